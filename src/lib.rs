@@ -1,0 +1,6 @@
+//! manifold: a reverse proxy for Server-Sent Events.
+//!
+//! One upstream connection per stream, any number of clients downstream. The modules are the floors of the house; imports
+//! point down only, in this order: `service`, `gateway`, `config`, `route`, then `upstream` and `downstream`, `hub`,
+//! `replay`, `sse`.
+

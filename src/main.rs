@@ -1,0 +1,3 @@
+//! The command line: arguments, logger, exit code.
+
+fn main() {}
