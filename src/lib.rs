@@ -4,3 +4,8 @@
 //! point down only, in this order: `service`, `gateway`, `config`, `route`, then `upstream` and `downstream`, `hub`,
 //! `replay`, `sse`.
 
+pub mod downstream;
+pub mod hub;
+pub mod replay;
+pub mod route;
+pub mod upstream;

@@ -1,0 +1,5 @@
+//! The streams that are open, by key.
+
+mod options;
+
+pub use options::{CookiePolicy, Credentials, Mode, QueryPolicy, ShareOptions};

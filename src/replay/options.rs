@@ -1,0 +1,69 @@
+//! What a stream keeps for those who come late or come back.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The policy of one replay log: its bounds, its ids and what a resume means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplayOptions {
+    /// Events held for replay; `None` is live only.
+    pub events: Option<NonZeroUsize>,
+    /// Bytes of frames held; the newest event is held even beyond it.
+    pub bytes: usize,
+    /// Age after which an event is dropped; `None` keeps it until another bound drops it.
+    pub age: Option<Duration>,
+    /// Who gives an event its id.
+    pub ids: IdPolicy,
+    /// Where a client without a `Last-Event-ID` starts.
+    pub start: Start,
+    /// What a client is told whose `Last-Event-ID` the log cannot serve.
+    pub on_gap: OnGap,
+    /// The event type of a gap.
+    pub gap_event: Arc<str>,
+}
+
+impl Default for ReplayOptions {
+    fn default() -> Self {
+        Self {
+            events: NonZeroUsize::new(1000),
+            bytes: 4 << 20,
+            age: Some(Duration::from_secs(300)),
+            ids: IdPolicy::Auto,
+            start: Start::Live,
+            on_gap: OnGap::Event,
+            gap_event: Arc::from("gap"),
+        }
+    }
+}
+
+/// Who gives an event its id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdPolicy {
+    /// An origin's id passes unchanged; an event without one gets `~<epoch>-<seq>`.
+    Auto,
+    /// Only the origin's: every frame bears its effective id, none is minted.
+    Origin,
+}
+
+/// Where a client without a `Last-Event-ID` starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// With the next event.
+    Live,
+    /// With the oldest event held.
+    All,
+    /// This many events back: 1 is the last value.
+    Back(NonZeroUsize),
+}
+
+/// What a client is told whose `Last-Event-ID` the log cannot serve.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnGap {
+    /// A gap event, then the oldest held.
+    Event,
+    /// Nothing; it gets the oldest held. Counted.
+    Oldest,
+    /// Nothing; it goes on live. Counted.
+    Live,
+}

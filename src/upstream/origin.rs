@@ -1,0 +1,124 @@
+//! Where an origin is.
+
+use std::fmt;
+
+/// The scheme, host, port and base path of an origin.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Origin {
+    tls: bool,
+    host: String,
+    port: u16,
+    base_path: String,
+}
+
+/// Why a text is not an [`Origin`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidOrigin {
+    /// Not a URL at all.
+    #[error("must be a URL such as http://127.0.0.1:9000")]
+    NotAUrl,
+    /// Another scheme.
+    #[error("must begin with http:// or https://")]
+    Scheme,
+    /// Credentials in the URL.
+    #[error("must not hold a user name or a password: use [routes.upstream] headers")]
+    UserInfo,
+    /// A query or a fragment.
+    #[error("must not hold a query or a fragment")]
+    QueryOrFragment,
+}
+
+impl Origin {
+    /// Reads `http://host[:port][/base/path]` or its https form. A trailing slash of the base path is dropped.
+    ///
+    /// # Errors
+    /// When the text is no such URL.
+    pub fn parse(text: &str) -> Result<Self, InvalidOrigin> {
+        let url = url::Url::parse(text).map_err(|_| InvalidOrigin::NotAUrl)?;
+        let tls = match url.scheme() {
+            "http" => false,
+            "https" => true,
+            _ => return Err(InvalidOrigin::Scheme),
+        };
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(InvalidOrigin::UserInfo);
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(InvalidOrigin::QueryOrFragment);
+        }
+        let host = url.host_str().ok_or(InvalidOrigin::NotAUrl)?.to_owned();
+        let port = url.port_or_known_default().ok_or(InvalidOrigin::NotAUrl)?;
+        Ok(Self { tls, host, port, base_path: url.path().trim_end_matches('/').to_owned() })
+    }
+
+    /// Whether the origin is reached by TLS.
+    #[must_use]
+    pub fn is_tls(&self) -> bool {
+        self.tls
+    }
+
+    /// The host as the URL has it: an IPv6 address is in brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The host without the brackets of an IPv6 address: for name resolution and SNI.
+    #[must_use]
+    pub fn bare_host(&self) -> &str {
+        self.host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// The port, the scheme's default where the URL names none.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The path before every request's path, without a trailing slash.
+    #[must_use]
+    pub fn base_path(&self) -> &str {
+        &self.base_path
+    }
+
+    /// The `Host` header's value (RFC 9110 section 7.2): the port only where it is not the scheme's default.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        let default = if self.tls { 443 } else { 80 };
+        if self.port == default { self.host.clone() } else { format!("{}:{}", self.host, self.port) }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "https" } else { "http" };
+        write!(f, "{scheme}://{}{}", self.authority(), self.base_path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_read_and_shown() {
+        let origin = Origin::parse("http://127.0.0.1:9000/base/").unwrap();
+        assert_eq!((origin.is_tls(), origin.host(), origin.port()), (false, "127.0.0.1", 9000));
+        assert_eq!(origin.base_path(), "/base");
+        assert_eq!(origin.to_string(), "http://127.0.0.1:9000/base");
+        let origin = Origin::parse("https://[::1]").unwrap();
+        assert_eq!((origin.bare_host(), origin.port(), origin.authority().as_str()), ("::1", 443, "[::1]"));
+    }
+
+    #[test]
+    fn what_is_no_origin_says_why() {
+        for (text, why) in [
+            ("127.0.0.1:9000", InvalidOrigin::NotAUrl),
+            ("ftp://h", InvalidOrigin::Scheme),
+            ("http://u:p@h", InvalidOrigin::UserInfo),
+            ("http://h/?a=1", InvalidOrigin::QueryOrFragment),
+        ] {
+            assert_eq!(Origin::parse(text), Err(why), "{text}");
+        }
+    }
+}
