@@ -8,4 +8,5 @@ pub mod downstream;
 pub mod hub;
 pub mod replay;
 pub mod route;
+pub mod sse;
 pub mod upstream;

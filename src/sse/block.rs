@@ -1,0 +1,210 @@
+//! Lines to events: the fields of one block, and what outlives a block.
+
+use std::borrow::Cow;
+use std::mem;
+
+use bytes::Bytes;
+use memchr::memchr;
+
+use super::bom::BOM;
+use super::event::{Event, Item};
+
+/// The buffers of HTML standard, section 9.2.6, and the bound on what they hold.
+///
+/// The size of a block is that of its lines, each with one byte for its end however it was written; neither comments nor
+/// the empty line count. What is stored of a block is at most three times its size: a byte that is not UTF-8 becomes
+/// three, and the shortest unknown field, of two bytes, becomes four or (not UTF-8) six.
+#[derive(Debug)]
+pub(super) struct Block {
+    limit: u64,
+    size: u64,
+    /// The block has outgrown the limit. Invariant: then `fields` is empty.
+    refused: bool,
+    fields: Fields,
+    retry: Option<u64>,
+    last_event_id: Bytes,
+}
+
+#[derive(Debug, Default)]
+struct Fields {
+    id: Option<Bytes>,
+    event_type: Bytes,
+    data: Data,
+    extra: Vec<u8>,
+}
+
+impl Block {
+    pub(super) fn new(limit: u64) -> Self {
+        Self { limit, size: 0, refused: false, fields: Fields::default(), retry: None, last_event_id: Bytes::new() }
+    }
+
+    pub(super) fn last_event_id(&self) -> &Bytes {
+        &self.last_event_id
+    }
+
+    /// Bytes held for the block and for what outlives it.
+    pub(super) fn buffered(&self) -> usize {
+        let Fields { id, event_type, data, extra } = &self.fields;
+        [id.as_ref().map_or(0, Bytes::len), event_type.len(), data.len(), extra.len(), self.last_event_id.len()]
+            .into_iter()
+            .fold(0, usize::saturating_add)
+    }
+
+    /// Takes one line, without its end. `source` is the buffer that `line` is a part of.
+    pub(super) fn line(&mut self, source: &Bytes, line: &[u8]) -> Option<Item> {
+        if line.is_empty() {
+            return self.end();
+        }
+        if line.first() == Some(&b':') {
+            return None;
+        }
+        if !self.admits(line.len()) {
+            self.refuse(line.len());
+            self.count(1);
+            return None;
+        }
+        self.count(line.len());
+        self.count(1);
+        self.field(source, line)
+    }
+
+    /// Whether a line of `len` bytes, or one that will have at least so many, still fits.
+    pub(super) fn admits(&self, len: usize) -> bool {
+        !self.refused && self.size.saturating_add(len as u64) < self.limit
+    }
+
+    /// Gives the block up at a line of which `len` bytes are known.
+    pub(super) fn refuse(&mut self, len: usize) {
+        self.refused = true;
+        self.fields = Fields::default();
+        self.count(len);
+    }
+
+    /// Adds to the size of the block.
+    pub(super) fn count(&mut self, bytes: usize) {
+        self.size = self.size.saturating_add(bytes as u64);
+    }
+
+    /// Copies out what points into `chunk`, and nothing else: a long field is copied once, however many chunks follow.
+    pub(super) fn detach(&mut self, chunk: &Bytes) {
+        let Fields { id, event_type, data, .. } = &mut self.fields;
+        let line = if let Data::One(line) = data { Some(line) } else { None };
+        for kept in [Some(&mut self.last_event_id), id.as_mut(), Some(event_type), line].into_iter().flatten() {
+            if chunk.as_ptr_range().contains(&kept.as_ptr()) {
+                *kept = Bytes::copy_from_slice(kept);
+            }
+        }
+    }
+
+    fn field(&mut self, source: &Bytes, line: &[u8]) -> Option<Item> {
+        let (name, value) = split(line);
+        let fields = &mut self.fields;
+        match name {
+            b"data" => fields.data.push(source, value),
+            b"event" => fields.event_type = text(source, value),
+            b"id" if memchr(0, value).is_none() => fields.id = Some(text(source, value)),
+            b"id" => {}
+            b"retry" => {
+                self.retry = milliseconds(value).or(self.retry);
+                return milliseconds(value).map(Item::Retry);
+            }
+            // Encoded anew at the head of a client's stream, its BOM would vanish there, and it might become a known field.
+            name if name.starts_with(BOM) => {}
+            name => {
+                for part in [&lossy(name), ": ", &lossy(value), "\n"] {
+                    fields.extra.extend_from_slice(part.as_bytes());
+                }
+            }
+        }
+        None
+    }
+
+    /// The empty line: "dispatch the event".
+    fn end(&mut self) -> Option<Item> {
+        let bytes = mem::take(&mut self.size);
+        if mem::take(&mut self.refused) {
+            return Some(Item::Refused { bytes });
+        }
+        let Fields { id, event_type, data, extra } = mem::take(&mut self.fields);
+        if let Some(id) = &id {
+            self.last_event_id = id.clone();
+        }
+        let (data, last_event_id) = (data.joined()?, self.last_event_id.clone());
+        let retry = self.retry.take();
+        Some(Item::Event(Event { id, last_event_id, event_type, data, extra: extra.into(), retry }))
+    }
+}
+
+/// The data buffer. One line, by far the most frequent case, stays where it is.
+#[derive(Debug, Default)]
+enum Data {
+    #[default]
+    None,
+    One(Bytes),
+    Many(Vec<u8>),
+}
+
+impl Data {
+    fn push(&mut self, source: &Bytes, value: &[u8]) {
+        let mut lines = match mem::take(self) {
+            Self::None => {
+                *self = Self::One(text(source, value));
+                return;
+            }
+            Self::One(first) => Vec::from(first),
+            Self::Many(lines) => lines,
+        };
+        lines.push(b'\n');
+        lines.extend_from_slice(lossy(value).as_bytes());
+        *self = Self::Many(lines);
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::None => 0,
+            Self::One(line) => line.len(),
+            Self::Many(lines) => lines.len(),
+        }
+    }
+
+    /// `None`: no `data` field came, so there is nothing to dispatch.
+    fn joined(self) -> Option<Bytes> {
+        match self {
+            Self::None => None,
+            Self::One(line) => Some(line),
+            Self::Many(lines) => Some(lines.into()),
+        }
+    }
+}
+
+/// "Collect the characters on the line before the first colon, and let field be that string. [...] If value starts with
+/// a U+0020 SPACE character, remove it from value." Without a colon, the whole line is the name.
+fn split(line: &[u8]) -> (&[u8], &[u8]) {
+    let Some((name, value)) = memchr(b':', line).and_then(|colon| line.split_at_checked(colon)) else {
+        return (line, &[]);
+    };
+    let value = value.strip_prefix(b":").unwrap_or(value);
+    (name, value.strip_prefix(b" ").unwrap_or(value))
+}
+
+/// "If the field value consists of only ASCII digits": a number too large for 64 bits is ignored with the rest.
+fn milliseconds(value: &[u8]) -> Option<u64> {
+    // `parse` alone would let a sign pass.
+    let digits = value.iter().all(u8::is_ascii_digit);
+    str::from_utf8(value).ok().filter(|_| digits)?.parse().ok()
+}
+
+/// A value as text: the part of `source` that it is, if it is valid UTF-8.
+fn text(source: &Bytes, value: &[u8]) -> Bytes {
+    match lossy(value) {
+        Cow::Borrowed(_) => source.slice_ref(value),
+        Cow::Owned(replaced) => replaced.into(),
+    }
+}
+
+/// What the Encoding standard's UTF-8 decoder makes of a part of a line. Decoding in parts gives what decoding the whole
+/// stream does: parts meet at ASCII bytes, and those are never taken into a malformed sequence.
+fn lossy(value: &[u8]) -> Cow<'_, str> {
+    // `from_utf8_lossy` reads byte by byte; this check reads words of ASCII.
+    str::from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value), Cow::Borrowed)
+}

@@ -1,0 +1,167 @@
+//! Chunks to lines: the decoder of an event stream.
+
+use std::mem;
+
+use bytes::{Buf, Bytes};
+use memchr::memchr2;
+
+use super::block::Block;
+use super::bom::LeadingBom;
+use super::event::Item;
+
+/// Turns the bytes of one response into events, cut into chunks in whatever way.
+///
+/// Push a chunk, then ask for items until there are none:
+///
+/// ```
+/// use manifold::sse::{Decoder, Item};
+///
+/// let mut decoder = Decoder::new(1 << 20);
+/// decoder.push("data: one\n\ndata: tw".into());
+/// let Some(Item::Event(event)) = decoder.next_item() else { unreachable!() };
+/// assert_eq!(event.data, "one");
+/// assert_eq!(decoder.next_item(), None);
+/// ```
+///
+/// A line ends with its first terminator byte: a CR at the end of a chunk delays nothing, and an LF at the start of the
+/// next chunk is then its second half. What the end of the response leaves unfinished is dropped with the decoder.
+///
+/// Once it has returned `None`, the decoder points into no chunk. It then holds the block that is incomplete, in at most
+/// three times the given limit (see [`Self::buffered`]), and the last event ID.
+#[derive(Debug)]
+pub struct Decoder {
+    bom: LeadingBom,
+    /// What has been pushed and not read.
+    input: Bytes,
+    /// The last byte read was a CR: an LF that follows belongs to it.
+    after_cr: bool,
+    /// The whole of what was pushed last: events point into it, and so may what `block` holds.
+    chunk: Bytes,
+    open: OpenLine,
+    block: Block,
+}
+
+/// What earlier chunks had of the line that is being read.
+#[derive(Debug, Default)]
+enum OpenLine {
+    #[default]
+    Empty,
+    Field(Vec<u8>),
+    /// Begins with a colon: nothing of it is kept, at any length.
+    Comment,
+    /// Part of a refused block.
+    Refused,
+}
+
+impl Decoder {
+    /// A decoder at the start of a response. A block of more than `max_event_bytes` is refused: its lines, each with one
+    /// byte for its end; neither comments nor the empty line.
+    #[must_use]
+    pub fn new(max_event_bytes: usize) -> Self {
+        Self {
+            bom: LeadingBom::default(),
+            input: Bytes::new(),
+            after_cr: false,
+            chunk: Bytes::new(),
+            open: OpenLine::Empty,
+            block: Block::new(max_event_bytes as u64),
+        }
+    }
+
+    /// Adds the next bytes of the response. Items that have not been asked for yet are not lost, at the price of a copy.
+    pub fn push(&mut self, chunk: Bytes) {
+        let chunk = self.bom.strip(chunk);
+        self.block.detach(&self.chunk);
+        self.input = if self.input.is_empty() { chunk } else { [mem::take(&mut self.input), chunk].concat().into() };
+        self.chunk = self.input.clone();
+    }
+
+    /// The next item of what has been pushed; `None`: more bytes are needed.
+    pub fn next_item(&mut self) -> Option<Item> {
+        loop {
+            if self.after_cr && !self.input.is_empty() {
+                self.after_cr = false;
+                if self.input.starts_with(b"\n") {
+                    self.input.advance(1);
+                }
+            }
+            let Some(end) = memchr2(b'\n', b'\r', &self.input) else {
+                self.keep_rest();
+                return None;
+            };
+            self.after_cr = self.input.get(end) == Some(&b'\r');
+            let item = self.end_line(end);
+            self.input.advance(end.saturating_add(1));
+            if item.is_some() {
+                return item;
+            }
+        }
+    }
+
+    /// The last event ID buffer as of the last block that ended, with data or without: what a client that reconnects
+    /// sends as `Last-Event-ID`. Empty: none.
+    #[must_use]
+    pub fn last_event_id(&self) -> &Bytes {
+        self.block.last_event_id()
+    }
+
+    /// Bytes held for the incomplete block and for the last event ID, without what has been pushed and not read.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        let line = if let OpenLine::Field(line) = &self.open { line.len() } else { 0 };
+        self.block.buffered().saturating_add(line)
+    }
+
+    /// Ends the line that has its end at `end` in the input.
+    fn end_line(&mut self, end: usize) -> Option<Item> {
+        let rest = self.input.get(..end).unwrap_or_default();
+        if let OpenLine::Empty = self.open {
+            return self.block.line(&self.input, rest);
+        }
+        self.open.extend(rest, &mut self.block);
+        match mem::take(&mut self.open) {
+            OpenLine::Field(line) => {
+                let line = Bytes::from(line);
+                self.block.line(&line, &line)
+            }
+            OpenLine::Refused => {
+                self.block.count(1);
+                None
+            }
+            OpenLine::Empty | OpenLine::Comment => None,
+        }
+    }
+
+    /// Puts the input, which has no line end, away until there is more.
+    fn keep_rest(&mut self) {
+        let rest = mem::take(&mut self.input);
+        self.open.extend(&rest, &mut self.block);
+        self.block.detach(&mem::take(&mut self.chunk));
+    }
+}
+
+impl OpenLine {
+    fn extend(&mut self, rest: &[u8], block: &mut Block) {
+        let Some(first) = rest.first() else { return };
+        *self = match mem::take(self) {
+            Self::Empty if *first == b':' => Self::Comment,
+            Self::Empty => Self::field(Vec::new(), rest, block),
+            Self::Field(line) => Self::field(line, rest, block),
+            Self::Comment => Self::Comment,
+            Self::Refused => {
+                block.count(rest.len());
+                Self::Refused
+            }
+        }
+    }
+
+    fn field(mut line: Vec<u8>, rest: &[u8], block: &mut Block) -> Self {
+        let len = line.len().saturating_add(rest.len());
+        if !block.admits(len) {
+            block.refuse(len);
+            return Self::Refused;
+        }
+        line.extend_from_slice(rest);
+        Self::Field(line)
+    }
+}

@@ -1,0 +1,62 @@
+//! Facts of the encoder.
+
+use super::events;
+use crate::sse::{Event, Frame, HEARTBEAT, HEARTBEAT_CHUNK, retry_line};
+
+fn text(id: Option<&[u8]>, event: &Event) -> String {
+    String::from_utf8(Frame::encode(id, event).text().to_vec()).unwrap()
+}
+
+#[test]
+fn the_canonical_form_has_one_order_and_one_space() {
+    let event = Event {
+        id: None,
+        last_event_id: "not this".into(),
+        event_type: "greeting".into(),
+        data: "Hello\n\n World\n".into(),
+        extra: "color: blue\n".into(),
+        retry: Some(1500),
+    };
+    assert_eq!(
+        text(Some(b"7"), &event),
+        "id: 7\nevent: greeting\nretry: 1500\ncolor: blue\ndata: Hello\ndata: \ndata:  World\ndata: \n\n"
+    );
+}
+
+#[test]
+fn an_event_of_nothing_is_one_data_line() {
+    assert_eq!(text(None, &Event::default()), "data: \n\n");
+    assert_eq!(text(Some(b""), &Event::default()), "id: \ndata: \n\n");
+}
+
+#[test]
+fn an_event_of_our_own_has_a_type_and_data() {
+    assert_eq!(text(None, &Event::of_type("gap", "{}")), "event: gap\ndata: {}\n\n");
+}
+
+#[test]
+fn the_chunk_is_the_text_with_its_size_around_it() {
+    for len in [0, 1, 7, 8, 15, 16, 255, 4096, 70_000] {
+        let event = Event::of_type("", "x".repeat(len));
+        let frame = Frame::encode(None, &event);
+        assert_eq!(frame.text_len(), len + 8);
+        assert_eq!(frame.text(), format!("data: {}\n\n", "x".repeat(len)));
+        assert_eq!(*frame.chunk(), format!("{:x}\r\ndata: {}\n\n\r\n", len + 8, "x".repeat(len)));
+    }
+}
+
+#[test]
+fn the_text_is_a_part_of_the_chunk_and_a_clone_shares_it() {
+    let frame = Frame::encode(None, &Event::of_type("", "Hello"));
+    assert_eq!(frame.text().as_ptr(), frame.chunk()[3..].as_ptr());
+    assert_eq!(frame.clone().chunk().as_ptr(), frame.chunk().as_ptr());
+}
+
+#[test]
+fn lines_of_our_own_mean_no_event() {
+    assert_eq!(*Frame::of_text(HEARTBEAT).chunk(), HEARTBEAT_CHUNK);
+    assert_eq!(retry_line(250), "retry: 250\n");
+    let wire = [b"data: a\n".as_slice(), HEARTBEAT, b"data: b\n", &retry_line(250), HEARTBEAT, b"\n"];
+    let events = events(wire);
+    assert_eq!((events.len(), &*events[0].data, events[0].retry), (1, &b"a\nb"[..], Some(250)));
+}

@@ -1,0 +1,115 @@
+//! What a hostile origin can make the decoder hold: every bound is reached.
+
+use bytes::Bytes;
+
+use super::{cut, items};
+use crate::sse::{Decoder, Item};
+
+const LIMIT: usize = 100;
+
+/// A block with one `data` line, of `size` as the limit counts it.
+fn block(size: usize) -> Vec<u8> {
+    [b"data: ".as_slice(), &vec![b'x'; size - 7], b"\n\n"].concat()
+}
+
+#[test]
+fn a_block_of_exactly_the_limit_is_an_event_and_one_byte_more_is_refused() {
+    for step in [1, 2, 7, 1000] {
+        assert!(matches!(&items(LIMIT, block(LIMIT).chunks(step))[..], [Item::Event(event)] if event.data.len() == 93));
+        assert_eq!(items(LIMIT, block(LIMIT + 1).chunks(step)), [Item::Refused { bytes: 101 }]);
+    }
+}
+
+#[test]
+fn all_lines_of_a_block_count_together_however_they_end() {
+    for end in ["\n", "\r", "\r\n"] {
+        // 20 lines of five bytes each.
+        let fits = ["data"; 20].map(|line| format!("{line}{end}")).concat();
+        let text = format!("{fits}{end}: a comment does not count{end}{fits}x{end}{end}");
+        for places in 0..text.len() {
+            let items = items(LIMIT, cut(text.as_bytes(), &[places]));
+            assert!(matches!(&items[..], [Item::Event(_), Item::Refused { bytes: 102 }]), "{end:?} {items:?}");
+        }
+    }
+}
+
+#[test]
+fn a_refused_block_moves_nothing_and_the_next_one_is_whole() {
+    let text = [b"id: 1\ndata: a\n\nid: 2\nevent: b\ncolor: red\n".as_slice(), &block(LIMIT), b"data: c\n\n"].concat();
+    for step in [1, 3, 1000] {
+        let items = items(LIMIT, text.chunks(step));
+        let [Item::Event(first), Item::Refused { bytes: 126 }, Item::Event(second)] = &items[..] else {
+            panic!("{items:?}")
+        };
+        assert_eq!((&*first.data, &*second.data), (&b"a"[..], &b"c"[..]));
+        assert_eq!((&*second.last_event_id, &*second.event_type, &*second.extra), (&b"1"[..], &b""[..], &b""[..]));
+    }
+}
+
+#[test]
+fn a_retry_before_the_line_that_is_too_much_holds_and_one_after_it_does_not() {
+    let text = [b"retry: 1\n".as_slice(), &block(LIMIT)[..LIMIT], b"retry: 2\n\ndata\n\n"].concat();
+    let items = items(LIMIT, [&*text]);
+    let [Item::Retry(1), Item::Refused { .. }, Item::Event(event)] = &items[..] else { panic!("{items:?}") };
+    assert_eq!(event.retry, Some(1));
+}
+
+/// Feeds `chunk` again and again, and gives the most that was ever held.
+fn peak(decoder: &mut Decoder, chunk: &'static [u8], times: usize) -> usize {
+    (0..times)
+        .map(|_| {
+            decoder.push(Bytes::from_static(chunk));
+            assert_eq!(decoder.next_item(), None);
+            decoder.buffered()
+        })
+        .max()
+        .unwrap()
+}
+
+#[test]
+fn an_endless_line_holds_no_more_than_the_limit() {
+    for start in ["data: ", "id: ", "event: ", "retry: ", "x"] {
+        let mut decoder = Decoder::new(LIMIT);
+        decoder.push(start.into());
+        assert_eq!(decoder.next_item(), None);
+        let peak = peak(&mut decoder, b"0123456789", 1000);
+        assert!((80..=LIMIT).contains(&peak), "{start}: {peak}");
+        assert_eq!(decoder.buffered(), 0, "{start}: a refused block holds nothing");
+        decoder.push("\n\ndata: a\n\n".into());
+        assert_eq!(decoder.next_item(), Some(Item::Refused { bytes: (start.len() + 10_001) as u64 }));
+        assert!(matches!(decoder.next_item(), Some(Item::Event(event)) if event.data == "a"));
+    }
+}
+
+#[test]
+fn an_endless_block_of_short_lines_holds_no_more_than_three_times_the_limit() {
+    let worst: [(&[u8], usize); 4] =
+        [(b"x\n", 2 * LIMIT), (b"\xFF\n", 3 * LIMIT), (b"data\n", 19), (b"data:\xFF\r", 55)];
+    for (line, expected) in worst {
+        let mut decoder = Decoder::new(LIMIT);
+        assert_eq!(peak(&mut decoder, line, 1000), expected, "{line:?}");
+        assert_eq!(decoder.buffered(), 0, "{line:?}");
+        decoder.push("\n".into());
+        decoder.push("\n".into());
+        assert!(matches!(decoder.next_item(), Some(Item::Refused { .. })));
+    }
+}
+
+#[test]
+fn an_endless_comment_holds_nothing() {
+    let mut decoder = Decoder::new(LIMIT);
+    decoder.push("data: a\n:".into());
+    assert_eq!(decoder.next_item(), None);
+    assert_eq!(peak(&mut decoder, b"0123456789", 1000), 1);
+    decoder.push("\n\n".into());
+    assert!(matches!(decoder.next_item(), Some(Item::Event(event)) if event.data == "a"));
+}
+
+#[test]
+fn an_endless_block_without_data_is_refused_too() {
+    let mut decoder = Decoder::new(LIMIT);
+    assert!(peak(&mut decoder, b"id: 12345\n", 1000) <= LIMIT);
+    decoder.push("\n".into());
+    assert_eq!(decoder.next_item(), Some(Item::Refused { bytes: 10_000 }));
+    assert_eq!(decoder.last_event_id(), "");
+}
