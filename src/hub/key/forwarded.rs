@@ -1,0 +1,139 @@
+//! The headers of a client's request that go to the origin.
+
+use crate::hub::{CookiePolicy, Credentials, Mode, ShareOptions};
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST,
+    ORIGIN, PROXY_AUTHORIZATION, RANGE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// Headers that never go to the origin, though a route may name them.
+///
+/// Those of one connection or one message's framing (RFC 9110 section 7.6.1), and those that manifold must set itself to
+/// understand the answer. `Last-Event-ID` has its own way: the key must not hold it.
+pub(super) static NEVER_FORWARDED: [HeaderName; 17] = [
+    ACCEPT_ENCODING,
+    CONNECTION,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    EXPECT,
+    HOST,
+    HeaderName::from_static("http2-settings"),
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("last-event-id"),
+    PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
+    RANGE,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// Whether a route may name this header in `share.headers` or `share.credential_headers`.
+///
+/// The headers for which it is false are dropped even if a route names them: they belong to the connection, or manifold
+/// sets them itself (`Host`, `Accept-Encoding`, `Last-Event-ID`).
+#[must_use]
+pub fn is_forwardable(name: &HeaderName) -> bool {
+    !NEVER_FORWARDED.contains(name)
+}
+
+/// What goes to the origin, in the order of the policy and not of the client.
+#[derive(Clone)]
+pub(super) struct Forwarded {
+    /// Each name's values stand together, in the order in which the client wrote them.
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// Whether one of the headers is a credential.
+    pub(super) has_credentials: bool,
+}
+
+impl Forwarded {
+    pub(super) fn new(options: &ShareOptions, client: &HeaderMap) -> Self {
+        let mut forwarded = Self { headers: Vec::new(), has_credentials: false };
+        for name in &options.headers {
+            forwarded.take(name, options, client);
+        }
+        if options.credentials == Credentials::Isolate {
+            for name in &options.credential_headers {
+                forwarded.take(name, options, client);
+            }
+            forwarded.take_cookies(options, client);
+        }
+        if options.mode == Mode::Private {
+            forwarded.take(&ORIGIN, options, client);
+        }
+        forwarded
+    }
+
+    /// Forwards all values of one header, once.
+    fn take(&mut self, name: &HeaderName, options: &ShareOptions, client: &HeaderMap) {
+        if !is_forwardable(name) || self.holds(name) {
+            return;
+        }
+        if name == COOKIE {
+            // Named by the route itself: whole, whatever the policy for cookies says.
+            return self.push_cookies(join_cookies(client, |_| true));
+        }
+        let credential = *name == AUTHORIZATION || options.credential_headers.contains(name);
+        for value in client.get_all(name) {
+            let mut value = value.clone();
+            value.set_sensitive(credential);
+            self.headers.push((name.clone(), value));
+            self.has_credentials |= credential;
+        }
+    }
+
+    /// Forwards the cookies that the policy names. A private stream has nobody to share with, so it gets all.
+    fn take_cookies(&mut self, options: &ShareOptions, client: &HeaderMap) {
+        if self.holds(&COOKIE) {
+            return;
+        }
+        match &options.cookies {
+            CookiePolicy::Only(names) if options.mode == Mode::Shared => {
+                self.push_cookies(join_cookies(client, |cookie| is_named(cookie, names)));
+            }
+            CookiePolicy::All | CookiePolicy::Only(_) => self.push_cookies(join_cookies(client, |_| true)),
+        }
+    }
+
+    fn push_cookies(&mut self, cookies: Option<HeaderValue>) {
+        if let Some(mut cookies) = cookies {
+            cookies.set_sensitive(true);
+            self.headers.push((COOKIE, cookies));
+            self.has_credentials = true;
+        }
+    }
+
+    fn holds(&self, name: &HeaderName) -> bool {
+        self.headers.iter().any(|(held, _)| held == name)
+    }
+}
+
+/// One `Cookie` header of the cookies that are wanted, in the order written; `None` if there are none.
+///
+/// HTTP/2 clients may send each cookie in a header of its own; toward HTTP/1.1 they are joined by `; ` (RFC 9113 section
+/// 8.2.3).
+fn join_cookies(client: &HeaderMap, wanted: impl Fn(&[u8]) -> bool) -> Option<HeaderValue> {
+    let mut joined = Vec::new();
+    let values = client.get_all(COOKIE).iter();
+    for cookie in values.flat_map(|value| value.as_bytes().split(|byte| *byte == b';')).map(<[u8]>::trim_ascii) {
+        if cookie.is_empty() || !wanted(cookie) {
+            continue;
+        }
+        if !joined.is_empty() {
+            joined.extend_from_slice(b"; ");
+        }
+        joined.extend_from_slice(cookie);
+    }
+    // Parts of valid values make a valid value; were it not so, no cookie would be forwarded and the key would say so.
+    if joined.is_empty() { None } else { HeaderValue::from_bytes(&joined).ok() }
+}
+
+/// Whether a `name=value` bears one of the names. Names of cookies are case-sensitive (RFC 6265 section 5.3).
+fn is_named(cookie: &[u8], names: &[String]) -> bool {
+    let mut parts = cookie.splitn(2, |byte| *byte == b'=');
+    let name = parts.next().unwrap_or_default().trim_ascii();
+    parts.next().is_some() && names.iter().any(|listed| listed.as_bytes() == name)
+}

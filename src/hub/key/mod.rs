@@ -1,0 +1,164 @@
+//! Of a client's request, all that may reach the origin, and the key that says who shares it.
+//!
+//! Sharing a private response is the worst thing this program could do. What makes it impossible is that the upstream
+//! request is a function of the [`StreamKey`]: [`StreamRequest::new`] is the one place that takes anything out of a
+//! client's request, and the key is the digest of what it took. Whatever it does not take cannot reach the origin, and
+//! whatever it takes makes another stream. (The `Last-Event-ID` of the client that opens a stream is the one exception;
+//! it is not part of this.)
+
+mod forwarded;
+#[cfg(test)]
+mod tests;
+
+pub use forwarded::is_forwardable;
+
+use super::{QueryPolicy, ShareOptions};
+use forwarded::Forwarded;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::sync::Arc;
+use url::form_urlencoded;
+
+/// Digits of a key's variant that are shown: enough to tell the streams of one path apart in a log.
+const SHOWN_VARIANT_BYTES: usize = 4;
+
+/// A route, by its place in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RouteId(pub u32);
+
+/// The name of a stream: requests with equal keys are the same request to the origin, and only they share.
+///
+/// It is shown without its query and without anything that its headers held.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct StreamKey {
+    route: RouteId,
+    /// The path and the query that the origin sees.
+    target: Arc<str>,
+    /// SHA-256 over the forwarded headers; see [`variant_of`].
+    variant: [u8; 32],
+}
+
+/// The request that the origin will see on behalf of one client, as far as the client has a say in it.
+///
+/// The method is always GET. The headers that are manifold's own (`Host`, `Accept`, `User-Agent`, `Accept-Encoding`, those of
+/// `[routes.upstream]`) are not here; a forwarded header of the same name as one of the defaults replaces it.
+#[derive(Clone)]
+pub struct StreamRequest {
+    key: StreamKey,
+    forwarded: Forwarded,
+}
+
+impl StreamRequest {
+    /// Takes out of a client's request what the route's policy lets through.
+    ///
+    /// `path` is the raw path as the origin will see it (prefix stripped, base path added); `query` is the raw query
+    /// without the question mark and without `lastEventId`; `headers` are all the client's headers.
+    #[must_use]
+    pub fn new(route: RouteId, options: &ShareOptions, path: &str, query: Option<&str>, headers: &HeaderMap) -> Self {
+        let forwarded = Forwarded::new(options, headers);
+        let variant = variant_of(&forwarded.headers);
+        Self { key: StreamKey { route, target: target(path, query, &options.query), variant }, forwarded }
+    }
+
+    /// The name of the stream that this request is for.
+    #[must_use]
+    pub fn key(&self) -> &StreamKey {
+        &self.key
+    }
+
+    /// The path and the query for the origin.
+    #[must_use]
+    pub fn path_and_query(&self) -> &Arc<str> {
+        &self.key.target
+    }
+
+    /// The client's headers that go to the origin; credentials among them are marked sensitive.
+    #[must_use]
+    pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.forwarded.headers
+    }
+
+    /// Whether a credential is among the headers: a cookie, or a header that the route or RFC 9110 calls one.
+    #[must_use]
+    pub fn has_credentials(&self) -> bool {
+        self.forwarded.has_credentials
+    }
+}
+
+impl StreamKey {
+    /// The route that the stream belongs to.
+    #[must_use]
+    pub fn route(&self) -> RouteId {
+        self.route
+    }
+
+    /// The path that the origin sees, without the query: fit for a log.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.target.split_once('?').map_or(&*self.target, |(path, _)| path)
+    }
+}
+
+/// `/path#1a2b3c4d`: the path and the first digits of the variant.
+impl fmt::Display for StreamKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}#", self.path())?;
+        self.variant.iter().take(SHOWN_VARIANT_BYTES).try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for StreamKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StreamKey({} {self})", self.route.0)
+    }
+}
+
+impl fmt::Display for StreamRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.key.fmt(f)
+    }
+}
+
+/// Names of headers are shown, values are not.
+impl fmt::Debug for StreamRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.forwarded.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("StreamRequest").field("key", &self.key).field("headers", &names).finish()
+    }
+}
+
+/// The path with as much of the query as the policy lets through, as it was written.
+fn target(path: &str, query: Option<&str>, policy: &QueryPolicy) -> Arc<str> {
+    let query = query.and_then(|query| match policy {
+        QueryPolicy::All => Some(query.to_owned()),
+        QueryPolicy::None => None,
+        QueryPolicy::Only(names) => {
+            let kept: Vec<&str> = query.split('&').filter(|pair| is_named(pair, names)).collect();
+            (!kept.is_empty()).then(|| kept.join("&"))
+        }
+    });
+    match query {
+        Some(query) => Arc::from(format!("{path}?{query}")),
+        None => Arc::from(path),
+    }
+}
+
+/// Whether the decoded name of one `name=value` is in the list.
+fn is_named(pair: &str, names: &[String]) -> bool {
+    form_urlencoded::parse(pair.as_bytes()).next().is_some_and(|(name, _)| names.iter().any(|listed| *listed == name))
+}
+
+/// The digest of the forwarded headers.
+///
+/// Names and values are each preceded by their length, so that no two different lists are the same bytes.
+fn variant_of(headers: &[(HeaderName, HeaderValue)]) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    for (name, value) in headers {
+        for part in [name.as_str().as_bytes(), value.as_bytes()] {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+    }
+    digest.finalize().into()
+}
