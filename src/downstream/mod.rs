@@ -1,5 +1,18 @@
 //! The side toward the clients, as pure functions: response heads, CORS, the resume request.
 
+mod content_type;
+mod cors;
+mod fields;
+mod head;
+mod jitter;
 mod options;
+mod resume;
+mod sharing;
 
+pub use content_type::is_event_stream;
+pub use cors::{CorsAnswer, Preflight};
+pub use head::{refusal_head, stream_head};
+pub use jitter::{lifetime, spread};
 pub use options::{AllowedOrigins, ClientOptions, CorsOptions, OnLag, RetryPolicy};
+pub use resume::{InvalidLastEventId, MAX_LAST_EVENT_ID_BYTES, last_event_id, without_last_event_id};
+pub use sharing::{SharingRefusal, sharing_refusal};

@@ -1,0 +1,228 @@
+//! The CORS protocol (Fetch standard section 3.3): what pages of other origins may do, said by manifold.
+
+use super::fields::{is_token, members};
+use super::{AllowedOrigins, CorsOptions};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD,
+    ORIGIN, VARY,
+};
+use http::{HeaderMap, HeaderValue, Method};
+
+/// The methods of a stream route.
+const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD");
+
+/// What a preflight's answer depends on.
+const PREFLIGHT_VARY: HeaderValue =
+    HeaderValue::from_static("origin, access-control-request-method, access-control-request-headers");
+
+/// Whether the page that a request comes from may read the response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CorsAnswer {
+    /// Every page may, but without credentials. The answer is the same whatever the request is.
+    Everyone,
+    /// The page may: its origin is one of the list.
+    Page {
+        /// The origin as the request has it.
+        origin: HeaderValue,
+        /// Whether the request may bear credentials.
+        credentials: bool,
+    },
+    /// The request has no `Origin`: no page of another origin is concerned.
+    SameOrigin,
+    /// The page may not: its origin is not of the list. The browser is told nothing and so refuses; the fact is for the
+    /// log and the counters (`cors_origin_refused`).
+    Refused,
+}
+
+impl CorsOptions {
+    /// The answer for a request with these headers.
+    ///
+    /// Origins are compared byte for byte (Fetch standard section 4.9). `null`, the origin of sandboxed pages and files,
+    /// is allowed only where everyone is, or where the list names it.
+    #[must_use]
+    pub fn answer(&self, request: &HeaderMap) -> CorsAnswer {
+        let AllowedOrigins::Only(allowed) = &self.origins else { return CorsAnswer::Everyone };
+        let mut origins = request.get_all(ORIGIN).iter();
+        match (origins.next(), origins.next()) {
+            (None, _) => CorsAnswer::SameOrigin,
+            (Some(origin), None) if allowed.iter().any(|listed| listed.as_bytes() == origin.as_bytes()) => {
+                CorsAnswer::Page { origin: origin.clone(), credentials: self.credentials }
+            }
+            (Some(_), _) => CorsAnswer::Refused,
+        }
+    }
+}
+
+impl CorsAnswer {
+    /// Adds the answer's headers to a response head; any status, errors as well, so that a page can read those too.
+    ///
+    /// `Vary: Origin` is added whenever another origin would have got another answer.
+    pub fn apply(&self, head: &mut HeaderMap) {
+        match self {
+            Self::Everyone => {
+                head.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+                return;
+            }
+            Self::Page { origin, credentials } => {
+                head.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+                if *credentials {
+                    head.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+                }
+            }
+            Self::SameOrigin | Self::Refused => {}
+        }
+        let said = members(head, &VARY).any(|name| name == b"*" || name.eq_ignore_ascii_case(b"origin"));
+        if !said {
+            head.append(VARY, HeaderValue::from_static("origin"));
+        }
+    }
+}
+
+/// A CORS-preflight request: a browser asks whether it may send the request that a page wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preflight {
+    /// The header names that the page wants to send, as asked; `None` if there are none or one is no token.
+    asked_headers: Option<HeaderValue>,
+}
+
+impl Preflight {
+    /// Reads a preflight; `None` if the request is none: it is OPTIONS with `Origin` and
+    /// `Access-Control-Request-Method`.
+    #[must_use]
+    pub fn of(method: &Method, headers: &HeaderMap) -> Option<Self> {
+        let is_preflight = *method == Method::OPTIONS
+            && headers.contains_key(ORIGIN)
+            && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
+        is_preflight.then(|| Self { asked_headers: asked_headers(headers) })
+    }
+
+    /// The head of the answer, to go with status 204 and no body.
+    ///
+    /// A page that is allowed may send GET and HEAD with whatever headers it asked for: what of them reaches the origin is
+    /// not decided here. One that is not allowed gets no CORS header, which the browser takes for a no.
+    #[must_use]
+    pub fn head(&self, options: &CorsOptions, answer: &CorsAnswer) -> HeaderMap {
+        let mut head = HeaderMap::new();
+        head.insert(VARY, PREFLIGHT_VARY);
+        answer.apply(&mut head);
+        if matches!(answer, CorsAnswer::Everyone | CorsAnswer::Page { .. }) {
+            head.insert(ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS);
+            head.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(options.max_age.as_secs()));
+            if let Some(asked) = &self.asked_headers {
+                head.insert(ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+            }
+        }
+        head
+    }
+}
+
+fn asked_headers(headers: &HeaderMap) -> Option<HeaderValue> {
+    let names: Vec<&[u8]> = members(headers, &ACCESS_CONTROL_REQUEST_HEADERS).collect();
+    let usable = !names.is_empty() && names.iter().all(|name| is_token(name));
+    if usable { HeaderValue::from_bytes(&names.join(&b", "[..])).ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderName;
+    use std::time::Duration;
+
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let line = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        lines.iter().map(line).collect()
+    }
+
+    fn lines(head: &HeaderMap) -> Vec<String> {
+        let mut lines: Vec<String> =
+            head.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+        lines.sort();
+        lines
+    }
+
+    fn only(origins: &[&str], credentials: bool) -> CorsOptions {
+        let origins = AllowedOrigins::Only(origins.iter().map(ToString::to_string).collect());
+        CorsOptions { origins, credentials, max_age: Duration::from_secs(60) }
+    }
+
+    #[test]
+    fn an_answer_depends_on_the_origin_and_says_so() {
+        let a = ("origin", "https://a.example");
+        let listed = ["https://b.example", "https://a.example"];
+        let allowed = "access-control-allow-origin: https://a.example";
+        for (options, request, expected) in [
+            (CorsOptions::default(), &[][..], &["access-control-allow-origin: *"][..]),
+            (CorsOptions::default(), &[a], &["access-control-allow-origin: *"]),
+            (CorsOptions::default(), &[("origin", "null")], &["access-control-allow-origin: *"]),
+            (CorsOptions { credentials: true, ..CorsOptions::default() }, &[a], &["access-control-allow-origin: *"]),
+            (only(&listed, false), &[a], &[allowed, "vary: origin"]),
+            (only(&listed, true), &[a], &["access-control-allow-credentials: true", allowed, "vary: origin"]),
+            (only(&listed, true), &[], &["vary: origin"]),
+            (only(&listed, true), &[("origin", "null")], &["vary: origin"]),
+            (only(&listed, true), &[("origin", "https://A.example")], &["vary: origin"]),
+            (only(&listed, true), &[("origin", "https://a.example:443")], &["vary: origin"]),
+            (only(&listed, true), &[("origin", "https://a.example.evil")], &["vary: origin"]),
+            (only(&listed, true), &[a, a], &["vary: origin"]),
+            (only(&["null"], false), &[("origin", "null")], &["access-control-allow-origin: null", "vary: origin"]),
+        ] {
+            let mut head = HeaderMap::new();
+            options.answer(&headers(request)).apply(&mut head);
+            assert_eq!(lines(&head), expected, "{options:?} {request:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_a_fact_and_the_absence_of_an_origin_is_none() {
+        let options = only(&["https://a.example"], false);
+        assert_eq!(options.answer(&headers(&[("origin", "https://b.example")])), CorsAnswer::Refused);
+        assert_eq!(options.answer(&headers(&[])), CorsAnswer::SameOrigin);
+    }
+
+    #[test]
+    fn vary_is_not_said_twice() {
+        for (vary, expected) in [("Accept, ORIGIN", 1), ("*", 1), ("Accept", 2)] {
+            let mut head = headers(&[("vary", vary)]);
+            CorsAnswer::Refused.apply(&mut head);
+            assert_eq!(head.get_all(VARY).iter().count(), expected, "{vary}");
+        }
+    }
+
+    #[test]
+    fn a_preflight_is_known_by_method_and_headers() {
+        let (origin, method) = (("origin", "https://a.example"), ("access-control-request-method", "GET"));
+        assert!(Preflight::of(&Method::OPTIONS, &headers(&[origin, method])).is_some());
+        for (other, lines) in
+            [(Method::GET, &[origin, method][..]), (Method::OPTIONS, &[origin]), (Method::OPTIONS, &[method])]
+        {
+            assert_eq!(Preflight::of(&other, &headers(lines)), None, "{other} {lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_preflight_is_answered_with_the_headers_it_asked_for() {
+        let vary = "vary: origin, access-control-request-method, access-control-request-headers";
+        let methods = "access-control-allow-methods: GET, HEAD";
+        let (age, origin) = ("access-control-max-age: 60", "access-control-allow-origin: https://a.example");
+        let asked = |value| ("access-control-request-headers", value);
+        for (page, lines_asked, expected) in [
+            ("https://a.example", &[][..], &[methods, origin, age, vary][..]),
+            (
+                "https://a.example",
+                &[asked("last-event-id,authorization"), asked("X-A")],
+                &["access-control-allow-headers: last-event-id, authorization, X-A", methods, origin, age, vary],
+            ),
+            ("https://a.example", &[asked("x-a, x b")], &[methods, origin, age, vary]),
+            ("https://a.example", &[asked(" ,")], &[methods, origin, age, vary]),
+            ("https://b.example", &[asked("x-a")], &[vary]),
+        ] {
+            let base = [("origin", page), ("access-control-request-method", "GET")];
+            let request = headers(&[&base[..], lines_asked].concat());
+            let options = only(&["https://a.example"], false);
+            let preflight = Preflight::of(&Method::OPTIONS, &request).unwrap();
+            assert_eq!(lines(&preflight.head(&options, &options.answer(&request))), expected, "{request:?}");
+        }
+    }
+}

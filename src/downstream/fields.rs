@@ -1,0 +1,102 @@
+//! List-valued and parameter-valued header fields (RFC 9110 sections 5.6.1 and 5.6.6).
+
+use http::header::{CONNECTION, HeaderName, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderValue};
+
+/// Headers that are about one connection and never cross a proxy (RFC 9110 sections 7.6.1, 11.7.1 and 11.7.2), with
+/// `Trailer`, because the trailers do not cross.
+static HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    http::header::PROXY_AUTHENTICATE,
+    http::header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
+    http::header::TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// The parts of a field's value between `separator`s that are not within a quoted string, trimmed, without empty ones.
+///
+/// A value with a quote that is never closed has no quoted strings: what it seems to quote must not be overlooked.
+pub(super) fn parts(value: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+    let mut closed = Quotes::default();
+    value.iter().for_each(|&byte| closed.take(byte));
+    let honoured = !closed.open;
+    let mut quotes = Quotes::default();
+    value
+        .split(move |&byte| {
+            quotes.take(byte);
+            byte == separator && !(quotes.open && honoured)
+        })
+        .map(<[u8]>::trim_ascii)
+        .filter(|part| !part.is_empty())
+}
+
+/// Where a quoted string begins and ends (RFC 9110 section 5.6.4).
+#[derive(Default)]
+struct Quotes {
+    open: bool,
+    escaped: bool,
+}
+
+impl Quotes {
+    fn take(&mut self, byte: u8) {
+        if self.escaped {
+            self.escaped = false;
+        } else if self.open && byte == b'\\' {
+            self.escaped = true;
+        } else if byte == b'"' {
+            self.open = !self.open;
+        }
+    }
+}
+
+/// The members of all lines of a list-valued field.
+pub(super) fn members<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    headers.get_all(name).iter().flat_map(|value| parts(value.as_bytes(), b','))
+}
+
+/// Whether the bytes are a token (RFC 9110 section 5.6.2).
+pub(super) fn is_token(bytes: &[u8]) -> bool {
+    let is_tchar = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    !bytes.is_empty() && bytes.iter().all(is_tchar)
+}
+
+/// The fields of a head that may cross a proxy: neither hop-by-hop by nature nor named in `Connection`.
+pub(super) fn end_to_end(head: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+    let is_named = |name: &HeaderName| {
+        members(head, &CONNECTION).any(|member| member.eq_ignore_ascii_case(name.as_str().as_bytes()))
+    };
+    head.iter().filter(move |(name, _)| !HOP_BY_HOP.contains(name) && !is_named(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_separator_within_quotes_does_not_separate() {
+        for (value, expected) in [
+            ("", &[][..]),
+            (" , ,", &[]),
+            ("a, b ,c", &["a", "b", "c"]),
+            (r#"a="x, y", b"#, &[r#"a="x, y""#, "b"]),
+            (r#"a="x\", y", b"#, &[r#"a="x\", y""#, "b"]),
+            (r"a\,b", &[r"a\", "b"]),
+            (r#"a="open, b"#, &[r#"a="open"#, "b"]),
+        ] {
+            let found: Vec<&[u8]> = parts(value.as_bytes(), b',').collect();
+            assert_eq!(found, expected.iter().map(|part| part.as_bytes()).collect::<Vec<_>>(), "{value}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_told_from_other_bytes() {
+        for (text, expected) in [("x-a", true), ("*", true), ("", false), ("a b", false), ("a:b", false), ("ä", false)]
+        {
+            assert_eq!(is_token(text.as_bytes()), expected, "{text}");
+        }
+    }
+}
