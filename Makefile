@@ -1,0 +1,42 @@
+# manifold: what one does with a checkout. `make run` and `make test` work on a fresh machine with cargo and apt.
+
+CARGO ?= cargo
+CONF ?= conf/manifold.toml
+FUZZ_SECS ?= 60
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint configs check fuzz
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Install what the build needs (cmake, a C compiler), if it is missing
+	@scripts/setup
+
+run: setup ## Build for release and run $(CONF)
+	$(CARGO) build --release --locked
+	exec "$${CARGO_TARGET_DIR:-target}/release/manifold" -c $(CONF)
+
+test: setup ## Run all tests
+	$(CARGO) test --locked
+
+lint: ## Check the format, lints and docs
+	@scripts/setup --lint
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps
+
+configs: setup ## Check that every conf/*.toml loads
+	$(CARGO) build --locked
+	@set -e; for conf in conf/*.toml; do \
+		echo "manifold --test -c $$conf"; \
+		"$${CARGO_TARGET_DIR:-target}/debug/manifold" --test -c "$$conf"; \
+	done
+
+check: ## The gate: all that CI runs
+	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory configs
+
+fuzz: ## Run every fuzz target for FUZZ_SECS seconds (cargo-fuzz and nightly)
+	@scripts/fuzz $(FUZZ_SECS)
