@@ -1,4 +1,20 @@
 //! Routes, ready to use, and the table that finds the one for a request.
+//!
+//! A request's target is judged first ([`check_target`]), then the table finds its route ([`RouteTable::find`]), and the
+//! route tells the path that the origin is asked for ([`Route::upstream_path`]). Paths are compared raw, byte by byte:
+//! `/a%62` is not `/ab`.
+
+mod host;
+mod pattern;
+mod table;
+mod target;
+#[cfg(test)]
+mod tests;
+
+pub use host::{InvalidHost, canonical_host, host_name};
+pub use pattern::{InvalidPattern, PathPattern};
+pub use table::RouteTable;
+pub use target::{BadTarget, Target, check_target};
 
 use crate::downstream::{ClientOptions, CorsOptions};
 use crate::hub::ShareOptions;
@@ -21,6 +37,20 @@ pub struct Route {
     pub strip_prefix: Option<String>,
     /// A stream with its policies, or a plain reverse proxy.
     pub kind: RouteKind,
+}
+
+impl Route {
+    /// The path that the origin is asked for: its base path, then `path` less [`Route::strip_prefix`].
+    ///
+    /// It always begins with `/`. The prefix is taken off at the border of a segment only: `/ticks` comes off `/ticks/a`
+    /// and `/ticks`, never off `/ticksy`.
+    #[must_use]
+    pub fn upstream_path(&self, path: &str) -> String {
+        let rest = self.strip_prefix.as_deref().and_then(|prefix| path.strip_prefix(prefix.trim_end_matches('/')));
+        let rest = rest.filter(|rest| rest.is_empty() || rest.starts_with('/')).unwrap_or(path);
+        let joined = format!("{}{rest}", self.origin.base_path());
+        if joined.starts_with('/') { joined } else { format!("/{joined}") }
+    }
 }
 
 /// A stream with its policies, or a plain reverse proxy.
@@ -47,20 +77,11 @@ pub struct StreamPolicy {
     pub cors: Option<CorsOptions>,
 }
 
-/// Which paths a route serves.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum PathPattern {
-    /// This raw path exactly.
-    Exact(String),
-    /// Paths that begin with this, which ends in `/` (`/ticks/*` is `/ticks/` here).
-    Prefix(String),
-}
-
 /// Which hosts a route serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hosts {
     /// Whatever the `Host` is.
     Any,
-    /// These names, in lower case, without a port.
+    /// These names in their [canonical form](canonical_host): lower case, without a port.
     Only(Vec<String>),
 }

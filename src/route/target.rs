@@ -1,0 +1,227 @@
+//! What a request asks for: its target, judged before anything is routed by it.
+//!
+//! A path that the origin may read otherwise than manifold does is refused, not repaired: a route must not be a way
+//! around another route's rules. Encoded slashes stay allowed as data, but no dot segment may hide between them.
+
+use http::Method;
+
+/// A request target in parts (RFC 9112 section 3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target<'a> {
+    /// The authority of an absolute-form target; it counts instead of the `Host` header (RFC 9112 section 3.2.2).
+    pub authority: Option<&'a str>,
+    /// The raw path, beginning with `/`; or `*` of the asterisk form.
+    pub path: &'a str,
+    /// What follows the first `?`.
+    pub query: Option<&'a str>,
+}
+
+/// Why a request target is refused (400).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BadTarget {
+    /// Neither a path nor an absolute URL.
+    #[error("must begin with \"/\"")]
+    NoSlash,
+    /// `*` with another method than OPTIONS.
+    #[error("must not be \"*\" except with OPTIONS")]
+    Asterisk,
+    /// An absolute URL of another scheme.
+    #[error("must have the scheme http or https")]
+    Scheme,
+    /// An absolute URL without a host, with credentials, or with a bad port.
+    #[error("must have a host, and at most a port beside it")]
+    Authority,
+    /// A `#`.
+    #[error("must not hold a fragment (\"#\")")]
+    Fragment,
+    /// A space, a control character or one beyond ASCII.
+    #[error("must not hold spaces, control characters or others than ASCII: percent-encode them")]
+    Character,
+    /// A `\`, which some servers read as `/`.
+    #[error("must not hold a backslash")]
+    Backslash,
+    /// A `%` without two hexadecimal digits, or an encoded NUL.
+    #[error("must not hold a \"%\" that is no percent-encoding, nor \"%00\"")]
+    Encoding,
+    /// `//`.
+    #[error("must not hold \"//\"")]
+    DoubleSlash,
+    /// `.` or `..` as a segment, plain or encoded.
+    #[error("must not hold a segment \".\" or \"..\", encoded or not")]
+    DotSegment,
+}
+
+/// Takes a request target apart and judges it.
+///
+/// # Errors
+/// When the target is malformed, or its path could mean something else to the origin.
+pub fn check_target<'a>(method: &Method, text: &'a str) -> Result<Target<'a>, BadTarget> {
+    if text == "*" {
+        let asterisk = Target { authority: None, path: "*", query: None };
+        return if method == Method::OPTIONS { Ok(asterisk) } else { Err(BadTarget::Asterisk) };
+    }
+    let (authority, rest) = if text.starts_with('/') { (None, text) } else { split_absolute(text)? };
+    let (path, query) = match rest.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (rest, None),
+    };
+    let path = if path.is_empty() { "/" } else { path };
+    check_path(path)?;
+    check_characters(query.unwrap_or_default())?;
+    Ok(Target { authority, path, query })
+}
+
+/// Parts `http://host:port/path?query` before the path.
+fn split_absolute(text: &str) -> Result<(Option<&str>, &str), BadTarget> {
+    let (scheme, rest) = text.split_once("://").ok_or(BadTarget::NoSlash)?;
+    if !(scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")) {
+        return Err(BadTarget::Scheme);
+    }
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, rest) = rest.split_at_checked(end).ok_or(BadTarget::Authority)?;
+    check_authority(authority)?;
+    Ok((Some(authority), rest))
+}
+
+fn check_authority(authority: &str) -> Result<(), BadTarget> {
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port),
+        _ => (authority, ""),
+    };
+    // The `@` of credentials is refused here too (RFC 9110 section 4.2.4).
+    let in_host = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=%".contains(c);
+    let host_is_good = match host.strip_prefix('[') {
+        Some(literal) => literal.strip_suffix(']').is_some_and(|ip| ip.parse::<std::net::Ipv6Addr>().is_ok()),
+        None => !host.is_empty() && host.chars().all(in_host),
+    };
+    let port_is_good = port.is_empty() || port.parse::<u16>().is_ok_and(|_| port.bytes().all(|b| b.is_ascii_digit()));
+    if host_is_good && port_is_good { Ok(()) } else { Err(BadTarget::Authority) }
+}
+
+/// Judges a raw path, which begins with `/`.
+pub(super) fn check_path(path: &str) -> Result<(), BadTarget> {
+    if !path.starts_with('/') {
+        return Err(BadTarget::NoSlash);
+    }
+    check_characters(path)?;
+    if path.contains('\\') {
+        return Err(BadTarget::Backslash);
+    }
+    if path.contains("//") {
+        return Err(BadTarget::DoubleSlash);
+    }
+    let plain = decode_separators(path)?;
+    // What follows a `;` is a parameter to some servers: to them, `..;a` is `..`.
+    let is_dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
+    if plain.split('/').any(is_dots) {
+        return Err(BadTarget::DotSegment);
+    }
+    Ok(())
+}
+
+fn check_characters(text: &str) -> Result<(), BadTarget> {
+    if text.contains('#') {
+        return Err(BadTarget::Fragment);
+    }
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) { Ok(()) } else { Err(BadTarget::Character) }
+}
+
+/// The path with its encoded dots, slashes, backslashes and semicolons decoded, backslashes as slashes: the most that a
+/// lax server makes of it.
+fn decode_separators(path: &str) -> Result<String, BadTarget> {
+    let mut parts = path.split('%');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2).ok_or(BadTarget::Encoding)?;
+        if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(BadTarget::Encoding);
+        }
+        match digits.to_ascii_lowercase().as_str() {
+            "00" => return Err(BadTarget::Encoding),
+            "2e" => plain.push('.'),
+            "2f" | "5c" => plain.push('/'),
+            "3b" => plain.push(';'),
+            _ => plain.push('%'),
+        }
+        plain.push_str(rest);
+    }
+    Ok(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_good_target_is_taken_apart() {
+        for (text, authority, path, query) in [
+            ("/", None, "/", None),
+            ("/a/b.c/..d/...", None, "/a/b.c/..d/...", None),
+            ("/a?b=/../c\\?d", None, "/a", Some("b=/../c\\?d")),
+            ("/a?", None, "/a", Some("")),
+            ("/a%2Fb/%252e%252e/c", None, "/a%2Fb/%252e%252e/c", None),
+            ("/|[]^{}\"'", None, "/|[]^{}\"'", None),
+            ("http://Host:80/a?b", Some("Host:80"), "/a", Some("b")),
+            ("HTTPS://h", Some("h"), "/", None),
+            ("http://h?b", Some("h"), "/", Some("b")),
+            ("http://[::1]:8080/a", Some("[::1]:8080"), "/a", None),
+            ("http://[::1]/", Some("[::1]"), "/", None),
+            ("http://h:/", Some("h:"), "/", None),
+        ] {
+            assert_eq!(check_target(&Method::GET, text), Ok(Target { authority, path, query }), "{text}");
+        }
+        assert_eq!(check_target(&Method::OPTIONS, "*").map(|target| target.path), Ok("*"));
+    }
+
+    #[test]
+    fn a_bad_target_says_why() {
+        use BadTarget as Bad;
+        for (text, why) in [
+            ("", Bad::NoSlash),
+            ("a", Bad::NoSlash),
+            ("h:443", Bad::NoSlash),
+            ("*", Bad::Asterisk),
+            ("/a#b", Bad::Fragment),
+            ("/a?b#c", Bad::Fragment),
+            ("/a b", Bad::Character),
+            ("/a\u{7f}", Bad::Character),
+            ("/a\0", Bad::Character),
+            ("/a?b\r\n", Bad::Character),
+            ("/\u{e9}", Bad::Character),
+            ("/a\\b", Bad::Backslash),
+            ("/a%", Bad::Encoding),
+            ("/a%2", Bad::Encoding),
+            ("/a%zz", Bad::Encoding),
+            ("/a%+1", Bad::Encoding),
+            ("/a%00", Bad::Encoding),
+            ("//a", Bad::DoubleSlash),
+            ("/a//", Bad::DoubleSlash),
+            ("/.", Bad::DotSegment),
+            ("/..", Bad::DotSegment),
+            ("/a/./b", Bad::DotSegment),
+            ("/a/../b", Bad::DotSegment),
+            ("/a/%2e%2E/b", Bad::DotSegment),
+            ("/a/.%2e", Bad::DotSegment),
+            ("/a/%2e", Bad::DotSegment),
+            ("/a%2f..%2Fb", Bad::DotSegment),
+            ("/a%5c%2e%2e%5Cb", Bad::DotSegment),
+            ("/a/..%2fb", Bad::DotSegment),
+            ("/a/..;x/b", Bad::DotSegment),
+            ("/a/..%3bx/b", Bad::DotSegment),
+            ("ftp://h/a", Bad::Scheme),
+            ("http:///a", Bad::Authority),
+            ("http://u@h/a", Bad::Authority),
+            ("http://u:p@h/a", Bad::Authority),
+            ("http://h:x/a", Bad::Authority),
+            ("http://h:+1/a", Bad::Authority),
+            ("http://h:70000/a", Bad::Authority),
+            ("http://[::1/a", Bad::Authority),
+            ("http://[x]/a", Bad::Authority),
+            ("http://h\\x/a", Bad::Authority),
+            ("http://h/../a", Bad::DotSegment),
+            ("http://h//a", Bad::DoubleSlash),
+        ] {
+            assert_eq!(check_target(&Method::GET, text), Err(why), "{text}");
+        }
+    }
+}

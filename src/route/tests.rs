@@ -1,0 +1,149 @@
+//! The table against a naive oracle, and the path toward the origin.
+
+use super::*;
+use crate::upstream::Origin;
+use proptest::prelude::*;
+
+fn route(name: &str, hosts: &[&str], path: &str) -> Arc<Route> {
+    let hosts = match hosts {
+        [] => Hosts::Any,
+        names => Hosts::Only(names.iter().map(|name| (*name).to_owned()).collect()),
+    };
+    Arc::new(Route {
+        name: Arc::from(name),
+        path: PathPattern::parse(path).unwrap(),
+        hosts,
+        origin: Origin::parse("http://127.0.0.1:9000").unwrap(),
+        strip_prefix: None,
+        kind: RouteKind::Proxy(UpstreamOptions::default()),
+    })
+}
+
+fn found<'a>(table: &'a RouteTable, host: Option<&str>, path: &str) -> Option<&'a str> {
+    table.find(host, path).map(|route| &*route.name)
+}
+
+#[test]
+fn an_exact_path_beats_prefixes_and_the_longest_prefix_wins() {
+    let table = RouteTable::new(vec![
+        route("all", &[], "/*"),
+        route("ticks", &[], "/ticks/*"),
+        route("deep", &[], "/ticks/eu/*"),
+        route("exact", &[], "/ticks/eu/now"),
+    ]);
+    for (path, name) in [
+        ("/ticks", "all"),
+        ("/ticks/", "ticks"),
+        ("/ticks/us", "ticks"),
+        ("/ticks/eu/", "deep"),
+        ("/ticks/eu/now", "exact"),
+        ("/ticks/eu/now/", "deep"),
+        ("/ticks/e%75/now", "ticks"),
+    ] {
+        assert_eq!(found(&table, None, path), Some(name), "{path}");
+    }
+    assert_eq!(found(&RouteTable::new(vec![route("ticks", &[], "/ticks/*")]), None, "/ticks"), None);
+}
+
+#[test]
+fn routes_of_the_named_host_are_asked_first_then_those_of_any() {
+    let table = RouteTable::new(vec![
+        route("any exact", &[], "/a/b"),
+        route("any", &[], "/*"),
+        route("named", &["example.com", "[::1]"], "/a/*"),
+    ]);
+    for (host, path, name) in [
+        (None, "/a/b", "any exact"),
+        (Some("other.com"), "/a/b", "any exact"),
+        (Some("example.com"), "/a/b", "named"),
+        (Some("EXAMPLE.com.:8080"), "/a/b", "named"),
+        (Some("[0::1]:80"), "/a/", "named"),
+        (Some("example.com"), "/b", "any"),
+    ] {
+        assert_eq!(found(&table, host, path), Some(name), "{host:?} {path}");
+    }
+}
+
+#[test]
+fn the_path_for_the_origin_begins_with_a_slash() {
+    for (origin, strip, path, upstream) in [
+        ("http://o", None, "/a/b", "/a/b"),
+        ("http://o/base", None, "/a", "/base/a"),
+        ("http://o", Some("/ticks"), "/ticks/a", "/a"),
+        ("http://o", Some("/ticks"), "/ticks/", "/"),
+        ("http://o", Some("/ticks"), "/ticks", "/"),
+        ("http://o/base", Some("/ticks"), "/ticks", "/base"),
+        ("http://o/base/", Some("/ticks"), "/ticks/a%2Fb", "/base/a%2Fb"),
+        ("http://o", Some("/ticks"), "/ticksy", "/ticksy"),
+        ("http://o", Some("/"), "/a", "/a"),
+    ] {
+        let mut route = Route::clone(&route("r", &[], "/*"));
+        route.origin = Origin::parse(origin).unwrap();
+        route.strip_prefix = strip.map(str::to_owned);
+        assert_eq!(route.upstream_path(path), upstream, "{origin} {strip:?} {path}");
+    }
+}
+
+#[test]
+fn a_pattern_that_no_request_could_match_is_none() {
+    use InvalidPattern as Bad;
+    for (text, why) in [
+        ("", Bad::Path(BadTarget::NoSlash)),
+        ("ticks", Bad::Path(BadTarget::NoSlash)),
+        ("*", Bad::Asterisk),
+        ("/a*", Bad::Asterisk),
+        ("/*/a", Bad::Asterisk),
+        ("/a/**", Bad::Asterisk),
+        ("/a?b", Bad::Query),
+        ("/a#b", Bad::Path(BadTarget::Fragment)),
+        ("//a", Bad::Path(BadTarget::DoubleSlash)),
+        ("/a//*", Bad::Path(BadTarget::DoubleSlash)),
+        ("/a/%2E./b", Bad::Path(BadTarget::DotSegment)),
+    ] {
+        assert_eq!(PathPattern::parse(text), Err(why), "{text}");
+    }
+    assert_eq!(PathPattern::parse("/*").unwrap().to_string(), "/*");
+}
+
+/// The rule as the documentation says it, without an index.
+fn oracle<'a>(routes: &'a [Arc<Route>], host: &str, path: &str) -> Option<&'a Arc<Route>> {
+    let host = canonical_host(host);
+    let rank = |route: &Route| {
+        let names_host = matches!(&route.hosts, Hosts::Only(names) if names.contains(&host));
+        let serves_host = names_host || route.hosts == Hosts::Any;
+        let is_exact = matches!(route.path, PathPattern::Exact(_));
+        (serves_host && route.path.matches(path)).then(|| (names_host, is_exact, route.path.to_string().len()))
+    };
+    // `max_by_key` takes the last of equals; the first is wanted.
+    let ranked = routes.iter().rev().filter_map(|route| rank(route).map(|rank| (rank, route)));
+    ranked.max_by_key(|(rank, _)| *rank).map(|(_, route)| route)
+}
+
+proptest! {
+    #[test]
+    fn the_table_agrees_with_the_oracle(
+        patterns in prop::collection::vec((prop::collection::vec("[ab]\\.c", 0..3), "(/[xy]){0,3}(/\\*|/)"), 0..12),
+        requests in prop::collection::vec(("[abAB]\\.[cC](:80)?", "(/[xy]){0,3}/?"), 1..20),
+    ) {
+        let routes: Vec<_> = patterns
+            .iter()
+            .enumerate()
+            .map(|(at, (hosts, path))| {
+                let hosts: Vec<_> = hosts.iter().map(String::as_str).collect();
+                route(&at.to_string(), &hosts, path)
+            })
+            .collect();
+        let table = RouteTable::new(routes.clone());
+        for (host, path) in &requests {
+            let expected = oracle(&routes, host, path).map(|route| &route.name);
+            prop_assert_eq!(table.find(Some(host), path).map(|route| &route.name), expected, "{} {}", host, path);
+        }
+    }
+
+    #[test]
+    fn no_text_makes_the_target_check_panic(text in any::<String>()) {
+        if let Ok(target) = check_target(&http::Method::GET, &text) {
+            prop_assert!(target.path.starts_with('/') && !target.path.contains("//"));
+        }
+    }
+}
