@@ -3,18 +3,6 @@
 use super::fields::{is_token, parts};
 use http::HeaderValue;
 
-/// The type of every stream.
-const EVENT_STREAM: &[u8] = b"text/event-stream";
-
-/// Whether a `Content-Type` names an event stream: its essence is `text/event-stream`, whatever the parameters are.
-///
-/// As the MIME Sniffing standard has it, bad parameters do not make a bad type: `text/event-stream;x=y`,
-/// `text/event-stream;` and `TEXT/Event-Stream; x bogus` are event streams.
-#[must_use]
-pub fn is_event_stream(content_type: &HeaderValue) -> bool {
-    essence(content_type.as_bytes()).eq_ignore_ascii_case(EVENT_STREAM)
-}
-
 /// The `Content-Type` that clients get: `text/event-stream`, with the origin's charset if it gave one.
 ///
 /// Other parameters are not passed on, and neither is a charset that is not a token. A second `charset` is ignored, as
@@ -23,11 +11,6 @@ pub(super) fn client_content_type(origin: Option<&HeaderValue>) -> HeaderValue {
     let plain = HeaderValue::from_static("text/event-stream");
     let Some(charset) = origin.and_then(|origin| charset(origin.as_bytes())) else { return plain };
     HeaderValue::from_bytes(&[b"text/event-stream; charset=", charset].concat()).unwrap_or(plain)
-}
-
-/// Everything before the first `;`.
-fn essence(content_type: &[u8]) -> &[u8] {
-    content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii()
 }
 
 /// The value of the first `charset` parameter, without quotes, if it is a token.
@@ -44,31 +27,6 @@ fn charset(content_type: &[u8]) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_event_stream_is_known_by_the_essence_of_its_type() {
-        for (text, expected) in [
-            ("text/event-stream", true),
-            ("text/event-stream;", true),
-            ("text/event-stream ; charset=utf-8", true),
-            ("text/event-stream;x=y", true),
-            ("text/event-stream;x bogus", true),
-            ("text/event-stream;;charset=\"", true),
-            ("TEXT/Event-Stream", true),
-            ("text/event-stream x bogus", false),
-            ("text/event-stream, text/html", false),
-            ("text/ event-stream", false),
-            ("text /event-stream", false),
-            ("text/event-streams", false),
-            ("text/event", false),
-            ("text/html; text/event-stream", false),
-            ("application/json", false),
-            ("", false),
-            (";", false),
-        ] {
-            assert_eq!(is_event_stream(&HeaderValue::from_static(text)), expected, "{text}");
-        }
-    }
 
     #[test]
     fn the_origins_charset_is_passed_on_and_nothing_else() {

@@ -9,7 +9,6 @@ mod options;
 mod resume;
 mod sharing;
 
-pub use content_type::is_event_stream;
 pub use cors::{CorsAnswer, Preflight};
 pub use head::{refusal_head, stream_head};
 pub use jitter::{lifetime, spread};

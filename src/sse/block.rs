@@ -34,8 +34,8 @@ struct Fields {
 }
 
 impl Block {
-    pub(super) fn new(limit: u64) -> Self {
-        Self { limit, size: 0, refused: false, fields: Fields::default(), retry: None, last_event_id: Bytes::new() }
+    pub(super) fn new(limit: u64, last_event_id: Bytes) -> Self {
+        Self { limit, size: 0, refused: false, fields: Fields::default(), retry: None, last_event_id }
     }
 
     pub(super) fn last_event_id(&self) -> &Bytes {

@@ -58,13 +58,20 @@ impl Decoder {
     /// byte for its end; neither comments nor the empty line.
     #[must_use]
     pub fn new(max_event_bytes: usize) -> Self {
+        Self::resuming(max_event_bytes, Bytes::new())
+    }
+
+    /// A decoder at the start of a response that was asked for with this `Last-Event-ID`: it is the last event ID until the
+    /// response says another, as in browsers.
+    #[must_use]
+    pub fn resuming(max_event_bytes: usize, last_event_id: Bytes) -> Self {
         Self {
             bom: LeadingBom::default(),
             input: Bytes::new(),
             after_cr: false,
             chunk: Bytes::new(),
             open: OpenLine::Empty,
-            block: Block::new(max_event_bytes as u64),
+            block: Block::new(max_event_bytes as u64, last_event_id),
         }
     }
 

@@ -15,6 +15,7 @@ mod bom;
 mod decoder;
 mod event;
 mod frame;
+mod media_type;
 mod passthrough;
 #[cfg(test)]
 mod tests;
@@ -22,4 +23,5 @@ mod tests;
 pub use decoder::Decoder;
 pub use event::{Event, Item};
 pub use frame::{Frame, HEARTBEAT, HEARTBEAT_CHUNK, retry_line};
+pub use media_type::is_event_stream;
 pub use passthrough::Passthrough;

@@ -1,0 +1,274 @@
+//! The ring itself: one log, many cursors.
+
+use super::ids::Epoch;
+use super::index::IdIndex;
+use super::{IdPolicy, ReplayOptions, Seq, Start};
+use crate::sse::{Event, Frame};
+use bytes::Bytes;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Entries held for delivery alone where replay is off: a client that falls further behind has lagged.
+const LIVE_WINDOW: usize = 1000;
+
+/// The bounded ring of a stream's recent frames.
+///
+/// Positions are dense: the entry at `Seq` n is the one appended as the n-th. What a position meant never changes; it is
+/// held, dropped, or still to come.
+#[derive(Debug)]
+pub struct ReplayLog {
+    options: Arc<ReplayOptions>,
+    epoch: Epoch,
+    /// The entries from `first` on, without a hole.
+    entries: VecDeque<Entry>,
+    /// The position of the oldest entry held; that of the next append where none is.
+    first: Seq,
+    /// The frames' bytes in `entries`.
+    bytes: usize,
+    /// The events (not marks) in `entries`.
+    events: usize,
+    /// The id of the newest event that was dropped; before that, the id from which the origin was asked to resume.
+    before_first: Option<Bytes>,
+    /// The newest mark that was dropped.
+    dropped_mark: Option<Seq>,
+    /// Where each origin id stands first.
+    index: IdIndex,
+    /// Under `ids = "origin"`: an id was seen, so that its absence must be written as well.
+    ids_seen: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    frame: Frame,
+    id: EntryId,
+    at: Instant,
+}
+
+/// What an entry's frame says in its `id` line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum EntryId {
+    /// A mark: no id, and not an event of the origin's.
+    Mark,
+    /// The origin's, or under `ids = "origin"` the effective one (empty: none).
+    Origin(Bytes),
+    /// Ours, made of the position.
+    Minted,
+}
+
+/// What a read of the log found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Read {
+    /// The cursor moved to here; the frames were given. It is at the end of the log if nothing was given.
+    To(Seq),
+    /// The cursor's position was dropped: the oldest held, and how many entries are lost to this reader.
+    Behind {
+        /// The oldest position held.
+        oldest: Seq,
+        /// Entries between the cursor and it.
+        missed: u64,
+    },
+}
+
+impl ReplayLog {
+    /// An empty log. `resumed_from` is the id that the origin is asked to resume after, if any: it is known, and its
+    /// successor is the first event.
+    #[must_use]
+    pub fn new(options: Arc<ReplayOptions>, epoch: Epoch, resumed_from: Option<Bytes>) -> Self {
+        Self {
+            options,
+            epoch,
+            entries: VecDeque::new(),
+            first: Seq(0),
+            bytes: 0,
+            events: 0,
+            ids_seen: resumed_from.is_some(),
+            before_first: resumed_from,
+            dropped_mark: None,
+            index: IdIndex::default(),
+        }
+    }
+
+    /// The policy.
+    #[must_use]
+    pub fn options(&self) -> &ReplayOptions {
+        &self.options
+    }
+
+    /// The position of the oldest entry held, or of the next one where none is.
+    #[must_use]
+    pub fn oldest(&self) -> Seq {
+        self.first
+    }
+
+    /// The position that the next entry will get.
+    #[must_use]
+    pub fn end(&self) -> Seq {
+        self.first.plus(self.entries.len())
+    }
+
+    /// The bytes of all frames held.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    pub(super) fn before_first(&self) -> Option<&Bytes> {
+        self.before_first.as_ref()
+    }
+
+    pub(super) fn dropped_mark(&self) -> Option<Seq> {
+        self.dropped_mark
+    }
+
+    pub(super) fn index(&self) -> &IdIndex {
+        &self.index
+    }
+
+    /// Appends an event: gives it its position and its id, and encodes its frame once.
+    pub fn append(&mut self, event: &Event, now: Instant) -> Seq {
+        let seq = self.end();
+        self.ids_seen |= !event.last_event_id.is_empty();
+        let (id, frame) = self.encode(event, seq);
+        if let EntryId::Origin(id) = &id {
+            self.index.insert(id, seq);
+        }
+        self.events = self.events.saturating_add(1);
+        self.push(Entry { frame, id, at: now }, now);
+        seq
+    }
+
+    /// The id and the frame of an event at `seq`.
+    fn encode(&self, event: &Event, seq: Seq) -> (EntryId, Frame) {
+        match self.options.ids {
+            IdPolicy::Auto => match event.id.as_ref().filter(|id| !id.is_empty()) {
+                Some(id) => (EntryId::Origin(id.clone()), Frame::encode(Some(id), event)),
+                None => (EntryId::Minted, Frame::encode(Some(self.epoch.mint(seq).to_string().as_bytes()), event)),
+            },
+            IdPolicy::Origin => {
+                let id = event.last_event_id.clone();
+                let frame = Frame::encode(self.ids_seen.then_some(&id[..]), event);
+                (EntryId::Origin(id), frame)
+            }
+        }
+    }
+
+    /// Appends a mark: a frame without an id that every subscriber gets at this place.
+    pub fn append_mark(&mut self, frame: Frame, now: Instant) -> Seq {
+        let seq = self.end();
+        self.push(Entry { frame, id: EntryId::Mark, at: now }, now);
+        seq
+    }
+
+    fn push(&mut self, entry: Entry, now: Instant) {
+        self.bytes = self.bytes.saturating_add(entry.frame.text_len());
+        self.entries.push_back(entry);
+        let most = self.options.events.map_or(LIVE_WINDOW, std::num::NonZero::get);
+        while self.entries.len() > most || (self.bytes > self.options.bytes && self.entries.len() > 1) {
+            self.drop_oldest();
+        }
+        self.expire(now);
+        debug_assert_eq!(self.bytes, self.entries.iter().map(|e| e.frame.text_len()).sum::<usize>());
+    }
+
+    /// Drops what is too old. The newest `max(1, start)` events never age out, so that a quiet stream makes no false gaps
+    /// and its last values stay.
+    pub fn expire(&mut self, now: Instant) {
+        let Some(age) = self.options.age else { return };
+        let kept = match self.options.start {
+            Start::Back(n) => n.get(),
+            Start::Live | Start::All => 1,
+        };
+        while let Some(oldest) = self.entries.front() {
+            let is_kept = oldest.id != EntryId::Mark && self.events <= kept;
+            if is_kept || now.saturating_duration_since(oldest.at) <= age {
+                return;
+            }
+            self.drop_oldest();
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        let Some(entry) = self.entries.pop_front() else { return };
+        let seq = self.first;
+        self.first = seq.plus(1);
+        self.bytes = self.bytes.saturating_sub(entry.frame.text_len());
+        match entry.id {
+            EntryId::Mark => self.dropped_mark = Some(seq),
+            EntryId::Minted => {
+                self.events = self.events.saturating_sub(1);
+                self.before_first = None;
+            }
+            EntryId::Origin(id) => {
+                self.events = self.events.saturating_sub(1);
+                self.index.remove(&id, seq);
+                self.before_first = (!id.is_empty()).then_some(id);
+            }
+        }
+    }
+
+    /// Gives the frames from `cursor` on, at least one if there is one, and no further one that would pass `most` bytes.
+    pub fn read(&self, cursor: Seq, most: usize, frames: &mut Vec<Frame>) -> Read {
+        let Some(skip) = cursor.distance_from(self.first).map(|skip| skip.min(self.entries.len())) else {
+            return Read::Behind { oldest: self.first, missed: self.first.0.saturating_sub(cursor.0) };
+        };
+        let mut taken = 0_usize;
+        let mut next = cursor;
+        for entry in self.entries.range(skip..) {
+            let len = entry.frame.text_len();
+            if taken > 0 && taken.saturating_add(len) > most {
+                break;
+            }
+            taken = taken.saturating_add(len);
+            frames.push(entry.frame.clone());
+            next = next.plus(1);
+        }
+        Read::To(next)
+    }
+
+    /// Where a client starts that brings no `Last-Event-ID`.
+    #[must_use]
+    pub fn start(&self) -> Seq {
+        let back = match self.options.start {
+            Start::Live => return self.end(),
+            _ if self.options.events.is_none() => return self.end(),
+            Start::All => return self.first,
+            Start::Back(n) => n.get(),
+        };
+        let nth_event =
+            self.entries.iter().enumerate().rev().filter(|(_, e)| e.id != EntryId::Mark).nth(back.saturating_sub(1));
+        nth_event.map_or(self.first, |(index, _)| self.first.plus(index))
+    }
+
+    /// Whether the event that would be appended is the entry at `seq`, id and bytes.
+    pub(super) fn holds_at(&self, seq: Seq, event: &Event) -> bool {
+        let Some(entry) = seq.distance_from(self.first).and_then(|index| self.entries.get(index)) else { return false };
+        if entry.id == EntryId::Mark {
+            return false;
+        }
+        let (id, frame) = self.encode(event, seq);
+        // An origin may well begin each response with its `retry:`, which then joins the block of the first event.
+        let lines = |frame: &Frame| {
+            frame
+                .text()
+                .split(|b| *b == b'\n')
+                .filter(|l| !l.starts_with(b"retry: "))
+                .map(<[u8]>::to_vec)
+                .collect::<Vec<_>>()
+        };
+        entry.id == id && lines(&entry.frame) == lines(&frame)
+    }
+
+    /// The position of the first event at or after `seq`.
+    pub(super) fn event_from(&self, seq: Seq) -> Seq {
+        let marks = seq
+            .distance_from(self.first)
+            .filter(|skip| *skip <= self.entries.len())
+            .map_or(0, |skip| self.entries.range(skip..).take_while(|entry| entry.id == EntryId::Mark).count());
+        seq.plus(marks)
+    }
+}
