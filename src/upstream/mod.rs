@@ -1,7 +1,13 @@
 //! The side toward the origin: one driver task per stream.
 
+mod connect;
+mod driver;
+mod exchange;
 mod options;
 mod origin;
 
+pub use connect::{ConnectError, Connector, Request, Response, USER_AGENT, peer, resolve};
+pub use driver::{Driver, DriverSettings, SharingCheck};
+pub use exchange::{Outcome, attempt};
 pub use options::{Backoff, InvalidBackoff, OnClose, OnError, UpstreamOptions};
 pub use origin::{InvalidOrigin, Origin};

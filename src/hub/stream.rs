@@ -1,0 +1,121 @@
+//! One upstream response being shared.
+//!
+//! ```text
+//!                 connected             failed, lost
+//!   Connecting ─────────────▶ Live ───────────────────▶ Waiting
+//!       │  ▲                    │                        │   │
+//!       │  └────────────────────│──── connecting ────────┘   │
+//!       │ close                 │ close                      │ close
+//!       └───────────────────────┴────────────▶ Closed ◀──────┘
+//! ```
+//!
+//! Only the publisher moves a stream; its drop closes it. A closed stream never opens again: the hub makes a new one.
+
+use super::{End, StreamKey};
+use crate::counters::RouteCounters;
+use crate::replay::ReplayLog;
+use http::HeaderMap;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+/// One upstream SSE response being shared, named by its key.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) key: StreamKey,
+    pub(super) counters: Arc<RouteCounters>,
+    state: Mutex<State>,
+    /// Told after every change that a subscriber may want to see; the lock is not held then.
+    changed: watch::Sender<()>,
+    /// Told when the first subscriber comes or the last one leaves.
+    pub(super) occupancy: Notify,
+}
+
+/// What is behind the lock.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) log: ReplayLog,
+    pub(super) phase: Phase,
+    /// The head of the newest response: what a new client is shown.
+    pub(super) head: Option<Arc<HeaderMap>>,
+    /// The reconnection time that the origin last asked for, in milliseconds.
+    pub(super) retry: Option<u64>,
+    pub(super) subscribers: usize,
+    /// Since when there are none. Meaningless while there are some.
+    pub(super) empty_since: Instant,
+}
+
+#[derive(Debug, Clone)]
+pub(super) enum Phase {
+    /// An attempt is under way. `failed`: one before it failed, and none succeeded since.
+    Connecting { failed: bool },
+    /// The origin's head came; events follow.
+    Live,
+    /// The last attempt failed or the connection was lost; another follows.
+    Waiting,
+    /// Over. Whoever asks before `remembered_until` gets the same answer.
+    Closed { end: End, remembered_until: Option<Instant> },
+}
+
+impl Stream {
+    pub(super) fn new(key: StreamKey, counters: Arc<RouteCounters>, log: ReplayLog) -> Self {
+        counters.streams.add(1);
+        Self {
+            key,
+            counters,
+            state: Mutex::new(State {
+                log,
+                phase: Phase::Connecting { failed: false },
+                head: None,
+                retry: None,
+                subscribers: 0,
+                empty_since: Instant::now(),
+            }),
+            changed: watch::Sender::new(()),
+            occupancy: Notify::new(),
+        }
+    }
+
+    /// Looks at the state or changes what subscribers need not be woken for.
+    pub(super) fn locked<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
+        look(&mut self.state.lock())
+    }
+
+    /// Changes the state, then wakes the subscribers: after the lock is free, or they would wake to wait.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let result = change(&mut self.state.lock());
+        self.changed.send_replace(());
+        result
+    }
+
+    /// Resolves at the next change.
+    pub(super) fn watch(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Closes the stream unless it is closed, and says whether it did.
+    pub(super) fn close(&self, end: End, remembered_until: Option<Instant>) -> bool {
+        self.change(|state| state.close(end, remembered_until))
+    }
+}
+
+impl State {
+    pub(super) fn close(&mut self, end: End, remembered_until: Option<Instant>) -> bool {
+        if self.is_closed() {
+            return false;
+        }
+        self.phase = Phase::Closed { end, remembered_until };
+        true
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed { .. })
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.counters.streams.sub_one();
+    }
+}

@@ -1,0 +1,173 @@
+//! One attempt: the request, redirects, and what the origin's answer means.
+
+use super::connect::{ConnectError, Connector, Request, Response};
+use super::{OnError, Origin, UpstreamOptions};
+use crate::hub::{Answer, End, Failure};
+use crate::sse::is_event_stream;
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
+use http::{HeaderMap, StatusCode};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Redirects followed in one attempt.
+const MAX_REDIRECTS: usize = 5;
+
+/// How much of the body of an answer that is no stream is passed on.
+const MAX_ANSWER_BYTES: usize = 64 << 10;
+
+/// How long that body may take.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What one attempt came to.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The origin streams.
+    Stream(Response),
+    /// It may heal.
+    Failed(Failure),
+    /// It is the origin's word.
+    Final(End),
+}
+
+/// Sends the request and judges the answer. Redirects within the origin's scheme, host and port are followed.
+pub async fn attempt(
+    connector: &Connector,
+    origin: &Origin,
+    options: &UpstreamOptions,
+    mut request: Request,
+) -> Outcome {
+    for _ in 0..=MAX_REDIRECTS {
+        let response = match connector.send(origin, options, &request).await {
+            Ok(response) => response,
+            Err(ConnectError::HeadTimeout) => return Outcome::Failed(Failure::HeadTimeout),
+            Err(ConnectError::Unreachable(why)) => return Outcome::Failed(Failure::Unreachable(why)),
+        };
+        if !is_followed(response.status) {
+            return judge(response).await;
+        }
+        match within(origin, &request.path_and_query, &response.headers) {
+            Some(path_and_query) => request.path_and_query = path_and_query,
+            None => return unfollowed(response, options.on_error).await,
+        }
+    }
+    Outcome::Final(End::Unusable(format!("more than {MAX_REDIRECTS} redirects")))
+}
+
+fn is_followed(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::MOVED_PERMANENTLY
+            | StatusCode::FOUND
+            | StatusCode::TEMPORARY_REDIRECT
+            | StatusCode::PERMANENT_REDIRECT
+    )
+}
+
+/// The path and query of a redirect that stays at the origin (RFC 9110 section 10.2.2: the reference may be relative).
+fn within(origin: &Origin, from: &str, headers: &HeaderMap) -> Option<String> {
+    let location = headers.get(LOCATION)?.to_str().ok().filter(|location| !location.is_empty())?;
+    let scheme = if origin.is_tls() { "https" } else { "http" };
+    let base = url::Url::parse(&format!("{scheme}://{}{from}", origin.authority())).ok()?;
+    let target = base.join(location).ok()?;
+    let same = target.scheme() == base.scheme()
+        && target.host_str() == base.host_str()
+        && target.port_or_known_default() == base.port_or_known_default();
+    same.then(|| match target.query() {
+        Some(query) => format!("{}?{query}", target.path()),
+        None => target.path().to_owned(),
+    })
+}
+
+async fn unfollowed(response: Response, on_error: OnError) -> Outcome {
+    match on_error {
+        OnError::Reflect => Outcome::Final(End::Refused(Arc::new(answer(response).await))),
+        OnError::Hold => {
+            let location = response.headers.get(LOCATION).and_then(|l| l.to_str().ok()).unwrap_or("(no location)");
+            let location = location.split(['?', '#']).next().unwrap_or_default();
+            let why = format!("origin redirects ({}) to {location}, which is not followed", response.status.as_u16());
+            Outcome::Final(End::Unusable(why))
+        }
+    }
+}
+
+async fn judge(response: Response) -> Outcome {
+    let status = response.status;
+    if status == StatusCode::OK {
+        return match unusable(&response.headers) {
+            Some(why) => Outcome::Final(End::Unusable(why)),
+            None => Outcome::Stream(response),
+        };
+    }
+    if status == StatusCode::NO_CONTENT {
+        return Outcome::Final(End::NoContent);
+    }
+    let asks_to_return = status.is_server_error()
+        || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS);
+    if asks_to_return {
+        return Outcome::Failed(Failure::Status(Arc::new(answer(response).await)));
+    }
+    if status.is_client_error() || status.is_redirection() {
+        return Outcome::Final(End::Refused(Arc::new(answer(response).await)));
+    }
+    Outcome::Final(End::Unusable(format!(
+        "origin answered {}, which is neither a stream nor a refusal",
+        status.as_u16()
+    )))
+}
+
+/// Why a 200 is no stream that can be shared.
+fn unusable(headers: &HeaderMap) -> Option<String> {
+    let content_type = headers.get(CONTENT_TYPE);
+    if !content_type.is_some_and(is_event_stream) {
+        let came = content_type.map_or_else(|| "no Content-Type".to_owned(), |value| format!("Content-Type {value:?}"));
+        return Some(format!("origin answered 200 with {came}, not text/event-stream"));
+    }
+    let coding = headers.get(CONTENT_ENCODING).filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))?;
+    Some(format!("origin answered with Content-Encoding {coding:?} although identity was asked for"))
+}
+
+/// Takes an answer's body, up to a limit and for a while: a slow or endless body is cut.
+pub async fn answer(mut response: Response) -> Answer {
+    let mut body = BytesMut::new();
+    let read = async {
+        while body.len() < MAX_ANSWER_BYTES {
+            match response.read().await {
+                Ok(Some(bytes)) => body.extend_from_slice(&bytes),
+                Ok(None) | Err(_) => break,
+            }
+        }
+    };
+    let in_time = timeout(ANSWER_PATIENCE, read).await.is_ok();
+    if !in_time {
+        log::debug!("body of an origin's answer cut status={}", response.status.as_u16());
+    }
+    body.truncate(MAX_ANSWER_BYTES);
+    Answer { status: response.status, headers: response.headers, body: Bytes::from(body) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn a_redirect_stays_at_the_origin_or_is_not_followed() {
+        let origin = Origin::parse("http://127.0.0.1:9000/base").unwrap();
+        for (location, path) in [
+            ("/other?x=1#f", Some("/other?x=1")),
+            ("other", Some("/base/other")),
+            ("http://127.0.0.1:9000/a", Some("/a")),
+            ("//127.0.0.1:9000/a", Some("/a")),
+            ("http://127.0.0.1:9001/a", None),
+            ("https://127.0.0.1:9000/a", None),
+            ("http://elsewhere:9000/a", None),
+            ("", None),
+        ] {
+            let headers = HeaderMap::from_iter([(LOCATION, HeaderValue::from_static(location))]);
+            assert_eq!(within(&origin, "/base/ticks", &headers).as_deref(), path, "{location}");
+        }
+        assert_eq!(within(&origin, "/base/ticks", &HeaderMap::new()), None);
+    }
+}
