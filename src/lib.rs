@@ -6,6 +6,7 @@
 
 pub mod counters;
 pub mod downstream;
+pub mod gateway;
 pub mod hub;
 pub mod replay;
 pub mod route;

@@ -168,6 +168,10 @@ fn request_head(origin: &Origin, options: &UpstreamOptions, request: &Request) -
     head.insert_header(http::header::ACCEPT, "text/event-stream")?;
     head.insert_header(http::header::ACCEPT_ENCODING, "identity")?;
     head.insert_header(http::header::CACHE_CONTROL, "no-cache")?;
+    // What the client or the route says stands instead of ours.
+    for (name, _) in &request.headers {
+        head.remove_header(name);
+    }
     for (name, value) in &request.headers {
         head.append_header(name, value)?;
     }

@@ -129,7 +129,7 @@ fn unusable(headers: &HeaderMap) -> Option<String> {
 }
 
 /// Takes an answer's body, up to a limit and for a while: a slow or endless body is cut.
-pub async fn answer(mut response: Response) -> Answer {
+async fn answer(mut response: Response) -> Answer {
     let mut body = BytesMut::new();
     let read = async {
         while body.len() < MAX_ANSWER_BYTES {

@@ -1,0 +1,197 @@
+//! What stands in front of pingora: the first bytes of a connection.
+//!
+//! pingora peeks for exactly 24 bytes of the HTTP/2 preface without a timeout, and limits a head only at 1 MiB and each read
+//! alone in time. So the first bytes are read here, in whatever pieces they come, until they are a preface or a whole head;
+//! then they are put back and pingora goes on with the question decided.
+
+use super::Gateway;
+use super::sessions::Sessions;
+use super::socket;
+use async_trait::async_trait;
+use pingora::apps::{HttpServerApp, ServerApp};
+use pingora::protocols::Stream;
+use pingora::protocols::l4::stream::Stream as L4Stream;
+use pingora::proxy::HttpProxy;
+use pingora::server::ShutdownWatch;
+use pingora::server::configuration::ServerConf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+/// RFC 9113 section 3.4.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The limits of a connection's first head.
+#[derive(Debug, Clone, Copy)]
+pub struct FrontOptions {
+    /// Bytes of a request head; beyond: 431. Enough for the largest cookies that browsers send.
+    pub head_bytes: usize,
+    /// Time for the whole first head, from the connection on; beyond: 408, or nothing where nothing was sent.
+    pub head_time: Duration,
+}
+
+impl Default for FrontOptions {
+    fn default() -> Self {
+        Self { head_bytes: 64 << 10, head_time: Duration::from_secs(20) }
+    }
+}
+
+/// The application of a listening service.
+#[derive(Debug)]
+pub struct Front {
+    options: FrontOptions,
+    http1: Arc<Sessions>,
+    http2: Arc<Sessions>,
+    /// Held once per connection: whoever has the other end knows when the last one is gone.
+    alive: mpsc::Sender<()>,
+}
+
+/// What the first bytes are.
+#[derive(Debug, PartialEq, Eq)]
+enum First {
+    Http1(Vec<u8>),
+    Http2(Vec<u8>),
+    TooLarge,
+    TooSlow,
+    Nothing,
+}
+
+impl Front {
+    /// A front for a gateway. `alive` is held by every connection.
+    #[must_use]
+    pub fn new(options: FrontOptions, gateway: Gateway, alive: mpsc::Sender<()>) -> Self {
+        let mut proxy = HttpProxy::new(gateway, Arc::new(ServerConf::default()));
+        proxy.handle_init_modules();
+        let proxy = Arc::new(proxy);
+        let [http1, http2] = [false, true].map(|h2c| Arc::new(Sessions::new(Arc::clone(&proxy), h2c)));
+        Self { options, http1, http2, alive }
+    }
+
+    async fn first(&self, stream: &mut L4Stream) -> First {
+        let mut bytes = Vec::with_capacity(1024);
+        let read = timeout(self.options.head_time, async {
+            loop {
+                match judge(&bytes, self.options.head_bytes) {
+                    Judgement::Incomplete => {}
+                    Judgement::Preface => return First::Http2(std::mem::take(&mut bytes)),
+                    Judgement::Head => return First::Http1(std::mem::take(&mut bytes)),
+                    Judgement::TooLarge => return First::TooLarge,
+                }
+                match stream.read_buf(&mut bytes).await {
+                    Ok(0) | Err(_) => return First::Nothing,
+                    Ok(_) => {}
+                }
+            }
+        });
+        match read.await {
+            Ok(first) => first,
+            Err(_) if bytes.is_empty() => First::Nothing,
+            Err(_) => First::TooSlow,
+        }
+    }
+}
+
+#[async_trait]
+impl ServerApp for Front {
+    async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
+        let _alive = self.alive.clone();
+        socket::prepare(&stream);
+        let mut stopping = shutdown.clone();
+        let Ok(mut stream) = stream.into_any().downcast::<L4Stream>() else { return None };
+        let first = tokio::select! {
+            first = self.first(&mut stream) => first,
+            _ = stopping.wait_for(|stopping| *stopping) => return None,
+        };
+        match first {
+            First::Http1(bytes) => {
+                stream.rewind(&bytes);
+                ServerApp::process_new(&self.http1, stream, shutdown).await
+            }
+            First::Http2(bytes) => {
+                stream.rewind(&bytes);
+                ServerApp::process_new(&self.http2, stream, shutdown).await
+            }
+            First::TooLarge => refuse(stream, "431 Request Header Fields Too Large").await,
+            First::TooSlow => refuse(stream, "408 Request Timeout").await,
+            First::Nothing => None,
+        }
+    }
+
+    async fn cleanup(&self) {
+        HttpServerApp::http_cleanup(&*self.http1).await;
+        HttpServerApp::http_cleanup(&*self.http2).await;
+    }
+}
+
+/// Answers a head that never became one, and closes.
+async fn refuse(mut stream: Box<L4Stream>, status: &str) -> Option<Stream> {
+    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    let written = async {
+        stream.write_all(answer.as_bytes()).await?;
+        stream.flush().await
+    };
+    if let Err(error) = written.await {
+        log::debug!("client gone before its {status}: {error}");
+        return None;
+    }
+    super::sessions::close(stream).await;
+    None
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Judgement {
+    Incomplete,
+    Preface,
+    Head,
+    TooLarge,
+}
+
+/// What the bytes so far are. An empty line ends a head, with CR or without (RFC 9112 section 2.2); empty lines before the
+/// request line are not it.
+fn judge(bytes: &[u8], most: usize) -> Judgement {
+    if bytes.starts_with(PREFACE) {
+        return Judgement::Preface;
+    }
+    let begun = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(bytes.len());
+    let head = bytes.get(begun..).unwrap_or_default();
+    let ends = |end: &[u8]| memchr::memmem::find(head, end).map(|at| at + end.len() + begun);
+    let end = [ends(b"\r\n\r\n"), ends(b"\n\n"), ends(b"\n\r\n")].into_iter().flatten().min();
+    match end {
+        // What follows the head is not counted.
+        Some(end) if end <= most && !PREFACE.starts_with(head) => Judgement::Head,
+        Some(end) if end > most => Judgement::TooLarge,
+        _ if bytes.len() > most => Judgement::TooLarge,
+        _ => Judgement::Incomplete,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_bytes_are_judged_in_whatever_pieces_they_come() {
+        let head = b"GET / HTTP/1.1\r\nhost: a\r\n\r\nmore";
+        for end in 0..27 {
+            assert_eq!(judge(&head[..end], 100), Judgement::Incomplete, "{end}");
+        }
+        for end in 27..=head.len() {
+            assert_eq!(judge(&head[..end], 27), Judgement::Head, "{end}");
+            assert_eq!(judge(&head[..end], 26), Judgement::TooLarge, "{end}");
+        }
+        for end in 0..PREFACE.len() {
+            assert_eq!(judge(&PREFACE[..end], 100), Judgement::Incomplete, "{end}");
+        }
+        assert_eq!(judge(PREFACE, 100), Judgement::Preface);
+    }
+
+    #[test]
+    fn bare_line_feeds_and_leading_empty_lines_are_understood() {
+        assert_eq!(judge(b"GET / HTTP/1.1\nhost: a\n\n", 100), Judgement::Head);
+        assert_eq!(judge(b"\r\n\r\n", 100), Judgement::Incomplete);
+        assert_eq!(judge(b"\r\n\r\nGET / HTTP/1.0\r\n\r\n", 100), Judgement::Head);
+        assert_eq!(judge(&[b'\n'; 101], 100), Judgement::TooLarge);
+    }
+}

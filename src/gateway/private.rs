@@ -1,0 +1,173 @@
+//! A client with an upstream of its own: what the origin sends passes unchanged.
+
+use super::departure::{Deadlines, Due, Why};
+use super::refusal::Refusal;
+use super::served::Served;
+use super::writer::{Broken, Writer};
+use super::{Asked, Gateway, Outcome};
+use crate::downstream::stream_head;
+use crate::hub::{End, Failure, Mode, StreamRequest};
+use crate::route::StreamPolicy;
+use crate::sse::Passthrough;
+use crate::upstream::{self, Request, Response, attempt};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
+use std::pin::pin;
+use std::time::Duration;
+use tokio::time::timeout;
+
+impl Gateway {
+    /// Serves one client from one upstream until either ends.
+    pub(super) async fn serve_private(
+        &self,
+        served: &Served,
+        policy: &StreamPolicy,
+        asked: &Asked<'_>,
+        writer: &mut Writer<'_>,
+    ) -> Outcome {
+        let path = served.route.upstream_path(asked.path);
+        let request = StreamRequest::new(served.id, &policy.share, &path, asked.query.as_deref(), asked.headers);
+        let mut headers = request.headers().to_vec();
+        if let Some(id) = asked.last_event_id.clone()
+            && let Ok(id) = HeaderValue::from_maybe_shared(id)
+        {
+            headers.push((HeaderName::from_static("last-event-id"), id));
+        }
+        served.counters.upstream_attempts.add(1);
+        let upstream = Request { path_and_query: request.path_and_query().to_string(), headers };
+        let outcome = tokio::select! {
+            outcome = attempt(&self.connector, &served.route.origin, &served.private, upstream) => outcome,
+            () = writer.left() => return Outcome::Done(Why::Left),
+        };
+        let response = match outcome {
+            upstream::Outcome::Stream(response) => response,
+            upstream::Outcome::Final(end) => return Outcome::Refused(private_refusal(served, end)),
+            upstream::Outcome::Failed(failure) => {
+                served.counters.upstream_failures.add(1);
+                return Outcome::Refused(private_refusal(served, End::Failed(failure)));
+            }
+        };
+        let _present = Present::new(served);
+        let why = self.pass(policy, asked, writer, response).await;
+        if matches!(why, Why::Stalled) {
+            served.counters.stalled.add(1);
+        }
+        log::info!(
+            "client left route={} stream={} bytes={} events={} why={why} lag=0",
+            served.route.name,
+            request.key(),
+            writer.bytes,
+            writer.events
+        );
+        Outcome::Done(why)
+    }
+
+    async fn pass(&self, policy: &StreamPolicy, asked: &Asked<'_>, writer: &mut Writer<'_>, response: Response) -> Why {
+        let head = stream_head(Some(&response.headers), Mode::Private, true, asked.cors.as_ref());
+        let mut relay = Relay {
+            response,
+            passthrough: Passthrough::new(),
+            deadlines: Deadlines::new(&policy.client, self.lifecycle.clone()),
+            idle_timeout: policy.upstream.idle_timeout.unwrap_or(Duration::MAX),
+        };
+        let passed = async {
+            writer.head(head, policy.client.stall).await?;
+            if policy.client.heartbeat.is_some() && relay.passthrough.insert() {
+                writer.greeting(&policy.client, None).await?;
+            }
+            let why = relay.run(writer).await?;
+            if matches!(why, Why::Drained) && relay.passthrough.insert() {
+                writer.farewell(&policy.client, None).await?;
+            }
+            Ok(why)
+        };
+        let passed: Result<Why, Broken> = passed.await;
+        writer.events = relay.passthrough.events();
+        passed.unwrap_or_else(Why::from)
+    }
+}
+
+/// One response on its way through.
+struct Relay {
+    response: Response,
+    passthrough: Passthrough,
+    deadlines: Deadlines,
+    idle_timeout: Duration,
+}
+
+impl Relay {
+    async fn run(&mut self, writer: &mut Writer<'_>) -> Result<Why, Broken> {
+        loop {
+            match self.deadlines.end_due() {
+                Some(Due::Drain) => return Ok(Why::Drained),
+                Some(Due::Lifetime) => return Ok(Why::Lifetime),
+                Some(Due::Heartbeat) | None => {}
+            }
+            match self.next(writer).await? {
+                Ok(bytes) => {
+                    writer.text(self.passthrough.pass(bytes)).await?;
+                    self.deadlines.heard();
+                }
+                Err(why) => {
+                    writer.text(self.passthrough.finish()).await?;
+                    return Ok(why);
+                }
+            }
+        }
+    }
+
+    /// The origin's next bytes, or why there are none; heartbeats go out meanwhile.
+    async fn next(&mut self, writer: &mut Writer<'_>) -> Result<Result<Bytes, Why>, Broken> {
+        // A read is not safe to drop half-way: it is kept over heartbeats.
+        let mut read = pin!(timeout(self.idle_timeout, self.response.read()));
+        loop {
+            tokio::select! {
+                read = &mut read => return Ok(match read {
+                    Ok(Ok(Some(bytes))) => Ok(bytes),
+                    Ok(Ok(None)) => Err(Why::Ended(End::OriginClosed)),
+                    Ok(Err(error)) => Err(Why::Ended(End::Failed(Failure::Lost(error.to_string())))),
+                    Err(_) => Err(Why::Ended(End::Failed(Failure::Lost("nothing read for idle_timeout_secs".to_owned())))),
+                }),
+                () = writer.left() => return Ok(Err(Why::Left)),
+                due = self.deadlines.next() => match due {
+                    Due::Heartbeat => {
+                        if self.passthrough.insert() {
+                            writer.heartbeat().await?;
+                        }
+                        self.deadlines.heard();
+                    }
+                    Due::Lifetime => return Ok(Err(Why::Lifetime)),
+                    Due::Drain => return Ok(Err(Why::Drained)),
+                },
+            }
+        }
+    }
+}
+
+/// A client on a private stream, in the counters.
+struct Present<'a>(&'a Served);
+
+impl<'a> Present<'a> {
+    fn new(served: &'a Served) -> Self {
+        served.counters.subscribers.add(1);
+        served.counters.subscribers_total.add(1);
+        served.counters.streams.add(1);
+        Self(served)
+    }
+}
+
+impl Drop for Present<'_> {
+    fn drop(&mut self) {
+        self.0.counters.subscribers.sub_one();
+        self.0.counters.streams.sub_one();
+    }
+}
+
+fn private_refusal(served: &Served, end: End) -> Refusal {
+    match &end {
+        End::Unusable(why) => log::warn!("stream refused route={} why=\"{why}\"", served.route.name),
+        End::Failed(why) => log::warn!("upstream failed route={} why=\"{why}\"", served.route.name),
+        _ => {}
+    }
+    Refusal::Ended(end)
+}

@@ -1,0 +1,190 @@
+//! pingora's callbacks: the way into the gateway, and plain proxying.
+
+use super::departure::Why;
+use super::served::Served;
+use super::sessions::{HeadDeadline, StreamEnded};
+use super::writer::Writer;
+use super::{Decision, Gateway};
+use crate::hub::End;
+use crate::upstream::{peer, resolve};
+use async_trait::async_trait;
+use bytes::BytesMut;
+use http::header::{FORWARDED, HOST};
+use http::{HeaderName, HeaderValue};
+use pingora::http::RequestHeader;
+use pingora::modules::http::HttpModules;
+use pingora::proxy::{FailToProxy, ProxyHttp, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorSource, ErrorType, Result};
+use std::any::Any;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// What is known of a request between pingora's callbacks.
+#[derive(Debug, Default)]
+pub struct Exchange {
+    /// The route, if the request is proxied.
+    proxied: Option<Arc<Served>>,
+    /// The origin's addresses that have not been tried.
+    addresses: Option<Vec<SocketAddr>>,
+    /// A stream was served, and the connection is to be closed in an orderly way.
+    streamed: bool,
+}
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = Exchange;
+
+    fn new_ctx(&self) -> Exchange {
+        Exchange::default()
+    }
+
+    /// Nothing of ours changes a response on its way: no downstream modules.
+    fn init_downstream_modules(&self, _: &mut HttpModules) {}
+
+    async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
+        match self.decide(session.as_downstream_mut()).await? {
+            Decision::Answered => Ok(true),
+            Decision::Proxy(served) => {
+                exchange.proxied = Some(served);
+                Ok(false)
+            }
+            // There is nobody to send an end to: the connection is dropped as it is.
+            Decision::Streamed(Why::Left) => Error::e_explain(ErrorType::ConnectionClosed, "client left"),
+            Decision::Streamed(Why::Stalled) => {
+                Writer::new(session.as_downstream_mut()).reset();
+                Error::e_explain(ErrorType::WriteTimedout, "client stalled")
+            }
+            // What broke off upstream must not look whole downstream.
+            Decision::Streamed(Why::Ended(End::Failed(_))) => {
+                Error::e_explain(ErrorType::ConnectionClosed, "origin broke off")
+            }
+            Decision::Streamed(_) => {
+                exchange.streamed = true;
+                Ok(true)
+            }
+        }
+    }
+
+    async fn upstream_peer(&self, _: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
+        let Some(served) = &exchange.proxied else { return Error::e_explain(ErrorType::InternalError, "no route") };
+        let (origin, options) = (&served.route.origin, &served.private);
+        if exchange.addresses.is_none() {
+            let mut addresses = resolve(origin, options.connect_timeout)
+                .await
+                .map_err(|why| Error::explain(ErrorType::ConnectError, why).into_up())?;
+            addresses.reverse();
+            exchange.addresses = Some(addresses);
+        }
+        let Some(address) = exchange.addresses.as_mut().and_then(Vec::pop) else {
+            return Err(Error::explain(ErrorType::ConnectError, "the origin has no address").into_up());
+        };
+        let mut peer = peer(origin, address, options);
+        peer.options.read_timeout = options.idle_timeout;
+        Ok(Box::new(peer))
+    }
+
+    /// The next address is tried, if there is one.
+    fn fail_to_connect(
+        &self,
+        _: &mut Session,
+        _: &HttpPeer,
+        exchange: &mut Exchange,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        error.set_retry(exchange.addresses.as_ref().is_some_and(|addresses| !addresses.is_empty()));
+        error
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        request: &mut RequestHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        let Some(served) = &exchange.proxied else { return Ok(()) };
+        let route = &served.route;
+        let path_and_query = request.uri.path_and_query();
+        let path = route.upstream_path(path_and_query.map_or("/", http::uri::PathAndQuery::path));
+        let target = match path_and_query.and_then(http::uri::PathAndQuery::query) {
+            Some(query) => format!("{path}?{query}"),
+            None => path,
+        };
+        forwarded(session, request)?;
+        request.set_raw_path(target.as_bytes())?;
+        request.insert_header(HOST, route.origin.authority())?;
+        for (name, value) in &served.private.headers {
+            request.insert_header(name, value)?;
+        }
+        Ok(())
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
+        let status = match (error.esource(), error.etype()) {
+            (_, ErrorType::HTTPStatus(status)) => *status,
+            (ErrorSource::Upstream, ErrorType::ReadTimedout | ErrorType::ConnectTimedout) => 504,
+            (ErrorSource::Upstream, _) => 502,
+            (ErrorSource::Internal, _) => 500,
+            // The client is gone.
+            (ErrorSource::Downstream | ErrorSource::Unset, _) => 0,
+        };
+        if let Some(served) = exchange.proxied.as_ref().filter(|_| status >= 500) {
+            served.counters.upstream_failures.add(1);
+            log::warn!("proxying failed route={} status={status} why=\"{error}\"", served.route.name);
+        }
+        if status > 0
+            && session.response_written().is_none()
+            && let Err(error) = session.respond_error(status).await
+        {
+            log::debug!("client gone before its {status}: {error}");
+        }
+        FailToProxy { error_code: status, can_reuse_downstream: false }
+    }
+
+    /// pingora's own line would repeat what [`Self::fail_to_proxy`] says, and call a client that leaves an error.
+    fn suppress_error_log(&self, _: &Session, _: &Exchange, _: &Error) -> bool {
+        true
+    }
+
+    /// Never the query: it may hold credentials.
+    fn request_summary(&self, session: &Session, _: &Exchange) -> String {
+        let request = session.req_header();
+        format!("{} {}", request.method, request.uri.path())
+    }
+
+    fn persist_connection_context(&self, _: &Session, exchange: &Exchange) -> Option<Box<dyn Any + Send + Sync>> {
+        exchange.streamed.then(|| Box::new(StreamEnded) as Box<dyn Any + Send + Sync>)
+    }
+
+    fn on_connection_reuse(&self, _: &mut Session, _: &mut Exchange, context: Box<dyn Any + Send + Sync>) {
+        if let Some(deadline) = context.downcast_ref::<HeadDeadline>() {
+            deadline.disarm();
+        }
+    }
+}
+
+/// Tells the origin of a proxied request whom it serves, behind whatever those in front said.
+fn forwarded(session: &Session, request: &mut RequestHeader) -> Result<()> {
+    let client = session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip().to_string());
+    let mut chain = BytesMut::new();
+    for value in request.headers.get_all(&X_FORWARDED_FOR) {
+        chain.extend_from_slice(value.as_bytes());
+        chain.extend_from_slice(b", ");
+    }
+    chain.extend_from_slice(client.as_deref().unwrap_or("unknown").as_bytes());
+    let chain = HeaderValue::from_maybe_shared(chain.freeze())
+        .map_err(|_| Error::explain(ErrorType::InvalidHTTPHeader, "X-Forwarded-For"))?;
+    let of_h2 = || request.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+    let host = request.headers.get(HOST).cloned().or_else(of_h2);
+    request.insert_header(X_FORWARDED_FOR.clone(), chain)?;
+    request.insert_header(X_FORWARDED_PROTO.clone(), "http")?;
+    if let Some(host) = host {
+        request.insert_header(X_FORWARDED_HOST.clone(), host)?;
+    }
+    request.remove_header(&FORWARDED);
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! A route with what serving it needs.
+
+use crate::counters::RouteCounters;
+use crate::downstream::CorsOptions;
+use crate::hub::{Mode, RouteId, StreamSettings};
+use crate::route::{Route, RouteKind, StreamPolicy};
+use crate::upstream::{OnError, UpstreamOptions};
+use std::sync::Arc;
+
+/// A route with its number, its counters and what the hub and the private path need of its policies.
+#[derive(Debug)]
+pub struct Served {
+    pub(super) id: RouteId,
+    pub(super) route: Arc<Route>,
+    pub(super) counters: Arc<RouteCounters>,
+    pub(super) settings: StreamSettings,
+    /// The policy toward the origin for a client of its own: whatever the origin answers is the client's answer.
+    pub(super) private: UpstreamOptions,
+}
+
+impl Served {
+    /// Prepares a route to be served.
+    #[must_use]
+    pub fn new(id: RouteId, route: Arc<Route>, counters: Arc<RouteCounters>) -> Self {
+        let policy = match &route.kind {
+            RouteKind::Stream(policy) => policy.clone(),
+            RouteKind::Proxy(upstream) => StreamPolicy { upstream: upstream.clone(), ..StreamPolicy::default() },
+        };
+        let settings = StreamSettings {
+            replay: Arc::new(policy.replay),
+            linger: policy.share.linger,
+            max_streams: policy.share.max_streams,
+            counters: Arc::clone(&counters),
+        };
+        let private = UpstreamOptions { on_error: OnError::Reflect, ..policy.upstream };
+        Self { id, route, counters, settings, private }
+    }
+
+    pub(super) fn policy(&self) -> Option<&StreamPolicy> {
+        match &self.route.kind {
+            RouteKind::Stream(policy) => Some(policy),
+            RouteKind::Proxy(_) => None,
+        }
+    }
+
+    pub(super) fn mode(&self) -> Mode {
+        self.policy().map_or(Mode::Private, |policy| policy.share.mode)
+    }
+
+    pub(super) fn cors(&self) -> Option<&CorsOptions> {
+        self.policy().and_then(|policy| policy.cors.as_ref())
+    }
+}

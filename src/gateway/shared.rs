@@ -1,0 +1,142 @@
+//! A client on a shared stream: one session, one cursor.
+
+use super::departure::{Deadlines, Due, Why};
+use super::refusal::Refusal;
+use super::served::Served;
+use super::writer::{Broken, Writer};
+use super::{Asked, Gateway, Outcome};
+use crate::downstream::{OnLag, stream_head};
+use crate::hub::{Delivery, End, Mode, StreamRequest, Subscription, Verdict};
+use crate::route::StreamPolicy;
+use http::HeaderMap;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// How long a client waits for the origin's head or its first failure before it is told 200: many origins send no head
+/// before the first event.
+const VERDICT_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Bytes of frames taken from the log at a time.
+const BATCH_BYTES: usize = 64 << 10;
+
+impl Gateway {
+    /// Serves one client until it or its stream ends.
+    pub(super) async fn serve_shared(
+        &self,
+        served: &Served,
+        policy: &StreamPolicy,
+        asked: &Asked<'_>,
+        writer: &mut Writer<'_>,
+    ) -> Outcome {
+        let path = served.route.upstream_path(asked.path);
+        let request = StreamRequest::new(served.id, &policy.share, &path, asked.query.as_deref(), asked.headers);
+        let has_credentials = request.has_credentials();
+        let mut subscription = match self.hub.join(request, &served.settings, asked.last_event_id.as_ref()) {
+            Ok(subscription) => subscription,
+            Err(error) => return Outcome::Refused(Refusal::Join(error)),
+        };
+        let verdict = tokio::select! {
+            verdict = subscription.verdict(VERDICT_PATIENCE) => verdict,
+            () = writer.left() => return Outcome::Done(Why::Left),
+        };
+        let origin = match verdict {
+            Verdict::Live(head) => Some(head),
+            Verdict::Held => None,
+            Verdict::Ended(end) => return Outcome::Refused(Refusal::Ended(end)),
+        };
+        let head = stream_head(origin.as_deref(), Mode::Shared, has_credentials, asked.cors.as_ref());
+        let why = self.deliver(policy, writer, &mut subscription, head).await;
+        if matches!(why, Why::Stalled) {
+            served.counters.stalled.add(1);
+        }
+        log::info!(
+            "client left route={} stream={} bytes={} events={} why={why} lag={}",
+            served.route.name,
+            subscription.key(),
+            writer.bytes,
+            writer.events,
+            subscription.lag()
+        );
+        Outcome::Done(why)
+    }
+
+    async fn deliver(
+        &self,
+        policy: &StreamPolicy,
+        writer: &mut Writer<'_>,
+        subscription: &mut Subscription,
+        head: HeaderMap,
+    ) -> Why {
+        let begun = async {
+            writer.head(head, policy.client.stall).await?;
+            writer.greeting(&policy.client, subscription.origin_retry()).await
+        };
+        if let Err(broken) = begun.await {
+            return broken.into();
+        }
+        let mut deadlines = Deadlines::new(&policy.client, self.lifecycle.clone());
+        let why = match self.follow(policy, writer, subscription, &mut deadlines).await {
+            Ok(why) => why,
+            Err(broken) => return broken.into(),
+        };
+        let farewell = match why {
+            Why::Drained => writer.farewell(&policy.client, subscription.origin_retry()).await,
+            // The origin's last word may have been a `retry:` that no event carried.
+            Why::Ended(End::OriginClosed) => writer.retry(subscription.origin_retry()).await,
+            _ => Ok(()),
+        };
+        farewell.map_or_else(Why::from, |()| why)
+    }
+
+    /// Sends frames and heartbeats until there is a reason to end.
+    async fn follow(
+        &self,
+        policy: &StreamPolicy,
+        writer: &mut Writer<'_>,
+        subscription: &mut Subscription,
+        deadlines: &mut Deadlines,
+    ) -> Result<Why, Broken> {
+        let mut frames = Vec::new();
+        loop {
+            match deadlines.end_due() {
+                Some(Due::Drain) => return Ok(Why::Drained),
+                Some(Due::Lifetime) => return Ok(Why::Lifetime),
+                Some(Due::Heartbeat) | None => {}
+            }
+            match subscription.read(BATCH_BYTES, &mut frames) {
+                Delivery::Frames => {
+                    writer.frames(&frames).await?;
+                    frames.clear();
+                    deadlines.heard();
+                    continue;
+                }
+                Delivery::Lagged(gap) if policy.client.on_lag == OnLag::Skip => {
+                    subscription.skip(gap);
+                    continue;
+                }
+                Delivery::Lagged(_) => return Ok(Why::Lagged),
+                Delivery::Ended(end) => return Ok(Why::Ended(end)),
+                Delivery::CaughtUp => {}
+            }
+            tokio::select! {
+                () = subscription.changed() => hold_back(policy.client.flush).await,
+                () = writer.left() => return Ok(Why::Left),
+                due = deadlines.next() => match due {
+                    Due::Heartbeat => {
+                        writer.heartbeat().await?;
+                        deadlines.heard();
+                    }
+                    Due::Lifetime => return Ok(Why::Lifetime),
+                    Due::Drain => return Ok(Why::Drained),
+                },
+            }
+        }
+    }
+}
+
+/// Lets more events gather, so that they share a write.
+async fn hold_back(flush: Option<Duration>) {
+    if let Some(flush) = flush {
+        sleep(flush).await;
+    }
+}

@@ -1,0 +1,49 @@
+//! Options of a client's socket, and the one `unsafe` of the crate.
+#![allow(unsafe_code, reason = "pingora's stream gives its descriptor as a raw number only")]
+
+use pingora::protocols::Stream;
+use pingora::protocols::l4::stream::Stream as L4Stream;
+use rustix::net::sockopt;
+use std::os::fd::{AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+/// Bytes that the kernel may queue unsent for one client before its socket stops being writable: a slow client costs a
+/// cursor in the log, not megabytes of kernel memory.
+const SEND_BUFFER_BYTES: usize = 128 << 10;
+
+/// Runs `with` on the descriptor of a plain TCP or Unix connection; `None` for any other stream.
+fn with_descriptor<T>(stream: &Stream, with: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
+    // `id()` alone would not do: it is 0 for streams that have no descriptor.
+    let stream = stream.as_any().downcast_ref::<L4Stream>()?;
+    // SAFETY: the descriptor belongs to `stream`, which is borrowed until after `with` returns, so it is open for all of the
+    // borrow; it is not -1, because the stream holds a connection.
+    let descriptor = unsafe { BorrowedFd::borrow_raw(stream.as_raw_fd()) };
+    Some(with(descriptor))
+}
+
+/// Sets the options of a new connection.
+///
+/// `TCP_NODELAY` is pingora's doing. On a Unix socket only the send buffer applies.
+pub(super) fn prepare(stream: &Stream) {
+    let bounded = with_descriptor(stream, |fd| sockopt::set_socket_send_buffer_size(fd, SEND_BUFFER_BYTES));
+    if let Some(Err(error)) = bounded {
+        log::debug!("cannot bound a send buffer: {error}");
+    }
+}
+
+/// Gives a connection up when the client acknowledged nothing for `stall`: a phone that vanished would otherwise keep
+/// heartbeats in the send buffer for a quarter of an hour.
+pub(super) fn limit_stall(stream: &Stream, stall: Duration) {
+    let millis = u32::try_from(stall.as_millis()).unwrap_or(u32::MAX);
+    // Fails on a Unix socket, whose peer cannot vanish.
+    if let Some(Err(error)) = with_descriptor(stream, |fd| sockopt::set_tcp_user_timeout(fd, millis)) {
+        log::trace!("no TCP_USER_TIMEOUT: {error}");
+    }
+}
+
+/// Makes the coming close a reset: what a stalled client did not take is freed at once.
+pub(super) fn reset_on_close(stream: &Stream) {
+    if let Some(Err(error)) = with_descriptor(stream, |fd| sockopt::set_socket_linger(fd, Some(Duration::ZERO))) {
+        log::debug!("cannot reset a stalled client: {error}");
+    }
+}

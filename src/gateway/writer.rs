@@ -1,0 +1,177 @@
+//! The way to one client through its pingora session: heads, frames, heartbeats, and what was sent.
+
+use super::refusal::Reply;
+use super::socket;
+use crate::downstream::{ClientOptions, RetryPolicy, spread};
+use crate::sse::{Frame, HEARTBEAT, retry_line};
+use bytes::{Bytes, BytesMut};
+use http::header::TRANSFER_ENCODING;
+use http::{HeaderMap, HeaderValue, StatusCode, Version};
+use pingora::ErrorType;
+use pingora::http::ResponseHeader;
+use pingora::protocols::http::ServerSession;
+use std::time::Duration;
+
+/// The most that is written in one go: a write that does not finish within `stall_secs` is then a client that stalls, not
+/// one that is slow.
+const PIECE_BYTES: usize = 16 << 10;
+
+/// The seconds of keep-alive after which pingora hands a finished connection back, to be closed in an orderly way.
+const HANDED_BACK: Option<u64> = Some(60);
+
+/// The reconnection time that a drain spreads where neither the route nor the origin named one: what browsers use.
+const USUAL_RETRY: Duration = Duration::from_secs(3);
+
+/// One client's response as it is written.
+pub(super) struct Writer<'a> {
+    session: &'a mut ServerSession,
+    /// SSE text sent, in bytes.
+    pub(super) bytes: u64,
+    /// Events sent.
+    pub(super) events: u64,
+}
+
+/// Why nothing more can be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Broken {
+    /// The client closed or reset the connection or the HTTP/2 stream.
+    Left,
+    /// The client accepted nothing for `stall_secs`.
+    Stalled,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(session: &'a mut ServerSession) -> Self {
+        Self { session, bytes: 0, events: 0 }
+    }
+
+    /// Writes the head of a stream: on the wire before anything else.
+    pub(super) async fn head(&mut self, headers: HeaderMap, stall: Duration) -> Result<(), Broken> {
+        let chunked = self.session.req_header().version == Version::HTTP_11;
+        if !chunked && !self.session.is_http2() {
+            // HTTP/1.0 knows the end of the response by the end of the connection.
+            self.session.set_keepalive(None);
+        }
+        let mut head = response_head(StatusCode::OK, headers)?;
+        if chunked {
+            head.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked")).map_err(|_| Broken::Left)?;
+        }
+        if let Some(stream) = self.session.as_http1().map(pingora::protocols::http::v1::server::HttpSession::stream) {
+            socket::limit_stall(stream, stall);
+        }
+        self.session.set_write_timeout(Some(stall));
+        self.session.write_response_header(Box::new(head)).await.map_err(|error| broken(&error))?;
+        // Whatever the client asked for: the connection is to come back for its orderly close, stray bytes or not.
+        self.session.set_keepalive(HANDED_BACK);
+        self.session.set_pipelining_enabled(true);
+        Ok(())
+    }
+
+    /// Writes a whole response that is no stream.
+    pub(super) async fn reply(&mut self, reply: Reply) -> pingora::Result<()> {
+        let head_only = self.session.req_header().method == http::Method::HEAD;
+        let mut head = ResponseHeader::build(reply.status, None)?;
+        for (name, value) in &reply.headers {
+            head.append_header(name, value)?;
+        }
+        self.session.write_response_header(Box::new(head)).await?;
+        let body = if head_only { Bytes::new() } else { reply.body };
+        self.session.write_response_body(body, true).await
+    }
+
+    /// Writes frames, several in one write where they are small.
+    pub(super) async fn frames(&mut self, frames: &[Frame]) -> Result<(), Broken> {
+        self.events += frames.len() as u64;
+        let mut batch = BytesMut::new();
+        for frame in frames {
+            if !batch.is_empty() && batch.len() + frame.text_len() > PIECE_BYTES {
+                self.text(batch.split().freeze()).await?;
+            }
+            match frames {
+                [only] => return self.text(only.text()).await,
+                _ => batch.extend_from_slice(&frame.text()),
+            }
+        }
+        self.text(batch.freeze()).await
+    }
+
+    /// Writes text in pieces.
+    pub(super) async fn text(&mut self, mut text: Bytes) -> Result<(), Broken> {
+        while !text.is_empty() {
+            let piece = text.split_to(text.len().min(PIECE_BYTES));
+            self.bytes += piece.len() as u64;
+            self.session.write_response_body(piece, false).await.map_err(|error| broken(&error))?;
+        }
+        Ok(())
+    }
+
+    /// The first line of a response, which flushes picky intermediaries, and the client's own reconnection time.
+    pub(super) async fn greeting(&mut self, options: &ClientOptions, origin_retry: Option<u64>) -> Result<(), Broken> {
+        let mut lines = BytesMut::new();
+        if options.heartbeat.is_some() {
+            lines.extend_from_slice(HEARTBEAT);
+        }
+        match (options.retry, origin_retry) {
+            (RetryPolicy::Fixed(retry), _) => {
+                lines.extend_from_slice(&retry_line(millis(spread(retry, options.retry_jitter, fastrand::f64()))));
+            }
+            (RetryPolicy::Origin, Some(retry)) => lines.extend_from_slice(&retry_line(retry)),
+            (RetryPolicy::Origin, None) => {}
+        }
+        self.text(lines.freeze()).await
+    }
+
+    /// Before a drain's end: a reconnection time that spreads the clients.
+    pub(super) async fn farewell(&mut self, options: &ClientOptions, origin_retry: Option<u64>) -> Result<(), Broken> {
+        let base = match (options.retry, origin_retry) {
+            (RetryPolicy::Fixed(retry), _) => retry,
+            (RetryPolicy::Origin, Some(retry)) => Duration::from_millis(retry),
+            (RetryPolicy::Origin, None) => USUAL_RETRY,
+        };
+        self.text(retry_line(millis(spread(base, options.retry_jitter, fastrand::f64())))).await
+    }
+
+    /// A reconnection time on a line of its own.
+    pub(super) async fn retry(&mut self, retry: Option<u64>) -> Result<(), Broken> {
+        self.text(retry.map(retry_line).unwrap_or_default()).await
+    }
+
+    pub(super) async fn heartbeat(&mut self) -> Result<(), Broken> {
+        self.text(Bytes::from_static(HEARTBEAT)).await
+    }
+
+    /// Resolves when the client leaves; never while it stays. Safe to drop and call again.
+    pub(super) async fn left(&mut self) {
+        loop {
+            if self.session.read_body_or_idle(true).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Frees at once what a stalled client did not take.
+    pub(super) fn reset(&mut self) {
+        if let Some(stream) = self.session.as_http1().map(pingora::protocols::http::v1::server::HttpSession::stream) {
+            socket::reset_on_close(stream);
+        }
+    }
+}
+
+fn response_head(status: StatusCode, headers: HeaderMap) -> Result<ResponseHeader, Broken> {
+    let mut head = ResponseHeader::build(status, Some(headers.len() + 4)).map_err(|_| Broken::Left)?;
+    for (name, value) in &headers {
+        head.append_header(name, value).map_err(|_| Broken::Left)?;
+    }
+    Ok(head)
+}
+
+fn broken(error: &pingora::Error) -> Broken {
+    match error.etype() {
+        ErrorType::WriteTimedout => Broken::Stalled,
+        _ => Broken::Left,
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
