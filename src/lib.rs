@@ -4,6 +4,7 @@
 //! point down only, in this order: `service`, `gateway`, `config`, `route`, then `upstream` and `downstream`, `hub`,
 //! `replay`, `sse`.
 
+pub mod config;
 pub mod counters;
 pub mod downstream;
 pub mod gateway;

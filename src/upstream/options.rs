@@ -98,6 +98,18 @@ impl Backoff {
         Ok(Self { min, max })
     }
 
+    /// The shortest delay.
+    #[must_use]
+    pub fn min(&self) -> Duration {
+        self.min
+    }
+
+    /// The longest delay.
+    #[must_use]
+    pub fn max(&self) -> Duration {
+        self.max
+    }
+
     /// The delay before the attempt that follows `failures` failures in a row, `random` being in `0.0..1.0`.
     ///
     /// Full jitter (between zero and the exponential ceiling), but never under the minimum: a fast failing

@@ -1,0 +1,131 @@
+//! Header names that may cross to the origin, and the values of manifold's own.
+
+use crate::config::reader::{Item, Rule};
+use crate::config::sources::Sources;
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST};
+use http::{HeaderName, HeaderValue};
+use std::path::Path;
+
+/// A header of manifold's own.
+pub(super) type Header = (HeaderName, HeaderValue);
+
+/// Headers that concern one connection only (RFC 9110 section 7.6.1, and RFC 2616 section 13.5.1 before it).
+const HOP_BY_HOP: [&str; 10] = [
+    "connection",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// A header's name that may be forwarded or set.
+pub(super) fn forwardable(name: &str) -> Result<HeaderName, Rule> {
+    let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| "must be a header's name".to_owned())?;
+    match name.as_str() {
+        hop if HOP_BY_HOP.contains(&hop) => Err("is a hop-by-hop header: it never crosses".to_owned()),
+        _ if name == HOST => Err("is always the origin's host: see origin".to_owned()),
+        _ if name == CONTENT_LENGTH => Err("belongs to a request's body, which manifold frames itself".to_owned()),
+        _ if name == ACCEPT_ENCODING => Err("is always identity: manifold reads the events".to_owned()),
+        "last-event-id" => Err("says where a stream resumes: manifold sets it itself".to_owned()),
+        _ => Ok(name),
+    }
+}
+
+/// The table of headers, merged over `base` name by name. None of its values is ever shown.
+pub(super) fn read(item: Item<'_>, base: &[Header], sources: &dyn Sources) -> Vec<Header> {
+    let mut headers = base.to_vec();
+    let item = item.secret();
+    if item.value().as_table().is_none() {
+        item.fail("must be a table such as { authorization = { env = \"ORIGIN_TOKEN\" } }");
+        return headers;
+    }
+    let mut written: Vec<HeaderName> = Vec::new();
+    for (name, item) in item.section().map(|mut section| section.take_rest()).unwrap_or_default() {
+        let name = item.converted(|_| forwardable(name));
+        let value = value(&item, sources);
+        let (Some(name), Some(value)) = (name, value) else { continue };
+        if written.contains(&name) {
+            item.fail("is in the table twice: upper and lower case are one name");
+            continue;
+        }
+        written.push(name.clone());
+        match headers.iter_mut().find(|(held, _)| *held == name) {
+            Some(held) => held.1 = value,
+            None => headers.push((name, value)),
+        }
+    }
+    headers
+}
+
+/// A plain text, `{ env = ".." }` or `{ file = ".." }`.
+fn value(item: &Item<'_>, sources: &dyn Sources) -> Option<HeaderValue> {
+    if let Some(text) = item.str() {
+        return sensitive(item, text);
+    }
+    let rule = "must be a text, { env = \"NAME\" } or { file = \"PATH\" }";
+    if item.value().as_table().is_none() {
+        item.fail(rule);
+        return None;
+    }
+    let mut section = item.section()?;
+    let (env, file) = (section.take("env"), section.take("file"));
+    section.finish();
+    let (text, from) = match (env, file) {
+        (Some(env), None) => (variable(&env.clone().secret(), sources)?, env),
+        (None, Some(file)) => (content(&file.clone().secret(), sources)?, file),
+        _ => {
+            item.fail(rule);
+            return None;
+        }
+    };
+    if text.is_empty() {
+        from.fail("is empty");
+        return None;
+    }
+    sensitive(&from.secret(), &text)
+}
+
+fn variable(item: &Item<'_>, sources: &dyn Sources) -> Option<String> {
+    // A secret that was put where its variable's name belongs must not be shown as that name.
+    let is_name = |name: &&str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let Some(name) = item.str().filter(is_name) else {
+        item.fail("must be the name of an environment variable: letters, digits and _");
+        return None;
+    };
+    let value = sources.variable(name);
+    value
+        .map_err(|error| item.fail(format_args!("environment variable {name} cannot be read: {}", reason(&error))))
+        .ok()
+}
+
+/// `VarError`'s own words would show a value that is not UTF-8.
+fn reason(error: &std::env::VarError) -> &'static str {
+    match error {
+        std::env::VarError::NotPresent => "it is not set",
+        std::env::VarError::NotUnicode(_) => "it is not UTF-8",
+    }
+}
+
+/// The file's text less one final line break, which editors add.
+fn content(item: &Item<'_>, sources: &dyn Sources) -> Option<String> {
+    let Some(path) = item.str() else {
+        item.fail("must be the path of a file");
+        return None;
+    };
+    let text = sources.text(Path::new(path));
+    let text = text.map_err(|error| item.fail(format_args!("file \"{path}\" cannot be read: {error}"))).ok()?;
+    let line = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    Some(line.to_owned())
+}
+
+fn sensitive(item: &Item<'_>, text: &str) -> Option<HeaderValue> {
+    let rule = "the value holds a line break or another character that a header cannot carry";
+    let mut value = item.converted(|_| HeaderValue::from_bytes(text.as_bytes()).map_err(|_| rule.to_owned()))?;
+    value.set_sensitive(true);
+    Some(value)
+}

@@ -1,0 +1,97 @@
+//! `[routes.share]`.
+
+use super::headers::forwardable;
+use crate::config::reader::{Item, Rule, Section};
+use crate::config::value::{boolean, count, seconds_or_zero, word};
+use crate::hub::{CookiePolicy, Credentials, Mode, QueryPolicy, ShareOptions};
+use http::HeaderName;
+use http::header::COOKIE;
+use std::num::NonZeroUsize;
+
+/// The query parameter that resumes; it is taken out before a key is made.
+const RESUME_PARAMETER: &str = "lastEventId";
+
+/// The sharing policy as far as it was read.
+#[derive(Debug, Clone, Default)]
+pub(in crate::config) struct ShareLayer<'a> {
+    options: ShareOptions,
+    culprit: Option<Item<'a>>,
+}
+
+impl<'a> ShareLayer<'a> {
+    pub(in crate::config) fn read(mut section: Section<'a>, base: &Self) -> Self {
+        let mut options = base.options.clone();
+        section.set(&mut options.mode, "mode", word(&[("shared", Mode::Shared), ("private", Mode::Private)]));
+        if let Some(query) = section.take("query").and_then(|item| query(&item)) {
+            options.query = query;
+        }
+        let headers = section.take("headers");
+        if let Some(names) = headers.as_ref().and_then(|item| item.list("must be a list of header names", share_header))
+        {
+            options.headers = names;
+        }
+        let credentials = [("isolate", Credentials::Isolate), ("share", Credentials::Share)];
+        section.set(&mut options.credentials, "credentials", word(&credentials));
+        let secret = section.take("credential_headers");
+        if let Some(names) = secret.as_ref().and_then(|item| item.list("must be a list of header names", share_header))
+        {
+            options.credential_headers = names;
+        }
+        if let Some(cookies) = section.take("cookies").and_then(|item| cookies(&item)) {
+            options.cookies = cookies;
+        }
+        section.set(&mut options.trust_origin, "trust_origin", boolean);
+        section.set(&mut options.linger, "linger_secs", seconds_or_zero);
+        section.set(&mut options.max_streams, "max_streams", |value| count(value).map(NonZeroUsize::get));
+        section.finish();
+        Self { options, culprit: headers.or(secret).or_else(|| base.culprit.clone()) }
+    }
+
+    /// The options, once no header is both a credential and not.
+    pub(in crate::config) fn resolve(self) -> ShareOptions {
+        let ShareOptions { headers, credential_headers, .. } = &self.options;
+        let both = headers.iter().find(|name| credential_headers.contains(name));
+        if let (Some(name), Some(culprit)) = (both, &self.culprit) {
+            culprit.fail(format_args!("{name} must not be in both headers and credential_headers"));
+        }
+        self.options
+    }
+}
+
+fn query(item: &Item<'_>) -> Option<QueryPolicy> {
+    match item.str() {
+        Some("all") => Some(QueryPolicy::All),
+        Some("none") => Some(QueryPolicy::None),
+        _ => {
+            let rule = "must be \"all\", \"none\", or a list of parameter names";
+            item.list(rule, parameter).map(QueryPolicy::Only)
+        }
+    }
+}
+
+fn parameter(name: &str) -> Result<String, Rule> {
+    match name {
+        "" => Err("must not be empty".to_owned()),
+        RESUME_PARAMETER => Err("says where a client resumes: it is never forwarded".to_owned()),
+        _ => Ok(name.to_owned()),
+    }
+}
+
+fn share_header(name: &str) -> Result<HeaderName, Rule> {
+    let name = forwardable(name)?;
+    if name == COOKIE { Err("cookies are named in share.cookies".to_owned()) } else { Ok(name) }
+}
+
+fn cookies(item: &Item<'_>) -> Option<CookiePolicy> {
+    if item.str() == Some("all") {
+        return Some(CookiePolicy::All);
+    }
+    item.list("must be \"all\" or a list of cookie names", cookie_name).map(CookiePolicy::Only)
+}
+
+/// A token (RFC 6265 section 4.1.1, RFC 9110 section 5.6.2).
+fn cookie_name(name: &str) -> Result<String, Rule> {
+    let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    let name = Some(name).filter(|name| !name.is_empty() && name.chars().all(is_token));
+    name.map(str::to_owned).ok_or_else(|| "must be a cookie's name: letters, digits and !#$%&'*+-.^_`|~".to_owned())
+}

@@ -1,0 +1,111 @@
+//! `[routes.upstream]`.
+
+use super::headers;
+use crate::config::reader::{Item, Section};
+use crate::config::sources::Sources;
+use crate::config::value::{bytes, millis, seconds, seconds_or_off, word};
+use crate::upstream::{Backoff, OnClose, OnError, UpstreamOptions};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+use std::path::Path;
+use std::time::Duration;
+
+/// Keys that say something of streams only.
+const STREAM_KEYS: [&str; 6] =
+    ["backoff_min_ms", "backoff_max_ms", "on_close", "on_error", "hold_secs", "max_event_bytes"];
+
+/// The policy toward an origin as far as it was read.
+#[derive(Debug, Clone)]
+pub(in crate::config) struct UpstreamLayer<'a> {
+    options: UpstreamOptions,
+    backoff_min: Duration,
+    backoff_max: Duration,
+    culprit: Option<Item<'a>>,
+}
+
+impl Default for UpstreamLayer<'_> {
+    fn default() -> Self {
+        let options = UpstreamOptions::default();
+        let (backoff_min, backoff_max) = (options.backoff.min(), options.backoff.max());
+        Self { options, backoff_min, backoff_max, culprit: None }
+    }
+}
+
+impl<'a> UpstreamLayer<'a> {
+    pub(in crate::config) fn read(mut section: Section<'a>, base: &Self, sources: &dyn Sources) -> Self {
+        let mut layer = base.clone();
+        let options = &mut layer.options;
+        section.set(&mut options.connect_timeout, "connect_timeout_secs", seconds);
+        section.set(&mut options.head_timeout, "head_timeout_secs", seconds);
+        section.set(&mut options.idle_timeout, "idle_timeout_secs", seconds_or_off);
+        let min = section.set(&mut layer.backoff_min, "backoff_min_ms", millis);
+        let max = section.set(&mut layer.backoff_max, "backoff_max_ms", millis);
+        let on_close = [("reconnect", OnClose::Reconnect), ("close", OnClose::Close)];
+        section.set(&mut options.on_close, "on_close", word(&on_close));
+        section.set(&mut options.on_error, "on_error", word(&[("hold", OnError::Hold), ("reflect", OnError::Reflect)]));
+        section.set(&mut options.hold, "hold_secs", seconds);
+        section.set(&mut options.max_event_bytes, "max_event_bytes", bytes);
+        if let Some(item) = section.take("headers") {
+            options.headers = headers::read(item, &base.options.headers, sources);
+        }
+        if let Some(item) = section.take("ca_file") {
+            options.trusted = trusted(&item, sources);
+        }
+        section.finish();
+        layer.culprit = max.or(min).or(layer.culprit);
+        layer
+    }
+
+    /// Reads the table of a proxy route, where keys of streams are errors.
+    pub(in crate::config) fn read_proxy(mut section: Section<'a>, base: &Self, sources: &dyn Sources) -> Self {
+        for key in STREAM_KEYS {
+            if let Some(item) = section.take(key) {
+                item.fail("is for streams: it has no meaning on a route of kind \"proxy\"");
+            }
+        }
+        Self::read(section, base, sources)
+    }
+
+    /// The options of a stream route, with a backoff whose bounds are in order.
+    pub(in crate::config) fn resolve(mut self) -> UpstreamOptions {
+        match (Backoff::try_new(self.backoff_min, self.backoff_max), &self.culprit) {
+            (Ok(backoff), _) => self.options.backoff = backoff,
+            (Err(_), Some(culprit)) => culprit.fail(format_args!(
+                "backoff_min_ms ({}) must not be above backoff_max_ms ({})",
+                self.backoff_min.as_millis(),
+                self.backoff_max.as_millis()
+            )),
+            // Without a key written, the bounds are the built-in ones.
+            (Err(_), None) => {}
+        }
+        self.options
+    }
+
+    /// The options of a proxy route.
+    pub(in crate::config) fn resolve_proxy(self) -> UpstreamOptions {
+        self.options
+    }
+}
+
+/// The certificates of `ca_file`; `None` for the system's.
+fn trusted(item: &Item<'_>, sources: &dyn Sources) -> Option<Vec<Vec<u8>>> {
+    let Some(path) = item.str() else {
+        item.fail("must be \"system\" or the path of a PEM file");
+        return None;
+    };
+    if path == "system" {
+        return None;
+    }
+    let text = sources.text(Path::new(path));
+    let text = text.map_err(|error| item.fail(format_args!("the file cannot be read: {error}"))).ok()?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
+    let Ok(certificates) = certificates else {
+        item.fail("the file is no well-formed PEM");
+        return None;
+    };
+    if certificates.is_empty() {
+        item.fail("the file holds no certificate (\"-----BEGIN CERTIFICATE-----\")");
+        return None;
+    }
+    Some(certificates.iter().map(|certificate| certificate.to_vec()).collect())
+}

@@ -1,0 +1,178 @@
+//! Takes a table's known keys out one by one; what is left over is unknown.
+
+use super::error::ConfigError;
+use super::report::Report;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// The rule that a value breaks, in words.
+pub(super) type Rule = String;
+
+/// A table that is being read.
+#[derive(Debug)]
+pub(super) struct Section<'a> {
+    report: &'a Report<'a>,
+    /// As errors show it: `routes[0].client`; empty for the whole document.
+    path: String,
+    /// Without indices: `routes.client`.
+    name: String,
+    /// Where its header or its value is; `None` for an absent table.
+    offset: Option<usize>,
+    entries: BTreeMap<&'a str, (usize, &'a Spanned<DeValue<'a>>)>,
+}
+
+/// A value with its place.
+#[derive(Debug, Clone)]
+pub(super) struct Item<'a> {
+    report: &'a Report<'a>,
+    path: String,
+    name: String,
+    value: &'a Spanned<DeValue<'a>>,
+    is_secret: bool,
+}
+
+impl<'a> Section<'a> {
+    pub(super) fn root(report: &'a Report<'a>, table: &'a DeTable<'a>) -> Self {
+        Self { report, path: String::new(), name: String::new(), offset: None, entries: entries(table) }
+    }
+
+    /// Takes out a key.
+    pub(super) fn take(&mut self, key: &'static str) -> Option<Item<'a>> {
+        self.report.add_known(&self.name, key);
+        let (_, value) = self.entries.remove(key)?;
+        let (path, name) = (joined(&self.path, key), joined(&self.name, key));
+        Some(Item { report: self.report, path, name, value, is_secret: false })
+    }
+
+    /// Takes out a table; an absent one is an empty one.
+    pub(super) fn section(&mut self, key: &'static str) -> Self {
+        self.take(key).and_then(|item| item.section()).unwrap_or_else(|| self.absent(key))
+    }
+
+    /// An empty table of this name.
+    pub(super) fn absent(&self, key: &str) -> Self {
+        let (path, name) = (joined(&self.path, key), joined(&self.name, key));
+        Self { report: self.report, path, name, offset: None, entries: BTreeMap::new() }
+    }
+
+    /// Takes out a key and, if its value is good, sets `target` to it. The item is returned for rules between keys.
+    pub(super) fn set<T>(
+        &mut self,
+        target: &mut T,
+        key: &'static str,
+        convert: impl FnOnce(&DeValue<'_>) -> Result<T, Rule>,
+    ) -> Option<Item<'a>> {
+        let item = self.take(key)?;
+        if let Some(value) = item.converted(convert) {
+            *target = value;
+        }
+        Some(item)
+    }
+
+    /// Takes out whatever keys are left: for a table of names that users make up.
+    pub(super) fn take_rest(&mut self) -> Vec<(&'a str, Item<'a>)> {
+        let (report, path, name) = (self.report, &self.path, &self.name);
+        let item =
+            |key, value| Item { report, path: joined(path, key), name: joined(name, key), value, is_secret: true };
+        std::mem::take(&mut self.entries).into_iter().map(|(key, (_, value))| (key, item(key, value))).collect()
+    }
+
+    /// A key that must be there is not.
+    pub(super) fn fail_missing(&self, key: &str, rule: &str) {
+        let place = self.offset.map(|offset| (self.report.line(offset), None));
+        let key = Some(joined(&self.path, key));
+        self.report.add(ConfigError { place, key, value: None, rule: format!("is missing: {rule}") });
+    }
+
+    /// Whether the table is in the text.
+    pub(super) fn is_present(&self) -> bool {
+        self.offset.is_some()
+    }
+
+    /// As errors show it.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What was not taken out is unknown.
+    pub(super) fn finish(self) {
+        for (key, (offset, _)) in &self.entries {
+            self.report.add_unknown(*offset, joined(&self.path, key), &self.name, key);
+        }
+    }
+}
+
+impl<'a> Item<'a> {
+    pub(super) fn value(&self) -> &'a DeValue<'a> {
+        self.value.get_ref()
+    }
+
+    pub(super) fn str(&self) -> Option<&'a str> {
+        self.value().as_str()
+    }
+
+    /// From here on, the value and all within it are kept out of messages.
+    pub(super) fn secret(self) -> Self {
+        Self { is_secret: true, ..self }
+    }
+
+    /// Records that the value breaks `rule`.
+    pub(super) fn fail(&self, rule: impl Display) {
+        let span = self.value.span();
+        let place = Some((self.report.line(span.start), None));
+        let value = if self.is_secret { None } else { self.report.shown(self.value(), span) };
+        self.report.add(ConfigError { place, key: Some(self.path.clone()), value, rule: rule.to_string() });
+    }
+
+    /// The value, if it is good.
+    pub(super) fn converted<T>(&self, convert: impl FnOnce(&DeValue<'_>) -> Result<T, Rule>) -> Option<T> {
+        convert(self.value()).map_err(|rule| self.fail(rule)).ok()
+    }
+
+    /// The table that the value must be.
+    pub(super) fn section(&self) -> Option<Section<'a>> {
+        let Some(table) = self.value().as_table() else {
+            self.fail("must be a table");
+            return None;
+        };
+        let (path, name, offset) = (self.path.clone(), self.name.clone(), Some(self.value.span().start));
+        Some(Section { report: self.report, path, name, offset, entries: entries(table) })
+    }
+
+    /// The elements, if the value is an array.
+    pub(super) fn elements(&self) -> Option<Vec<Self>> {
+        let element = |(at, value)| Self { path: format!("{}[{at}]", self.path), value, ..self.clone() };
+        self.value().as_array().map(|array| array.iter().enumerate().map(element).collect())
+    }
+
+    /// The array of distinct texts that the value must be (`rule`). Bad elements are reported one by one, and left out.
+    pub(super) fn list<T: PartialEq>(&self, rule: &str, convert: impl Fn(&str) -> Result<T, Rule>) -> Option<Vec<T>> {
+        let Some(elements) = self.elements() else {
+            self.fail(rule);
+            return None;
+        };
+        let mut list = Vec::with_capacity(elements.len());
+        for element in elements {
+            let convert = |value: &DeValue<'_>| convert(value.as_str().ok_or("must be a string")?);
+            match element.converted(convert) {
+                Some(value) if list.contains(&value) => element.fail("is in the list twice"),
+                Some(value) => list.push(value),
+                None => {}
+            }
+        }
+        Some(list)
+    }
+}
+
+fn entries<'a>(table: &'a DeTable<'a>) -> BTreeMap<&'a str, (usize, &'a Spanned<DeValue<'a>>)> {
+    table.iter().map(|(key, value)| (key.get_ref().as_ref(), (key.span().start, value))).collect()
+}
+
+/// A key behind a path, quoted where TOML would want it quoted.
+fn joined(path: &str, key: &str) -> String {
+    let is_bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    let key = if is_bare { key.to_owned() } else { format!("\"{}\"", key.escape_debug()) };
+    if path.is_empty() { key } else { format!("{path}.{key}") }
+}

@@ -1,0 +1,141 @@
+//! The errors found so far, and the places they are at.
+
+use super::error::{ConfigError, ConfigErrors};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ops::Range;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// A value is shown up to this many characters.
+const MAX_SHOWN: usize = 60;
+/// How alike two keys must be (Jaro-Winkler, 0 to 1) for one to be taken for a slip of the other.
+const LIKENESS: f64 = 0.84;
+
+/// Collects the errors of one text, and the keys that were asked for: those are the keys that exist.
+#[derive(Debug)]
+pub(super) struct Report<'t> {
+    text: &'t str,
+    /// Offsets just past each line break.
+    line_starts: Vec<usize>,
+    errors: RefCell<Vec<ConfigError>>,
+    unknown: RefCell<Vec<Unknown>>,
+    /// Section (`routes.client`) and key.
+    vocabulary: RefCell<BTreeSet<(String, &'static str)>>,
+}
+
+/// A key that nothing asked for.
+#[derive(Debug)]
+struct Unknown {
+    line: usize,
+    path: String,
+    section: String,
+    key: String,
+}
+
+impl<'t> Report<'t> {
+    pub(super) fn new(text: &'t str) -> Self {
+        Self {
+            text,
+            line_starts: text.match_indices('\n').map(|(at, _)| at.saturating_add(1)).collect(),
+            errors: RefCell::default(),
+            unknown: RefCell::default(),
+            vocabulary: RefCell::default(),
+        }
+    }
+
+    /// The text's tables; otherwise every error of its syntax. The parser's own rendering is not used: it shows lines of
+    /// the text, which may hold secrets.
+    pub(super) fn document(&self) -> Result<Spanned<DeTable<'t>>, ConfigErrors> {
+        let (document, errors) = DeTable::parse_recoverable(self.text);
+        for error in errors {
+            let place = error.span().map(|span| (self.line(span.start), Some(self.column(span.start))));
+            let rule = error.message().to_owned();
+            self.add(ConfigError { place, key: None, value: None, rule });
+        }
+        self.verdict()?;
+        Ok(document)
+    }
+
+    /// Remembers an error, unless it is there: layers may come upon the same one twice.
+    pub(super) fn add(&self, error: ConfigError) {
+        let mut errors = self.errors.borrow_mut();
+        if !errors.contains(&error) {
+            errors.push(error);
+        }
+    }
+
+    pub(super) fn add_known(&self, section: &str, key: &'static str) {
+        self.vocabulary.borrow_mut().insert((section.to_owned(), key));
+    }
+
+    pub(super) fn add_unknown(&self, offset: usize, path: String, section: &str, key: &str) {
+        let unknown = Unknown { line: self.line(offset), path, section: section.to_owned(), key: key.to_owned() };
+        self.unknown.borrow_mut().push(unknown);
+    }
+
+    /// All errors in the order of the text, if there are any. Asked once, when everything was read: only then are all
+    /// keys known that could have been meant.
+    pub(super) fn verdict(&self) -> Result<(), ConfigErrors> {
+        for unknown in self.unknown.take() {
+            let rule = match self.probably_meant(&unknown) {
+                Some(meant) => format!("unknown key; did you mean {meant}?"),
+                None => "unknown key".to_owned(),
+            };
+            // An unknown key may be a slip in a header's name: its value is not shown.
+            self.add(ConfigError { place: Some((unknown.line, None)), key: Some(unknown.path), value: None, rule });
+        }
+        let mut errors = self.errors.take();
+        errors.sort_by_key(|error| error.place);
+        if errors.is_empty() { Ok(()) } else { Err(ConfigErrors::new(errors)) }
+    }
+
+    /// A similar key of the same section; or else the same key of another section, of this part of the file if possible.
+    fn probably_meant(&self, unknown: &Unknown) -> Option<String> {
+        let vocabulary = self.vocabulary.borrow();
+        let siblings = vocabulary.iter().filter(|(section, _)| *section == unknown.section);
+        let likeness = |known: &str| strsim::jaro_winkler(known, &unknown.key.to_ascii_lowercase());
+        let ranked = siblings.map(|(_, known)| (likeness(known), *known)).filter(|(rank, _)| *rank >= LIKENESS);
+        if let Some((_, known)) = ranked.max_by(|(one, _), (other, _)| one.total_cmp(other)) {
+            return Some(known.to_owned());
+        }
+        let part = |section: &str| section.split('.').next().unwrap_or_default().to_owned();
+        let elsewhere = vocabulary.iter().filter(|(_, known)| *known == unknown.key);
+        let nearest = elsewhere.max_by_key(|(section, _)| part(section) == part(&unknown.section));
+        nearest
+            .map(|(section, known)| if section.is_empty() { (*known).to_owned() } else { format!("{section}.{known}") })
+    }
+
+    /// The line of an offset, from 1.
+    pub(super) fn line(&self, offset: usize) -> usize {
+        self.line_starts.partition_point(|start| *start <= offset).saturating_add(1)
+    }
+
+    /// The column of an offset in characters, from 1.
+    fn column(&self, offset: usize) -> usize {
+        let start = self.line_starts.iter().rev().find(|start| **start <= offset).copied().unwrap_or(0);
+        self.text.get(start..offset).map_or(1, |before| before.chars().count().saturating_add(1))
+    }
+
+    /// A value as written, on one line and not at length; tables are not shown.
+    pub(super) fn shown(&self, value: &DeValue<'_>, span: Range<usize>) -> Option<String> {
+        let holds_table = |array: &toml::de::DeArray<'_>| array.iter().any(|element| element.get_ref().is_table());
+        if value.is_table() || value.as_array().is_some_and(holds_table) {
+            return None;
+        }
+        let written = self.text.get(span)?;
+        let mut shown: String = written.split_whitespace().collect::<Vec<_>>().join(" ");
+        shown.retain(|c| !c.is_control());
+        if let Some((cut, _)) = shown.char_indices().nth(MAX_SHOWN) {
+            shown.truncate(cut);
+            shown.push_str("..");
+        }
+        Some(shown)
+    }
+
+    /// Every key that was asked for, with its section.
+    #[cfg(test)]
+    pub(super) fn vocabulary(&self) -> BTreeSet<(String, &'static str)> {
+        self.vocabulary.borrow().clone()
+    }
+}

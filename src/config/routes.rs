@@ -1,0 +1,245 @@
+//! `[defaults]` and `[[routes]]`.
+
+use super::policy::{CorsLayer, ShareLayer, UpstreamLayer, read_client, read_replay};
+use super::reader::{Item, Rule, Section};
+use super::sources::Sources;
+use super::value::word;
+use crate::downstream::ClientOptions;
+use crate::replay::ReplayOptions;
+use crate::route::{Hosts, PathPattern, Route, RouteKind, RouteTable, StreamPolicy, host_name};
+use crate::upstream::Origin;
+use std::sync::Arc;
+use toml::de::DeValue;
+
+/// The longest name of a route: it stands in every line about it.
+const MAX_NAME_LEN: usize = 128;
+/// Tables that say something of streams only.
+const STREAM_TABLES: [&str; 4] = ["share", "replay", "client", "cors"];
+
+/// `[defaults]`, read over the built-in defaults.
+struct Defaults<'a> {
+    share: ShareLayer<'a>,
+    replay: ReplayOptions,
+    client: ClientOptions,
+    upstream: UpstreamLayer<'a>,
+    /// `None` without `[defaults.cors]`.
+    cors: Option<CorsLayer<'a>>,
+}
+
+/// A route as far as it is good, with what is compared between routes.
+struct Draft<'a> {
+    /// `routes[0]`.
+    label: String,
+    path: Option<(PathPattern, Item<'a>)>,
+    /// The name, written or not, and the item that it is from.
+    name: Option<(String, Item<'a>)>,
+    hosts: Hosts,
+    origin: Option<Origin>,
+    strip_prefix: Option<String>,
+    kind: RouteKind,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Stream,
+    Proxy,
+}
+
+pub(super) fn read<'a>(root: &mut Section<'a>, sources: &dyn Sources) -> RouteTable {
+    let defaults = Defaults::read(root.section("defaults"), sources);
+    let elements = match root.take("routes").map(|item| (item.elements(), item)) {
+        Some((Some(elements), _)) if !elements.is_empty() => elements,
+        Some((_, item)) => {
+            item.fail("must be written [[routes]], once for each route");
+            Vec::new()
+        }
+        None => {
+            root.fail_missing("routes", "write [[routes]] with a path and an origin");
+            Vec::new()
+        }
+    };
+    let sections = elements.iter().filter_map(Item::section);
+    let drafts: Vec<_> = sections.map(|section| Draft::read(section, &defaults, sources)).collect();
+    for (at, draft) in drafts.iter().enumerate() {
+        let earlier = drafts.get(..at).unwrap_or_default();
+        draft.check_against(earlier);
+    }
+    RouteTable::new(drafts.into_iter().filter_map(Draft::finish).map(Arc::new).collect())
+}
+
+impl<'a> Defaults<'a> {
+    fn read(mut section: Section<'a>, sources: &dyn Sources) -> Self {
+        let cors = section.section("cors");
+        let has_cors = cors.is_present();
+        let cors = CorsLayer::read(cors, &CorsLayer::default());
+        let defaults = Self {
+            share: ShareLayer::read(section.section("share"), &ShareLayer::default()),
+            replay: read_replay(section.section("replay"), &ReplayOptions::default()),
+            client: read_client(section.section("client"), &ClientOptions::default()),
+            upstream: UpstreamLayer::read(section.section("upstream"), &UpstreamLayer::default(), sources),
+            cors: has_cors.then_some(cors),
+        };
+        section.finish();
+        defaults
+    }
+}
+
+impl<'a> Draft<'a> {
+    fn read(mut section: Section<'a>, defaults: &Defaults<'a>, sources: &dyn Sources) -> Self {
+        let path_item = section.take("path");
+        if path_item.is_none() {
+            section.fail_missing("path", "the path to serve, such as \"/ticks\", or \"/ticks/*\" for all below");
+        }
+        let path = path_item.and_then(|item| item.converted(pattern).map(|pattern| (pattern, item)));
+        let name = section.take("name").map(|item| (item.converted(name), item));
+        let name = match name {
+            Some((name, item)) => name.map(|name| (name, item)),
+            None => path.as_ref().map(|(pattern, item)| (pattern.to_string(), item.clone())),
+        };
+        let origin_item = section.take("origin");
+        if origin_item.is_none() {
+            section.fail_missing("origin", "where to fetch from, such as \"http://127.0.0.1:9000\"");
+        }
+        let origin = origin_item.and_then(|item| origin(&item));
+        let hosts = section.take("host").and_then(|item| hosts(&item)).unwrap_or(Hosts::Any);
+        let strip_prefix = section.take("strip_prefix").filter(|item| item.str() != Some("off"));
+        let strip_prefix = strip_prefix.and_then(|item| strip(&item, path.as_ref().map(|(pattern, _)| pattern)));
+        let mut kind = Kind::Stream;
+        section.set(&mut kind, "kind", word(&[("stream", Kind::Stream), ("proxy", Kind::Proxy)]));
+        let kind = match kind {
+            Kind::Stream => RouteKind::Stream(stream_policy(&mut section, defaults, sources)),
+            Kind::Proxy => proxy_policy(&mut section, defaults, sources),
+        };
+        let label = section.path().to_owned();
+        section.finish();
+        Self { label, path, name, hosts, origin, strip_prefix, kind }
+    }
+
+    /// Rules between routes: no two serve the same, no two have one name.
+    fn check_against(&self, earlier: &[Self]) {
+        let serves_same = |other: &&Self| match (&self.path, &other.path) {
+            (Some((one, _)), Some((another, _))) => one == another && overlap(&self.hosts, &other.hosts),
+            _ => false,
+        };
+        if let (Some((_, item)), Some(other)) = (&self.path, earlier.iter().find(serves_same)) {
+            // That they share a default name too goes without saying.
+            return item
+                .fail(format_args!("must not be the path of two routes for one host: {} has it too", other.label));
+        }
+        let Some((name, item)) = &self.name else { return };
+        if let Some(other) = earlier.iter().find(|other| other.name.as_ref().is_some_and(|(held, _)| held == name)) {
+            let rule = "must not be the name of two routes (a route without a name is named by its path)";
+            item.fail(format_args!("{rule}: {} has it too", other.label));
+        }
+    }
+
+    /// The route, if all that it needs is good.
+    fn finish(self) -> Option<Route> {
+        Some(Route {
+            name: Arc::from(self.name?.0),
+            path: self.path?.0,
+            hosts: self.hosts,
+            origin: self.origin?,
+            strip_prefix: self.strip_prefix,
+            kind: self.kind,
+        })
+    }
+}
+
+fn stream_policy<'a>(section: &mut Section<'a>, defaults: &Defaults<'a>, sources: &dyn Sources) -> StreamPolicy {
+    let share = ShareLayer::read(section.section("share"), &defaults.share);
+    let replay = read_replay(section.section("replay"), &defaults.replay);
+    let client = read_client(section.section("client"), &defaults.client);
+    let upstream = UpstreamLayer::read(section.section("upstream"), &defaults.upstream, sources);
+    let cors = match section.take("cors") {
+        // The one way to undo `[defaults.cors]`, as its absence would inherit it.
+        Some(item) if item.str() == Some("off") => None,
+        Some(item) => item.section().map(|table| CorsLayer::read(table, &defaults.cors.clone().unwrap_or_default())),
+        None => {
+            // Read for its vocabulary.
+            CorsLayer::read(section.absent("cors"), &CorsLayer::default());
+            defaults.cors.clone()
+        }
+    };
+    StreamPolicy {
+        share: share.resolve(),
+        replay,
+        client,
+        upstream: upstream.resolve(),
+        cors: cors.map(CorsLayer::resolve),
+    }
+}
+
+fn proxy_policy<'a>(section: &mut Section<'a>, defaults: &Defaults<'a>, sources: &dyn Sources) -> RouteKind {
+    for key in STREAM_TABLES {
+        if let Some(item) = section.take(key) {
+            item.fail("is for streams: it must not stand on a route of kind \"proxy\"");
+        }
+    }
+    let upstream = UpstreamLayer::read_proxy(section.section("upstream"), &defaults.upstream, sources);
+    RouteKind::Proxy(upstream.resolve_proxy())
+}
+
+fn pattern(value: &DeValue<'_>) -> Result<PathPattern, Rule> {
+    let text = value.as_str().ok_or("must be a string")?;
+    PathPattern::parse(text).map_err(|invalid| invalid.to_string())
+}
+
+/// A name that does not break a log line's `key=value` apart.
+fn name(value: &DeValue<'_>) -> Result<String, Rule> {
+    let is_plain = |c: char| !c.is_whitespace() && !c.is_control() && c != '"';
+    let length = 1..=MAX_NAME_LEN;
+    let name = value.as_str().filter(|name| length.contains(&name.chars().count()) && name.chars().all(is_plain));
+    let rule = || format!("must be 1 to {MAX_NAME_LEN} characters without white space or quotes");
+    name.map(str::to_owned).ok_or_else(rule)
+}
+
+fn origin(item: &Item<'_>) -> Option<Origin> {
+    let text = item.str().unwrap_or_default();
+    // A URL with credentials or a token in it is wrong here, but still a secret.
+    let item = if text.contains(['@', '?']) { item.clone().secret() } else { item.clone() };
+    let origin = Origin::parse(text).map_err(|invalid| item.fail(invalid)).ok()?;
+    if origin.port() == 0 {
+        item.fail("must not have port 0");
+    }
+    Some(origin)
+}
+
+fn hosts(item: &Item<'_>) -> Option<Hosts> {
+    let name = |text: &str| match text {
+        "any" => Err("must stand alone: host = \"any\"".to_owned()),
+        _ => host_name(text).map_err(|invalid| invalid.to_string()),
+    };
+    let rule = "must be \"any\", a host name, or a list of host names";
+    match item.str() {
+        Some("any") => Some(Hosts::Any),
+        Some(text) => item.converted(|_| name(text)).map(|host| Hosts::Only(vec![host])),
+        None if item.elements().is_some_and(|elements| elements.is_empty()) => {
+            item.fail(rule);
+            None
+        }
+        None => item.list(rule, name).map(Hosts::Only),
+    }
+}
+
+/// `/ticks` or `/ticks/`, which every path of the route must begin with; kept without the final slash.
+fn strip(item: &Item<'_>, pattern: Option<&PathPattern>) -> Option<String> {
+    let prefix = item.str().map(|text| text.strip_suffix('/').unwrap_or(text));
+    let Some(prefix) = prefix.filter(|prefix| prefix.starts_with('/')) else {
+        item.fail("must be \"off\", or a path such as \"/ticks\"");
+        return None;
+    };
+    if pattern.is_some_and(|pattern| !pattern.is_under(prefix)) {
+        item.fail("must be whole segments that the route's path begins with");
+    }
+    Some(prefix.to_owned())
+}
+
+/// Whether a request could be for both.
+fn overlap(one: &Hosts, other: &Hosts) -> bool {
+    match (one, other) {
+        (Hosts::Any, Hosts::Any) => true,
+        (Hosts::Only(one), Hosts::Only(other)) => one.iter().any(|host| other.contains(host)),
+        (Hosts::Any, Hosts::Only(_)) | (Hosts::Only(_), Hosts::Any) => false,
+    }
+}

@@ -1,0 +1,134 @@
+//! `[server]`: sockets, threads and limits of the process.
+
+use super::reader::{Item, Section};
+use super::value::{count_or, count_to, seconds};
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+/// More threads than this are a slip.
+const MAX_THREADS: usize = 1024;
+/// The longest path of a Unix socket, without the final NUL (`sun_path` in unix(7)).
+const MAX_SOCKET_PATH: usize = 107;
+
+const TCP_RULE: &str = "must be an address with a port such as \"127.0.0.1:8080\" or \"[::1]:8080\"";
+
+/// Sockets, threads and limits of the process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// Where clients are served; at least one.
+    pub listen: Vec<ListenAddr>,
+    /// Where health, metrics and status are served; `None` is off.
+    pub admin: Option<SocketAddr>,
+    /// pingora's workers.
+    pub threads: NonZeroUsize,
+    /// Threads of the fan-out engine.
+    pub shards: NonZeroUsize,
+    /// Clients at once; `None` is the descriptor limit less a reserve.
+    pub max_connections: Option<usize>,
+    /// Time from SIGTERM to the exit.
+    pub drain: Duration,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        let cores = available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Self {
+            listen: vec![ListenAddr::Tcp(SocketAddr::from(([127, 0, 0, 1], 8080)))],
+            admin: None,
+            threads: cores,
+            shards: cores,
+            max_connections: None,
+            drain: Duration::from_secs(8),
+        }
+    }
+}
+
+/// Where clients are served.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ListenAddr {
+    /// A TCP address; port 0 lets the system choose.
+    Tcp(SocketAddr),
+    /// The absolute path of a Unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for ListenAddr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+pub(super) fn read(mut section: Section<'_>) -> ServerConfig {
+    let mut server = ServerConfig::default();
+    if let Some(item) = section.take("listen") {
+        server.listen = listen(&item);
+    }
+    if let Some(item) = section.take("admin").filter(|item| item.str() != Some("off")) {
+        server.admin = admin(&item, &server.listen);
+    }
+    section.set(&mut server.threads, "threads", count_to(MAX_THREADS));
+    section.set(&mut server.shards, "shards", count_to(MAX_THREADS));
+    let max_connections = section.take("max_connections").and_then(|item| item.converted(count_or("auto")));
+    server.max_connections = max_connections.flatten().map(NonZeroUsize::get);
+    section.set(&mut server.drain, "drain_secs", seconds);
+    section.finish();
+    server
+}
+
+fn listen(item: &Item<'_>) -> Vec<ListenAddr> {
+    let Some(elements) = item.elements() else {
+        item.fail("must be a list of addresses such as [\"127.0.0.1:8080\", \"unix:/run/manifold.sock\"]");
+        return Vec::new();
+    };
+    if elements.is_empty() {
+        item.fail("must name at least one address");
+    }
+    let mut listen = Vec::with_capacity(elements.len());
+    for element in elements {
+        let Some(address) = element.converted(|value| listen_addr(value.as_str())) else { continue };
+        // Each port 0 becomes another port.
+        let is_chosen_later = matches!(address, ListenAddr::Tcp(tcp) if tcp.port() == 0);
+        if listen.contains(&address) && !is_chosen_later {
+            element.fail("is in the list twice");
+        } else {
+            listen.push(address);
+        }
+    }
+    listen
+}
+
+fn listen_addr(text: Option<&str>) -> Result<ListenAddr, String> {
+    let Some(path) = text.and_then(|text| text.strip_prefix("unix:")) else {
+        return tcp_addr(text, ", or \"unix:/path\"").map(ListenAddr::Tcp);
+    };
+    if !path.starts_with('/') || path.len() > MAX_SOCKET_PATH || path.contains('\0') {
+        return Err(format!("must be \"unix:\" and an absolute path of at most {MAX_SOCKET_PATH} bytes"));
+    }
+    Ok(ListenAddr::Unix(PathBuf::from(path)))
+}
+
+fn tcp_addr(text: Option<&str>, alternatives: &str) -> Result<SocketAddr, String> {
+    let address = text.and_then(|text| text.parse().ok());
+    address.ok_or_else(|| match text {
+        // A name may have several addresses: which of them to bind must be said.
+        Some(name) if name.starts_with("localhost:") => {
+            format!("{TCP_RULE}{alternatives}: names are not resolved here")
+        }
+        _ => format!("{TCP_RULE}{alternatives}"),
+    })
+}
+
+fn admin(item: &Item<'_>, listen: &[ListenAddr]) -> Option<SocketAddr> {
+    let address = item.converted(|value| tcp_addr(value.as_str(), ", or \"off\""))?;
+    if address.port() != 0 && listen.contains(&ListenAddr::Tcp(address)) {
+        item.fail("must be another address than those of server.listen");
+    }
+    Some(address)
+}

@@ -1,0 +1,44 @@
+//! Where a configuration gets what it only refers to.
+
+use std::env::{self, VarError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The environment and the files that a configuration may name.
+pub trait Sources {
+    /// The value of an environment variable.
+    ///
+    /// # Errors
+    /// When it is not set, or is not UTF-8.
+    fn variable(&self, name: &str) -> Result<String, VarError>;
+
+    /// The text of a file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not UTF-8.
+    fn text(&self, path: &Path) -> io::Result<String>;
+}
+
+/// The process's environment and the file system.
+#[derive(Debug, Clone)]
+pub struct SystemSources {
+    base: PathBuf,
+}
+
+impl SystemSources {
+    /// Reads relative paths relative to the directory of `file`.
+    #[must_use]
+    pub fn beside(file: &Path) -> Self {
+        Self { base: file.parent().unwrap_or(Path::new("")).to_owned() }
+    }
+}
+
+impl Sources for SystemSources {
+    fn variable(&self, name: &str) -> Result<String, VarError> {
+        env::var(name)
+    }
+
+    fn text(&self, path: &Path) -> io::Result<String> {
+        std::fs::read_to_string(self.base.join(path))
+    }
+}

@@ -1,0 +1,1 @@
+//! Defaults, layers and values that are good.

@@ -1,0 +1,73 @@
+//! The configuration as its users meet it.
+
+mod bad;
+mod layers;
+mod shipped;
+
+use super::{Config, ConfigErrors, Sources};
+use crate::route::{Route, RouteKind, StreamPolicy};
+use std::collections::HashMap;
+use std::env::VarError;
+use std::io;
+use std::path::Path;
+
+/// A certificate authority of nobody's, for `ca_file`.
+const PEM: &str = "\
+-----BEGIN CERTIFICATE-----
+MAMCAQE=
+-----END CERTIFICATE-----
+";
+
+/// An environment and files that are only here.
+#[derive(Debug, Clone, Default)]
+struct Imagined {
+    variables: HashMap<&'static str, &'static str>,
+    files: HashMap<&'static str, &'static str>,
+}
+
+impl Imagined {
+    fn usual() -> Self {
+        Self {
+            variables: HashMap::from([("TOKEN", "Bearer s3cret"), ("EMPTY", ""), ("LINES", "s3cret\r\nx: y")]),
+            files: HashMap::from([
+                ("token", "s3cret from a file\r\n"),
+                ("lines", "s3cret\n\n"),
+                ("ca.pem", PEM),
+                ("broken.pem", "-----BEGIN CERTIFICATE-----\nMAMC"),
+                ("no.pem", "no certificate here"),
+            ]),
+        }
+    }
+}
+
+impl Sources for Imagined {
+    fn variable(&self, name: &str) -> Result<String, VarError> {
+        self.variables.get(name).map(|value| (*value).to_owned()).ok_or(VarError::NotPresent)
+    }
+
+    fn text(&self, path: &Path) -> io::Result<String> {
+        let text = path.to_str().and_then(|path| self.files.get(path));
+        text.map(|text| (*text).to_owned()).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    }
+}
+
+fn parse(text: &str) -> Result<Config, ConfigErrors> {
+    Config::parse(text, &Imagined::usual())
+}
+
+fn good(text: &str) -> Config {
+    parse(text).unwrap_or_else(|errors| panic!("{errors}\n{text}"))
+}
+
+/// The one route of a text: what is given, behind a path and an origin.
+fn route(text: &str) -> Route {
+    let config = good(&format!("[[routes]]\npath = '/a'\norigin = 'http://o'\n{text}"));
+    Route::clone(&config.routes.routes()[0])
+}
+
+fn policy(route: &Route) -> &StreamPolicy {
+    match &route.kind {
+        RouteKind::Stream(policy) => policy,
+        RouteKind::Proxy(_) => panic!("a proxy route"),
+    }
+}

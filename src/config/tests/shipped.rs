@@ -1,0 +1,75 @@
+//! The files in conf/ load, and what they say of defaults is true.
+
+use super::*;
+use crate::config::ServerConfig;
+use crate::config::report::Report;
+use crate::config::{reader::Section, routes, server};
+use crate::downstream::CorsOptions;
+use std::path::PathBuf;
+
+fn conf() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("conf")
+}
+
+fn manifold_toml() -> String {
+    std::fs::read_to_string(conf().join("manifold.toml")).unwrap()
+}
+
+/// The text with every `#key = value` and `#[table]` in force.
+fn uncommented(text: &str) -> String {
+    let is_setting = |rest: &str| rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '[');
+    let line = |line: &str| line.strip_prefix('#').filter(|rest| is_setting(rest)).unwrap_or(line).to_owned();
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn every_shipped_file_loads() {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(conf()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            Config::load(&path).unwrap_or_else(|errors| panic!("{errors}"));
+            names.push(path.file_name().unwrap().to_owned());
+        }
+    }
+    assert!(names.len() >= 2, "{names:?}");
+}
+
+#[test]
+fn the_commented_defaults_are_the_defaults() {
+    let machine = ServerConfig::default();
+    let shipped = Config::load(&conf().join("manifold.toml")).unwrap();
+    let written = good(&uncommented(&manifold_toml()));
+    assert_eq!(shipped.server, machine);
+    let two = std::num::NonZeroUsize::new(2).unwrap();
+    assert_eq!(written.server, ServerConfig { threads: two, shards: two, ..machine });
+
+    let mut route = Route::clone(&written.routes.routes()[0]);
+    let RouteKind::Stream(policy) = &mut route.kind else { panic!("a proxy route") };
+    assert_eq!(policy.cors.take(), Some(CorsOptions::default()));
+    assert_eq!(*policy, StreamPolicy::default());
+    assert_eq!(route, *shipped.routes.routes()[0]);
+}
+
+#[test]
+fn every_key_is_in_the_commented_file() {
+    let text = uncommented(&manifold_toml());
+    let document: toml::Table = text.parse().unwrap();
+    let report = Report::new("[[routes]]\npath = '/a'\norigin = 'http://o'");
+    let tables = report.document().unwrap();
+    let mut root = Section::root(&report, tables.get_ref());
+    server::read(root.section("server"));
+    routes::read(&mut root, &Imagined::default());
+    let vocabulary = report.vocabulary();
+    assert!(vocabulary.len() > 60, "{}", vocabulary.len());
+    for (section, key) in vocabulary {
+        if section.is_empty() || section.starts_with("defaults") {
+            continue;
+        }
+        let table = section.split('.').try_fold(&document, |table, name| match table.get(name)? {
+            toml::Value::Array(tables) => tables[0].as_table(),
+            value => value.as_table(),
+        });
+        assert!(table.is_some_and(|table| table.contains_key(key)), "{section}.{key} is not in conf/manifold.toml");
+    }
+}
