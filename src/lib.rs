@@ -11,5 +11,6 @@ pub mod gateway;
 pub mod hub;
 pub mod replay;
 pub mod route;
+pub mod service;
 pub mod sse;
 pub mod upstream;

@@ -107,7 +107,7 @@ impl Gateway {
         let Some(served) = route.and_then(|route| self.served.get(&route.name)) else {
             return self.refuse(session, &Refusal::NoRoute, None, None).await;
         };
-        let Some(policy) = served.policy() else { return Ok(Decision::Proxy(Arc::clone(served))) };
+        let Some(policy) = served.route.stream() else { return Ok(Decision::Proxy(Arc::clone(served))) };
         let cors = served.cors().map(|options| options.answer(&request.headers));
         if cors == Some(CorsAnswer::Refused) || (cors.is_none() && crosses(&request.headers, host)) {
             let origin = request.headers.get(ORIGIN);

@@ -36,18 +36,11 @@ impl Served {
         Self { id, route, counters, settings, private }
     }
 
-    pub(super) fn policy(&self) -> Option<&StreamPolicy> {
-        match &self.route.kind {
-            RouteKind::Stream(policy) => Some(policy),
-            RouteKind::Proxy(_) => None,
-        }
-    }
-
     pub(super) fn mode(&self) -> Mode {
-        self.policy().map_or(Mode::Private, |policy| policy.share.mode)
+        self.route.stream().map_or(Mode::Private, |policy| policy.share.mode)
     }
 
     pub(super) fn cors(&self) -> Option<&CorsOptions> {
-        self.policy().and_then(|policy| policy.cors.as_ref())
+        self.route.stream().and_then(|policy| policy.cors.as_ref())
     }
 }

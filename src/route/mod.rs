@@ -40,6 +40,15 @@ pub struct Route {
 }
 
 impl Route {
+    /// The policies of a stream route; `None` for a plain proxy.
+    #[must_use]
+    pub fn stream(&self) -> Option<&StreamPolicy> {
+        match &self.kind {
+            RouteKind::Stream(policy) => Some(policy),
+            RouteKind::Proxy(_) => None,
+        }
+    }
+
     /// The path that the origin is asked for: its base path, then `path` less [`Route::strip_prefix`].
     ///
     /// It always begins with `/`. The prefix is taken off at the border of a segment only: `/ticks` comes off `/ticks/a`

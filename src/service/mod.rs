@@ -1,0 +1,128 @@
+//! A configuration brought to life: sockets, hub, gateway; and its end.
+//!
+//! pingora's `Server::run` does not fit: it retries a taken address for 30 s, swallows panics, hides the port of `:0` and
+//! always sleeps through the whole grace period. So the sockets are bound here, and pingora's service is driven with a
+//! shutdown watch of our own.
+
+mod listen;
+mod opener;
+
+pub use listen::BindError;
+
+use crate::config::{Config, ListenAddr};
+use crate::counters::RouteCounters;
+use crate::gateway::{Front, FrontOptions, Gateway, Lifecycle, Served};
+use crate::hub::{Hub, RouteId};
+use crate::upstream::Connector;
+use listen::Bound;
+use opener::Drivers;
+use parking_lot::Mutex;
+use pingora::services::Service as _;
+use pingora::services::listening::Service as ListeningService;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+/// A service whose sockets are bound.
+#[derive(Debug)]
+pub struct Service {
+    config: Config,
+    bound: Vec<Bound>,
+    front: FrontOptions,
+}
+
+/// A service that runs. Its drop stops accepting; it does not wait for clients.
+#[derive(Debug)]
+pub struct Running {
+    addresses: Vec<ListenAddr>,
+    drain: Duration,
+    lifecycle: watch::Sender<Lifecycle>,
+    shutdown: watch::Sender<bool>,
+    /// Closed when the last connection is gone and none is accepted any more.
+    alive: mpsc::Receiver<()>,
+    counters: Vec<(Arc<str>, Arc<RouteCounters>)>,
+}
+
+impl Service {
+    /// Binds the sockets of a configuration.
+    ///
+    /// # Errors
+    /// For the first address that cannot be listened on.
+    pub fn bind(config: Config) -> Result<Self, BindError> {
+        let bound = listen::bind(&config.server.listen)?;
+        Ok(Self { config, bound, front: FrontOptions::default() })
+    }
+
+    /// Other limits for the first head of a connection.
+    #[must_use]
+    pub fn with_front(mut self, front: FrontOptions) -> Self {
+        self.front = front;
+        self
+    }
+
+    /// Starts to serve, on the runtime that this is called in.
+    #[must_use]
+    pub fn start(self) -> Running {
+        let addresses: Vec<_> = self.bound.iter().map(|bound| bound.address.clone()).collect();
+        let (lifecycle, lifecycle_seen) = watch::channel(Lifecycle::Running);
+        let (shutdown, shutdown_seen) = watch::channel(false);
+        let (alive_held, alive) = mpsc::channel(1);
+        let (gateway, counters) = gateway(&self.config, lifecycle_seen);
+        let front = Front::new(self.front, gateway, alive_held);
+        let (listeners, table) = listen::hand_over(self.bound);
+        let mut service = ListeningService::with_listeners("manifold".to_owned(), listeners, front);
+        tokio::spawn(async move {
+            service.start_service(Some(Arc::new(Mutex::new(table))), shutdown_seen, 1).await;
+        });
+        for address in &addresses {
+            log::info!("listening addr={address}");
+        }
+        Running { addresses, drain: self.config.server.drain, lifecycle, shutdown, alive, counters }
+    }
+}
+
+fn gateway(config: &Config, lifecycle: watch::Receiver<Lifecycle>) -> (Gateway, Vec<(Arc<str>, Arc<RouteCounters>)>) {
+    let routes = config.routes.routes();
+    let connector = Connector::new();
+    let hub = Hub::new(Arc::new(Drivers::new(connector.clone(), routes)));
+    let mut served = Vec::with_capacity(routes.len());
+    let mut counters = Vec::with_capacity(routes.len());
+    for (number, route) in (0_u32..).zip(routes) {
+        let of_route = Arc::new(RouteCounters::default());
+        counters.push((Arc::clone(&route.name), Arc::clone(&of_route)));
+        served.push(Arc::new(Served::new(RouteId(number), Arc::clone(route), of_route)));
+    }
+    (Gateway::new(config.routes.clone(), served, hub, connector, lifecycle), counters)
+}
+
+impl Running {
+    /// Where it listens, with the real ports.
+    #[must_use]
+    pub fn addresses(&self) -> &[ListenAddr] {
+        &self.addresses
+    }
+
+    /// The counters of each route, by name.
+    #[must_use]
+    pub fn counters(&self) -> &[(Arc<str>, Arc<RouteCounters>)] {
+        &self.counters
+    }
+
+    /// Stops accepting, tells every client its end within the drain time, and resolves when the last one is gone or the
+    /// time is over.
+    pub async fn drain(mut self) {
+        self.lifecycle.send_replace(Lifecycle::Draining(self.drain));
+        self.shutdown.send_replace(true);
+        if timeout(self.drain, self.alive.recv()).await.is_err() {
+            log::warn!("drain time is over with clients left drain_secs={}", self.drain.as_secs_f64());
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shutdown.send_replace(true);
+        listen::remove_files(&self.addresses);
+    }
+}
