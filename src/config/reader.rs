@@ -134,7 +134,8 @@ impl<'a> Item<'a> {
     /// The table that the value must be.
     pub(super) fn section(&self) -> Option<Section<'a>> {
         let Some(table) = self.value().as_table() else {
-            self.fail("must be a table");
+            let is_list = self.value().is_array();
+            self.fail(if is_list { "must be one table, not a list" } else { "must be a table" });
             return None;
         };
         let (path, name, offset) = (self.path.clone(), self.name.clone(), Some(self.value.span().start));

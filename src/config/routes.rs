@@ -197,7 +197,7 @@ fn name(value: &DeValue<'_>) -> Result<String, Rule> {
 fn origin(item: &Item<'_>) -> Option<Origin> {
     let text = item.str().unwrap_or_default();
     // A URL with credentials or a token in it is wrong here, but still a secret.
-    let item = if text.contains(['@', '?']) { item.clone().secret() } else { item.clone() };
+    let item = if text.contains(['@', '?', '#']) { item.clone().secret() } else { item.clone() };
     let origin = Origin::parse(text).map_err(|invalid| item.fail(invalid)).ok()?;
     if origin.port() == 0 {
         item.fail("must not have port 0");

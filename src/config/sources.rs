@@ -29,7 +29,7 @@ impl SystemSources {
     /// Reads relative paths relative to the directory of `file`.
     #[must_use]
     pub fn beside(file: &Path) -> Self {
-        Self { base: file.parent().unwrap_or(Path::new("")).to_owned() }
+        Self { base: file.parent().map(Path::to_owned).unwrap_or_default() }
     }
 }
 

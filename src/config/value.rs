@@ -127,7 +127,10 @@ pub(super) fn word<T: Copy>(words: &[(&str, T)]) -> impl Fn(&DeValue<'_>) -> Rea
         let found = words.iter().find(|(word, _)| value.as_str() == Some(word));
         found.map(|(_, meaning)| *meaning).ok_or_else(|| {
             let words: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
-            format!("must be {}", words.join(" or "))
+            match words.split_last() {
+                Some((last, first)) => format!("must be {} or {last}", first.join(", ")),
+                None => "must not be written".to_owned(),
+            }
         })
     }
 }

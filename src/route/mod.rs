@@ -64,6 +64,7 @@ impl Route {
 
 /// A stream with its policies, or a plain reverse proxy.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "a route exists once, behind an Arc")]
 pub enum RouteKind {
     /// A stream route.
     Stream(StreamPolicy),

@@ -4,6 +4,7 @@ use crate::config::reader::{Item, Rule};
 use crate::config::sources::Sources;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST};
 use http::{HeaderName, HeaderValue};
+use std::env::VarError;
 use std::path::Path;
 
 /// A header of manifold's own.
@@ -75,52 +76,50 @@ fn value(item: &Item<'_>, sources: &dyn Sources) -> Option<HeaderValue> {
     let mut section = item.section()?;
     let (env, file) = (section.take("env"), section.take("file"));
     section.finish();
-    let (text, from) = match (env, file) {
-        (Some(env), None) => (variable(&env.clone().secret(), sources)?, env),
-        (None, Some(file)) => (content(&file.clone().secret(), sources)?, file),
+    match (env, file) {
+        (Some(env), None) => variable(&env, sources),
+        (None, Some(file)) => content(&file, sources),
         _ => {
             item.fail(rule);
-            return None;
+            None
         }
-    };
-    if text.is_empty() {
-        from.fail("is empty");
-        return None;
     }
-    sensitive(&from.secret(), &text)
 }
 
-fn variable(item: &Item<'_>, sources: &dyn Sources) -> Option<String> {
+fn variable(item: &Item<'_>, sources: &dyn Sources) -> Option<HeaderValue> {
     // A secret that was put where its variable's name belongs must not be shown as that name.
     let is_name = |name: &&str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     let Some(name) = item.str().filter(is_name) else {
-        item.fail("must be the name of an environment variable: letters, digits and _");
+        item.clone().secret().fail("must be the name of an environment variable: letters, digits and _");
         return None;
     };
-    let value = sources.variable(name);
-    value
-        .map_err(|error| item.fail(format_args!("environment variable {name} cannot be read: {}", reason(&error))))
-        .ok()
-}
-
-/// `VarError`'s own words would show a value that is not UTF-8.
-fn reason(error: &std::env::VarError) -> &'static str {
-    match error {
-        std::env::VarError::NotPresent => "it is not set",
-        std::env::VarError::NotUnicode(_) => "it is not UTF-8",
+    // `VarError`'s own words would show a value that is not UTF-8.
+    let reason = |error| match error {
+        VarError::NotPresent => "the environment variable is not set",
+        VarError::NotUnicode(_) => "the environment variable is not UTF-8",
+    };
+    let value = sources.variable(name).map_err(|error| item.fail(reason(error))).ok()?;
+    if value.is_empty() {
+        item.fail("the environment variable is empty");
+        return None;
     }
+    sensitive(item, &value)
 }
 
 /// The file's text less one final line break, which editors add.
-fn content(item: &Item<'_>, sources: &dyn Sources) -> Option<String> {
+fn content(item: &Item<'_>, sources: &dyn Sources) -> Option<HeaderValue> {
     let Some(path) = item.str() else {
-        item.fail("must be the path of a file");
+        item.clone().secret().fail("must be the path of a file");
         return None;
     };
     let text = sources.text(Path::new(path));
-    let text = text.map_err(|error| item.fail(format_args!("file \"{path}\" cannot be read: {error}"))).ok()?;
+    let text = text.map_err(|error| item.fail(format_args!("the file cannot be read: {error}"))).ok()?;
     let line = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
-    Some(line.to_owned())
+    if line.is_empty() {
+        item.fail("the file is empty");
+        return None;
+    }
+    sensitive(item, line)
 }
 
 fn sensitive(item: &Item<'_>, text: &str) -> Option<HeaderValue> {

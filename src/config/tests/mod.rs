@@ -32,6 +32,7 @@ impl Imagined {
             files: HashMap::from([
                 ("token", "s3cret from a file\r\n"),
                 ("lines", "s3cret\n\n"),
+                ("empty", "\n"),
                 ("ca.pem", PEM),
                 ("broken.pem", "-----BEGIN CERTIFICATE-----\nMAMC"),
                 ("no.pem", "no certificate here"),
