@@ -27,8 +27,8 @@ impl<'a> CorsLayer<'a> {
         Self { options, culprit: credentials.or(listed).or_else(|| base.culprit.clone()) }
     }
 
-    /// The options, once credentials are not for everybody (Fetch standard section 3.3.5: a browser refuses `*` then, and
-    /// echoing whatever origin asks would hand the user's stream to any page).
+    /// The options, once credentials are not for everybody (Fetch standard, "CORS protocol and credentials": a browser
+    /// refuses `*` then, and echoing whatever origin asks would hand the user's stream to any page).
     pub(in crate::config) fn resolve(self) -> CorsOptions {
         if let (AllowedOrigins::Any, true, Some(culprit)) =
             (&self.options.origins, self.options.credentials, &self.culprit)
@@ -53,7 +53,7 @@ fn origins(item: &Item<'_>) -> Option<AllowedOrigins> {
     item.list(rule, origin).map(AllowedOrigins::Only)
 }
 
-/// An origin exactly as browsers serialise it (HTML standard section 7.1.1): they are compared as texts.
+/// An origin exactly as browsers serialise it (HTML standard, "serialization of an origin"): they are compared as texts.
 fn origin(text: &str) -> Result<String, Rule> {
     let rule = "must be scheme://host or scheme://host:port";
     if text == EVERYBODY {
