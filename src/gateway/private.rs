@@ -62,7 +62,13 @@ impl Gateway {
         Outcome::Done(why)
     }
 
-    async fn pass(&self, policy: &StreamPolicy, asked: &Asked<'_>, writer: &mut Writer<'_>, response: Response) -> Why {
+    async fn pass(
+        &self,
+        policy: &StreamPolicy,
+        asked: &Asked<'_>,
+        writer: &mut Writer<'_>,
+        response: Box<Response>,
+    ) -> Why {
         let head = stream_head(Some(&response.headers), Mode::Private, true, asked.cors.as_ref());
         let mut relay = Relay {
             response,
@@ -89,7 +95,7 @@ impl Gateway {
 
 /// One response on its way through.
 struct Relay {
-    response: Response,
+    response: Box<Response>,
     passthrough: Passthrough,
     deadlines: Deadlines,
     idle_timeout: Duration,

@@ -52,7 +52,7 @@ impl<'a> Writer<'a> {
             // HTTP/1.0 knows the end of the response by the end of the connection.
             self.session.set_keepalive(None);
         }
-        let mut head = response_head(StatusCode::OK, headers)?;
+        let mut head = response_head(StatusCode::OK, &headers)?;
         if chunked {
             head.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked")).map_err(|_| Broken::Left)?;
         }
@@ -157,9 +157,9 @@ impl<'a> Writer<'a> {
     }
 }
 
-fn response_head(status: StatusCode, headers: HeaderMap) -> Result<ResponseHeader, Broken> {
+fn response_head(status: StatusCode, headers: &HeaderMap) -> Result<ResponseHeader, Broken> {
     let mut head = ResponseHeader::build(status, Some(headers.len() + 4)).map_err(|_| Broken::Left)?;
-    for (name, value) in &headers {
+    for (name, value) in headers {
         head.append_header(name, value).map_err(|_| Broken::Left)?;
     }
     Ok(head)

@@ -24,6 +24,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
+/// The counters of each route, by its name.
+pub type CountersByRoute = Vec<(Arc<str>, Arc<RouteCounters>)>;
+
 /// A service whose sockets are bound.
 #[derive(Debug)]
 pub struct Service {
@@ -41,7 +44,7 @@ pub struct Running {
     shutdown: watch::Sender<bool>,
     /// Closed when the last connection is gone and none is accepted any more.
     alive: mpsc::Receiver<()>,
-    counters: Vec<(Arc<str>, Arc<RouteCounters>)>,
+    counters: CountersByRoute,
 }
 
 impl Service {
@@ -82,7 +85,7 @@ impl Service {
     }
 }
 
-fn gateway(config: &Config, lifecycle: watch::Receiver<Lifecycle>) -> (Gateway, Vec<(Arc<str>, Arc<RouteCounters>)>) {
+fn gateway(config: &Config, lifecycle: watch::Receiver<Lifecycle>) -> (Gateway, CountersByRoute) {
     let routes = config.routes.routes();
     let connector = Connector::new();
     let hub = Hub::new(Arc::new(Drivers::new(connector.clone(), routes)));
@@ -105,7 +108,7 @@ impl Running {
 
     /// The counters of each route, by name.
     #[must_use]
-    pub fn counters(&self) -> &[(Arc<str>, Arc<RouteCounters>)] {
+    pub fn counters(&self) -> &CountersByRoute {
         &self.counters
     }
 

@@ -138,7 +138,7 @@ impl Driver {
     }
 
     /// Publishes a response until it ends.
-    async fn stream(&mut self, mut response: Response) -> Next {
+    async fn stream(&mut self, mut response: Box<Response>) -> Next {
         let headers = std::mem::take(&mut response.headers);
         if let Some(why) = (self.settings.sharing)(&headers) {
             return Next::Done(Done { end: End::Unusable(why), memory: REFUSAL_MEMORY });
@@ -162,7 +162,7 @@ impl Driver {
     }
 
     /// Reads the response to its end and says why it ended; `None` if the stream was abandoned.
-    async fn pump(&mut self, mut response: Response) -> Option<Failure> {
+    async fn pump(&mut self, mut response: Box<Response>) -> Option<Failure> {
         let id = Some(self.last_event_id.clone()).filter(|id| !id.is_empty());
         let mut repeats = Repeats::after(id);
         let mut decoder = Decoder::resuming(self.settings.options.max_event_bytes, self.last_event_id.clone());

@@ -24,7 +24,7 @@ const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub enum Outcome {
     /// The origin streams.
-    Stream(Response),
+    Stream(Box<Response>),
     /// It may heal.
     Failed(Failure),
     /// It is the origin's word.
@@ -97,7 +97,7 @@ async fn judge(response: Response) -> Outcome {
     if status == StatusCode::OK {
         return match unusable(&response.headers) {
             Some(why) => Outcome::Final(End::Unusable(why)),
-            None => Outcome::Stream(response),
+            None => Outcome::Stream(Box::new(response)),
         };
     }
     if status == StatusCode::NO_CONTENT {
