@@ -17,9 +17,8 @@ use super::event::{Event, Item};
 #[derive(Debug)]
 pub(super) struct Block {
     limit: u64,
+    /// Invariant: once it has reached the limit by a line that did not fit, `fields` is empty and stays so.
     size: u64,
-    /// The block has outgrown the limit. Invariant: then `fields` is empty.
-    refused: bool,
     fields: Fields,
     retry: Option<u64>,
     last_event_id: Bytes,
@@ -35,7 +34,7 @@ struct Fields {
 
 impl Block {
     pub(super) fn new(limit: u64, last_event_id: Bytes) -> Self {
-        Self { limit, size: 0, refused: false, fields: Fields::default(), retry: None, last_event_id }
+        Self { limit, size: 0, fields: Fields::default(), retry: None, last_event_id }
     }
 
     pub(super) fn last_event_id(&self) -> &Bytes {
@@ -68,14 +67,13 @@ impl Block {
         self.field(source, line)
     }
 
-    /// Whether a line of `len` bytes, or one that will have at least so many, still fits.
+    /// Whether a line of `len` bytes, or one that will have at least so many, still fits with its end.
     pub(super) fn admits(&self, len: usize) -> bool {
-        !self.refused && self.size.saturating_add(len as u64) < self.limit
+        self.size.saturating_add(len as u64) < self.limit
     }
 
-    /// Gives the block up at a line of which `len` bytes are known.
+    /// Gives the block up at a line that is not admitted and of which `len` bytes are known. No later line is, either.
     pub(super) fn refuse(&mut self, len: usize) {
-        self.refused = true;
         self.fields = Fields::default();
         self.count(len);
     }
@@ -122,7 +120,7 @@ impl Block {
     /// The empty line: "dispatch the event".
     fn end(&mut self) -> Option<Item> {
         let bytes = mem::take(&mut self.size);
-        if mem::take(&mut self.refused) {
+        if bytes > self.limit {
             return Some(Item::Refused { bytes });
         }
         let Fields { id, event_type, data, extra } = mem::take(&mut self.fields);
