@@ -1,0 +1,157 @@
+//! A client under the story's control: every byte of its request is the story's, and every byte that comes back is kept.
+
+mod connection;
+mod event_stream;
+mod response;
+
+pub use connection::{Connection, Target};
+pub use event_stream::{Event, event};
+pub use response::{End, Response};
+
+use crate::guard::guarded;
+use crate::http1::Headers;
+use crate::origin::Authority;
+use bytes::Bytes;
+use std::os::fd::OwnedFd;
+
+/// What a client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speech {
+    Http10,
+    Http11,
+    H2,
+}
+
+/// A request, built up.
+#[derive(Debug, Clone)]
+pub struct Client<'a> {
+    method: &'static str,
+    target: String,
+    headers: Headers,
+    body: Option<String>,
+    speech: Speech,
+    receive_buffer: Option<u32>,
+    authority: Option<&'a Authority>,
+}
+
+impl<'a> Client<'a> {
+    /// `GET` of a target, in HTTP/1.1.
+    pub fn get(target: impl Into<String>) -> Self {
+        Self::method("GET", target)
+    }
+
+    /// Another method.
+    pub fn method(method: &'static str, target: impl Into<String>) -> Self {
+        Self {
+            method,
+            target: target.into(),
+            headers: Headers::default(),
+            body: None,
+            speech: Speech::Http11,
+            receive_buffer: None,
+            authority: None,
+        }
+    }
+
+    /// Adds a header field. A `Host` replaces the one that is sent otherwise.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: impl ToString) -> Self {
+        self.headers.0.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Resumes after an event.
+    #[must_use]
+    pub fn after(self, id: impl ToString) -> Self {
+        self.header("Last-Event-ID", id)
+    }
+
+    /// Sends a body, with its length.
+    #[must_use]
+    pub fn body(mut self, body: &str) -> Self {
+        self.body = Some(body.to_owned());
+        self.header("Content-Length", body.len())
+    }
+
+    /// Speaks HTTP/1.0, as nginx does to its upstreams.
+    #[must_use]
+    pub fn http10(mut self) -> Self {
+        self.speech = Speech::Http10;
+        self
+    }
+
+    /// Speaks HTTP/2: in the clear with prior knowledge, or over TLS.
+    #[must_use]
+    pub fn h2(mut self) -> Self {
+        self.speech = Speech::H2;
+        self
+    }
+
+    /// Lets the kernel hold next to nothing, so that not reading is soon felt by the other side.
+    #[must_use]
+    pub fn small_receive_buffer(mut self) -> Self {
+        self.receive_buffer = Some(1024);
+        self
+    }
+
+    /// Speaks TLS, trusting this authority.
+    #[must_use]
+    pub fn tls(mut self, authority: &'a Authority) -> Self {
+        self.authority = Some(authority);
+        self
+    }
+
+    /// Connects, asks, and waits for the head of the answer.
+    pub async fn connect(self, target: impl Into<Target>) -> Response {
+        let what = format!("the answer to {} {}", self.method, self.target);
+        let target = target.into();
+        let answer = async {
+            let (io, socket) = connection::open(&target, self.receive_buffer, self.tls_with()).await;
+            if self.speech == Speech::H2 {
+                return Response::of_h2(self.h2_request(&target), io, socket).await;
+            }
+            let mut connection = Connection::new(io, socket);
+            connection.send(&self.to_bytes(&target)).await;
+            connection.response(self.method == "HEAD").await
+        };
+        guarded(what, Box::pin(answer)).await
+    }
+
+    /// Asks on a connection that is there already.
+    pub async fn on(self, mut connection: Connection) -> Response {
+        connection.send(&self.to_bytes(&Target::None)).await;
+        connection.response(self.method == "HEAD").await
+    }
+
+    fn tls_with(&self) -> Option<(&Authority, &'static [&'static str])> {
+        let protocols: &[_] = if self.speech == Speech::H2 { &["h2"] } else { &["http/1.1"] };
+        self.authority.map(|authority| (authority, protocols))
+    }
+
+    fn to_bytes(&self, target: &Target) -> Vec<u8> {
+        let version = if self.speech == Speech::Http10 { "HTTP/1.0" } else { "HTTP/1.1" };
+        let mut head = format!("{} {} {version}\r\n", self.method, self.target);
+        if self.headers.one("host").is_none() {
+            head += &format!("Host: {}\r\n", target.host());
+        }
+        for (name, value) in &self.headers.0 {
+            head += &format!("{name}: {value}\r\n");
+        }
+        head += "\r\n";
+        head += self.body.as_deref().unwrap_or_default();
+        head.into_bytes()
+    }
+
+    fn h2_request(&self, target: &Target) -> http::Request<Bytes> {
+        let uri =
+            format!("http://{}{}", self.headers.one("host").map_or_else(|| target.host(), str::to_owned), self.target);
+        let mut request = http::Request::builder().method(self.method).uri(uri).version(http::Version::HTTP_2);
+        for (name, value) in self.headers.0.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("host")) {
+            request = request.header(name.to_ascii_lowercase(), value);
+        }
+        request.body(self.body.clone().unwrap_or_default().into()).unwrap()
+    }
+}
+
+/// A descriptor of a connection, to look at and to reset it by.
+type Socket = OwnedFd;

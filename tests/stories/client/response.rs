@@ -1,0 +1,214 @@
+//! An answer as it comes: the head, the events one by one, and how it ended.
+
+use super::Socket;
+use super::connection::Connection;
+use super::event_stream::{Event, EventStream};
+use crate::guard::guarded;
+use crate::http1::{Framing, Head, Headers, Io, Piece};
+use bytes::Bytes;
+use h2::{RecvStream, SendStream};
+
+/// How an answer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Complete as its framing says, and then a FIN (in h2: the end of the stream).
+    Orderly,
+    /// A FIN in the middle of it.
+    Cut,
+    /// A reset of the connection or of the stream.
+    Reset,
+}
+
+enum Body {
+    Http1 { connection: Connection, framing: Framing, complete: bool },
+    H2 { body: RecvStream, _request: SendStream<Bytes>, socket: Socket },
+}
+
+/// An answer whose head has come.
+pub struct Response {
+    /// The status.
+    pub status: u16,
+    /// The header fields.
+    pub headers: Headers,
+    /// The body so far, without framing.
+    pub bytes: Vec<u8>,
+    /// How the body is framed; `None` in h2.
+    pub framing: Option<Framing>,
+    stream: EventStream,
+    body: Body,
+}
+
+impl Response {
+    pub(super) fn of_http1(head: Head, connection: Connection, head_only: bool) -> Self {
+        let status = head.first.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let status: u16 = status.unwrap_or_else(|| panic!("not a status line: {:?}", head.first));
+        let bodiless = head_only || status < 200 || status == 204 || status == 304;
+        let framing = Framing::of(&head.headers, Framing::UntilClose);
+        let complete = bodiless && status != 101;
+        let body = Body::Http1 { connection, framing, complete };
+        Self::new(status, head.headers, Some(framing), body)
+    }
+
+    pub(super) async fn of_h2(request: http::Request<Bytes>, io: Box<dyn Io>, socket: Socket) -> Self {
+        let (sender, connection) = h2::client::handshake(io).await.unwrap();
+        tokio::spawn(connection);
+        let (head, content) = request.into_parts();
+        let mut sender = sender.ready().await.unwrap();
+        let request = http::Request::from_parts(head, ());
+        let (answer, mut send) = sender.send_request(request, content.is_empty()).unwrap();
+        if !content.is_empty() {
+            send.send_data(content, true).unwrap();
+        }
+        let (head, body) = answer.await.unwrap().into_parts();
+        let body = Body::H2 { body, _request: send, socket };
+        Self::new(head.status.as_u16(), Headers::from(&head.headers), None, body)
+    }
+
+    fn new(status: u16, headers: Headers, framing: Option<Framing>, body: Body) -> Self {
+        Self { status, headers, bytes: Vec::new(), framing, stream: EventStream::default(), body }
+    }
+
+    /// The value of a header field.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.one(name)
+    }
+
+    /// Fails the test unless this is a stream of events.
+    #[must_use]
+    pub fn stream(self) -> Self {
+        assert_eq!(self.status, 200, "{:?}", self.headers);
+        let kind = self.header("content-type").unwrap_or_default();
+        assert!(kind.starts_with("text/event-stream"), "{:?}", self.headers);
+        self
+    }
+
+    /// The next event.
+    pub async fn next_event(&mut self) -> Event {
+        loop {
+            if let Some(event) = self.stream.events.pop_front() {
+                return event;
+            }
+            self.more("an event").await;
+        }
+    }
+
+    /// The data of the next event.
+    pub async fn next_data(&mut self) -> String {
+        self.next_event().await.data
+    }
+
+    /// The next comment, from after its colon.
+    pub async fn next_comment(&mut self) -> String {
+        loop {
+            if let Some(comment) = self.stream.comments.pop_front() {
+                return comment;
+            }
+            self.more("a comment").await;
+        }
+    }
+
+    /// Events that came and were not asked for.
+    pub fn unread_events(&self) -> Vec<Event> {
+        self.stream.events.iter().cloned().collect()
+    }
+
+    /// Reconnection times set so far.
+    pub fn retries(&self) -> &[u64] {
+        &self.stream.retries
+    }
+
+    /// Reads on until the body holds `text`.
+    pub async fn until(&mut self, text: &str) {
+        while memchr::memmem::find(&self.bytes, text.as_bytes()).is_none() {
+            self.more(text).await;
+        }
+    }
+
+    /// Everything, and how it ended.
+    pub async fn ended(&mut self) -> End {
+        loop {
+            if let Some(end) = self.pull("the end of the answer").await {
+                return end;
+            }
+        }
+    }
+
+    /// A complete body as text; the connection may stay.
+    pub async fn text(&mut self) -> String {
+        while !matches!(self.body, Body::Http1 { complete: true, .. }) {
+            match self.pull("the end of the body").await {
+                None => {}
+                Some(End::Orderly) => break,
+                Some(end) => panic!("the body ended as {end:?} after {}", self.so_far()),
+            }
+        }
+        String::from_utf8(self.bytes.clone()).unwrap()
+    }
+
+    /// The connection, after a complete answer or for bytes that are no HTTP.
+    pub fn into_connection(self) -> Connection {
+        let Body::Http1 { connection, .. } = self.body else { panic!("in h2 a connection is not ours") };
+        connection
+    }
+
+    /// Closes with a reset.
+    pub fn reset(self) {
+        let (Body::H2 { socket, .. } | Body::Http1 { connection: Connection { socket, .. }, .. }) = &self.body;
+        rustix::net::connect_unspec(socket).unwrap();
+    }
+
+    /// Says that nothing more will be asked, and goes on reading.
+    pub async fn half_close(&mut self) {
+        let Body::Http1 { connection, .. } = &mut self.body else { panic!("in h2 a connection is not ours") };
+        connection.half_close().await;
+    }
+
+    async fn more(&mut self, what: &str) {
+        if let Some(end) = self.pull(what).await {
+            panic!("the answer ended as {end:?} instead of {what:?}, after {}", self.so_far());
+        }
+    }
+
+    fn so_far(&self) -> String {
+        const SHOWN: usize = 2000;
+        let shown = &self.bytes[self.bytes.len().saturating_sub(SHOWN)..];
+        format!("{} bytes, ending in {:?}", self.bytes.len(), String::from_utf8_lossy(shown))
+    }
+
+    /// Reads once; tells how the answer ended, if it did.
+    async fn pull(&mut self, what: &str) -> Option<End> {
+        let waiting = format!("{what:?} of a {} after {}", self.status, self.so_far());
+        let data = match &mut self.body {
+            Body::Http1 { connection, complete: true, .. } => {
+                return Some(match guarded(waiting, connection.reader.fill()).await {
+                    Ok(false) => End::Orderly,
+                    Ok(true) => panic!("bytes after the end: {:?}", connection.reader.take()),
+                    Err(_) => End::Reset,
+                });
+            }
+            Body::Http1 { connection, framing, complete } => {
+                match guarded(waiting, connection.reader.piece(framing)).await {
+                    Ok(Piece::Data(data)) => data,
+                    Ok(Piece::Complete) => {
+                        *complete = true;
+                        return None;
+                    }
+                    Ok(Piece::Fin) if *framing == Framing::UntilClose => return Some(End::Orderly),
+                    Ok(Piece::Fin) => return Some(End::Cut),
+                    Err(_) => return Some(End::Reset),
+                }
+            }
+            Body::H2 { body, .. } => match guarded(waiting, body.data()).await {
+                Some(Ok(data)) => {
+                    body.flow_control().release_capacity(data.len()).unwrap();
+                    data
+                }
+                Some(Err(_)) => return Some(End::Reset),
+                None => return Some(End::Orderly),
+            },
+        };
+        self.stream.feed(&data);
+        self.bytes.extend_from_slice(&data);
+        None
+    }
+}

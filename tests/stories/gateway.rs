@@ -1,0 +1,200 @@
+//! The gateway itself: the real binary, with a configuration of the story's own and its log at hand.
+
+use crate::client::Target;
+use crate::guard::guarded;
+use crate::origin::Port;
+use crate::origin::{Origin, ResumingOrigin};
+use rustix::process::{Pid, Signal, kill_process};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::process::Stdio;
+use tempfile::NamedTempFile;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+
+/// A route as the configuration has it, to be added to.
+pub struct Route(String);
+
+/// A route from a path to an origin.
+pub fn route(path: &str, origin: &impl Url) -> Route {
+    Route(format!("[[routes]]\npath = {path:?}\norigin = \"{}\"\n", origin.url()))
+}
+
+impl Route {
+    /// Adds lines to it, with dotted keys: `replay.events = 10`.
+    #[must_use]
+    pub fn with(mut self, lines: &str) -> Self {
+        self.0 += lines;
+        self.0.push('\n');
+        self
+    }
+}
+
+/// Whatever has a URL.
+pub trait Url {
+    /// It.
+    fn url(&self) -> String;
+}
+
+impl Url for Origin {
+    fn url(&self) -> String {
+        Self::url(self)
+    }
+}
+
+impl Url for ResumingOrigin {
+    fn url(&self) -> String {
+        Origin::url(self)
+    }
+}
+
+impl Url for Port {
+    fn url(&self) -> String {
+        Self::url(self)
+    }
+}
+
+impl Url for str {
+    fn url(&self) -> String {
+        self.to_owned()
+    }
+}
+
+/// Reconnects without delay worth speaking of: a story waits for what happens, not for the clock.
+const QUICK: &str = "[defaults.upstream]\nbackoff_min_ms = 1\nbackoff_max_ms = 20\n";
+
+const ANY_PORT: &str = "[server]\nlisten = [\"127.0.0.1:0\"]\n";
+
+/// A running gateway.
+pub struct Gateway {
+    child: Child,
+    log: watch::Receiver<Log>,
+    _config: NamedTempFile,
+}
+
+#[derive(Default)]
+struct Log {
+    lines: Vec<String>,
+    ended: bool,
+}
+
+impl Gateway {
+    /// Runs with one route.
+    pub async fn with(route: Route) -> Self {
+        Self::with_all([route]).await
+    }
+
+    /// Runs with several routes.
+    pub async fn with_all(routes: impl IntoIterator<Item = Route>) -> Self {
+        let routes = routes.into_iter().fold(String::new(), |all, Route(next)| all + &next);
+        Self::start(&format!("{ANY_PORT}{QUICK}{routes}")).await
+    }
+
+    /// Runs with this configuration, and waits until it listens.
+    pub async fn start(config: &str) -> Self {
+        let gateway = Self::spawn(config);
+        gateway.log_line("listening addr=").await;
+        gateway
+    }
+
+    /// Runs with this configuration, whatever comes of it.
+    pub fn spawn(config: &str) -> Self {
+        let file = config_file(config);
+        let path = file.path().to_str().unwrap();
+        let mut child = command(&["-c", path]).spawn().unwrap();
+        let (log, lines) = watch::channel(Log::default());
+        let stderr = child.stderr.take().unwrap();
+        tokio::spawn(async move {
+            let mut stderr = BufReader::new(stderr).lines();
+            while let Ok(Some(line)) = stderr.next_line().await {
+                log.send_modify(|log| log.lines.push(line));
+            }
+            log.send_modify(|log| log.ended = true);
+        });
+        Self { child, log: lines, _config: file }
+    }
+
+    /// Runs the binary to its end; gives its exit code and everything it said.
+    pub async fn run(arguments: &[&str]) -> (i32, String) {
+        let output = guarded("the end of the process", command(arguments).output()).await.unwrap();
+        let mut said = String::from_utf8(output.stdout).unwrap();
+        write!(said, "{}", String::from_utf8(output.stderr).unwrap()).unwrap();
+        (output.status.code().expect("an exit code and no signal"), said)
+    }
+
+    /// Where it listens, the first address if there are several.
+    pub fn addr(&self) -> SocketAddr {
+        self.addresses()[0]
+    }
+
+    /// Every TCP address that it listens on, in the order of the log.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let lines = &self.log.borrow().lines;
+        let after = |line: &String| line.split_once("listening addr=").map(|(_, addr)| addr.to_owned());
+        let addresses = lines.iter().filter_map(after);
+        addresses.filter_map(|addr| addr.split_whitespace().next()?.parse().ok()).collect()
+    }
+
+    /// The first line of the log that holds `text`, as soon as there is one.
+    pub async fn log_line(&self, text: &str) -> String {
+        self.log_lines(text, 1).await.remove(0)
+    }
+
+    /// The first `n` lines of the log that hold `text`, as soon as there are so many.
+    pub async fn log_lines(&self, text: &str, n: usize) -> Vec<String> {
+        let found =
+            |log: &Log| -> Vec<String> { log.lines.iter().filter(|line| line.contains(text)).cloned().collect() };
+        let mut log = self.log.clone();
+        let wait = async {
+            let log = log.wait_for(|log| found(log).len() >= n || log.ended).await.unwrap();
+            let lines = found(&log);
+            assert!(lines.len() >= n, "the process ended without {n} lines with {text:?}:\n{}", log.lines.join("\n"));
+            lines
+        };
+        tokio::select! {
+            lines = wait => lines,
+            never = guarded(format!("{n} lines with {text:?} in the log"), std::future::pending()) => never,
+        }
+    }
+
+    /// The whole log so far.
+    pub fn log(&self) -> String {
+        self.log.borrow().lines.join("\n")
+    }
+
+    /// Sends a signal to the process.
+    pub fn signal(&self, signal: Signal) {
+        let pid = self.child.id().expect("the process runs");
+        kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal).unwrap();
+    }
+
+    /// Waits for the end of the process; gives its exit code.
+    pub async fn exit_code(&mut self) -> i32 {
+        let status = guarded("the end of the process", self.child.wait()).await.unwrap();
+        let mut log = self.log.clone();
+        let _whole = guarded("the end of the log", log.wait_for(|log| log.ended)).await.unwrap();
+        status.code().unwrap_or_else(|| panic!("{status}, after\n{}", self.log()))
+    }
+}
+
+impl From<&Gateway> for Target {
+    fn from(gateway: &Gateway) -> Self {
+        gateway.addr().into()
+    }
+}
+
+/// A configuration as a file.
+pub fn config_file(text: &str) -> NamedTempFile {
+    let mut file = NamedTempFile::with_suffix(".toml").unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_manifold"));
+    command.args(arguments).env("RUST_LOG", "info").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.kill_on_drop(true);
+    command
+}

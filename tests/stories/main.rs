@@ -1,0 +1,11 @@
+//! Stories over three builders: an origin, the gateway and a client, every one of them real and on sockets of its own.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a builder that cannot do its work fails the test")]
+#![allow(unreachable_pub, reason = "nothing here is reached from outside the test binary")]
+
+mod client;
+mod gateway;
+mod guard;
+mod http1;
+mod origin;
+
+mod builders;

@@ -1,0 +1,56 @@
+//! An origin as good as they come: numbered events, a history that survives its death, and `Last-Event-ID` honoured.
+
+use super::exchange::over;
+use super::{Exchange, Origin};
+use std::ops::Deref;
+use tokio::sync::watch;
+
+/// Sends events 1, 2, 3 .. with `id: n` and `data: n` to all who ask, after the one that they name or from the first.
+pub struct ResumingOrigin {
+    origin: Origin,
+    /// The newest event.
+    newest: watch::Sender<u64>,
+}
+
+impl ResumingOrigin {
+    /// One with an empty history.
+    pub fn start() -> Self {
+        let newest = watch::Sender::new(0);
+        let history = newest.clone();
+        let origin = Origin::answering(move |exchange| answer(exchange, history.subscribe()));
+        Self { origin, newest }
+    }
+
+    /// Adds the next event to the history, dead or alive.
+    pub fn publish(&self) {
+        self.newest.send_modify(|newest| *newest += 1);
+    }
+}
+
+impl Deref for ResumingOrigin {
+    type Target = Origin;
+
+    fn deref(&self) -> &Origin {
+        &self.origin
+    }
+}
+
+async fn answer(exchange: Exchange, mut newest: watch::Receiver<u64>) {
+    let mut sent: u64 = exchange.request.headers.one("last-event-id").map_or(0, |id| id.parse().unwrap());
+    let mut body = exchange.sse().await;
+    let gone = body.watch_gone();
+    loop {
+        let target = *newest.borrow_and_update();
+        while sent < target {
+            sent += 1;
+            // In two pieces, so that a death may leave half an event.
+            body.raw(format!("id: {sent}\ndata:")).await;
+            tokio::task::yield_now().await;
+            body.raw(format!(" {sent}\n\n")).await;
+        }
+        tokio::select! {
+            more = newest.changed() => if more.is_err() { return },
+            () = over(gone.clone()) => return,
+        }
+    }
+}

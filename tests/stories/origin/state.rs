@@ -1,0 +1,117 @@
+//! What an origin remembers: its requests and its connections.
+
+use crate::http1::Headers;
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+/// A request as it came.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The method.
+    pub method: String,
+    /// The target: path and query, and in h2 the `:path`.
+    pub target: String,
+    /// `HTTP/1.0`, `HTTP/1.1` or `HTTP/2`.
+    pub version: String,
+    /// The header fields; in h2 with the authority as `host`.
+    pub headers: Headers,
+    /// The body.
+    pub body: Vec<u8>,
+    /// The connection it came on, the first being 1.
+    pub connection: usize,
+}
+
+/// Everything that is remembered.
+#[derive(Debug, Default)]
+pub struct State {
+    /// Requests, in order.
+    pub requests: Vec<Arc<Request>>,
+    /// Connections so far.
+    pub accepted: usize,
+    /// Those still open, with a descriptor to end them by.
+    pub open: BTreeMap<usize, OwnedFd>,
+}
+
+impl State {
+    /// Resets every connection.
+    pub fn reset_all(&mut self) {
+        for (_, socket) in std::mem::take(&mut self.open) {
+            reset(&socket);
+        }
+    }
+}
+
+/// The state and those who wait for it to change.
+#[derive(Debug, Clone, Default)]
+pub struct Watched {
+    state: Arc<Mutex<State>>,
+    changes: watch::Sender<()>,
+}
+
+impl Watched {
+    /// Looks at the state.
+    pub fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// Remembers a request.
+    pub fn record(&self, request: Request) -> Arc<Request> {
+        let request = Arc::new(request);
+        self.lock().requests.push(request.clone());
+        self.changes.send_replace(());
+        request
+    }
+
+    /// Remembers a connection for as long as the value lives.
+    pub fn opened(&self, stream: &TcpStream) -> Arc<Open> {
+        use std::os::fd::AsFd;
+        let mut state = self.lock();
+        state.accepted += 1;
+        let number = state.accepted;
+        state.open.insert(number, stream.as_fd().try_clone_to_owned().unwrap());
+        self.changes.send_replace(());
+        Arc::new(Open { watched: self.clone(), number })
+    }
+
+    /// Waits until the state is as `reached` says.
+    pub async fn until(&self, reached: impl Fn(&State) -> bool) {
+        let mut changes = self.changes.subscribe();
+        while !reached(&self.lock()) {
+            changes.changed().await.unwrap();
+        }
+    }
+}
+
+/// An open connection.
+#[derive(Debug)]
+pub struct Open {
+    watched: Watched,
+    /// Its number.
+    pub number: usize,
+}
+
+impl Open {
+    /// Resets the connection.
+    pub fn reset(&self) {
+        if let Some(socket) = self.watched.lock().open.remove(&self.number) {
+            reset(&socket);
+        }
+        self.watched.changes.send_replace(());
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let _closed = self.watched.lock().open.remove(&self.number);
+        self.watched.changes.send_replace(());
+    }
+}
+
+/// Dissolving the association of a TCP socket sends RST, whoever else holds the descriptor.
+fn reset(socket: &OwnedFd) {
+    // An error means that the peer was first.
+    let _ended = rustix::net::connect_unspec(socket);
+}
