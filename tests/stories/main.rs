@@ -7,5 +7,17 @@ mod gateway;
 mod guard;
 mod http1;
 mod origin;
+mod stage;
 
 mod builders;
+mod config;
+mod cors;
+mod lifecycle;
+mod limits;
+mod outage;
+mod private;
+mod proxy;
+mod resume;
+mod sharing;
+mod storm;
+mod wire;

@@ -7,6 +7,7 @@ use crate::guard::guarded;
 use crate::http1::{Framing, Head, Headers, Io, Piece};
 use bytes::Bytes;
 use h2::{RecvStream, SendStream};
+use std::fmt;
 
 /// How an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,15 +170,13 @@ impl Response {
         }
     }
 
-    fn so_far(&self) -> String {
-        const SHOWN: usize = 2000;
-        let shown = &self.bytes[self.bytes.len().saturating_sub(SHOWN)..];
-        format!("{} bytes, ending in {:?}", self.bytes.len(), String::from_utf8_lossy(shown))
+    fn so_far(&self) -> SoFar<'_> {
+        SoFar(&self.bytes)
     }
 
     /// Reads once; tells how the answer ended, if it did.
     async fn pull(&mut self, what: &str) -> Option<End> {
-        let waiting = format!("{what:?} of a {} after {}", self.status, self.so_far());
+        let waiting = Waiting { what, status: self.status, so_far: SoFar(&self.bytes) };
         let data = match &mut self.body {
             Body::Http1 { connection, complete: true, .. } => {
                 return Some(match guarded(waiting, connection.reader.fill()).await {
@@ -210,5 +209,29 @@ impl Response {
         self.stream.feed(&data);
         self.bytes.extend_from_slice(&data);
         None
+    }
+}
+
+/// What came, for the message of a failure; put into words only then.
+struct SoFar<'a>(&'a [u8]);
+
+impl fmt::Display for SoFar<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 2000;
+        let shown = &self.0[self.0.len().saturating_sub(SHOWN)..];
+        write!(f, "{} bytes, ending in {:?}", self.0.len(), String::from_utf8_lossy(shown))
+    }
+}
+
+/// What is waited for, the same.
+struct Waiting<'a> {
+    what: &'a str,
+    status: u16,
+    so_far: SoFar<'a>,
+}
+
+impl fmt::Display for Waiting<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} of a {} after {}", self.what, self.status, self.so_far)
     }
 }

@@ -1,0 +1,303 @@
+//! Origins that fail, refuse, redirect, end or answer nonsense.
+
+use crate::client::{Client, End, event};
+use crate::gateway::{Gateway, route};
+use crate::origin::{Coding, Origin, Port, Speech};
+use crate::stage::{asked, gap, joined, numbered, opened};
+
+const REFLECT: &str = "upstream.on_error = \"reflect\"";
+
+#[tokio::test]
+async fn an_origin_without_ids_that_was_lost_gives_a_gap() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    let (mut client, mut body) = opened(Client::get("/"), &gateway, &origin).await;
+    body.event("data: 1\n\n").await;
+    let last = client.next_event().await;
+    assert_eq!(last.data, "1");
+    body.abort();
+    let exchange = origin.accept().await;
+    assert_eq!(exchange.request.headers.one("last-event-id"), None);
+    let mut body = exchange.sse().await;
+    body.event("data: 2\n\n").await;
+    let told = client.next_event().await;
+    assert_eq!((told.kind.as_str(), told.data), ("gap", gap("upstream", None)));
+    assert_eq!(client.next_data().await, "2");
+    let mut resumed = joined(Client::get("/").after(last.id), &gateway).await;
+    assert_eq!(resumed.next_data().await, gap("upstream", None));
+    assert_eq!(resumed.next_data().await, "2");
+}
+
+#[tokio::test]
+async fn an_origin_at_503_is_held_and_heals_without_a_client_noticing() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    let held = asked(Client::get("/"), &gateway, &origin, async |ask| ask.reply(503, &[], "down").await).await;
+    let mut held = held.stream();
+    for _ in 0..3 {
+        origin.accept().await.reply(503, &[], "down").await;
+    }
+    let mut body = origin.stream().await;
+    body.event(&numbered(1)).await;
+    assert_eq!(held.next_event().await, event("message", "1", "1"));
+}
+
+#[tokio::test]
+async fn a_live_stream_outlives_its_origin() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    let (mut client, mut body) = opened(Client::get("/"), &gateway, &origin).await;
+    body.event(&numbered(1)).await;
+    assert_eq!(client.next_data().await, "1");
+    origin.kill().await;
+    let mut late = joined(Client::get("/").after(0), &gateway).await;
+    assert_eq!(late.next_event().await.kind, "gap");
+    assert_eq!(late.next_data().await, "1");
+    origin.restart();
+    origin.accept().await.reply(500, &[], "not yet").await;
+    let mut body = origin.stream().await;
+    body.event(&numbered(2)).await;
+    for mut client in [client, late] {
+        assert_eq!(client.next_event().await, event("message", "2", "2"));
+    }
+}
+
+#[tokio::test]
+async fn an_origin_that_is_not_there_is_held_until_it_comes() {
+    let origin = Origin::start();
+    origin.kill().await;
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    let mut client = joined(Client::get("/"), &gateway).await;
+    origin.restart();
+    let mut body = origin.stream().await;
+    body.event(&numbered(1)).await;
+    assert_eq!(client.next_data().await, "1");
+}
+
+#[tokio::test]
+async fn failures_are_reflected_where_the_route_says_so() {
+    let (nobody, origin) = (Port::reserve(), Origin::start());
+    let routes = [
+        route("/nobody", &nobody).with(REFLECT),
+        route("/silent", &origin).with(REFLECT).with("upstream.head_timeout_secs = 0.05"),
+        route("/*", &origin).with(REFLECT),
+    ];
+    let gateway = Gateway::with_all(routes).await;
+    assert_eq!(Client::get("/nobody").connect(&gateway).await.status, 502);
+    assert_eq!(asked(Client::get("/silent"), &gateway, &origin, async |ask| ask.gone().await).await.status, 504);
+    for status in [500, 503, 429, 408, 425] {
+        let client = Client::get(format!("/{status}"));
+        let retry = [("Retry-After", "7")];
+        let client = asked(client, &gateway, &origin, async |ask| ask.reply(status, &retry, "sorry").await).await;
+        assert_eq!((client.status, client.header("retry-after")), (status, Some("7")));
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_is_the_origins_answer_and_is_not_asked_for_again_at_once() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    for status in [400, 401, 403, 404, 410] {
+        let target = format!("/{status}");
+        let headers = [("Content-Type", "text/plain"), ("WWW-Authenticate", "Basic")];
+        let reply = async |ask: crate::origin::Exchange| ask.reply(status, &headers, "go away").await;
+        let mut client = asked(Client::get(&target), &gateway, &origin, reply).await;
+        assert_eq!((client.status, client.text().await.as_str()), (status, "go away"));
+        assert_eq!(client.header("www-authenticate"), Some("Basic"));
+        let before = origin.requests().len();
+        let again = Client::get(&target).connect(&gateway).await;
+        assert_eq!((again.status, origin.requests().len()), (status, before));
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_of_a_live_stream_closes_its_clients() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    let (mut client, body) = opened(Client::get("/"), &gateway, &origin).await;
+    body.abort();
+    origin.accept().await.reply(403, &[], "no more").await;
+    assert_eq!(client.ended().await, End::Orderly);
+}
+
+#[tokio::test]
+async fn a_hold_has_an_end() {
+    let nobody = Port::reserve();
+    let gateway = Gateway::with(route("/*", &nobody).with("upstream.hold_secs = 0.05")).await;
+    let mut client = joined(Client::get("/"), &gateway).await;
+    assert_eq!(client.ended().await, End::Orderly);
+    let mut next = joined(Client::get("/"), &gateway).await;
+    assert_eq!(next.ended().await, End::Orderly);
+}
+
+#[tokio::test]
+async fn redirects_within_the_origin_are_followed() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    for status in [301, 302, 307, 308] {
+        let target = format!("/{status}");
+        let (client, body) = tokio::join!(Client::get(&target).header("Authorization", "x").connect(&gateway), async {
+            origin.accept().await.reply(status, &[("Location", "/there?x=1")], "").await;
+            let exchange = origin.accept().await;
+            assert_eq!(exchange.request.target, "/there?x=1");
+            assert_eq!(exchange.request.headers.one("authorization"), Some("x"));
+            exchange.sse().await
+        });
+        assert_eq!(client.stream().status, 200);
+        drop(body);
+    }
+}
+
+#[tokio::test]
+async fn redirects_elsewhere_and_without_end_are_not_followed() {
+    let (origin, elsewhere) = (Origin::start(), Origin::start());
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    for location in [elsewhere.url(), "".to_owned(), "https://localhost/".to_owned()] {
+        let client = Client::get(format!("/?{location}")).header("Authorization", "secret");
+        let client =
+            asked(client, &gateway, &origin, async |ask| ask.reply(302, &[("Location", &location)], "").await).await;
+        assert!([302, 502].contains(&client.status), "{} for {location:?}", client.status);
+    }
+    assert_eq!(elsewhere.requests().len(), 0);
+
+    let endless = Origin::answering(|exchange| async move { exchange.reply(307, &[("Location", "/again")], "").await });
+    let gateway = Gateway::with(route("/*", &endless)).await;
+    let client = Client::get("/").connect(&gateway).await;
+    assert!([307, 502].contains(&client.status), "{}", client.status);
+    assert!(endless.requests().len() < 20, "{}", endless.requests().len());
+}
+
+#[tokio::test]
+async fn a_204_ends_the_stream_for_all() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    let client =
+        asked(Client::get("/"), &gateway, &origin, async |ask| ask.head(204, &[], Coding::Bare).await.end().await)
+            .await;
+    assert_eq!(client.status, 204);
+
+    let (mut live, body) = opened(Client::get("/live"), &gateway, &origin).await;
+    body.end().await;
+    origin.accept().await.head(204, &[], Coding::Bare).await.end().await;
+    assert_eq!(live.ended().await, End::Orderly);
+    let before = origin.requests().len();
+    assert_eq!(Client::get("/live").connect(&gateway).await.status, 204);
+    assert_eq!(origin.requests().len(), before);
+}
+
+#[tokio::test]
+async fn an_end_at_the_origin_is_unnoticed_or_passed_on_as_the_route_says() {
+    let origin = Origin::start();
+    let routes = [route("/goes-on", &origin), route("/ends", &origin).with("upstream.on_close = \"close\"")];
+    let gateway = Gateway::with_all(routes).await;
+    let (mut client, mut body) = opened(Client::get("/goes-on"), &gateway, &origin).await;
+    body.event(&numbered(1)).await;
+    body.end().await;
+    origin.stream().await.event(&numbered(2)).await;
+    assert_eq!(client.next_data().await, "1");
+    assert_eq!(client.next_data().await, "2");
+
+    let (mut client, mut body) = opened(Client::get("/ends"), &gateway, &origin).await;
+    body.event(&numbered(1)).await;
+    body.end().await;
+    assert_eq!(client.next_data().await, "1");
+    assert_eq!(client.ended().await, End::Orderly);
+}
+
+#[tokio::test]
+async fn half_an_event_is_nothing() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    let (mut client, mut body) = opened(Client::get("/"), &gateway, &origin).await;
+    body.raw("id: 1\ndata: 1\n\nid: 2\ndata: half").await;
+    body.cut().await;
+    let exchange = origin.accept().await;
+    assert_eq!(exchange.request.headers.one("last-event-id"), Some("1"));
+    let mut body = exchange.sse().await;
+    body.event(&numbered(2)).await;
+    assert_eq!(client.next_data().await, "1");
+    assert_eq!(client.next_event().await, event("message", "2", "2"));
+}
+
+#[tokio::test]
+async fn a_200_that_is_no_stream_is_502_and_logged() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    let stream = ("Content-Type", "text/event-stream");
+    for (headers, said) in [
+        (vec![("Content-Type", "text/html")], "text/html"),
+        (vec![("Content-Type", "text/event-streams")], "text/event-streams"),
+        (vec![stream, ("Content-Encoding", "gzip")], "gzip"),
+        (vec![stream, ("Content-Encoding", "br")], "br"),
+        (vec![], "content-type"),
+    ] {
+        let client = Client::get(format!("/{}", said.replace('/', "-")));
+        let client = asked(client, &gateway, &origin, async |ask| ask.reply(200, &headers, "data: x\n\n").await).await;
+        assert_eq!(client.status, 502, "{headers:?}");
+        gateway.log_line(said).await;
+    }
+}
+
+#[tokio::test]
+async fn a_content_type_with_parameters_is_a_stream() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    for (n, kind) in ["Text/Event-Stream;charset=UTF-8", "text/event-stream ; charset=utf-8"].into_iter().enumerate() {
+        let (client, body) = tokio::join!(Client::get(format!("/{n}")).connect(&gateway), async {
+            origin.accept().await.head(200, &[("Content-Type", kind)], Coding::Chunked).await
+        });
+        let said = client.header("content-type").unwrap().to_lowercase().replace(' ', "");
+        assert_eq!(said, "text/event-stream;charset=utf-8");
+        drop(body);
+    }
+}
+
+#[tokio::test]
+async fn every_framing_of_an_origin_is_understood() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin).with("upstream.on_close = \"close\"")).await;
+    let text = numbered(1);
+    for (n, coding) in [Coding::Chunked, Coding::Length(text.len()), Coding::UntilClose].into_iter().enumerate() {
+        let (client, ()) = tokio::join!(Client::get(format!("/{n}")).connect(&gateway), async {
+            let mut body = origin.accept().await.head(200, &[("Content-Type", "text/event-stream")], coding).await;
+            body.event(&text).await;
+            body.end().await;
+        });
+        let mut client = client.stream();
+        assert_eq!(client.next_data().await, "1", "{coding:?}");
+        assert_eq!(client.ended().await, End::Orderly, "{coding:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_silent_origin_is_left_for_a_new_connection() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin).with("upstream.idle_timeout_secs = 0.05")).await;
+    let (mut client, body) = opened(Client::get("/"), &gateway, &origin).await;
+    body.gone().await;
+    loop {
+        // However slow this machine is, one of the connections will be heard in time.
+        let mut body = origin.stream().await;
+        body.event(&numbered(1)).await;
+        if tokio::select! { event = client.next_event() => event.kind == "message", () = body.gone() => false } {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn origins_over_tls_are_verified_and_speak_either_version() {
+    for (protocols, version) in [(&["h2", "http/1.1"][..], "HTTP/2"), (&["http/1.1"], "HTTP/1.1")] {
+        let origin = Origin::speaking(Speech::Tls(protocols));
+        let trusted = format!("upstream.ca_file = {:?}", origin.authority().path());
+        let routes = [route("/trusted", &origin).with(&trusted), route("/*", &origin).with(REFLECT)];
+        let gateway = Gateway::with_all(routes).await;
+        let (mut client, mut body) = opened(Client::get("/trusted"), &gateway, &origin).await;
+        assert_eq!(origin.request(1).await.version, version);
+        body.event(&numbered(1)).await;
+        assert_eq!(client.next_data().await, "1");
+        assert_eq!(Client::get("/").connect(&gateway).await.status, 502);
+        assert_eq!(origin.requests().len(), 1);
+        drop(client);
+    }
+}

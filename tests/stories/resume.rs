@@ -1,0 +1,186 @@
+//! What a `Last-Event-ID` gives, and what is told when it cannot.
+
+use crate::client::{Client, Response, event};
+use crate::gateway::{Gateway, route};
+use crate::origin::{Body, Origin};
+use crate::stage::{gap, joined, numbered, opened};
+
+/// A stream on `/` that has had events 1 to `n`, all of which its first client has seen.
+async fn after_events(n: u64, options: &str) -> (Gateway, Origin, Response, Body) {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin).with(options)).await;
+    let (mut client, mut body) = opened(Client::get("/"), &gateway, &origin).await;
+    for n in 1..=n {
+        body.event(&numbered(n)).await;
+        assert_eq!(client.next_data().await, n.to_string());
+    }
+    (gateway, origin, client, body)
+}
+
+#[tokio::test]
+async fn a_known_id_resumes_after_it_and_goes_on_live() {
+    let (gateway, origin, _first, mut body) = after_events(5, "").await;
+    let resumed = [
+        joined(Client::get("/").after(3), &gateway).await,
+        joined(Client::get("/?lastEventId=3"), &gateway).await,
+        joined(Client::get("/").after(3).http10(), &gateway).await,
+        joined(Client::get("/").after(3).h2(), &gateway).await,
+    ];
+    body.event(&numbered(6)).await;
+    for mut client in resumed {
+        for n in 4..=6 {
+            assert_eq!(client.next_event().await, event("message", &n.to_string(), &n.to_string()));
+        }
+    }
+    assert_eq!(origin.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn an_evicted_id_gives_a_gap_and_then_the_oldest_held() {
+    let (gateway, _origin, _first, _body) = after_events(5, "replay.events = 2").await;
+    let mut client = joined(Client::get("/").after(1), &gateway).await;
+    let told = client.next_event().await;
+    assert_eq!((told.kind.as_str(), told.id.as_str()), ("gap", ""));
+    assert!(
+        told.data.starts_with("{\"reason\":\"evicted\",\"missed\":") || told.data == gap("unknown", None),
+        "{told:?}"
+    );
+    assert_eq!(client.next_data().await, "4");
+    assert_eq!(client.next_data().await, "5");
+    let mut client = joined(Client::get("/").after(3), &gateway).await;
+    assert_eq!(client.next_event().await, event("message", "4", "4"), "the newest evicted id is known");
+}
+
+#[tokio::test]
+async fn a_minted_id_that_was_evicted_tells_how_many_were_missed() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin).with("replay.events = 2")).await;
+    let (mut first, mut body) = opened(Client::get("/"), &gateway, &origin).await;
+    let mut ids = Vec::new();
+    for n in 1..=5 {
+        body.event(&format!("data: {n}\n\n")).await;
+        ids.push(first.next_event().await.id);
+    }
+    assert!(ids.iter().all(|id| id.starts_with('~')), "{ids:?}");
+    let mut client = joined(Client::get("/").after(&ids[0]), &gateway).await;
+    assert_eq!(client.next_data().await, gap("evicted", Some(2)));
+    assert_eq!(client.next_data().await, "4");
+    let mut client = joined(Client::get("/").after(&ids[3]), &gateway).await;
+    assert_eq!(client.next_data().await, "5");
+}
+
+#[tokio::test]
+async fn an_unknown_id_gives_a_gap() {
+    let (gateway, _origin, _first, _body) = after_events(2, "replay.gap_event = \"lost\"").await;
+    for id in ["7", "~other-life-1", "~"] {
+        let mut client = joined(Client::get("/").after(id), &gateway).await;
+        assert_eq!(client.next_event().await, event("lost", &gap("unknown", None), ""));
+        assert_eq!(client.next_data().await, "1");
+    }
+}
+
+#[tokio::test]
+async fn a_quiet_stream_gives_no_gap() {
+    let (gateway, _origin, first, mut body) = after_events(2, "replay.age_secs = 0.01").await;
+    drop(first);
+    gateway.log_line("client left").await;
+    let mut client = joined(Client::get("/").after(2), &gateway).await;
+    body.event(&numbered(3)).await;
+    assert_eq!(client.next_data().await, "3");
+}
+
+#[tokio::test]
+async fn a_route_may_choose_not_to_tell_of_gaps() {
+    for (on_gap, next) in [("oldest", "4"), ("live", "6")] {
+        let options = format!("replay.events = 2\nreplay.on_gap = \"{on_gap}\"");
+        let (gateway, _origin, _first, mut body) = after_events(5, &options).await;
+        let mut client = joined(Client::get("/").after(1), &gateway).await;
+        body.event(&numbered(6)).await;
+        assert_eq!(client.next_data().await, next, "on_gap = {on_gap}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_without_an_id_starts_as_the_route_says() {
+    for (start, next) in [("\"live\"", "6"), ("\"all\"", "1"), ("2", "4"), ("100", "1")] {
+        let (gateway, _origin, _first, mut body) = after_events(5, &format!("replay.start = {start}")).await;
+        let mut client = joined(Client::get("/"), &gateway).await;
+        body.event(&numbered(6)).await;
+        assert_eq!(client.next_data().await, next, "start = {start}");
+    }
+}
+
+#[tokio::test]
+async fn on_a_cold_stream_the_origin_decides() {
+    for (id, sent) in [("9", Some("9")), ("~x-1", None)] {
+        let origin = Origin::start();
+        let gateway = Gateway::with(route("/*", &origin)).await;
+        let (mut client, mut body) = opened(Client::get("/").after(id), &gateway, &origin).await;
+        assert_eq!(origin.request(1).await.headers.one("last-event-id"), sent);
+        body.event(&numbered(10)).await;
+        if sent.is_none() {
+            assert_eq!(client.next_data().await, gap("unknown", None));
+        }
+        assert_eq!(client.next_data().await, "10");
+    }
+}
+
+#[tokio::test]
+async fn the_query_parameter_never_reaches_the_origin() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    let (_client, _body) = opened(Client::get("/?a=1&lastEventId=9&b=2"), &gateway, &origin).await;
+    let request = origin.request(1).await;
+    assert_eq!((request.target.as_str(), request.headers.one("last-event-id")), ("/?a=1&b=2", Some("9")));
+    let _same = joined(Client::get("/?a=1&b=2"), &gateway).await;
+    assert_eq!(origin.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn ids_are_minted_unless_the_route_says_that_they_are_the_origins() {
+    let origin = Origin::start();
+    let routes = [route("/auto", &origin), route("/origin", &origin).with("replay.ids = \"origin\"")];
+    let gateway = Gateway::with_all(routes).await;
+    let (mut client, mut body) = opened(Client::get("/auto"), &gateway, &origin).await;
+    body.event("id: a\ndata: 1\n\nid\ndata: 2\n\ndata: 3\n\n").await;
+    let ids = [client.next_event().await.id, client.next_event().await.id, client.next_event().await.id];
+    assert_eq!(ids[0], "a");
+    assert!(ids[1].starts_with('~') && ids[2].starts_with('~') && ids[1] != ids[2], "{ids:?}");
+
+    let (mut client, mut body) = opened(Client::get("/origin"), &gateway, &origin).await;
+    body.event("data: 1\n\nid: a\n\ndata: 2\n\nid\ndata: 3\n\n").await;
+    assert_eq!(client.next_event().await, event("message", "1", ""));
+    assert_eq!(client.next_event().await, event("message", "2", "a"));
+    assert_eq!(client.next_event().await, event("message", "3", ""));
+}
+
+#[tokio::test]
+async fn a_reconnect_resumes_upstream_and_drops_repeats() {
+    let (_gateway, origin, mut client, body) = after_events(3, "").await;
+    body.abort();
+    let exchange = origin.accept().await;
+    assert_eq!(exchange.request.headers.one("last-event-id"), Some("3"));
+    let mut body = exchange.sse().await;
+    for n in 2..=4 {
+        body.event(&numbered(n)).await;
+    }
+    assert_eq!(client.next_event().await, event("message", "4", "4"));
+}
+
+#[tokio::test]
+async fn what_differs_from_the_log_is_no_repeat() {
+    let (_gateway, origin, mut client, body) = after_events(3, "").await;
+    body.abort();
+    let mut body = origin.stream().await;
+    body.event("id: 2\ndata: 2\n\nid: 3\ndata: other\n\nid: 3\ndata: 3\n\n").await;
+    assert_eq!(client.next_data().await, "other");
+    assert_eq!(client.next_data().await, "3");
+}
+
+#[tokio::test]
+async fn a_route_without_replay_is_live_only() {
+    let (gateway, _origin, _first, mut body) = after_events(2, "replay.events = \"off\"").await;
+    let mut client = joined(Client::get("/"), &gateway).await;
+    body.event(&numbered(3)).await;
+    assert_eq!(client.next_data().await, "3");
+}
