@@ -67,6 +67,12 @@ const QUICK: &str = "[defaults.upstream]\nbackoff_min_ms = 1\nbackoff_max_ms = 2
 
 const ANY_PORT: &str = "[server]\nlisten = [\"127.0.0.1:0\"]\n";
 
+/// A configuration with these lines under `[server]`, and these routes.
+pub fn configuration(server: &str, routes: impl IntoIterator<Item = Route>) -> String {
+    let routes = routes.into_iter().fold(String::new(), |all, Route(next)| all + &next);
+    format!("{ANY_PORT}{server}\n{QUICK}{routes}")
+}
+
 /// A running gateway.
 pub struct Gateway {
     child: Child,
@@ -88,8 +94,7 @@ impl Gateway {
 
     /// Runs with several routes.
     pub async fn with_all(routes: impl IntoIterator<Item = Route>) -> Self {
-        let routes = routes.into_iter().fold(String::new(), |all, Route(next)| all + &next);
-        Self::start(&format!("{ANY_PORT}{QUICK}{routes}")).await
+        Self::start(&configuration("", routes)).await
     }
 
     /// Runs with this configuration, and waits until it listens.

@@ -1,1 +1,170 @@
+//! From the first line of the log to the exit code.
 
+use crate::client::{Client, Connection, End};
+use crate::gateway::{Gateway, config_file, route};
+use crate::origin::Origin;
+use crate::stage::{joined, numbered, opened};
+use rustix::process::Signal;
+
+#[tokio::test]
+async fn sigterm_ends_every_client_in_an_orderly_way() {
+    let origin = Origin::start();
+    let private = "name = \"private\"\nshare.mode = \"private\"";
+    let mut gateway = Gateway::with_all([route("/*", &origin), route("/private", &origin).with(private)]).await;
+    let (first, mut body) = opened(Client::get("/"), &gateway, &origin).await;
+    let mut clients = vec![
+        first,
+        joined(Client::get("/").http10(), &gateway).await,
+        joined(Client::get("/").h2(), &gateway).await,
+        joined(Client::get("/"), &gateway).await,
+    ];
+    let (private, _private_body) = opened(Client::get("/private"), &gateway, &origin).await;
+    let idle = Connection::open(&gateway).await;
+    body.event(&numbered(1)).await;
+    for client in &mut clients {
+        assert_eq!(client.next_data().await, "1");
+    }
+    clients.push(private);
+    gateway.signal(Signal::TERM);
+    for client in &mut clients {
+        assert_eq!(client.ended().await, End::Orderly);
+    }
+    drop((clients, idle));
+    assert_eq!(gateway.exit_code().await, 0, "{}", gateway.log());
+}
+
+#[tokio::test]
+async fn a_drain_waits_no_longer_than_it_may_for_a_client_that_stays() {
+    let origin = Origin::start();
+    let text = crate::gateway::configuration("drain_secs = 0.2", [route("/*", &origin)]);
+    let mut gateway = Gateway::start(&text).await;
+    let (_deaf, _body) = opened(Client::get("/").small_receive_buffer(), &gateway, &origin).await;
+    gateway.signal(Signal::TERM);
+    assert_eq!(gateway.exit_code().await, 0, "{}", gateway.log());
+}
+
+#[tokio::test]
+async fn no_new_client_is_taken_after_sigterm() {
+    let origin = Origin::start();
+    let mut gateway = Gateway::with(route("/*", &origin)).await;
+    let addr = gateway.addr();
+    gateway.signal(Signal::TERM);
+    assert_eq!(gateway.exit_code().await, 0);
+    assert!(tokio::net::TcpStream::connect(addr).await.is_err());
+}
+
+#[tokio::test]
+async fn sigint_is_at_once() {
+    let origin = Origin::start();
+    let mut gateway = Gateway::with(route("/*", &origin)).await;
+    let (mut client, _body) = opened(Client::get("/"), &gateway, &origin).await;
+    gateway.signal(Signal::INT);
+    assert_eq!(gateway.exit_code().await, 0, "{}", gateway.log());
+    client.ended().await;
+}
+
+#[tokio::test]
+async fn a_taken_address_is_named() {
+    let taken = Origin::start();
+    let routes = format!("[[routes]]\npath = \"/*\"\norigin = \"{}\"\n", taken.url());
+    let config = format!("[server]\nlisten = [\"127.0.0.1:0\", \"{}\"]\n{routes}", taken.addr());
+    let file = config_file(&config);
+    let (code, said) = Gateway::run(&["-c", file.path().to_str().unwrap()]).await;
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains(&taken.addr().to_string()), "{said}");
+}
+
+#[tokio::test]
+async fn it_listens_on_several_addresses_and_on_a_unix_socket() {
+    let origin = Origin::start();
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("manifold.sock");
+    let listen = format!("listen = [\"127.0.0.1:0\", \"127.0.0.1:0\", \"unix:{}\"]", socket.display());
+    let routes = format!("[[routes]]\npath = \"/*\"\norigin = \"{}\"\n", origin.url());
+    let gateway = Gateway::start(&format!("[server]\n{listen}\n{routes}")).await;
+    gateway.log_lines("listening addr=", 3).await;
+    let [one, two] = gateway.addresses()[..] else { panic!("{}", gateway.log()) };
+    let (first, mut body) = tokio::join!(Client::get("/").connect(one), origin.stream());
+    let clients = [
+        first.stream(),
+        Client::get("/").connect(two).await.stream(),
+        Client::get("/").connect(socket.as_path()).await.stream(),
+    ];
+    body.event(&numbered(1)).await;
+    for mut client in clients {
+        assert_eq!(client.next_data().await, "1");
+    }
+    assert_eq!(origin.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_an_idle_stream_is_gone_from_the_count() {
+    let origin = Origin::start();
+    let quiet = "client.heartbeat_secs = \"off\"\nname = \"quiet\"";
+    let gateway = Gateway::with(route("/*", &origin).with(quiet)).await;
+    let (_stays, _body) = opened(Client::get("/"), &gateway, &origin).await;
+    let leaving = [Client::get("/"), Client::get("/").http10(), Client::get("/").h2(), Client::get("/")];
+    for (n, client) in leaving.into_iter().enumerate() {
+        let client = joined(client, &gateway).await;
+        if n == 3 {
+            client.reset()
+        } else {
+            drop(client)
+        }
+        let lines = gateway.log_lines("client left", n + 1).await;
+        for part in ["route=quiet", "stream=", "bytes=", "events=0", "why=", "lag="] {
+            assert!(lines[n].contains(part), "{part} in {}", lines[n]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_last_client_to_leave_an_idle_private_stream_ends_it() {
+    let origin = Origin::start();
+    let private = "share.mode = \"private\"\nclient.heartbeat_secs = \"off\"";
+    let gateway = Gateway::with(route("/*", &origin).with(private)).await;
+    for client in [Client::get("/"), Client::get("/").http10(), Client::get("/").h2()] {
+        let (client, body) = opened(client, &gateway, &origin).await;
+        drop(client);
+        body.gone().await;
+    }
+}
+
+#[tokio::test]
+async fn no_secret_is_ever_logged() {
+    let origin = Origin::start();
+    let routes = [
+        route("/*", &origin).with("upstream.on_error = \"reflect\""),
+        route("/private", &origin).with("share.mode = \"private\""),
+        route("/proxy", &origin).with("kind = \"proxy\""),
+    ];
+    let mut gateway = Gateway::with_all(routes).await;
+    let secret = |target: &str| {
+        let client = Client::get(format!("{target}?token=s3cret&lastEventId=s3cret")).header("Cookie", "a=s3cret");
+        client.header("Authorization", "Bearer s3cret").header("X-Api-Key", "s3cret")
+    };
+    for target in ["/", "/private", "/proxy"] {
+        for (n, status) in [200, 401, 500, 302].into_iter().enumerate() {
+            let headers = [("Content-Type", "text/html"), ("Location", "https://s3cret.example/?s3cret")];
+            let client = secret(&format!("{target}{}", if target == "/" { n.to_string() } else { String::new() }));
+            let answer = async { origin.accept().await.reply(status, &headers, "s3cret").await };
+            let _client = tokio::join!(client.connect(&gateway), answer);
+        }
+        let posted = Client::method("POST", format!("{target}?s3cret")).body("s3cret");
+        let answer = async {
+            if target == "/proxy" {
+                origin.accept().await.reply(200, &[], "s3cret").await
+            }
+        };
+        let _client = tokio::join!(posted.connect(&gateway), answer);
+    }
+    let (client, _body) = opened(secret("/live"), &gateway, &origin).await;
+    drop(client);
+    gateway.log_line("client left").await;
+    gateway.signal(Signal::TERM);
+    assert_eq!(gateway.exit_code().await, 0);
+    let log = gateway.log();
+    let told: Vec<_> = log.lines().filter(|line| line.contains("s3cret")).collect();
+    assert!(told.iter().all(|line| line.contains("s3cret.example")), "{told:#?}");
+    assert!(!log.contains("?s3cret"), "{log}");
+}

@@ -1,1 +1,160 @@
+//! Clients that are slow, deaf, silent or greedy.
 
+use crate::client::{Client, Connection, End};
+use crate::gateway::{Gateway, configuration, route};
+use crate::origin::Origin;
+use crate::stage::{joined, numbered, opened};
+
+/// More than the kernel holds for one client on either side, in events of [`BIG`] bytes.
+const MANY: u64 = 400;
+const BIG: usize = 32 * 1024;
+
+fn big(n: u64) -> String {
+    format!("id: {n}\ndata: {n} {}\n\n", "x".repeat(BIG))
+}
+
+#[tokio::test]
+async fn a_client_that_stops_reading_is_closed_and_costs_the_others_nothing() {
+    let origin = Origin::start();
+    let options = "client.stall_secs = 0.3\nreplay.bytes = \"64MiB\"";
+    let gateway = Gateway::with(route("/*", &origin).with(options)).await;
+    let (mut reads, mut body) = opened(Client::get("/"), &gateway, &origin).await;
+    let deaf = [
+        joined(Client::get("/").small_receive_buffer(), &gateway).await,
+        joined(Client::get("/").small_receive_buffer().http10(), &gateway).await,
+        joined(Client::get("/").small_receive_buffer().h2(), &gateway).await,
+    ];
+    for n in 1..=MANY {
+        body.event(&big(n)).await;
+        assert_eq!(reads.next_event().await.id, n.to_string());
+    }
+    let left = gateway.log_lines("client left", deaf.len()).await;
+    assert!(left.iter().all(|line| line.contains("why=stall")), "{left:#?}");
+    body.event(&numbered(MANY + 1)).await;
+    assert_eq!(reads.next_event().await.id, (MANY + 1).to_string());
+}
+
+#[tokio::test]
+async fn a_client_that_falls_off_the_log_is_closed_or_told_as_the_route_says() {
+    for on_lag in ["disconnect", "skip"] {
+        let origin = Origin::start();
+        let options = format!("client.on_lag = \"{on_lag}\"\nreplay.events = 4\nclient.stall_secs = 600");
+        let gateway = Gateway::with(route("/*", &origin).with(&options)).await;
+        let (mut reads, mut body) = opened(Client::get("/"), &gateway, &origin).await;
+        let mut slow = joined(Client::get("/").small_receive_buffer(), &gateway).await;
+        for n in 1..=MANY {
+            body.event(&big(n)).await;
+            assert_eq!(reads.next_event().await.id, n.to_string());
+        }
+        if on_lag == "disconnect" {
+            assert!([End::Orderly, End::Reset, End::Cut].contains(&slow.ended().await));
+            let left = gateway.log_line("client left").await;
+            assert!(left.contains("why=lag"), "{left}");
+            continue;
+        }
+        let (mut last, mut gaps) = (0, 0);
+        while last < MANY {
+            let event = slow.next_event().await;
+            if event.kind == "gap" {
+                let missed =
+                    event.data.strip_prefix("{\"reason\":\"lag\",\"missed\":").and_then(|rest| rest.strip_suffix('}'));
+                last += missed.unwrap_or_else(|| panic!("{event:?}")).parse::<u64>().unwrap();
+                gaps += 1;
+            } else {
+                last += 1;
+                assert_eq!(event.id, last.to_string());
+            }
+        }
+        assert!(gaps > 0);
+    }
+}
+
+#[tokio::test]
+async fn a_life_has_an_end_where_the_route_says_so() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin).with("client.max_lifetime_secs = 0.05")).await;
+    let (mut first, _body) = opened(Client::get("/"), &gateway, &origin).await;
+    assert_eq!(first.ended().await, End::Orderly);
+    for client in [Client::get("/").http10(), Client::get("/").h2()] {
+        assert_eq!(joined(client, &gateway).await.ended().await, End::Orderly);
+    }
+    assert_eq!(origin.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_431() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    let mut one_field = Connection::open(&gateway).await;
+    one_field.send("GET / HTTP/1.1\r\nHost: x\r\nX: ").await;
+    one_field.send(vec![b'x'; 2 * 1024 * 1024]).await;
+    assert_eq!(one_field.response(false).await.status, 431);
+
+    let mut fields = Connection::open(&gateway).await;
+    fields.send("GET / HTTP/1.1\r\nHost: x\r\n").await;
+    fields.send("X: y\r\n".repeat(1000)).await;
+    fields.send("\r\n").await;
+    let status = fields.response(false).await.status;
+    assert!([400, 431].contains(&status), "{status}");
+
+    let mut endless = Connection::open(&gateway).await;
+    endless.send(vec![b'G'; 2 * 1024 * 1024]).await;
+    let answer = endless.rest().await;
+    assert!(answer.starts_with(b"HTTP/1.1 4") || answer.is_empty(), "{:?}", String::from_utf8_lossy(&answer));
+    assert_eq!(origin.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_come_is_408() {
+    let origin = Origin::start();
+    let text = configuration("", [route("/*", &origin)]);
+    let gateway = Gateway::start(&text).await;
+    let mut half = Connection::open(&gateway).await;
+    half.send("GET / HTT").await;
+    let silent = Connection::open(&gateway).await;
+    // Meanwhile nobody else waits for them.
+    let (_client, _body) = opened(Client::get("/"), &gateway, &origin).await;
+    assert_eq!(half.response(false).await.status, 408);
+    drop(silent);
+}
+
+#[tokio::test]
+async fn a_short_request_is_answered_without_more_bytes() {
+    let origin = Origin::answering(|exchange| exchange.reply(404, &[], ""));
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    // Each is shorter than the 24 bytes by which HTTP/2 is told.
+    for request in ["GET / HTTP/1.0\r\n\r\n", "X / HTTP/1.1\r\n\r\n", "PRI\r\n\r\n", "\r\nG / HTTP/1.0\r\n\r\n"] {
+        let mut connection = Connection::open(&gateway).await;
+        connection.send(request).await;
+        assert!(connection.receive(1).await.starts_with(b"H"), "{request:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_goes_before_it_asked_costs_nothing() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    for sent in ["", "G", "GET / HTTP/1.1\r\nHost: x\r\n"] {
+        let mut connection = Connection::open(&gateway).await;
+        connection.send(sent).await;
+        connection.reset();
+        let mut connection = Connection::open(&gateway).await;
+        connection.send(sent).await;
+        connection.half_close().await;
+        connection.rest().await;
+    }
+    let (_client, _body) = opened(Client::get("/"), &gateway, &origin).await;
+    assert_eq!(origin.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn the_limit_of_connections_is_kept() {
+    let origin = Origin::start();
+    let gateway = Gateway::start(&configuration("max_connections = 2", [route("/*", &origin)])).await;
+    let (first, _body) = opened(Client::get("/"), &gateway, &origin).await;
+    let second = joined(Client::get("/"), &gateway).await;
+    assert_eq!(Client::get("/").connect(&gateway).await.status, 503);
+    drop(first);
+    gateway.log_line("client left").await;
+    drop(second);
+}

@@ -94,19 +94,20 @@ async fn failures_are_reflected_where_the_route_says_so() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_the_origins_answer_and_is_not_asked_for_again_at_once() {
-    let origin = Origin::start();
-    let gateway = Gateway::with(route("/*", &origin)).await;
+async fn a_refusal_is_the_origins_answer_and_a_crowd_does_not_repeat_it() {
+    const CROWD: usize = 50;
     for status in [400, 401, 403, 404, 410] {
-        let target = format!("/{status}");
-        let headers = [("Content-Type", "text/plain"), ("WWW-Authenticate", "Basic")];
-        let reply = async |ask: crate::origin::Exchange| ask.reply(status, &headers, "go away").await;
-        let mut client = asked(Client::get(&target), &gateway, &origin, reply).await;
-        assert_eq!((client.status, client.text().await.as_str()), (status, "go away"));
-        assert_eq!(client.header("www-authenticate"), Some("Basic"));
-        let before = origin.requests().len();
-        let again = Client::get(&target).connect(&gateway).await;
-        assert_eq!((again.status, origin.requests().len()), (status, before));
+        let origin = Origin::answering(move |exchange| async move {
+            let headers = [("Content-Type", "text/plain"), ("WWW-Authenticate", "Basic")];
+            exchange.reply(status, &headers, "go away").await;
+        });
+        let gateway = Gateway::with(route("/*", &origin)).await;
+        for _ in 0..CROWD {
+            let mut client = Client::get("/").connect(&gateway).await;
+            assert_eq!((client.status, client.text().await.as_str()), (status, "go away"));
+            assert_eq!(client.header("www-authenticate"), Some("Basic"));
+        }
+        assert!(origin.requests().len() < CROWD / 2, "{} requests", origin.requests().len());
     }
 }
 
@@ -300,4 +301,22 @@ async fn origins_over_tls_are_verified_and_speak_either_version() {
         assert_eq!(origin.requests().len(), 1);
         drop(client);
     }
+}
+
+#[tokio::test]
+async fn nonsense_is_a_failure_like_any_other() {
+    let origin = Origin::start();
+    let gateway = Gateway::with_all([route("/reflects", &origin).with(REFLECT), route("/*", &origin)]).await;
+    for nonsense in ["", "HTTP/1.1 ", "220 mail.example ESMTP\r\n\r\n", "HTTP/1.1 200 OK\r\nno field\r\n\r\n"] {
+        let client = asked(Client::get("/reflects"), &gateway, &origin, async |ask| ask.bytes(nonsense).await).await;
+        assert_eq!(client.status, 502, "{nonsense:?}");
+    }
+    assert_eq!(asked(Client::get("/reflects"), &gateway, &origin, async |ask| ask.abort()).await.status, 502);
+    let (mut client, mut body) = opened(Client::get("/"), &gateway, &origin).await;
+    body.event(&numbered(1)).await;
+    body.bytes(b"not a chunk\r\n").await;
+    assert_eq!(client.next_data().await, "1");
+    let mut body = origin.stream().await;
+    body.event(&numbered(2)).await;
+    assert_eq!(client.next_data().await, "2");
 }

@@ -1,1 +1,132 @@
+//! Private routes: a plain proxy with heartbeats and limits.
 
+use crate::client::{Client, End};
+use crate::gateway::{Gateway, Route, route};
+use crate::origin::{Coding, Origin, Port};
+use crate::stage::{asked, numbered, opened};
+
+const SILENT: &str = "client.heartbeat_secs = \"off\"";
+
+fn private(origin: &Origin) -> Route {
+    route("/*", origin).with("share.mode = \"private\"")
+}
+
+#[tokio::test]
+async fn each_client_has_an_upstream_of_its_own() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(private(&origin)).await;
+    let (mut one, mut body_one) = opened(Client::get("/"), &gateway, &origin).await;
+    let (mut two, mut body_two) = opened(Client::get("/"), &gateway, &origin).await;
+    body_one.event("data: one\n\n").await;
+    body_two.event("data: two\n\n").await;
+    assert_eq!(one.next_data().await, "one");
+    assert_eq!(two.next_data().await, "two");
+    assert_eq!(origin.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn what_a_client_says_reaches_the_origin_and_what_the_origin_says_the_client() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(private(&origin)).await;
+    let said = [
+        ("Cookie", "session=1; other=2"),
+        ("Origin", "https://page.example"),
+        ("Authorization", "Bearer a"),
+        ("Last-Event-ID", "7"),
+        ("X-Odd", "odd"),
+        ("Accept", "text/event-stream"),
+    ];
+    let answered = [
+        ("Content-Type", "text/event-stream"),
+        ("Set-Cookie", "a=1"),
+        ("Set-Cookie", "b=2"),
+        ("Access-Control-Allow-Origin", "https://page.example"),
+        ("Access-Control-Allow-Credentials", "true"),
+        ("Vary", "Origin"),
+        ("X-Theirs", "yes"),
+    ];
+    let client = said.iter().fold(Client::get("/a?b=c"), |client, (name, value)| client.header(name, value));
+    let (client, _body) =
+        tokio::join!(client.header("Connection", "X-Hop").header("X-Hop", 1).connect(&gateway), async {
+            origin.accept().await.head(200, &answered, Coding::Chunked).await
+        });
+    let request = origin.request(1).await;
+    assert_eq!(request.target, "/a?b=c");
+    for (name, value) in said {
+        assert_eq!(request.headers.all(name), [value], "{name}");
+    }
+    assert_eq!(request.headers.all("x-hop"), [""; 0]);
+    assert_eq!(request.headers.one("host"), Some(origin.addr().to_string().as_str()));
+    let client = client.stream();
+    assert_eq!(client.headers.all("set-cookie"), ["a=1", "b=2"]);
+    for name in ["access-control-allow-origin", "access-control-allow-credentials", "vary", "x-theirs"] {
+        assert_eq!(client.headers.all(name).len(), 1, "{name} of {:?}", client.headers);
+    }
+}
+
+#[tokio::test]
+async fn bytes_pass_unchanged() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(private(&origin).with(SILENT)).await;
+    let bytes = b"\xef\xbb\xbf: a comment\r\n\rid: 1\rodd\ndata:\xff\xfe\x00\n\n\n\nretry: 5\n\ndata: no end";
+    for client in [Client::get("/"), Client::get("/").http10(), Client::get("/").h2()] {
+        let (mut client, mut body) = opened(client, &gateway, &origin).await;
+        for piece in bytes.chunks(7) {
+            body.raw(piece).await;
+        }
+        body.end().await;
+        assert_eq!(client.ended().await, End::Orderly);
+        assert_eq!(client.bytes, bytes, "{:?}", String::from_utf8_lossy(&client.bytes));
+    }
+}
+
+#[tokio::test]
+async fn an_end_is_an_end_and_a_break_is_a_break() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(private(&origin)).await;
+    let (mut client, mut body) = opened(Client::get("/"), &gateway, &origin).await;
+    body.event(&numbered(1)).await;
+    assert_eq!(client.next_data().await, "1");
+    body.end().await;
+    assert_eq!(client.ended().await, End::Orderly);
+    let (mut client, body) = opened(Client::get("/"), &gateway, &origin).await;
+    body.abort();
+    client.ended().await;
+    assert_eq!(origin.requests().len(), 2, "nothing is asked for again");
+}
+
+#[tokio::test]
+async fn refusals_and_failures_are_reflected() {
+    let (origin, nobody) = (Origin::start(), Port::reserve());
+    let gone = route("/nobody", &nobody).with("share.mode = \"private\"\nname = \"nobody\"");
+    let gateway = Gateway::with_all([private(&origin), gone]).await;
+    for status in [401, 404, 500, 503] {
+        let headers = [("Set-Cookie", "a=1"), ("Content-Type", "text/plain")];
+        let mut client =
+            asked(Client::get("/"), &gateway, &origin, async |ask| ask.reply(status, &headers, "no").await).await;
+        assert_eq!((client.status, client.text().await.as_str()), (status, "no"));
+        assert_eq!(client.header("set-cookie"), Some("a=1"));
+    }
+    let no_more = asked(Client::get("/"), &gateway, &origin, async |ask| {
+        ask.head(204, &[], Coding::Bare).await.end().await;
+    });
+    assert_eq!(no_more.await.status, 204);
+    assert_eq!(Client::get("/nobody").connect(&gateway).await.status, 502);
+}
+
+#[tokio::test]
+async fn heartbeats_come_between_events_and_never_within_one() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(private(&origin).with("client.heartbeat_secs = 0.01")).await;
+    let (mut client, mut body) = opened(Client::get("/"), &gateway, &origin).await;
+    for _ in 0..3 {
+        client.next_comment().await;
+    }
+    body.raw("id: 1\nda").await;
+    client.until("da").await;
+    body.raw("ta: one\n\n").await;
+    assert_eq!(client.next_data().await, "one");
+    client.next_comment().await;
+    let text = String::from_utf8(client.bytes.clone()).unwrap();
+    assert!(text.contains("id: 1\ndata: one\n\n"), "{text:?}");
+}

@@ -31,7 +31,7 @@ async fn two_hundred_clients_see_each_event_once_while_the_origin_dies_twenty_ti
     let mut published = 0;
     for _ in 0..DEATHS {
         published += publish(&origin, EVENTS_PER_LIFE);
-        let moment = chance.u64(published - EVENTS_PER_LIFE..=published);
+        let moment = chance.u64(published - EVENTS_PER_LIFE + 1..=published);
         let mut progress = progress.subscribe();
         guarded("the clients to come on", progress.wait_for(|seen| *seen >= moment)).await.unwrap();
         origin.kill().await;

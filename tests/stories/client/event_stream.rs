@@ -26,6 +26,8 @@ pub struct EventStream {
     begun: bool,
     kind: String,
     data: String,
+    id_buffer: String,
+    /// The last event id: what a reconnect names.
     id: String,
     /// Events not yet taken.
     pub events: VecDeque<Event>,
@@ -36,6 +38,16 @@ pub struct EventStream {
 }
 
 impl EventStream {
+    /// One that begins after an event.
+    pub fn after(id: &str) -> Self {
+        Self { id: id.to_owned(), id_buffer: id.to_owned(), ..Self::default() }
+    }
+
+    /// The last event id.
+    pub fn last_id(&self) -> &str {
+        &self.id
+    }
+
     /// Reads on.
     pub fn feed(&mut self, bytes: &[u8]) {
         for &byte in bytes {
@@ -63,7 +75,7 @@ impl EventStream {
             "" => self.comments.push_back(value.to_owned()),
             "event" => value_from_space.clone_into(&mut self.kind),
             "data" => self.data += &format!("{value_from_space}\n"),
-            "id" if !value.contains('\0') => value_from_space.clone_into(&mut self.id),
+            "id" if !value.contains('\0') => value_from_space.clone_into(&mut self.id_buffer),
             "retry" if !value_from_space.is_empty() && value_from_space.bytes().all(|byte| byte.is_ascii_digit()) => {
                 self.retries.extend(value_from_space.parse::<u64>());
             }
@@ -72,6 +84,7 @@ impl EventStream {
     }
 
     fn dispatch(&mut self) {
+        self.id_buffer.clone_into(&mut self.id);
         let (kind, mut data) = (std::mem::take(&mut self.kind), std::mem::take(&mut self.data));
         if data.pop().is_some() {
             let kind = if kind.is_empty() { "message".to_owned() } else { kind };

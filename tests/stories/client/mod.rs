@@ -5,7 +5,7 @@ mod event_stream;
 mod response;
 
 pub use connection::{Connection, Target};
-pub use event_stream::{Event, event};
+pub use event_stream::event;
 pub use response::{End, Response};
 
 use crate::guard::guarded;
@@ -55,6 +55,7 @@ impl<'a> Client<'a> {
 
     /// Adds a header field. A `Host` replaces the one that is sent otherwise.
     #[must_use]
+    #[allow(clippy::needless_pass_by_value, reason = "stories read better without a borrow")]
     pub fn header(mut self, name: &str, value: impl ToString) -> Self {
         self.headers.0.push((name.to_owned(), value.to_string()));
         self

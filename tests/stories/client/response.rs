@@ -83,6 +83,23 @@ impl Response {
         self
     }
 
+    /// Begins with a last event id, as a client that reconnects does.
+    #[must_use]
+    pub fn resumed_from(mut self, id: &str) -> Self {
+        self.stream = EventStream::after(id);
+        self
+    }
+
+    /// The last event id.
+    pub fn last_id(&self) -> &str {
+        self.stream.last_id()
+    }
+
+    /// Comments that came and were not asked for.
+    pub fn unread_comments(&self) -> Vec<String> {
+        self.stream.comments.iter().cloned().collect()
+    }
+
     /// The next event.
     pub async fn next_event(&mut self) -> Event {
         loop {
@@ -134,15 +151,20 @@ impl Response {
         }
     }
 
-    /// A complete body as text; the connection may stay.
-    pub async fn text(&mut self) -> String {
+    /// Reads to the end of a complete body; the connection may stay.
+    pub async fn complete(&mut self) {
         while !matches!(self.body, Body::Http1 { complete: true, .. }) {
             match self.pull("the end of the body").await {
                 None => {}
-                Some(End::Orderly) => break,
+                Some(End::Orderly) => return,
                 Some(end) => panic!("the body ended as {end:?} after {}", self.so_far()),
             }
         }
+    }
+
+    /// A complete body as text.
+    pub async fn text(&mut self) -> String {
+        self.complete().await;
         String::from_utf8(self.bytes.clone()).unwrap()
     }
 
@@ -156,12 +178,6 @@ impl Response {
     pub fn reset(self) {
         let (Body::H2 { socket, .. } | Body::Http1 { connection: Connection { socket, .. }, .. }) = &self.body;
         rustix::net::connect_unspec(socket).unwrap();
-    }
-
-    /// Says that nothing more will be asked, and goes on reading.
-    pub async fn half_close(&mut self) {
-        let Body::Http1 { connection, .. } = &mut self.body else { panic!("in h2 a connection is not ours") };
-        connection.half_close().await;
     }
 
     async fn more(&mut self, what: &str) {
