@@ -11,6 +11,7 @@ mod stage;
 
 mod builders;
 mod config;
+mod contract;
 mod cors;
 mod lifecycle;
 mod limits;
