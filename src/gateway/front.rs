@@ -5,6 +5,7 @@
 //! then they are put back and pingora goes on with the question decided.
 
 use super::Gateway;
+use super::places::Places;
 use super::sessions::Sessions;
 use super::socket;
 use async_trait::async_trait;
@@ -30,11 +31,13 @@ pub struct FrontOptions {
     pub head_bytes: usize,
     /// Time for the whole first head, from the connection on; beyond: 408, or nothing where nothing was sent.
     pub head_time: Duration,
+    /// Connections open at once; beyond: 503.
+    pub max_connections: usize,
 }
 
 impl Default for FrontOptions {
     fn default() -> Self {
-        Self { head_bytes: 64 << 10, head_time: Duration::from_secs(20) }
+        Self { head_bytes: 64 << 10, head_time: Duration::from_secs(20), max_connections: usize::MAX }
     }
 }
 
@@ -44,6 +47,7 @@ pub struct Front {
     options: FrontOptions,
     http1: Arc<Sessions>,
     http2: Arc<Sessions>,
+    places: Arc<Places>,
     /// Held once per connection: whoever has the other end knows when the last one is gone.
     alive: mpsc::Sender<()>,
 }
@@ -66,7 +70,7 @@ impl Front {
         proxy.handle_init_modules();
         let proxy = Arc::new(proxy);
         let [http1, http2] = [false, true].map(|h2c| Arc::new(Sessions::new(Arc::clone(&proxy), h2c)));
-        Self { options, http1, http2, alive }
+        Self { options, http1, http2, places: Places::new(options.max_connections), alive }
     }
 
     async fn first(&self, stream: &mut L4Stream) -> First {
@@ -104,7 +108,9 @@ impl ServerApp for Front {
             first = self.first(&mut stream) => first,
             _ = stopping.wait_for(|stopping| *stopping) => return None,
         };
+        let place = self.places.take();
         match first {
+            First::Http1(_) | First::Http2(_) if place.is_none() => refuse(stream, "503 Service Unavailable").await,
             First::Http1(bytes) => {
                 stream.rewind(&bytes);
                 ServerApp::process_new(&self.http1, stream, shutdown).await
@@ -125,9 +131,9 @@ impl ServerApp for Front {
     }
 }
 
-/// Answers a head that never became one, and closes.
+/// Answers in place of pingora, and closes.
 async fn refuse(mut stream: Box<L4Stream>, status: &str) -> Option<Stream> {
-    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    let answer = format!("HTTP/1.1 {status}\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
     let written = async {
         stream.write_all(answer.as_bytes()).await?;
         stream.flush().await

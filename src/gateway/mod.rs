@@ -11,6 +11,7 @@
 
 mod departure;
 mod front;
+mod places;
 mod private;
 mod proxy;
 mod refusal;
@@ -109,7 +110,8 @@ impl Gateway {
         };
         let Some(policy) = served.route.stream() else { return Ok(Decision::Proxy(Arc::clone(served))) };
         let cors = served.cors().map(|options| options.answer(&request.headers));
-        if cors == Some(CorsAnswer::Refused) || (cors.is_none() && crosses(&request.headers, host)) {
+        let nobody_answers = cors.is_none() && policy.share.mode == Mode::Shared;
+        if cors == Some(CorsAnswer::Refused) || (nobody_answers && crosses(&request.headers, host)) {
             let origin = request.headers.get(ORIGIN);
             log::info!(
                 "cors_origin_refused route={} origin={origin:?}: not in [routes.cors] origins",

@@ -8,6 +8,7 @@ use super::{Asked, Gateway, Outcome};
 use crate::downstream::{OnLag, stream_head};
 use crate::hub::{Delivery, End, Mode, StreamRequest, Subscription, Verdict};
 use crate::route::StreamPolicy;
+use crate::upstream::OnError;
 use http::HeaderMap;
 use std::time::Duration;
 use tokio::time::sleep;
@@ -35,8 +36,13 @@ impl Gateway {
             Ok(subscription) => subscription,
             Err(error) => return Outcome::Refused(Refusal::Join(error)),
         };
+        let patience = match policy.upstream.on_error {
+            OnError::Hold => Some(VERDICT_PATIENCE),
+            // The attempt itself ends after `head_timeout_secs`.
+            OnError::Reflect => None,
+        };
         let verdict = tokio::select! {
-            verdict = subscription.verdict(VERDICT_PATIENCE) => verdict,
+            verdict = subscription.verdict(patience) => verdict,
             () = writer.left() => return Outcome::Done(Why::Left),
         };
         let origin = match verdict {

@@ -107,10 +107,7 @@ impl<'a> Writer<'a> {
 
     /// The first line of a response, which flushes picky intermediaries, and the client's own reconnection time.
     pub(super) async fn greeting(&mut self, options: &ClientOptions, origin_retry: Option<u64>) -> Result<(), Broken> {
-        let mut lines = BytesMut::new();
-        if options.heartbeat.is_some() {
-            lines.extend_from_slice(HEARTBEAT);
-        }
+        let mut lines = BytesMut::from(HEARTBEAT);
         match (options.retry, origin_retry) {
             (RetryPolicy::Fixed(retry), _) => {
                 lines.extend_from_slice(&retry_line(millis(spread(retry, options.retry_jitter, fastrand::f64()))));

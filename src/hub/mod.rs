@@ -121,7 +121,7 @@ impl Hub {
             return Err(JoinError::TooManyStreams);
         }
         // A minted id means nothing to an origin: its owner is told a gap.
-        let upstream_id = last_event_id.filter(|id| MintedId::parse(id).is_none()).cloned();
+        let upstream_id = last_event_id.filter(|id| !MintedId::has_form(id)).cloned();
         let log = ReplayLog::new(Arc::clone(&settings.replay), Epoch::new(fastrand::u64(..)), upstream_id.clone());
         let stream = Arc::new(Stream::new(key.clone(), Arc::clone(&settings.counters), log));
         let subscription = Subscription::join(&stream, last_event_id).map_err(|over| JoinError::Ended(over.end))?;

@@ -9,7 +9,7 @@ use http::HeaderMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout};
 
 /// A cursor into a stream's log. Its drop takes it off the stream.
 #[derive(Debug)]
@@ -68,17 +68,21 @@ impl Subscription {
         &self.stream.key
     }
 
-    /// Waits for the origin's head, its first failure, or `patience`.
-    pub async fn verdict(&mut self, patience: Duration) -> Verdict {
-        let deadline = Instant::now() + patience;
-        loop {
-            self.changes.mark_unchanged();
-            if let Some(verdict) = self.stream.locked(|state| verdict(state)) {
-                return verdict;
+    /// Waits for the origin's head, its first failure, or `patience`; without that, until the first attempt came to
+    /// something.
+    pub async fn verdict(&mut self, patience: Option<Duration>) -> Verdict {
+        let known = async {
+            loop {
+                self.changes.mark_unchanged();
+                if let Some(verdict) = self.stream.locked(|state| verdict(state)) {
+                    return verdict;
+                }
+                self.changed().await;
             }
-            if timeout_at(deadline, self.changes.changed()).await.is_err() {
-                return Verdict::Held;
-            }
+        };
+        match patience {
+            Some(patience) => timeout(patience, known).await.unwrap_or(Verdict::Held),
+            None => known.await,
         }
     }
 
@@ -177,8 +181,9 @@ fn place(stream: &Stream, state: &mut State, last_event_id: Option<&Bytes>) -> (
 
 fn verdict(state: &State) -> Option<Verdict> {
     match (&state.phase, &state.head) {
-        (Phase::Closed { end, .. }, _) => Some(Verdict::Ended(end.clone())),
-        (Phase::Live | Phase::Connecting { .. } | Phase::Waiting, Some(head)) => Some(Verdict::Live(Arc::clone(head))),
+        // Also of a stream that is over by now: its events are still to be given.
+        (_, Some(head)) => Some(Verdict::Live(Arc::clone(head))),
+        (Phase::Closed { end, .. }, None) => Some(Verdict::Ended(end.clone())),
         (Phase::Waiting | Phase::Connecting { failed: true }, None) => Some(Verdict::Held),
         (Phase::Live | Phase::Connecting { failed: false }, None) => None,
     }

@@ -37,10 +37,18 @@ pub struct MintedId {
 }
 
 impl MintedId {
-    /// Reads an id of the minted form; `None` for any other.
-    ///
-    /// An id that an origin made in this very form cannot be told apart and counts as minted: it is not sent upstream for
-    /// a cold stream.
+    /// Whether an id has the form of a minted one, of whatever log. An id that an origin made in this form cannot be told
+    /// apart: it is not sent upstream for a cold stream.
+    #[must_use]
+    pub fn has_form(id: &[u8]) -> bool {
+        let Some(rest) = id.strip_prefix(b"~") else { return false };
+        let mut parts = rest.split(|b| *b == b'-');
+        let (epoch, seq, more) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next());
+        let all = |part: &[u8], is: fn(&u8) -> bool| !part.is_empty() && part.iter().all(is);
+        more.is_none() && all(epoch, u8::is_ascii_alphanumeric) && all(seq, u8::is_ascii_digit)
+    }
+
+    /// Reads an id that a log of ours may have minted; `None` for any other.
     #[must_use]
     pub fn parse(id: &[u8]) -> Option<Self> {
         let text = str::from_utf8(id.strip_prefix(b"~")?).ok()?;
@@ -69,6 +77,16 @@ mod tests {
         let id = Epoch::new(0x00c0_ffee).mint(Seq(42));
         assert_eq!(id.to_string(), "~c0ffee-42");
         assert_eq!(MintedId::parse(b"~c0ffee-42"), Some(id));
+    }
+
+    #[test]
+    fn the_form_is_known_whoever_minted() {
+        for id in ["~c0ffee-42", "~x-1", "~Q9-007", "~c0ffee-99999999999999999999"] {
+            assert!(MintedId::has_form(id.as_bytes()), "{id}");
+        }
+        for id in ["", "~", "42", "~-1", "~c0ffee", "~c0ffee-", "~a-+1", "~a-1-2", "~a b-1", "a-1"] {
+            assert!(!MintedId::has_form(id.as_bytes()), "{id}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! always sleeps through the whole grace period. So the sockets are bound here, and pingora's service is driven with a
 //! shutdown watch of our own.
 
+mod descriptors;
 mod listen;
 mod opener;
 
@@ -54,14 +55,8 @@ impl Service {
     /// For the first address that cannot be listened on.
     pub fn bind(config: Config) -> Result<Self, BindError> {
         let bound = listen::bind(&config.server.listen)?;
-        Ok(Self { config, bound, front: FrontOptions::default() })
-    }
-
-    /// Other limits for the first head of a connection.
-    #[must_use]
-    pub fn with_front(mut self, front: FrontOptions) -> Self {
-        self.front = front;
-        self
+        let max_connections = config.server.max_connections.unwrap_or_else(descriptors::for_clients);
+        Ok(Self { config, bound, front: FrontOptions { max_connections, ..FrontOptions::default() } })
     }
 
     /// Starts to serve, on the runtime that this is called in.

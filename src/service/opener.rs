@@ -1,6 +1,6 @@
 //! How streams are fed: the value handed to the hub, which so need not know of origins.
 
-use crate::downstream::sharing_refusal;
+use crate::downstream::{RetryPolicy, sharing_refusal};
 use crate::hub::{Credentials, Open, Opening, Publisher};
 use crate::route::{Route, StreamPolicy};
 use crate::upstream::{Connector, Driver, DriverSettings, SharingCheck};
@@ -39,6 +39,7 @@ fn settings(route: &Route, policy: &StreamPolicy) -> DriverSettings {
         options: Arc::new(policy.upstream.clone()),
         no_content_memory: policy.share.linger,
         sharing: sharing(policy),
+        pass_retry: policy.client.retry == RetryPolicy::Origin,
     }
 }
 

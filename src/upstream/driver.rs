@@ -35,6 +35,8 @@ pub struct DriverSettings {
     pub no_content_memory: Duration,
     /// Whether a response may be shared.
     pub sharing: SharingCheck,
+    /// Whether the origin's `retry:` goes to clients; not where the route has its own for them.
+    pub pass_retry: bool,
 }
 
 impl std::fmt::Debug for DriverSettings {
@@ -186,7 +188,10 @@ impl Driver {
         decoder.push(bytes);
         while let Some(item) = decoder.next_item() {
             match item {
-                Item::Event(event) => events.push(event),
+                Item::Event(mut event) => {
+                    event.retry = event.retry.filter(|_| self.settings.pass_retry);
+                    events.push(event);
+                }
                 Item::Retry(retry) => self.publisher.set_retry(retry),
                 Item::Refused { bytes } => {
                     self.publisher.append(&events, repeats);

@@ -1,0 +1,62 @@
+//! How many connections may be open at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// The places for connections: so many, and no more.
+#[derive(Debug)]
+pub(super) struct Places {
+    most: usize,
+    taken: AtomicUsize,
+    /// The log was told that there are none left.
+    told: AtomicBool,
+}
+
+/// A place that a connection has. Its drop frees it.
+#[derive(Debug)]
+pub(super) struct Place(Arc<Places>);
+
+impl Places {
+    pub(super) fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self { most, taken: AtomicUsize::new(0), told: AtomicBool::new(false) })
+    }
+
+    /// Takes a place; `None` if there is none left, which the log is told once and not once each.
+    pub(super) fn take(self: &Arc<Self>) -> Option<Place> {
+        let place = Place(Arc::clone(self));
+        if self.taken.fetch_add(1, Ordering::AcqRel) < self.most {
+            return Some(place);
+        }
+        if !self.told.swap(true, Ordering::AcqRel) {
+            log::warn!("no places left: new clients get 503 max_connections={}", self.most);
+        }
+        None
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let taken = self.0.taken.fetch_sub(1, Ordering::AcqRel);
+        // Told again only after it has become much better.
+        if taken <= self.0.most.saturating_sub(self.0.most / 10) {
+            self.0.told.store(false, Ordering::Release);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_so_many_places_and_a_drop_frees_one() {
+        let places = Places::new(2);
+        let (first, second) = (places.take(), places.take());
+        assert!(first.is_some() && second.is_some());
+        assert!(places.take().is_none() && places.take().is_none());
+        drop(first);
+        assert!(places.take().is_some());
+        drop(second);
+        assert_eq!(places.taken.load(Ordering::Acquire), 0);
+    }
+}
