@@ -135,6 +135,7 @@ async fn a_hold_has_an_end() {
 async fn redirects_within_the_origin_are_followed() {
     let origin = Origin::start();
     let gateway = Gateway::with(route("/*", &origin)).await;
+    let mut bodies = Vec::new();
     for status in [301, 302, 307, 308] {
         let target = format!("/{status}");
         let (client, body) = tokio::join!(Client::get(&target).header("Authorization", "x").connect(&gateway), async {
@@ -145,7 +146,7 @@ async fn redirects_within_the_origin_are_followed() {
             exchange.sse().await
         });
         assert_eq!(client.stream().status, 200);
-        drop(body);
+        bodies.push(body);
     }
 }
 
@@ -243,13 +244,14 @@ async fn a_200_that_is_no_stream_is_502_and_logged() {
 async fn a_content_type_with_parameters_is_a_stream() {
     let origin = Origin::start();
     let gateway = Gateway::with(route("/*", &origin)).await;
+    let mut bodies = Vec::new();
     for (n, kind) in ["Text/Event-Stream;charset=UTF-8", "text/event-stream ; charset=utf-8"].into_iter().enumerate() {
         let (client, body) = tokio::join!(Client::get(format!("/{n}")).connect(&gateway), async {
             origin.accept().await.head(200, &[("Content-Type", kind)], Coding::Chunked).await
         });
         let said = client.header("content-type").unwrap().to_lowercase().replace(' ', "");
         assert_eq!(said, "text/event-stream;charset=utf-8");
-        drop(body);
+        bodies.push(body);
     }
 }
 
@@ -306,12 +308,17 @@ async fn origins_over_tls_are_verified_and_speak_either_version() {
 #[tokio::test]
 async fn nonsense_is_a_failure_like_any_other() {
     let origin = Origin::start();
-    let gateway = Gateway::with_all([route("/reflects", &origin).with(REFLECT), route("/*", &origin)]).await;
-    for nonsense in ["", "HTTP/1.1 ", "220 mail.example ESMTP\r\n\r\n", "HTTP/1.1 200 OK\r\nno field\r\n\r\n"] {
-        let client = asked(Client::get("/reflects"), &gateway, &origin, async |ask| ask.bytes(nonsense).await).await;
+    let gateway = Gateway::with_all([route("/reflects/*", &origin).with(REFLECT), route("/*", &origin)]).await;
+    for (n, nonsense) in ["", "HTTP/1.1 ", "220 mail.example ESMTP\r\n\r\n", "HTTP/1.1 200 OK\r\nno field\r\n\r\n"]
+        .into_iter()
+        .enumerate()
+    {
+        let client =
+            asked(Client::get(format!("/reflects/{n}")), &gateway, &origin, async |ask| ask.bytes(nonsense).await)
+                .await;
         assert_eq!(client.status, 502, "{nonsense:?}");
     }
-    assert_eq!(asked(Client::get("/reflects"), &gateway, &origin, async |ask| ask.abort()).await.status, 502);
+    assert_eq!(asked(Client::get("/reflects/reset"), &gateway, &origin, async |ask| ask.abort()).await.status, 502);
     let (mut client, mut body) = opened(Client::get("/"), &gateway, &origin).await;
     body.event(&numbered(1)).await;
     body.bytes(b"not a chunk\r\n").await;

@@ -4,7 +4,7 @@ use crate::client::{Client, Connection, End, event};
 use crate::gateway::{Gateway, route};
 use crate::http1::Framing;
 use crate::origin::{Coding, Origin};
-use crate::stage::{joined, numbered, opened};
+use crate::stage::{gap, joined, numbered, opened};
 
 const NO_HEARTBEAT: &str = "client.heartbeat_secs = \"off\"";
 const OFTEN: &str = "client.heartbeat_secs = 0.01";
@@ -44,9 +44,11 @@ async fn a_stream_has_the_head_that_every_middlebox_understands() {
 #[tokio::test]
 async fn the_head_and_a_comment_come_before_the_first_event() {
     let origin = Origin::start();
-    let gateway = Gateway::with(route("/*", &origin).with(NO_HEARTBEAT)).await;
+    let gateway = Gateway::with(route("/*", &origin).with("client.heartbeat_secs = 3600")).await;
+    let mut bodies = Vec::new();
     for client in [Client::get("/a"), Client::get("/b").http10(), Client::get("/c").h2()] {
-        let (mut client, _body) = opened(client, &gateway, &origin).await;
+        let (mut client, body) = opened(client, &gateway, &origin).await;
+        bodies.push(body);
         client.next_comment().await;
         assert!(client.bytes.starts_with(b":") && client.bytes.ends_with(b"\n"));
         assert!(!client.bytes.ends_with(b"\n\n"), "never an empty block");
@@ -114,6 +116,7 @@ async fn events_are_sent_in_canonical_form() {
 async fn heartbeats_are_bare_comment_lines() {
     let origin = Origin::start();
     let gateway = Gateway::with(route("/*", &origin).with(OFTEN)).await;
+    let mut bodies = Vec::new();
     for client in [Client::get("/a"), Client::get("/b").http10(), Client::get("/c").h2()] {
         let (mut client, mut body) = opened(client, &gateway, &origin).await;
         for _ in 0..4 {
@@ -126,6 +129,7 @@ async fn heartbeats_are_bare_comment_lines() {
         let comments = text.lines().filter(|line| line.starts_with(':'));
         assert!(comments.skip(1).all(|line| line == ":"), "{text:?}");
         assert_eq!(text.matches("\n\n").count(), 1, "no block without data: {text:?}");
+        bodies.push(body);
     }
 }
 
@@ -193,6 +197,7 @@ async fn what_is_no_proper_request_is_400() {
 async fn odd_but_proper_requests_get_their_stream() {
     let origin = Origin::start();
     let gateway = Gateway::with(route("/*", &origin)).await;
+    let mut bodies = Vec::new();
     for (n, (before, rest)) in [
         ("\r\n", "Host: x\r\n\r\n"),
         ("", "Host: x\r\nConnection: close\r\n\r\n"),
@@ -208,6 +213,7 @@ async fn odd_but_proper_requests_get_their_stream() {
         let (client, mut body) = tokio::join!(connection.response(false), origin.stream());
         body.event(&numbered(1)).await;
         assert_eq!(client.stream().next_data().await, "1", "{rest:?}");
+        bodies.push(body);
     }
 }
 
@@ -255,6 +261,7 @@ async fn an_event_beyond_the_limit_is_left_out_and_logged() {
     body.raw("\n").await;
     body.event(&numbered(2)).await;
     assert_eq!(client.next_data().await, "1");
+    assert_eq!(client.next_data().await, gap("upstream", Some(1)));
     assert_eq!(client.next_data().await, "2");
     gateway.log_line("max_event_bytes").await;
 }

@@ -3,7 +3,7 @@
 use super::Socket;
 use super::connection::Connection;
 use super::event_stream::{Event, EventStream};
-use crate::guard::guarded;
+use crate::guard::Deadline;
 use crate::http1::{Framing, Head, Headers, Io, Piece};
 use bytes::Bytes;
 use h2::{RecvStream, SendStream};
@@ -102,12 +102,7 @@ impl Response {
 
     /// The next event.
     pub async fn next_event(&mut self) -> Event {
-        loop {
-            if let Some(event) = self.stream.events.pop_front() {
-                return event;
-            }
-            self.more("an event").await;
-        }
+        self.await_some("an event", |response| response.stream.events.pop_front()).await
     }
 
     /// The data of the next event.
@@ -117,12 +112,7 @@ impl Response {
 
     /// The next comment, from after its colon.
     pub async fn next_comment(&mut self) -> String {
-        loop {
-            if let Some(comment) = self.stream.comments.pop_front() {
-                return comment;
-            }
-            self.more("a comment").await;
-        }
+        self.await_some("a comment", |response| response.stream.comments.pop_front()).await
     }
 
     /// Events that came and were not asked for.
@@ -137,15 +127,15 @@ impl Response {
 
     /// Reads on until the body holds `text`.
     pub async fn until(&mut self, text: &str) {
-        while memchr::memmem::find(&self.bytes, text.as_bytes()).is_none() {
-            self.more(text).await;
-        }
+        let holds = |response: &mut Self| memchr::memmem::find(&response.bytes, text.as_bytes()).map(drop);
+        self.await_some(text, holds).await;
     }
 
     /// Everything, and how it ended.
     pub async fn ended(&mut self) -> End {
+        let deadline = Deadline::new();
         loop {
-            if let Some(end) = self.pull("the end of the answer").await {
+            if let Some(end) = self.pull("the end of the answer", &deadline).await {
                 return end;
             }
         }
@@ -153,11 +143,12 @@ impl Response {
 
     /// Reads to the end of a complete body; the connection may stay.
     pub async fn complete(&mut self) {
+        let deadline = Deadline::new();
         while !matches!(self.body, Body::Http1 { complete: true, .. }) {
-            match self.pull("the end of the body").await {
+            match self.pull("the end of the body", &deadline).await {
                 None => {}
                 Some(End::Orderly) => return,
-                Some(end) => panic!("the body ended as {end:?} after {}", self.so_far()),
+                Some(end) => panic!("the body ended as {end:?} after {}", SoFar(&self.bytes)),
             }
         }
     }
@@ -180,29 +171,31 @@ impl Response {
         rustix::net::connect_unspec(socket).unwrap();
     }
 
-    async fn more(&mut self, what: &str) {
-        if let Some(end) = self.pull(what).await {
-            panic!("the answer ended as {end:?} instead of {what:?}, after {}", self.so_far());
+    async fn await_some<T>(&mut self, what: &str, found: impl Fn(&mut Self) -> Option<T>) -> T {
+        let deadline = Deadline::new();
+        loop {
+            if let Some(found) = found(self) {
+                return found;
+            }
+            if let Some(end) = self.pull(what, &deadline).await {
+                panic!("the answer ended as {end:?} instead of {what:?}, after {}", SoFar(&self.bytes));
+            }
         }
     }
 
-    fn so_far(&self) -> SoFar<'_> {
-        SoFar(&self.bytes)
-    }
-
     /// Reads once; tells how the answer ended, if it did.
-    async fn pull(&mut self, what: &str) -> Option<End> {
+    async fn pull(&mut self, what: &str, deadline: &Deadline) -> Option<End> {
         let waiting = Waiting { what, status: self.status, so_far: SoFar(&self.bytes) };
         let data = match &mut self.body {
             Body::Http1 { connection, complete: true, .. } => {
-                return Some(match guarded(waiting, connection.reader.fill()).await {
+                return Some(match deadline.guarded(waiting, connection.reader.fill()).await {
                     Ok(false) => End::Orderly,
                     Ok(true) => panic!("bytes after the end: {:?}", connection.reader.take()),
                     Err(_) => End::Reset,
                 });
             }
             Body::Http1 { connection, framing, complete } => {
-                match guarded(waiting, connection.reader.piece(framing)).await {
+                match deadline.guarded(waiting, connection.reader.piece(framing)).await {
                     Ok(Piece::Data(data)) => data,
                     Ok(Piece::Complete) => {
                         *complete = true;
@@ -213,7 +206,7 @@ impl Response {
                     Err(_) => return Some(End::Reset),
                 }
             }
-            Body::H2 { body, .. } => match guarded(waiting, body.data()).await {
+            Body::H2 { body, .. } => match deadline.guarded(waiting, body.data()).await {
                 Some(Ok(data)) => {
                     body.flow_control().release_capacity(data.len()).unwrap();
                     data
