@@ -114,6 +114,8 @@ impl Subscription {
     pub fn skip(&mut self, gap: Gap) {
         let (oldest, frame) =
             self.stream.locked(|state| (state.log.oldest(), gap.frame(&state.log.options().gap_event)));
+        self.stream.counters.lagged.add(1);
+        self.stream.counters.gaps.add(1);
         self.cursor = oldest;
         self.told_first = Some(frame);
     }
