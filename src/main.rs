@@ -65,15 +65,27 @@ fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
 
 async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let running = Service::bind(config)?.start();
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {
-            log::info!("SIGINT: exit at once");
-            return Ok(());
+    let mut quit = signal(SignalKind::quit())?;
+    let mut running = Service::bind(config)?.start();
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => {
+                log::info!("SIGTERM: draining");
+                break;
+            }
+            _ = interrupt.recv() => {
+                log::info!("SIGINT: exit at once");
+                return Ok(());
+            }
+            _ = quit.recv() => match running.hand_over().await {
+                Ok(process) => {
+                    log::info!("SIGQUIT: a new process serves, draining pid={process}");
+                    break;
+                }
+                Err(error) => log::error!("SIGQUIT: serving on: {error}"),
+            },
         }
     }
-    log::info!("SIGTERM: draining");
     drain(running, &mut interrupt).await;
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! When and why a client's response ends, and the line that says so.
 
 use super::writer::Broken;
+use crate::counters::RouteCounters;
 use crate::downstream::{ClientOptions, lifetime};
 use crate::hub::End;
 use std::fmt;
@@ -26,6 +27,17 @@ pub(super) enum Why {
     Drained,
     /// The stream is over.
     Ended(End),
+}
+
+impl Why {
+    /// Counts a client that could not keep up.
+    pub(super) fn count(&self, counters: &RouteCounters) {
+        match self {
+            Self::Stalled => counters.stalled.add(1),
+            Self::Lagged => counters.lagged.add(1),
+            Self::Left | Self::Lifetime | Self::Drained | Self::Ended(_) => {}
+        }
+    }
 }
 
 impl fmt::Display for Why {

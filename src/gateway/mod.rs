@@ -160,13 +160,11 @@ impl Gateway {
         };
         let query = without_last_event_id(target.query);
         let asked = Asked { path: target.path, query, headers: &request.headers, last_event_id, cors };
-        let mut writer = Writer::new(session);
+        let mut writer = Writer::of_stream(session, &served.counters);
         let outcome = match policy.share.mode {
             Mode::Shared => Box::pin(self.serve_shared(served, policy, &asked, &mut writer)).await,
             Mode::Private => Box::pin(self.serve_private(served, policy, &asked, &mut writer)).await,
         };
-        served.counters.events_out.add(writer.events);
-        served.counters.bytes_out.add(writer.bytes);
         Ok(match outcome {
             Outcome::Refused(refusal) => Err(refusal),
             Outcome::Done(why) => Ok(Decision::Streamed(why)),

@@ -49,9 +49,7 @@ impl Gateway {
         };
         let _present = Present::new(served);
         let why = self.pass(policy, asked, writer, response).await;
-        if matches!(why, Why::Stalled) {
-            served.counters.stalled.add(1);
-        }
+        why.count(&served.counters);
         log::info!(
             "client left route={} stream={} bytes={} events={} why={why} lag=0",
             served.route.name,
@@ -88,7 +86,7 @@ impl Gateway {
             Ok(why)
         };
         let passed: Result<Why, Broken> = passed.await;
-        writer.events = relay.passthrough.events();
+        writer.count_events(relay.passthrough.events());
         passed.unwrap_or_else(Why::from)
     }
 }
@@ -112,6 +110,7 @@ impl Relay {
             match self.next(writer).await? {
                 Ok(bytes) => {
                     writer.text(self.passthrough.pass(bytes)).await?;
+                    writer.count_events(self.passthrough.events());
                     self.deadlines.heard();
                 }
                 Err(why) => {

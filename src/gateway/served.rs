@@ -2,10 +2,11 @@
 
 use crate::counters::RouteCounters;
 use crate::downstream::CorsOptions;
-use crate::hub::{Mode, RouteId, StreamSettings};
+use crate::hub::{Credentials, Mode, RouteId, StreamSettings};
 use crate::route::{Route, RouteKind, StreamPolicy};
 use crate::upstream::{OnError, UpstreamOptions};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A route with its number, its counters and what the hub and the private path need of its policies.
 #[derive(Debug)]
@@ -16,7 +17,12 @@ pub struct Served {
     pub(super) settings: StreamSettings,
     /// The policy toward the origin for a client of its own: whatever the origin answers is the client's answer.
     pub(super) private: UpstreamOptions,
+    /// The log was told that nearly nobody shares.
+    told_unshared: AtomicBool,
 }
+
+/// Clients on a route before it is judged whether they share.
+const JUDGED_FROM: u64 = 50;
 
 impl Served {
     /// Prepares a route to be served.
@@ -33,7 +39,23 @@ impl Served {
             counters: Arc::clone(&counters),
         };
         let private = UpstreamOptions { on_error: OnError::Reflect, ..policy.upstream };
-        Self { id, route, counters, settings, private }
+        Self { id, route, counters, settings, private, told_unshared: AtomicBool::new(false) }
+    }
+
+    /// Says once if nearly every client has a stream of its own: the usual cause is a cookie that differs for each.
+    pub(super) fn warn_unless_shared(&self, policy: &StreamPolicy) {
+        let (subscribers, streams) = (self.counters.subscribers.value(), self.counters.streams.value());
+        let is_unshared = subscribers >= JUDGED_FROM && streams.saturating_mul(10) >= subscribers.saturating_mul(9);
+        if is_unshared
+            && policy.share.credentials == Credentials::Isolate
+            && !self.told_unshared.swap(true, Ordering::Relaxed)
+        {
+            log::warn!(
+                "nearly every client has a stream of its own: name the cookies that count in share.cookies, or see \
+                 share.query and share.credentials route={} subscribers={subscribers} streams={streams}",
+                self.route.name
+            );
+        }
     }
 
     pub(super) fn mode(&self) -> Mode {

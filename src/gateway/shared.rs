@@ -32,6 +32,7 @@ impl Gateway {
         let path = served.route.upstream_path(asked.path);
         let request = StreamRequest::new(served.id, &policy.share, &path, asked.query.as_deref(), asked.headers);
         let has_credentials = request.has_credentials();
+        served.warn_unless_shared(policy);
         let mut subscription = match self.hub.join(request, &served.settings, asked.last_event_id.as_ref()) {
             Ok(subscription) => subscription,
             Err(error) => return Outcome::Refused(Refusal::Join(error)),
@@ -52,9 +53,7 @@ impl Gateway {
         };
         let head = stream_head(origin.as_deref(), Mode::Shared, has_credentials, asked.cors.as_ref());
         let why = self.deliver(policy, writer, &mut subscription, head).await;
-        if matches!(why, Why::Stalled) {
-            served.counters.stalled.add(1);
-        }
+        why.count(&served.counters);
         log::info!(
             "client left route={} stream={} bytes={} events={} why={why} lag={}",
             served.route.name,

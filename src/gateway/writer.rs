@@ -2,6 +2,7 @@
 
 use super::refusal::Reply;
 use super::socket;
+use crate::counters::RouteCounters;
 use crate::downstream::{ClientOptions, RetryPolicy, spread};
 use crate::sse::{Frame, HEARTBEAT, retry_line};
 use bytes::{Bytes, BytesMut};
@@ -25,6 +26,7 @@ const USUAL_RETRY: Duration = Duration::from_secs(3);
 /// One client's response as it is written.
 pub(super) struct Writer<'a> {
     session: &'a mut ServerSession,
+    counters: Option<&'a RouteCounters>,
     /// SSE text sent, in bytes.
     pub(super) bytes: u64,
     /// Events sent.
@@ -42,7 +44,20 @@ pub(super) enum Broken {
 
 impl<'a> Writer<'a> {
     pub(super) fn new(session: &'a mut ServerSession) -> Self {
-        Self { session, bytes: 0, events: 0 }
+        Self { session, counters: None, bytes: 0, events: 0 }
+    }
+
+    /// A writer of a stream, which is counted for its route as it goes.
+    pub(super) fn of_stream(session: &'a mut ServerSession, counters: &'a RouteCounters) -> Self {
+        Self { session, counters: Some(counters), bytes: 0, events: 0 }
+    }
+
+    /// Notes that the client has been sent so many events by now.
+    pub(super) fn count_events(&mut self, events: u64) {
+        if let Some(counters) = self.counters {
+            counters.events_out.add(events.saturating_sub(self.events));
+        }
+        self.events = events;
     }
 
     /// Writes the head of a stream: on the wire before anything else.
@@ -81,7 +96,7 @@ impl<'a> Writer<'a> {
 
     /// Writes frames, several in one write where they are small.
     pub(super) async fn frames(&mut self, frames: &[Frame]) -> Result<(), Broken> {
-        self.events += frames.len() as u64;
+        self.count_events(self.events + frames.len() as u64);
         let mut batch = BytesMut::new();
         for frame in frames {
             if !batch.is_empty() && batch.len() + frame.text_len() > PIECE_BYTES {
@@ -100,6 +115,9 @@ impl<'a> Writer<'a> {
         while !text.is_empty() {
             let piece = text.split_to(text.len().min(PIECE_BYTES));
             self.bytes += piece.len() as u64;
+            if let Some(counters) = self.counters {
+                counters.bytes_out.add(piece.len() as u64);
+            }
             self.session.write_response_body(piece, false).await.map_err(|error| broken(&error))?;
         }
         Ok(())

@@ -119,6 +119,8 @@ impl Subscription {
             let gap = Gap { missed: state.log.events_between(cursor, oldest), ..gap };
             (oldest, gap.frame(&state.log.options().gap_event))
         });
+        self.stream.counters.lagged.add(1);
+        self.stream.counters.gaps.add(1);
         self.cursor = oldest;
         self.told_first = Some(frame);
     }

@@ -1,12 +1,13 @@
 //! The listening sockets: bound here, so that a taken address is an error that names it and the port of `:0` is known.
 
+use super::upgrade::Inherited;
 use crate::config::ListenAddr;
 use pingora::listeners::{L4BufferSettings, ListenerConfig, Listeners};
 use pingora::server::Fds;
 use std::fmt;
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::IntoRawFd;
+use std::os::fd::{IntoRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
@@ -43,27 +44,44 @@ pub(super) struct Bound {
     socket: Socket,
 }
 
-/// Binds every address, or none.
+impl Bound {
+    pub(super) fn tcp(listener: TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self { address: ListenAddr::Tcp(listener.local_addr()?), socket: Socket::Tcp(listener) })
+    }
+
+    pub(super) fn unix(listener: UnixListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let path = address.as_pathname().ok_or_else(|| io::Error::other("a Unix socket without a path"))?;
+        Ok(Self { address: ListenAddr::Unix(path.to_owned()), socket: Socket::Unix(listener) })
+    }
+
+    /// Another descriptor of the same socket.
+    pub(super) fn duplicate(&self) -> io::Result<OwnedFd> {
+        match &self.socket {
+            Socket::Tcp(listener) => listener.try_clone().map(OwnedFd::from),
+            Socket::Unix(listener) => listener.try_clone().map(OwnedFd::from),
+        }
+    }
+}
+
+/// Binds every address, or none; those that this process inherited are bound already.
 pub(super) fn bind(addresses: &[ListenAddr]) -> Result<Vec<Bound>, BindError> {
-    addresses
-        .iter()
-        .map(|address| bind_one(address).map_err(|source| BindError { address: address.clone(), source }))
-        .collect()
+    let mut inherited = Inherited::from_environment();
+    let bound = addresses.iter().map(|address| match inherited.take(address) {
+        Some(bound) => Ok(bound),
+        None => bind_one(address).map_err(|source| BindError { address: address.clone(), source }),
+    });
+    bound.collect()
 }
 
 fn bind_one(address: &ListenAddr) -> io::Result<Bound> {
     match address {
-        ListenAddr::Tcp(address) => {
-            let listener = TcpListener::bind(address)?;
-            listener.set_nonblocking(true)?;
-            let address = ListenAddr::Tcp(listener.local_addr()?);
-            Ok(Bound { address, socket: Socket::Tcp(listener) })
-        }
+        ListenAddr::Tcp(address) => Bound::tcp(TcpListener::bind(address)?),
         ListenAddr::Unix(path) => {
             remove_stale(path)?;
-            let listener = UnixListener::bind(path)?;
-            listener.set_nonblocking(true)?;
-            Ok(Bound { address: address.clone(), socket: Socket::Unix(listener) })
+            Bound::unix(UnixListener::bind(path)?)
         }
     }
 }

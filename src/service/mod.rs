@@ -7,6 +7,7 @@
 mod descriptors;
 mod listen;
 mod opener;
+mod upgrade;
 
 pub use listen::BindError;
 
@@ -20,6 +21,8 @@ use opener::Drivers;
 use parking_lot::Mutex;
 use pingora::services::Service as _;
 use pingora::services::listening::Service as ListeningService;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
@@ -46,6 +49,10 @@ pub struct Running {
     /// Closed when the last connection is gone and none is accepted any more.
     alive: mpsc::Receiver<()>,
     counters: CountersByRoute,
+    /// The listening sockets once more, to be handed to a new process. Emptied when this one stops listening.
+    spares: Vec<OwnedFd>,
+    /// The files of Unix sockets are somebody else's by now.
+    handed_over: bool,
 }
 
 impl Service {
@@ -68,15 +75,21 @@ impl Service {
         let (alive_held, alive) = mpsc::channel(1);
         let (gateway, counters) = gateway(&self.config, lifecycle_seen);
         let front = Front::new(self.front, gateway, alive_held);
+        let spares = self.bound.iter().filter_map(|bound| bound.duplicate().ok()).collect();
         let (listeners, table) = listen::hand_over(self.bound);
         let mut service = ListeningService::with_listeners("manifold".to_owned(), listeners, front);
         tokio::spawn(async move {
             service.start_service(Some(Arc::new(Mutex::new(table))), shutdown_seen, 1).await;
         });
+        if let Some(admin) = self.config.server.admin {
+            log::warn!("admin is configured, but this version serves nothing there addr={admin}");
+        }
         for address in &addresses {
             log::info!("listening addr={address}");
         }
-        Running { addresses, drain: self.config.server.drain, lifecycle, shutdown, alive, counters }
+        upgrade::say_ready();
+        let drain = self.config.server.drain;
+        Running { addresses, drain, lifecycle, shutdown, alive, counters, spares, handed_over: false }
     }
 }
 
@@ -107,9 +120,21 @@ impl Running {
         &self.counters
     }
 
+    /// Starts a new process of the same command line with the listening sockets; gives its process id once it serves.
+    /// This one still serves too, and is to be drained.
+    ///
+    /// # Errors
+    /// When the new process does not come to serve; all is as before then.
+    pub async fn hand_over(&mut self) -> io::Result<u32> {
+        let process = upgrade::hand_over(&self.spares).await?;
+        self.handed_over = true;
+        Ok(process)
+    }
+
     /// Stops accepting, tells every client its end within the drain time, and resolves when the last one is gone or the
     /// time is over.
     pub async fn drain(mut self) {
+        self.spares.clear();
         self.lifecycle.send_replace(Lifecycle::Draining(self.drain));
         self.shutdown.send_replace(true);
         if timeout(self.drain, self.alive.recv()).await.is_err() {
@@ -121,6 +146,8 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.shutdown.send_replace(true);
-        listen::remove_files(&self.addresses);
+        if !self.handed_over {
+            listen::remove_files(&self.addresses);
+        }
     }
 }

@@ -8,6 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Stdio;
 use tempfile::NamedTempFile;
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -77,7 +78,7 @@ pub fn configuration(server: &str, routes: impl IntoIterator<Item = Route>) -> S
 pub struct Gateway {
     child: Child,
     log: watch::Receiver<Log>,
-    _config: NamedTempFile,
+    config: NamedTempFile,
 }
 
 #[derive(Default)]
@@ -118,7 +119,7 @@ impl Gateway {
             }
             log.send_modify(|log| log.ended = true);
         });
-        Self { child, log: lines, _config: file }
+        Self { child, log: lines, config: file }
     }
 
     /// Runs the binary to its end; gives its exit code and everything it said.
@@ -175,11 +176,22 @@ impl Gateway {
         kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal).unwrap();
     }
 
-    /// Waits for the end of the process; gives its exit code.
+    /// The configuration's file.
+    pub fn config(&self) -> &Path {
+        self.config.path()
+    }
+
+    /// Waits for the end of the process and of its log; gives its exit code.
     pub async fn exit_code(&mut self) -> i32 {
-        let status = guarded("the end of the process", self.child.wait()).await.unwrap();
+        let code = self.succeeded().await;
         let mut log = self.log.clone();
         let _whole = guarded("the end of the log", log.wait_for(|log| log.ended)).await.unwrap();
+        code
+    }
+
+    /// Waits for the end of the process, while another goes on with its log; gives its exit code.
+    pub async fn succeeded(&mut self) -> i32 {
+        let status = guarded("the end of the process", self.child.wait()).await.unwrap();
         status.code().unwrap_or_else(|| panic!("{status}, after\n{}", self.log()))
     }
 }

@@ -4,7 +4,23 @@ use crate::client::{Client, Connection, End};
 use crate::gateway::{Gateway, config_file, route};
 use crate::origin::Origin;
 use crate::stage::{joined, numbered, opened};
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A process that a gateway started in its place; ended with this value.
+struct Successor(Pid);
+
+impl Successor {
+    fn of(line: &str) -> Self {
+        let pid = line.rsplit_once("pid=").and_then(|(_, pid)| pid.trim().parse().ok()).and_then(Pid::from_raw);
+        Self(pid.unwrap_or_else(|| panic!("no pid in {line:?}")))
+    }
+}
+
+impl Drop for Successor {
+    fn drop(&mut self) {
+        kill_process(self.0, Signal::KILL).unwrap();
+    }
+}
 
 #[tokio::test]
 async fn sigterm_ends_every_client_in_an_orderly_way() {
@@ -167,4 +183,33 @@ async fn no_secret_is_ever_logged() {
     let told: Vec<_> = log.lines().filter(|line| line.contains("s3cret")).collect();
     assert!(told.iter().all(|line| line.contains("s3cret.example")), "{told:#?}");
     assert!(!log.contains("?s3cret"), "{log}");
+}
+
+#[tokio::test]
+async fn sigquit_hands_the_sockets_to_a_new_process() {
+    let origin = Origin::start();
+    let mut gateway = Gateway::with(route("/*", &origin)).await;
+    let (mut client, _body) = opened(Client::get("/"), &gateway, &origin).await;
+    gateway.signal(Signal::QUIT);
+    let _successor = Successor::of(&gateway.log_line("a new process serves").await);
+    assert_eq!(client.ended().await, End::Orderly);
+    drop(client);
+    assert_eq!(gateway.succeeded().await, 0, "{}", gateway.log());
+    let (mut client, mut body) = opened(Client::get("/new"), &gateway, &origin).await;
+    body.event(&numbered(1)).await;
+    assert_eq!(client.next_data().await, "1");
+}
+
+#[tokio::test]
+async fn a_successor_that_cannot_serve_changes_nothing() {
+    let origin = Origin::start();
+    let text = crate::gateway::configuration("", [route("/*", &origin)]);
+    let gateway = Gateway::start(&text).await;
+    std::fs::write(gateway.config(), "nonsense").unwrap();
+    let (mut client, mut body) = opened(Client::get("/"), &gateway, &origin).await;
+    gateway.signal(Signal::QUIT);
+    gateway.log_line("SIGQUIT: serving on").await;
+    body.event(&numbered(1)).await;
+    assert_eq!(client.next_data().await, "1");
+    joined(Client::get("/"), &gateway).await;
 }
