@@ -113,6 +113,7 @@ async fn a_client_that_fell_off_the_log_is_told_how_much_it_missed() {
     append(&publisher, &["3"]);
     subscription.skip(gap);
     assert_eq!(drain(&mut subscription), (r#"{"reason":"lag","missed":2} 2 3"#.to_owned(), Delivery::CaughtUp));
+    assert_eq!((stage.counted("lagged"), stage.counted("gaps")), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]
