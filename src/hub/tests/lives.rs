@@ -229,7 +229,9 @@ async fn no_wake_up_is_lost_between_a_read_and_the_next_append() {
                 match drain(&mut subscription) {
                     (_, Delivery::Ended(_)) => return,
                     (given, _) if given.is_empty() => subscription.changed().await,
-                    (_, _) => drop(barrier.wait().await),
+                    (_, _) => {
+                        barrier.wait().await;
+                    }
                 }
             }
         }));

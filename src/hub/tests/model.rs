@@ -93,12 +93,12 @@ impl Model {
         }
         let at = self.rng.usize(..self.readers.len());
         let Reader { subscription, expected, seen } = &mut self.readers[at];
-        let expected = expected.borrow();
         let verdict = match subscription.verdict(Some(Duration::ZERO)).await {
             Verdict::Live(_) => None,
             Verdict::Held => Some(None),
             Verdict::Ended(end) => Some(Some(end)),
         };
+        let expected = expected.borrow();
         let due = if expected.has_head { None } else { Some(expected.end.clone()) };
         assert_eq!(verdict, due);
         let (given, then) = drain(subscription);
