@@ -134,11 +134,16 @@ impl Gateway {
         target: Target<'_>,
         cors: Option<CorsAnswer>,
     ) -> pingora::Result<Result<Decision, Refusal>> {
-        if let (Some(options), Some(cors)) = (served.cors(), &cors)
-            && let Some(preflight) = Preflight::of(&request.method, &request.headers)
-        {
-            Writer::new(session).reply(Reply::preflight(preflight.head(options, cors))).await?;
-            return Ok(Ok(Decision::Answered));
+        if let Some(preflight) = Preflight::of(&request.method, &request.headers) {
+            match (served.cors(), &cors) {
+                (Some(options), Some(cors)) => {
+                    Writer::new(session).reply(Reply::preflight(preflight.head(options, cors))).await?;
+                    return Ok(Ok(Decision::Answered));
+                }
+                // Where nothing is shared and CORS is the origin's, so is the answer.
+                _ if policy.share.mode == Mode::Private => return Ok(Ok(Decision::Proxy(Arc::clone(served)))),
+                _ => return Ok(Err(Refusal::Method)),
+            }
         }
         match request.method {
             Method::GET => {}
