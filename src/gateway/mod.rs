@@ -27,7 +27,7 @@ pub use proxy::Exchange;
 pub use served::Served;
 
 use crate::downstream::{CorsAnswer, Preflight, last_event_id, stream_head, without_last_event_id};
-use crate::hub::{Hub, Mode};
+use crate::hub::{Hub, Mode, StreamRequest};
 use crate::route::{RouteTable, StreamPolicy, Target, check_target};
 use crate::upstream::Connector;
 use bytes::Bytes;
@@ -61,6 +61,14 @@ struct Asked<'a> {
     headers: &'a HeaderMap,
     last_event_id: Option<Bytes>,
     cors: Option<CorsAnswer>,
+}
+
+impl Asked<'_> {
+    /// All of the request that may reach the origin.
+    fn stream_request(&self, served: &Served, policy: &StreamPolicy) -> StreamRequest {
+        let path = served.route.upstream_path(self.path);
+        StreamRequest::new(served.id, &policy.share, &path, self.query.as_deref(), self.headers)
+    }
 }
 
 /// How serving a stream came to its end.
