@@ -29,7 +29,7 @@ pub use proxy::Exchange;
 pub use served::Served;
 
 use crate::downstream::{CorsAnswer, Preflight, last_event_id, stream_head, without_last_event_id};
-use crate::hub::{Hub, Mode};
+use crate::hub::{Hub, Mode, StreamRequest};
 use crate::route::{RouteTable, StreamPolicy, Target, check_target};
 use crate::upstream::Connector;
 use bytes::Bytes;
@@ -63,6 +63,14 @@ struct Asked<'a> {
     headers: &'a HeaderMap,
     last_event_id: Option<Bytes>,
     cors: Option<CorsAnswer>,
+}
+
+impl Asked<'_> {
+    /// All of the request that may reach the origin.
+    fn stream_request(&self, served: &Served, policy: &StreamPolicy) -> StreamRequest {
+        let path = served.route.upstream_path(self.path);
+        StreamRequest::new(served.id, &policy.share, &path, self.query.as_deref(), self.headers)
+    }
 }
 
 /// How serving a stream came to its end.
@@ -136,11 +144,16 @@ impl Gateway {
         target: Target<'_>,
         cors: Option<CorsAnswer>,
     ) -> pingora::Result<Result<Decision, Refusal>> {
-        if let (Some(options), Some(cors)) = (served.cors(), &cors)
-            && let Some(preflight) = Preflight::of(&request.method, &request.headers)
-        {
-            Writer::new(session).reply(Reply::preflight(preflight.head(options, cors))).await?;
-            return Ok(Ok(Decision::Answered));
+        if let Some(preflight) = Preflight::of(&request.method, &request.headers) {
+            match (served.cors(), &cors) {
+                (Some(options), Some(cors)) => {
+                    Writer::new(session).reply(Reply::preflight(preflight.head(options, cors))).await?;
+                    return Ok(Ok(Decision::Answered));
+                }
+                // Where nothing is shared and CORS is the origin's, so is the answer.
+                _ if policy.share.mode == Mode::Private => return Ok(Ok(Decision::Proxy(Arc::clone(served)))),
+                _ => return Ok(Err(Refusal::Method)),
+            }
         }
         match request.method {
             Method::GET => {}

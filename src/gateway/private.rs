@@ -6,7 +6,7 @@ use super::served::Served;
 use super::writer::{Broken, Writer};
 use super::{Asked, Gateway, Outcome};
 use crate::downstream::stream_head;
-use crate::hub::{End, Failure, Mode, StreamRequest};
+use crate::hub::{End, Failure, Mode};
 use crate::route::StreamPolicy;
 use crate::sse::Passthrough;
 use crate::upstream::{self, Request, Response, attempt};
@@ -25,8 +25,7 @@ impl Gateway {
         asked: &Asked<'_>,
         writer: &mut Writer<'_>,
     ) -> Outcome {
-        let path = served.route.upstream_path(asked.path);
-        let request = StreamRequest::new(served.id, &policy.share, &path, asked.query.as_deref(), asked.headers);
+        let request = asked.stream_request(served, policy);
         let mut headers = request.headers().to_vec();
         if let Some(id) = asked.last_event_id.clone()
             && let Ok(id) = HeaderValue::from_maybe_shared(id)

@@ -6,7 +6,7 @@ use super::served::Served;
 use super::writer::{Broken, Writer};
 use super::{Asked, Gateway, Outcome};
 use crate::downstream::{OnLag, stream_head};
-use crate::hub::{Delivery, End, Mode, StreamRequest, Subscription, Verdict};
+use crate::hub::{Delivery, End, Mode, Subscription, Verdict};
 use crate::route::StreamPolicy;
 use crate::upstream::OnError;
 use http::HeaderMap;
@@ -29,8 +29,7 @@ impl Gateway {
         asked: &Asked<'_>,
         writer: &mut Writer<'_>,
     ) -> Outcome {
-        let path = served.route.upstream_path(asked.path);
-        let request = StreamRequest::new(served.id, &policy.share, &path, asked.query.as_deref(), asked.headers);
+        let request = asked.stream_request(served, policy);
         let has_credentials = request.has_credentials();
         served.warn_unless_shared(policy);
         let mut subscription = match self.hub.join(request, &served.settings, asked.last_event_id.as_ref()) {

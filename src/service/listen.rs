@@ -1,5 +1,6 @@
 //! The listening sockets: bound here, so that a taken address is an error that names it and the port of `:0` is known.
 
+use super::bound::Bound;
 use super::upgrade::Inherited;
 use crate::config::ListenAddr;
 use pingora::listeners::{L4BufferSettings, ListenerConfig, Listeners};
@@ -7,7 +8,6 @@ use pingora::server::Fds;
 use std::fmt;
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::{IntoRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
@@ -27,42 +27,6 @@ impl fmt::Display for BindError {
 impl std::error::Error for BindError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         Some(&self.source)
-    }
-}
-
-/// A socket that listens.
-#[derive(Debug)]
-pub(super) enum Socket {
-    Tcp(TcpListener),
-    Unix(UnixListener),
-}
-
-/// A socket and its address; the port is the real one.
-#[derive(Debug)]
-pub(super) struct Bound {
-    pub(super) address: ListenAddr,
-    socket: Socket,
-}
-
-impl Bound {
-    pub(super) fn tcp(listener: TcpListener) -> io::Result<Self> {
-        listener.set_nonblocking(true)?;
-        Ok(Self { address: ListenAddr::Tcp(listener.local_addr()?), socket: Socket::Tcp(listener) })
-    }
-
-    pub(super) fn unix(listener: UnixListener) -> io::Result<Self> {
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        let path = address.as_pathname().ok_or_else(|| io::Error::other("a Unix socket without a path"))?;
-        Ok(Self { address: ListenAddr::Unix(path.to_owned()), socket: Socket::Unix(listener) })
-    }
-
-    /// Another descriptor of the same socket.
-    pub(super) fn duplicate(&self) -> io::Result<OwnedFd> {
-        match &self.socket {
-            Socket::Tcp(listener) => listener.try_clone().map(OwnedFd::from),
-            Socket::Unix(listener) => listener.try_clone().map(OwnedFd::from),
-        }
     }
 }
 
@@ -99,19 +63,15 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 pub(super) fn hand_over(bound: Vec<Bound>) -> (Listeners, Fds) {
     let mut listeners = Listeners::new();
     let mut table = Fds::new();
-    for Bound { address, socket } in bound {
-        let (key, config) = match &address {
+    for bound in bound {
+        let (key, config) = match &bound.address {
             ListenAddr::Tcp(address) => (address.to_string(), ListenerConfig::tcp(address.to_string())),
             ListenAddr::Unix(path) => {
                 let path = path.to_string_lossy().into_owned();
                 (path.clone(), ListenerConfig::uds(path))
             }
         };
-        let descriptor = match socket {
-            Socket::Tcp(listener) => listener.into_raw_fd(),
-            Socket::Unix(listener) => listener.into_raw_fd(),
-        };
-        table.add(key, descriptor);
+        table.add(key, bound.into_descriptor());
         // Without a write buffer a head is on the wire before the first event; the read buffers would cost 64 KiB each.
         listeners.add_listener(config.l4_buffer(L4BufferSettings::unbuffered()));
     }

@@ -4,6 +4,7 @@
 //! always sleeps through the whole grace period. So the sockets are bound here, and pingora's service is driven with a
 //! shutdown watch of our own.
 
+mod bound;
 mod descriptors;
 mod listen;
 mod opener;
@@ -16,7 +17,7 @@ use crate::counters::RouteCounters;
 use crate::gateway::{Front, FrontOptions, Gateway, Lifecycle, Served};
 use crate::hub::{Hub, RouteId};
 use crate::upstream::Connector;
-use listen::Bound;
+use bound::Bound;
 use opener::Drivers;
 use parking_lot::Mutex;
 use pingora::services::Service as _;

@@ -5,7 +5,7 @@
 //! the same thing, and says through a pipe on its standard input that it serves; until then, and if it fails, this process
 //! goes on as before. No connection is refused in between: both accept from the same queue.
 
-use super::listen::Bound;
+use super::bound::Bound;
 use crate::config::ListenAddr;
 use command_fds::{CommandFdExt, FdMapping};
 use listenfd::ListenFd;

@@ -45,7 +45,7 @@ pub async fn attempt(
             Err(ConnectError::Unreachable(why)) => return Outcome::Failed(Failure::Unreachable(why)),
         };
         if !is_followed(response.status) {
-            return judge(response).await;
+            return judge(response, options.on_error).await;
         }
         match within(origin, &request.path_and_query, &response.headers) {
             Some(path_and_query) => request.path_and_query = path_and_query,
@@ -92,7 +92,7 @@ async fn unfollowed(response: Response, on_error: OnError) -> Outcome {
     }
 }
 
-async fn judge(response: Response) -> Outcome {
+async fn judge(response: Response, on_error: OnError) -> Outcome {
     let status = response.status;
     if status == StatusCode::OK {
         return match unusable(&response.headers) {
@@ -108,7 +108,7 @@ async fn judge(response: Response) -> Outcome {
     if asks_to_return {
         return Outcome::Failed(Failure::Status(Arc::new(answer(response).await)));
     }
-    if status.is_client_error() || status.is_redirection() {
+    if status.is_client_error() || status.is_redirection() || on_error == OnError::Reflect {
         return Outcome::Final(End::Refused(Arc::new(answer(response).await)));
     }
     Outcome::Final(End::Unusable(format!(

@@ -130,3 +130,30 @@ async fn heartbeats_come_between_events_and_never_within_one() {
     let text = String::from_utf8(client.bytes.clone()).unwrap();
     assert!(text.contains("id: 1\ndata: one\n\n"), "{text:?}");
 }
+
+#[tokio::test]
+async fn a_preflight_is_the_origins_to_answer() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(private(&origin)).await;
+    let preflight = Client::method("OPTIONS", "/a?b=c")
+        .header("Origin", "https://page.example")
+        .header("Access-Control-Request-Method", "GET")
+        .header("Access-Control-Request-Headers", "last-event-id");
+    let answer = asked(preflight, &gateway, &origin, async |ask| {
+        assert_eq!((ask.request.method.as_str(), ask.request.target.as_str()), ("OPTIONS", "/a?b=c"));
+        assert_eq!(ask.request.headers.one("access-control-request-headers"), Some("last-event-id"));
+        ask.reply(200, &[("Access-Control-Allow-Headers", "last-event-id")], "").await;
+    })
+    .await;
+    assert_eq!((answer.status, answer.header("access-control-allow-headers")), (200, Some("last-event-id")));
+}
+
+#[tokio::test]
+async fn whatever_the_origin_answers_is_the_clients_answer() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(private(&origin)).await;
+    for status in [204, 205, 210, 299, 303, 404, 410, 503] {
+        let answer = asked(Client::get("/"), &gateway, &origin, async |ask| ask.reply(status, &[], "").await).await;
+        assert_eq!(answer.status, status);
+    }
+}

@@ -1,0 +1,50 @@
+//! A socket that listens, and its real address.
+
+use crate::config::ListenAddr;
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixListener;
+
+/// A socket and its address; the port is the real one.
+#[derive(Debug)]
+pub(super) struct Bound {
+    pub(super) address: ListenAddr,
+    socket: Socket,
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Bound {
+    pub(super) fn tcp(listener: TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self { address: ListenAddr::Tcp(listener.local_addr()?), socket: Socket::Tcp(listener) })
+    }
+
+    pub(super) fn unix(listener: UnixListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let path = address.as_pathname().ok_or_else(|| io::Error::other("a Unix socket without a path"))?;
+        Ok(Self { address: ListenAddr::Unix(path.to_owned()), socket: Socket::Unix(listener) })
+    }
+
+    /// Another descriptor of the same socket.
+    pub(super) fn duplicate(&self) -> io::Result<OwnedFd> {
+        match &self.socket {
+            Socket::Tcp(listener) => listener.try_clone().map(OwnedFd::from),
+            Socket::Unix(listener) => listener.try_clone().map(OwnedFd::from),
+        }
+    }
+
+    /// The descriptor, to be closed by whoever gets it.
+    pub(super) fn into_descriptor(self) -> RawFd {
+        match self.socket {
+            Socket::Tcp(listener) => listener.into_raw_fd(),
+            Socket::Unix(listener) => listener.into_raw_fd(),
+        }
+    }
+}
