@@ -19,6 +19,8 @@ mod served;
 mod sessions;
 mod shared;
 mod socket;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use departure::Lifecycle;

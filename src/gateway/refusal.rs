@@ -64,7 +64,7 @@ impl Refusal {
             Self::Draining => {
                 Reply::text(StatusCode::SERVICE_UNAVAILABLE, "shutting down").with(RETRY_AFTER, COME_AGAIN)
             }
-            Self::Join(JoinError::Ended(end)) | Self::Ended(end) => of_end(end, mode),
+            Self::Join(JoinError::Ended(end)) | Self::Ended(end) => of_end(end, mode, cors),
         };
         if let Some(cors) = cors {
             cors.apply(&mut reply.headers);
@@ -73,11 +73,11 @@ impl Refusal {
     }
 }
 
-fn of_end(end: &End, mode: Mode) -> Reply {
+fn of_end(end: &End, mode: Mode, cors: Option<&CorsAnswer>) -> Reply {
     match end {
         End::NoContent => Reply::empty(StatusCode::NO_CONTENT),
-        End::Refused(answer) => reflected(answer, mode),
-        End::Failed(failure) | End::HoldExpired(failure) => of_failure(failure, mode),
+        End::Refused(answer) => reflected(answer, mode, cors),
+        End::Failed(failure) | End::HoldExpired(failure) => of_failure(failure, mode, cors),
         End::Unusable(_) => Reply::text(StatusCode::BAD_GATEWAY, "the origin's answer is no event stream to pass on"),
         End::OriginClosed => Reply::text(StatusCode::BAD_GATEWAY, "the origin ended the stream"),
         End::Idle | End::PublisherGone => {
@@ -86,17 +86,17 @@ fn of_end(end: &End, mode: Mode) -> Reply {
     }
 }
 
-fn of_failure(failure: &Failure, mode: Mode) -> Reply {
+fn of_failure(failure: &Failure, mode: Mode, cors: Option<&CorsAnswer>) -> Reply {
     match failure {
         Failure::HeadTimeout => Reply::text(StatusCode::GATEWAY_TIMEOUT, "the origin did not answer in time"),
         Failure::Unreachable(_) => Reply::text(StatusCode::BAD_GATEWAY, "the origin cannot be reached"),
         Failure::Lost(_) => Reply::text(StatusCode::BAD_GATEWAY, "the connection to the origin was lost"),
-        Failure::Status(answer) => reflected(answer, mode),
+        Failure::Status(answer) => reflected(answer, mode, cors),
     }
 }
 
-fn reflected(answer: &Answer, mode: Mode) -> Reply {
-    Reply { status: answer.status, headers: refusal_head(&answer.headers, mode, None), body: answer.body.clone() }
+fn reflected(answer: &Answer, mode: Mode, cors: Option<&CorsAnswer>) -> Reply {
+    Reply { status: answer.status, headers: refusal_head(&answer.headers, mode, cors), body: answer.body.clone() }
         .sized()
 }
 

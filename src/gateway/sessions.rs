@@ -130,3 +130,58 @@ pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
         log::trace!("peer did not close within {LINGER:?}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::duplex;
+    use tokio::time::Instant;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_close_ends_our_side_first_and_reads_on_until_the_peer_ends_its_own() {
+        let (ours, mut theirs) = duplex(64);
+        let closing = tokio::spawn(close(ours));
+        let mut rest = Vec::new();
+        assert_eq!(theirs.read_to_end(&mut rest).await.unwrap(), 0, "our end came");
+        for _ in 0..10 {
+            theirs.write_all(&[b'x'; 64]).await.expect("what comes late is read");
+        }
+        assert!(!closing.is_finished());
+        drop(theirs);
+        let begun = Instant::now();
+        closing.await.unwrap();
+        assert_eq!(begun.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_does_not_close_is_given_up_however_much_it_sends() {
+        let (silent, _silent_peer) = duplex(64);
+        let begun = Instant::now();
+        close(silent).await;
+        assert_eq!(begun.elapsed().as_millis(), LINGER.as_millis());
+
+        let (busy, mut peer) = duplex(64);
+        let sending = tokio::spawn(async move {
+            while peer.write_all(b"x").await.is_ok() {
+                sleep(Duration::from_millis(100)).await;
+            }
+        });
+        let begun = Instant::now();
+        close(busy).await;
+        assert_eq!(begun.elapsed().as_millis(), LINGER.as_millis());
+        sending.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_deadline_of_a_head_passes_unless_the_head_came() {
+        let deadline = HeadDeadline::default();
+        let begun = Instant::now();
+        deadline.passed().await;
+        assert_eq!(begun.elapsed().as_secs(), NEXT_HEAD.as_secs());
+        let disarmed = deadline.clone();
+        let waiting = tokio::spawn(async move { timeout(10 * NEXT_HEAD, deadline.passed()).await });
+        sleep(NEXT_HEAD / 2).await;
+        disarmed.disarm();
+        assert!(waiting.await.unwrap().is_err());
+    }
+}

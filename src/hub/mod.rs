@@ -9,6 +9,8 @@ mod options;
 mod publisher;
 mod stream;
 mod subscription;
+#[cfg(test)]
+mod tests;
 
 pub use end::{Answer, End, Failure};
 pub use key::{RouteId, StreamKey, StreamRequest, is_forwardable};

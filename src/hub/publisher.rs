@@ -123,10 +123,13 @@ impl Publisher {
                 () = self.stream.occupancy.notified() => {}
                 () = sleep_until(empty_since + self.linger) => {
                     // Under the lock that a joining client takes: it finds the stream open, or closed and makes a new one.
-                    let closed = self.stream.locked(|state| {
-                        state.subscribers == 0 && state.empty_since == empty_since && state.close(End::Idle, None)
+                    let is_over = self.stream.locked(|state| {
+                        if state.subscribers == 0 && state.empty_since == empty_since {
+                            state.close(End::Idle, None);
+                        }
+                        state.is_closed()
                     });
-                    if closed {
+                    if is_over {
                         return;
                     }
                 }

@@ -101,7 +101,7 @@ impl Subscription {
             (state.log.read(self.cursor, most, frames), end)
         });
         match (read, end) {
-            (Read::Behind { missed, .. }, _) => Delivery::Lagged(Gap { reason: GapReason::Lag, missed: Some(missed) }),
+            (Read::Behind { missed, .. }, _) => Delivery::Lagged(Gap { reason: GapReason::Lag, missed }),
             (Read::To(next), end) if next == self.cursor => end.map_or(Delivery::CaughtUp, Delivery::Ended),
             (Read::To(next), _) => {
                 self.cursor = next;
@@ -112,8 +112,13 @@ impl Subscription {
 
     /// After [`Delivery::Lagged`]: goes on with the oldest event held, and tells the client of the gap.
     pub fn skip(&mut self, gap: Gap) {
-        let (oldest, frame) =
-            self.stream.locked(|state| (state.log.oldest(), gap.frame(&state.log.options().gap_event)));
+        let cursor = self.cursor;
+        let (oldest, frame) = self.stream.locked(|state| {
+            let oldest = state.log.oldest();
+            // More may have been dropped since the gap was found.
+            let gap = Gap { missed: state.log.events_between(cursor, oldest), ..gap };
+            (oldest, gap.frame(&state.log.options().gap_event))
+        });
         self.stream.counters.lagged.add(1);
         self.stream.counters.gaps.add(1);
         self.cursor = oldest;

@@ -35,15 +35,18 @@ impl IdIndex {
         matches!(self.positions.get(id), Some(Positions::Many { dropped: true, .. }))
     }
 
-    /// Notes that the entry at `seq`, the newest, bears `id`.
-    pub(super) fn insert(&mut self, id: &Bytes, seq: Seq) {
+    /// Notes that the entry at `seq`, the newest, bears `id`. `dropped`: one that is not held any more is known to have
+    /// borne it before.
+    pub(super) fn insert(&mut self, id: &Bytes, seq: Seq, dropped: bool) {
         if id.is_empty() {
             return;
         }
         match self.positions.get_mut(id) {
+            None if dropped => {
+                self.positions.insert(id.clone(), Positions::Many { seqs: VecDeque::from([seq]), dropped });
+            }
             None => {
-                // The id may be a slice of a large read: the index must not pin that.
-                self.positions.insert(Bytes::copy_from_slice(id), Positions::One(seq));
+                self.positions.insert(id.clone(), Positions::One(seq));
             }
             Some(Positions::Many { seqs, .. }) => seqs.push_back(seq),
             Some(positions @ Positions::One(_)) => {
@@ -54,21 +57,21 @@ impl IdIndex {
         }
     }
 
-    /// Notes that the entry at `seq`, the oldest, is gone.
-    pub(super) fn remove(&mut self, id: &Bytes, seq: Seq) {
-        let is_last = match self.positions.get_mut(id) {
-            None => return,
-            Some(Positions::One(first)) => *first == seq,
+    /// Notes that the entry at `seq`, the oldest, is gone, and says whether it was the first that bore `id`.
+    pub(super) fn remove(&mut self, id: &Bytes, seq: Seq) -> bool {
+        let (was_first, is_last) = match self.positions.get_mut(id) {
+            None => return false,
+            Some(Positions::One(first)) => (*first == seq, *first == seq),
             Some(Positions::Many { seqs, dropped }) => {
                 if seqs.front() == Some(&seq) {
                     seqs.pop_front();
-                    *dropped = true;
                 }
-                seqs.is_empty()
+                (!std::mem::replace(dropped, true), seqs.is_empty())
             }
         };
         if is_last {
             self.positions.remove(id);
         }
+        was_first
     }
 }

@@ -12,6 +12,10 @@ use std::time::Instant;
 /// Entries held for delivery alone where replay is off: a client that falls further behind has lagged.
 const LIVE_WINDOW: usize = 1000;
 
+/// Marks held beside the events. They do not count as events, or an origin that flaps would push the last values out; but an
+/// origin that does nothing else must not fill the memory.
+const MOST_MARKS: usize = 1000;
+
 /// The bounded ring of a stream's recent frames.
 ///
 /// Positions are dense: the entry at `Seq` n is the one appended as the n-th. What a position meant never changes; it is
@@ -28,7 +32,8 @@ pub struct ReplayLog {
     bytes: usize,
     /// The events (not marks) in `entries`.
     events: usize,
-    /// The id of the newest event that was dropped; before that, the id from which the origin was asked to resume.
+    /// The id of the newest entry that was dropped, if that was the first event to bear it; before any was dropped, the id
+    /// from which the origin was asked to resume. A client that has it as its last missed nothing that is not held.
     before_first: Option<Bytes>,
     /// The newest mark that was dropped.
     dropped_mark: Option<Seq>,
@@ -65,8 +70,8 @@ pub enum Read {
     Behind {
         /// The oldest position held.
         oldest: Seq,
-        /// Entries between the cursor and it.
-        missed: u64,
+        /// Events between the cursor and it, where their number is known.
+        missed: Option<u64>,
     },
 }
 
@@ -117,14 +122,6 @@ impl ReplayLog {
         self.epoch
     }
 
-    pub(super) fn before_first(&self) -> Option<&Bytes> {
-        self.before_first.as_ref()
-    }
-
-    pub(super) fn dropped_mark(&self) -> Option<Seq> {
-        self.dropped_mark
-    }
-
     pub(super) fn index(&self) -> &IdIndex {
         &self.index
     }
@@ -133,9 +130,12 @@ impl ReplayLog {
     pub fn append(&mut self, event: &Event, now: Instant) -> Seq {
         let seq = self.end();
         self.ids_seen |= !event.last_event_id.is_empty();
-        let (id, frame) = self.encode(event, seq);
-        if let EntryId::Origin(id) = &id {
-            self.index.insert(id, seq);
+        let (mut id, frame) = self.encode(event, seq);
+        if let EntryId::Origin(id) = &mut id {
+            // It may be a slice of a large read, which neither the entry nor the index must pin.
+            *id = Bytes::copy_from_slice(id);
+            let dropped = self.before_first.as_ref() == Some(&*id);
+            self.index.insert(id, seq, dropped);
         }
         self.events = self.events.saturating_add(1);
         self.push(Entry { frame, id, at: now }, now);
@@ -167,12 +167,23 @@ impl ReplayLog {
     fn push(&mut self, entry: Entry, now: Instant) {
         self.bytes = self.bytes.saturating_add(entry.frame.text_len());
         self.entries.push_back(entry);
-        let most = self.options.events.map_or(LIVE_WINDOW, std::num::NonZero::get);
-        while self.entries.len() > most || (self.bytes > self.options.bytes && self.entries.len() > 1) {
+        while self.is_over() {
             self.drop_oldest();
         }
         self.expire(now);
         debug_assert_eq!(self.bytes, self.entries.iter().map(|e| e.frame.text_len()).sum::<usize>());
+    }
+
+    /// Whether a bound is passed, but for the newest event, which is held whatever its size.
+    fn is_over(&self) -> bool {
+        let most = self.options.events.map_or(LIVE_WINDOW, std::num::NonZero::get);
+        let marks = self.entries.len().saturating_sub(self.events);
+        let ends_with_front = match self.entries.front() {
+            Some(Entry { id: EntryId::Mark, .. }) => self.entries.len() <= 1,
+            Some(_) => self.events <= 1,
+            None => true,
+        };
+        self.events > most || marks > MOST_MARKS || (self.bytes > self.options.bytes && !ends_with_front)
     }
 
     /// Drops what is too old. The newest `max(1, start)` events never age out, so that a quiet stream makes no false gaps
@@ -198,15 +209,19 @@ impl ReplayLog {
         self.first = seq.plus(1);
         self.bytes = self.bytes.saturating_sub(entry.frame.text_len());
         match entry.id {
-            EntryId::Mark => self.dropped_mark = Some(seq),
+            EntryId::Mark => {
+                self.dropped_mark = Some(seq);
+                // Whoever had the id before it missed the mark.
+                self.before_first = None;
+            }
             EntryId::Minted => {
                 self.events = self.events.saturating_sub(1);
                 self.before_first = None;
             }
             EntryId::Origin(id) => {
                 self.events = self.events.saturating_sub(1);
-                self.index.remove(&id, seq);
-                self.before_first = (!id.is_empty()).then_some(id);
+                // Of an id that came before, a client may have seen the first event alone.
+                self.before_first = self.index.remove(&id, seq).then_some(id);
             }
         }
     }
@@ -214,7 +229,7 @@ impl ReplayLog {
     /// Gives the frames from `cursor` on, at least one if there is one, and no further one that would pass `most` bytes.
     pub fn read(&self, cursor: Seq, most: usize, frames: &mut Vec<Frame>) -> Read {
         let Some(skip) = cursor.distance_from(self.first).map(|skip| skip.min(self.entries.len())) else {
-            return Read::Behind { oldest: self.first, missed: self.first.0.saturating_sub(cursor.0) };
+            return Read::Behind { oldest: self.first, missed: self.events_between(cursor, self.first) };
         };
         let mut taken = 0_usize;
         let mut next = cursor;
@@ -228,6 +243,17 @@ impl ReplayLog {
             next = next.plus(1);
         }
         Read::To(next)
+    }
+
+    /// How many events a client misses that goes on at `to`, which is held or the end, instead of `from`; `None` where a
+    /// mark is between them, which stands for an unknown number.
+    #[must_use]
+    pub fn events_between(&self, from: Seq, to: Seq) -> Option<u64> {
+        let held = |seq: Seq| seq.distance_from(self.first).unwrap_or(0).min(self.entries.len());
+        let (begin, end) = (held(from), held(to));
+        let has_mark = self.dropped_mark.is_some_and(|mark| mark >= from)
+            || self.entries.range(begin.min(end)..end).any(|entry| entry.id == EntryId::Mark);
+        (!has_mark).then(|| to.0.saturating_sub(from.0))
     }
 
     /// Where a client starts that brings no `Last-Event-ID`.
@@ -261,6 +287,14 @@ impl ReplayLog {
                 .collect::<Vec<_>>()
         };
         entry.id == id && lines(&entry.frame) == lines(&frame)
+    }
+
+    /// The position after the first event that bears `id`, if all that follows is held.
+    pub(super) fn after_id(&self, id: &[u8]) -> Option<Seq> {
+        if self.before_first.as_ref().is_some_and(|before| before == id) {
+            return Some(self.first);
+        }
+        self.index.first_held(id).filter(|_| !self.index.was_dropped(id)).map(|seq| seq.plus(1))
     }
 
     /// The position of the first event at or after `seq`.

@@ -10,6 +10,8 @@ mod log;
 mod options;
 mod position;
 mod repeats;
+#[cfg(test)]
+mod tests;
 
 pub use ids::{Epoch, MintedId};
 pub use log::{Read, ReplayLog};

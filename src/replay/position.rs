@@ -63,20 +63,16 @@ impl ReplayLog {
         match self.position_held(id) {
             // Live only: what is held is for delivery, not for replay.
             Position::Known(seq) if self.options().events.is_none() && seq < self.end() => {
-                let missed = self.end().0.saturating_sub(seq.0);
-                Position::Gone(Gap { reason: GapReason::Evicted, missed: Some(missed) })
+                let missed = self.events_between(seq, self.end());
+                Position::Gone(Gap { reason: GapReason::Evicted, missed })
             }
             position => position,
         }
     }
 
     fn position_held(&self, id: &[u8]) -> Position {
-        // The newest dropped event is the first that bore its id, whatever still bears it.
-        if self.before_first().is_some_and(|before| before == id) {
-            return Position::Known(self.oldest());
-        }
-        if let Some(seq) = self.index().first_held(id).filter(|_| !self.index().was_dropped(id)) {
-            return Position::Known(seq.plus(1));
+        if let Some(seq) = self.after_id(id) {
+            return Position::Known(seq);
         }
         match MintedId::parse(id) {
             Some(minted) if minted.epoch == self.epoch() && minted.seq < self.end() => self.position_after(minted.seq),
@@ -91,16 +87,19 @@ impl ReplayLog {
         if next >= self.oldest() {
             return Position::Known(next);
         }
-        // A dropped mark stands for an unknown number of events.
-        let countable = self.dropped_mark().is_none_or(|mark| mark < next);
-        let missed = countable.then(|| self.oldest().0.saturating_sub(next.0));
+        let missed = self.events_between(next, self.after_gap_at());
         Position::Gone(Gap { reason: GapReason::Evicted, missed })
+    }
+
+    /// The oldest that a client may get whose position is gone.
+    fn after_gap_at(&self) -> Seq {
+        if self.options().events.is_some() { self.oldest() } else { self.end() }
     }
 
     /// Where a client goes on whose position is gone, and the frame that tells it.
     #[must_use]
     pub fn after_gap(&self, gap: Gap) -> (Seq, Option<Frame>) {
-        let oldest = if self.options().events.is_some() { self.oldest() } else { self.end() };
+        let oldest = self.after_gap_at();
         match self.options().on_gap {
             OnGap::Event => (oldest, Some(gap.frame(&self.options().gap_event))),
             OnGap::Oldest => (oldest, None),

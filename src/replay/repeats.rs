@@ -38,7 +38,7 @@ impl Repeats {
             Expected::At(seq) => Some(*seq),
             Expected::First { resumed_from } => match event.id.as_ref().filter(|id| !id.is_empty()) {
                 Some(id) => log.index().first_held(id),
-                None => log.index().first_held(resumed_from).map(|seq| log.event_from(seq.plus(1))),
+                None => log.after_id(resumed_from).map(|seq| log.event_from(seq)),
             },
         };
         match candidate.filter(|seq| log.holds_at(*seq, event)) {

@@ -121,3 +121,70 @@ impl Backoff {
         floor + (ceiling - floor).mul_f64(random.clamp(0.0, 1.0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
+    use proptest::test_runner::{Config, RngSeed};
+
+    fn backoff(min: u64, max: u64) -> Backoff {
+        Backoff::try_new(Duration::from_millis(min), Duration::from_millis(max)).unwrap()
+    }
+
+    #[test]
+    fn bounds_make_a_backoff_unless_they_are_none() {
+        for (min, max, error) in [
+            (0, 0, InvalidBackoff::ZeroMinimum),
+            (0, 5, InvalidBackoff::ZeroMinimum),
+            (6, 5, InvalidBackoff::MinimumAboveMaximum),
+        ] {
+            let (min, max) = (Duration::from_millis(min), Duration::from_millis(max));
+            assert_eq!(Backoff::try_new(min, max), Err(error));
+        }
+        assert_eq!((backoff(5, 5).min(), backoff(5, 7).max()), (Duration::from_millis(5), Duration::from_millis(7)));
+    }
+
+    #[test]
+    fn the_ceiling_doubles_and_the_delay_is_anywhere_below() {
+        for (failures, retry, least, most) in [
+            (0, None, 500, 500),
+            (1, None, 500, 1000),
+            (2, None, 500, 2000),
+            (5, None, 500, 16_000),
+            (6, None, 500, 30_000),
+            (u32::MAX, None, 500, 30_000),
+            (0, Some(0), 500, 500),
+            (0, Some(3000), 3000, 3000),
+            (1, Some(3000), 3000, 3000),
+            (3, Some(3000), 3000, 4000),
+            (9, Some(3000), 3000, 30_000),
+            (0, Some(99_000), 30_000, 30_000),
+            (9, Some(u64::MAX), 30_000, 30_000),
+        ] {
+            let delay = |random| Backoff::DEFAULT.delay(failures, retry.map(Duration::from_millis), random).as_millis();
+            let middle = u128::midpoint(least, most);
+            assert_eq!((delay(0.0), delay(0.5), delay(1.0)), (least, middle, most), "{failures} {retry:?}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(Config { failure_persistence: None, rng_seed: RngSeed::Fixed(109), ..Config::default() })]
+
+        #[test]
+        fn a_delay_is_within_the_bounds_and_never_under_what_the_origin_asked_within_them(
+            (min, max) in (1..100_000_u64).prop_flat_map(|min| (proptest::strategy::Just(min), min..1_000_000)),
+            failures in any::<u32>(),
+            retry in proptest::option::of(any::<u64>()),
+            random in 0.0..1.0,
+        ) {
+            let backoff = backoff(min, max);
+            let retry = retry.map(Duration::from_millis);
+            let delay = backoff.delay(failures, retry, random);
+            prop_assert!(backoff.min() <= delay && delay <= backoff.max(), "{delay:?}");
+            prop_assert!(retry.is_none_or(|retry| delay >= retry.min(backoff.max())), "{delay:?}");
+            prop_assert!(backoff.delay(failures.saturating_add(1), retry, random) >= delay, "it only grows");
+            prop_assert_eq!(backoff.delay(0, None, random), backoff.min());
+        }
+    }
+}

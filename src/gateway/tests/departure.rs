@@ -1,0 +1,163 @@
+//! Heartbeats, lifetimes and drains, on a paused clock.
+
+use crate::downstream::ClientOptions;
+use crate::gateway::departure::{Deadlines, Due, Lifecycle};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+
+/// A window of which the part for ends is a minute.
+const WINDOW: Duration = Duration::from_secs(100);
+const SPREAD: Duration = Duration::from_secs(60);
+
+/// Clients of whom chance makes a crowd: what holds for all of them holds.
+const CROWD: usize = 200;
+
+fn options(heartbeat: Option<u64>, max_lifetime: Option<u64>) -> ClientOptions {
+    let secs = |secs: Option<u64>| secs.map(Duration::from_secs);
+    ClientOptions { heartbeat: secs(heartbeat), max_lifetime: secs(max_lifetime), ..ClientOptions::default() }
+}
+
+fn running() -> (watch::Sender<Lifecycle>, watch::Receiver<Lifecycle>) {
+    watch::channel(Lifecycle::Running)
+}
+
+/// What is due next, and after how many milliseconds.
+async fn next(deadlines: &mut Deadlines) -> (Due, u128) {
+    let begun = Instant::now();
+    let due = deadlines.next().await;
+    (due, begun.elapsed().as_millis())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_heartbeat_is_for_those_who_heard_nothing() {
+    let (_lifecycle, watched) = running();
+    let mut deadlines = Deadlines::new(&options(Some(15), None), watched);
+    assert_eq!(next(&mut deadlines).await, (Due::Heartbeat, 15_000));
+    deadlines.heard();
+    for _ in 0..10 {
+        assert!(timeout(Duration::from_secs(14), deadlines.next()).await.is_err(), "events come");
+        deadlines.heard();
+    }
+    assert!(timeout(Duration::from_secs(10), deadlines.next()).await.is_err());
+    assert_eq!(next(&mut deadlines).await, (Due::Heartbeat, 5_000), "waiting anew does not put it off");
+    assert_eq!(deadlines.end_due(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_all_is_off_nothing_is_ever_due() {
+    let (_lifecycle, watched) = running();
+    let mut deadlines = Deadlines::new(&options(None, None), watched);
+    assert!(timeout(Duration::from_secs(1_000_000), deadlines.next()).await.is_err());
+    assert_eq!(deadlines.end_due(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lifetime_is_over_in_its_last_fifth() {
+    let (_lifecycle, watched) = running();
+    let mut lives = Vec::new();
+    for _ in 0..CROWD {
+        let mut deadlines = Deadlines::new(&options(None, Some(3600)), watched.clone());
+        let (due, millis) = next(&mut deadlines).await;
+        assert_eq!(due, Due::Lifetime);
+        assert!((2_880_000..=3_600_001).contains(&millis), "{millis}");
+        lives.push(millis);
+    }
+    lives.sort_unstable();
+    lives.dedup();
+    assert!(lives.len() > CROWD / 2, "spread");
+}
+
+#[tokio::test(start_paused = true)]
+async fn heartbeats_do_not_put_a_lifetime_off() {
+    let (_lifecycle, watched) = running();
+    let mut deadlines = Deadlines::new(&options(Some(15), Some(100)), watched);
+    let begun = Instant::now();
+    while deadlines.next().await == Due::Heartbeat {
+        deadlines.heard();
+    }
+    assert!(begun.elapsed() <= Duration::from_millis(100_001));
+    assert_eq!(deadlines.end_due(), Some(Due::Lifetime));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_ends_every_client_within_its_part_of_the_window() {
+    let mut ends = Vec::new();
+    for came_after in [false, true] {
+        for _ in 0..CROWD {
+            let (lifecycle, mut watched) = running();
+            let drain = || lifecycle.send_replace(Lifecycle::Draining(WINDOW));
+            if came_after {
+                drain();
+                // What it is given says so and is no news.
+                watched.mark_unchanged();
+            }
+            let mut deadlines = Deadlines::new(&options(None, None), watched);
+            if !came_after {
+                assert!(timeout(SPREAD, deadlines.next()).await.is_err());
+                drain();
+            }
+            let (due, millis) = next(&mut deadlines).await;
+            assert_eq!(due, Due::Drain, "came after: {came_after}");
+            assert!(millis <= SPREAD.as_millis() + 1, "{millis}");
+            ends.push(millis);
+        }
+    }
+    ends.sort_unstable();
+    ends.dedup();
+    assert!(ends.len() > CROWD, "spread");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_is_always_busy_is_ended_too() {
+    let (lifecycle, watched) = running();
+    let mut drained = Deadlines::new(&options(Some(1), Some(3600)), watched.clone());
+    let mut lived = Deadlines::new(&options(Some(1), Some(50)), watched.clone());
+    let mut late = Deadlines::new(&options(Some(1), None), watched);
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!((drained.end_due(), lived.end_due(), late.end_due()), (None, None, None), "a heartbeat is no end");
+    lifecycle.send_replace(Lifecycle::Draining(WINDOW));
+    drained.end_due();
+    sleep(SPREAD).await;
+    assert_eq!(drained.end_due(), Some(Due::Drain));
+    assert_eq!(lived.end_due(), Some(Due::Lifetime), "its drain begins when it is asked");
+    late.end_due();
+    sleep(SPREAD).await;
+    assert_eq!(late.end_due(), Some(Due::Drain));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_that_was_noticed_while_busy_is_not_put_off_by_waiting() {
+    let (lifecycle, watched) = running();
+    let mut deadlines = Deadlines::new(&options(None, None), watched);
+    lifecycle.send_replace(Lifecycle::Draining(WINDOW));
+    let begun = Instant::now();
+    deadlines.end_due();
+    while timeout(Duration::from_secs(1), deadlines.next()).await.is_err() {}
+    assert!(begun.elapsed() <= SPREAD + Duration::from_millis(1));
+    assert_eq!(deadlines.end_due(), Some(Due::Drain));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_is_left_when_the_service_is_gone_ends_at_once() {
+    let (lifecycle, watched) = running();
+    let mut waiting = Deadlines::new(&options(Some(15), None), watched.clone());
+    let mut busy = Deadlines::new(&options(None, None), watched);
+    assert_eq!(busy.end_due(), None);
+    drop(lifecycle);
+    assert_eq!(next(&mut waiting).await, (Due::Drain, 0));
+    assert_eq!(busy.end_due(), Some(Due::Drain));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_keeps_its_time_when_the_service_ends_before_it() {
+    let (lifecycle, watched) = running();
+    let mut crowd: Vec<_> = (0..CROWD).map(|_| Deadlines::new(&options(None, None), watched.clone())).collect();
+    lifecycle.send_replace(Lifecycle::Draining(WINDOW));
+    drop(lifecycle);
+    let mut at_once = 0;
+    for deadlines in &mut crowd {
+        at_once += usize::from(next(deadlines).await.1 == 0);
+    }
+    assert!(at_once < CROWD / 2, "they are spread all the same");
+}

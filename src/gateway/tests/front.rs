@@ -1,0 +1,175 @@
+//! The first bytes of a connection: real sockets, on a paused clock, which runs on when nobody has anything to do.
+
+use crate::gateway::{Front, FrontOptions, Gateway, Lifecycle};
+use crate::hub::{Hub, Open, Opening, Publisher};
+use crate::route::RouteTable;
+use crate::upstream::Connector;
+use pingora::apps::ServerApp;
+use pingora::protocols::l4::stream::Stream as L4Stream;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+const OPTIONS: FrontOptions =
+    FrontOptions { head_bytes: 1000, head_time: Duration::from_secs(20), max_connections: 100 };
+
+const HEAD: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
+
+/// The preface, and the empty SETTINGS that follow it.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+
+struct Nothing;
+
+impl Open for Nothing {
+    fn open(&self, _: Opening, _: Publisher) {}
+}
+
+/// A client's socket, and the front at its other end.
+struct Stage {
+    client: TcpStream,
+    served: JoinHandle<()>,
+    begun: Instant,
+    stop: watch::Sender<bool>,
+    alive: mpsc::Receiver<()>,
+    _lifecycle: watch::Sender<Lifecycle>,
+}
+
+impl Stage {
+    async fn new(options: FrontOptions) -> Self {
+        let (lifecycle, watched) = watch::channel(Lifecycle::Running);
+        let hub = Hub::new(Arc::new(Nothing));
+        let gateway = Gateway::new(RouteTable::new(Vec::new()), Vec::new(), hub, Connector::new(), watched);
+        let (sender, alive) = mpsc::channel(1);
+        let front = Arc::new(Front::new(options, gateway, sender));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        let (stop, stopping) = watch::channel(false);
+        let served = tokio::spawn(async move {
+            let left = ServerApp::process_new(&front, Box::new(L4Stream::from(accepted)), &stopping).await;
+            assert!(left.is_none(), "a connection is served to its end");
+        });
+        Self { client, served, begun: Instant::now(), stop, alive, _lifecycle: lifecycle }
+    }
+
+    /// Sends the pieces, a second apart, and reads to the end; gives the status line, and the seconds that it took.
+    async fn answer_to(&mut self, pieces: &[&[u8]]) -> (String, u64) {
+        let (mut reader, mut writer) = self.client.split();
+        let write = async {
+            for (n, piece) in pieces.iter().enumerate() {
+                if n > 0 {
+                    sleep(Duration::from_secs(1)).await;
+                }
+                // The front may have had enough.
+                if writer.write_all(piece).await.is_err() {
+                    break;
+                }
+            }
+            std::future::pending::<()>().await;
+        };
+        let mut answer = Vec::new();
+        tokio::select! {
+            () = write => {}
+            read = reader.read_to_end(&mut answer) => { read.expect("an end and no reset"); }
+        }
+        let answer = String::from_utf8(answer).unwrap();
+        (answer.lines().next().unwrap_or_default().to_owned(), self.begun.elapsed().as_secs())
+    }
+}
+
+fn expect(status: &str, secs: u64) -> (String, u64) {
+    (status.to_owned(), secs)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_is_served_in_whatever_pieces_it_comes() {
+    let bytes: Vec<&[u8]> = HEAD.chunks(4).collect();
+    let secs = bytes.len() as u64 - 1;
+    assert!(secs < 20);
+    assert_eq!(Stage::new(OPTIONS).await.answer_to(&bytes).await, expect("HTTP/1.1 404 Not Found", secs));
+    assert_eq!(Stage::new(OPTIONS).await.answer_to(&[HEAD]).await, expect("HTTP/1.1 404 Not Found", 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_sends_nothing_is_closed_without_a_word() {
+    assert_eq!(Stage::new(OPTIONS).await.answer_to(&[]).await, expect("", 20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_does_not_end_in_time_is_told_so_however_it_drips() {
+    for part in [&HEAD[..1], &HEAD[..HEAD.len() - 1], b"\r\n", &PREFACE[..20]] {
+        let answer = Stage::new(OPTIONS).await.answer_to(&[part]).await;
+        assert_eq!(answer, expect("HTTP/1.1 408 Request Timeout", 20), "{part:?}");
+    }
+    let drip: Vec<&[u8]> = HEAD.chunks(1).collect();
+    assert!(drip.len() > 25);
+    assert_eq!(Stage::new(OPTIONS).await.answer_to(&drip).await, expect("HTTP/1.1 408 Request Timeout", 20));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_is_too_large_is_refused_and_the_answer_arrives() {
+    let too_large = expect("HTTP/1.1 431 Request Header Fields Too Large", 0);
+    let endless = [b"GET / HTTP/1.1\r\nx: ".to_vec(), vec![b'x'; 200_000]].concat();
+    assert_eq!(Stage::new(OPTIONS).await.answer_to(&[&endless]).await, too_large);
+    let padded = |len: usize| {
+        let rest = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx: \r\n\r\n".len();
+        format!("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx: {}\r\n\r\n", "x".repeat(len - rest))
+    };
+    assert_eq!(Stage::new(OPTIONS).await.answer_to(&[padded(1001).as_bytes()]).await, too_large);
+    let fits = Stage::new(OPTIONS).await.answer_to(&[padded(1000).as_bytes()]).await;
+    assert_eq!(fits, expect("HTTP/1.1 404 Not Found", 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_preface_of_http2_is_understood_in_pieces() {
+    for size in [1, 5, 24, PREFACE.len()] {
+        let mut stage = Stage::new(FrontOptions { head_time: Duration::from_secs(100), ..OPTIONS }).await;
+        for piece in PREFACE.chunks(size) {
+            stage.client.write_all(piece).await.unwrap();
+            sleep(Duration::from_secs(1)).await;
+        }
+        let mut frame = [0; 9];
+        stage.client.read_exact(&mut frame).await.unwrap();
+        assert_eq!(frame[3], 4, "SETTINGS, in pieces of {size}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_kept_but_not_used_is_closed() {
+    let kept = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+    assert_eq!(Stage::new(OPTIONS).await.answer_to(&[kept]).await, expect("HTTP/1.1 404 Not Found", 75));
+    let mut stage = Stage::new(OPTIONS).await;
+    assert_eq!(stage.answer_to(&[kept, b"GET / HT"]).await, expect("HTTP/1.1 404 Not Found", 75));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_finds_no_place_is_told_to_come_again() {
+    let full = FrontOptions { max_connections: 0, ..OPTIONS };
+    for first in [HEAD, PREFACE] {
+        let answer = Stage::new(full).await.answer_to(&[first]).await;
+        assert_eq!(answer, expect("HTTP/1.1 503 Service Unavailable", 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_does_not_wait_for_a_head() {
+    let mut stage = Stage::new(OPTIONS).await;
+    stage.client.write_all(&HEAD[..10]).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    stage.stop.send_replace(true);
+    stage.served.await.unwrap();
+    assert_eq!(stage.begun.elapsed().as_secs(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_over_is_known_to_be() {
+    let mut stage = Stage::new(OPTIONS).await;
+    stage.answer_to(&[HEAD]).await;
+    drop(stage.client);
+    stage.served.await.unwrap();
+    assert_eq!(stage.alive.recv().await, None);
+}

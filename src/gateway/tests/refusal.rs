@@ -1,0 +1,140 @@
+//! Every refusal: its status, its headers, its body.
+
+use crate::counters::RouteCounters;
+use crate::downstream::{AllowedOrigins, CorsAnswer, CorsOptions, InvalidLastEventId};
+use crate::gateway::Served;
+use crate::gateway::refusal::Refusal;
+use crate::hub::{Answer, End, Failure, JoinError, Mode, RouteId, ShareOptions};
+use crate::route::{BadTarget, Hosts, PathPattern, Route, RouteKind, StreamPolicy};
+use crate::upstream::Origin;
+use bytes::Bytes;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, SERVER,
+};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use std::sync::Arc;
+
+fn served(mode: Mode, cors: Option<CorsOptions>) -> Served {
+    let share = ShareOptions { mode, ..ShareOptions::default() };
+    let route = Route {
+        name: Arc::from("a"),
+        path: PathPattern::parse("/a").unwrap(),
+        hosts: Hosts::Any,
+        origin: Origin::parse("http://127.0.0.1:9").unwrap(),
+        strip_prefix: None,
+        kind: RouteKind::Stream(StreamPolicy { share, cors, ..StreamPolicy::default() }),
+    };
+    Served::new(RouteId(0), Arc::new(route), Arc::new(RouteCounters::default()))
+}
+
+/// `status`, the headers in order of their names without those that every line of text has, and the body.
+fn shown(refusal: &Refusal, served: Option<&Served>, cors: Option<&CorsAnswer>) -> String {
+    let reply = refusal.reply(served, cors);
+    let length = reply.headers.get(CONTENT_LENGTH).map(|length| length.to_str().unwrap().parse::<usize>().unwrap());
+    assert_eq!(length, (reply.status != StatusCode::NO_CONTENT).then_some(reply.body.len()), "{refusal:?}");
+    let mut headers: Vec<String> =
+        reply.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+    headers.retain(|header| !header.starts_with("content-length: "));
+    let usual = ["cache-control: no-store", "content-type: text/plain; charset=utf-8"];
+    let is_text = usual.iter().all(|usual| headers.iter().any(|header| header == usual));
+    headers.retain(|header| !(is_text && usual.contains(&&**header)));
+    headers.sort_unstable();
+    headers.insert(0, reply.status.as_u16().to_string());
+    let body = String::from_utf8(reply.body.to_vec()).unwrap();
+    format!("{} | {}{body}", headers.join(", "), if is_text { "text: " } else { "" }).trim_end().to_owned()
+}
+
+fn answer(status: StatusCode) -> Arc<Answer> {
+    let headers = HeaderMap::from_iter([
+        (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (CONTENT_LENGTH, HeaderValue::from_static("999")),
+        (RETRY_AFTER, HeaderValue::from_static("7")),
+        (SERVER, HeaderValue::from_static("theirs")),
+        (ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("https://theirs")),
+        (ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true")),
+    ]);
+    Arc::new(Answer { status, headers, body: Bytes::from_static(b"{}") })
+}
+
+fn ended(end: End) -> Refusal {
+    Refusal::Ended(end)
+}
+
+#[test]
+fn every_refusal_has_its_status_its_headers_and_its_line() {
+    let lost = || Failure::Lost("10.0.0.1: reset".to_owned());
+    let unreachable = || Failure::Unreachable("10.0.0.1: connection refused".to_owned());
+    let table = [
+        (Refusal::Target(BadTarget::Backslash), "400 | text: the request target must not hold a backslash"),
+        (Refusal::Host, "400 | text: HTTP/1.1 needs one Host header"),
+        (Refusal::LastEventId(InvalidLastEventId::ForbiddenByte), "400 | text: the last event id holds NUL, CR or LF"),
+        (Refusal::NoRoute, "404 | text: no route serves this path"),
+        (Refusal::Method, "405, allow: GET, HEAD | text: a stream is read with GET"),
+        (Refusal::Join(JoinError::TooManyStreams), "503, retry-after: 1 | text: too many streams"),
+        (Refusal::Draining, "503, retry-after: 1 | text: shutting down"),
+        (ended(End::NoContent), "204 |"),
+        (Refusal::Join(JoinError::Ended(End::NoContent)), "204 |"),
+        (ended(End::Failed(Failure::HeadTimeout)), "504 | text: the origin did not answer in time"),
+        (ended(End::Failed(unreachable())), "502 | text: the origin cannot be reached"),
+        (ended(End::HoldExpired(unreachable())), "502 | text: the origin cannot be reached"),
+        (ended(End::Failed(lost())), "502 | text: the connection to the origin was lost"),
+        (
+            ended(End::Unusable("10.0.0.1 sent text/html".to_owned())),
+            "502 | text: the origin's answer is no event stream to pass on",
+        ),
+        (ended(End::OriginClosed), "502 | text: the origin ended the stream"),
+        (ended(End::Idle), "503, retry-after: 1 | text: the stream just ended"),
+        (ended(End::PublisherGone), "503, retry-after: 1 | text: the stream just ended"),
+        (
+            ended(End::Refused(answer(StatusCode::FORBIDDEN))),
+            "403, cache-control: no-store, content-type: application/json, retry-after: 7 | {}",
+        ),
+        (
+            Refusal::Join(JoinError::Ended(End::Failed(Failure::Status(answer(StatusCode::TOO_MANY_REQUESTS))))),
+            "429, cache-control: no-store, content-type: application/json, retry-after: 7 | {}",
+        ),
+    ];
+    let shared = served(Mode::Shared, None);
+    for (refusal, expected) in table {
+        let shown = shown(&refusal, Some(&shared), None);
+        assert_eq!(shown, expected, "{refusal:?}");
+        assert!(!shown.contains("10.0.0.1"), "nothing of the origin's place");
+    }
+}
+
+#[test]
+fn where_pages_of_others_are_answered_a_method_that_is_not_allowed_is_told_so() {
+    let with_cors = served(Mode::Shared, Some(CorsOptions::default()));
+    assert_eq!(
+        shown(&Refusal::Method, Some(&with_cors), Some(&CorsAnswer::Everyone)),
+        "405, access-control-allow-origin: *, allow: GET, HEAD, OPTIONS | text: a stream is read with GET"
+    );
+    assert_eq!(shown(&Refusal::NoRoute, None, None), "404 | text: no route serves this path");
+}
+
+#[test]
+fn a_private_refusal_passes_the_origins_headers_but_not_its_cors_beside_ours() {
+    let refusal = ended(End::Refused(answer(StatusCode::UNAUTHORIZED)));
+    assert_eq!(
+        shown(&refusal, Some(&served(Mode::Private, None)), None),
+        "401, access-control-allow-credentials: true, access-control-allow-origin: https://theirs, \
+         cache-control: no-store, content-type: application/json, retry-after: 7, server: theirs | {}"
+    );
+    let cors = CorsOptions { origins: AllowedOrigins::Only(vec!["https://ours".to_owned()]), ..CorsOptions::default() };
+    let private = served(Mode::Private, Some(cors));
+    for (answer, allowed) in [
+        (CorsAnswer::Refused, ""),
+        (
+            CorsAnswer::Page { origin: HeaderValue::from_static("https://ours"), credentials: false },
+            "access-control-allow-origin: https://ours, ",
+        ),
+    ] {
+        assert_eq!(
+            shown(&refusal, Some(&private), Some(&answer)),
+            format!(
+                "401, {allowed}cache-control: no-store, content-type: application/json, retry-after: 7, \
+                 server: theirs, vary: origin | {{}}"
+            )
+        );
+    }
+}

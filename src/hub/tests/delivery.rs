@@ -1,0 +1,153 @@
+//! What subscriptions are given: frames once, gaps told, repeats dropped.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn the_one_who_opens_a_stream_gets_it_from_its_first_event() {
+    let stage = Stage::new();
+    let (mut first, publisher) = stage.open("/a");
+    live(&publisher);
+    append(&publisher, &["0", "1"]);
+    let mut second = stage.join("/a").unwrap();
+    append(&publisher, &["2"]);
+    assert_eq!(first.lag(), 3);
+    assert_eq!(drain(&mut first), ("0 1 2".to_owned(), Delivery::CaughtUp));
+    assert_eq!(drain(&mut second), ("2".to_owned(), Delivery::CaughtUp));
+    assert_eq!((first.lag(), second.lag()), (0, 0));
+    assert_eq!(stage.counted("events_in"), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resume_goes_on_after_the_id_or_is_told_a_gap() {
+    let stage = Stage::with(events(2));
+    let (_first, publisher) = stage.open("/a");
+    live(&publisher);
+    let stream = [with_id("a", "0"), with_id("b", "1"), with_id("c", "2"), with_id("d", "3")];
+    publisher.append(&stream, &mut Repeats::after(None));
+    for (id, given) in [
+        ("b", "2 3"),
+        ("c", "3"),
+        ("d", ""),
+        ("a", r#"{"reason":"evicted","missed":null} 2 3"#),
+        ("~c0ffee-1", r#"{"reason":"unknown","missed":null} 2 3"#),
+    ] {
+        let mut subscription = stage.resume("/a", Some(id)).unwrap();
+        assert_eq!(drain(&mut subscription).0, given, "{id}");
+    }
+    assert_eq!((stage.counted("resumes"), stage.counted("gaps"), stage.counted("gaps_untold")), (3, 2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gap_that_is_not_told_is_counted() {
+    for (on_gap, given) in [(OnGap::Oldest, "1 2"), (OnGap::Live, "")] {
+        let stage = Stage::with(ReplayOptions { on_gap, ..events(2) });
+        let (_first, publisher) = stage.open("/a");
+        append(&publisher, &["0", "1", "2"]);
+        assert_eq!(drain(&mut stage.resume("/a", Some("x")).unwrap()).0, given);
+        assert_eq!((stage.counted("gaps"), stage.counted("gaps_untold")), (1, 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_old_is_not_given_to_who_comes() {
+    let stage = Stage::with(ReplayOptions { start: crate::replay::Start::All, ..ReplayOptions::default() });
+    let (_first, publisher) = stage.open("/a");
+    append(&publisher, &["0", "1"]);
+    tokio::time::sleep(Duration::from_secs(301)).await;
+    assert_eq!(drain(&mut stage.join("/a").unwrap()).0, "1", "but for the newest");
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_lost_upstream_are_told_to_every_subscriber_at_their_place() {
+    let stage = Stage::new();
+    let (mut early, publisher) = stage.open("/a");
+    live(&publisher);
+    append(&publisher, &["0"]);
+    publisher.failed();
+    let mut waiting = stage.join("/a").unwrap();
+    publisher.connected(Arc::new(HeaderMap::new()), true);
+    publisher.mark(Some(1));
+    append(&publisher, &["1"]);
+    let told = r#"{"reason":"upstream","missed":null} {"reason":"upstream","missed":1}"#;
+    assert_eq!(drain(&mut early).0, format!("0 {told} 1"));
+    assert_eq!(drain(&mut waiting).0, format!("{told} 1"));
+    assert_eq!((stage.counted("gaps"), stage.counted("gaps_untold")), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_lost_upstream_are_not_told_where_the_route_says_so() {
+    for on_gap in [OnGap::Oldest, OnGap::Live] {
+        let stage = Stage::with(ReplayOptions { on_gap, ..ReplayOptions::default() });
+        let (mut subscription, publisher) = stage.open("/a");
+        publisher.connected(Arc::new(HeaderMap::new()), true);
+        append(&publisher, &["0"]);
+        assert_eq!(drain(&mut subscription).0, "0");
+        assert_eq!((stage.counted("gaps"), stage.counted("gaps_untold")), (1, 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn repeats_of_a_resumed_response_are_dropped_across_reads() {
+    let stage = Stage::new();
+    let (mut subscription, publisher) = stage.open("/a");
+    let stream = [with_id("a", "0"), with_id("b", "1"), with_id("c", "2")];
+    assert_eq!(publisher.append(&stream, &mut Repeats::after(None)), 3);
+    let mut repeats = Repeats::after(Some(Bytes::from_static(b"c")));
+    assert_eq!(publisher.append(&stream[..1], &mut repeats), 0);
+    assert_eq!(publisher.append(&[], &mut repeats), 0);
+    assert_eq!(publisher.append(&[stream[1].clone(), stream[2].clone(), with_id("d", "3")], &mut repeats), 1);
+    assert_eq!(publisher.append(&stream[..1], &mut repeats), 1, "the run is over");
+    assert_eq!(drain(&mut subscription).0, "0 1 2 3 0");
+    assert_eq!((stage.counted("events_in"), stage.counted("events_repeated")), (5, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_fell_off_the_log_is_told_how_much_it_missed() {
+    let stage = Stage::with(events(2));
+    let (mut subscription, publisher) = stage.open("/a");
+    append(&publisher, &["0", "1", "2"]);
+    let (given, lagged) = drain(&mut subscription);
+    let Delivery::Lagged(gap) = lagged else { panic!("lagged: {lagged:?}") };
+    assert_eq!((&*given, gap.missed), ("", Some(1)));
+    // More is lost before it goes on.
+    append(&publisher, &["3"]);
+    subscription.skip(gap);
+    assert_eq!(drain(&mut subscription), (r#"{"reason":"lag","missed":2} 2 3"#.to_owned(), Delivery::CaughtUp));
+    assert_eq!((stage.counted("lagged"), stage.counted("gaps")), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_falls_behind_at_the_end_is_told_that_first() {
+    let stage = Stage::with(events(1));
+    let (mut subscription, publisher) = stage.open("/a");
+    append(&publisher, &["0", "1"]);
+    publisher.close(End::OriginClosed, Duration::ZERO).await;
+    let (_, Delivery::Lagged(gap)) = drain(&mut subscription) else { panic!("lagged") };
+    subscription.skip(gap);
+    let told = r#"{"reason":"lag","missed":1} 1"#.to_owned();
+    assert_eq!(drain(&mut subscription), (told, Delivery::Ended(End::OriginClosed)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_origins_reconnection_time_is_the_last_it_said() {
+    let stage = Stage::new();
+    let (subscription, publisher) = stage.open("/a");
+    assert_eq!((publisher.retry(), subscription.origin_retry()), (None, None));
+    publisher.set_retry(10);
+    publisher.set_retry(20);
+    assert_eq!((publisher.retry(), subscription.origin_retry()), (Some(20), Some(20)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_knows_whether_anybody_listens() {
+    let stage = Stage::new();
+    let (subscription, publisher) = stage.open("/a");
+    assert!(publisher.has_subscribers());
+    drop(subscription);
+    assert!(!publisher.has_subscribers());
+    assert_eq!(subscription_key(&stage), "/a");
+}
+
+fn subscription_key(stage: &Stage) -> String {
+    stage.join("/a").unwrap().key().path().to_owned()
+}

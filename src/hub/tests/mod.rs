@@ -1,0 +1,135 @@
+//! Tests of the hub, on a paused clock.
+
+mod delivery;
+mod lives;
+mod model;
+mod verdicts;
+
+use super::{
+    Delivery, End, Failure, Hub, JoinError, Open, Opening, Publisher, RouteId, ShareOptions, StreamRequest,
+    StreamSettings, Subscription, Verdict,
+};
+use crate::counters::RouteCounters;
+use crate::replay::{OnGap, Repeats, ReplayOptions};
+use crate::sse::{Event, Frame};
+use bytes::Bytes;
+use http::HeaderMap;
+use parking_lot::Mutex;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+const LINGER: Duration = Duration::from_secs(120);
+const ROUTE: RouteId = RouteId(1);
+
+/// Keeps what it is told to open.
+#[derive(Default)]
+struct Opened(Mutex<Vec<(Opening, Publisher)>>);
+
+impl Open for Opened {
+    fn open(&self, opening: Opening, publisher: Publisher) {
+        self.0.lock().push((opening, publisher));
+    }
+}
+
+/// A hub whose streams the test itself feeds.
+struct Stage {
+    hub: Hub,
+    opened: Arc<Opened>,
+    settings: StreamSettings,
+}
+
+impl Stage {
+    fn new() -> Self {
+        Self::with(ReplayOptions::default())
+    }
+
+    fn with(replay: ReplayOptions) -> Self {
+        let opened = Arc::new(Opened::default());
+        let settings = StreamSettings {
+            replay: Arc::new(replay),
+            linger: LINGER,
+            max_streams: 100,
+            counters: Arc::new(RouteCounters::default()),
+        };
+        Self { hub: Hub::new(Arc::clone(&opened) as Arc<dyn Open>), opened, settings }
+    }
+
+    fn join(&self, path: &str) -> Result<Subscription, JoinError> {
+        self.resume(path, None)
+    }
+
+    fn resume(&self, path: &str, id: Option<&str>) -> Result<Subscription, JoinError> {
+        let id = id.map(|id| Bytes::copy_from_slice(id.as_bytes()));
+        self.hub.join(request(ROUTE, path), &self.settings, id.as_ref())
+    }
+
+    /// Joins, and takes the publisher of the stream that this opened.
+    fn open(&self, path: &str) -> (Subscription, Publisher) {
+        let subscription = self.join(path).unwrap();
+        (subscription, self.publisher())
+    }
+
+    /// The publisher of the stream that was opened last.
+    fn publisher(&self) -> Publisher {
+        self.opened.0.lock().pop().expect("a stream was opened").1
+    }
+
+    /// How many streams were opened whose publisher was not taken.
+    fn opened(&self) -> usize {
+        self.opened.0.lock().len()
+    }
+
+    fn counted(&self, name: &str) -> u64 {
+        self.settings.counters.snapshot().into_iter().find(|(counter, _)| *counter == name).unwrap().1
+    }
+}
+
+fn request(route: RouteId, path: &str) -> StreamRequest {
+    StreamRequest::new(route, &ShareOptions::default(), path, None, &HeaderMap::new())
+}
+
+fn event(data: &str) -> Event {
+    Event::of_type("", data.to_owned())
+}
+
+fn with_id(id: &str, data: &str) -> Event {
+    let id = Bytes::copy_from_slice(id.as_bytes());
+    Event { id: Some(id.clone()), last_event_id: id, ..event(data) }
+}
+
+/// Appends what repeats nothing.
+fn append(publisher: &Publisher, data: &[&str]) {
+    let events: Vec<_> = data.iter().map(|data| event(data)).collect();
+    assert_eq!(publisher.append(&events, &mut Repeats::after(None)), events.len());
+}
+
+fn live(publisher: &Publisher) {
+    publisher.connected(Arc::new(HeaderMap::new()), false);
+}
+
+fn events(most: usize) -> ReplayOptions {
+    ReplayOptions { events: NonZeroUsize::new(most), ..ReplayOptions::default() }
+}
+
+fn lost() -> Failure {
+    Failure::Lost("reset".to_owned())
+}
+
+/// The data of frames.
+fn data(frames: &[Frame]) -> String {
+    let text: Vec<u8> = frames.iter().flat_map(Frame::text).collect();
+    let text = String::from_utf8(text).unwrap();
+    text.lines().filter_map(|line| line.strip_prefix("data: ")).collect::<Vec<_>>().join(" ")
+}
+
+/// Reads until there is no more, and says what there was and why there is no more.
+fn drain(subscription: &mut Subscription) -> (String, Delivery) {
+    let mut frames = Vec::new();
+    loop {
+        match subscription.read(usize::MAX, &mut frames) {
+            Delivery::Frames => {}
+            other => return (data(&frames), other),
+        }
+    }
+}

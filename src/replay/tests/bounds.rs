@@ -1,0 +1,136 @@
+//! What is dropped, and what never is.
+
+use super::*;
+
+fn bytes(most: usize) -> ReplayOptions {
+    ReplayOptions { bytes: most, ..events(100) }
+}
+
+fn age(secs: u64, start: Start) -> ReplayOptions {
+    ReplayOptions { age: Some(Duration::from_secs(secs)), start, ..events(100) }
+}
+
+#[test]
+fn the_newest_events_are_held_as_many_as_the_bound_says() {
+    for (most, held) in [(1, "4"), (2, "3 4"), (5, "0 1 2 3 4"), (9, "0 1 2 3 4")] {
+        let tape = Tape::new(events(most)).feed("data: 0||data: 1||data: 2||data: 3||data: 4||");
+        assert_eq!(tape.held(), held, "{most}");
+        assert_eq!(tape.log.end(), Seq(5));
+    }
+}
+
+#[test]
+fn marks_do_not_push_events_out() {
+    let mut tape = Tape::new(events(2)).feed("data: 0||data: 1||");
+    for _ in 0..10 {
+        tape = tape.mark();
+    }
+    assert_eq!(tape.held(), "0 1 ! ! ! ! ! ! ! ! ! !");
+    assert_eq!(tape.feed("data: 2||data: 3||").held(), "! ! ! ! ! ! ! ! ! ! 2 3");
+}
+
+#[test]
+fn marks_alone_do_not_fill_the_memory() {
+    let mut tape = Tape::new(events(2));
+    for _ in 0..2500 {
+        tape = tape.mark();
+    }
+    assert_eq!(tape.log.oldest(), Seq(1500));
+    assert_eq!(tape.from(Seq(1499)), "behind None");
+}
+
+#[test]
+fn the_bytes_of_the_frames_are_bounded() {
+    // `id: ~e-N`, `data: N`, empty line: 18 bytes each.
+    let stream = "data: 0||data: 1||data: 2||data: 3||";
+    for (most, held) in [(72, "0 1 2 3"), (71, "1 2 3"), (36, "2 3"), (35, "3"), (1, "3")] {
+        let tape = Tape::new(bytes(most)).feed(stream);
+        assert_eq!(tape.held(), held, "{most}");
+        assert_eq!(tape.log.bytes(), held.split(' ').count() * 18);
+    }
+}
+
+#[test]
+fn the_newest_event_is_held_even_beyond_the_bytes() {
+    let tape = Tape::new(bytes(1)).feed("data: 0||");
+    assert_eq!(tape.held(), "0");
+    let tape = tape.mark().mark();
+    assert_eq!(tape.held(), "0 ! !", "a mark is no event");
+    assert_eq!(tape.feed("data: 1||").held(), "1");
+}
+
+#[test]
+fn events_age_out_but_for_the_newest() {
+    let tape = Tape::new(age(10, Start::Live)).feed("data: 0||data: 1||").after(5).feed("data: 2||");
+    assert_eq!(tape.held(), "0 1 2");
+    let tape = tape.after(5).expire();
+    assert_eq!(tape.held(), "0 1 2", "not before its age is over");
+    let tape = tape.after(1).expire();
+    assert_eq!(tape.held(), "2");
+    let tape = tape.after(1000).expire();
+    assert_eq!(tape.held(), "2");
+    assert_eq!(tape.position("~e-2"), "known 3", "a quiet stream makes no false gap");
+    assert_eq!(tape.position("~e-1"), "known 2");
+    assert_eq!(tape.position("~e-0"), "evicted 1");
+    assert_eq!(tape.feed("data: 3||").held(), "3");
+}
+
+#[test]
+fn as_many_events_never_age_out_as_a_new_client_is_given() {
+    let stream = "data: 0||data: 1||data: 2||data: 3||";
+    for (start, held) in
+        [(Start::Live, "3"), (Start::All, "3"), (back(1), "3"), (back(3), "1 2 3"), (back(9), "0 1 2 3")]
+    {
+        let tape = Tape::new(age(10, start)).feed(stream).after(11).expire();
+        assert_eq!(tape.held(), held, "{start:?}");
+    }
+}
+
+#[test]
+fn marks_age_out_once_no_event_before_them_is_kept() {
+    let tape = Tape::new(age(10, back(2))).mark().feed("data: 0||").mark().feed("data: 1||").mark().after(11).expire();
+    assert_eq!(tape.held(), "0 ! 1 !");
+    assert_eq!(tape.feed("data: 2||").held(), "1 ! 2");
+}
+
+#[test]
+fn a_read_gives_at_least_one_frame_and_no_further_one_beyond_its_bytes() {
+    let tape = Tape::new(events(9)).feed("data: 0||data: 1||data: 2||");
+    for (most, next) in [(0, 1), (18, 1), (35, 1), (36, 2), (53, 2), (54, 3), (ALL, 3)] {
+        let mut frames = Vec::new();
+        assert_eq!(tape.log.read(Seq(0), most, &mut frames), Read::To(Seq(next)), "{most}");
+        assert_eq!(frames.len() as u64, next, "{most}");
+    }
+    let mut frames = Vec::new();
+    assert_eq!(tape.log.read(Seq(3), 0, &mut frames), Read::To(Seq(3)));
+    assert_eq!(frames, []);
+}
+
+#[test]
+fn a_cursor_that_was_dropped_is_behind_by_the_events_between() {
+    let tape = Tape::new(events(2)).feed("data: 0||data: 1||data: 2||").mark().feed("data: 3||data: 4||");
+    assert_eq!(tape.held(), "! 3 4");
+    assert_eq!(tape.from(Seq(0)), "behind Some(3)");
+    assert_eq!(tape.from(Seq(2)), "behind Some(1)");
+    let tape = tape.feed("data: 5||");
+    assert_eq!(tape.held(), "4 5");
+    assert_eq!(tape.from(Seq(2)), "behind None", "a mark stands for an unknown number");
+    assert_eq!(tape.from(Seq(4)), "behind Some(1)");
+    let mut frames = Vec::new();
+    assert_eq!(tape.log.read(Seq(4), ALL, &mut frames), Read::Behind { oldest: Seq(5), missed: Some(1) });
+    assert_eq!(frames, []);
+}
+
+#[test]
+fn an_entry_does_not_pin_the_read_that_its_event_came_in() {
+    for options in [events(9), origin_ids(9)] {
+        let read = Bytes::from(b"id: a\ndata: 0\n\n".to_vec());
+        let (id, data) = (read.slice(4..5), read.slice(12..13));
+        let event = Event { id: Some(id.clone()), last_event_id: id, data, ..Event::default() };
+        let mut tape = Tape::new(options);
+        tape.log.append(&event, tape.now);
+        drop(event);
+        assert_eq!(tape.position("a"), "known 1");
+        assert!(read.is_unique());
+    }
+}

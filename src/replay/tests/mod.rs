@@ -1,0 +1,131 @@
+//! Tests of the log: facts one by one, and properties against a naive oracle.
+
+#![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic is a test's way to fail")]
+
+mod bounds;
+mod oracle;
+mod positions;
+mod properties;
+mod repeats;
+mod starts;
+
+use super::{Epoch, Gap, GapReason, IdPolicy, OnGap, Position, Read, ReplayLog, ReplayOptions, Seq, Start};
+use crate::sse::{Decoder, Event, Frame, Item};
+use bytes::Bytes;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The epoch of every log here: its ids are `~e-0`, `~e-1` and so on.
+const EPOCH: u64 = 0xe;
+
+/// No read here is cut by its bytes.
+const ALL: usize = usize::MAX;
+
+/// A log that is fed with the text of a stream, at a time that is set.
+struct Tape {
+    log: ReplayLog,
+    decoder: Decoder,
+    now: Instant,
+}
+
+impl Tape {
+    fn new(options: ReplayOptions) -> Self {
+        Self::resumed(options, "")
+    }
+
+    /// A log whose origin was asked to resume after `id`.
+    fn resumed(options: ReplayOptions, id: &'static str) -> Self {
+        let base = Bytes::from_static(id.as_bytes());
+        let resumed_from = Some(base.clone()).filter(|id| !id.is_empty());
+        let log = ReplayLog::new(Arc::new(options), Epoch::new(EPOCH), resumed_from);
+        Self { log, decoder: Decoder::resuming(1 << 20, base), now: Instant::now() }
+    }
+
+    /// Appends the events of `text`, in which `|` ends a line and `||` an event.
+    fn feed(mut self, text: &str) -> Self {
+        for event in decode(&mut self.decoder, text) {
+            self.log.append(&event, self.now);
+        }
+        self
+    }
+
+    fn mark(mut self) -> Self {
+        self.log.append_mark(lost(), self.now);
+        self
+    }
+
+    fn after(mut self, secs: u64) -> Self {
+        self.now += Duration::from_secs(secs);
+        self
+    }
+
+    fn expire(mut self) -> Self {
+        self.log.expire(self.now);
+        self
+    }
+
+    /// `known 3`, `evicted 2`, `unknown null`.
+    fn position(&self, id: &str) -> String {
+        match self.log.position(id.as_bytes()) {
+            Position::Known(seq) => format!("known {seq}"),
+            Position::Gone(Gap { reason, missed }) => {
+                format!("{reason} {}", missed.map_or_else(|| "null".to_owned(), |n| n.to_string()))
+            }
+        }
+    }
+
+    /// What is held, from `cursor` on: `a b`, with `!` for a mark.
+    fn from(&self, cursor: Seq) -> String {
+        let mut frames = Vec::new();
+        match self.log.read(cursor, ALL, &mut frames) {
+            Read::To(_) => frames.iter().map(brief).collect::<Vec<_>>().join(" "),
+            Read::Behind { missed, .. } => format!("behind {missed:?}"),
+        }
+    }
+
+    fn held(&self) -> String {
+        self.from(self.log.oldest())
+    }
+}
+
+/// The events of `text`, in which `|` ends a line and `||` an event.
+fn decode(decoder: &mut Decoder, text: &str) -> Vec<Event> {
+    decoder.push(Bytes::from(text.replace('|', "\n")));
+    std::iter::from_fn(|| decoder.next_item())
+        .filter_map(|item| if let Item::Event(event) = item { Some(event) } else { None })
+        .collect()
+}
+
+fn lost() -> Frame {
+    Gap { reason: GapReason::Upstream, missed: None }.frame("gap")
+}
+
+fn text(frame: &Frame) -> String {
+    String::from_utf8(frame.text().to_vec()).unwrap()
+}
+
+/// The data of a frame, or `!` for a mark.
+fn brief(frame: &Frame) -> String {
+    if *frame == lost() {
+        return "!".to_owned();
+    }
+    text(frame).lines().filter_map(|line| line.strip_prefix("data: ")).collect()
+}
+
+/// Of these bounds: events, and nothing else that would drop one.
+fn events(most: usize) -> ReplayOptions {
+    ReplayOptions { events: NonZeroUsize::new(most), age: None, ..ReplayOptions::default() }
+}
+
+fn live_only() -> ReplayOptions {
+    ReplayOptions { events: None, ..events(1) }
+}
+
+fn origin_ids(most: usize) -> ReplayOptions {
+    ReplayOptions { ids: IdPolicy::Origin, ..events(most) }
+}
+
+fn back(n: usize) -> Start {
+    Start::Back(NonZeroUsize::new(n).unwrap())
+}

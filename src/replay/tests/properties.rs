@@ -1,0 +1,199 @@
+//! Properties over sequences of operations, against the naive oracle.
+
+use super::oracle::Oracle;
+use super::*;
+use crate::replay::{MintedId, Repeats};
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+
+/// The same cases in every run.
+fn config() -> ProptestConfig {
+    ProptestConfig { cases: 600, failure_persistence: None, rng_seed: RngSeed::Fixed(108), ..ProptestConfig::default() }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// An event, with an `id` line or without, and with padding.
+    Event(Option<&'static str>, usize),
+    /// One with an id that never came before.
+    Fresh,
+    Mark,
+    Wait(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let id = prop::option::of(prop::sample::select(vec!["a", "b", "c", ""]));
+    prop_oneof![
+        6 => (id, 0..60_usize).prop_map(|(id, len)| Step::Event(id, len)),
+        4 => Just(Step::Fresh),
+        1 => Just(Step::Mark),
+        2 => (0..8_u64).prop_map(Step::Wait),
+    ]
+}
+
+fn options() -> impl Strategy<Value = ReplayOptions> {
+    let most = prop_oneof![1 => Just(None), 8 => (1..8_usize).prop_map(NonZeroUsize::new)];
+    let bytes = prop_oneof![Just(1 << 20), 1..300_usize];
+    let age = prop::option::of((0..20_u64).prop_map(Duration::from_secs));
+    let start = prop_oneof![Just(Start::Live), Just(Start::All), (1..5_usize).prop_map(back)];
+    let ids = prop_oneof![Just(IdPolicy::Auto), Just(IdPolicy::Origin)];
+    (most, bytes, age, start, ids).prop_map(|(events, bytes, age, start, ids)| ReplayOptions {
+        events,
+        bytes,
+        age,
+        start,
+        ids,
+        ..ReplayOptions::default()
+    })
+}
+
+/// The log and the oracle, side by side.
+struct Both {
+    tape: Tape,
+    oracle: Oracle,
+    /// Each event has a number, so that no two are alike.
+    appended: usize,
+}
+
+impl Both {
+    fn new(options: &ReplayOptions, base: &'static str) -> Self {
+        Self { tape: Tape::resumed(options.clone(), base), oracle: Oracle::new(options.clone(), base), appended: 0 }
+    }
+
+    fn take(&mut self, step: &Step) {
+        let fresh = format!("f{}", self.appended);
+        let (id, padding) = match step {
+            Step::Event(id, padding) => (*id, *padding),
+            Step::Fresh => (Some(&*fresh), 0),
+            Step::Mark => {
+                self.tape.log.append_mark(lost(), self.tape.now);
+                self.oracle.append(None, "!", lost().text_len(), self.tape.now);
+                return;
+            }
+            Step::Wait(secs) => {
+                self.tape.now += Duration::from_secs(*secs);
+                self.tape.log.expire(self.tape.now);
+                self.oracle.expire(self.tape.now);
+                return;
+            }
+        };
+        let data = format!("{}{}", self.appended, ".".repeat(padding));
+        let line = id.map_or_else(String::new, |id| format!("id: {id}|"));
+        for event in decode(&mut self.tape.decoder, &format!("{line}data: {data}||")) {
+            let minted = format!("~e-{}", self.oracle.all.len());
+            let effective = String::from_utf8_lossy(&event.last_event_id).into_owned();
+            let borne = match self.tape.log.options().ids {
+                IdPolicy::Origin => effective,
+                IdPolicy::Auto => id.filter(|id| !id.is_empty()).map_or(minted, str::to_owned),
+            };
+            let before = self.tape.log.end();
+            self.tape.log.append(&event, self.tape.now);
+            let mut newest = Vec::new();
+            self.tape.log.read(before, ALL, &mut newest);
+            self.oracle.append(Some(borne), &data, newest[0].text_len(), self.tape.now);
+        }
+        self.appended += 1;
+    }
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn the_log_holds_and_gives_what_the_oracle_says(
+        options in options(),
+        base in prop::sample::select(vec!["", "a"]),
+        steps in prop::collection::vec(step(), 0..40),
+    ) {
+        let mut both = Both::new(&options, base);
+        for step in &steps {
+            both.take(step);
+            let Both { tape, oracle, .. } = &both;
+            prop_assert_eq!(tape.log.oldest(), Seq(oracle.first as u64));
+            prop_assert_eq!(tape.log.end(), Seq(oracle.all.len() as u64));
+            prop_assert_eq!(tape.log.start(), Seq(oracle.start() as u64));
+            for cursor in 0..=oracle.all.len() {
+                let given = tape.from(Seq(cursor as u64));
+                prop_assert_eq!(Some(given).filter(|given| !given.starts_with("behind")), oracle.from(cursor));
+            }
+            let ids = oracle.all.iter().filter_map(|entry| entry.id.as_deref()).filter(|id| !id.is_empty());
+            for id in ids.chain(["a", "never", "~e-0", "~e-3", "~e-99"]) {
+                prop_assert_eq!(tape.position(id), oracle.position(id), "{}", id);
+            }
+        }
+    }
+
+    /// Exactly once where ids are `"auto"`, at least once where they are the origin's, or told; never silence.
+    #[test]
+    fn a_client_that_resumes_gets_every_later_event_or_is_told(
+        options in options(),
+        base in prop::sample::select(vec!["", "base"]),
+        steps in prop::collection::vec(step(), 1..60),
+        left_at in any::<prop::sample::Index>(),
+        seen in any::<prop::sample::Index>(),
+    ) {
+        // Ids that come again later are not ids. Under `ids = "origin"` events without one share it, in runs.
+        let unique = |step: &Step| if let Step::Event(Some(_), _) = step { Step::Fresh } else { step.clone() };
+        let mut both = Both::new(&options, base);
+        let (before, after) = steps.split_at(left_at.index(steps.len()));
+        before.iter().for_each(|step| both.take(&unique(step)));
+        // The client's last event, `None`: it got none and has the id that it came with.
+        let events = both.oracle.all.iter().enumerate().filter(|(_, entry)| entry.id.is_some()).map(|(seq, _)| seq);
+        let last_seen = std::iter::once(None).chain(events.map(Some)).collect::<Vec<_>>();
+        let last_seen = last_seen[seen.index(last_seen.len())];
+        after.iter().for_each(|step| both.take(&unique(step)));
+
+        let id = last_seen.map_or_else(|| base.to_owned(), |seq| both.oracle.all[seq].id.clone().unwrap());
+        let next = last_seen.map_or(0, |seq| seq + 1);
+        if !id.is_empty() && let Position::Known(Seq(known)) = both.tape.log.position(id.as_bytes()) {
+            let known = usize::try_from(known).unwrap();
+            prop_assert!(known <= next, "silence about {}..{}", next, known);
+            prop_assert!(known == next || options.ids == IdPolicy::Origin, "{}..{} twice", known, next);
+            let mut given = Vec::new();
+            let read = both.tape.log.read(Seq(known as u64), ALL, &mut given);
+            prop_assert_eq!(read, Read::To(both.tape.log.end()));
+            let given: Vec<_> = given.iter().map(brief).collect();
+            let due: Vec<_> = both.oracle.all[known..].iter().map(|entry| entry.data.clone()).collect();
+            prop_assert_eq!(given, due);
+        }
+    }
+
+    /// However far back the origin begins again, the log takes each event once.
+    #[test]
+    fn what_a_resumed_origin_sends_again_is_dropped(
+        steps in prop::collection::vec(step(), 1..40),
+        from in any::<prop::sample::Index>(),
+        origin in any::<bool>(),
+    ) {
+        let unique = |step: &Step| if let Step::Event(Some(_), _) = step { Step::Fresh } else { step.clone() };
+        let stream: Vec<Event> = {
+            let blocks = steps.iter().map(unique).enumerate().filter_map(|(n, step)| match step {
+                Step::Fresh => Some(format!("id: {n}|data: x||")),
+                Step::Event(..) => Some("data: x||".to_owned()),
+                Step::Mark | Step::Wait(_) => None,
+            });
+            decode(&mut Decoder::new(1 << 20), &blocks.collect::<String>())
+        };
+        let mut tape = Tape::new(if origin { origin_ids(100) } else { events(100) });
+        for event in &stream {
+            tape.log.append(event, tape.now);
+        }
+        let newest = stream.iter().rposition(|event| event.id.is_some());
+        if let Some(newest) = newest {
+            // It begins with an event that has an id, or right after the id that it was asked to resume from.
+            let starts: Vec<usize> =
+                (0..=newest).filter(|at| stream[*at].id.is_some()).chain([newest + 1]).collect();
+            let again = &stream[starts[from.index(starts.len())]..];
+            let mut repeats = Repeats::after(stream[newest].id.clone());
+            let new: Vec<bool> = again.iter().map(|event| !repeats.is_repeat(&tape.log, event)).collect();
+            prop_assert!(!new.contains(&true), "{:?}", new);
+            prop_assert!(!repeats.is_repeat(&tape.log, &Event::of_type("", "new")));
+        }
+    }
+
+    #[test]
+    fn a_minted_id_reads_back(epoch in any::<u64>(), seq in any::<u64>()) {
+        let id = MintedId { epoch: Epoch::new(epoch), seq: Seq(seq) };
+        prop_assert_eq!(MintedId::parse(id.to_string().as_bytes()), Some(id));
+    }
+}
