@@ -21,10 +21,10 @@ fn openai(arguments: &[&str]) -> Listener {
 #[tokio::test]
 async fn ids_and_heartbeats_do_not_disturb_openai() {
     let origin = Origin::start();
-    let gateway = Gateway::with(route("/*", &origin).with("client.heartbeat_secs = 0.02\nclient.retry_ms = 1000")).await;
+    let gateway =
+        Gateway::with(route("/*", &origin).with("client.heartbeat_secs = 0.02\nclient.retry_ms = 1000")).await;
     let line = Line::to(gateway.addr());
-    let (mut client, mut body) =
-        tokio::join!(async { openai(&[&line.url(""), "GET", "/a"]) }, origin.stream());
+    let (mut client, mut body) = tokio::join!(async { openai(&[&line.url(""), "GET", "/a"]) }, origin.stream());
     for (n, word) in ["one", "two", "three"].into_iter().enumerate() {
         // With an id of the origin, and with one of ours.
         let id = if n == 1 { String::new() } else { format!("id: {n}\n") };

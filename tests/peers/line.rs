@@ -64,7 +64,12 @@ async fn gone(whole: &mut watch::Receiver<bool>) {
     while whole.changed().await.is_ok() {}
 }
 
-async fn relay(mut near: TcpStream, far: SocketAddr, mut whole: watch::Receiver<bool>, carried: watch::Sender<Vec<u8>>) {
+async fn relay(
+    mut near: TcpStream,
+    far: SocketAddr,
+    mut whole: watch::Receiver<bool>,
+    carried: watch::Sender<Vec<u8>>,
+) {
     if !*whole.borrow_and_update() {
         return;
     }

@@ -33,7 +33,7 @@ pub enum Report {
 /// A client that reports.
 pub enum Listener {
     /// A program that prints its reports.
-    Program(Program),
+    Program(Box<Program>),
     /// A task of this process.
     Task(mpsc::Receiver<Report>),
 }
@@ -41,7 +41,7 @@ pub enum Listener {
 impl Listener {
     /// A program that prints its reports.
     pub fn program(command: Command) -> Self {
-        Self::Program(Program::run(command))
+        Self::Program(Box::new(Program::run(command)))
     }
 
     /// The next report.

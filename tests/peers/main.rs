@@ -26,7 +26,7 @@ mod site;
 
 mod completions;
 mod curl;
-mod nginx;
 mod newcomer;
+mod nginx;
 mod origins;
 mod resuming;

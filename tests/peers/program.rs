@@ -46,7 +46,8 @@ impl Program {
 
     /// The next line of its standard output.
     pub async fn line(&mut self) -> String {
-        let line = guarded(format!("a line of {}, which says\n{}", self.name, self.complaints()), self.lines.recv()).await;
+        let line =
+            guarded(format!("a line of {}, which says\n{}", self.name, self.complaints()), self.lines.recv()).await;
         line.unwrap_or_else(|| panic!("{} ended instead of a line:\n{}", self.name, self.complaints()))
     }
 
