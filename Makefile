@@ -17,7 +17,8 @@ run: setup ## Build for release and run $(CONF)
 	$(CARGO) build --release --locked
 	exec "$${CARGO_TARGET_DIR:-target}/release/manifold" -c $(CONF)
 
-test: setup ## Run all tests
+test: ## Run all tests, installing the origins and clients that they are tried with
+	@scripts/setup --test
 	$(CARGO) test --locked
 
 lint: ## Check the format, lints and docs

@@ -35,7 +35,7 @@ use crate::upstream::Connector;
 use bytes::Bytes;
 use departure::Why;
 use http::header::{HOST, ORIGIN};
-use http::{HeaderMap, Method, Version};
+use http::{HeaderMap, HeaderValue, Method, Version};
 use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
 use refusal::{Refusal, Reply};
@@ -44,6 +44,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::watch;
 use writer::Writer;
+
+/// Characters of a path that no route serves, in the log: strangers choose it.
+const SHOWN_OF_A_PATH: usize = 200;
 
 /// Decides what becomes of each request, and serves the streams.
 #[derive(Debug)]
@@ -116,17 +119,15 @@ impl Gateway {
         };
         let route = self.table.find(host, target.path);
         let Some(served) = route.and_then(|route| self.served.get(&route.name)) else {
+            let path: String = target.path.chars().take(SHOWN_OF_A_PATH).collect();
+            log::info!("no_route host={host:?} path={path:?}: no [[routes]] path serves it");
             return self.refuse(session, &Refusal::NoRoute, None, None).await;
         };
         let Some(policy) = served.route.stream() else { return Ok(Decision::Proxy(Arc::clone(served))) };
         let cors = served.cors().map(|options| options.answer(&request.headers));
         let nobody_answers = cors.is_none() && policy.share.mode == Mode::Shared;
         if cors == Some(CorsAnswer::Refused) || (nobody_answers && crosses(&request.headers, host)) {
-            let origin = request.headers.get(ORIGIN);
-            log::info!(
-                "cors_origin_refused route={} origin={origin:?}: not in [routes.cors] origins",
-                served.route.name
-            );
+            log_refused_origin(&served.route.name, request.headers.get(ORIGIN), cors.is_some());
         }
         match self.stream(session, served, policy, &request, target, cors.clone()).await? {
             Ok(decision) => Ok(decision),
@@ -222,6 +223,14 @@ fn look<'a>(request: &'a RequestHeader, target: &'a str) -> Result<(Target<'a>, 
         request.uri.authority().filter(|_| request.version == Version::HTTP_2).map(http::uri::Authority::as_str);
     let host = target.authority.or(of_h2).or_else(|| host.and_then(|host| host.to_str().ok()));
     Ok((target, host))
+}
+
+/// Names the page that may not read a stream, and the key that would allow it.
+fn log_refused_origin(route: &str, origin: Option<&HeaderValue>, listed: bool) {
+    let Some(origin) = origin else { return };
+    let advice =
+        if listed { "to allow it, add it to" } else { "the route has no [routes.cors]: to allow it, name it in" };
+    log::info!("cors_origin_refused route={route} origin={origin:?}: {advice} cors.origins of the route");
 }
 
 /// Whether a page of another origin asks, so that the lack of CORS headers will keep the answer from it.

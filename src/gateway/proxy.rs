@@ -6,7 +6,7 @@ use super::sessions::{HeadDeadline, StreamEnded};
 use super::writer::Writer;
 use super::{Decision, Gateway};
 use crate::hub::End;
-use crate::upstream::{peer, resolve};
+use crate::upstream::{advised, peer, resolve};
 use async_trait::async_trait;
 use bytes::BytesMut;
 use http::header::{FORWARDED, HOST};
@@ -134,7 +134,9 @@ impl ProxyHttp for Gateway {
         };
         if let Some(served) = exchange.proxied.as_ref().filter(|_| status >= 500) {
             served.counters.upstream_failures.add(1);
-            log::warn!("proxying failed route={} status={status} why=\"{error}\"", served.route.name);
+            let (route, origin) = (&served.route.name, &served.route.origin);
+            let why = advised(error, origin);
+            log::warn!("proxying failed route={route} origin={origin} status={status} why=\"{why}\"");
         }
         if status > 0
             && session.response_written().is_none()

@@ -20,7 +20,17 @@ pub struct BindError {
 
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot listen on {}: {}", self.address, self.source)
+        write!(f, "cannot listen on {}: {}", self.address, self.source)?;
+        match self.source.kind() {
+            io::ErrorKind::AddrInUse => {
+                f.write_str(": stop what listens there, or choose another address in server.listen")
+            }
+            io::ErrorKind::AddrNotAvailable => f.write_str(": server.listen must name an address of this machine"),
+            io::ErrorKind::PermissionDenied => {
+                f.write_str(": choose another address in server.listen, such as a port above 1023")
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -121,8 +121,11 @@ async fn judge(response: Response, on_error: OnError) -> Outcome {
 fn unusable(headers: &HeaderMap) -> Option<String> {
     let content_type = headers.get(CONTENT_TYPE);
     if !content_type.is_some_and(is_event_stream) {
-        let came = content_type.map_or_else(|| "no Content-Type".to_owned(), |value| format!("Content-Type {value:?}"));
-        return Some(format!("origin answered 200 with {came}, not text/event-stream"));
+        let came =
+            content_type.map_or("no Content-Type", |value| value.to_str().unwrap_or("a Content-Type beyond ASCII"));
+        return Some(format!(
+            "origin answered 200 with {came}, not text/event-stream: if it is no stream, its route needs kind = 'proxy'"
+        ));
     }
     let coding = headers.get(CONTENT_ENCODING).filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))?;
     Some(format!("origin answered with Content-Encoding {coding:?} although identity was asked for"))

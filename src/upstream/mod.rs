@@ -6,7 +6,7 @@ mod exchange;
 mod options;
 mod origin;
 
-pub use connect::{ConnectError, Connector, Request, Response, USER_AGENT, peer, resolve};
+pub use connect::{ConnectError, Connector, Request, Response, USER_AGENT, advised, peer, resolve};
 pub use driver::{Driver, DriverSettings, SharingCheck};
 pub use exchange::{Outcome, attempt};
 pub use options::{Backoff, InvalidBackoff, OnClose, OnError, UpstreamOptions};

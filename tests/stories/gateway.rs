@@ -19,7 +19,7 @@ use tokio::sync::watch;
 pub struct Route(String);
 
 /// A route from a path to an origin.
-pub fn route(path: &str, origin: &impl Url) -> Route {
+pub fn route(path: &str, origin: &(impl Url + ?Sized)) -> Route {
     Route(format!("[[routes]]\npath = {path:?}\norigin = \"{}\"\n", origin.url()))
 }
 

@@ -1,0 +1,61 @@
+//! How each ecosystem's programs are run.
+
+use std::path::{Path, PathBuf};
+use tokio::process::Command;
+use tokio::sync::OnceCell;
+
+/// A file of `tests`.
+pub fn file(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(path)
+}
+
+/// A script of Node.
+pub fn node(script: &str) -> Command {
+    run("node", script)
+}
+
+/// A script of Python, with the packages of the lists of requirements.
+pub fn python(script: &str) -> Command {
+    let python = file("peers/.venv/bin/python");
+    assert!(python.exists(), "{} is missing: run scripts/setup --test", python.display());
+    run(python.to_str().unwrap(), script)
+}
+
+/// A program of Go, built before.
+pub async fn go(source: &str) -> Command {
+    static ORIGIN: OnceCell<PathBuf> = OnceCell::const_new();
+    static CLIENT: OnceCell<PathBuf> = OnceCell::const_new();
+    let built = if source.starts_with("origins") { &ORIGIN } else { &CLIENT };
+    let binary = built.get_or_init(|| build_go(source)).await;
+    let mut command = Command::new(binary);
+    command.current_dir(file(source).parent().unwrap());
+    command
+}
+
+async fn build_go(source: &str) -> PathBuf {
+    let scratch = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let binary = scratch.join(source.replace('/', "-")).with_extension("bin");
+    let mut build = Command::new("go");
+    build.args(["build", "-o"]).arg(&binary).arg(file(source));
+    build.env("GOCACHE", scratch.join("go-cache")).env("GOPATH", scratch.join("go")).env("GOFLAGS", "-mod=mod");
+    build.kill_on_drop(true);
+    let output = build.output().await.expect("go runs: scripts/setup --test installs it");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    binary
+}
+
+/// nginx in the foreground, as one process, with everything it writes in this folder.
+pub fn nginx(folder: &Path) -> Command {
+    // Debian has it where only root looks.
+    let binary = Path::new("/usr/sbin/nginx");
+    let mut command = Command::new(if binary.exists() { binary } else { Path::new("nginx") });
+    command.arg("-p").arg(folder).arg("-c").arg(folder.join("nginx.conf")).args(["-e", "stderr"]);
+    command
+}
+
+fn run(program: &str, script: &str) -> Command {
+    let script = file(script);
+    let mut command = Command::new(program);
+    command.current_dir(script.parent().unwrap()).arg(script);
+    command
+}

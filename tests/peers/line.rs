@@ -1,0 +1,103 @@
+//! The line between a client and the gateway: it can be cut, as in a tunnel, and mended.
+
+use crate::guard::guarded;
+use crate::origin::Port;
+use std::net::SocketAddr;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+/// A relay on a port of its own; its drop ends every connection.
+pub struct Line {
+    port: Port,
+    whole: watch::Sender<bool>,
+    carried: watch::Receiver<Vec<u8>>,
+}
+
+impl Line {
+    /// A line to an address.
+    pub fn to(far: SocketAddr) -> Self {
+        let port = Port::reserve();
+        let listener = port.listen();
+        let (whole, seen) = watch::channel(true);
+        let (carrying, carried) = watch::channel(Vec::new());
+        tokio::spawn(async move {
+            let mut ended = seen.clone();
+            loop {
+                tokio::select! {
+                    accepted = listener.accept() => {
+                        let (near, _) = accepted.unwrap();
+                        tokio::spawn(relay(near, far, seen.clone(), carrying.clone()));
+                    }
+                    () = gone(&mut ended) => return,
+                }
+            }
+        });
+        Self { port, whole, carried }
+    }
+
+    /// Where clients find it.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.port.url())
+    }
+
+    /// Ends every connection, and those that come.
+    pub fn cut(&self) {
+        self.whole.send_replace(false);
+    }
+
+    /// Carries again.
+    pub fn mend(&self) {
+        self.whole.send_replace(true);
+    }
+
+    /// Waits until it carried these bytes to clients so many times.
+    pub async fn carried(&self, bytes: &[u8], times: usize) {
+        let mut carried = self.carried.clone();
+        let found = carried.wait_for(|all| memchr::memmem::find_iter(all, bytes).count() >= times);
+        let _all = guarded(format!("{bytes:?} on the line"), found).await.unwrap();
+    }
+}
+
+/// Waits for the end of the line itself.
+async fn gone(whole: &mut watch::Receiver<bool>) {
+    while whole.changed().await.is_ok() {}
+}
+
+async fn relay(
+    mut near: TcpStream,
+    far: SocketAddr,
+    mut whole: watch::Receiver<bool>,
+    carried: watch::Sender<Vec<u8>>,
+) {
+    if !*whole.borrow_and_update() {
+        return;
+    }
+    let carry = async {
+        let mut far = TcpStream::connect(far).await?;
+        let (mut from_near, mut to_near) = near.split();
+        let (mut from_far, mut to_far) = far.split();
+        let down = async {
+            let mut piece = [0; 4096];
+            loop {
+                let n = from_far.read(&mut piece).await?;
+                if n == 0 {
+                    return to_near.shutdown().await;
+                }
+                carried.send_modify(|all| all.extend_from_slice(&piece[..n]));
+                to_near.write_all(&piece[..n]).await?;
+            }
+        };
+        let up = tokio::io::copy(&mut from_near, &mut to_far);
+        // Whoever ends first ends both: a client that left must be seen to leave.
+        tokio::select! {
+            ended = down => ended,
+            ended = up => ended.map(drop),
+        }
+    };
+    tokio::select! {
+        // What became of a connection is for its two ends to say.
+        ended = carry => drop(ended),
+        _ = whole.changed() => {}
+    }
+}

@@ -1,0 +1,32 @@
+//! The gateway between the origins and the clients that the world has: each a real program of its own ecosystem, each on
+//! 127.0.0.1, installed by `scripts/setup --test`.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a builder that cannot do its work fails the test")]
+#![allow(unreachable_pub, reason = "nothing here is reached from outside the test binary")]
+
+#[path = "../stories/client/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the stories need more of it than is needed here")]
+mod client;
+#[path = "../stories/gateway.rs"]
+#[allow(dead_code, unused_imports, reason = "the stories need more of it than is needed here")]
+mod gateway;
+#[path = "../stories/guard.rs"]
+mod guard;
+#[path = "../stories/http1.rs"]
+#[allow(dead_code, unused_imports, reason = "the stories need more of it than is needed here")]
+mod http1;
+#[path = "../stories/origin/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the stories need more of it than is needed here")]
+mod origin;
+
+mod ecosystem;
+mod line;
+mod listener;
+mod program;
+mod site;
+
+mod completions;
+mod curl;
+mod newcomer;
+mod nginx;
+mod origins;
+mod resuming;

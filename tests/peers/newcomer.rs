@@ -1,0 +1,169 @@
+//! What goes wrong in the first five minutes: each is answered in one line that says what to do.
+
+use crate::client::{Client, Response};
+use crate::ecosystem::go;
+use crate::gateway::{Gateway, Route, Url, config_file, configuration, route};
+use crate::origin::{Origin, Port, Speech};
+use crate::program::Program;
+
+/// Holds no longer than it takes to fail once.
+fn told(origin: &(impl Url + ?Sized)) -> Route {
+    route("/*", origin).with("upstream.on_error = \"reflect\"")
+}
+
+/// A client's answer, and the one line of the log that says why.
+async fn asked(route: Route) -> (Response, String) {
+    let gateway = Gateway::with(route).await;
+    let mut answer = Client::get("/a").connect(&gateway).await;
+    answer.complete().await;
+    let line = gateway.log_line("why=").await;
+    assert_eq!(gateway.log().matches("why=").count(), 1, "{}", gateway.log());
+    (answer, line)
+}
+
+/// The status, and what is told of it in the log.
+#[track_caller]
+fn assert_told((answer, line): &(Response, String), status: u16, told: &[&str]) {
+    assert_eq!(answer.status, status, "{line}");
+    for part in told {
+        assert!(line.contains(part), "{part:?} in {line}");
+    }
+}
+
+#[tokio::test]
+async fn an_origin_that_does_not_run() {
+    let port = Port::reserve();
+    for proxied in ["", "kind = \"proxy\""] {
+        let route = if proxied.is_empty() { told(&port) } else { route("/*", &port).with(proxied) };
+        let addr = port.addr().to_string();
+        assert_told(
+            &asked(route).await,
+            502,
+            &[&addr, "connection refused: start the origin, or correct the route's origin"],
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_origin_whose_name_nobody_knows() {
+    let told = asked(told("http://origin.invalid:9000")).await;
+    assert_told(&told, 502, &["cannot resolve origin.invalid: ", "correct the route's origin, or its DNS"]);
+}
+
+#[tokio::test]
+async fn an_origin_that_answers_a_page() {
+    let html = [("Content-Type", "text/html")];
+    let origin = Origin::answering(move |asked| async move { asked.reply(200, &html, "<p>").await });
+    let (answer, line) = asked(route("/*", &origin)).await;
+    let why =
+        "origin answered 200 with text/html, not text/event-stream: if it is no stream, its route needs kind = 'proxy'";
+    assert_told(&(answer, line), 502, &[why]);
+}
+
+#[tokio::test]
+async fn http_to_an_origin_of_https() {
+    let origin = Origin::speaking(Speech::Tls(&["http/1.1"]));
+    let told = asked(told(origin.url().replace("https:", "http:").as_str())).await;
+    assert_told(&told, 502, &["no HTTP came back: if the origin speaks TLS, its URL must begin with https://"]);
+}
+
+#[tokio::test]
+async fn https_to_an_origin_of_http() {
+    let port = Port::reserve();
+    let mut command = go("origins/go/main.go").await;
+    command.arg(port.addr().to_string());
+    let mut origin = Program::run(command);
+    origin.listens(&port).await;
+    let told = asked(told(port.url().replace("http:", "https:").as_str())).await;
+    assert_told(&told, 502, &["no TLS came back: if the origin speaks plain HTTP, its URL must begin with http://"]);
+}
+
+#[tokio::test]
+async fn a_certificate_of_an_authority_that_nobody_knows() {
+    let origin = Origin::speaking(Speech::Tls(&["http/1.1"]));
+    let told = asked(told(&origin)).await;
+    assert_told(&told, 502, &["its certificate is not trusted: name the file of its authority in upstream.ca_file"]);
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_host() {
+    let origin = Origin::speaking(Speech::Tls(&["http/1.1"]));
+    let ca_file = format!("upstream.ca_file = {:?}", origin.authority().path());
+    let url = format!("https://{}", origin.addr());
+    let told = asked(told(url.as_str()).with(&ca_file)).await;
+    assert_told(&told, 502, &["its certificate is not for 127.0.0.1: the route's origin must name a host of it"]);
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken() {
+    let port = Port::reserve();
+    let _taken = port.listen();
+    let addr = port.addr().to_string();
+    let config = configuration("", [told(&port)]).replace("127.0.0.1:0", &addr);
+    let file = config_file(&config);
+    let (code, said) = Gateway::run(&["-c", file.path().to_str().unwrap()]).await;
+    let line = format!(
+        "manifold: cannot listen on {addr}: Address already in use (os error 98): stop what listens there, or choose another \
+         address in server.listen\n"
+    );
+    assert_eq!((code, said), (1, line));
+}
+
+#[tokio::test]
+async fn a_key_that_was_mistyped() {
+    let origin = "[[routes]]\npath = \"/*\"\norigin = \"http://127.0.0.1:9000\"\n";
+    for (written, line, meant) in [
+        ("[routes.client]\nheartbeat_sec = 5\n", 5, "heartbeat_secs"),
+        ("[routes.corss]\norigins = [\"*\"]\n", 4, "cors"),
+        ("hots = \"a.example\"\n", 4, "host"),
+        ("[serve]\nlisten = [\"127.0.0.1:1\"]\n", 4, "server"),
+    ] {
+        let file = config_file(&format!("{origin}{written}"));
+        let path = file.path().to_str().unwrap();
+        let (code, said) = Gateway::run(&["--test", "-c", path]).await;
+        assert_eq!((code, said.lines().count()), (64, 1), "{said}");
+        assert!(
+            said.contains(&format!("{path}:{line}: ")) && said.contains(&format!("did you mean {meant}?")),
+            "{said}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_path_that_no_route_serves() {
+    let origin = Origin::start();
+    let secret = route("/secret-path/*", &origin).with("name = \"secret-name\"\nhost = \"secret.example\"");
+    let gateway = Gateway::with(secret).await;
+    let mut answer = Client::get("/ticks?token=mine").connect(&gateway).await;
+    assert_eq!((answer.status, answer.text().await.as_str()), (404, "no route serves this path\n"));
+    assert!(!format!("{:?}", answer.headers).contains("secret"), "{:?}", answer.headers);
+    let line = gateway.log_line("no_route").await;
+    assert!(line.ends_with("path=\"/ticks\": no [[routes]] path serves it"), "{line}");
+}
+
+#[tokio::test]
+async fn a_page_of_another_origin() {
+    const PAGE: &str = "https://page.example";
+    let origin = Origin::start();
+    let routes = [
+        route("/none", &origin),
+        route("/other", &origin).with("cors.origins = [\"https://other.example\"]"),
+        route("/this", &origin).with("cors.origins = [\"https://page.example\"]"),
+    ];
+    let gateway = Gateway::with_all(routes).await;
+    for path in ["/none", "/other", "/this"] {
+        let asked = Client::get(path).header("Origin", PAGE).connect(&gateway);
+        let (client, _body) = tokio::join!(asked, origin.stream());
+        assert_eq!(client.header("access-control-allow-origin"), (path == "/this").then_some(PAGE));
+    }
+    let refused = gateway.log_lines("cors_origin_refused", 2).await;
+    let told = [
+        "route=/none origin=\"https://page.example\": the route has no [routes.cors]: to allow it, name it in cors.origins \
+         of the route",
+        "route=/other origin=\"https://page.example\": to allow it, add it to cors.origins of the route",
+    ];
+    for (line, told) in refused.iter().zip(told) {
+        assert!(line.ends_with(told), "{line}");
+    }
+    assert_eq!(gateway.log().matches("cors_origin_refused").count(), 2);
+}

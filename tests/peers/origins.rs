@@ -1,0 +1,139 @@
+//! Origins as people write them, unmodified: `tests/origins`.
+
+use crate::client::{Client, Response};
+use crate::ecosystem::{file, go, node, python};
+use crate::gateway::{Gateway, route};
+use crate::origin::Port;
+use crate::program::Program;
+use tokio::process::Command;
+
+/// An origin's program on a port of its own.
+struct Running {
+    port: Port,
+    program: Program,
+}
+
+/// Runs the program, which takes its address as its last argument.
+async fn run(mut command: Command, port: Port) -> Running {
+    command.arg(port.addr().to_string());
+    listening(command, port).await
+}
+
+async fn listening(command: Command, port: Port) -> Running {
+    let mut program = Program::run(command);
+    program.listens(&port).await;
+    Running { port, program }
+}
+
+async fn witness(gateway: &Gateway) -> Response {
+    Client::get("/events").connect(gateway).await.stream()
+}
+
+/// What a client hears next.
+async fn hear(client: &mut Response, n: usize) -> Vec<(String, String)> {
+    let mut heard = Vec::new();
+    for _ in 0..n {
+        let event = client.next_event().await;
+        heard.push((event.kind, event.data));
+    }
+    heard
+}
+
+async fn gateway_of(port: &Port) -> Gateway {
+    Gateway::with(route("/events", port).with("client.heartbeat_secs = 0.1")).await
+}
+
+/// Clients share its one stream, leave and come back, and miss nothing.
+async fn its_clients_resume(command: Command) {
+    let origin = run(command, Port::reserve()).await;
+    let gateway = gateway_of(&origin.port).await;
+    let mut witness = witness(&gateway).await;
+    let mut client = self::witness(&gateway).await;
+    let seen = hear(&mut client, 2).await;
+    let id = client.last_id().to_owned();
+    assert!(!id.is_empty());
+    drop(client);
+
+    let mut all = hear(&mut witness, 1).await;
+    while !all.ends_with(&seen) {
+        all.extend(hear(&mut witness, 1).await);
+    }
+    let missed = hear(&mut witness, 3).await;
+    assert!(missed.iter().all(|(kind, data)| kind != "gap" && !data.is_empty()), "{missed:?}");
+    let mut client = Client::get("/events").after(id).connect(&gateway).await.stream();
+    assert_eq!(hear(&mut client, 3).await, missed);
+    assert_eq!(hear(&mut client, 2).await, hear(&mut witness, 2).await);
+    assert_eq!(gateway.log().matches("upstream connected").count(), 1, "{}", gateway.log());
+}
+
+/// It is killed and started again; its client stays, and hears this first.
+async fn its_clients_stay(command: impl AsyncFn() -> Command, first: impl Fn(&(String, String)) -> bool) {
+    let origin = run(command().await, Port::reserve()).await;
+    let gateway = gateway_of(&origin.port).await;
+    let mut client = witness(&gateway).await;
+    hear(&mut client, 1).await;
+    origin.program.kill().await;
+    gateway.log_line("connection refused").await;
+    client.next_comment().await;
+    // What had come before the end.
+    let before = client.unread_events().len();
+    hear(&mut client, before).await;
+
+    let _origin = run(command().await, origin.port).await;
+    let next = hear(&mut client, 1).await.remove(0);
+    assert!(first(&next), "{next:?}");
+    hear(&mut client, 2).await;
+}
+
+fn told_of_a_gap((kind, data): &(String, String)) -> bool {
+    kind == "gap" && data == r#"{"reason":"upstream","missed":null}"#
+}
+
+#[tokio::test]
+async fn clients_of_the_go_program_resume() {
+    its_clients_resume(go("origins/go/main.go").await).await;
+}
+
+#[tokio::test]
+async fn clients_of_the_go_program_stay_when_it_is_restarted() {
+    its_clients_stay(|| go("origins/go/main.go"), told_of_a_gap).await;
+}
+
+#[tokio::test]
+async fn clients_of_express_and_better_sse_resume() {
+    its_clients_resume(node("origins/node/server.js")).await;
+}
+
+/// The ids that better-sse makes up are taken for ids that can be resumed from: no gap is told.
+#[tokio::test]
+async fn clients_of_express_and_better_sse_stay_when_it_is_restarted() {
+    its_clients_stay(async || node("origins/node/server.js"), |(kind, _)| kind == "tick").await;
+}
+
+#[tokio::test]
+async fn clients_of_sse_starlette_resume() {
+    its_clients_resume(python("origins/python/server.py")).await;
+}
+
+#[tokio::test]
+async fn clients_of_sse_starlette_stay_when_it_is_restarted() {
+    its_clients_stay(async || python("origins/python/server.py"), told_of_a_gap).await;
+}
+
+#[tokio::test]
+async fn clients_of_php_do_not_notice_that_it_ends_after_every_few_events() {
+    let port = Port::reserve();
+    let mut command = Command::new("php");
+    command.arg("-S").arg(port.addr().to_string()).arg(file("origins/php/events.php"));
+    let origin = listening(command, port).await;
+    let gateway = gateway_of(&origin.port).await;
+    let mut client = witness(&gateway).await;
+    let rows = |from: usize| (from..from + 5).map(|n| ("message".to_owned(), format!("row {n}"))).collect::<Vec<_>>();
+    assert_eq!(hear(&mut client, 5).await, rows(1));
+    let id = client.last_id().to_owned();
+    assert_eq!(id, "5");
+    assert_eq!(hear(&mut client, 5).await, rows(6));
+    let mut client = Client::get("/events").after(id).connect(&gateway).await.stream();
+    assert_eq!(hear(&mut client, 5).await, rows(6));
+    assert!(gateway.log().matches("upstream connected").count() > 2, "{}", gateway.log());
+}

@@ -1,0 +1,45 @@
+//! A gateway that is restarted on its port.
+
+use crate::gateway::{Gateway, Route, configuration};
+use crate::origin::Port;
+use rustix::process::Signal;
+
+/// A gateway and its port.
+pub struct Site {
+    port: Port,
+    config: String,
+    gateway: Option<Gateway>,
+}
+
+impl Site {
+    /// Starts with one route.
+    pub async fn with(route: Route) -> Self {
+        let port = Port::reserve();
+        // A drain spreads the ends of clients over its time.
+        let config = configuration("drain_secs = 0.2", [route]).replace("127.0.0.1:0", &port.addr().to_string());
+        let gateway = Some(Gateway::start(&config).await);
+        Self { port, config, gateway }
+    }
+
+    /// The gateway that runs.
+    pub fn gateway(&self) -> &Gateway {
+        self.gateway.as_ref().expect("the gateway runs")
+    }
+
+    /// Where it is, running or not.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.port.url())
+    }
+
+    /// Ends it as an operator does.
+    pub async fn stop(&mut self) {
+        let mut gateway = self.gateway.take().expect("the gateway runs");
+        gateway.signal(Signal::TERM);
+        assert_eq!(gateway.exit_code().await, 0, "{}", gateway.log());
+    }
+
+    /// Starts it again, on the same port.
+    pub async fn start(&mut self) {
+        self.gateway = Some(Gateway::start(&self.config).await);
+    }
+}
