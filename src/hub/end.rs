@@ -25,7 +25,9 @@ pub enum Failure {
     HeadTimeout,
     /// A status that asks to come again: 5xx, 408, 425, 429.
     Status(Arc<Answer>),
-    /// The response ended or broke, or nothing was read for too long.
+    /// The origin ended the response in an orderly way.
+    Ended,
+    /// The response broke off, or nothing was read for too long.
     Lost(String),
 }
 
@@ -35,6 +37,7 @@ impl fmt::Display for Failure {
             Self::Unreachable(why) => write!(f, "origin unreachable: {why}"),
             Self::HeadTimeout => f.write_str("origin sent no response head in time"),
             Self::Status(answer) => write!(f, "origin answered {}", answer.status.as_u16()),
+            Self::Ended => f.write_str("origin ended the response"),
             Self::Lost(why) => write!(f, "connection to the origin lost: {why}"),
         }
     }

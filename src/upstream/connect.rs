@@ -147,7 +147,7 @@ async fn exchange(
         session.finish_request_body().await?;
         for _ in 0..MAX_INFORMATIONAL {
             session.read_response_header().await?;
-            if let Some(head) = session.response_header().filter(|head| !head.status.is_informational()) {
+            if let Some(head) = session.response_header().filter(|head| is_final(head.status)) {
                 return Ok(Some((head.status, head.headers.clone())));
             }
         }
@@ -179,6 +179,11 @@ fn request_head(origin: &Origin, options: &UpstreamOptions, request: &Request) -
         head.insert_header(name, value)?;
     }
     Ok(head)
+}
+
+/// Whether no other response follows: an origin that upgrades without having been asked goes on in another protocol.
+fn is_final(status: StatusCode) -> bool {
+    !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS
 }
 
 impl Response {

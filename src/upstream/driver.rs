@@ -9,6 +9,7 @@ use crate::sse::{Decoder, Item};
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use log::Level;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -63,6 +64,8 @@ pub struct Driver {
     failing_since: Option<Instant>,
     /// Whether a response ever streamed, so that a new one may have lost events.
     was_live: bool,
+    /// Whether the last response ended in an orderly way, so that the next one is no news.
+    ended_in_order: bool,
 }
 
 /// Why the driver is done, and for how long that is remembered.
@@ -91,6 +94,7 @@ impl Driver {
             failures: 0,
             failing_since: None,
             was_live: false,
+            ended_in_order: false,
         }
     }
 
@@ -150,13 +154,16 @@ impl Driver {
         self.publisher.connected(Arc::new(headers), lost);
         self.was_live = true;
         self.failing_since = None;
-        log::info!(
+        log::log!(
+            if self.ended_in_order { Level::Debug } else { Level::Info },
             "upstream connected route={} stream={} resumed={resumed} lost={lost}",
             self.settings.route,
             self.request.key()
         );
         let Some(failure) = self.pump(response).await else { return Next::Abandoned };
-        self.publisher.counters().upstream_failures.add(1);
+        if failure != Failure::Ended {
+            self.publisher.counters().upstream_failures.add(1);
+        }
         match self.settings.options.on_close {
             OnClose::Close => Next::Done(Done { end: End::OriginClosed, memory: Duration::ZERO }),
             OnClose::Reconnect => Next::Retry(failure),
@@ -176,7 +183,7 @@ impl Driver {
             };
             match read {
                 Ok(Ok(Some(bytes))) => self.publish(&mut decoder, bytes, &mut repeats),
-                Ok(Ok(None)) => return Some(Failure::Lost("the origin ended the response".to_owned())),
+                Ok(Ok(None)) => return Some(Failure::Ended),
                 Ok(Err(error)) => return Some(Failure::Lost(error.to_string())),
                 Err(_) => return Some(Failure::Lost(format!("nothing read for {patience:?}"))),
             }
@@ -227,13 +234,17 @@ impl Driver {
         let now = Instant::now();
         let since = *self.failing_since.get_or_insert(now);
         let delay = self.delay(&failure);
-        log::warn!(
+        // Some origins end each response after a few events; that is their way, and no failure.
+        let level = if failure == Failure::Ended { Level::Debug } else { Level::Warn };
+        log::log!(
+            level,
             "upstream failed route={} stream={} why=\"{failure}\" failures={} retry_ms={}",
             self.settings.route,
             self.request.key(),
             self.failures,
             delay.as_millis()
         );
+        self.ended_in_order = failure == Failure::Ended;
         self.publisher.failed();
         let hold_ends = since + self.settings.options.hold;
         let next = now + delay;

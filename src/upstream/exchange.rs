@@ -108,7 +108,9 @@ async fn judge(response: Response, on_error: OnError) -> Outcome {
     if asks_to_return {
         return Outcome::Failed(Failure::Status(Arc::new(answer(response).await)));
     }
-    if status.is_client_error() || status.is_redirection() || on_error == OnError::Reflect {
+    // An upgrade was never asked for; all others are the client's to see.
+    let is_reflected = on_error == OnError::Reflect && !status.is_informational();
+    if status.is_client_error() || status.is_redirection() || is_reflected {
         return Outcome::Final(End::Refused(Arc::new(answer(response).await)));
     }
     Outcome::Final(End::Unusable(format!(

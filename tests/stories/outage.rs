@@ -305,13 +305,17 @@ async fn origins_over_tls_are_verified_and_speak_either_version() {
     }
 }
 
+/// An upgrade that nobody asked for.
+const UPGRADE: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
+
 #[tokio::test]
 async fn nonsense_is_a_failure_like_any_other() {
     let origin = Origin::start();
     let gateway = Gateway::with_all([route("/reflects/*", &origin).with(REFLECT), route("/*", &origin)]).await;
-    for (n, nonsense) in ["", "HTTP/1.1 ", "220 mail.example ESMTP\r\n\r\n", "HTTP/1.1 200 OK\r\nno field\r\n\r\n"]
-        .into_iter()
-        .enumerate()
+    for (n, nonsense) in
+        ["", "HTTP/1.1 ", "220 mail.example ESMTP\r\n\r\n", UPGRADE, "HTTP/1.1 200 OK\r\nno field\r\n\r\n"]
+            .into_iter()
+            .enumerate()
     {
         let client =
             asked(Client::get(format!("/reflects/{n}")), &gateway, &origin, async |ask| ask.bytes(nonsense).await)
