@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 const OPTIONS: FrontOptions =
     FrontOptions { head_bytes: 1000, head_time: Duration::from_secs(20), max_connections: 100 };
@@ -27,6 +27,9 @@ struct Nothing;
 impl Open for Nothing {
     fn open(&self, _: Opening, _: Publisher) {}
 }
+
+/// On a clock that runs on by itself: what did not happen by then does not happen.
+const NEVER: Duration = Duration::from_secs(10_000);
 
 /// A client's socket, and the front at its other end.
 struct Stage {
@@ -74,7 +77,9 @@ impl Stage {
         let mut answer = Vec::new();
         tokio::select! {
             () = write => {}
-            read = reader.read_to_end(&mut answer) => { read.expect("an end and no reset"); }
+            read = timeout(NEVER, reader.read_to_end(&mut answer)) => {
+                read.expect("an end").expect("and no reset");
+            }
         }
         let answer = String::from_utf8(answer).unwrap();
         (answer.lines().next().unwrap_or_default().to_owned(), self.begun.elapsed().as_secs())
@@ -133,7 +138,7 @@ async fn the_preface_of_http2_is_understood_in_pieces() {
             sleep(Duration::from_secs(1)).await;
         }
         let mut frame = [0; 9];
-        stage.client.read_exact(&mut frame).await.unwrap();
+        timeout(NEVER, stage.client.read_exact(&mut frame)).await.expect("an answer").unwrap();
         assert_eq!(frame[3], 4, "SETTINGS, in pieces of {size}");
     }
 }
