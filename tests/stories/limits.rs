@@ -105,20 +105,6 @@ async fn a_head_that_is_too_large_is_431() {
 }
 
 #[tokio::test]
-async fn a_head_that_does_not_come_is_408() {
-    let origin = Origin::start();
-    let text = configuration("", [route("/*", &origin)]);
-    let gateway = Gateway::start(&text).await;
-    let mut half = Connection::open(&gateway).await;
-    half.send("GET / HTT").await;
-    let silent = Connection::open(&gateway).await;
-    // Meanwhile nobody else waits for them.
-    let (_client, _body) = opened(Client::get("/"), &gateway, &origin).await;
-    assert_eq!(half.response(false).await.status, 408);
-    drop(silent);
-}
-
-#[tokio::test]
 async fn a_short_request_is_answered_without_more_bytes() {
     let origin = Origin::answering(|exchange| exchange.reply(404, &[], ""));
     let gateway = Gateway::with(route("/*", &origin)).await;
