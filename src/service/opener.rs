@@ -6,6 +6,10 @@ use crate::route::{Route, StreamPolicy};
 use crate::upstream::{Connector, Driver, DriverSettings, SharingCheck};
 use std::sync::Arc;
 
+/// Said when a response is not shared.
+const WHAT_TO_DO: &str =
+    "share.credentials = 'isolate' keeps clients apart, share.trust_origin = true shares it all the same";
+
 /// Opens streams by spawning a driver for each.
 #[derive(Debug)]
 pub(super) struct Drivers {
@@ -49,5 +53,5 @@ fn sharing(policy: &StreamPolicy) -> SharingCheck {
         return Arc::new(|_| None);
     }
     let key_headers = policy.share.headers.clone();
-    Arc::new(move |head| sharing_refusal(head, &key_headers).map(|refusal| refusal.to_string()))
+    Arc::new(move |head| sharing_refusal(head, &key_headers).map(|refusal| format!("{refusal}: {WHAT_TO_DO}")))
 }

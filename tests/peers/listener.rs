@@ -1,6 +1,8 @@
 //! What a client reports of what it hears.
 
+use crate::browser::Browser;
 use crate::guard::guarded;
+use crate::origin::Origin;
 use crate::program::Program;
 use serde::Deserialize;
 use tokio::process::Command;
@@ -36,6 +38,13 @@ pub enum Listener {
     Program(Box<Program>),
     /// A task of this process.
     Task(mpsc::Receiver<Report>),
+    /// A page in a browser.
+    Page {
+        /// The browser.
+        browser: Box<Browser>,
+        /// Who serves the page; a worker's script may still be asked for.
+        _pages: Origin,
+    },
 }
 
 impl Listener {
@@ -44,12 +53,21 @@ impl Listener {
         Self::Program(Box::new(Program::run(command)))
     }
 
+    /// The browser of a page.
+    pub fn browser(&self) -> &Browser {
+        let Self::Page { browser, .. } = self else { panic!("this listener is no page") };
+        browser
+    }
+
     /// The next report.
     pub async fn report(&mut self) -> Report {
         match self {
             Self::Program(program) => {
                 let line = program.line().await;
                 serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error} in {line:?}"))
+            }
+            Self::Page { browser, .. } => {
+                serde_json::from_value(browser.run("return nextReport()").await).expect("a report of the page")
             }
             Self::Task(reports) => guarded("a report", reports.recv()).await.expect("a report and no end"),
         }

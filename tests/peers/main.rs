@@ -18,12 +18,14 @@ mod http1;
 #[allow(dead_code, unused_imports, reason = "the stories need more of it than is needed here")]
 mod origin;
 
+mod browser;
 mod ecosystem;
 mod line;
 mod listener;
 mod program;
 mod site;
 
+mod chromium;
 mod completions;
 mod curl;
 mod newcomer;

@@ -1,7 +1,7 @@
 //! What goes wrong in the first five minutes: each is answered in one line that says what to do.
 
 use crate::client::{Client, Response};
-use crate::ecosystem::go;
+use crate::ecosystem::{go, node};
 use crate::gateway::{Gateway, Route, Url, config_file, configuration, route};
 use crate::origin::{Origin, Port, Speech};
 use crate::program::Program;
@@ -58,6 +58,27 @@ async fn an_origin_that_answers_a_page() {
     let why =
         "origin answered 200 with text/html, not text/event-stream: if it is no stream, its route needs kind = 'proxy'";
     assert_told(&(answer, line), 502, &[why]);
+}
+
+/// better-sse says so of everything.
+#[tokio::test]
+async fn an_origin_that_calls_private_what_is_for_all() {
+    let port = Port::reserve();
+    let mut command = node("origins/node/server.js");
+    command.arg(port.addr().to_string());
+    let mut origin = Program::run(command);
+    origin.listens(&port).await;
+    let shared = route("/*", &port).with("share.credentials = \"share\"");
+    let gateway = Gateway::with(shared).await;
+    let refused = Client::get("/events").connect(&gateway).await;
+    let why = "the origin says Cache-Control: private: share.credentials = 'isolate' keeps clients apart, \
+               share.trust_origin = true shares it all the same";
+    assert_told(&(refused, gateway.log_line("why=").await), 502, &[why]);
+
+    let trusted = route("/*", &port).with("share.credentials = \"share\"\nshare.trust_origin = true");
+    let gateway = Gateway::with(trusted).await;
+    let mut client = Client::get("/events").connect(&gateway).await.stream();
+    assert_eq!(client.next_event().await.kind, "tick");
 }
 
 #[tokio::test]

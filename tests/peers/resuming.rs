@@ -13,15 +13,18 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Starts a client on a URL.
-trait Start: AsyncFn(String) -> Listener {}
+pub trait Start: AsyncFn(String) -> Listener {}
 impl<F: AsyncFn(String) -> Listener> Start for F {}
 
-/// Clients are told to come back at once, and hear a heartbeat all the time.
-fn quick(origin: &impl Url) -> Route {
-    route("/*", origin).with("client.retry_ms = 20\nclient.retry_jitter = 0\nclient.heartbeat_secs = 0.02")
+const QUICK: &str =
+    "client.retry_ms = 20\nclient.retry_jitter = 0\nclient.heartbeat_secs = 0.02\ncors.origins = [\"*\"]";
+
+/// Clients are told to come back at once, and hear a heartbeat all the time; pages may be from anywhere.
+pub fn quick(origin: &impl Url) -> Route {
+    route("/*", origin).with(QUICK)
 }
 
-async fn it_hears_all_in_spite_of_a_tunnel(client: impl Start) {
+pub async fn it_hears_all_in_spite_of_a_tunnel(client: impl Start) {
     let origin = Origin::start();
     let site = Site::with(quick(&origin)).await;
     let line = Line::to(site.gateway().addr());
@@ -45,7 +48,7 @@ async fn it_hears_all_in_spite_of_a_tunnel(client: impl Start) {
     assert_eq!(origin.requests().len(), 1, "the gateway held the stream");
 }
 
-async fn it_is_told_of_a_gap_when_the_gateway_was_restarted(client: impl Start) {
+pub async fn it_is_told_of_a_gap_when_the_gateway_was_restarted(client: impl Start) {
     let origin = Origin::start();
     let mut site = Site::with(quick(&origin)).await;
     let (mut client, mut body) = tokio::join!(client(site.url("/a")), origin.stream());
@@ -63,7 +66,7 @@ async fn it_is_told_of_a_gap_when_the_gateway_was_restarted(client: impl Start) 
     assert_eq!(origin.request(2).await.headers.one("last-event-id"), None, "an id of ours is not the origin's");
 }
 
-async fn it_misses_nothing_of_an_origin_with_ids_when_the_gateway_was_restarted(client: impl Start) {
+pub async fn it_misses_nothing_of_an_origin_with_ids_when_the_gateway_was_restarted(client: impl Start) {
     let origin = ResumingOrigin::start();
     let mut site = Site::with(quick(&origin)).await;
     let mut client = client(site.url("/a")).await;
@@ -131,20 +134,22 @@ macro_rules! stories_of {
         mod $client {
             #[tokio::test]
             async fn hears_all_in_spite_of_a_tunnel() {
-                super::it_hears_all_in_spite_of_a_tunnel(super::$client).await;
+                $crate::resuming::it_hears_all_in_spite_of_a_tunnel(super::$client).await;
             }
 
             #[tokio::test]
             async fn is_told_of_a_gap_when_the_gateway_was_restarted() {
-                super::it_is_told_of_a_gap_when_the_gateway_was_restarted(super::$client).await;
+                $crate::resuming::it_is_told_of_a_gap_when_the_gateway_was_restarted(super::$client).await;
             }
 
             #[tokio::test]
             async fn misses_nothing_of_an_origin_with_ids_when_the_gateway_was_restarted() {
-                super::it_misses_nothing_of_an_origin_with_ids_when_the_gateway_was_restarted(super::$client).await;
+                $crate::resuming::it_misses_nothing_of_an_origin_with_ids_when_the_gateway_was_restarted(super::$client).await;
             }
         }
     )+};
 }
+
+pub(crate) use stories_of;
 
 stories_of!(node_eventsource, go_net_http, python_httpx_sse, rust_eventsource_client);

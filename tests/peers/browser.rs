@@ -1,0 +1,83 @@
+//! Chromium without a window, driven through chromedriver (the WebDriver recommendation of the W3C).
+
+use crate::client::Client;
+use crate::program::Program;
+use serde_json::{Value, json};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+/// A browser with one page.
+pub struct Browser {
+    driver: SocketAddr,
+    session: String,
+    // The browser ends with the pipe to its driver.
+    _program: Program,
+    _profile: TempDir,
+}
+
+impl Browser {
+    /// Starts with an empty page.
+    pub async fn start() -> Self {
+        let mut command = Command::new("chromedriver");
+        command.arg("--port=0");
+        let mut program = Program::run(command);
+        let driver = loop {
+            let line = program.line().await;
+            if let Some((_, port)) = line.split_once("successfully on port ") {
+                break SocketAddr::from((Ipv4Addr::LOCALHOST, port.trim_end_matches('.').parse().unwrap()));
+            }
+        };
+        let profile = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let mut arguments = vec![
+            "--headless=new".to_owned(),
+            "--remote-debugging-pipe".to_owned(),
+            "--disable-gpu".to_owned(),
+            // A page that was left would be kept, connection and all, for the case that one comes back.
+            "--disable-features=BackForwardCache".to_owned(),
+            // Containers give little of what it would be.
+            "--disable-dev-shm-usage".to_owned(),
+            format!("--user-data-dir={}", profile.path().display()),
+        ];
+        if rustix::process::geteuid().is_root() {
+            arguments.push("--no-sandbox".to_owned());
+        }
+        let mut options = json!({ "args": arguments });
+        // Debian's name for it, which not every driver looks for.
+        if let Some(binary) = ["/usr/bin/chromium"].into_iter().find(|path| Path::new(path).exists()) {
+            options["binary"] = binary.into();
+        }
+        let wanted = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options } } });
+        let session = ask(driver, "/session", &wanted).await;
+        let session = format!("/session/{}", session["sessionId"].as_str().unwrap());
+        Self { driver, session, _program: program, _profile: profile }
+    }
+
+    /// Opens a page.
+    pub async fn open(&self, url: &str) {
+        self.command("/url", &json!({ "url": url })).await;
+    }
+
+    /// Loads its page again.
+    pub async fn reload(&self) {
+        self.command("/refresh", &json!({})).await;
+    }
+
+    /// Runs a script in its page; gives what it returns, or what its promise comes to.
+    pub async fn run(&self, script: &str) -> Value {
+        self.command("/execute/sync", &json!({ "script": script, "args": [] })).await
+    }
+
+    async fn command(&self, command: &str, parameters: &Value) -> Value {
+        ask(self.driver, &format!("{}{command}", self.session), parameters).await
+    }
+}
+
+async fn ask(driver: SocketAddr, target: &str, parameters: &Value) -> Value {
+    let request = Client::method("POST", target).header("Content-Type", "application/json");
+    let mut answer = request.body(&parameters.to_string()).connect(driver).await;
+    let text = answer.text().await;
+    assert_eq!(answer.status, 200, "{target}: {text}");
+    serde_json::from_str::<Value>(&text).unwrap()["value"].take()
+}
