@@ -106,7 +106,7 @@ class Stream {
   show({ n, id, value, mark, gap }) {
     const line = document.createElement('li');
     if (mark || gap) {
-      line.className = mark ? 'mark' : 'gap';
+      line.className = mark ? 'pause' : 'gap';
       line.textContent = mark ?? gap;
       line.title = line.textContent;
     } else {
@@ -136,13 +136,13 @@ class Stream {
     const badge = this.card.querySelector('.badge');
     const state = this.source?.readyState;
     const held = state === EventSource.OPEN && seen !== null && !seen.origin.on;
-    text(badge, held ? 'open, origin away' : ['connecting', 'open', 'closed'][state]);
+    text(badge, held ? 'held open' : ['connecting', 'open', 'closed'][state]);
     badge.className = `badge ${held ? 'held' : ['', 'open', 'closed'][state]}`;
   }
 
   figures({ clients, connections, failures }) {
     const now = `${count(clients, 'client shares', 'clients share')} ${count(connections, 'connection', 'connections')} to the origin.`;
-    const lost = failures === 0 ? '' : ` It failed ${count(failures, 'time', 'times')} so far.`;
+    const lost = failures === 0 ? '' : ` ${count(failures, 'failure', 'failures')} of the origin so far.`;
     text(this.card.querySelector('.share'), now + lost);
     this.badge();
   }
@@ -157,7 +157,9 @@ async function openAll(why) {
   if (!why || before.some(({ id }) => id === null)) return;
   const sum = (what) => streams.reduce((all, { kept }, i) => all + Math.max(0, kept[what] - before[i][what]), 0);
   const [doubled, lost, told] = ['doubled', 'lost', 'told'].map(sum);
-  say(`Back after ${why}: each stream went on after its last id. ${told} lost and told, ${lost} lost untold, ${doubled} doubled.`);
+  const verdict = doubled + lost + told === 0 ? 'Nothing was lost and nothing came twice.'
+    : `${told} lost and told, ${lost} lost untold, ${doubled} doubled.`;
+  say(`Back after ${why}: each stream went on after its last id. ${verdict}`);
 }
 
 function show(state) {
@@ -193,6 +195,7 @@ function dots(clients, crowd) {
   const box = by('dots');
   while (box.children.length > clients) box.lastElementChild.remove();
   while (box.children.length < clients) box.append(document.createElement('i'));
+  box.classList.toggle('many', clients > 150);
   [...box.children].forEach((dot, at) => dot.classList.toggle('own', at < clients - crowd));
 }
 
