@@ -15,14 +15,14 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 
-/// Events that a client who comes back is told at most; beyond, it begins with the newest.
-const LONGEST_RESUME: u64 = 1000;
+/// Events that a client who comes back is told at most, which is a day of them; beyond, it begins with the newest.
+const LONGEST_RESUME: u64 = 86_400;
 
 /// Events between one request's head and the socket.
 const QUEUE: usize = 16;
 
-/// Events that the flaky stream sends before it breaks off.
-const FLAKY_EVENTS: u64 = 8;
+/// Times that the flaky stream flushes before it breaks off. What it has to make up for is one flush, so that it keeps up.
+const FLAKY_FLUSHES: u64 = 8;
 
 /// Every so manieth request to the flaky stream is answered 503.
 const FLAKY_REFUSES_EVERY: u64 = 3;
@@ -87,7 +87,7 @@ impl Origin {
         let newest = *self.ticker.newest().borrow();
         let asked = last_event_id.and_then(|id| self.ticker.number(id));
         let told = match asked.filter(|_| kind != Kind::Ticker) {
-            Some(n) if newest - n <= LONGEST_RESUME => n,
+            Some(n) if newest.saturating_sub(n) <= LONGEST_RESUME => n,
             _ => newest,
         };
         let (sender, body) = Channel::new(QUEUE);
@@ -123,15 +123,18 @@ fn refusal(status: StatusCode, text: &'static str) -> Reply {
 /// The loop and the flush: every event after `told`, as it comes.
 async fn tell(mut body: Sender<Bytes, io::Error>, ticker: Arc<Ticker>, kind: Kind, mut told: u64) {
     let mut newest = ticker.newest();
-    let mut left = if kind == Kind::Flaky { FLAKY_EVENTS } else { u64::MAX };
+    let mut flushes_left = if kind == Kind::Flaky { FLAKY_FLUSHES } else { u64::MAX };
     loop {
         let upto = *newest.borrow_and_update();
-        while told < upto {
-            if left == 0 {
+        if told < upto {
+            if flushes_left == 0 {
                 body.abort(io::Error::other("the flaky stream breaks off"));
                 return;
             }
-            (told, left) = (told + 1, left - 1);
+            flushes_left -= 1;
+        }
+        while told < upto {
+            told += 1;
             if body.send_data(event(&ticker, kind, told)).await.is_err() {
                 return;
             }

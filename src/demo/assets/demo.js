@@ -53,10 +53,10 @@ class Stream {
     this.tally();
   }
 
-  /** Opens the stream; after the last event that came, if one did. `why` is shown where it goes on. */
-  open(why) {
+  /** Opens the stream; after the last event that came, if one did. */
+  open() {
     const { id } = this.kept;
-    if (id !== null && why) this.row({ mark: `${why}, resumed after ${this.short(id)}` });
+    if (id !== null) this.row({ mark: `resumed after ${this.short(id)}` });
     this.source = new EventSource(id === null ? `/${this.name}` : `/${this.name}?lastEventId=${encodeURIComponent(id)}`);
     this.source.onopen = () => this.badge();
     this.source.onerror = () => this.badge();
@@ -153,8 +153,8 @@ const streams = STREAMS.map((stream) => new Stream(stream));
 /** Opens all streams, and says once what became of them when each has gone on. */
 async function openAll(why) {
   const before = streams.map(({ kept }) => ({ ...kept }));
-  await Promise.all(streams.map((stream) => stream.open(why)));
-  if (!why || before.some(({ id }) => id === null)) return;
+  await Promise.all(streams.map((stream) => stream.open()));
+  if (before.some(({ id }) => id === null)) return;
   const sum = (what) => streams.reduce((all, { kept }, i) => all + Math.max(0, kept[what] - before[i][what]), 0);
   const [doubled, lost, told] = ['doubled', 'lost', 'told'].map(sum);
   const verdict = doubled + lost + told === 0 ? 'Nothing was lost and nothing came twice.'
