@@ -91,6 +91,30 @@ impl Browser {
         self.post("/refresh", json!({})).await;
     }
 
+    /// Opens another window at this address and turns to it; gives the handle of the one before.
+    pub async fn another_window(&self, url: &str) -> Value {
+        let before = self.call(Method::GET, "/window", Value::Null).await;
+        let window = self.post("/window/new", json!({ "type": "window" })).await;
+        self.turn_to(&window["handle"]).await;
+        self.open(url).await;
+        before
+    }
+
+    /// Turns to a window.
+    pub async fn turn_to(&self, window: &Value) {
+        self.post("/window", json!({ "handle": window })).await;
+    }
+
+    /// The windows that are open.
+    pub async fn windows(&self) -> Vec<Value> {
+        self.call(Method::GET, "/window/handles", Value::Null).await.as_array().unwrap().clone()
+    }
+
+    /// Closes the window that it is turned to.
+    pub async fn close_window(&self) {
+        self.call(Method::DELETE, "/window", Value::Null).await;
+    }
+
     /// What a script returns.
     pub async fn script(&self, script: &str) -> Value {
         self.post("/execute/sync", json!({ "script": script, "args": [] })).await
@@ -143,7 +167,7 @@ impl Browser {
 
     /// Ends the browser and its driver.
     pub async fn quit(mut self) {
-        self.call(Method::DELETE, "", json!({})).await;
+        self.call(Method::DELETE, "", Value::Null).await;
         self.process = None;
         self.driver.kill().await.unwrap();
     }
@@ -159,7 +183,7 @@ impl Browser {
     async fn call(&self, method: Method, path: &str, body: Value) -> Value {
         let uri = format!("/session{}{path}", self.session);
         let request = Request::builder().method(method).uri(&uri).header("content-type", "application/json");
-        let body = Bytes::from(body.to_string());
+        let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
         let request = request.header("content-length", body.len()).body(body).unwrap();
         let answer = guarded(&uri, exchange(self.address, request)).await;
         let value: Value = serde_json::from_slice(answer.body()).unwrap();

@@ -56,6 +56,12 @@ async fn shown(browser: &Browser, id: &str, what: &str) {
     browser.wait_for(&format!("return document.getElementById({id:?}).textContent === {what:?}")).await;
 }
 
+/// What each stream's newest number is beyond the events that came and those that it was told are lost. It stays the same
+/// as long as nothing is lost untold or doubled, whatever the page says of it.
+async fn unaccounted(browser: &Browser) -> Value {
+    browser.script("return streams.map(({ kept }) => kept.n - kept.received - kept.told)").await
+}
+
 /// By the page's own count, which goes on across reloads.
 async fn nothing_is_lost_or_doubled(browser: &Browser) {
     assert_eq!(tally(browser, "lost").await, [0, 0, 0]);
@@ -99,7 +105,7 @@ async fn streams_stay_open_while_the_origin_is_away() {
         .wait_for("return [...document.querySelectorAll('.badge')].every((b) => b.textContent === 'held open')")
         .await;
     logged(&browser, "All streams stay open").await;
-    let away = newest(&browser).await;
+    let (away, unaccounted_before) = (newest(&browser).await, unaccounted(&browser).await);
     assert!(all_open(&browser).await);
     shown(&browser, "clients", "3").await;
     browser.click("origin-switch").await;
@@ -109,6 +115,7 @@ async fn streams_stay_open_while_the_origin_is_away() {
     assert!(all_open(&browser).await);
     assert_eq!(browser.script("return window.broken === true").await, false, "no EventSource had to reconnect");
     nothing_is_lost_or_doubled(&browser).await;
+    assert_eq!(unaccounted(&browser).await, unaccounted_before);
     let told = tally(&browser, "told").await;
     assert!(told[0] > 0, "what the origin without ids did not send is lost, and told: {told:?}");
     assert_eq!(told[1..], [0, 0], "the others send it later");
@@ -121,7 +128,7 @@ async fn a_reload_and_a_lost_connection_resume() {
     let browser = browser_at(&demo).await;
     for what in ["the reload", "the lost connection"] {
         let before = tally(&browser, "received").await;
-        let n = newest(&browser).await;
+        let (n, unaccounted_before) = (newest(&browser).await, unaccounted(&browser).await);
         if what == "the reload" {
             browser.reload().await;
         } else {
@@ -135,10 +142,31 @@ async fn a_reload_and_a_lost_connection_resume() {
         assert!(resumed.as_array().unwrap().iter().all(|query| query.as_str().unwrap().contains("lastEventId=")));
         all_reach(&browser, n + 10).await;
         nothing_is_lost_or_doubled(&browser).await;
+        assert_eq!(unaccounted(&browser).await, unaccounted_before, "{what}");
         assert_eq!(tally(&browser, "told").await, [0, 0, 0], "{what}");
         let after = tally(&browser, "received").await;
         assert!(before.iter().zip(&after).all(|(before, after)| after > before), "the tally goes on across {what}");
     }
+    browser.quit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_window_leaves_connections_to_the_first() {
+    let demo = demo().await;
+    let browser = browser_at(&demo).await;
+    let first = browser.another_window(&format!("http://{}/", demo.address())).await;
+    browser.wait_for("return streams[1].kept.n > 3").await;
+    let badges = "return [...document.querySelectorAll('.badge')].map((badge) => badge.textContent)";
+    assert_eq!(browser.script(badges).await, serde_json::json!(["in another window", "open", "in another window"]));
+    shown(&browser, "clients", "4").await;
+    browser.turn_to(&first).await;
+    let n = newest(&browser).await;
+    all_reach(&browser, n + 3).await;
+    browser.close_window().await;
+    let windows = browser.windows().await;
+    browser.turn_to(&windows[0]).await;
+    all_reach(&browser, n + 6).await;
+    shown(&browser, "clients", "3").await;
     browser.quit().await;
 }
 

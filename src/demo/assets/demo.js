@@ -8,7 +8,8 @@ const ROWS = 7;          // rows of a stream that are shown
 const POLL_MS = 1000;    // between two looks at the figures
 const PATIENCE_MS = 5000; // no answer for so long: the browser has no connection left
 const TUNNEL_MS = 5000;
-const HIDDEN_MS = 10000; // a hidden page lets its streams go: browsers allow six connections to one host
+const HIDDEN_MS = 1000;  // a hidden page lets its streams go: browsers allow six connections to one host
+const REOPEN_MS = 3000;  // after an answer that an EventSource takes for final, such as 503
 
 const STREAMS = [
   { name: 'ticker', title: 'Without ids', hint: 'The origin only ticks. manifold gives every event an id, so that clients can resume.' },
@@ -59,15 +60,20 @@ class Stream {
     if (id !== null) this.row({ mark: `resumed after ${this.short(id)}` });
     this.source = new EventSource(id === null ? `/${this.name}` : `/${this.name}?lastEventId=${encodeURIComponent(id)}`);
     this.source.onopen = () => this.badge();
-    this.source.onerror = () => this.badge();
+    this.source.onerror = () => {
+      this.badge();
+      if (this.source.readyState === EventSource.CLOSED) this.reopening = setTimeout(() => this.open(), REOPEN_MS);
+    };
     this.source.onmessage = (event) => this.take(event);
     this.source.addEventListener('gap', (event) => this.gap(JSON.parse(event.data)));
     this.badge();
-    return new Promise((first) => { this.first = first; });
+    return new Promise((first) => { this.first ??= first; });
   }
 
   close() {
-    this.source.close();
+    clearTimeout(this.reopening);
+    this.source?.close();
+    this.first = null;
     this.badge();
   }
 
@@ -136,8 +142,8 @@ class Stream {
     const badge = this.card.querySelector('.badge');
     const state = this.source?.readyState;
     const held = state === EventSource.OPEN && seen !== null && !seen.origin.on;
-    text(badge, held ? 'held open' : ['connecting', 'open', 'closed'][state]);
-    badge.className = `badge ${held ? 'held' : ['', 'open', 'closed'][state]}`;
+    text(badge, held ? 'held open' : ['connecting', 'open', 'closed'][state] ?? 'in another window');
+    badge.className = `badge ${held ? 'held' : ['', 'open', 'closed'][state] ?? ''}`;
   }
 
   figures({ clients, connections, failures }) {
@@ -150,10 +156,33 @@ class Stream {
 
 const streams = STREAMS.map((stream) => new Stream(stream));
 
+/**
+ * Browsers allow six HTTP/1.1 connections to one host. So of several windows of this page one has all three streams, and
+ * the others have one each, until it is their turn. Without locks (a page that is not from this machine) all have all.
+ */
+let release = () => {};
+function turn() {
+  if (navigator.locks === undefined) return Promise.resolve();
+  return new Promise((granted) => {
+    const leave = new AbortController();
+    release = () => leave.abort();
+    const hold = () => new Promise((done) => { release = done; granted(); });
+    navigator.locks.request('manifold.demo', { signal: leave.signal }, hold).catch(() => { /* left before its turn */ });
+  });
+}
+
+function closeAll() {
+  release();
+  streams.forEach((stream) => stream.close());
+}
+
 /** Opens all streams, and says once what became of them when each has gone on. */
 async function openAll(why) {
   const before = streams.map(({ kept }) => ({ ...kept }));
-  await Promise.all(streams.map((stream) => stream.open()));
+  const firsts = [streams[1].open()];
+  await turn();
+  firsts.push(streams[0].open(), streams[2].open());
+  await Promise.all(firsts);
   if (before.some(({ id }) => id === null)) return;
   const sum = (what) => streams.reduce((all, { kept }, i) => all + Math.max(0, kept[what] - before[i][what]), 0);
   const [doubled, lost, told] = ['doubled', 'lost', 'told'].map(sum);
@@ -217,7 +246,7 @@ async function poll() {
     if (!document.hidden) await ask('/api/state');
   } catch (error) {
     notice(error.name === 'TimeoutError'
-      ? 'No answer. Browsers allow six HTTP/1.1 connections to one host: other windows of this page may hold them all.'
+      ? 'No answer. Browsers allow six HTTP/1.1 connections to one host: other windows may hold them all.'
       : 'The demo does not answer. The streams come back by themselves when it runs again.');
   }
   setTimeout(poll, POLL_MS);
@@ -248,21 +277,23 @@ button('crowd-close', () => '/api/clients/close', () => 'The clients of the demo
 by('reload').addEventListener('click', () => location.reload());
 by('tunnel').addEventListener('click', () => {
   by('tunnel').disabled = true;
-  streams.forEach((stream) => stream.close());
+  closeAll();
   say('This page lost its connections. Events go on without it.');
   setTimeout(() => {
     by('tunnel').disabled = false;
-    openAll('the lost connection');
+    if (!hidden) openAll('the lost connection');
   }, TUNNEL_MS);
 });
 
 let hiding = null;
+let hidden = false;
 document.addEventListener('visibilitychange', () => {
   clearTimeout(hiding);
   if (document.hidden) {
-    hiding = setTimeout(() => streams.forEach((stream) => stream.close()), HIDDEN_MS);
-  } else if (!by('tunnel').disabled && streams.every(({ source }) => source.readyState === EventSource.CLOSED)) {
-    openAll('being hidden');
+    hiding = setTimeout(() => { hidden = true; closeAll(); }, HIDDEN_MS);
+  } else if (hidden) {
+    hidden = false;
+    if (!by('tunnel').disabled) openAll('being hidden');
   }
 });
 
