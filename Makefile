@@ -5,7 +5,7 @@ CONF ?= conf/manifold.toml
 FUZZ_SECS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint configs check fuzz
+.PHONY: help setup run serve test lint configs check fuzz
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -13,11 +13,15 @@ help: ## Show the targets
 setup: ## Install what the build needs (cmake, a C compiler), if it is missing
 	@scripts/setup
 
-run: setup ## Build for release and run $(CONF)
+run: setup ## Build for release and run the demo: gateway, origin and page on 127.0.0.1:8080
+	$(CARGO) build --release --locked
+	exec "$${CARGO_TARGET_DIR:-target}/release/manifold" demo
+
+serve: setup ## Build for release and run $(CONF)
 	$(CARGO) build --release --locked
 	exec "$${CARGO_TARGET_DIR:-target}/release/manifold" -c $(CONF)
 
-test: ## Run all tests, installing the origins and clients that they are tried with
+test: ## Run all tests, installing the browser, origins and clients that they are tried with
 	@scripts/setup --test
 	$(CARGO) test --locked
 

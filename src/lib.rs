@@ -1,11 +1,12 @@
 //! manifold: a reverse proxy for Server-Sent Events.
 //!
 //! One upstream connection per stream, any number of clients downstream. The modules are the floors of the house; imports
-//! point down only, in this order: `service`, `gateway`, `config`, `route`, then `upstream` and `downstream`, `hub`,
+//! point down only, in this order: `demo`, `service`, `gateway`, `config`, `route`, then `upstream` and `downstream`, `hub`,
 //! `replay`, `sse`.
 
 pub mod config;
 pub mod counters;
+pub mod demo;
 pub mod downstream;
 pub mod gateway;
 pub mod hub;

@@ -1,9 +1,13 @@
 //! The command line: arguments, logger, signals, exit code.
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use manifold::config::Config;
+use manifold::demo::{DEFAULT_ADDRESS, Demo, DemoOptions};
 use manifold::service::Service;
-use std::io::Write;
+use std::future::Future;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -13,14 +17,26 @@ const EX_USAGE: u8 = 64;
 
 /// A reverse proxy for Server-Sent Events: one upstream connection per stream, any number of clients.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(version, about, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// The configuration file (TOML); conf/manifold.toml shows every key
-    #[arg(short, long, value_name = "FILE")]
-    config: PathBuf,
+    #[arg(short, long, value_name = "FILE", required = true)]
+    config: Option<PathBuf>,
     /// Check the configuration, say all that is wrong with it, and exit
     #[arg(long)]
     test: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway, a small origin and a web page that shows them
+    Demo {
+        /// Where to listen
+        #[arg(long, value_name = "ADDR", default_value_t = DEFAULT_ADDRESS)]
+        listen: SocketAddr,
+    },
 }
 
 fn main() -> ExitCode {
@@ -31,53 +47,63 @@ fn main() -> ExitCode {
             return if error.print().is_ok() { ExitCode::from(code) } else { ExitCode::from(EX_USAGE) };
         }
     };
-    start_logger();
-    let config = match Config::load(&arguments.config) {
+    let config = match (arguments.command, arguments.config) {
+        (Some(Command::Demo { listen }), _) => {
+            // The flaky stream fails for show: its warnings would push the greeting off the screen.
+            start_logger("error");
+            return code_of(block_on(None, demo(DemoOptions { listen, ..DemoOptions::default() })));
+        }
+        (None, Some(config)) => config,
+        (None, None) => return complain("no configuration: -c FILE", EX_USAGE),
+    };
+    start_logger("warn,manifold=info");
+    let config = match Config::load(&config) {
         Ok(config) => config,
         Err(errors) => return complain(&errors.to_string(), EX_USAGE),
     };
     if arguments.test {
         return say(&config.summary());
     }
-    match run(config) {
+    code_of(block_on(Some(config.server.threads), serve(config)))
+}
+
+fn code_of(result: Result<(), Box<dyn std::error::Error>>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&error.to_string(), 1),
     }
 }
 
-/// `RUST_LOG` decides; otherwise manifold's own lines and the warnings of others.
-fn start_logger() {
-    let wanted = env_logger::Env::default().default_filter_or("warn,manifold=info");
+/// `RUST_LOG` decides; otherwise `default`.
+fn start_logger(default: &str) {
+    let wanted = env_logger::Env::default().default_filter_or(default);
     env_logger::Builder::from_env(wanted).format_timestamp_millis().init();
 }
 
-fn run(config: Config) -> Result<(), Box<dyn std::error::Error>> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(config.server.threads.get())
-        .thread_name("manifold")
-        .enable_all()
-        .build()?;
-    let result = runtime.block_on(serve(config));
+/// Runs on so many threads, or on one per core.
+fn block_on<F>(threads: Option<NonZeroUsize>, future: F) -> Result<(), Box<dyn std::error::Error>>
+where
+    F: Future<Output = Result<(), Box<dyn std::error::Error>>>,
+{
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = threads {
+        builder.worker_threads(threads.get());
+    }
+    let runtime = builder.thread_name("manifold").enable_all().build()?;
+    let result = runtime.block_on(future);
     // Whoever is left after a drain, or after SIGINT, is not waited for.
     runtime.shutdown_background();
     result
 }
 
 async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let mut quit = signal(SignalKind::quit())?;
+    let mut signals = Signals::new()?;
     let mut running = Service::bind(config)?.start();
     loop {
-        tokio::select! {
-            _ = terminate.recv() => {
-                log::info!("SIGTERM: draining");
-                break;
-            }
-            _ = interrupt.recv() => {
-                log::info!("SIGINT: exit at once");
-                return Ok(());
-            }
-            _ = quit.recv() => match running.hand_over().await {
+        match signals.next().await {
+            Asked::Exit => return Ok(()),
+            Asked::Drain => break,
+            Asked::HandOver => match running.hand_over().await {
                 Ok(process) => {
                     log::info!("SIGQUIT: a new process serves, draining pid={process}");
                     break;
@@ -86,24 +112,73 @@ async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
             },
         }
     }
-    drain(running, &mut interrupt).await;
+    signals.interruptible(running.drain()).await;
     Ok(())
 }
 
-/// Drains, unless a second signal says that it takes too long.
-async fn drain(running: manifold::service::Running, interrupt: &mut Signal) {
-    tokio::select! {
-        () = running.drain() => log::info!("drained: exit"),
-        _ = interrupt.recv() => log::info!("SIGINT: exit at once"),
+async fn demo(options: DemoOptions) -> Result<(), Box<dyn std::error::Error>> {
+    let mut signals = Signals::new()?;
+    let demo = Demo::start(options).await?;
+    io::stdout().write_all(demo.greeting().as_bytes())?;
+    match signals.next().await {
+        Asked::Exit => {}
+        Asked::Drain | Asked::HandOver => signals.interruptible(demo.drain()).await,
+    }
+    Ok(())
+}
+
+/// What a signal asks for.
+enum Asked {
+    /// SIGINT.
+    Exit,
+    /// SIGTERM.
+    Drain,
+    /// SIGQUIT.
+    HandOver,
+}
+
+/// The signals that end the process.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    quit: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        let [terminate, interrupt, quit] = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::quit()];
+        Ok(Self { terminate: signal(terminate)?, interrupt: signal(interrupt)?, quit: signal(quit)? })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.terminate.recv() => {
+                log::info!("SIGTERM: draining");
+                Asked::Drain
+            }
+            _ = self.interrupt.recv() => {
+                log::info!("SIGINT: exit at once");
+                Asked::Exit
+            }
+            _ = self.quit.recv() => Asked::HandOver,
+        }
+    }
+
+    /// Drains, unless a SIGINT says that it takes too long.
+    async fn interruptible(&mut self, drain: impl Future<Output = ()>) {
+        tokio::select! {
+            () = drain => log::info!("drained: exit"),
+            _ = self.interrupt.recv() => log::info!("SIGINT: exit at once"),
+        }
     }
 }
 
 fn complain(text: &str, code: u8) -> ExitCode {
     // Nobody is left to tell if standard error is gone.
-    let told = writeln!(std::io::stderr(), "manifold: {text}");
+    let told = writeln!(io::stderr(), "manifold: {text}");
     ExitCode::from(if told.is_ok() { code } else { code.max(1) })
 }
 
 fn say(text: &str) -> ExitCode {
-    if writeln!(std::io::stdout(), "{text}").is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if writeln!(io::stdout(), "{text}").is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

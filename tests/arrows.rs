@@ -21,6 +21,7 @@ const FLOORS: &[&[&str]] = &[
     &["config"],
     &["gateway"],
     &["service"],
+    &["demo"],
     &["main"],
 ];
 
@@ -28,7 +29,8 @@ const FLOORS: &[&[&str]] = &[
 const CONFINED: &[(&str, &[&str])] = &[
     ("pingora", &["gateway", "service", "upstream::connect"]),
     ("mio", &["fanout"]),
-    ("tokio", &["hub", "upstream", "fanout", "gateway", "service", "main"]),
+    ("tokio", &["hub", "upstream", "fanout", "gateway", "service", "demo", "main"]),
+    ("hyper", &["demo"]),
     ("rustix", &["fanout", "gateway", "service", "main", "upstream::connect"]),
 ];
 
@@ -72,6 +74,8 @@ fn a_wrong_arrow_is_found() {
         ("sse", "use tokio::time::Instant;", "sse names tokio"),
         ("downstream", "async fn f() { tokio::task::yield_now().await }", "downstream names tokio"),
         ("gateway", "use mio::Poll;", "gateway names mio"),
+        ("service", "use crate::demo::Demo;", "service imports demo"),
+        ("gateway", "use hyper::body::Body;", "gateway names hyper"),
     ] {
         assert_eq!(wrong_arrows(&path(module), source), [expected], "{module}: {source}");
     }

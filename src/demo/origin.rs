@@ -1,0 +1,225 @@
+//! The origin, as people write one: the right content type, a loop, a flush.
+
+use super::server::{Answer, Live, Reply, Server};
+use super::ticker::Ticker;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Request, Response, StatusCode};
+use http_body_util::channel::{Channel, Sender};
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+
+/// Events that a client who comes back is told at most, which is a day of them; beyond, it begins with the newest.
+const LONGEST_RESUME: u64 = 86_400;
+
+/// Events between one request's head and the socket.
+const QUEUE: usize = 16;
+
+/// Times that the flaky stream flushes before it breaks off. What it has to make up for is one flush, so that it keeps up.
+const FLAKY_FLUSHES: u64 = 8;
+
+/// Every so manieth request to the flaky stream is answered 503.
+const FLAKY_REFUSES_EVERY: u64 = 3;
+
+/// The origin's streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// No ids.
+    Ticker,
+    /// Ids, and resumes from them.
+    Numbered,
+    /// The same, but breaks off and refuses now and then.
+    Flaky,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 3] = [Self::Ticker, Self::Numbered, Self::Flaky];
+
+    /// Its route's name.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Ticker => "ticker",
+            Self::Numbered => "numbered",
+            Self::Flaky => "flaky",
+        }
+    }
+
+    /// Its path, at the origin as at the gateway.
+    pub(super) fn path(self) -> &'static str {
+        match self {
+            Self::Ticker => "/ticker",
+            Self::Numbered => "/numbered",
+            Self::Flaky => "/flaky",
+        }
+    }
+
+    /// What it is, for the configuration's reader.
+    pub(super) fn comment(self) -> &'static str {
+        match self {
+            Self::Ticker => "no ids: manifold gives them",
+            Self::Numbered => "ids, and resumes from them",
+            Self::Flaky => "the same, and fails now and then",
+        }
+    }
+}
+
+/// The origin's streams, and how often each is open.
+#[derive(Debug)]
+pub(super) struct Origin {
+    ticker: Arc<Ticker>,
+    open: [Arc<AtomicUsize>; 3],
+    flaky_requests: AtomicU64,
+}
+
+impl Origin {
+    /// Connections on which a stream is being sent now.
+    pub(super) fn open(&self, kind: Kind) -> usize {
+        self.open[kind as usize].load(Ordering::Relaxed)
+    }
+
+    fn stream(&self, kind: Kind, last_event_id: Option<&str>) -> Reply {
+        let newest = *self.ticker.newest().borrow();
+        let asked = last_event_id.and_then(|id| self.ticker.number(id));
+        let told = match asked.filter(|_| kind != Kind::Ticker) {
+            Some(n) if newest.saturating_sub(n) <= LONGEST_RESUME => n,
+            _ => newest,
+        };
+        let (sender, body) = Channel::new(QUEUE);
+        tokio::spawn(tell(sender, Arc::clone(&self.ticker), kind, told));
+        let live = Live::new(body, Open::new(&self.open[kind as usize]));
+        let mut reply = Response::new(Either::Right(live));
+        reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        reply
+    }
+}
+
+impl Answer for Origin {
+    async fn answer(&self, request: Request<Incoming>) -> Reply {
+        let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.path() == request.uri().path()) else {
+            return refusal(StatusCode::NOT_FOUND, "no such stream\n");
+        };
+        if kind == Kind::Flaky {
+            let requests = self.flaky_requests.fetch_add(1, Ordering::Relaxed) + 1;
+            if requests.is_multiple_of(FLAKY_REFUSES_EVERY) {
+                return refusal(StatusCode::SERVICE_UNAVAILABLE, "not now\n");
+            }
+        }
+        self.stream(kind, request.headers().get("last-event-id").and_then(|id| id.to_str().ok()))
+    }
+}
+
+fn refusal(status: StatusCode, text: &'static str) -> Reply {
+    let mut reply = Response::new(Either::Left(Full::new(Bytes::from_static(text.as_bytes()))));
+    *reply.status_mut() = status;
+    reply
+}
+
+/// The loop and the flush: every event after `told`, as it comes.
+async fn tell(mut body: Sender<Bytes, io::Error>, ticker: Arc<Ticker>, kind: Kind, mut told: u64) {
+    let mut newest = ticker.newest();
+    let mut flushes_left = if kind == Kind::Flaky { FLAKY_FLUSHES } else { u64::MAX };
+    loop {
+        let upto = *newest.borrow_and_update();
+        if told < upto {
+            if flushes_left == 0 {
+                body.abort(io::Error::other("the flaky stream breaks off"));
+                return;
+            }
+            flushes_left -= 1;
+        }
+        while told < upto {
+            told += 1;
+            if body.send_data(event(&ticker, kind, told)).await.is_err() {
+                return;
+            }
+        }
+        if newest.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn event(ticker: &Ticker, kind: Kind, n: u64) -> Bytes {
+    let data = ticker.data(n);
+    Bytes::from(match kind {
+        Kind::Ticker => format!("data: {data}\n\n"),
+        Kind::Numbered | Kind::Flaky => format!("id: {}\ndata: {data}\n\n", ticker.id(n)),
+    })
+}
+
+/// One open connection, counted.
+struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The origin's server, which is stopped and started; its address stays.
+#[derive(Debug)]
+pub(super) struct Switch {
+    address: SocketAddr,
+    origin: Arc<Origin>,
+    server: Mutex<Option<Server>>,
+}
+
+impl Switch {
+    /// An origin that runs, on any free port of this machine.
+    pub(super) async fn start(ticker: Arc<Ticker>) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let origin = Arc::new(Origin { ticker, open: Default::default(), flaky_requests: AtomicU64::new(0) });
+        let server = Mutex::new(Some(Server::start(listener, Arc::clone(&origin))));
+        Ok(Self { address, origin, server })
+    }
+
+    /// Where it listens, when it runs.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The origin itself.
+    pub(super) fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Whether its server runs.
+    pub(super) async fn is_on(&self) -> bool {
+        self.server.lock().await.is_some()
+    }
+
+    /// Listens again.
+    ///
+    /// # Errors
+    /// When another program took the port meanwhile.
+    pub(super) async fn turn_on(&self) -> io::Result<()> {
+        let mut server = self.server.lock().await;
+        if server.is_none() {
+            let listener = TcpListener::bind(self.address).await?;
+            *server = Some(Server::start(listener, Arc::clone(&self.origin)));
+        }
+        Ok(())
+    }
+
+    /// Closes the listener and every connection.
+    pub(super) async fn turn_off(&self) {
+        let mut server = self.server.lock().await;
+        if let Some(server) = server.take() {
+            server.stop().await;
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The page, and the small API behind its buttons and figures.
+
+use super::crowd::{self, Crowd};
+use super::curl_lines;
+use super::origin::{Kind, Switch};
+use super::server::{Answer, Reply};
+use super::ticker::Ticker;
+use crate::counters::RouteCounters;
+use crate::service::CountersByRoute;
+use bytes::Bytes;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+const HTML: &str = include_str!("assets/index.html");
+const CSS: &str = include_str!("assets/demo.css");
+const JS: &str = include_str!("assets/demo.js");
+const ICON: &str = include_str!("assets/icon.svg");
+
+/// Nothing but what this server sends, and nobody may frame it.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; \
+     form-action 'none'; frame-ancestors 'none'",
+);
+
+/// A button's request bears this header. Another site's page cannot send it: it would need a preflight, which nobody
+/// answers here.
+static BUTTON: HeaderName = HeaderName::from_static("x-demo");
+
+/// The page and what it shows.
+#[derive(Debug)]
+pub(super) struct Page {
+    html: Bytes,
+    ticker: Arc<Ticker>,
+    origin: Switch,
+    crowd: Arc<Crowd>,
+    counters: CountersByRoute,
+}
+
+impl Page {
+    pub(super) fn new(
+        address: SocketAddr,
+        config: &str,
+        ticker: Arc<Ticker>,
+        origin: Switch,
+        crowd: Arc<Crowd>,
+        counters: CountersByRoute,
+    ) -> Self {
+        let [first, second] = curl_lines(address, ticker.run());
+        let html =
+            HTML.replace("{{first}}", &first).replace("{{second}}", &second).replace("{{config}}", config.trim());
+        Self { html: Bytes::from(html), ticker, origin, crowd, counters }
+    }
+
+    /// What there is to see, as JSON.
+    async fn state(&self) -> Value {
+        let routes: Vec<Value> = Kind::ALL.into_iter().filter_map(|kind| self.route(kind)).collect();
+        json!({
+            "run": self.ticker.run(),
+            "origin": { "on": self.origin.is_on().await },
+            "crowd": { "open": self.crowd.len(), "step": crowd::STEP, "limit": crowd::LIMIT },
+            "routes": routes,
+        })
+    }
+
+    fn route(&self, kind: Kind) -> Option<Value> {
+        let (_, counters) = self.counters.iter().find(|(name, _)| name.as_ref() == kind.name())?;
+        let RouteCounters { subscribers, streams, upstream_failures, events_in, events_out, resumes, gaps, .. } =
+            counters.as_ref();
+        Some(json!({
+            "name": kind.name(),
+            "clients": subscribers.value(),
+            "streams": streams.value(),
+            "connections": self.origin.origin().open(kind),
+            "failures": upstream_failures.value(),
+            "events_in": events_in.value(),
+            "events_out": events_out.value(),
+            "resumes": resumes.value(),
+            "gaps": gaps.value(),
+        }))
+    }
+
+    /// A button was pressed: what it does, and then the state.
+    async fn press(&self, button: &str) -> Option<Reply> {
+        match button {
+            "origin/stop" => self.origin.turn_off().await,
+            "origin/start" => {
+                if let Err(error) = self.origin.turn_on().await {
+                    let why = format!("the origin cannot listen on {}: {error}", self.origin.address());
+                    return Some(reply_json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "error": why })));
+                }
+            }
+            "clients/open" => self.crowd.open(),
+            "clients/close" => self.crowd.close(),
+            _ => return None,
+        }
+        Some(reply_json(StatusCode::OK, &self.state().await))
+    }
+}
+
+impl Answer for Page {
+    async fn answer(&self, request: Request<Incoming>) -> Reply {
+        let path = request.uri().path();
+        if let Some(button) = path.strip_prefix("/api/").filter(|rest| *rest != "state") {
+            if request.method() != Method::POST {
+                return not_allowed("POST");
+            }
+            if !request.headers().contains_key(&BUTTON) {
+                return reply(StatusCode::FORBIDDEN, "text/plain", "the header X-Demo is missing\n".into());
+            }
+            return self.press(button).await.unwrap_or_else(not_found);
+        }
+        if request.method() != Method::GET && request.method() != Method::HEAD {
+            return not_allowed("GET, HEAD");
+        }
+        match path {
+            "/" => reply(StatusCode::OK, "text/html", self.html.clone()),
+            "/demo.css" => reply(StatusCode::OK, "text/css", CSS.into()),
+            "/demo.js" => reply(StatusCode::OK, "text/javascript", JS.into()),
+            "/icon.svg" => reply(StatusCode::OK, "image/svg+xml", ICON.into()),
+            "/api/state" => reply_json(StatusCode::OK, &self.state().await),
+            _ => not_found(),
+        }
+    }
+}
+
+fn not_found() -> Reply {
+    reply(StatusCode::NOT_FOUND, "text/plain", "nothing here; the page is at /\n".into())
+}
+
+fn not_allowed(methods: &'static str) -> Reply {
+    let mut reply = reply(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "not with this method\n".into());
+    reply.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+    reply
+}
+
+fn reply_json(status: StatusCode, value: &Value) -> Reply {
+    reply(status, "application/json", value.to_string().into())
+}
+
+fn reply(status: StatusCode, content_type: &str, body: Bytes) -> Reply {
+    let mut reply = Response::new(Either::Left(Full::new(body)));
+    *reply.status_mut() = status;
+    let headers = reply.headers_mut();
+    if let Ok(content_type) = HeaderValue::from_str(&format!("{content_type}; charset=utf-8")) {
+        headers.insert(CONTENT_TYPE, content_type);
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(CONTENT_SECURITY_POLICY, POLICY);
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    reply
+}

@@ -1,0 +1,81 @@
+//! What the origin tells: one event per period, whether or not somebody listens or the origin's server runs.
+
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// Events that came to be since the demo started, numbered from 1.
+#[derive(Debug)]
+pub(super) struct Ticker {
+    run: String,
+    newest: watch::Receiver<u64>,
+    task: JoinHandle<()>,
+}
+
+impl Ticker {
+    /// Begins to count.
+    pub(super) fn start(period: Duration) -> Self {
+        let (tick, newest) = watch::channel(0);
+        let task = tokio::spawn(async move {
+            let mut ticks = interval(period);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                ticks.tick().await;
+                tick.send_modify(|n| *n += 1);
+            }
+        });
+        Self { run: format!("{:04x}", fastrand::u16(..)), newest, task }
+    }
+
+    /// The name of this run, so that an id of another one is not mistaken for one of this.
+    pub(super) fn run(&self) -> &str {
+        &self.run
+    }
+
+    /// The newest event's number, as it changes.
+    pub(super) fn newest(&self) -> watch::Receiver<u64> {
+        self.newest.clone()
+    }
+
+    /// The id of event `n`, such as `a3f9-41`.
+    pub(super) fn id(&self, n: u64) -> String {
+        format!("{}-{n}", self.run)
+    }
+
+    /// The number of the event that has this id, if this run has had it.
+    pub(super) fn number(&self, id: &str) -> Option<u64> {
+        let n = id.strip_prefix(&self.run)?.strip_prefix('-')?.parse().ok()?;
+        (n <= *self.newest.borrow()).then_some(n)
+    }
+
+    /// The data of event `n`: any event can be told again, because it is a function of its number.
+    pub(super) fn data(&self, n: u64) -> String {
+        #[expect(clippy::cast_precision_loss, reason = "a curve to look at")]
+        let at = n as f64;
+        let value = 20.0 + 2.5 * (at / 17.0).sin() + 0.8 * (at / 3.0).sin();
+        format!(r#"{{"run":"{}","n":{n},"value":{value:.2}}}"#, self.run)
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_id_is_known_again_in_its_own_run_only() {
+        let ticker = Ticker::start(Duration::from_secs(1));
+        ticker.newest().wait_for(|n| *n == 3).await.unwrap();
+        assert_eq!(ticker.number(&ticker.id(3)), Some(3));
+        assert_eq!(ticker.number(&ticker.id(4)), None, "not yet");
+        for id in ["", "3", "-3", "zzzz-3", &format!("{}-", ticker.run()), &format!("{}3", ticker.run())] {
+            assert_eq!(ticker.number(id), None, "{id}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! A headless Chromium, driven through chromedriver: <https://www.w3.org/TR/webdriver2/>.
+
+use crate::http::exchange;
+use bytes::Bytes;
+use http::{Method, Request};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::Stdio;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::{sleep, timeout};
+
+/// Far beyond what any wait takes; no test says anything about time.
+const GUARD: Duration = Duration::from_secs(120);
+
+/// Between two looks at the page.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What keeps the browser to itself: no window, no sandbox of its own, nothing asked of the network.
+const FLAGS: [&str; 9] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+];
+
+/// A browser with one page.
+pub struct Browser {
+    driver: Child,
+    address: SocketAddr,
+    session: String,
+    process: Option<Pid>,
+    _profile: TempDir,
+}
+
+impl Browser {
+    /// Starts one, with a profile of its own.
+    pub async fn start() -> Self {
+        let profile = TempDir::new().unwrap();
+        let mut driver = Command::new("chromedriver")
+            .arg("--port=0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("chromedriver runs; scripts/setup installs it");
+        let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
+        let port = guarded("chromedriver's port", async {
+            loop {
+                let line = lines.next_line().await.unwrap().expect("chromedriver says its port");
+                if let Some((_, port)) = line.split_once("started successfully on port ") {
+                    break port.trim_end_matches('.').parse().unwrap();
+                }
+            }
+        })
+        .await;
+        let mut browser = Self {
+            driver,
+            address: (Ipv4Addr::LOCALHOST, port).into(),
+            session: String::new(),
+            process: None,
+            _profile: profile,
+        };
+        let mut flags = FLAGS.map(str::to_owned).to_vec();
+        flags.push(format!("--user-data-dir={}", browser._profile.path().display()));
+        let wanted = json!({ "goog:chromeOptions": { "args": flags }, "goog:loggingPrefs": { "browser": "ALL" } });
+        let created = browser.call(Method::POST, "", json!({ "capabilities": { "alwaysMatch": wanted } })).await;
+        browser.process =
+            created["capabilities"]["goog:processID"].as_i64().and_then(|id| Pid::from_raw(id.try_into().unwrap()));
+        browser.session = format!("/{}", created["sessionId"].as_str().unwrap());
+        browser
+    }
+
+    /// Opens a page.
+    pub async fn open(&self, url: &str) {
+        self.post("/url", json!({ "url": url })).await;
+    }
+
+    /// Loads the page anew.
+    pub async fn reload(&self) {
+        self.post("/refresh", json!({})).await;
+    }
+
+    /// Opens another window at this address and turns to it; gives the handle of the one before.
+    pub async fn another_window(&self, url: &str) -> Value {
+        let before = self.call(Method::GET, "/window", Value::Null).await;
+        let window = self.post("/window/new", json!({ "type": "window" })).await;
+        self.turn_to(&window["handle"]).await;
+        self.open(url).await;
+        before
+    }
+
+    /// Turns to a window.
+    pub async fn turn_to(&self, window: &Value) {
+        self.post("/window", json!({ "handle": window })).await;
+    }
+
+    /// The windows that are open.
+    pub async fn windows(&self) -> Vec<Value> {
+        self.call(Method::GET, "/window/handles", Value::Null).await.as_array().unwrap().clone()
+    }
+
+    /// Closes the window that it is turned to.
+    pub async fn close_window(&self) {
+        self.call(Method::DELETE, "/window", Value::Null).await;
+    }
+
+    /// What a script returns.
+    pub async fn script(&self, script: &str) -> Value {
+        self.post("/execute/sync", json!({ "script": script, "args": [] })).await
+    }
+
+    /// Clicks what has this id, as a user does: it must be there to be clicked.
+    pub async fn click(&self, id: &str) {
+        self.wait_for(&format!("return !document.getElementById('{id}').disabled")).await;
+        let found = self.post("/element", json!({ "using": "css selector", "value": format!("#{id}") })).await;
+        let element = found.as_object().unwrap().values().next().unwrap().as_str().unwrap();
+        self.post(&format!("/element/{element}/click"), json!({})).await;
+    }
+
+    /// Looks until a script returns something true, and gives it.
+    pub async fn wait_for(&self, script: &str) -> Value {
+        let wait = async {
+            loop {
+                let value = self.script(script).await;
+                if value != Value::Null && value != Value::Bool(false) {
+                    return value;
+                }
+                sleep(LOOK).await;
+            }
+        };
+        if let Ok(value) = timeout(GUARD, wait).await {
+            return value;
+        }
+        panic!("waited {GUARD:?} in vain for {script}\n{}", self.script("return document.body.innerText").await)
+    }
+
+    /// Pretends a window of this size and a colour scheme.
+    pub async fn look(&self, (width, height): (u32, u32), scheme: &str) {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
+        self.devtools("Emulation.setDeviceMetricsOverride", size).await;
+        let scheme = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        self.devtools("Emulation.setEmulatedMedia", scheme).await;
+    }
+
+    /// A picture of the page as far as this height, as PNG in Base64.
+    pub async fn picture(&self, width: u32, height: u32) -> String {
+        let clip = json!({ "x": 0, "y": 0, "width": width, "height": height, "scale": 1 });
+        let options = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
+        self.devtools("Page.captureScreenshot", options).await["data"].as_str().unwrap().to_owned()
+    }
+
+    /// What the browser's console says since the last time it was asked.
+    pub async fn console(&self) -> Vec<Value> {
+        self.post("/se/log", json!({ "type": "browser" })).await.as_array().unwrap().clone()
+    }
+
+    /// Ends the browser and its driver.
+    pub async fn quit(mut self) {
+        self.call(Method::DELETE, "", Value::Null).await;
+        self.process = None;
+        self.driver.kill().await.unwrap();
+    }
+
+    async fn devtools(&self, command: &str, params: Value) -> Value {
+        self.post("/goog/cdp/execute", json!({ "cmd": command, "params": params })).await
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Value {
+        self.call(Method::POST, path, body).await
+    }
+
+    async fn call(&self, method: Method, path: &str, body: Value) -> Value {
+        let uri = format!("/session{}{path}", self.session);
+        let request = Request::builder().method(method).uri(&uri).header("content-type", "application/json");
+        let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
+        let request = request.header("content-length", body.len()).body(body).unwrap();
+        let answer = guarded(&uri, exchange(self.address, request)).await;
+        let value: Value = serde_json::from_slice(answer.body()).unwrap();
+        assert!(answer.status().is_success(), "{uri}: {value:#}");
+        value["value"].clone()
+    }
+}
+
+impl Drop for Browser {
+    /// A test that failed leaves no browser behind.
+    fn drop(&mut self) {
+        if let Some(process) = self.process {
+            let _gone_already = kill_process(process, Signal::KILL);
+        }
+    }
+}
+
+/// Awaits `future`; fails the test with `what` was waited for if it does not come.
+pub async fn guarded<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match timeout(GUARD, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("waited {GUARD:?} in vain for {what}"),
+    }
+}

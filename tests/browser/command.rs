@@ -1,0 +1,75 @@
+//! `manifold demo` on the command line.
+
+use crate::browser::guarded;
+use rustix::process::{Pid, Signal, kill_process};
+use std::process::Stdio;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+fn demo(listen: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_manifold"));
+    command.args(["demo", "--listen", listen]).env_remove("RUST_LOG").stdin(Stdio::null()).kill_on_drop(true);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_raw(child.id().unwrap().try_into().unwrap()).unwrap(), signal).unwrap();
+}
+
+#[tokio::test]
+async fn it_says_its_address_and_two_lines_that_work() {
+    let mut child = demo("127.0.0.1:0").spawn().unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut lines = Vec::new();
+    while lines.iter().filter(|line: &&String| line.contains("curl")).count() < 2 {
+        lines.push(guarded("the greeting", said.next_line()).await.unwrap().expect("two lines to try"));
+    }
+    assert!(lines[0].starts_with("manifold demo: http://127.0.0.1:"), "{lines:?}");
+    for line in lines.iter().filter(|line| line.contains("curl")) {
+        // Run as it is written, by the shell that it will be pasted into.
+        let mut curl = Command::new("sh")
+            .args(["-c", &format!("exec {}", line.trim())])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut events = BufReader::new(curl.stdout.take().unwrap()).lines();
+        let first = async {
+            loop {
+                let line = events.next_line().await.unwrap().expect("an event");
+                if let Some(data) = line.strip_prefix("data: ") {
+                    break data.to_owned();
+                }
+            }
+        };
+        let first = guarded("an event", first).await;
+        assert!(first.contains(r#""n":"#), "{first}");
+        curl.kill().await.unwrap();
+    }
+    signal(&child, Signal::TERM);
+    assert_eq!(guarded("the end", child.wait()).await.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_one_line_that_names_it_and_says_what_to_do() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let mut child = demo(&address.to_string()).spawn().unwrap();
+    assert_eq!(guarded("the end", child.wait()).await.unwrap().code(), Some(1));
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).await.unwrap();
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert!(said.starts_with(&format!("manifold: cannot listen on {address}: ")), "{said}");
+    assert!(said.contains("manifold demo --listen 127.0.0.1:"), "{said}");
+}
+
+#[tokio::test]
+async fn sigint_ends_it_at_once() {
+    let mut child = demo("127.0.0.1:0").spawn().unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+    guarded("the greeting", said.next_line()).await.unwrap();
+    signal(&child, Signal::INT);
+    assert_eq!(guarded("the end", child.wait()).await.unwrap().code(), Some(0));
+}
