@@ -2,6 +2,11 @@
 
 CARGO ?= cargo
 CONF ?= conf/manifold.toml
+# What is built and run: `make run PROFILE=dev` builds faster and runs slower.
+PROFILE ?= release
+# For the demo, such as `make run ARGS="--listen 127.0.0.1:9999"`.
+ARGS ?=
+BINARY = "$${CARGO_TARGET_DIR:-target}/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/manifold"
 FUZZ_SECS ?= 60
 
 .DEFAULT_GOAL := help
@@ -13,13 +18,13 @@ help: ## Show the targets
 setup: ## Install what the build needs (cmake, a C compiler), if it is missing
 	@scripts/setup
 
-run: setup ## Build for release and run the demo: gateway, origin and page on 127.0.0.1:8080
-	$(CARGO) build --release --locked
-	exec "$${CARGO_TARGET_DIR:-target}/release/manifold" demo
+run: setup ## Build and run the demo: gateway, origin and page on 127.0.0.1:8080
+	$(CARGO) build --profile $(PROFILE) --locked
+	exec $(BINARY) demo $(ARGS)
 
-serve: setup ## Build for release and run $(CONF)
-	$(CARGO) build --release --locked
-	exec "$${CARGO_TARGET_DIR:-target}/release/manifold" -c $(CONF)
+serve: setup ## Build and run $(CONF)
+	$(CARGO) build --profile $(PROFILE) --locked
+	exec $(BINARY) -c $(CONF)
 
 test: ## Run all tests, installing the browser, origins and clients that they are tried with
 	@scripts/setup --test

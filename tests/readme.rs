@@ -1,11 +1,15 @@
-//! The README's configurations are ones that load.
+//! What the README and docs/ show works: every configuration loads, and every command is run.
 
 use manifold::config::{Config, Sources};
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::env::VarError;
-use std::io;
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 const README: &str = include_str!("../README.md");
+const SHARING: &str = include_str!("../docs/sharing.md");
 
 /// Has every variable and every file.
 struct Everything;
@@ -20,14 +24,95 @@ impl Sources for Everything {
     }
 }
 
+/// The fenced blocks of a language.
+fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
+    let fence = format!("\n```{language}\n");
+    text.split(&fence).skip(1).map(|rest| rest.split_once("\n```").unwrap().0).collect()
+}
+
 #[test]
-fn every_configuration_of_the_readme_loads() {
-    let blocks: Vec<&str> =
-        README.split("\n```toml\n").skip(1).map(|rest| rest.split_once("\n```").unwrap().0).collect();
-    assert!(blocks.len() >= 3, "{} blocks", blocks.len());
+fn every_configuration_of_the_documents_loads() {
+    let blocks = [blocks(README, "toml"), blocks(SHARING, "toml")].concat();
+    assert!(blocks.len() >= 7, "{} blocks", blocks.len());
     for block in blocks {
         if let Err(errors) = Config::parse(block, &Everything) {
             panic!("{errors}\n{block}");
         }
     }
+}
+
+/// A command that runs until it is told to end, with all that it started.
+struct Run(Child);
+
+impl Run {
+    fn start(command: &mut Command) -> Self {
+        Self(command.process_group(0).stdin(Stdio::null()).spawn().unwrap())
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process_group(Pid::from_child(&self.0), signal).unwrap();
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        if self.0.try_wait().unwrap().is_none() {
+            self.signal(Signal::KILL);
+            self.0.wait().unwrap();
+        }
+    }
+}
+
+/// Reads lines until one holds `text`; gives what follows it there.
+fn line_with(output: impl Read, text: &str) -> String {
+    let mut seen = Vec::new();
+    for line in BufReader::new(output).lines() {
+        let line = line.unwrap();
+        if let Some((_, rest)) = line.split_once(text) {
+            return rest.trim().to_owned();
+        }
+        seen.push(line);
+    }
+    panic!("no {text:?} in {seen:#?}");
+}
+
+#[test]
+fn every_command_of_the_readme_runs() {
+    let mut commands = blocks(README, "sh").into_iter().flat_map(str::lines);
+    let directory = tempfile::tempdir().unwrap();
+
+    assert_eq!(commands.next(), Some("make run"));
+    let mut make = Command::new("make");
+    make.args(["--no-print-directory", "run", "PROFILE=dev", "ARGS=--listen 127.0.0.1:0"]).stdout(Stdio::piped());
+    let mut demo = Run::start(make.env("CARGO_TARGET_DIR", target()));
+    let address = line_with(demo.0.stdout.as_mut().unwrap(), "manifold demo: http://");
+
+    let curl = commands.next().unwrap().strip_prefix("curl ").unwrap();
+    let curl = curl.replace("127.0.0.1:8080", address.trim_end_matches('/'));
+    let mut curl = Run::start(Command::new("curl").arg("-sS").args(curl.split(' ')).stdout(Stdio::piped()));
+    line_with(curl.0.stdout.as_mut().unwrap(), "data:");
+    drop((curl, demo));
+
+    let site = blocks(README, "toml")[0];
+    assert!(site.contains("0.0.0.0:8080"));
+    std::fs::write(directory.path().join("site.toml"), site.replace("0.0.0.0:8080", "127.0.0.1:0")).unwrap();
+    let manifold = |command: &str| {
+        let mut manifold = Command::new(env!("CARGO_BIN_EXE_manifold"));
+        manifold.args(command.strip_prefix("manifold ").unwrap().split(' ')).current_dir(&directory);
+        manifold
+    };
+    let test = commands.next().unwrap();
+    assert!(test.contains("--test"));
+    assert!(manifold(test).status().unwrap().success());
+    let mut gateway = Run::start(manifold(commands.next().unwrap()).stderr(Stdio::piped()));
+    line_with(gateway.0.stderr.as_mut().unwrap(), "listening addr=");
+    gateway.signal(Signal::TERM);
+    assert!(gateway.0.wait().unwrap().success());
+
+    assert_eq!(commands.next(), None, "a command that this test does not run");
+}
+
+/// Where this test was built: `make run` need not build again.
+fn target() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_manifold")).parent().and_then(Path::parent).unwrap()
 }
