@@ -135,5 +135,6 @@ async fn clients_of_php_do_not_notice_that_it_ends_after_every_few_events() {
     assert_eq!(hear(&mut client, 5).await, rows(6));
     let mut client = Client::get("/events").after(id).connect(&gateway).await.stream();
     assert_eq!(hear(&mut client, 5).await, rows(6));
-    assert!(gateway.log().matches("upstream connected").count() > 2, "{}", gateway.log());
+    // Ten rows are four answers of the script, and an answer's end is nothing to be warned of.
+    assert!(!gateway.log().contains("WARN"), "{}", gateway.log());
 }
