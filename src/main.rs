@@ -54,7 +54,7 @@ fn main() -> ExitCode {
             return code_of(block_on(None, demo(DemoOptions { listen, ..DemoOptions::default() })));
         }
         (None, Some(config)) => config,
-        (None, None) => return complain("no configuration: -c FILE", EX_USAGE),
+        (None, None) => return complain("no configuration: give one with -c FILE, or try manifold demo", EX_USAGE),
     };
     start_logger("warn,manifold=info");
     let config = match Config::load(&config) {

@@ -1,4 +1,5 @@
 //! What the README and docs/ show works: every configuration loads, and every command is run.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use manifold::config::{Config, Sources};
 use rustix::process::{Pid, Signal, kill_process_group};

@@ -67,8 +67,8 @@ impl From<Broken> for Why {
 pub enum Lifecycle {
     /// Serving.
     Running,
-    /// Every client gets its end within this time of the change.
-    Draining(Duration),
+    /// Every client gets its end by then.
+    Draining(Instant),
 }
 
 /// What a client waits for beside its events: heartbeats and the ends of its time.
@@ -139,7 +139,9 @@ impl Deadlines {
 
     fn note(&mut self, known: bool) {
         let spread = match *self.lifecycle.borrow_and_update() {
-            Lifecycle::Draining(within) => within.mul_f64(SPREAD_OF_DRAIN * fastrand::f64()),
+            Lifecycle::Draining(by) => {
+                by.saturating_duration_since(Instant::now()).mul_f64(SPREAD_OF_DRAIN * fastrand::f64())
+            }
             // The service is gone: whoever is left ends now.
             Lifecycle::Running if !known => Duration::ZERO,
             Lifecycle::Running => return,

@@ -24,6 +24,12 @@ use tokio::time::timeout;
 /// RFC 9113 section 3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// Bytes of empty lines before a request line that are put up with.
+const MAX_BLANK: usize = 64;
+
+/// The bytes of the longest end of a head.
+const LONGEST_END: usize = 4;
+
 /// The limits of a connection's first head.
 #[derive(Debug, Clone, Copy)]
 pub struct FrontOptions {
@@ -76,13 +82,15 @@ impl Front {
     async fn first(&self, stream: &mut L4Stream) -> First {
         let mut bytes = Vec::with_capacity(1024);
         let read = timeout(self.options.head_time, async {
+            let mut scanned = 0;
             loop {
-                match judge(&bytes, self.options.head_bytes) {
+                match judge(&bytes, scanned, self.options.head_bytes) {
                     Judgement::Incomplete => {}
                     Judgement::Preface => return First::Http2(std::mem::take(&mut bytes)),
                     Judgement::Head => return First::Http1(std::mem::take(&mut bytes)),
                     Judgement::TooLarge => return First::TooLarge,
                 }
+                scanned = bytes.len();
                 match stream.read_buf(&mut bytes).await {
                     Ok(0) | Err(_) => return First::Nothing,
                     Ok(_) => {}
@@ -101,6 +109,7 @@ impl Front {
 impl ServerApp for Front {
     async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
         let _alive = self.alive.clone();
+        let place = self.places.take();
         socket::prepare(&stream);
         let mut stopping = shutdown.clone();
         let Ok(mut stream) = stream.into_any().downcast::<L4Stream>() else { return None };
@@ -108,7 +117,6 @@ impl ServerApp for Front {
             first = self.first(&mut stream) => first,
             _ = stopping.wait_for(|stopping| *stopping) => return None,
         };
-        let place = self.places.take();
         match first {
             First::Http1(_) | First::Http2(_) if place.is_none() => refuse(stream, "503 Service Unavailable").await,
             First::Http1(bytes) => {
@@ -154,21 +162,23 @@ enum Judgement {
     TooLarge,
 }
 
-/// What the bytes so far are. An empty line ends a head, with CR or without (RFC 9112 section 2.2); empty lines before the
-/// request line are not it.
-fn judge(bytes: &[u8], most: usize) -> Judgement {
+/// What the bytes so far are, of which `scanned` held no end of a head. An empty line ends a head, with CR or without
+/// (RFC 9112 section 2.2); a few empty lines before the request line are not it.
+fn judge(bytes: &[u8], scanned: usize, most: usize) -> Judgement {
     if bytes.starts_with(PREFACE) {
         return Judgement::Preface;
     }
-    let begun = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n')).unwrap_or(bytes.len());
-    let head = bytes.get(begun..).unwrap_or_default();
-    let ends = |end: &[u8]| memchr::memmem::find(head, end).map(|at| at + end.len() + begun);
+    let blank = bytes.iter().take(MAX_BLANK).take_while(|b| matches!(b, b'\r' | b'\n')).count();
+    let from = scanned.saturating_sub(LONGEST_END - 1).max(blank);
+    let unread = bytes.get(from..).unwrap_or_default();
+    let ends = |end: &[u8]| memchr::memmem::find(unread, end).map(|at| from + at + end.len());
     let end = [ends(b"\r\n\r\n"), ends(b"\n\n"), ends(b"\n\r\n")].into_iter().flatten().min();
+    let may_be_preface = PREFACE.starts_with(bytes.get(blank..).unwrap_or_default());
     match end {
         // What follows the head is not counted.
-        Some(end) if end <= most && !PREFACE.starts_with(head) => Judgement::Head,
+        Some(end) if end <= most && !may_be_preface => Judgement::Head,
         Some(end) if end > most => Judgement::TooLarge,
-        _ if bytes.len() > most => Judgement::TooLarge,
+        _ if bytes.len() > most || blank == MAX_BLANK => Judgement::TooLarge,
         _ => Judgement::Incomplete,
     }
 }
@@ -181,23 +191,35 @@ mod tests {
     fn the_first_bytes_are_judged_in_whatever_pieces_they_come() {
         let head = b"GET / HTTP/1.1\r\nhost: a\r\n\r\nmore";
         for end in 0..27 {
-            assert_eq!(judge(&head[..end], 100), Judgement::Incomplete, "{end}");
+            assert_eq!(judge(&head[..end], 0, 100), Judgement::Incomplete, "{end}");
         }
         for end in 27..=head.len() {
-            assert_eq!(judge(&head[..end], 27), Judgement::Head, "{end}");
-            assert_eq!(judge(&head[..end], 26), Judgement::TooLarge, "{end}");
+            assert_eq!(judge(&head[..end], 0, 27), Judgement::Head, "{end}");
+            assert_eq!(judge(&head[..end], 0, 26), Judgement::TooLarge, "{end}");
         }
         for end in 0..PREFACE.len() {
-            assert_eq!(judge(&PREFACE[..end], 100), Judgement::Incomplete, "{end}");
+            assert_eq!(judge(&PREFACE[..end], 0, 100), Judgement::Incomplete, "{end}");
         }
-        assert_eq!(judge(PREFACE, 100), Judgement::Preface);
+        assert_eq!(judge(PREFACE, 0, 100), Judgement::Preface);
+    }
+
+    #[test]
+    fn what_was_scanned_is_not_scanned_again_and_no_end_is_missed() {
+        for head in
+            [&b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"[..], b"GET / HTTP/1.1\nhost: a\n\n", b"\r\nGET / HTTP/1.1\n\r\n"]
+        {
+            for scanned in 0..head.len() {
+                assert_eq!(judge(head, scanned, 100), Judgement::Head, "{scanned} of {head:?}");
+            }
+        }
     }
 
     #[test]
     fn bare_line_feeds_and_leading_empty_lines_are_understood() {
-        assert_eq!(judge(b"GET / HTTP/1.1\nhost: a\n\n", 100), Judgement::Head);
-        assert_eq!(judge(b"\r\n\r\n", 100), Judgement::Incomplete);
-        assert_eq!(judge(b"\r\n\r\nGET / HTTP/1.0\r\n\r\n", 100), Judgement::Head);
-        assert_eq!(judge(&[b'\n'; 101], 100), Judgement::TooLarge);
+        assert_eq!(judge(b"GET / HTTP/1.1\nhost: a\n\n", 0, 100), Judgement::Head);
+        assert_eq!(judge(b"\r\n\r\n", 0, 100), Judgement::Incomplete);
+        assert_eq!(judge(b"\r\n\r\nGET / HTTP/1.0\r\n\r\n", 0, 100), Judgement::Head);
+        assert_eq!(judge(&[b'\n'; 63], 0, 100), Judgement::Incomplete);
+        assert_eq!(judge(&[b'\n'; 64], 0, 100), Judgement::TooLarge);
     }
 }

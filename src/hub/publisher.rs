@@ -58,6 +58,7 @@ impl Publisher {
         }
         let appended = self.stream.change(|state| {
             let now = Instant::now().into_std();
+            state.log.begin_batch();
             let mut appended = 0_usize;
             for event in events {
                 if !repeats.is_repeat(&state.log, event) {
@@ -79,6 +80,7 @@ impl Publisher {
             if state.log.options().on_gap != OnGap::Event {
                 return false;
             }
+            state.log.begin_batch();
             let frame = Gap { reason: GapReason::Upstream, missed }.frame(&state.log.options().gap_event);
             state.log.append_mark(frame, Instant::now().into_std());
             true

@@ -16,6 +16,10 @@ const LIVE_WINDOW: usize = 1000;
 /// origin that does nothing else must not fill the memory.
 const MOST_MARKS: usize = 1000;
 
+/// Bytes of frames kept for delivery where the log is to hold less. One read of the origin is up to 64 KiB and may hold more
+/// events than that: clients that were caught up before it must still get all of them.
+const DELIVERY_BYTES: usize = 512 << 10;
+
 /// The bounded ring of a stream's recent frames.
 ///
 /// Positions are dense: the entry at `Seq` n is the one appended as the n-th. What a position meant never changes; it is
@@ -28,6 +32,13 @@ pub struct ReplayLog {
     entries: VecDeque<Entry>,
     /// The position of the oldest entry held; that of the next append where none is.
     first: Seq,
+    /// Frames that were dropped, for those who are on their way past them: the positions right before `first`. They are
+    /// nothing to resume from.
+    behind: VecDeque<Frame>,
+    /// The frames' bytes in `behind`.
+    behind_bytes: usize,
+    /// [`DELIVERY_BYTES`], but for tests.
+    pub(super) delivery_bytes: usize,
     /// The frames' bytes in `entries`.
     bytes: usize,
     /// The events (not marks) in `entries`.
@@ -85,6 +96,9 @@ impl ReplayLog {
             epoch,
             entries: VecDeque::new(),
             first: Seq(0),
+            behind: VecDeque::new(),
+            behind_bytes: 0,
+            delivery_bytes: DELIVERY_BYTES,
             bytes: 0,
             events: 0,
             ids_seen: resumed_from.is_some(),
@@ -124,6 +138,15 @@ impl ReplayLog {
 
     pub(super) fn index(&self) -> &IdIndex {
         &self.index
+    }
+
+    /// Before a batch of appends: lets go of dropped frames that have been there for delivery. Within a batch none is let go.
+    pub fn begin_batch(&mut self) {
+        while self.behind_bytes.saturating_add(self.bytes) > self.delivery_bytes
+            && let Some(frame) = self.behind.pop_front()
+        {
+            self.behind_bytes = self.behind_bytes.saturating_sub(frame.text_len());
+        }
     }
 
     /// Appends an event: gives it its position and its id, and encodes its frame once.
@@ -200,6 +223,9 @@ impl ReplayLog {
                 return;
             }
             self.drop_oldest();
+            // Whoever is that far behind has lagged.
+            self.behind.clear();
+            self.behind_bytes = 0;
         }
     }
 
@@ -208,6 +234,8 @@ impl ReplayLog {
         let seq = self.first;
         self.first = seq.plus(1);
         self.bytes = self.bytes.saturating_sub(entry.frame.text_len());
+        self.behind_bytes = self.behind_bytes.saturating_add(entry.frame.text_len());
+        self.behind.push_back(entry.frame);
         match entry.id {
             EntryId::Mark => {
                 self.dropped_mark = Some(seq);
@@ -228,18 +256,22 @@ impl ReplayLog {
 
     /// Gives the frames from `cursor` on, at least one if there is one, and no further one that would pass `most` bytes.
     pub fn read(&self, cursor: Seq, most: usize, frames: &mut Vec<Frame>) -> Read {
-        let Some(skip) = cursor.distance_from(self.first).map(|skip| skip.min(self.entries.len())) else {
+        let deliverable = Seq(self.first.0.saturating_sub(self.behind.len() as u64));
+        let Some(skip) = cursor.distance_from(deliverable) else {
             return Read::Behind { oldest: self.first, missed: self.events_between(cursor, self.first) };
         };
+        let of_behind = self.behind.range(skip.min(self.behind.len())..);
+        let skip = skip.saturating_sub(self.behind.len()).min(self.entries.len());
+        let of_entries = self.entries.range(skip..).map(|entry| &entry.frame);
         let mut taken = 0_usize;
         let mut next = cursor;
-        for entry in self.entries.range(skip..) {
-            let len = entry.frame.text_len();
+        for frame in of_behind.chain(of_entries) {
+            let len = frame.text_len();
             if taken > 0 && taken.saturating_add(len) > most {
                 break;
             }
             taken = taken.saturating_add(len);
-            frames.push(entry.frame.clone());
+            frames.push(frame.clone());
             next = next.plus(1);
         }
         Read::To(next)

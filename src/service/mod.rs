@@ -27,7 +27,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// The counters of each route, by its name.
 pub type CountersByRoute = Vec<(Arc<str>, Arc<RouteCounters>)>;
@@ -136,7 +136,7 @@ impl Running {
     /// time is over.
     pub async fn drain(mut self) {
         self.spares.clear();
-        self.lifecycle.send_replace(Lifecycle::Draining(self.drain));
+        self.lifecycle.send_replace(Lifecycle::Draining(Instant::now() + self.drain));
         self.shutdown.send_replace(true);
         if timeout(self.drain, self.alive.recv()).await.is_err() {
             log::warn!("drain time is over with clients left drain_secs={}", self.drain.as_secs_f64());

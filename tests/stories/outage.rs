@@ -189,8 +189,8 @@ async fn a_204_ends_the_stream_for_all() {
 
 #[tokio::test]
 async fn an_end_at_the_origin_is_unnoticed_or_passed_on_as_the_route_says() {
-    let origin = Origin::start();
-    let routes = [route("/goes-on", &origin), route("/ends", &origin).with("upstream.on_close = \"close\"")];
+    let (origin, other) = (Origin::start(), Origin::start());
+    let routes = [route("/goes-on", &origin), route("/ends", &other).with("upstream.on_close = \"close\"")];
     let gateway = Gateway::with_all(routes).await;
     let (mut client, mut body) = opened(Client::get("/goes-on"), &gateway, &origin).await;
     body.event(&numbered(1)).await;
@@ -199,7 +199,7 @@ async fn an_end_at_the_origin_is_unnoticed_or_passed_on_as_the_route_says() {
     assert_eq!(client.next_data().await, "1");
     assert_eq!(client.next_data().await, "2");
 
-    let (mut client, mut body) = opened(Client::get("/ends"), &gateway, &origin).await;
+    let (mut client, mut body) = opened(Client::get("/ends"), &gateway, &other).await;
     body.event(&numbered(1)).await;
     body.end().await;
     assert_eq!(client.next_data().await, "1");

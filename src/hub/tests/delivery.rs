@@ -101,18 +101,26 @@ async fn repeats_of_a_resumed_response_are_dropped_across_reads() {
     assert_eq!((stage.counted("events_in"), stage.counted("events_repeated")), (5, 3));
 }
 
+/// Events of 300 KiB, each read by itself: two are more than is kept for delivery alone.
+fn append_heavy(publisher: &Publisher, data: &[&str]) {
+    for data in data {
+        let extra = Bytes::from(format!("padding: {}\n", "x".repeat(300 << 10)));
+        publisher.append(&[Event { extra, ..event(data) }], &mut Repeats::after(None));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_client_that_fell_off_the_log_is_told_how_much_it_missed() {
     let stage = Stage::with(events(2));
     let (mut subscription, publisher) = stage.open("/a");
-    append(&publisher, &["0", "1", "2"]);
+    append_heavy(&publisher, &["0", "1", "2", "3"]);
     let (given, lagged) = drain(&mut subscription);
     let Delivery::Lagged(gap) = lagged else { panic!("lagged: {lagged:?}") };
-    assert_eq!((&*given, gap.missed), ("", Some(1)));
+    assert_eq!((&*given, gap.missed), ("", Some(2)));
     // More is lost before it goes on.
-    append(&publisher, &["3"]);
+    append_heavy(&publisher, &["4"]);
     subscription.skip(gap);
-    assert_eq!(drain(&mut subscription), (r#"{"reason":"lag","missed":2} 2 3"#.to_owned(), Delivery::CaughtUp));
+    assert_eq!(drain(&mut subscription), (r#"{"reason":"lag","missed":3} 3 4"#.to_owned(), Delivery::CaughtUp));
     assert_eq!((stage.counted("lagged"), stage.counted("gaps")), (1, 1));
 }
 
@@ -120,12 +128,21 @@ async fn a_client_that_fell_off_the_log_is_told_how_much_it_missed() {
 async fn a_client_that_falls_behind_at_the_end_is_told_that_first() {
     let stage = Stage::with(events(1));
     let (mut subscription, publisher) = stage.open("/a");
-    append(&publisher, &["0", "1"]);
+    append_heavy(&publisher, &["0", "1", "2"]);
     publisher.close(End::OriginClosed, Duration::ZERO).await;
     let (_, Delivery::Lagged(gap)) = drain(&mut subscription) else { panic!("lagged") };
     subscription.skip(gap);
-    let told = r#"{"reason":"lag","missed":1} 1"#.to_owned();
+    let told = r#"{"reason":"lag","missed":2} 2"#.to_owned();
     assert_eq!(drain(&mut subscription), (told, Delivery::Ended(End::OriginClosed)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_longer_than_the_log_reaches_whoever_was_caught_up() {
+    let stage = Stage::with(events(1));
+    let (mut subscription, publisher) = stage.open("/a");
+    let numbers: Vec<_> = (0..9000).map(|n| n.to_string()).collect();
+    append(&publisher, &numbers.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(drain(&mut subscription), (numbers.join(" "), Delivery::CaughtUp));
 }
 
 #[tokio::test(start_paused = true)]

@@ -128,9 +128,39 @@ fn an_entry_does_not_pin_the_read_that_its_event_came_in() {
         let (id, data) = (read.slice(4..5), read.slice(12..13));
         let event = Event { id: Some(id.clone()), last_event_id: id, data, ..Event::default() };
         let mut tape = Tape::new(options);
-        tape.log.append(&event, tape.now);
+        tape.append(&event);
         drop(event);
         assert_eq!(tape.position("a"), "known 1");
         assert!(read.is_unique());
     }
+}
+
+#[test]
+fn what_one_batch_pushed_out_is_still_delivered_but_nothing_to_resume_from() {
+    let mut tape = Tape::new(events(2));
+    tape.log.delivery_bytes = 100;
+    let given = |tape: &Tape, from: u64| {
+        let mut frames = Vec::new();
+        match tape.log.read(Seq(from), ALL, &mut frames) {
+            Read::To(_) => frames.len().to_string(),
+            Read::Behind { missed, .. } => format!("behind {missed:?}"),
+        }
+    };
+    let batch = decode(&mut tape.decoder, &"data: x||".repeat(9));
+    for event in &batch {
+        tape.log.append(event, tape.now);
+    }
+    assert_eq!((given(&tape, 0), given(&tape, 5), given(&tape, 9)), ("9".into(), "4".into(), "0".into()));
+    assert_eq!((tape.log.oldest(), tape.position("~e-5")), (Seq(7), "evicted 1".to_owned()));
+    // Each frame is 18 bytes: five of them are kept for those who are on their way.
+    tape.log.begin_batch();
+    assert_eq!((given(&tape, 3), given(&tape, 4)), ("behind Some(4)".into(), "5".into()));
+}
+
+#[test]
+fn what_aged_is_not_delivered_either() {
+    let mut tape = Tape::new(ReplayOptions { age: Some(Duration::from_secs(10)), ..events(2) });
+    tape.log.delivery_bytes = 100;
+    let tape = tape.feed("data: 0||data: 1||data: 2||").after(11).expire();
+    assert_eq!(tape.log.read(Seq(0), ALL, &mut Vec::new()), Read::Behind { oldest: Seq(2), missed: Some(2) });
 }

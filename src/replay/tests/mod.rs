@@ -38,21 +38,34 @@ impl Tape {
     fn resumed(options: ReplayOptions, id: &'static str) -> Self {
         let base = Bytes::from_static(id.as_bytes());
         let resumed_from = Some(base.clone()).filter(|id| !id.is_empty());
-        let log = ReplayLog::new(Arc::new(options), Epoch::new(EPOCH), resumed_from);
+        let mut log = ReplayLog::new(Arc::new(options), Epoch::new(EPOCH), resumed_from);
+        // What is kept for delivery alone has tests of its own.
+        log.delivery_bytes = 0;
         Self { log, decoder: Decoder::resuming(1 << 20, base), now: Instant::now() }
     }
 
     /// Appends the events of `text`, in which `|` ends a line and `||` an event.
     fn feed(mut self, text: &str) -> Self {
         for event in decode(&mut self.decoder, text) {
-            self.log.append(&event, self.now);
+            self.append(&event);
         }
         self
     }
 
     fn mark(mut self) -> Self {
-        self.log.append_mark(lost(), self.now);
+        self.append_mark();
         self
+    }
+
+    /// An event that is a batch of its own.
+    fn append(&mut self, event: &Event) {
+        self.log.append(event, self.now);
+        self.log.begin_batch();
+    }
+
+    fn append_mark(&mut self) {
+        self.log.append_mark(lost(), self.now);
+        self.log.begin_batch();
     }
 
     fn after(mut self, secs: u64) -> Self {

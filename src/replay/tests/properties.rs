@@ -66,7 +66,7 @@ impl Both {
             Step::Event(id, padding) => (*id, *padding),
             Step::Fresh => (Some(&*fresh), 0),
             Step::Mark => {
-                self.tape.log.append_mark(lost(), self.tape.now);
+                self.tape.append_mark();
                 self.oracle.append(None, "!", lost().text_len(), self.tape.now);
                 return;
             }
@@ -87,7 +87,7 @@ impl Both {
                 IdPolicy::Auto => id.filter(|id| !id.is_empty()).map_or(minted, str::to_owned),
             };
             let before = self.tape.log.end();
-            self.tape.log.append(&event, self.tape.now);
+            self.tape.append(&event);
             let mut newest = Vec::new();
             self.tape.log.read(before, ALL, &mut newest);
             self.oracle.append(Some(borne), &data, newest[0].text_len(), self.tape.now);
@@ -176,7 +176,7 @@ proptest! {
         };
         let mut tape = Tape::new(if origin { origin_ids(100) } else { events(100) });
         for event in &stream {
-            tape.log.append(event, tape.now);
+            tape.append(event);
         }
         let newest = stream.iter().rposition(|event| event.id.is_some());
         if let Some(newest) = newest {
