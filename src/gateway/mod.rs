@@ -38,6 +38,7 @@ use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue, Method, Version};
 use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
+use pingora::{Error, ErrorType};
 use refusal::{Refusal, Reply};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -168,7 +169,8 @@ impl Gateway {
             _ => return Ok(Err(Refusal::Method)),
         }
         if *self.lifecycle.borrow() != Lifecycle::Running {
-            return Ok(Err(Refusal::Draining));
+            // An EventSource gives up for good at a 503, and comes back when its connection is lost.
+            return Error::e_explain(ErrorType::ConnectionClosed, "draining");
         }
         let last_event_id = match last_event_id(&request.headers, target.query) {
             Ok(id) => id,

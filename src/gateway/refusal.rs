@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-/// Seconds after which a client that found manifold full or leaving may come again.
+/// Seconds after which a client that found manifold full may come again.
 const COME_AGAIN: HeaderValue = HeaderValue::from_static("1");
 
 /// The methods of a stream route without CORS, and with.
@@ -32,8 +32,6 @@ pub(super) enum Refusal {
     Join(JoinError),
     /// The stream ended before it began.
     Ended(End),
-    /// manifold is on its way out.
-    Draining,
 }
 
 /// A whole response.
@@ -60,9 +58,6 @@ impl Refusal {
             }
             Self::Join(JoinError::TooManyStreams) => {
                 Reply::text(StatusCode::SERVICE_UNAVAILABLE, "too many streams").with(RETRY_AFTER, COME_AGAIN)
-            }
-            Self::Draining => {
-                Reply::text(StatusCode::SERVICE_UNAVAILABLE, "shutting down").with(RETRY_AFTER, COME_AGAIN)
             }
             Self::Join(JoinError::Ended(end)) | Self::Ended(end) => of_end(end, mode, cors),
         };

@@ -21,6 +21,7 @@ pub use subscription::{Delivery, Subscription, Verdict};
 use crate::counters::RouteCounters;
 use crate::replay::{Epoch, MintedId, ReplayLog, ReplayOptions};
 use bytes::Bytes;
+use http::HeaderValue;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
@@ -122,8 +123,7 @@ impl Hub {
         if open.per_route.get(&key.route()).is_some_and(|n| *n >= settings.max_streams) {
             return Err(JoinError::TooManyStreams);
         }
-        // A minted id means nothing to an origin: its owner is told a gap.
-        let upstream_id = last_event_id.filter(|id| !MintedId::has_form(id)).cloned();
+        let upstream_id = last_event_id.filter(|id| is_for_the_origin(id)).cloned();
         let log = ReplayLog::new(Arc::clone(&settings.replay), Epoch::new(fastrand::u64(..)), upstream_id.clone());
         let stream = Arc::new(Stream::new(key.clone(), Arc::clone(&settings.counters), log));
         let subscription = Subscription::join(&stream, last_event_id).map_err(|over| JoinError::Ended(over.end))?;
@@ -146,6 +146,12 @@ impl Hub {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
+
+/// Whether an origin can be asked to resume after an id. One that was minted means nothing to it, and one that came in a
+/// query may hold what no header can: their owners are told a gap.
+fn is_for_the_origin(id: &[u8]) -> bool {
+    !MintedId::has_form(id) && HeaderValue::from_bytes(id).is_ok()
 }
 
 impl Streams {

@@ -135,6 +135,17 @@ async fn a_minted_id_is_never_sent_upstream_and_unknown_to_another_stream() {
 }
 
 #[tokio::test]
+async fn an_id_that_no_header_can_hold_is_told_as_a_gap() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    let (mut client, mut body) = opened(Client::get("/?lastEventId=a%07b"), &gateway, &origin).await;
+    assert_eq!(origin.request(1).await.headers.one("last-event-id"), None);
+    body.event(&numbered(1)).await;
+    assert_eq!(client.next_data().await, gap("unknown", None));
+    assert_eq!(client.next_data().await, "1");
+}
+
+#[tokio::test]
 async fn the_query_parameter_never_reaches_the_origin() {
     let origin = Origin::start();
     let gateway = Gateway::with(route("/*", &origin)).await;

@@ -71,7 +71,6 @@ fn every_refusal_has_its_status_its_headers_and_its_line() {
         (Refusal::NoRoute, "404 | text: no route serves this path"),
         (Refusal::Method, "405, allow: GET, HEAD | text: a stream is read with GET"),
         (Refusal::Join(JoinError::TooManyStreams), "503, retry-after: 1 | text: too many streams"),
-        (Refusal::Draining, "503, retry-after: 1 | text: shutting down"),
         (ended(End::NoContent), "204 |"),
         (Refusal::Join(JoinError::Ended(End::NoContent)), "204 |"),
         (ended(End::Failed(Failure::HeadTimeout)), "504 | text: the origin did not answer in time"),
