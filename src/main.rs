@@ -77,7 +77,11 @@ fn code_of(result: Result<(), Box<dyn std::error::Error>>) -> ExitCode {
 /// `RUST_LOG` decides; otherwise `default`.
 fn start_logger(default: &str) {
     let wanted = env_logger::Env::default().default_filter_or(default);
-    env_logger::Builder::from_env(wanted).format_timestamp_millis().init();
+    let mut logger = env_logger::Builder::from_env(wanted);
+    // Whatever `RUST_LOG` says: pingora's own lines hold whole heads, and so cookies and credentials.
+    logger.filter_module("pingora_proxy", log::LevelFilter::Off);
+    logger.filter_module("pingora_core", log::LevelFilter::Error);
+    logger.format_timestamp_millis().init();
 }
 
 /// Runs on so many threads, or on one per core.

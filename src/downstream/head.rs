@@ -9,7 +9,7 @@ use super::sharing::is_directive;
 use crate::hub::Mode;
 use http::header::{
     ACCEPT_RANGES, ALT_SVC, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE,
-    CONTENT_TYPE, ETAG, LINK, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    CONTENT_TYPE, ETAG, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -24,8 +24,8 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 static SHARED_STREAM: [HeaderName; 3] = [CONTENT_LANGUAGE, LINK, X_CONTENT_TYPE_OPTIONS];
 
 /// Of the origin's headers, those that a refusal passes on beside [`SHARED_STREAM`], when it is reflected to clients that
-/// share it: what the body is, when to come back, and how to authenticate.
-static SHARED_REFUSAL: [HeaderName; 4] = [CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE];
+/// share it: what the body is, where to go, when to come back, and how to authenticate.
+static SHARED_REFUSAL: [HeaderName; 5] = [CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE];
 
 /// End-to-end headers that are about the bytes that the origin sent, or its own address, and so never true of manifold's
 /// response: events are encoded anew.
@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(
             lines(&refusal_head(&origin, Mode::Shared, Some(&CorsAnswer::Everyone))),
             "access-control-allow-origin: *|cache-control: no-store|content-encoding: identity|content-language: de|\
-             content-type: application/problem+json|link: </hub>; rel=mercure|retry-after: 3|www-authenticate: Basic|\
+             content-type: application/problem+json|link: </hub>; rel=mercure|location: /x|retry-after: 3|www-authenticate: Basic|\
              x-content-type-options: nosniff"
         );
         let private = refusal_head(&origin, Mode::Private, None);

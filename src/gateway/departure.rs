@@ -150,7 +150,8 @@ impl Deadlines {
     }
 }
 
-async fn at(deadline: Option<Instant>) {
+/// Resolves at a deadline, and never without one.
+pub(super) async fn at(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,
         None => std::future::pending().await,

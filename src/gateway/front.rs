@@ -30,6 +30,9 @@ const MAX_BLANK: usize = 64;
 /// The bytes of the longest end of a head.
 const LONGEST_END: usize = 4;
 
+/// The time for a head where there is no place: silent connections must not use up the descriptors.
+const WITHOUT_A_PLACE: Duration = Duration::from_secs(1);
+
 /// The limits of a connection's first head.
 #[derive(Debug, Clone, Copy)]
 pub struct FrontOptions {
@@ -79,9 +82,9 @@ impl Front {
         Self { options, http1, http2, places: Places::new(options.max_connections), alive }
     }
 
-    async fn first(&self, stream: &mut L4Stream) -> First {
+    async fn first(&self, stream: &mut L4Stream, head_time: Duration) -> First {
         let mut bytes = Vec::with_capacity(1024);
-        let read = timeout(self.options.head_time, async {
+        let read = timeout(head_time, async {
             let mut scanned = 0;
             loop {
                 match judge(&bytes, scanned, self.options.head_bytes) {
@@ -113,8 +116,10 @@ impl ServerApp for Front {
         socket::prepare(&stream);
         let mut stopping = shutdown.clone();
         let Ok(mut stream) = stream.into_any().downcast::<L4Stream>() else { return None };
+        let head_time =
+            if place.is_some() { self.options.head_time } else { WITHOUT_A_PLACE.min(self.options.head_time) };
         let first = tokio::select! {
-            first = self.first(&mut stream) => first,
+            first = self.first(&mut stream, head_time) => first,
             _ = stopping.wait_for(|stopping| *stopping) => return None,
         };
         match first {

@@ -46,8 +46,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use writer::Writer;
 
-/// Characters of a path that no route serves, in the log: strangers choose it.
-const SHOWN_OF_A_PATH: usize = 200;
+/// Characters in the log of what strangers choose.
+const SHOWN: usize = 200;
 
 /// Decides what becomes of each request, and serves the streams.
 #[derive(Debug)]
@@ -120,7 +120,7 @@ impl Gateway {
         };
         let route = self.table.find(host, target.path);
         let Some(served) = route.and_then(|route| self.served.get(&route.name)) else {
-            let path: String = target.path.chars().take(SHOWN_OF_A_PATH).collect();
+            let (host, path) = (shown(host.unwrap_or_default()), shown(target.path));
             log::info!("no_route host={host:?} path={path:?}: no [[routes]] path serves it");
             return self.refuse(session, &Refusal::NoRoute, None, None).await;
         };
@@ -160,7 +160,10 @@ impl Gateway {
         match request.method {
             Method::GET => {}
             Method::HEAD => {
-                let head = stream_head(None, policy.share.mode, false, cors.as_ref());
+                let path = served.route.upstream_path(target.path);
+                let asks = StreamRequest::new(served.id, &policy.share, &path, target.query, &request.headers);
+                let unstorable = asks.has_credentials() || policy.share.mode == Mode::Private;
+                let head = stream_head(None, policy.share.mode, unstorable, cors.as_ref());
                 Writer::new(session)
                     .reply(Reply { status: http::StatusCode::OK, headers: head, body: Bytes::new() })
                     .await?;
@@ -227,9 +230,15 @@ fn look<'a>(request: &'a RequestHeader, target: &'a str) -> Result<(Target<'a>, 
     Ok((target, host))
 }
 
+/// The beginning of a text.
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN).collect()
+}
+
 /// Names the page that may not read a stream, and the key that would allow it.
 fn log_refused_origin(route: &str, origin: Option<&HeaderValue>, listed: bool) {
-    let Some(origin) = origin else { return };
+    let Some(origin) = origin.map(|origin| String::from_utf8_lossy(origin.as_bytes())) else { return };
+    let origin = shown(&origin);
     let advice =
         if listed { "to allow it, add it to" } else { "the route has no [routes.cors]: to allow it, name it in" };
     log::info!("cors_origin_refused route={route} origin={origin:?}: {advice} cors.origins of the route");

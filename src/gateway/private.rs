@@ -130,7 +130,7 @@ impl Relay {
                     Ok(Ok(Some(bytes))) => Ok(bytes),
                     Ok(Ok(None)) => Err(Why::Ended(End::OriginClosed)),
                     Ok(Err(error)) => Err(Why::Ended(End::Failed(Failure::Lost(error.to_string())))),
-                    Err(_) => Err(Why::Ended(End::Failed(Failure::Lost("nothing read for idle_timeout_secs".to_owned())))),
+                    Err(_) => Err(Why::Ended(End::Failed(Failure::Silent(self.idle_timeout)))),
                 }),
                 () = writer.left() => return Ok(Err(Why::Left)),
                 due = self.deadlines.next() => match due {

@@ -19,10 +19,14 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// On a plain proxy route: a side that accepts nothing for this long is given up.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What is known of a request between pingora's callbacks.
 #[derive(Debug, Default)]
@@ -50,6 +54,7 @@ impl ProxyHttp for Gateway {
         match self.decide(session.as_downstream_mut()).await? {
             Decision::Answered => Ok(true),
             Decision::Proxy(served) => {
+                session.as_downstream_mut().set_write_timeout(Some(WRITE_TIMEOUT));
                 exchange.proxied = Some(served);
                 Ok(false)
             }
@@ -64,6 +69,7 @@ impl ProxyHttp for Gateway {
                 Error::e_explain(ErrorType::ConnectionClosed, "origin broke off")
             }
             Decision::Streamed(_) => {
+                Writer::new(session.as_downstream_mut()).end();
                 exchange.streamed = true;
                 Ok(true)
             }
@@ -85,6 +91,7 @@ impl ProxyHttp for Gateway {
         };
         let mut peer = peer(origin, address, options);
         peer.options.read_timeout = options.idle_timeout;
+        peer.options.write_timeout = Some(WRITE_TIMEOUT);
         Ok(Box::new(peer))
     }
 

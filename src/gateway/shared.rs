@@ -1,17 +1,17 @@
 //! A client on a shared stream: one session, one cursor.
 
-use super::departure::{Deadlines, Due, Why};
+use super::departure::{Deadlines, Due, Why, at};
 use super::refusal::Refusal;
 use super::served::Served;
 use super::writer::{Broken, Writer};
 use super::{Asked, Gateway, Outcome};
-use crate::downstream::{OnLag, stream_head};
+use crate::downstream::{OnLag, RetryPolicy, stream_head};
 use crate::hub::{Delivery, End, Mode, Subscription, Verdict};
 use crate::route::StreamPolicy;
 use crate::upstream::OnError;
 use http::HeaderMap;
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::Instant;
 
 /// How long a client waits for the origin's head or its first failure before it is told 200: many origins send no head
 /// before the first event.
@@ -86,7 +86,9 @@ impl Gateway {
         let farewell = match why {
             Why::Drained => writer.farewell(&policy.client, subscription.origin_retry()).await,
             // The origin's last word may have been a `retry:` that no event carried.
-            Why::Ended(End::OriginClosed) => writer.retry(subscription.origin_retry()).await,
+            Why::Ended(End::OriginClosed) if policy.client.retry == RetryPolicy::Origin => {
+                writer.retry(subscription.origin_retry()).await
+            }
             _ => Ok(()),
         };
         farewell.map_or_else(Why::from, |()| why)
@@ -101,13 +103,17 @@ impl Gateway {
         deadlines: &mut Deadlines,
     ) -> Result<Why, Broken> {
         let mut frames = Vec::new();
+        // Events wait until then for others to share a write with.
+        let mut held_until: Option<Instant> = None;
         loop {
             match deadlines.end_due() {
                 Some(Due::Drain) => return Ok(Why::Drained),
                 Some(Due::Lifetime) => return Ok(Why::Lifetime),
                 Some(Due::Heartbeat) | None => {}
             }
-            match subscription.read(BATCH_BYTES, &mut frames) {
+            let delivery =
+                if held_until.is_some() { Delivery::CaughtUp } else { subscription.read(BATCH_BYTES, &mut frames) };
+            match delivery {
                 Delivery::Frames => {
                     writer.frames(&frames).await?;
                     frames.clear();
@@ -123,7 +129,14 @@ impl Gateway {
                 Delivery::CaughtUp => {}
             }
             tokio::select! {
-                () = subscription.changed() => hold_back(policy.client.flush).await,
+                () = subscription.changed() => {
+                    held_until = match policy.client.flush {
+                        // Ends are not held.
+                        Some(flush) if !subscription.is_over() => held_until.or_else(|| Some(Instant::now() + flush)),
+                        _ => None,
+                    };
+                }
+                () = at(held_until), if held_until.is_some() => held_until = None,
                 () = writer.left() => return Ok(Why::Left),
                 due = deadlines.next() => match due {
                     Due::Heartbeat => {
@@ -135,12 +148,5 @@ impl Gateway {
                 },
             }
         }
-    }
-}
-
-/// Lets more events gather, so that they share a write.
-async fn hold_back(flush: Option<Duration>) {
-    if let Some(flush) = flush {
-        sleep(flush).await;
     }
 }

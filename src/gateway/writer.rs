@@ -20,6 +20,9 @@ const PIECE_BYTES: usize = 16 << 10;
 /// The seconds of keep-alive after which pingora hands a finished connection back, to be closed in an orderly way.
 const HANDED_BACK: Option<u64> = Some(60);
 
+/// Bytes that a client may send after its request.
+const MOST_STRAY_BYTES: usize = 16 << 10;
+
 /// The reconnection time that a drain spreads where neither the route nor the origin named one: what browsers use.
 const USUAL_RETRY: Duration = Duration::from_secs(3);
 
@@ -27,6 +30,7 @@ const USUAL_RETRY: Duration = Duration::from_secs(3);
 pub(super) struct Writer<'a> {
     session: &'a mut ServerSession,
     counters: Option<&'a RouteCounters>,
+    stray_bytes: usize,
     /// SSE text sent, in bytes.
     pub(super) bytes: u64,
     /// Events sent.
@@ -44,12 +48,12 @@ pub(super) enum Broken {
 
 impl<'a> Writer<'a> {
     pub(super) fn new(session: &'a mut ServerSession) -> Self {
-        Self { session, counters: None, bytes: 0, events: 0 }
+        Self { session, counters: None, stray_bytes: 0, bytes: 0, events: 0 }
     }
 
     /// A writer of a stream, which is counted for its route as it goes.
     pub(super) fn of_stream(session: &'a mut ServerSession, counters: &'a RouteCounters) -> Self {
-        Self { session, counters: Some(counters), bytes: 0, events: 0 }
+        Self { session, counters: Some(counters), stray_bytes: 0, bytes: 0, events: 0 }
     }
 
     /// Notes that the client has been sent so many events by now.
@@ -76,9 +80,8 @@ impl<'a> Writer<'a> {
         }
         self.session.set_write_timeout(Some(stall));
         self.session.write_response_header(Box::new(head)).await.map_err(|error| broken(&error))?;
-        // Whatever the client asked for: the connection is to come back for its orderly close, stray bytes or not.
+        // Whatever the client asked for: the connection is to come back for its orderly close.
         self.session.set_keepalive(HANDED_BACK);
-        self.session.set_pipelining_enabled(true);
         Ok(())
     }
 
@@ -156,12 +159,22 @@ impl<'a> Writer<'a> {
     }
 
     /// Resolves when the client leaves; never while it stays. Safe to drop and call again.
+    ///
+    /// What it sends after its request has no meaning here (a stray CRLF, a request that it pipelined) and is dropped, one
+    /// byte at a time as pingora probes for the end; a client that sends more than [`MOST_STRAY_BYTES`] is no client.
     pub(super) async fn left(&mut self) {
-        loop {
-            if self.session.read_body_or_idle(true).await.is_err() {
+        while let Err(error) = self.session.read_body_or_idle(true).await {
+            self.stray_bytes += 1;
+            if *error.etype() != ErrorType::ConnectError || self.stray_bytes > MOST_STRAY_BYTES {
                 return;
             }
         }
+        std::future::pending::<()>().await;
+    }
+
+    /// At an orderly end: bytes that the client sent besides do not keep the connection from its orderly close.
+    pub(super) fn end(&mut self) {
+        self.session.set_pipelining_enabled(true);
     }
 
     /// Frees at once what a stalled client did not take.

@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// An origin's answer that is no stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +28,10 @@ pub enum Failure {
     Status(Arc<Answer>),
     /// The origin ended the response in an orderly way.
     Ended,
-    /// The response broke off, or nothing was read for too long.
+    /// The response broke off.
     Lost(String),
+    /// Nothing was read for this long.
+    Silent(Duration),
 }
 
 impl fmt::Display for Failure {
@@ -38,6 +41,7 @@ impl fmt::Display for Failure {
             Self::HeadTimeout => f.write_str("origin sent no response head in time"),
             Self::Status(answer) => write!(f, "origin answered {}", answer.status.as_u16()),
             Self::Ended => f.write_str("origin ended the response"),
+            Self::Silent(time) => write!(f, "nothing came from the origin for {time:?}"),
             Self::Lost(why) => write!(f, "connection to the origin lost: {why}"),
         }
     }

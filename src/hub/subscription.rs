@@ -131,6 +131,12 @@ impl Subscription {
         self.stream.locked(|state| state.log.end().0.saturating_sub(self.cursor.0))
     }
 
+    /// Whether the stream is over, though not all of it may have been given.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.stream.locked(|state| state.is_closed())
+    }
+
     /// The reconnection time that the origin last asked for, in milliseconds.
     #[must_use]
     pub fn origin_retry(&self) -> Option<u64> {

@@ -8,6 +8,7 @@ use pingora::server::Fds;
 use std::fmt;
 use std::io;
 use std::net::TcpListener;
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
@@ -64,7 +65,12 @@ fn bind_one(address: &ListenAddr) -> io::Result<Bound> {
 fn remove_stale(path: &Path) -> io::Result<()> {
     match UnixStream::connect(path) {
         Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there")),
-        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            if std::fs::symlink_metadata(path)?.file_type().is_socket() {
+                return std::fs::remove_file(path);
+            }
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, "the file there is no socket"))
+        }
         Err(_) => Ok(()),
     }
 }

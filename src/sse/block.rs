@@ -17,7 +17,7 @@ use super::event::{Event, Item};
 #[derive(Debug)]
 pub(super) struct Block {
     limit: u64,
-    /// Invariant: once it has reached the limit by a line that did not fit, `fields` is empty and stays so.
+    /// Invariant: once it has reached the limit by a line that did not fit, `fields` is empty but for the id, and stays so.
     size: u64,
     fields: Fields,
     retry: Option<u64>,
@@ -74,7 +74,8 @@ impl Block {
 
     /// Gives the block up at a line that is not admitted and of which `len` bytes are known. No later line is, either.
     pub(super) fn refuse(&mut self, len: usize) {
-        self.fields = Fields::default();
+        // The id stays: whoever resumes does so after this block, or would be sent it again and again.
+        self.fields = Fields { id: self.fields.id.take(), ..Fields::default() };
         self.count(len);
     }
 
@@ -120,12 +121,12 @@ impl Block {
     /// The empty line: "dispatch the event".
     fn end(&mut self) -> Option<Item> {
         let bytes = mem::take(&mut self.size);
-        if bytes > self.limit {
-            return Some(Item::Refused { bytes });
-        }
         let Fields { id, event_type, data, extra } = mem::take(&mut self.fields);
         if let Some(id) = &id {
             self.last_event_id = id.clone();
+        }
+        if bytes > self.limit {
+            return Some(Item::Refused { bytes });
         }
         let (data, last_event_id) = (data.joined()?, self.last_event_id.clone());
         let retry = self.retry.take();

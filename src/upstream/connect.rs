@@ -223,6 +223,10 @@ fn reason(error: &pingora::Error) -> String {
         other => other.as_str(),
     };
     let root = root(error);
+    if *root.etype() == ErrorType::InvalidHTTPHeader {
+        // What else is known of it quotes the head, and so cookies.
+        return what.to_owned();
+    }
     let context = root.context.as_ref().map(ToString::to_string);
     let cause = root.cause.as_ref().map(ToString::to_string);
     let parts = [Some(what), context.as_deref(), cause.as_deref()];

@@ -134,13 +134,13 @@ impl Driver {
     }
 
     fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
-        let mut headers = self.request.headers().to_vec();
-        if let Ok(id) = HeaderValue::from_maybe_shared(self.last_event_id.clone())
-            && !id.is_empty()
-        {
-            headers.push((HeaderName::from_static("last-event-id"), id));
-        }
-        headers
+        let id = self.resume_header().map(|id| (HeaderName::from_static("last-event-id"), id));
+        self.request.headers().iter().cloned().chain(id).collect()
+    }
+
+    /// What the origin is asked to resume after; `None` if there is no id, or one that no header can hold.
+    fn resume_header(&self) -> Option<HeaderValue> {
+        HeaderValue::from_maybe_shared(self.last_event_id.clone()).ok().filter(|id| !id.is_empty())
     }
 
     /// Publishes a response until it ends.
@@ -149,7 +149,7 @@ impl Driver {
         if let Some(why) = (self.settings.sharing)(&headers) {
             return Next::Done(Done { end: End::Unusable(why), memory: REFUSAL_MEMORY });
         }
-        let resumed = !self.last_event_id.is_empty();
+        let resumed = self.resume_header().is_some();
         let lost = self.was_live && !resumed;
         self.publisher.connected(Arc::new(headers), lost);
         self.was_live = true;
@@ -164,16 +164,19 @@ impl Driver {
         if failure != Failure::Ended {
             self.publisher.counters().upstream_failures.add(1);
         }
-        match self.settings.options.on_close {
-            OnClose::Close => Next::Done(Done { end: End::OriginClosed, memory: Duration::ZERO }),
-            OnClose::Reconnect => Next::Retry(failure),
+        match (self.settings.options.on_close, failure) {
+            (OnClose::Close, Failure::Ended) => Next::Done(Done { end: End::OriginClosed, memory: Duration::ZERO }),
+            // What broke off upstream does not look whole downstream.
+            (OnClose::Close, Failure::Lost(why)) => {
+                Next::Done(Done { end: End::Failed(Failure::Lost(why)), memory: Duration::ZERO })
+            }
+            (_, failure) => Next::Retry(failure),
         }
     }
 
     /// Reads the response to its end and says why it ended; `None` if the stream was abandoned.
     async fn pump(&mut self, mut response: Box<Response>) -> Option<Failure> {
-        let id = Some(self.last_event_id.clone()).filter(|id| !id.is_empty());
-        let mut repeats = Repeats::after(id);
+        let mut repeats = Repeats::after(self.resume_header().map(|_| self.last_event_id.clone()));
         let mut decoder = Decoder::resuming(self.settings.options.max_event_bytes, self.last_event_id.clone());
         let patience = self.settings.options.idle_timeout.unwrap_or(Duration::MAX);
         loop {
@@ -185,7 +188,7 @@ impl Driver {
                 Ok(Ok(Some(bytes))) => self.publish(&mut decoder, bytes, &mut repeats),
                 Ok(Ok(None)) => return Some(Failure::Ended),
                 Ok(Err(error)) => return Some(Failure::Lost(error.to_string())),
-                Err(_) => return Some(Failure::Lost(format!("nothing read for {patience:?}"))),
+                Err(_) => return Some(Failure::Silent(patience)),
             }
         }
     }

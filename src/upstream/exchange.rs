@@ -31,7 +31,20 @@ pub enum Outcome {
     Final(End),
 }
 
-/// Sends the request and judges the answer. Redirects within the origin's scheme, host and port are followed.
+/// Who the answer is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Any number of clients: it must be a stream.
+    Shared,
+    /// One client, whose request this is, but for what manifold adds.
+    Private {
+        /// Whether a page of another origin asks: then each redirect is for its browser to judge.
+        cross_origin: bool,
+    },
+}
+
+/// Sends the request and judges the answer. Redirects within the origin's scheme, host and port are followed; of one client
+/// only those whose `Location` is absolute, since it may not reach the origin's address itself.
 pub async fn attempt(
     connector: &Connector,
     origin: &Origin,
@@ -84,12 +97,17 @@ async fn unfollowed(response: Response, on_error: OnError) -> Outcome {
     match on_error {
         OnError::Reflect => Outcome::Final(End::Refused(Arc::new(answer(response).await))),
         OnError::Hold => {
-            let location = response.headers.get(LOCATION).and_then(|l| l.to_str().ok()).unwrap_or("(no location)");
-            let location = location.split(['?', '#']).next().unwrap_or_default();
+            let location = response.headers.get(LOCATION).and_then(|l| l.to_str().ok()).map_or("nowhere", shown);
             let why = format!("origin redirects ({}) to {location}, which is not followed", response.status.as_u16());
             Outcome::Final(End::Unusable(why))
         }
     }
+}
+
+/// What of a redirect's target goes into a log: neither its query nor its credentials.
+fn shown(location: &str) -> &str {
+    let bare = location.split(['?', '#']).next().unwrap_or_default();
+    if bare.contains('@') { "a place that is not shown" } else { bare }
 }
 
 async fn judge(response: Response, on_error: OnError) -> Outcome {

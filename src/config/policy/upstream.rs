@@ -11,8 +11,8 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Keys that say something of streams only.
-const STREAM_KEYS: [&str; 6] =
-    ["backoff_min_ms", "backoff_max_ms", "on_close", "on_error", "hold_secs", "max_event_bytes"];
+const STREAM_KEYS: [&str; 7] =
+    ["head_timeout_secs", "backoff_min_ms", "backoff_max_ms", "on_close", "on_error", "hold_secs", "max_event_bytes"];
 
 /// The policy toward an origin as far as it was read.
 #[derive(Debug, Clone)]

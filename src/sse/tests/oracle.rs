@@ -20,11 +20,11 @@ pub(super) fn interpret(stream: &[u8], max_event_bytes: usize) -> Vec<Item> {
             let (data, event_type) = (std::mem::take(&mut data), std::mem::take(&mut event_type));
             let (id, extra) = (id.take(), std::mem::take(&mut extra));
             let size = std::mem::take(&mut size);
+            last_event_id = id.clone().unwrap_or(last_event_id);
             if size > max_event_bytes {
                 items.push(Item::Refused { bytes: size as u64 });
                 continue;
             }
-            last_event_id = id.clone().unwrap_or(last_event_id);
             if let Some(data) = data.strip_suffix('\n') {
                 items.push(Item::Event(Event {
                     id: id.map(Bytes::from),
