@@ -5,15 +5,18 @@ use super::refusal::Refusal;
 use super::served::Served;
 use super::writer::{Broken, Writer};
 use super::{Asked, Gateway, Outcome};
-use crate::downstream::stream_head;
+use crate::downstream::{refusal_head, stream_head};
 use crate::hub::{End, Failure, Mode};
 use crate::route::StreamPolicy;
 use crate::sse::Passthrough;
-use crate::upstream::{self, Request, Response, attempt};
+use crate::upstream::{self, Audience, Request, Response, attempt, unusable};
 use bytes::Bytes;
+use http::header::ORIGIN;
 use http::{HeaderName, HeaderValue};
+use std::io;
 use std::pin::pin;
 use std::time::Duration;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 impl Gateway {
@@ -33,9 +36,10 @@ impl Gateway {
             headers.push((HeaderName::from_static("last-event-id"), id));
         }
         served.counters.upstream_attempts.add(1);
+        let audience = Audience::Private { cross_origin: asked.headers.contains_key(ORIGIN) };
         let upstream = Request { path_and_query: request.path_and_query().to_string(), headers };
         let outcome = tokio::select! {
-            outcome = attempt(&self.connector, &served.route.origin, &served.private, upstream) => outcome,
+            outcome = attempt(&self.connector, &served.route.origin, &served.private, audience, upstream) => outcome,
             () = writer.left() => return Outcome::Done(Why::Left),
         };
         let response = match outcome {
@@ -47,7 +51,10 @@ impl Gateway {
             }
         };
         let _present = Present::new(served);
-        let why = self.pass(policy, asked, writer, response).await;
+        let why = match unusable(&response.headers) {
+            None => self.pass(policy, asked, writer, response).await,
+            Some(_) => pass_on(policy, asked, writer, response).await,
+        };
         why.count(&served.counters);
         log::info!(
             "client left route={} stream={} bytes={} events={} why={why} lag=0",
@@ -90,6 +97,45 @@ impl Gateway {
     }
 }
 
+/// Passes a 200 on that is no event stream: the client asked, and this is its answer.
+async fn pass_on(
+    policy: &StreamPolicy,
+    asked: &Asked<'_>,
+    writer: &mut Writer<'_>,
+    mut response: Box<Response>,
+) -> Why {
+    let head = refusal_head(&response.headers, Mode::Private, asked.cors.as_ref());
+    if let Err(broken) = writer.head(head, policy.client.stall).await {
+        return broken.into();
+    }
+    let idle_timeout = policy.upstream.idle_timeout.unwrap_or(Duration::MAX);
+    loop {
+        let read = tokio::select! {
+            read = timeout(idle_timeout, response.read()) => read,
+            () = writer.left() => return Why::Left,
+        };
+        match come(read, idle_timeout) {
+            Ok(bytes) => {
+                if let Err(broken) = writer.text(bytes).await {
+                    return broken.into();
+                }
+            }
+            Err(why) => return why,
+        }
+    }
+}
+
+/// What a read of the origin's response came to.
+fn come(read: Result<io::Result<Option<Bytes>>, Elapsed>, idle_timeout: Duration) -> Result<Bytes, Why> {
+    let failed = |failure| Err(Why::Ended(End::Failed(failure)));
+    match read {
+        Ok(Ok(Some(bytes))) => Ok(bytes),
+        Ok(Ok(None)) => Err(Why::Ended(End::OriginClosed)),
+        Ok(Err(error)) => failed(Failure::Lost(error.to_string())),
+        Err(_) => failed(Failure::Silent(idle_timeout)),
+    }
+}
+
 /// One response on its way through.
 struct Relay {
     response: Box<Response>,
@@ -126,12 +172,7 @@ impl Relay {
         let mut read = pin!(timeout(self.idle_timeout, self.response.read()));
         loop {
             tokio::select! {
-                read = &mut read => return Ok(match read {
-                    Ok(Ok(Some(bytes))) => Ok(bytes),
-                    Ok(Ok(None)) => Err(Why::Ended(End::OriginClosed)),
-                    Ok(Err(error)) => Err(Why::Ended(End::Failed(Failure::Lost(error.to_string())))),
-                    Err(_) => Err(Why::Ended(End::Failed(Failure::Silent(self.idle_timeout)))),
-                }),
+                read = &mut read => return Ok(come(read, self.idle_timeout)),
                 () = writer.left() => return Ok(Err(Why::Left)),
                 due = self.deadlines.next() => match due {
                     Due::Heartbeat => {

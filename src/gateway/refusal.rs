@@ -121,6 +121,10 @@ impl Reply {
     }
 
     fn sized(mut self) -> Self {
+        // RFC 9110 section 8.6: none with a 204.
+        if self.status == StatusCode::NO_CONTENT {
+            return self;
+        }
         self.headers.insert(CONTENT_LENGTH, HeaderValue::from(self.body.len()));
         self
     }

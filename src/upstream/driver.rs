@@ -1,7 +1,7 @@
 //! The task that feeds one stream: connect, decode, publish, back off, resume.
 
 use super::connect::{Connector, Request, Response};
-use super::exchange::{Outcome, attempt};
+use super::exchange::{Audience, Outcome, attempt};
 use super::{OnClose, OnError, Origin, UpstreamOptions};
 use crate::hub::{End, Failure, Opening, Publisher, StreamRequest};
 use crate::replay::Repeats;
@@ -128,7 +128,7 @@ impl Driver {
         self.publisher.counters().upstream_attempts.add(1);
         let request = Request { path_and_query: self.request.path_and_query().to_string(), headers: self.headers() };
         tokio::select! {
-            outcome = attempt(&self.connector, &self.settings.origin, &self.settings.options, request) => Some(outcome),
+            outcome = attempt(&self.connector, &self.settings.origin, &self.settings.options, Audience::Shared, request) => Some(outcome),
             () = self.publisher.abandoned() => None,
         }
     }

@@ -23,7 +23,7 @@ const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
 /// What one attempt came to.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The origin streams.
+    /// The origin streams. Of one client: it answered 200, whatever that is.
     Stream(Box<Response>),
     /// It may heal.
     Failed(Failure),
@@ -49,6 +49,7 @@ pub async fn attempt(
     connector: &Connector,
     origin: &Origin,
     options: &UpstreamOptions,
+    audience: Audience,
     mut request: Request,
 ) -> Outcome {
     for _ in 0..=MAX_REDIRECTS {
@@ -58,14 +59,26 @@ pub async fn attempt(
             Err(ConnectError::Unreachable(why)) => return Outcome::Failed(Failure::Unreachable(why)),
         };
         if !is_followed(response.status) {
-            return judge(response, options.on_error).await;
+            return judge(response, options.on_error, audience).await;
         }
-        match within(origin, &request.path_and_query, &response.headers) {
+        let target = within(origin, &request.path_and_query, &response.headers);
+        match target.filter(|_| audience.follows(&response.headers)) {
             Some(path_and_query) => request.path_and_query = path_and_query,
             None => return unfollowed(response, options.on_error).await,
         }
     }
     Outcome::Final(End::Unusable(format!("more than {MAX_REDIRECTS} redirects")))
+}
+
+impl Audience {
+    /// Whether a redirect within the origin is followed here.
+    fn follows(self, headers: &HeaderMap) -> bool {
+        let location = headers.get(LOCATION).and_then(|location| location.to_str().ok()).unwrap_or_default();
+        match self {
+            Self::Shared => true,
+            Self::Private { cross_origin } => !cross_origin && url::Url::parse(location).is_ok(),
+        }
+    }
 }
 
 fn is_followed(status: StatusCode) -> bool {
@@ -110,15 +123,18 @@ fn shown(location: &str) -> &str {
     if bare.contains('@') { "a place that is not shown" } else { bare }
 }
 
-async fn judge(response: Response, on_error: OnError) -> Outcome {
+async fn judge(response: Response, on_error: OnError, audience: Audience) -> Outcome {
     let status = response.status;
+    if audience != Audience::Shared && status == StatusCode::OK {
+        return Outcome::Stream(Box::new(response));
+    }
     if status == StatusCode::OK {
         return match unusable(&response.headers) {
             Some(why) => Outcome::Final(End::Unusable(why)),
             None => Outcome::Stream(Box::new(response)),
         };
     }
-    if status == StatusCode::NO_CONTENT {
+    if audience == Audience::Shared && status == StatusCode::NO_CONTENT {
         return Outcome::Final(End::NoContent);
     }
     let asks_to_return = status.is_server_error()
@@ -137,8 +153,8 @@ async fn judge(response: Response, on_error: OnError) -> Outcome {
     )))
 }
 
-/// Why a 200 is no stream that can be shared.
-fn unusable(headers: &HeaderMap) -> Option<String> {
+/// Why a 200 with this head is no stream that events can be read from.
+pub fn unusable(headers: &HeaderMap) -> Option<String> {
     let content_type = headers.get(CONTENT_TYPE);
     if !content_type.is_some_and(is_event_stream) {
         let came =

@@ -8,6 +8,6 @@ mod origin;
 
 pub use connect::{ConnectError, Connector, Request, Response, USER_AGENT, advised, peer, resolve};
 pub use driver::{Driver, DriverSettings, SharingCheck};
-pub use exchange::{Outcome, attempt};
+pub use exchange::{Audience, Outcome, attempt, unusable};
 pub use options::{Backoff, InvalidBackoff, OnClose, OnError, UpstreamOptions};
 pub use origin::{InvalidOrigin, Origin};

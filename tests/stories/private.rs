@@ -157,3 +157,40 @@ async fn whatever_the_origin_answers_is_the_clients_answer() {
         assert_eq!(answer.status, status);
     }
 }
+
+#[tokio::test]
+async fn what_is_no_stream_passes_as_it_is() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(private(&origin)).await;
+    let page = asked(Client::get("/"), &gateway, &origin, async |ask| {
+        ask.reply(200, &[("Content-Type", "text/html"), ("Set-Cookie", "a=1")], "<p>hello").await;
+    });
+    let mut page = page.await;
+    assert_eq!(
+        (page.status, page.header("content-type"), page.header("set-cookie")),
+        (200, Some("text/html"), Some("a=1"))
+    );
+    assert_eq!(page.text().await, "<p>hello");
+    let nothing = asked(Client::get("/"), &gateway, &origin, async |ask| {
+        ask.reply(204, &[("Set-Cookie", "a=; Max-Age=0")], "").await;
+    });
+    let nothing = nothing.await;
+    assert_eq!((nothing.status, nothing.header("set-cookie")), (204, Some("a=; Max-Age=0")));
+}
+
+#[tokio::test]
+async fn a_redirect_is_the_browsers_where_a_page_of_another_origin_asks() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(private(&origin)).await;
+    let absolute = format!("{}/there", origin.url());
+    for (cross, location, status) in [(true, absolute.as_str(), 302), (false, "/there", 302), (false, &absolute, 200)] {
+        let ask = if cross { Client::get("/").header("Origin", "https://page.example") } else { Client::get("/") };
+        let answer = asked(ask, &gateway, &origin, async |ask| {
+            ask.reply(302, &[("Location", location)], "").await;
+            if status == 200 {
+                origin.accept().await.reply(200, &[("Content-Type", "text/event-stream")], "data: 1\n\n").await;
+            }
+        });
+        assert_eq!(answer.await.status, status, "{cross} {location}");
+    }
+}
