@@ -5,6 +5,7 @@
 mod client;
 mod gateway;
 mod guard;
+mod hardening;
 mod http1;
 mod origin;
 mod stage;
