@@ -6,8 +6,23 @@ use crate::origin::{Body, Exchange, Origin};
 
 /// A first client on its stream, and the origin's answer that it is fed from.
 pub async fn opened(client: Client<'_>, gateway: &Gateway, origin: &Origin) -> (Response, Body) {
-    let (client, body) = tokio::join!(client.connect(gateway), origin.stream());
+    let path = client.path().to_owned();
+    let (client, body) = tokio::join!(client.connect(gateway), async { request_for(&path, origin).await.sse().await });
     (client.stream(), body)
+}
+
+/// The gateway's request for a path. Streams of before that lost their origin come back for a while; they get an answer
+/// without an event.
+async fn request_for(path: &str, origin: &Origin) -> Exchange {
+    loop {
+        let exchange = origin.accept().await;
+        let asked = exchange.request.target.split('?').next().unwrap_or_default();
+        // Either side may have a prefix that the other has not.
+        if path.ends_with(asked) || asked.ends_with(path) {
+            return exchange;
+        }
+        tokio::spawn(async { exchange.sse().await.gone().await });
+    }
 }
 
 /// A client, and the request by which the gateway asks for it.
@@ -17,7 +32,8 @@ pub async fn asked(
     origin: &Origin,
     answer: impl AsyncFnOnce(Exchange),
 ) -> Response {
-    tokio::join!(client.connect(gateway), async { answer(origin.accept().await).await }).0
+    let path = client.path().to_owned();
+    tokio::join!(client.connect(gateway), async { answer(request_for(&path, origin).await).await }).0
 }
 
 /// A client that joins a stream which is there already.

@@ -53,6 +53,11 @@ impl<'a> Client<'a> {
         }
     }
 
+    /// The target without its query.
+    pub fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+
     /// Adds a header field. A `Host` replaces the one that is sent otherwise.
     #[must_use]
     #[allow(clippy::needless_pass_by_value, reason = "stories read better without a borrow")]
