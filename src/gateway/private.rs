@@ -55,14 +55,7 @@ impl Gateway {
             None => self.pass(policy, asked, writer, response).await,
             Some(_) => pass_on(policy, asked, writer, response).await,
         };
-        why.count(&served.counters);
-        log::info!(
-            "client left route={} stream={} bytes={} events={} why={why} lag=0",
-            served.route.name,
-            request.key(),
-            writer.bytes,
-            writer.events
-        );
+        served.departed(request.key(), writer, &why, 0);
         Outcome::Done(why)
     }
 

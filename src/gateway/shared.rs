@@ -52,15 +52,7 @@ impl Gateway {
         };
         let head = stream_head(origin.as_deref(), Mode::Shared, has_credentials, asked.cors.as_ref());
         let why = self.deliver(policy, writer, &mut subscription, head).await;
-        why.count(&served.counters);
-        log::info!(
-            "client left route={} stream={} bytes={} events={} why={why} lag={}",
-            served.route.name,
-            subscription.key(),
-            writer.bytes,
-            writer.events,
-            subscription.lag()
-        );
+        served.departed(subscription.key(), writer, &why, subscription.lag());
         Outcome::Done(why)
     }
 

@@ -71,11 +71,11 @@ impl<'a> Writer<'a> {
             // HTTP/1.0 knows the end of the response by the end of the connection.
             self.session.set_keepalive(None);
         }
-        let mut head = response_head(StatusCode::OK, &headers)?;
+        let mut head = response_head(StatusCode::OK, &headers).map_err(|_| Broken::Left)?;
         if chunked {
             head.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked")).map_err(|_| Broken::Left)?;
         }
-        if let Some(stream) = self.session.as_http1().map(pingora::protocols::http::v1::server::HttpSession::stream) {
+        if let Some(stream) = self.session.stream() {
             socket::limit_stall(stream, stall);
         }
         self.session.set_write_timeout(Some(stall));
@@ -88,10 +88,7 @@ impl<'a> Writer<'a> {
     /// Writes a whole response that is no stream.
     pub(super) async fn reply(&mut self, reply: Reply) -> pingora::Result<()> {
         let head_only = self.session.req_header().method == http::Method::HEAD;
-        let mut head = ResponseHeader::build(reply.status, None)?;
-        for (name, value) in &reply.headers {
-            head.append_header(name, value)?;
-        }
+        let head = response_head(reply.status, &reply.headers)?;
         self.session.write_response_header(Box::new(head)).await?;
         let body = if head_only { Bytes::new() } else { reply.body };
         self.session.write_response_body(body, true).await
@@ -179,16 +176,16 @@ impl<'a> Writer<'a> {
 
     /// Frees at once what a stalled client did not take.
     pub(super) fn reset(&mut self) {
-        if let Some(stream) = self.session.as_http1().map(pingora::protocols::http::v1::server::HttpSession::stream) {
+        if let Some(stream) = self.session.stream() {
             socket::reset_on_close(stream);
         }
     }
 }
 
-fn response_head(status: StatusCode, headers: &HeaderMap) -> Result<ResponseHeader, Broken> {
-    let mut head = ResponseHeader::build(status, Some(headers.len() + 4)).map_err(|_| Broken::Left)?;
+fn response_head(status: StatusCode, headers: &HeaderMap) -> pingora::Result<ResponseHeader> {
+    let mut head = ResponseHeader::build(status, Some(headers.len() + 4))?;
     for (name, value) in headers {
-        head.append_header(name, value).map_err(|_| Broken::Left)?;
+        head.append_header(name, value)?;
     }
     Ok(head)
 }
