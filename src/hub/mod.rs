@@ -4,19 +4,24 @@
 //! clone; a stream lives as long as its publisher.
 
 mod end;
+mod feed;
 mod key;
 mod options;
 mod publisher;
+mod seat;
 mod stream;
 mod subscription;
 #[cfg(test)]
 mod tests;
 
 pub use end::{Answer, End, Failure};
+pub use feed::{Feed, FeedId, Watcher};
 pub use key::{RouteId, StreamKey, StreamRequest, is_forwardable};
 pub use options::{CookiePolicy, Credentials, Mode, QueryPolicy, ShareOptions};
 pub use publisher::Publisher;
-pub use subscription::{Delivery, Subscription, Verdict};
+pub use seat::Seat;
+pub use stream::Reading;
+pub use subscription::{Delivery, Detached, Subscription, Verdict};
 
 use crate::counters::RouteCounters;
 use crate::replay::{Epoch, MintedId, ReplayLog, ReplayOptions};

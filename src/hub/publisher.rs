@@ -1,6 +1,6 @@
 //! The one who writes to a stream.
 
-use super::stream::{Phase, Stream};
+use super::stream::{Phase, State, Stream};
 use super::{End, Streams};
 use crate::counters::RouteCounters;
 use crate::replay::{Gap, GapReason, OnGap, Repeats};
@@ -42,13 +42,12 @@ impl Publisher {
     /// The origin's head came. `lost`: events between the last response and this one may be lost, which every subscriber is
     /// told at this place of the stream.
     pub fn connected(&self, head: Arc<HeaderMap>, lost: bool) {
-        self.stream.change(|state| {
+        let marked = self.stream.change(|state| {
             state.phase = Phase::Live;
             state.head = Some(head);
+            lost.then(|| mark(state, None))
         });
-        if lost {
-            self.mark(None);
-        }
+        self.count_mark(marked);
     }
 
     /// Appends events, less those that repeat what the log holds; gives how many were new.
@@ -75,16 +74,14 @@ impl Publisher {
 
     /// Marks a place at which events are missing, `missed` of them where that is known.
     pub fn mark(&self, missed: Option<u64>) {
+        let marked = self.stream.change(|state| mark(state, missed));
+        self.count_mark(Some(marked));
+    }
+
+    /// `told`: whether subscribers are told of the gap, if there is one.
+    fn count_mark(&self, told: Option<bool>) {
+        let Some(told) = told else { return };
         self.counters().gaps.add(1);
-        let told = self.stream.change(|state| {
-            if state.log.options().on_gap != OnGap::Event {
-                return false;
-            }
-            state.log.begin_batch();
-            let frame = Gap { reason: GapReason::Upstream, missed }.frame(&state.log.options().gap_event);
-            state.log.append_mark(frame, Instant::now().into_std());
-            true
-        });
         if !told {
             self.counters().gaps_untold.add(1);
         }
@@ -156,4 +153,15 @@ impl Drop for Publisher {
             streams.forget(&self.stream);
         }
     }
+}
+
+/// Marks a gap in the log, unless the route's subscribers are not to be told; says whether it did.
+fn mark(state: &mut State, missed: Option<u64>) -> bool {
+    if state.log.options().on_gap != OnGap::Event {
+        return false;
+    }
+    state.log.begin_batch();
+    let frame = Gap { reason: GapReason::Upstream, missed }.frame(&state.log.options().gap_event);
+    state.log.append_mark(frame, Instant::now().into_std());
+    true
 }

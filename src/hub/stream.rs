@@ -11,11 +11,12 @@
 //!
 //! Only the publisher moves a stream; its drop closes it. A closed stream never opens again: the hub makes a new one.
 
-use super::{End, StreamKey};
+use super::{End, StreamKey, Watcher};
 use crate::counters::RouteCounters;
-use crate::replay::ReplayLog;
+use crate::replay::{Gap, GapReason, Read, ReplayLog, Seq};
+use crate::sse::Frame;
 use http::HeaderMap;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -28,6 +29,8 @@ pub(super) struct Stream {
     state: Mutex<State>,
     /// Told after every change that a subscriber may want to see; the lock is not held then.
     changed: watch::Sender<()>,
+    /// Told of the same, for many subscribers at once.
+    pub(super) watchers: RwLock<Vec<Arc<dyn Watcher>>>,
     /// Told when the first subscriber comes or the last one leaves.
     pub(super) occupancy: Notify,
 }
@@ -58,6 +61,19 @@ pub(super) enum Phase {
     Closed { end: End, remembered_until: Option<Instant> },
 }
 
+/// What a cursor finds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading {
+    /// The frames that were given; the cursor goes on from here.
+    To(Seq),
+    /// Nothing now.
+    CaughtUp,
+    /// The cursor fell off the log.
+    Lagged(Gap),
+    /// The stream is over and all of it was given.
+    Ended(End),
+}
+
 impl Stream {
     pub(super) fn new(key: StreamKey, counters: Arc<RouteCounters>, log: ReplayLog) -> Self {
         counters.streams.add(1);
@@ -73,6 +89,7 @@ impl Stream {
                 empty_since: Instant::now(),
             }),
             changed: watch::Sender::new(()),
+            watchers: RwLock::default(),
             occupancy: Notify::new(),
         }
     }
@@ -86,12 +103,44 @@ impl Stream {
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let result = change(&mut self.state.lock());
         self.changed.send_replace(());
+        for watcher in &*self.watchers.read() {
+            watcher.changed();
+        }
         result
     }
 
     /// Resolves at the next change.
     pub(super) fn watch(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
+    }
+
+    /// Gives the frames from `cursor` on, about `most` bytes at a time.
+    pub(super) fn read(&self, cursor: Seq, most: usize, frames: &mut Vec<Frame>) -> Reading {
+        self.locked(|state| match state.log.read(cursor, most, frames) {
+            Read::Behind { missed, .. } => Reading::Lagged(Gap { reason: GapReason::Lag, missed }),
+            Read::To(next) if next != cursor => Reading::To(next),
+            Read::To(_) => match &state.phase {
+                Phase::Closed { end, .. } => Reading::Ended(end.clone()),
+                Phase::Connecting { .. } | Phase::Live | Phase::Waiting => Reading::CaughtUp,
+            },
+        })
+    }
+
+    /// For a client at `cursor` that fell off the log: the oldest position held, and the frame that tells of the gap.
+    pub(super) fn skip(&self, cursor: Seq, gap: Gap) -> (Seq, Frame) {
+        self.counters.lagged.add(1);
+        self.counters.gaps.add(1);
+        self.locked(|state| {
+            let oldest = state.log.oldest();
+            // More may have been dropped since the gap was found.
+            let gap = Gap { missed: state.log.events_between(cursor, oldest), ..gap };
+            (oldest, gap.frame(&state.log.options().gap_event))
+        })
+    }
+
+    /// Entries of the log that a client at `cursor` has not been given.
+    pub(super) fn lag(&self, cursor: Seq) -> u64 {
+        self.locked(|state| state.log.end().0.saturating_sub(cursor.0))
     }
 
     /// Closes the stream unless it is closed, and says whether it did.

@@ -1,8 +1,9 @@
 //! One client's place on a stream.
 
-use super::stream::{Phase, State, Stream};
+use super::seat::Seat;
+use super::stream::{Phase, Reading, State, Stream};
 use super::{End, StreamKey};
-use crate::replay::{Gap, GapReason, OnGap, Position, Read, Seq};
+use crate::replay::{Gap, OnGap, Position, Seq};
 use crate::sse::Frame;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -11,14 +12,25 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-/// A cursor into a stream's log. Its drop takes it off the stream.
+/// A client's seat on a stream, its cursor into the log, and its waking. Its drop takes it off the stream.
 #[derive(Debug)]
 pub struct Subscription {
-    stream: Arc<Stream>,
+    seat: Seat,
     changes: watch::Receiver<()>,
     cursor: Seq,
     /// What the client is told before all else.
     told_first: Option<Frame>,
+}
+
+/// A subscription without its waking.
+#[derive(Debug)]
+pub struct Detached {
+    /// The client's presence on the stream.
+    pub seat: Seat,
+    /// Where the client stands.
+    pub cursor: Seq,
+    /// What the client is told before all else.
+    pub told_first: Option<Frame>,
 }
 
 /// What a client that arrives is answered.
@@ -49,23 +61,26 @@ impl Subscription {
     /// Joins a stream; `Err` where it is over already.
     pub(super) fn join(stream: &Arc<Stream>, last_event_id: Option<&Bytes>) -> Result<Self, Over> {
         let changes = stream.watch();
-        let (cursor, told_first) = stream.locked(|state| {
+        stream.locked(|state| {
             if let Phase::Closed { end, remembered_until } = &state.phase {
                 return Err(Over { end: end.clone(), remembered_until: *remembered_until });
             }
-            state.subscribers += 1;
-            Ok(place(stream, state, last_event_id))
-        })?;
-        stream.counters.subscribers.add(1);
-        stream.counters.subscribers_total.add(1);
-        stream.occupancy.notify_one();
-        Ok(Self { stream: Arc::clone(stream), changes, cursor, told_first })
+            let (cursor, told_first) = place(stream, state, last_event_id);
+            let seat = Seat::take(stream, state);
+            Ok(Self { seat, changes, cursor, told_first })
+        })
+    }
+
+    /// Leaves the waking behind: what is left is read through a [`Feed`](super::Feed) of the seat's stream.
+    #[must_use]
+    pub fn detach(self) -> Detached {
+        Detached { seat: self.seat, cursor: self.cursor, told_first: self.told_first }
     }
 
     /// The key of the stream.
     #[must_use]
     pub fn key(&self) -> &StreamKey {
-        &self.stream.key
+        self.seat.key()
     }
 
     /// Waits for the origin's head, its first failure, or `patience`; without that, until the first attempt came to
@@ -74,7 +89,7 @@ impl Subscription {
         let known = async {
             loop {
                 self.changes.mark_unchanged();
-                if let Some(verdict) = self.stream.locked(|state| verdict(state)) {
+                if let Some(verdict) = self.stream().locked(|state| verdict(state)) {
                     return verdict;
                 }
                 self.changed().await;
@@ -93,34 +108,20 @@ impl Subscription {
             return Delivery::Frames;
         }
         self.changes.mark_unchanged();
-        let (read, end) = self.stream.locked(|state| {
-            let end = match &state.phase {
-                Phase::Closed { end, .. } => Some(end.clone()),
-                Phase::Connecting { .. } | Phase::Live | Phase::Waiting => None,
-            };
-            (state.log.read(self.cursor, most, frames), end)
-        });
-        match (read, end) {
-            (Read::Behind { missed, .. }, _) => Delivery::Lagged(Gap { reason: GapReason::Lag, missed }),
-            (Read::To(next), end) if next == self.cursor => end.map_or(Delivery::CaughtUp, Delivery::Ended),
-            (Read::To(next), _) => {
+        match self.stream().read(self.cursor, most, frames) {
+            Reading::To(next) => {
                 self.cursor = next;
                 Delivery::Frames
             }
+            Reading::CaughtUp => Delivery::CaughtUp,
+            Reading::Lagged(gap) => Delivery::Lagged(gap),
+            Reading::Ended(end) => Delivery::Ended(end),
         }
     }
 
     /// After [`Delivery::Lagged`]: goes on with the oldest event held, and tells the client of the gap.
     pub fn skip(&mut self, gap: Gap) {
-        let cursor = self.cursor;
-        let (oldest, frame) = self.stream.locked(|state| {
-            let oldest = state.log.oldest();
-            // More may have been dropped since the gap was found.
-            let gap = Gap { missed: state.log.events_between(cursor, oldest), ..gap };
-            (oldest, gap.frame(&state.log.options().gap_event))
-        });
-        self.stream.counters.lagged.add(1);
-        self.stream.counters.gaps.add(1);
+        let (oldest, frame) = self.stream().skip(self.cursor, gap);
         self.cursor = oldest;
         self.told_first = Some(frame);
     }
@@ -128,19 +129,19 @@ impl Subscription {
     /// Entries of the log that this client has not been given.
     #[must_use]
     pub fn lag(&self) -> u64 {
-        self.stream.locked(|state| state.log.end().0.saturating_sub(self.cursor.0))
+        self.stream().lag(self.cursor)
     }
 
     /// Whether the stream is over, though not all of it may have been given.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.stream.locked(|state| state.is_closed())
+        self.stream().locked(|state| state.is_closed())
     }
 
     /// The reconnection time that the origin last asked for, in milliseconds.
     #[must_use]
     pub fn origin_retry(&self) -> Option<u64> {
-        self.stream.locked(|state| state.retry)
+        self.stream().locked(|state| state.retry)
     }
 
     /// Resolves when there may be something to read since the last [`Self::read`]. Safe to drop and call again.
@@ -150,19 +151,9 @@ impl Subscription {
             std::future::pending::<()>().await;
         }
     }
-}
 
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        let is_empty = self.stream.locked(|state| {
-            state.subscribers -= 1;
-            state.empty_since = Instant::now();
-            state.subscribers == 0
-        });
-        self.stream.counters.subscribers.sub_one();
-        if is_empty {
-            self.stream.occupancy.notify_one();
-        }
+    fn stream(&self) -> &Stream {
+        &self.seat.stream
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tests of the hub, on a paused clock.
 
 mod delivery;
+mod feeds;
 mod lives;
 mod model;
 mod verdicts;

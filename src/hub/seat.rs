@@ -1,0 +1,43 @@
+//! That a client is on a stream.
+
+use super::StreamKey;
+use super::stream::{State, Stream};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// A client's presence on a stream: while there is one, the stream stays open. Its drop takes the client off.
+#[derive(Debug)]
+pub struct Seat {
+    pub(super) stream: Arc<Stream>,
+}
+
+impl Seat {
+    /// Takes a seat; `locked` is the state of the same stream.
+    pub(super) fn take(stream: &Arc<Stream>, locked: &mut State) -> Self {
+        locked.subscribers += 1;
+        stream.counters.subscribers.add(1);
+        stream.counters.subscribers_total.add(1);
+        stream.occupancy.notify_one();
+        Self { stream: Arc::clone(stream) }
+    }
+
+    /// The key of the stream.
+    #[must_use]
+    pub fn key(&self) -> &StreamKey {
+        &self.stream.key
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let is_empty = self.stream.locked(|state| {
+            state.subscribers -= 1;
+            state.empty_since = Instant::now();
+            state.subscribers == 0
+        });
+        self.stream.counters.subscribers.sub_one();
+        if is_empty {
+            self.stream.occupancy.notify_one();
+        }
+    }
+}
