@@ -50,7 +50,7 @@ impl Default for DemoOptions {
     }
 }
 
-/// Why the demo cannot start.
+/// Departure the demo cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     /// Another program listens where the gateway should.

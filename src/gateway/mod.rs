@@ -9,7 +9,7 @@
 //!             └ plain proxy                                                  proxy
 //! ```
 
-mod departure;
+mod deadlines;
 mod front;
 mod places;
 mod private;
@@ -23,17 +23,16 @@ mod socket;
 mod tests;
 mod writer;
 
-pub use departure::Lifecycle;
+pub use deadlines::Lifecycle;
 pub use front::{Front, FrontOptions};
 pub use proxy::Exchange;
 pub use served::Served;
 
 use crate::downstream::{CorsAnswer, Preflight, last_event_id, stream_head, without_last_event_id};
-use crate::hub::{Hub, Mode, StreamRequest};
+use crate::hub::{Departure, Hub, Mode, StreamRequest};
 use crate::route::{RouteTable, StreamPolicy, Target, check_target};
 use crate::upstream::Connector;
 use bytes::Bytes;
-use departure::Why;
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue, Method, Version};
 use pingora::http::RequestHeader;
@@ -82,7 +81,7 @@ enum Outcome {
     /// No stream: this is to be answered.
     Refused(Refusal),
     /// The response was begun and is over.
-    Done(Why),
+    Done(Departure),
 }
 
 /// What a request turned out to be.
@@ -90,7 +89,7 @@ enum Decision {
     /// Answered, and the connection may serve another request.
     Answered,
     /// A stream that was begun and is over.
-    Streamed(Why),
+    Streamed(Departure),
     /// To be proxied.
     Proxy(Arc<Served>),
 }

@@ -1,12 +1,12 @@
 //! A client with an upstream of its own: what the origin sends passes unchanged.
 
-use super::departure::{Deadlines, Due, Why};
+use super::deadlines::{Deadlines, Due};
 use super::refusal::Refusal;
 use super::served::Served;
 use super::writer::{Broken, Writer};
 use super::{Asked, Gateway, Outcome};
 use crate::downstream::{refusal_head, stream_head};
-use crate::hub::{End, Failure, Mode};
+use crate::hub::{Departure, End, Failure, Mode};
 use crate::route::StreamPolicy;
 use crate::sse::Passthrough;
 use crate::upstream::{self, Audience, Request, Response, attempt, unusable};
@@ -40,7 +40,7 @@ impl Gateway {
         let upstream = Request { path_and_query: request.path_and_query().to_string(), headers };
         let outcome = tokio::select! {
             outcome = attempt(&self.connector, &served.route.origin, &served.private, audience, upstream) => outcome,
-            () = writer.left() => return Outcome::Done(Why::Left),
+            () = writer.left() => return Outcome::Done(Departure::Left),
         };
         let response = match outcome {
             upstream::Outcome::Stream(response) => response,
@@ -65,7 +65,7 @@ impl Gateway {
         asked: &Asked<'_>,
         writer: &mut Writer<'_>,
         response: Box<Response>,
-    ) -> Why {
+    ) -> Departure {
         let head = stream_head(Some(&response.headers), Mode::Private, true, asked.cors.as_ref());
         let mut relay = Relay {
             response,
@@ -79,14 +79,14 @@ impl Gateway {
                 writer.greeting(&policy.client, None).await?;
             }
             let why = relay.run(writer).await?;
-            if matches!(why, Why::Drained) && relay.passthrough.insert() {
+            if matches!(why, Departure::Drained) && relay.passthrough.insert() {
                 writer.farewell(&policy.client, None).await?;
             }
             Ok(why)
         };
-        let passed: Result<Why, Broken> = passed.await;
+        let passed: Result<Departure, Broken> = passed.await;
         writer.count_events(relay.passthrough.events());
-        passed.unwrap_or_else(Why::from)
+        passed.unwrap_or_else(Departure::from)
     }
 }
 
@@ -96,7 +96,7 @@ async fn pass_on(
     asked: &Asked<'_>,
     writer: &mut Writer<'_>,
     mut response: Box<Response>,
-) -> Why {
+) -> Departure {
     let head = refusal_head(&response.headers, Mode::Private, asked.cors.as_ref());
     if let Err(broken) = writer.head(head, policy.client.stall).await {
         return broken.into();
@@ -105,7 +105,7 @@ async fn pass_on(
     loop {
         let read = tokio::select! {
             read = timeout(idle_timeout, response.read()) => read,
-            () = writer.left() => return Why::Left,
+            () = writer.left() => return Departure::Left,
         };
         match come(read, idle_timeout) {
             Ok(bytes) => {
@@ -119,11 +119,11 @@ async fn pass_on(
 }
 
 /// What a read of the origin's response came to.
-fn come(read: Result<io::Result<Option<Bytes>>, Elapsed>, idle_timeout: Duration) -> Result<Bytes, Why> {
-    let failed = |failure| Err(Why::Ended(End::Failed(failure)));
+fn come(read: Result<io::Result<Option<Bytes>>, Elapsed>, idle_timeout: Duration) -> Result<Bytes, Departure> {
+    let failed = |failure| Err(Departure::Ended(End::Failed(failure)));
     match read {
         Ok(Ok(Some(bytes))) => Ok(bytes),
-        Ok(Ok(None)) => Err(Why::Ended(End::OriginClosed)),
+        Ok(Ok(None)) => Err(Departure::Ended(End::OriginClosed)),
         Ok(Err(error)) => failed(Failure::Lost(error.to_string())),
         Err(_) => failed(Failure::Silent(idle_timeout)),
     }
@@ -138,11 +138,11 @@ struct Relay {
 }
 
 impl Relay {
-    async fn run(&mut self, writer: &mut Writer<'_>) -> Result<Why, Broken> {
+    async fn run(&mut self, writer: &mut Writer<'_>) -> Result<Departure, Broken> {
         loop {
             match self.deadlines.end_due() {
-                Some(Due::Drain) => return Ok(Why::Drained),
-                Some(Due::Lifetime) => return Ok(Why::Lifetime),
+                Some(Due::Drain) => return Ok(Departure::Drained),
+                Some(Due::Lifetime) => return Ok(Departure::Lifetime),
                 Some(Due::Heartbeat) | None => {}
             }
             match self.next(writer).await? {
@@ -160,13 +160,13 @@ impl Relay {
     }
 
     /// The origin's next bytes, or why there are none; heartbeats go out meanwhile.
-    async fn next(&mut self, writer: &mut Writer<'_>) -> Result<Result<Bytes, Why>, Broken> {
+    async fn next(&mut self, writer: &mut Writer<'_>) -> Result<Result<Bytes, Departure>, Broken> {
         // A read is not safe to drop half-way: it is kept over heartbeats.
         let mut read = pin!(timeout(self.idle_timeout, self.response.read()));
         loop {
             tokio::select! {
                 read = &mut read => return Ok(come(read, self.idle_timeout)),
-                () = writer.left() => return Ok(Err(Why::Left)),
+                () = writer.left() => return Ok(Err(Departure::Left)),
                 due = self.deadlines.next() => match due {
                     Due::Heartbeat => {
                         if self.passthrough.insert() {
@@ -174,8 +174,8 @@ impl Relay {
                         }
                         self.deadlines.heard();
                     }
-                    Due::Lifetime => return Ok(Err(Why::Lifetime)),
-                    Due::Drain => return Ok(Err(Why::Drained)),
+                    Due::Lifetime => return Ok(Err(Departure::Lifetime)),
+                    Due::Drain => return Ok(Err(Departure::Drained)),
                 },
             }
         }

@@ -1,11 +1,10 @@
 //! pingora's callbacks: the way into the gateway, and plain proxying.
 
-use super::departure::Why;
 use super::served::Served;
 use super::sessions::{HeadDeadline, StreamEnded};
 use super::writer::Writer;
 use super::{Decision, Gateway};
-use crate::hub::End;
+use crate::hub::Departure;
 use crate::upstream::{advised, peer, resolve};
 use async_trait::async_trait;
 use bytes::BytesMut;
@@ -58,20 +57,17 @@ impl ProxyHttp for Gateway {
                 exchange.proxied = Some(served);
                 Ok(false)
             }
-            // There is nobody to send an end to: the connection is dropped as it is.
-            Decision::Streamed(Why::Left) => Error::e_explain(ErrorType::ConnectionClosed, "client left"),
-            Decision::Streamed(Why::Stalled) => {
-                Writer::new(session.as_downstream_mut()).reset();
-                Error::e_explain(ErrorType::WriteTimedout, "client stalled")
-            }
-            // What broke off upstream must not look whole downstream.
-            Decision::Streamed(Why::Ended(End::Failed(_))) => {
-                Error::e_explain(ErrorType::ConnectionClosed, "origin broke off")
-            }
-            Decision::Streamed(_) => {
+            Decision::Streamed(departure) if departure.is_orderly() => {
                 Writer::new(session.as_downstream_mut()).end();
                 exchange.streamed = true;
                 Ok(true)
+            }
+            // The connection is dropped as it is.
+            Decision::Streamed(departure) => {
+                if departure == Departure::Stalled {
+                    Writer::new(session.as_downstream_mut()).reset();
+                }
+                Error::e_explain(ErrorType::ConnectionClosed, departure.to_string())
             }
         }
     }

@@ -1,10 +1,9 @@
 //! A route with what serving it needs.
 
-use super::departure::Why;
 use super::writer::Writer;
 use crate::counters::RouteCounters;
 use crate::downstream::CorsOptions;
-use crate::hub::{Credentials, Mode, RouteId, StreamKey, StreamSettings};
+use crate::hub::{Credentials, Departure, Mode, RouteId, StreamKey, StreamSettings};
 use crate::route::{Route, RouteKind, StreamPolicy};
 use crate::upstream::{OnError, UpstreamOptions};
 use std::sync::Arc;
@@ -61,7 +60,7 @@ impl Served {
     }
 
     /// Counts and logs a client that is no longer on its stream.
-    pub(super) fn departed(&self, stream: &StreamKey, writer: &Writer<'_>, why: &Why, lag: u64) {
+    pub(super) fn departed(&self, stream: &StreamKey, writer: &Writer<'_>, why: &Departure, lag: u64) {
         why.count(&self.counters);
         let (route, bytes, events) = (&self.route.name, writer.bytes, writer.events);
         log::info!("client left route={route} stream={stream} bytes={bytes} events={events} why={why} lag={lag}");

@@ -1,12 +1,12 @@
 //! A client on a shared stream: one session, one cursor.
 
-use super::departure::{Deadlines, Due, Why, at};
+use super::deadlines::{Deadlines, Due, at};
 use super::refusal::Refusal;
 use super::served::Served;
 use super::writer::{Broken, Writer};
 use super::{Asked, Gateway, Outcome};
 use crate::downstream::{OnLag, RetryPolicy, stream_head};
-use crate::hub::{Delivery, End, Mode, Subscription, Verdict};
+use crate::hub::{Delivery, Departure, End, Mode, Subscription, Verdict};
 use crate::route::StreamPolicy;
 use crate::upstream::OnError;
 use http::HeaderMap;
@@ -43,7 +43,7 @@ impl Gateway {
         };
         let verdict = tokio::select! {
             verdict = subscription.verdict(patience) => verdict,
-            () = writer.left() => return Outcome::Done(Why::Left),
+            () = writer.left() => return Outcome::Done(Departure::Left),
         };
         let origin = match verdict {
             Verdict::Live(head) => Some(head),
@@ -62,7 +62,7 @@ impl Gateway {
         writer: &mut Writer<'_>,
         subscription: &mut Subscription,
         head: HeaderMap,
-    ) -> Why {
+    ) -> Departure {
         let begun = async {
             writer.head(head, policy.client.stall).await?;
             writer.greeting(&policy.client, subscription.origin_retry()).await
@@ -76,14 +76,14 @@ impl Gateway {
             Err(broken) => return broken.into(),
         };
         let farewell = match why {
-            Why::Drained => writer.farewell(&policy.client, subscription.origin_retry()).await,
+            Departure::Drained => writer.farewell(&policy.client, subscription.origin_retry()).await,
             // The origin's last word may have been a `retry:` that no event carried.
-            Why::Ended(End::OriginClosed) if policy.client.retry == RetryPolicy::Origin => {
+            Departure::Ended(End::OriginClosed) if policy.client.retry == RetryPolicy::Origin => {
                 writer.retry(subscription.origin_retry()).await
             }
             _ => Ok(()),
         };
-        farewell.map_or_else(Why::from, |()| why)
+        farewell.map_or_else(Departure::from, |()| why)
     }
 
     /// Sends frames and heartbeats until there is a reason to end.
@@ -93,14 +93,14 @@ impl Gateway {
         writer: &mut Writer<'_>,
         subscription: &mut Subscription,
         deadlines: &mut Deadlines,
-    ) -> Result<Why, Broken> {
+    ) -> Result<Departure, Broken> {
         let mut frames = Vec::new();
         // Events wait until then for others to share a write with.
         let mut held_until: Option<Instant> = None;
         loop {
             match deadlines.end_due() {
-                Some(Due::Drain) => return Ok(Why::Drained),
-                Some(Due::Lifetime) => return Ok(Why::Lifetime),
+                Some(Due::Drain) => return Ok(Departure::Drained),
+                Some(Due::Lifetime) => return Ok(Departure::Lifetime),
                 Some(Due::Heartbeat) | None => {}
             }
             let delivery =
@@ -116,8 +116,8 @@ impl Gateway {
                     subscription.skip(gap);
                     continue;
                 }
-                Delivery::Lagged(_) => return Ok(Why::Lagged),
-                Delivery::Ended(end) => return Ok(Why::Ended(end)),
+                Delivery::Lagged(_) => return Ok(Departure::Lagged),
+                Delivery::Ended(end) => return Ok(Departure::Ended(end)),
                 Delivery::CaughtUp => {}
             }
             tokio::select! {
@@ -129,14 +129,14 @@ impl Gateway {
                     };
                 }
                 () = at(held_until), if held_until.is_some() => held_until = None,
-                () = writer.left() => return Ok(Why::Left),
+                () = writer.left() => return Ok(Departure::Left),
                 due = deadlines.next() => match due {
                     Due::Heartbeat => {
                         writer.heartbeat().await?;
                         deadlines.heard();
                     }
-                    Due::Lifetime => return Ok(Why::Lifetime),
-                    Due::Drain => return Ok(Why::Drained),
+                    Due::Lifetime => return Ok(Departure::Lifetime),
+                    Due::Drain => return Ok(Departure::Drained),
                 },
             }
         }

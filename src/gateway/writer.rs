@@ -37,7 +37,7 @@ pub(super) struct Writer<'a> {
     pub(super) events: u64,
 }
 
-/// Why nothing more can be sent.
+/// Departure nothing more can be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Broken {
     /// The client closed or reset the connection or the HTTP/2 stream.

@@ -3,6 +3,7 @@
 //! The hub knows no origin and no socket: it opens a stream through the [`Open`] value handed to it. Handles are cheap to
 //! clone; a stream lives as long as its publisher.
 
+mod departure;
 mod end;
 mod feed;
 mod key;
@@ -14,6 +15,7 @@ mod subscription;
 #[cfg(test)]
 mod tests;
 
+pub use departure::Departure;
 pub use end::{Answer, End, Failure};
 pub use feed::{Feed, FeedId, Watcher};
 pub use key::{RouteId, StreamKey, StreamRequest, is_forwardable};
@@ -63,7 +65,7 @@ pub struct StreamSettings {
     pub counters: Arc<RouteCounters>,
 }
 
-/// Why a client cannot be on a stream.
+/// Departure a client cannot be on a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JoinError {
     /// The route has `max_streams` open.

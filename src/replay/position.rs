@@ -16,13 +16,13 @@ pub enum Position {
 /// Events that a client will not get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap {
-    /// Why.
+    /// Departure.
     pub reason: GapReason,
     /// How many, where that is known.
     pub missed: Option<u64>,
 }
 
-/// Why events are lost to a client.
+/// Departure events are lost to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GapReason {
     /// The log dropped them.

@@ -1,5 +1,5 @@
 //! Tests of the gateway's parts; the whole is told in stories.
 
-mod departure;
+mod deadlines;
 mod front;
 mod refusal;

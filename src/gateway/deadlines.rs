@@ -1,10 +1,8 @@
-//! When and why a client's response ends, and the line that says so.
+//! When a client's response ends.
 
 use super::writer::Broken;
-use crate::counters::RouteCounters;
 use crate::downstream::{ClientOptions, lifetime};
-use crate::hub::End;
-use std::fmt;
+use crate::hub::Departure;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -12,48 +10,7 @@ use tokio::time::{Instant, sleep_until};
 /// Of the drain time, the part over which ends are spread; the rest is for the last bytes to arrive.
 const SPREAD_OF_DRAIN: f64 = 0.6;
 
-/// Why a client is no longer on its stream.
-#[derive(Debug)]
-pub(super) enum Why {
-    /// It closed or reset its connection.
-    Left,
-    /// It accepted no byte for `stall_secs`.
-    Stalled,
-    /// It fell off the log, and `on_lag = "disconnect"`.
-    Lagged,
-    /// Its `max_lifetime_secs` are over.
-    Lifetime,
-    /// manifold is shutting down.
-    Drained,
-    /// The stream is over.
-    Ended(End),
-}
-
-impl Why {
-    /// Counts a client that could not keep up.
-    pub(super) fn count(&self, counters: &RouteCounters) {
-        match self {
-            Self::Stalled => counters.stalled.add(1),
-            Self::Lagged => counters.lagged.add(1),
-            Self::Left | Self::Lifetime | Self::Drained | Self::Ended(_) => {}
-        }
-    }
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Left => f.write_str("left"),
-            Self::Stalled => f.write_str("stalled"),
-            Self::Lagged => f.write_str("lagged"),
-            Self::Lifetime => f.write_str("lifetime"),
-            Self::Drained => f.write_str("drained"),
-            Self::Ended(end) => end.fmt(f),
-        }
-    }
-}
-
-impl From<Broken> for Why {
+impl From<Broken> for Departure {
     fn from(broken: Broken) -> Self {
         match broken {
             Broken::Left => Self::Left,

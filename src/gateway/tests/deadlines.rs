@@ -1,7 +1,7 @@
 //! Heartbeats, lifetimes and drains, on a paused clock.
 
 use crate::downstream::ClientOptions;
-use crate::gateway::departure::{Deadlines, Due, Lifecycle};
+use crate::gateway::deadlines::{Deadlines, Due, Lifecycle};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
