@@ -29,6 +29,7 @@ serve: setup ## Build and run $(CONF)
 test: ## Run all tests, installing the browser, origins and clients that they are tried with
 	@scripts/setup --test
 	$(CARGO) test --locked
+	STORIES_SHARDS=off $(CARGO) test --locked --test stories
 
 lint: ## Check the format, lints and docs
 	@scripts/setup --lint

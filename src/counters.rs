@@ -50,6 +50,8 @@ counters! {
     lagged,
     /// Clients closed because they accepted no byte for too long.
     stalled,
+    /// Clients lost on the way from their session to the delivery engine.
+    hand_overs_failed,
     /// Requests answered with an error instead of a stream.
     refused,
 }

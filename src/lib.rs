@@ -1,13 +1,14 @@
 //! manifold: a reverse proxy for Server-Sent Events.
 //!
 //! One upstream connection per stream, any number of clients downstream. The modules are the floors of the house; imports
-//! point down only, in this order: `demo`, `service`, `gateway`, `config`, `route`, then `upstream` and `downstream`, `hub`,
-//! `replay`, `sse`.
+//! point down only, in this order: `demo`, `service`, `gateway`, `config`, `route`, then `upstream`, `fanout` and `downstream`,
+//! `hub`, `replay`, `sse`.
 
 pub mod config;
 pub mod counters;
 pub mod demo;
 pub mod downstream;
+pub mod fanout;
 pub mod gateway;
 pub mod hub;
 pub mod replay;

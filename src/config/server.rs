@@ -1,7 +1,7 @@
 //! `[server]`: sockets, threads and limits of the process.
 
 use super::reader::{Item, Section};
-use super::value::{count_or, count_to, seconds};
+use super::value::{count_or, count_to, count_to_or_off, seconds};
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -25,8 +25,8 @@ pub struct ServerConfig {
     pub admin: Option<SocketAddr>,
     /// pingora's workers.
     pub threads: NonZeroUsize,
-    /// Threads of the fan-out engine.
-    pub shards: NonZeroUsize,
+    /// Threads of the delivery engine; `None` is off: every client is a task of its own.
+    pub shards: Option<NonZeroUsize>,
     /// Clients at once; `None` is the descriptor limit less a reserve.
     pub max_connections: Option<usize>,
     /// Time from SIGTERM to the exit.
@@ -40,7 +40,7 @@ impl Default for ServerConfig {
             listen: vec![ListenAddr::Tcp(SocketAddr::from(([127, 0, 0, 1], 8080)))],
             admin: None,
             threads: cores,
-            shards: cores,
+            shards: Some(cores),
             max_connections: None,
             drain: Duration::from_secs(8),
         }
@@ -74,7 +74,7 @@ pub(super) fn read(mut section: Section<'_>) -> ServerConfig {
         server.admin = admin(&item, &server.listen);
     }
     section.set(&mut server.threads, "threads", count_to(MAX_THREADS));
-    section.set(&mut server.shards, "shards", count_to(MAX_THREADS));
+    section.set(&mut server.shards, "shards", count_to_or_off(MAX_THREADS));
     let max_connections = section.take("max_connections").and_then(|item| item.converted(count_or("auto")));
     server.max_connections = max_connections.flatten().map(NonZeroUsize::get);
     section.set(&mut server.drain, "drain_secs", seconds);

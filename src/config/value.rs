@@ -78,6 +78,11 @@ pub(super) fn count_to(max: usize) -> impl Fn(&DeValue<'_>) -> Read<NonZeroUsize
     move |value| positive_count(value, max, "must be a whole number above 0")
 }
 
+/// A count of at least 1 and at most `max`, or "off".
+pub(super) fn count_to_or_off(max: usize) -> impl Fn(&DeValue<'_>) -> Read<Option<NonZeroUsize>> {
+    move |value| or_word(value, "off", |value| positive_count(value, max, "must be a whole number above 0, or \"off\""))
+}
+
 /// A count of at least 1, or `word`.
 pub(super) fn count_or(word: &str) -> impl Fn(&DeValue<'_>) -> Read<Option<NonZeroUsize>> {
     move |value| {

@@ -2,13 +2,11 @@
 
 use super::writer::Broken;
 use crate::downstream::{ClientOptions, lifetime};
+use crate::fanout::SPREAD_OF_DRAIN;
 use crate::hub::Departure;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
-
-/// Of the drain time, the part over which ends are spread; the rest is for the last bytes to arrive.
-const SPREAD_OF_DRAIN: f64 = 0.6;
 
 impl From<Broken> for Departure {
     fn from(broken: Broken) -> Self {

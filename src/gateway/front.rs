@@ -57,8 +57,6 @@ pub struct Front {
     http1: Arc<Sessions>,
     http2: Arc<Sessions>,
     places: Arc<Places>,
-    /// Held once per connection: whoever has the other end knows when the last one is gone.
-    alive: mpsc::Sender<()>,
 }
 
 /// What the first bytes are.
@@ -72,14 +70,14 @@ enum First {
 }
 
 impl Front {
-    /// A front for a gateway. `alive` is held by every connection.
+    /// A front for a gateway. `alive` is held by every connection, wherever it is served.
     #[must_use]
     pub fn new(options: FrontOptions, gateway: Gateway, alive: mpsc::Sender<()>) -> Self {
         let mut proxy = HttpProxy::new(gateway, Arc::new(ServerConf::default()));
         proxy.handle_init_modules();
         let proxy = Arc::new(proxy);
         let [http1, http2] = [false, true].map(|h2c| Arc::new(Sessions::new(Arc::clone(&proxy), h2c)));
-        Self { options, http1, http2, places: Places::new(options.max_connections), alive }
+        Self { options, http1, http2, places: Places::new(options.max_connections, alive) }
     }
 
     async fn first(&self, stream: &mut L4Stream, head_time: Duration) -> First {
@@ -111,7 +109,6 @@ impl Front {
 #[async_trait]
 impl ServerApp for Front {
     async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
-        let _alive = self.alive.clone();
         let place = self.places.take();
         socket::prepare(&stream);
         let mut stopping = shutdown.clone();
@@ -122,19 +119,19 @@ impl ServerApp for Front {
             first = self.first(&mut stream, head_time) => first,
             _ = stopping.wait_for(|stopping| *stopping) => return None,
         };
-        match first {
-            First::Http1(_) | First::Http2(_) if place.is_none() => refuse(stream, "503 Service Unavailable").await,
-            First::Http1(bytes) => {
+        match (first, place) {
+            (First::Http1(bytes), Some(place)) => {
                 stream.rewind(&bytes);
-                ServerApp::process_new(&self.http1, stream, shutdown).await
+                place.during(ServerApp::process_new(&self.http1, stream, shutdown)).await
             }
-            First::Http2(bytes) => {
+            (First::Http2(bytes), Some(_place)) => {
                 stream.rewind(&bytes);
                 ServerApp::process_new(&self.http2, stream, shutdown).await
             }
-            First::TooLarge => refuse(stream, "431 Request Header Fields Too Large").await,
-            First::TooSlow => refuse(stream, "408 Request Timeout").await,
-            First::Nothing => None,
+            (First::Http1(_) | First::Http2(_), None) => refuse(stream, "503 Service Unavailable").await,
+            (First::TooLarge, _) => refuse(stream, "431 Request Header Fields Too Large").await,
+            (First::TooSlow, _) => refuse(stream, "408 Request Timeout").await,
+            (First::Nothing, _) => None,
         }
     }
 

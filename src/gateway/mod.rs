@@ -11,6 +11,8 @@
 
 mod deadlines;
 mod front;
+mod handover;
+mod lines;
 mod places;
 mod private;
 mod proxy;
@@ -29,10 +31,12 @@ pub use proxy::Exchange;
 pub use served::Served;
 
 use crate::downstream::{CorsAnswer, Preflight, last_event_id, stream_head, without_last_event_id};
+use crate::fanout::Engine;
 use crate::hub::{Departure, Hub, Mode, StreamRequest};
 use crate::route::{RouteTable, StreamPolicy, Target, check_target};
 use crate::upstream::Connector;
 use bytes::Bytes;
+use handover::HandOver;
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue, Method, Version};
 use pingora::http::RequestHeader;
@@ -55,6 +59,8 @@ pub struct Gateway {
     served: HashMap<Arc<str>, Arc<Served>>,
     hub: Hub,
     connector: Connector,
+    /// None: every client stays in its session.
+    engine: Option<Engine>,
     lifecycle: watch::Receiver<Lifecycle>,
 }
 
@@ -82,6 +88,8 @@ enum Outcome {
     Refused(Refusal),
     /// The response was begun and is over.
     Done(Departure),
+    /// The response is the engine's.
+    HandedOver(Box<HandOver>),
 }
 
 /// What a request turned out to be.
@@ -90,6 +98,8 @@ enum Decision {
     Answered,
     /// A stream that was begun and is over.
     Streamed(Departure),
+    /// A stream that the engine is to begin.
+    HandedOver(Box<HandOver>),
     /// To be proxied.
     Proxy(Arc<Served>),
 }
@@ -102,10 +112,11 @@ impl Gateway {
         served: Vec<Arc<Served>>,
         hub: Hub,
         connector: Connector,
+        engine: Option<Engine>,
         lifecycle: watch::Receiver<Lifecycle>,
     ) -> Self {
         let served = served.into_iter().map(|served| (Arc::clone(&served.route.name), served)).collect();
-        Self { table, served, hub, connector, lifecycle }
+        Self { table, served, hub, connector, engine, lifecycle }
     }
 
     /// Decides a request, and serves it unless it is to be proxied.
@@ -188,6 +199,7 @@ impl Gateway {
         Ok(match outcome {
             Outcome::Refused(refusal) => Err(refusal),
             Outcome::Done(why) => Ok(Decision::Streamed(why)),
+            Outcome::HandedOver(client) => Ok(Decision::HandedOver(client)),
         })
     }
 

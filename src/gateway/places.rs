@@ -1,11 +1,20 @@
 //! How many connections may be open at once.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use tokio::sync::mpsc;
+
+tokio::task_local! {
+    /// The place of the connection that the task serves: a client that leaves its session takes it along.
+    static PLACE: Cell<Option<Place>>;
+}
 
 /// The places for connections: so many, and no more.
 #[derive(Debug)]
 pub(super) struct Places {
+    /// Whoever has the other end knows when the last place is free and no more are given.
+    _alive: mpsc::Sender<()>,
     most: usize,
     taken: AtomicUsize,
     /// The log was told that there are none left.
@@ -17,8 +26,8 @@ pub(super) struct Places {
 pub(super) struct Place(Arc<Places>);
 
 impl Places {
-    pub(super) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { most, taken: AtomicUsize::new(0), told: AtomicBool::new(false) })
+    pub(super) fn new(most: usize, alive: mpsc::Sender<()>) -> Arc<Self> {
+        Arc::new(Self { _alive: alive, most, taken: AtomicUsize::new(0), told: AtomicBool::new(false) })
     }
 
     /// Takes a place; `None` if there is none left, which the log is told once and not once each.
@@ -31,6 +40,18 @@ impl Places {
             log::warn!("no places left: new clients get 503 max_connections={}", self.most);
         }
         None
+    }
+}
+
+impl Place {
+    /// Serves a connection that has this place.
+    pub(super) async fn during<F: Future>(self, serving: F) -> F::Output {
+        PLACE.scope(Cell::new(Some(self)), serving).await
+    }
+
+    /// The place of the connection that this task serves, to be held elsewhere.
+    pub(super) fn moved() -> Option<Self> {
+        PLACE.try_with(Cell::take).ok().flatten()
     }
 }
 
@@ -50,7 +71,7 @@ mod tests {
 
     #[test]
     fn there_are_so_many_places_and_a_drop_frees_one() {
-        let places = Places::new(2);
+        let places = Places::new(2, mpsc::channel(1).0);
         let (first, second) = (places.take(), places.take());
         assert!(first.is_some() && second.is_some());
         assert!(places.take().is_none() && places.take().is_none());

@@ -1,11 +1,13 @@
 //! A client with an upstream of its own: what the origin sends passes unchanged.
 
 use super::deadlines::{Deadlines, Due};
+use super::lines::{greeting, last_words};
 use super::refusal::Refusal;
 use super::served::Served;
 use super::writer::{Broken, Writer};
 use super::{Asked, Gateway, Outcome};
 use crate::downstream::{refusal_head, stream_head};
+use crate::fanout::Terms;
 use crate::hub::{Departure, End, Failure, Mode};
 use crate::route::StreamPolicy;
 use crate::sse::Passthrough;
@@ -55,7 +57,7 @@ impl Gateway {
             None => self.pass(policy, asked, writer, response).await,
             Some(_) => pass_on(policy, asked, writer, response).await,
         };
-        served.departed(request.key(), writer, &why, 0);
+        served.departed(request.key(), writer.sent(), &why, 0);
         Outcome::Done(why)
     }
 
@@ -76,11 +78,12 @@ impl Gateway {
         let passed = async {
             writer.head(head, policy.client.stall).await?;
             if policy.client.heartbeat.is_some() && relay.passthrough.insert() {
-                writer.greeting(&policy.client, None).await?;
+                writer.text(greeting(&policy.client, None).into()).await?;
             }
             let why = relay.run(writer).await?;
-            if matches!(why, Departure::Drained) && relay.passthrough.insert() {
-                writer.farewell(&policy.client, None).await?;
+            let words = last_words(&policy.client, &why, None);
+            if !words.is_empty() && relay.passthrough.insert() {
+                writer.text(words.into()).await?;
             }
             Ok(why)
         };

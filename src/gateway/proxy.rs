@@ -1,5 +1,6 @@
 //! pingora's callbacks: the way into the gateway, and plain proxying.
 
+use super::handover::HandOver;
 use super::served::Served;
 use super::sessions::{HeadDeadline, StreamEnded};
 use super::writer::Writer;
@@ -10,6 +11,7 @@ use async_trait::async_trait;
 use bytes::BytesMut;
 use http::header::{FORWARDED, HOST};
 use http::{HeaderName, HeaderValue};
+use parking_lot::Mutex;
 use pingora::http::RequestHeader;
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
@@ -34,6 +36,8 @@ pub struct Exchange {
     proxied: Option<Arc<Served>>,
     /// The origin's addresses that have not been tried.
     addresses: Option<Vec<SocketAddr>>,
+    /// A client that is to leave its session.
+    leaving: Mutex<Option<Box<HandOver>>>,
     /// A stream was served, and the connection is to be closed in an orderly way.
     streamed: bool,
 }
@@ -56,6 +60,10 @@ impl ProxyHttp for Gateway {
                 session.as_downstream_mut().set_write_timeout(Some(WRITE_TIMEOUT));
                 exchange.proxied = Some(served);
                 Ok(false)
+            }
+            Decision::HandedOver(client) => {
+                exchange.leaving = Mutex::new(Some(client));
+                Ok(true)
             }
             Decision::Streamed(departure) if departure.is_orderly() => {
                 Writer::new(session.as_downstream_mut()).end();
@@ -162,6 +170,9 @@ impl ProxyHttp for Gateway {
     }
 
     fn persist_connection_context(&self, _: &Session, exchange: &Exchange) -> Option<Box<dyn Any + Send + Sync>> {
+        if let Some(client) = exchange.leaving.lock().take() {
+            return Some(client);
+        }
         exchange.streamed.then(|| Box::new(StreamEnded) as Box<dyn Any + Send + Sync>)
     }
 

@@ -1,8 +1,9 @@
 //! A route with what serving it needs.
 
-use super::writer::Writer;
+use super::lines;
 use crate::counters::RouteCounters;
-use crate::downstream::CorsOptions;
+use crate::downstream::{CorsOptions, OnLag};
+use crate::fanout::{Pace, Sent, Terms};
 use crate::hub::{Credentials, Departure, Mode, RouteId, StreamKey, StreamSettings};
 use crate::route::{Route, RouteKind, StreamPolicy};
 use crate::upstream::{OnError, UpstreamOptions};
@@ -16,6 +17,7 @@ pub struct Served {
     pub(super) route: Arc<Route>,
     pub(super) counters: Arc<RouteCounters>,
     pub(super) settings: StreamSettings,
+    pace: Pace,
     /// The policy toward the origin for a client of its own: whatever the origin answers is the client's answer.
     pub(super) private: UpstreamOptions,
     /// The log was told that nearly nobody shares.
@@ -39,8 +41,14 @@ impl Served {
             max_streams: policy.share.max_streams,
             counters: Arc::clone(&counters),
         };
+        let pace = Pace {
+            heartbeat: policy.client.heartbeat,
+            stall: policy.client.stall,
+            flush: policy.client.flush,
+            skips: policy.client.on_lag == OnLag::Skip,
+        };
         let private = UpstreamOptions { on_error: OnError::Reflect, ..policy.upstream };
-        Self { id, route, counters, settings, private, told_unshared: AtomicBool::new(false) }
+        Self { id, route, counters, settings, pace, private, told_unshared: AtomicBool::new(false) }
     }
 
     /// Says once if nearly every client has a stream of its own: the usual cause is a cookie that differs for each.
@@ -59,18 +67,32 @@ impl Served {
         }
     }
 
-    /// Counts and logs a client that is no longer on its stream.
-    pub(super) fn departed(&self, stream: &StreamKey, writer: &Writer<'_>, why: &Departure, lag: u64) {
-        why.count(&self.counters);
-        let (route, bytes, events) = (&self.route.name, writer.bytes, writer.events);
-        log::info!("client left route={route} stream={stream} bytes={bytes} events={events} why={why} lag={lag}");
-    }
-
     pub(super) fn mode(&self) -> Mode {
         self.route.stream().map_or(Mode::Private, |policy| policy.share.mode)
     }
 
     pub(super) fn cors(&self) -> Option<&CorsOptions> {
         self.route.stream().and_then(|policy| policy.cors.as_ref())
+    }
+}
+
+impl Terms for Served {
+    fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    fn counters(&self) -> &RouteCounters {
+        &self.counters
+    }
+
+    fn last_words(&self, departure: &Departure, origin_retry: Option<u64>) -> Vec<u8> {
+        let options = self.route.stream().map(|policy| &policy.client);
+        options.map(|options| lines::last_words(options, departure, origin_retry)).unwrap_or_default()
+    }
+
+    fn departed(&self, stream: &StreamKey, sent: Sent, departure: &Departure, lag: u64) {
+        departure.count(&self.counters);
+        let (route, Sent { bytes, events }) = (&self.route.name, sent);
+        log::info!("client left route={route} stream={stream} bytes={bytes} events={events} why={departure} lag={lag}");
     }
 }

@@ -1,6 +1,7 @@
 //! pingora's proxy, wrapped: what happens to a connection between two requests, and at its end.
 
 use super::Gateway;
+use super::handover::HandOver;
 use async_trait::async_trait;
 use pingora::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
@@ -93,6 +94,14 @@ impl HttpServerApp for Sessions {
         };
         let (stream, mut settings) = reused.consume();
         let context = settings.as_mut().and_then(HttpPersistentSettings::take_user_context);
+        let context = match context.map(|context| context.downcast::<HandOver>()) {
+            Some(Ok(client)) => {
+                client.complete(stream).await;
+                return None;
+            }
+            Some(Err(context)) => Some(context),
+            None => None,
+        };
         if context.is_some_and(|context| context.is::<StreamEnded>()) {
             close(stream).await;
             return None;

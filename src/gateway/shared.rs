@@ -1,15 +1,19 @@
 //! A client on a shared stream: one session, one cursor.
 
 use super::deadlines::{Deadlines, Due, at};
+use super::handover::{HandOver, Leaving};
+use super::lines::{greeting, last_words};
 use super::refusal::Refusal;
 use super::served::Served;
 use super::writer::{Broken, Writer};
 use super::{Asked, Gateway, Outcome};
-use crate::downstream::{OnLag, RetryPolicy, stream_head};
-use crate::hub::{Delivery, Departure, End, Mode, Subscription, Verdict};
+use crate::downstream::{OnLag, lifetime, stream_head};
+use crate::fanout::{Engine, Terms};
+use crate::hub::{Delivery, Departure, Mode, Subscription, Verdict};
 use crate::route::StreamPolicy;
 use crate::upstream::OnError;
 use http::HeaderMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -24,7 +28,7 @@ impl Gateway {
     /// Serves one client until it or its stream ends.
     pub(super) async fn serve_shared(
         &self,
-        served: &Served,
+        served: &Arc<Served>,
         policy: &StreamPolicy,
         asked: &Asked<'_>,
         writer: &mut Writer<'_>,
@@ -51,9 +55,36 @@ impl Gateway {
             Verdict::Ended(end) => return Outcome::Refused(Refusal::Ended(end)),
         };
         let head = stream_head(origin.as_deref(), Mode::Shared, has_credentials, asked.cors.as_ref());
+        if let Some(engine) = self.engine.as_ref().filter(|_| writer.can_hand_over()) {
+            return match self.leaving(engine, policy, writer, subscription, &head) {
+                Ok(client) => Outcome::HandedOver(Box::new(HandOver::new(Arc::clone(served), client))),
+                Err(broken) => Outcome::Done(broken.into()),
+            };
+        }
         let why = self.deliver(policy, writer, &mut subscription, head).await;
-        served.departed(subscription.key(), writer, &why, subscription.lag());
+        served.departed(subscription.key(), writer.sent(), &why, subscription.lag());
         Outcome::Done(why)
+    }
+
+    /// What the engine is to know of a client.
+    fn leaving(
+        &self,
+        engine: &Engine,
+        policy: &StreamPolicy,
+        writer: &mut Writer<'_>,
+        subscription: Subscription,
+        head: &HeaderMap,
+    ) -> Result<Leaving, Broken> {
+        let greeting = greeting(&policy.client, subscription.origin_retry());
+        let (framing, opening) = writer.hand_over(head, &greeting, policy.client.stall)?;
+        Ok(Leaving {
+            engine: engine.clone(),
+            subscription,
+            framing,
+            opening,
+            opening_text: greeting.len() as u64,
+            lifetime: policy.client.max_lifetime.map(|max| lifetime(max, fastrand::f64())),
+        })
     }
 
     async fn deliver(
@@ -67,7 +98,7 @@ impl Gateway {
         let origin_retry = subscription.origin_retry();
         let begun = async {
             writer.head(head, policy.client.stall).await?;
-            writer.greeting(&policy.client, origin_retry).await
+            writer.text(greeting(&policy.client, origin_retry).into()).await
         };
         if let Err(broken) = begun.await {
             return broken.into();
@@ -77,15 +108,11 @@ impl Gateway {
             Ok(why) => why,
             Err(broken) => return broken.into(),
         };
-        let farewell = match why {
-            Departure::Drained => writer.farewell(&policy.client, subscription.origin_retry()).await,
-            // The origin's last word may have been a `retry:` that no event carried.
-            Departure::Ended(End::OriginClosed) if policy.client.retry == RetryPolicy::Origin => {
-                writer.retry(subscription.origin_retry()).await
-            }
-            _ => Ok(()),
-        };
-        farewell.map_or_else(Departure::from, |()| why)
+        if !why.is_orderly() {
+            return why;
+        }
+        let words = last_words(&policy.client, &why, subscription.origin_retry());
+        writer.text(words.into()).await.map_or_else(Departure::from, |()| why)
     }
 
     /// Sends frames and heartbeats until there is a reason to end.

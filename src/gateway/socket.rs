@@ -4,7 +4,8 @@
 use pingora::protocols::Stream;
 use pingora::protocols::l4::stream::Stream as L4Stream;
 use rustix::net::sockopt;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 /// Bytes that the kernel may queue unsent for one client before its socket stops being writable: a slow client costs a
@@ -19,6 +20,18 @@ fn with_descriptor<T>(stream: &Stream, with: impl FnOnce(BorrowedFd<'_>) -> T) -
     // borrow; it is not -1, because the stream holds a connection.
     let descriptor = unsafe { BorrowedFd::borrow_raw(stream.as_raw_fd()) };
     Some(with(descriptor))
+}
+
+/// Whether a stream is a plain TCP or Unix connection.
+pub(super) fn has_descriptor(stream: &Stream) -> bool {
+    with_descriptor(stream, |_| ()).is_some()
+}
+
+/// The connection of a plain stream, which is pingora's no more.
+pub(super) fn detach(stream: Stream) -> io::Result<OwnedFd> {
+    let socket = with_descriptor(&stream, |fd| fd.try_clone_to_owned());
+    drop(stream);
+    socket.unwrap_or_else(|| Err(io::Error::other("the stream has no descriptor")))
 }
 
 /// Sets the options of a new connection.

@@ -3,10 +3,10 @@
 use super::refusal::Reply;
 use super::socket;
 use crate::counters::RouteCounters;
-use crate::downstream::{ClientOptions, RetryPolicy, spread};
-use crate::sse::{Frame, HEARTBEAT, retry_line};
+use crate::fanout::{Framing, Sent};
+use crate::sse::{Frame, HEARTBEAT};
 use bytes::{Bytes, BytesMut};
-use http::header::TRANSFER_ENCODING;
+use http::header::{CONNECTION, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use pingora::ErrorType;
 use pingora::http::ResponseHeader;
@@ -23,18 +23,12 @@ const HANDED_BACK: Option<u64> = Some(60);
 /// Bytes that a client may send after its request.
 const MOST_STRAY_BYTES: usize = 16 << 10;
 
-/// The reconnection time that a drain spreads where neither the route nor the origin named one: what browsers use.
-const USUAL_RETRY: Duration = Duration::from_secs(3);
-
 /// One client's response as it is written.
 pub(super) struct Writer<'a> {
     session: &'a mut ServerSession,
     counters: Option<&'a RouteCounters>,
     stray_bytes: usize,
-    /// SSE text sent, in bytes.
-    pub(super) bytes: u64,
-    /// Events sent.
-    pub(super) events: u64,
+    sent: Sent,
 }
 
 /// Departure nothing more can be sent.
@@ -48,33 +42,72 @@ pub(super) enum Broken {
 
 impl<'a> Writer<'a> {
     pub(super) fn new(session: &'a mut ServerSession) -> Self {
-        Self { session, counters: None, stray_bytes: 0, bytes: 0, events: 0 }
+        Self { session, counters: None, stray_bytes: 0, sent: Sent::default() }
     }
 
     /// A writer of a stream, which is counted for its route as it goes.
     pub(super) fn of_stream(session: &'a mut ServerSession, counters: &'a RouteCounters) -> Self {
-        Self { session, counters: Some(counters), stray_bytes: 0, bytes: 0, events: 0 }
+        Self { session, counters: Some(counters), stray_bytes: 0, sent: Sent::default() }
     }
 
     /// Notes that the client has been sent so many events by now.
     pub(super) fn count_events(&mut self, events: u64) {
         if let Some(counters) = self.counters {
-            counters.events_out.add(events.saturating_sub(self.events));
+            counters.events_out.add(events.saturating_sub(self.sent.events));
         }
-        self.events = events;
+        self.sent.events = events;
+    }
+
+    /// What was sent.
+    pub(super) fn sent(&self) -> Sent {
+        self.sent
+    }
+
+    /// Whether the connection can leave its session for the engine: plain HTTP/1.x, and nothing of the request to come.
+    pub(super) fn can_hand_over(&mut self) -> bool {
+        !self.session.is_http2()
+            && self.session.is_body_empty()
+            && self.session.stream().is_some_and(socket::has_descriptor)
+    }
+
+    /// Makes the session ready to give its connection back without a response, and gives the bytes that the response is to
+    /// begin with.
+    pub(super) fn hand_over(
+        &mut self,
+        headers: &HeaderMap,
+        greeting: &[u8],
+        stall: Duration,
+    ) -> Result<(Framing, Bytes), Broken> {
+        let framing = if self.is_chunked() { Framing::Chunked } else { Framing::UntilClose };
+        let mut head = stream_head(headers, self.is_chunked()).map_err(|_| Broken::Left)?;
+        let connection = if self.is_chunked() { "keep-alive" } else { "close" };
+        head.insert_header(CONNECTION, HeaderValue::from_static(connection)).map_err(|_| Broken::Left)?;
+        let mut opening = BytesMut::from("HTTP/1.1 200 OK\r\n");
+        head.header_to_h1_wire(&mut opening);
+        opening.extend_from_slice(b"\r\n");
+        opening.extend_from_slice(&framing.wire(&Frame::of_text(greeting)));
+        if let Some(stream) = self.session.stream() {
+            socket::limit_stall(stream, stall);
+        }
+        // Else a request that asks for its connection to be closed, or one with bytes behind it, would be: without a word.
+        self.session.req_header_mut().remove_header(&CONNECTION);
+        self.session.set_pipelining_enabled(true);
+        self.session.set_keepalive(HANDED_BACK);
+        Ok((framing, opening.freeze()))
+    }
+
+    fn is_chunked(&self) -> bool {
+        self.session.req_header().version == Version::HTTP_11
     }
 
     /// Writes the head of a stream: on the wire before anything else.
     pub(super) async fn head(&mut self, headers: HeaderMap, stall: Duration) -> Result<(), Broken> {
-        let chunked = self.session.req_header().version == Version::HTTP_11;
+        let chunked = self.is_chunked();
         if !chunked && !self.session.is_http2() {
             // HTTP/1.0 knows the end of the response by the end of the connection.
             self.session.set_keepalive(None);
         }
-        let mut head = response_head(StatusCode::OK, &headers).map_err(|_| Broken::Left)?;
-        if chunked {
-            head.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked")).map_err(|_| Broken::Left)?;
-        }
+        let head = stream_head(&headers, chunked).map_err(|_| Broken::Left)?;
         if let Some(stream) = self.session.stream() {
             socket::limit_stall(stream, stall);
         }
@@ -96,7 +129,7 @@ impl<'a> Writer<'a> {
 
     /// Writes frames, several in one write where they are small.
     pub(super) async fn frames(&mut self, frames: &[Frame]) -> Result<(), Broken> {
-        self.count_events(self.events + frames.len() as u64);
+        self.count_events(self.sent.events + frames.len() as u64);
         let mut batch = BytesMut::new();
         for frame in frames {
             if !batch.is_empty() && batch.len() + frame.text_len() > PIECE_BYTES {
@@ -114,41 +147,13 @@ impl<'a> Writer<'a> {
     pub(super) async fn text(&mut self, mut text: Bytes) -> Result<(), Broken> {
         while !text.is_empty() {
             let piece = text.split_to(text.len().min(PIECE_BYTES));
-            self.bytes += piece.len() as u64;
+            self.sent.bytes += piece.len() as u64;
             if let Some(counters) = self.counters {
                 counters.bytes_out.add(piece.len() as u64);
             }
             self.session.write_response_body(piece, false).await.map_err(|error| broken(&error))?;
         }
         Ok(())
-    }
-
-    /// The first line of a response, which flushes picky intermediaries, and the client's own reconnection time.
-    pub(super) async fn greeting(&mut self, options: &ClientOptions, origin_retry: Option<u64>) -> Result<(), Broken> {
-        let mut lines = BytesMut::from(HEARTBEAT);
-        match (options.retry, origin_retry) {
-            (RetryPolicy::Fixed(retry), _) => {
-                lines.extend_from_slice(&retry_line(millis(spread(retry, options.retry_jitter, fastrand::f64()))));
-            }
-            (RetryPolicy::Origin, Some(retry)) => lines.extend_from_slice(&retry_line(retry)),
-            (RetryPolicy::Origin, None) => {}
-        }
-        self.text(lines.freeze()).await
-    }
-
-    /// Before a drain's end: a reconnection time that spreads the clients.
-    pub(super) async fn farewell(&mut self, options: &ClientOptions, origin_retry: Option<u64>) -> Result<(), Broken> {
-        let base = match (options.retry, origin_retry) {
-            (RetryPolicy::Fixed(retry), _) => retry,
-            (RetryPolicy::Origin, Some(retry)) => Duration::from_millis(retry),
-            (RetryPolicy::Origin, None) => USUAL_RETRY,
-        };
-        self.text(retry_line(millis(spread(base, options.retry_jitter, fastrand::f64())))).await
-    }
-
-    /// A reconnection time on a line of its own.
-    pub(super) async fn retry(&mut self, retry: Option<u64>) -> Result<(), Broken> {
-        self.text(retry.map(retry_line).unwrap_or_default()).await
     }
 
     pub(super) async fn heartbeat(&mut self) -> Result<(), Broken> {
@@ -182,6 +187,15 @@ impl<'a> Writer<'a> {
     }
 }
 
+/// The head of a stream, less what pingora adds.
+fn stream_head(headers: &HeaderMap, chunked: bool) -> pingora::Result<ResponseHeader> {
+    let mut head = response_head(StatusCode::OK, headers)?;
+    if chunked {
+        head.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
+    }
+    Ok(head)
+}
+
 fn response_head(status: StatusCode, headers: &HeaderMap) -> pingora::Result<ResponseHeader> {
     let mut head = ResponseHeader::build(status, Some(headers.len() + 4))?;
     for (name, value) in headers {
@@ -195,8 +209,4 @@ fn broken(error: &pingora::Error) -> Broken {
         ErrorType::WriteTimedout => Broken::Stalled,
         _ => Broken::Left,
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -14,6 +14,7 @@ pub use listen::BindError;
 
 use crate::config::{Config, ListenAddr};
 use crate::counters::RouteCounters;
+use crate::fanout::Engine;
 use crate::gateway::{Front, FrontOptions, Gateway, Lifecycle, Served};
 use crate::hub::{Hub, RouteId};
 use crate::upstream::Connector;
@@ -23,6 +24,7 @@ use parking_lot::Mutex;
 use pingora::services::Service as _;
 use pingora::services::listening::Service as ListeningService;
 use std::io;
+use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +52,7 @@ pub struct Running {
     /// Closed when the last connection is gone and none is accepted any more.
     alive: mpsc::Receiver<()>,
     counters: CountersByRoute,
+    engine: Option<Engine>,
     /// The listening sockets once more, to be handed to a new process. Emptied when this one stops listening.
     spares: Vec<OwnedFd>,
     /// The files of Unix sockets are somebody else's by now.
@@ -74,7 +77,8 @@ impl Service {
         let (lifecycle, lifecycle_seen) = watch::channel(Lifecycle::Running);
         let (shutdown, shutdown_seen) = watch::channel(false);
         let (alive_held, alive) = mpsc::channel(1);
-        let (gateway, counters) = gateway(&self.config, lifecycle_seen);
+        let engine = engine(self.config.server.shards);
+        let (gateway, counters) = gateway(&self.config, engine.clone(), lifecycle_seen);
         let front = Front::new(self.front, gateway, alive_held);
         let spares = self.bound.iter().filter_map(|bound| bound.duplicate().ok()).collect();
         let (listeners, table) = listen::hand_over(self.bound);
@@ -90,11 +94,21 @@ impl Service {
         }
         upgrade::say_ready();
         let drain = self.config.server.drain;
-        Running { addresses, drain, lifecycle, shutdown, alive, counters, spares, handed_over: false }
+        Running { addresses, drain, lifecycle, shutdown, alive, counters, engine, spares, handed_over: false }
     }
 }
 
-fn gateway(config: &Config, lifecycle: watch::Receiver<Lifecycle>) -> (Gateway, CountersByRoute) {
+/// The delivery engine; without one, every client stays in its session.
+fn engine(shards: Option<NonZeroUsize>) -> Option<Engine> {
+    let engine = Engine::start(shards?);
+    engine.inspect_err(|error| log::error!("cannot start the delivery engine: {error}: every client is a task")).ok()
+}
+
+fn gateway(
+    config: &Config,
+    engine: Option<Engine>,
+    lifecycle: watch::Receiver<Lifecycle>,
+) -> (Gateway, CountersByRoute) {
     let routes = config.routes.routes();
     let connector = Connector::new();
     let hub = Hub::new(Arc::new(Drivers::new(connector.clone(), routes)));
@@ -105,7 +119,7 @@ fn gateway(config: &Config, lifecycle: watch::Receiver<Lifecycle>) -> (Gateway, 
         counters.push((Arc::clone(&route.name), Arc::clone(&of_route)));
         served.push(Arc::new(Served::new(RouteId(number), Arc::clone(route), of_route)));
     }
-    (Gateway::new(config.routes.clone(), served, hub, connector, lifecycle), counters)
+    (Gateway::new(config.routes.clone(), served, hub, connector, engine, lifecycle), counters)
 }
 
 impl Running {
@@ -136,7 +150,11 @@ impl Running {
     /// time is over.
     pub async fn drain(mut self) {
         self.spares.clear();
-        self.lifecycle.send_replace(Lifecycle::Draining(Instant::now() + self.drain));
+        let by = Instant::now() + self.drain;
+        self.lifecycle.send_replace(Lifecycle::Draining(by));
+        if let Some(engine) = &self.engine {
+            engine.drain(by.into_std());
+        }
         self.shutdown.send_replace(true);
         if timeout(self.drain, self.alive.recv()).await.is_err() {
             log::warn!("drain time is over with clients left drain_secs={}", self.drain.as_secs_f64());

@@ -107,7 +107,7 @@ impl Gateway {
 
     /// Runs with this configuration, whatever comes of it.
     pub fn spawn(config: &str) -> Self {
-        let file = config_file(config);
+        let file = config_file(&on_the_path_under_test(config));
         let path = file.path().to_str().unwrap();
         let mut child = command(&["-c", path]).spawn().unwrap();
         let (log, lines) = watch::channel(Log::default());
@@ -199,6 +199,14 @@ impl Gateway {
 impl From<&Gateway> for Target {
     fn from(gateway: &Gateway) -> Self {
         gateway.addr().into()
+    }
+}
+
+/// With `STORIES_SHARDS=off` every story is told without the delivery engine: each client is a task.
+fn on_the_path_under_test(config: &str) -> String {
+    match std::env::var("STORIES_SHARDS") {
+        Ok(shards) => config.replacen("[server]\n", &format!("[server]\nshards = {shards:?}\n"), 1),
+        Err(_) => config.to_owned(),
     }
 }
 

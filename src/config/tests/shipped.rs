@@ -42,7 +42,7 @@ fn the_commented_defaults_are_the_defaults() {
     let written = good(&uncommented(&manifold_toml()));
     assert_eq!(shipped.server, machine);
     let two = std::num::NonZeroUsize::new(2).unwrap();
-    assert_eq!(written.server, ServerConfig { threads: two, shards: two, ..machine });
+    assert_eq!(written.server, ServerConfig { threads: two, shards: Some(two), ..machine });
 
     let mut route = Route::clone(&written.routes.routes()[0]);
     let RouteKind::Stream(policy) = &mut route.kind else { panic!("a proxy route") };

@@ -45,7 +45,7 @@ impl Stage {
     async fn new(options: FrontOptions) -> Self {
         let (lifecycle, watched) = watch::channel(Lifecycle::Running);
         let hub = Hub::new(Arc::new(Nothing));
-        let gateway = Gateway::new(RouteTable::new(Vec::new()), Vec::new(), hub, Connector::new(), watched);
+        let gateway = Gateway::new(RouteTable::new(Vec::new()), Vec::new(), hub, Connector::new(), None, watched);
         let (sender, alive) = mpsc::channel(1);
         let front = Arc::new(Front::new(options, gateway, sender));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -1,0 +1,139 @@
+//! What is sent in one call: frames on the wire, built once for all who get them.
+
+use super::terms::Sent;
+use crate::replay::Seq;
+use crate::sse::Frame;
+use bytes::Bytes;
+
+/// How a response's body is framed. The clients of a stream that share a framing share their bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Framing {
+    /// Chunks: HTTP/1.1 (RFC 9112, section 7.1).
+    Chunked,
+    /// The text as it is, until the connection ends: HTTP/1.0.
+    UntilClose,
+}
+
+impl Framing {
+    /// A frame on the wire.
+    #[must_use]
+    pub fn wire(self, frame: &Frame) -> Bytes {
+        match self {
+            Self::Chunked => frame.chunk().clone(),
+            Self::UntilClose => frame.text(),
+        }
+    }
+
+    /// What tells a client that the response is whole.
+    pub(super) fn end(self) -> &'static [u8] {
+        match self {
+            Self::Chunked => b"0\r\n\r\n",
+            Self::UntilClose => b"",
+        }
+    }
+}
+
+/// Frames of a stream, one behind the other.
+#[derive(Debug, Clone)]
+pub(super) struct Batch {
+    framing: Framing,
+    /// The position of the first frame.
+    pub(super) from: Seq,
+    /// The position after the last.
+    pub(super) to: Seq,
+    frames: Vec<Frame>,
+    pub(super) bytes: Bytes,
+    /// What a client was sent that got all of it.
+    pub(super) sent: Sent,
+}
+
+/// Where a client stands that took only the beginning of a batch.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Cut {
+    /// The position after the last frame that was begun.
+    pub(super) cursor: Seq,
+    /// The rest of that frame.
+    pub(super) rest: Bytes,
+    /// The frames that were begun.
+    pub(super) sent: Sent,
+}
+
+impl Batch {
+    /// A batch of the frames from `from` to before `to`; there is at least one.
+    pub(super) fn new(framing: Framing, from: Seq, to: Seq, frames: Vec<Frame>) -> Self {
+        debug_assert_eq!(to.distance_from(from), Some(frames.len()));
+        let bytes = match &frames[..] {
+            [only] => framing.wire(only),
+            several => {
+                let mut bytes = Vec::with_capacity(several.iter().map(|frame| frame.chunk().len()).sum());
+                several.iter().for_each(|frame| bytes.extend_from_slice(&framing.wire(frame)));
+                bytes.into()
+            }
+        };
+        let mut sent = Sent::default();
+        frames.iter().for_each(|frame| sent += of(frame));
+        Self { framing, from, to, frames, bytes, sent }
+    }
+
+    /// Where a client stands that took `taken` bytes.
+    pub(super) fn cut(&self, taken: usize) -> Cut {
+        let mut cut = Cut { cursor: self.from, rest: Bytes::new(), sent: Sent::default() };
+        let mut end = 0;
+        for frame in &self.frames {
+            if end >= taken {
+                break;
+            }
+            let wire = self.framing.wire(frame);
+            let begin = end;
+            end += wire.len();
+            cut.cursor = cut.cursor.plus(1);
+            cut.sent += of(frame);
+            // The frame's own bytes: a slice of the batch would keep all of it in memory.
+            cut.rest = wire.slice((taken - begin).min(wire.len())..);
+        }
+        cut
+    }
+}
+
+fn of(frame: &Frame) -> Sent {
+    Sent { bytes: frame.text_len() as u64, events: 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frames() -> Vec<Frame> {
+        [&b": a\n"[..], b": bc\n", b": def\n"].into_iter().map(Frame::of_text).collect()
+    }
+
+    #[test]
+    fn a_batch_is_its_frames_in_their_framing() {
+        let chunked = Batch::new(Framing::Chunked, Seq(7), Seq(10), frames());
+        assert_eq!(&chunked.bytes[..], b"4\r\n: a\n\r\n5\r\n: bc\n\r\n6\r\n: def\n\r\n");
+        let bare = Batch::new(Framing::UntilClose, Seq(7), Seq(10), frames());
+        assert_eq!(&bare.bytes[..], b": a\n: bc\n: def\n");
+        assert_eq!((chunked.sent, bare.sent), (Sent { bytes: 15, events: 3 }, Sent { bytes: 15, events: 3 }));
+        let only = frames().remove(0);
+        let shared = Batch::new(Framing::Chunked, Seq(0), Seq(1), vec![only.clone()]);
+        assert_eq!(shared.bytes.as_ptr(), only.chunk().as_ptr(), "one frame is not copied");
+    }
+
+    #[test]
+    fn wherever_a_batch_is_cut_the_rest_and_the_frames_after_it_complete_it() {
+        for framing in [Framing::Chunked, Framing::UntilClose] {
+            let batch = Batch::new(framing, Seq(7), Seq(10), frames());
+            for taken in 0..=batch.bytes.len() {
+                let cut = batch.cut(taken);
+                let begun = cut.cursor.distance_from(Seq(7)).unwrap();
+                let mut whole = batch.bytes[..taken].to_vec();
+                whole.extend_from_slice(&cut.rest);
+                frames()[begun..].iter().for_each(|frame| whole.extend_from_slice(&framing.wire(frame)));
+                assert_eq!(whole, batch.bytes, "{framing:?} {taken}");
+                assert_eq!(cut.sent.events, begun as u64);
+                assert!(cut.rest.len() < 12, "the rest of one frame, and nothing where none was begun");
+            }
+            assert_eq!(batch.cut(0), Cut { cursor: Seq(7), rest: Bytes::new(), sent: Sent::default() });
+        }
+    }
+}

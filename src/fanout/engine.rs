@@ -1,0 +1,141 @@
+//! The shards as one: who arrives is given to one of them.
+
+use super::batch::Framing;
+use super::shard::{Newcomer, Shard, ShardInbox};
+use super::terms::Terms;
+use crate::hub::Subscription;
+use bytes::Bytes;
+use std::any::Any;
+use std::io;
+use std::num::NonZeroUsize;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+use thiserror::Error;
+use tokio::sync::Semaphore;
+
+/// Clients that may be on their way to a shard at once; the next one waits.
+const ARRIVALS: usize = 1024;
+
+/// A client to be served.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Its connection: not blocking, and nobody else's.
+    pub socket: OwnedFd,
+    /// Its place on a stream.
+    pub subscription: Subscription,
+    /// How its response's body is framed.
+    pub framing: Framing,
+    /// The response's head and first lines, as they go on the wire.
+    pub opening: Bytes,
+    /// The SSE text in the opening, in bytes.
+    pub opening_text: u64,
+    /// How long it may stay; `None` is as long as it likes.
+    pub lifetime: Option<Duration>,
+    /// The terms of its route.
+    pub terms: Arc<dyn Terms>,
+    /// Held as long as the socket is open.
+    pub place: Box<dyn Any + Send>,
+}
+
+/// There is no shard left to serve a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the delivery engine has ended")]
+pub struct Refused;
+
+/// The delivery engine. Handles are cheap to clone; the drop of the last one ends it and closes its clients' connections.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    shards: Arc<Shards>,
+}
+
+#[derive(Debug)]
+struct Shards {
+    doors: Vec<Door>,
+    next: AtomicUsize,
+}
+
+/// The way to a shard.
+#[derive(Debug)]
+struct Door {
+    inbox: Arc<ShardInbox>,
+    /// Bounds those on their way.
+    room: Arc<Semaphore>,
+}
+
+impl Engine {
+    /// Starts so many shards, each a thread.
+    ///
+    /// # Errors
+    /// When the kernel gives no poll or no thread.
+    pub fn start(shards: NonZeroUsize) -> io::Result<Self> {
+        let mut doors = Vec::with_capacity(shards.get());
+        for number in 0..shards.get() {
+            let room = Arc::new(Semaphore::new(ARRIVALS));
+            let (shard, inbox) = Shard::new(Arc::clone(&room), Instant::now())?;
+            let closed = Closed { inbox: Arc::clone(&inbox), room: Arc::clone(&room) };
+            doors.push(Door { inbox, room });
+            thread::Builder::new().name(format!("shard-{number}")).spawn(move || {
+                let _closed_at_the_end = closed;
+                if let Err(error) = shard.run() {
+                    log::error!("shard ended shard={number} why=\"{error}\"");
+                }
+            })?;
+        }
+        Ok(Self { shards: Arc::new(Shards { doors, next: AtomicUsize::new(0) }) })
+    }
+
+    /// Serves a client from now on, in a shard. Waits while too many are on their way there.
+    ///
+    /// # Errors
+    /// When every shard has ended; the client's connection is closed then.
+    pub async fn adopt(&self, arrival: Arrival) -> Result<(), Refused> {
+        let Arrival { socket, subscription, framing, opening, opening_text, lifetime, terms, place } = arrival;
+        let detached = subscription.detach();
+        let mut newcomer = Newcomer { socket, detached, framing, opening, opening_text, lifetime, terms, place };
+        let shards = &self.shards.doors;
+        let first = self.shards.next.fetch_add(1, Ordering::Relaxed);
+        for door in (0..shards.len()).filter_map(|n| shards.get((first.wrapping_add(n)) % shards.len())) {
+            let Ok(permit) = door.room.acquire().await else { continue };
+            match door.inbox.arrive(newcomer) {
+                Ok(()) => {
+                    // Given back by the shard.
+                    permit.forget();
+                    return Ok(());
+                }
+                Err(refused) => newcomer = refused,
+            }
+        }
+        Err(Refused)
+    }
+
+    /// Gives every client its end by then, and those that are adopted later too.
+    pub fn drain(&self, by: Instant) {
+        for door in &self.shards.doors {
+            door.inbox.drain(by);
+        }
+    }
+}
+
+impl Drop for Shards {
+    fn drop(&mut self) {
+        for door in &self.doors {
+            door.inbox.close();
+        }
+    }
+}
+
+/// Closes a shard's inbox when its thread ends, also by a panic: nobody is to wait for it.
+struct Closed {
+    inbox: Arc<ShardInbox>,
+    room: Arc<Semaphore>,
+}
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        self.room.close();
+        self.inbox.close();
+    }
+}

@@ -1,0 +1,167 @@
+//! The roster against a plain set of who has had the batch.
+
+use super::*;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::test_runner::RngSeed;
+use std::collections::BTreeMap;
+
+/// A roster, the places that its owner was told, and who has had what.
+#[derive(Default)]
+struct Both {
+    roster: Roster,
+    places: BTreeMap<u32, u32>,
+    /// By member: whether it has had the batch of the pass under way.
+    had: BTreeMap<u32, bool>,
+    keys: u32,
+}
+
+impl Both {
+    fn begin(&mut self) {
+        self.roster.begin();
+        self.had.values_mut().for_each(|had| *had = false);
+    }
+
+    fn next(&mut self) -> Option<u32> {
+        let (in_pass, next) = (self.roster.in_pass(), self.roster.next());
+        match next {
+            Some(key) => {
+                assert!(in_pass, "there is no batch");
+                let had = self.had.insert(key, true);
+                assert_eq!(had, Some(false), "{key} has had it, or is no member");
+            }
+            None => {
+                assert!(!in_pass || self.had.values().all(|had| *had), "the pass ended before everyone had it");
+                assert!(!self.roster.in_pass());
+            }
+        }
+        next
+    }
+
+    fn join(&mut self, had_batch: bool) -> u32 {
+        let key = self.keys;
+        self.keys += 1;
+        self.roster.join(key, had_batch, |key, place| {
+            self.places.insert(key, place);
+        });
+        self.had.insert(key, had_batch);
+        key
+    }
+
+    fn leave(&mut self, key: u32) {
+        self.had.remove(&key).unwrap();
+        let place = self.places.remove(&key).unwrap();
+        let left = self.roster.leave(place, |key, place| {
+            assert!(self.places.insert(key, place).is_some(), "{key} is no member");
+        });
+        assert_eq!(left, key);
+    }
+
+    fn clear(&mut self) {
+        let mut left = self.roster.clear();
+        left.sort_unstable();
+        assert!(left.iter().eq(self.had.keys()));
+        self.had.clear();
+        self.places.clear();
+        assert!(!self.roster.in_pass());
+    }
+
+    fn check(&self) {
+        assert_eq!(self.roster.members.len(), self.had.len());
+        assert_eq!(self.roster.is_empty(), self.had.is_empty());
+        for (key, had) in &self.had {
+            let place = self.places[key];
+            assert_eq!(self.roster.members[place as usize], *key, "its owner was told a wrong place");
+            assert!(!self.roster.in_pass() || *had == (place < self.roster.sent), "{key}");
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Begin,
+    Next,
+    Join(bool),
+    Leave(Index),
+    Clear,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        20 => Just(Step::Begin),
+        60 => Just(Step::Next),
+        60 => any::<bool>().prop_map(Step::Join),
+        40 => any::<Index>().prop_map(Step::Leave),
+        1 => Just(Step::Clear),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 600, failure_persistence: None, rng_seed: RngSeed::Fixed(111), ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn everyone_gets_each_batch_once(at_first in 0..12_u32, steps in prop::collection::vec(step(), 0..120)) {
+        let mut both = Both::default();
+        for _ in 0..at_first {
+            both.join(false);
+        }
+        for step in steps {
+            match step {
+                Step::Begin if both.roster.in_pass() => {}
+                Step::Begin => both.begin(),
+                Step::Next => { both.next(); }
+                Step::Join(had_batch) => { both.join(had_batch); }
+                Step::Leave(_) if both.had.is_empty() => {}
+                Step::Leave(nth) => {
+                    let key = *both.had.keys().nth(nth.index(both.had.len())).unwrap();
+                    both.leave(key);
+                }
+                Step::Clear => both.clear(),
+            }
+            both.check();
+        }
+        // What is under way comes to an end, and a pass that nobody interrupts reaches everyone.
+        while both.next().is_some() {}
+        both.begin();
+        while both.next().is_some() {}
+        both.check();
+    }
+}
+
+#[test]
+fn whoever_has_had_the_batch_may_leave_without_a_word_to_those_who_have_not() {
+    let mut both = Both::default();
+    let [first, second, third] = [both.join(false), both.join(false), both.join(false)];
+    both.begin();
+    assert_eq!([both.next(), both.next()], [Some(first), Some(second)]);
+    both.leave(first);
+    assert_eq!([both.next(), both.next()], [Some(third), None]);
+}
+
+#[test]
+fn a_pass_over_nobody_ends() {
+    let mut both = Both::default();
+    assert_eq!(both.next(), None);
+    both.begin();
+    assert!(both.roster.in_pass());
+    assert_eq!(both.next(), None);
+    assert!(!both.roster.in_pass());
+}
+
+#[test]
+fn who_joins_after_the_last_of_a_pass_still_gets_its_batch() {
+    let mut both = Both::default();
+    let first = both.join(false);
+    both.begin();
+    assert_eq!(both.next(), Some(first));
+    both.join(true);
+    let late = both.join(false);
+    assert_eq!([both.next(), both.next()], [Some(late), None]);
+}
+
+#[test]
+fn a_roster_is_small() {
+    assert_eq!(size_of::<Roster>(), 32);
+}

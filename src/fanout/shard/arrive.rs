@@ -1,0 +1,94 @@
+//! Clients come.
+
+use super::super::client::{Because, Behind, Client, Ends, State};
+use super::super::group::Group;
+use super::super::terms::Sent;
+use super::{Change, Newcomer, Shard};
+use crate::hub::{Detached, Feed};
+use bytes::{Bytes, BytesMut};
+use mio::unix::SourceFd;
+use mio::{Interest, Token};
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::time::Instant;
+
+impl Shard {
+    /// Takes a client in; what opens its response is sent in the group's turn.
+    pub(super) fn arrive(&mut self, newcomer: Newcomer, now: Instant) {
+        let group = self.group_of(&newcomer, now);
+        let Newcomer { socket, detached, framing, opening, opening_text, lifetime, place, .. } = newcomer;
+        let Detached { seat, cursor, told_first } = detached;
+        let mut sent = Sent { bytes: opening_text, events: 0 };
+        let pending = match &told_first {
+            None => opening,
+            Some(frame) => {
+                sent += Sent { bytes: frame.text_len() as u64, events: 1 };
+                let mut both = BytesMut::from(opening);
+                both.extend_from_slice(&framing.wire(frame));
+                both.freeze()
+            }
+        };
+        let ends = lifetime.map(|lifetime| Ends { at: now + lifetime, because: Because::Lifetime });
+        let state = State::Behind(Box::new(Behind { cursor, pending, blocked: false, accepted: now }));
+        let client =
+            Client { socket, group, stray_bytes: 0, state, seat: Some(seat), _place: place, heard: now, ends, sent };
+        self.counted(group, sent);
+        let entry = self.clients.vacant_entry();
+        let Ok(key) = u32::try_from(entry.key()) else { return };
+        let registered = self.poll.registry().register(
+            &mut SourceFd(&client.socket.as_raw_fd()),
+            Token(key as usize),
+            Interest::READABLE | Interest::WRITABLE,
+        );
+        entry.insert(client);
+        if let Some(group) = self.groups.get_mut(group as usize) {
+            group.clients += 1;
+            group.ready.push_back(key);
+        }
+        if let Err(error) = registered {
+            log::error!("cannot poll a client: {error}");
+            self.depart(key, crate::hub::Departure::Left, now);
+            return;
+        }
+        if let Some(by) = self.draining {
+            self.end_by(key, by, now);
+        }
+        self.arm(key);
+        self.enqueue(group);
+    }
+
+    /// The key of the group that a newcomer belongs to, which is made if it is the first.
+    fn group_of(&mut self, newcomer: &Newcomer, now: Instant) -> u32 {
+        let id = (Feed::id(&newcomer.detached.seat), newcomer.framing);
+        if let Some(key) = self.by_id.get(&id) {
+            return *key;
+        }
+        let entry = self.groups.vacant_entry();
+        // A group has at least one client, and those are fewer than there are descriptors.
+        let key = u32::try_from(entry.key()).unwrap_or(u32::MAX);
+        let change = Arc::new(Change::new(key, Arc::clone(&self.inbox)));
+        let feed = Feed::new(&newcomer.detached.seat, Arc::clone(&change) as _);
+        entry.insert(Group::new(id, feed, change, Arc::clone(&newcomer.terms), now));
+        self.by_id.insert(id, key);
+        key
+    }
+
+    /// Counts what clients of a group were sent.
+    pub(super) fn counted(&self, group: u32, sent: Sent) {
+        if let Some(group) = self.groups.get(group as usize) {
+            let counters = group.terms.counters();
+            counters.events_out.add(sent.events);
+            counters.bytes_out.add(sent.bytes);
+        }
+    }
+}
+
+/// Two pieces of bytes as one.
+pub(super) fn joined(first: Bytes, second: &[u8]) -> Bytes {
+    if first.is_empty() {
+        return Bytes::copy_from_slice(second);
+    }
+    let mut both = BytesMut::from(first);
+    both.extend_from_slice(second);
+    both.freeze()
+}

@@ -1,0 +1,299 @@
+//! Events go out: one pass for all who are caught up, and a turn for each who is behind.
+
+use super::super::batch::Batch;
+use super::super::client::{Behind, Client, State};
+use super::super::group::Group;
+use super::super::sending::{Stopped, send_some, send_to_each};
+use super::super::terms::Sent;
+use super::{Shard, placed};
+use crate::hub::{Departure, Reading};
+use crate::replay::{Gap, Seq};
+use bytes::{Buf, Bytes};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Clients that a pass sends to before the other groups get their turn: about a millisecond.
+const PASS_SLICE: usize = 128;
+
+/// Clients that are behind which get a send each in a group's turn. Each may be of [`BATCH_BYTES`].
+const BEHIND_SLICE: usize = 16;
+
+/// Bytes of frames taken from the log at a time.
+const BATCH_BYTES: usize = 64 << 10;
+
+impl Shard {
+    /// A group's stream changed.
+    pub(super) fn changed(&mut self, key: u32, now: Instant) {
+        let Some(group) = self.groups.get_mut(key as usize) else { return };
+        group.change.clear();
+        group.unread = true;
+        match group.terms.pace().flush {
+            // Ends are not held.
+            Some(_) if group.feed.is_over() => self.let_go(key),
+            Some(flush) if group.held.is_none() && !group.roster.is_empty() => {
+                group.held = Some(now + flush);
+                self.held.insert((now + flush, key));
+            }
+            Some(_) | None => {}
+        }
+        self.enqueue(key);
+    }
+
+    /// A group's turn.
+    pub(super) fn serve(&mut self, key: u32, now: Instant) {
+        self.begin_pass(key, now);
+        self.go_on_with_pass(key, now);
+        for _ in 0..BEHIND_SLICE {
+            let Some(group) = self.groups.get_mut(key as usize) else { return };
+            let Some(client) = group.ready.pop_front() else {
+                group.replayed = None;
+                return;
+            };
+            self.catch_up(client, key, now);
+        }
+    }
+
+    /// Takes from the log what those who are caught up have not been given.
+    fn begin_pass(&mut self, key: u32, now: Instant) {
+        let Some(group) = self.groups.get_mut(key as usize) else { return };
+        if group.batch.is_some() || !group.unread || group.held.is_some() {
+            return;
+        }
+        if group.roster.is_empty() {
+            group.unread = false;
+            release(group);
+            return;
+        }
+        match read(group, group.cursor) {
+            Ok(batch) => {
+                group.sent += batch.sent;
+                group.heard = now;
+                group.batch = Some(Arc::new(batch));
+                group.roster.begin();
+            }
+            Err(Reading::CaughtUp) => {
+                group.unread = false;
+                release(group);
+            }
+            // Each finds out for itself, in its turn.
+            Err(_) => {
+                group.unread = false;
+                let (cursor, sent) = (group.cursor, group.sent);
+                for client in group.roster.clear() {
+                    group.ready.push_back(client);
+                    if let Some(client) = self.clients.get_mut(client as usize) {
+                        client.sent += sent;
+                        client.state = State::Behind(Box::new(Behind::at(cursor, now)));
+                    }
+                }
+                release(group);
+            }
+        }
+    }
+
+    /// Sends the batch to a slice of those who are caught up.
+    fn go_on_with_pass(&mut self, key: u32, now: Instant) {
+        let Some(group) = self.groups.get_mut(key as usize) else { return };
+        let Some(batch) = &group.batch else { return };
+        let mut stopped = std::mem::take(&mut self.stopped);
+        let mut reached = 0_u64;
+        let roster = &mut group.roster;
+        let slice = std::iter::from_fn(|| roster.next()).take(PASS_SLICE).inspect(|_| reached += 1);
+        send_to_each(&self.clients, slice, &batch.bytes, &mut stopped);
+        let batch = Arc::clone(batch);
+        let whole = reached.saturating_sub(stopped.len() as u64);
+        if !group.roster.in_pass() {
+            group.cursor = batch.to;
+            group.batch = None;
+            release(group);
+        }
+        self.counted(key, Sent { bytes: batch.sent.bytes * whole, events: batch.sent.events * whole });
+        for Stopped { key: client, taken } in stopped.drain(..) {
+            match taken {
+                Some(taken) => self.fall_behind(client, &batch, taken, now),
+                None => {
+                    self.fall_behind(client, &batch, 0, now);
+                    self.depart(client, Departure::Left, now);
+                }
+            }
+        }
+        self.stopped = stopped;
+    }
+
+    /// A client that was caught up took only the beginning of a batch.
+    fn fall_behind(&mut self, key: u32, batch: &Batch, taken: usize, now: Instant) {
+        let cut = batch.cut(taken);
+        self.leave_roster(key);
+        let Some(client) = self.clients.get_mut(key as usize) else { return };
+        client.sent -= batch.sent;
+        client.sent += cut.sent;
+        client.heard = now;
+        client.state =
+            State::Behind(Box::new(Behind { cursor: cut.cursor, pending: cut.rest, blocked: true, accepted: now }));
+        let group = client.group;
+        self.counted(group, cut.sent);
+        self.arm(key);
+    }
+
+    /// A client's turn that is behind: what is left of its last send, then a batch of its own.
+    fn catch_up(&mut self, key: u32, group_key: u32, now: Instant) {
+        // The queue may name clients that left, and others of the same key by now.
+        let Some(client) = self.clients.get_mut(key as usize).filter(|client| client.group == group_key) else {
+            return;
+        };
+        let Some(group) = self.groups.get_mut(group_key as usize) else { return };
+        let Client { socket, state, heard, .. } = client;
+        let cursor = match state {
+            State::Waiting { cursor } => *cursor,
+            State::Behind(behind) if !behind.blocked => {
+                if !behind.pending.is_empty() {
+                    let Some(taken) = send_some(socket, &behind.pending) else {
+                        return self.depart(key, Departure::Left, now);
+                    };
+                    behind.took(taken, now);
+                    *heard = now;
+                }
+                if !behind.pending.is_empty() {
+                    behind.blocked = true;
+                    return self.arm(key);
+                }
+                behind.cursor
+            }
+            State::CaughtUp { .. } | State::Behind(_) | State::Parting(_) | State::Closing { .. } => return,
+        };
+        if let Some(had_batch) = group.admits(cursor) {
+            return self.join_roster(key, group_key, had_batch);
+        }
+        let batch = match group.replayed.take().filter(|batch| batch.from == cursor) {
+            Some(batch) => Ok(batch),
+            None => read(group, cursor).map(Arc::new),
+        };
+        match batch {
+            Ok(batch) => {
+                group.replayed = Some(Arc::clone(&batch));
+                self.send_own(key, &batch, now);
+            }
+            Err(Reading::CaughtUp) if group.roster.is_empty() && group.batch.is_none() => {
+                group.cursor = cursor;
+                self.join_roster(key, group_key, true);
+            }
+            Err(Reading::Lagged(gap)) if group.terms.pace().skips => self.skip(key, cursor, gap, now),
+            Err(Reading::Lagged(_)) => self.depart(key, Departure::Lagged, now),
+            Err(Reading::Ended(end)) => self.depart(key, Departure::Ended(end), now),
+            Err(Reading::CaughtUp | Reading::To(_)) => {
+                group.waiting.push(key);
+                client.state = State::Waiting { cursor };
+                self.arm(key);
+            }
+        }
+    }
+
+    /// Sends a batch to one client, which has nothing else to be sent.
+    fn send_own(&mut self, key: u32, batch: &Batch, now: Instant) {
+        let Some(client) = self.clients.get_mut(key as usize) else { return };
+        let Some(taken) = send_some(&client.socket, &batch.bytes) else {
+            return self.depart(key, Departure::Left, now);
+        };
+        let blocked = taken < batch.bytes.len();
+        let cut = batch.cut(taken);
+        client.sent += cut.sent;
+        client.heard = now;
+        let accepted = match &mut client.state {
+            State::Behind(behind) if taken == 0 => behind.accepted,
+            _ => now,
+        };
+        client.state = State::Behind(Box::new(Behind { cursor: cut.cursor, pending: cut.rest, blocked, accepted }));
+        let group = client.group;
+        self.counted(group, cut.sent);
+        if blocked {
+            self.arm(key);
+        } else if let Some(group) = self.groups.get_mut(group as usize) {
+            group.ready.push_back(key);
+        }
+    }
+
+    /// A client that fell off the log is told so, and goes on with the oldest event held.
+    fn skip(&mut self, key: u32, cursor: Seq, gap: Gap, now: Instant) {
+        let Some(client) = self.clients.get_mut(key as usize) else { return };
+        let Some(group) = self.groups.get_mut(client.group as usize) else { return };
+        let (cursor, frame) = group.feed.skip(cursor, gap);
+        let told = Sent { bytes: frame.text_len() as u64, events: 1 };
+        client.sent += told;
+        let pending = group.framing().wire(&frame);
+        client.state = State::Behind(Box::new(Behind { pending, ..Behind::at(cursor, now) }));
+        group.ready.push_back(key);
+        let key = client.group;
+        self.counted(key, told);
+    }
+
+    fn join_roster(&mut self, key: u32, group_key: u32, had_batch: bool) {
+        let Some(group) = self.groups.get_mut(group_key as usize) else { return };
+        if let Some(client) = self.clients.get_mut(key as usize) {
+            client.sent -= group.sent_to(had_batch);
+        }
+        group.roster.join(key, had_batch, placed(&mut self.clients));
+        self.arm(key);
+    }
+
+    /// Takes a client off the roster, if it is on it, and gives it its share of what the group was sent.
+    pub(super) fn leave_roster(&mut self, key: u32) {
+        let Some(client) = self.clients.get_mut(key as usize) else { return };
+        let State::CaughtUp { index } = client.state else { return };
+        let Some(group) = self.groups.get_mut(client.group as usize) else { return };
+        let had_batch = group.roster.had_batch(index);
+        client.sent += group.sent_to(had_batch);
+        client.heard = client.heard.max(group.heard);
+        let cursor = match &group.batch {
+            Some(batch) if had_batch => batch.to,
+            Some(_) | None => group.cursor,
+        };
+        client.state = State::Waiting { cursor };
+        group.roster.leave(index, placed(&mut self.clients));
+    }
+
+    /// A client's socket takes bytes again.
+    pub(super) fn unblock(&mut self, key: u32, now: Instant) {
+        let Some(client) = self.clients.get_mut(key as usize) else { return };
+        match &mut client.state {
+            State::Behind(behind) if behind.blocked => {
+                behind.blocked = false;
+                let group = client.group;
+                if let Some(group) = self.groups.get_mut(group as usize) {
+                    group.ready.push_back(key);
+                }
+                self.enqueue(group);
+            }
+            State::Parting(_) => self.part(key, now),
+            State::CaughtUp { .. } | State::Waiting { .. } | State::Behind(_) | State::Closing { .. } => {}
+        }
+    }
+}
+
+/// The frames from a cursor on, or why there are none.
+fn read(group: &Group, cursor: Seq) -> Result<Batch, Reading> {
+    let mut frames = Vec::new();
+    match group.feed.read(cursor, BATCH_BYTES, &mut frames) {
+        Reading::To(next) => Ok(Batch::new(group.framing(), cursor, next, frames)),
+        other => Err(other),
+    }
+}
+
+/// The group has moved, or has nobody on its roster: those who wait for it look again.
+fn release(group: &mut Group) {
+    group.ready.extend(group.waiting.drain(..));
+}
+
+impl Behind {
+    /// Nothing is pending.
+    fn at(cursor: Seq, now: Instant) -> Self {
+        Self { cursor, pending: Bytes::new(), blocked: false, accepted: now }
+    }
+
+    /// The socket took some of what is pending.
+    pub(super) fn took(&mut self, taken: usize, now: Instant) {
+        if taken > 0 {
+            self.pending.advance(taken);
+            self.accepted = now;
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Clients go: by themselves, or with an orderly end.
+
+use super::super::client::{Behind, State};
+use super::super::sending::{Heard, end, hear, reset_on_close, send_some};
+use super::super::terms::Sent;
+use super::Shard;
+use super::arrive::joined;
+use crate::hub::Departure;
+use crate::sse::Frame;
+use std::time::{Duration, Instant};
+
+/// How long a client may take to close after our end, before its socket is closed in its face.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Bytes that a client may send after its request: a stray CRLF, a request that it pipelined. They have no meaning here; who
+/// sends more is no client.
+const MOST_STRAY_BYTES: usize = 16 << 10;
+
+/// Bytes that a client may send after our end, until it closes.
+const MOST_LATE_BYTES: usize = 1 << 20;
+
+impl Shard {
+    /// A client departs: it is off its stream, and what it is still to be told is on its way.
+    pub(super) fn depart(&mut self, key: u32, departure: Departure, now: Instant) {
+        self.leave_roster(key);
+        let Some(client) = self.clients.get_mut(key as usize) else { return };
+        let Some(group) = self.groups.get(client.group as usize) else { return };
+        let (cursor, mut pending) = match &mut client.state {
+            State::Behind(behind) => (behind.cursor, std::mem::take(&mut behind.pending)),
+            State::Waiting { cursor } => (*cursor, bytes::Bytes::new()),
+            State::CaughtUp { .. } | State::Parting(_) | State::Closing { .. } => return,
+        };
+        let is_orderly = departure.is_orderly();
+        if is_orderly {
+            let words = group.terms.last_words(&departure, group.feed.origin_retry());
+            let framing = group.framing();
+            if !words.is_empty() {
+                let told = Sent { bytes: words.len() as u64, events: 0 };
+                client.sent += told;
+                group.terms.counters().bytes_out.add(told.bytes);
+                pending = joined(pending, &framing.wire(&Frame::of_text(&words)));
+            }
+            pending = joined(pending, framing.end());
+        }
+        if let Some(seat) = client.seat.take() {
+            group.terms.departed(seat.key(), client.sent, &departure, group.feed.lag(cursor));
+        }
+        if !is_orderly {
+            if departure == Departure::Stalled {
+                reset_on_close(&client.socket);
+            }
+            return self.remove(key);
+        }
+        client.state = State::Parting(Box::new(Behind { cursor, pending, blocked: true, accepted: now }));
+        self.part(key, now);
+    }
+
+    /// Sends what is left of a client's last words, then ends our side.
+    pub(super) fn part(&mut self, key: u32, now: Instant) {
+        let Some(client) = self.clients.get_mut(key as usize) else { return };
+        let State::Parting(last) = &mut client.state else { return };
+        let Some(taken) = send_some(&client.socket, &last.pending) else { return self.remove(key) };
+        last.took(taken, now);
+        if last.pending.is_empty() {
+            end(&client.socket);
+            client.state = State::Closing { until: now + LINGER };
+            // It may have closed already, and its end been heard.
+            return self.listen_to(key, now);
+        }
+        self.arm(key);
+    }
+
+    /// A client sent something, or its end.
+    pub(super) fn listen_to(&mut self, key: u32, now: Instant) {
+        let Some(client) = self.clients.get_mut(key as usize) else { return };
+        let is_closing = matches!(client.state, State::Closing { .. });
+        let most = if is_closing { MOST_LATE_BYTES } else { MOST_STRAY_BYTES };
+        let left = match hear(&client.socket, most.saturating_sub(client.stray_bytes as usize)) {
+            Heard::Bytes(n) => {
+                client.stray_bytes = client.stray_bytes.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
+                false
+            }
+            Heard::TooMuch | Heard::End => true,
+        };
+        match (&client.state, left) {
+            (State::Closing { .. } | State::Parting(_), true) => self.remove(key),
+            (_, true) => self.depart(key, Departure::Left, now),
+            (State::Closing { .. }, false) => self.arm(key),
+            (_, false) => {}
+        }
+    }
+
+    /// Closes a client's socket and forgets it; its group too if it was the last one.
+    pub(super) fn remove(&mut self, key: u32) {
+        self.wheel.cancel(key);
+        let Some(client) = self.clients.try_remove(key as usize) else { return };
+        let Some(group) = self.groups.get_mut(client.group as usize) else { return };
+        group.clients -= 1;
+        if group.clients == 0 {
+            self.let_go(client.group);
+            let group = self.groups.remove(client.group as usize);
+            self.by_id.remove(&group.id);
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! A shard: one thread's clients, and the turns in which they are served.
+//!
+//! Everything here is one thread's: no lock but the inbox's and, once per stream and pass, a log's. The clock is handed in.
+
+mod arrive;
+mod deliver;
+mod depart;
+#[cfg(test)]
+mod tests;
+mod time;
+
+use super::batch::Framing;
+use super::client::{Client, State};
+use super::group::{Group, GroupId};
+use super::inbox::{Flag, Inbox, Told, Wake};
+use super::sending::Stopped;
+use super::terms::Terms;
+use super::wheel::Wheel;
+use crate::hub::Detached;
+use bytes::Bytes;
+use mio::event::Event;
+use mio::{Events, Poll, Token, Waker};
+use slab::Slab;
+use std::any::Any;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+
+/// The token of the waker; clients have the keys of a slab.
+const WAKER: Token = Token(usize::MAX);
+
+/// Words of the poll taken at a time: between two looks a crowd that leaves must not hold up the others.
+const EVENTS: usize = 256;
+
+/// A client on its way to its shard.
+#[derive(Debug)]
+pub(super) struct Newcomer {
+    pub(super) socket: OwnedFd,
+    pub(super) detached: Detached,
+    pub(super) framing: Framing,
+    /// The response head and the first lines, as they go on the wire.
+    pub(super) opening: Bytes,
+    /// The SSE text in it, in bytes.
+    pub(super) opening_text: u64,
+    pub(super) lifetime: Option<Duration>,
+    pub(super) terms: Arc<dyn Terms>,
+    pub(super) place: Box<dyn Any + Send>,
+}
+
+/// The way into a shard.
+pub(super) type ShardInbox = Inbox<Newcomer, Instant, Waker>;
+
+/// How a shard hears of a stream's changes.
+pub(super) type Change = Flag<Newcomer, Instant, Waker>;
+
+impl Wake for Waker {
+    fn wake(&self) {
+        if let Err(error) = Self::wake(self) {
+            log::error!("cannot wake a shard: {error}");
+        }
+    }
+}
+
+/// One thread's share of the clients.
+#[derive(Debug)]
+pub(super) struct Shard {
+    poll: Poll,
+    inbox: Arc<ShardInbox>,
+    /// The room for those on their way, given back as they arrive.
+    room: Arc<Semaphore>,
+    told: Told<Newcomer, Instant>,
+    clients: Slab<Client>,
+    groups: Slab<Group>,
+    by_id: HashMap<GroupId, u32>,
+    /// The groups that have work.
+    queue: VecDeque<u32>,
+    /// The groups whose events are held, by when they are let go.
+    held: BTreeSet<(Instant, u32)>,
+    wheel: Wheel,
+    /// The drain has begun, and everyone gets an end by then.
+    draining: Option<Instant>,
+    stopped: Vec<Stopped>,
+    due: Vec<u32>,
+}
+
+impl Shard {
+    /// A shard without clients, and the way into it.
+    pub(super) fn new(room: Arc<Semaphore>, now: Instant) -> io::Result<(Self, Arc<ShardInbox>)> {
+        let poll = Poll::new()?;
+        let inbox = Arc::new(Inbox::new(Waker::new(poll.registry(), WAKER)?));
+        let shard = Self {
+            poll,
+            inbox: Arc::clone(&inbox),
+            room,
+            told: Told::default(),
+            clients: Slab::new(),
+            groups: Slab::new(),
+            by_id: HashMap::new(),
+            queue: VecDeque::new(),
+            held: BTreeSet::new(),
+            wheel: Wheel::new(now),
+            draining: None,
+            stopped: Vec::new(),
+            due: Vec::new(),
+        };
+        Ok((shard, inbox))
+    }
+
+    /// Serves until the inbox is closed.
+    pub(super) fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(EVENTS);
+        while self.turn(&mut events, None, Instant::now)? {}
+        Ok(())
+    }
+
+    /// Sleeps until there is something to do, for `longest` at most, and does a slice of it. Says whether to go on.
+    fn turn(
+        &mut self,
+        events: &mut Events,
+        longest: Option<Duration>,
+        clock: impl Fn() -> Instant,
+    ) -> io::Result<bool> {
+        let may_sleep = self.queue.is_empty() && self.inbox.may_sleep();
+        let asleep = if may_sleep { self.sleep(longest, clock()) } else { Some(Duration::ZERO) };
+        match self.poll.poll(events, asleep) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        self.inbox.woke();
+        let now = clock();
+        for event in &*events {
+            self.hear(event, now);
+        }
+        let mut told = std::mem::take(&mut self.told);
+        if !self.inbox.take(&mut told) {
+            return Ok(false);
+        }
+        told.changed.drain(..).for_each(|group| self.changed(group, now));
+        self.room.add_permits(told.arrivals.len());
+        told.arrivals.drain(..).for_each(|newcomer| self.arrive(newcomer, now));
+        if let Some(by) = told.drain.take() {
+            self.drain(by, now);
+        }
+        self.told = told;
+        self.pass_time(now);
+        self.work(now);
+        Ok(true)
+    }
+
+    /// How long there is nothing to do.
+    fn sleep(&self, longest: Option<Duration>, now: Instant) -> Option<Duration> {
+        let held = self.held.first().map(|(at, _)| *at);
+        let next = [self.wheel.next(), held].into_iter().flatten().min().map(|at| at.saturating_duration_since(now));
+        [next, longest].into_iter().flatten().min()
+    }
+
+    /// Gives every group that has work a slice of the time, so that none waits for a large one to be through.
+    fn work(&mut self, now: Instant) {
+        for _ in 0..self.queue.len() {
+            let Some(key) = self.queue.pop_front() else { return };
+            if let Some(group) = self.groups.get_mut(key as usize) {
+                group.queued = false;
+                self.serve(key, now);
+                self.enqueue(key);
+            }
+        }
+    }
+
+    /// Puts a group into the queue if it has work.
+    fn enqueue(&mut self, key: u32) {
+        if let Some(group) = self.groups.get_mut(key as usize)
+            && !group.queued
+            && group.has_work()
+        {
+            group.queued = true;
+            self.queue.push_back(key);
+        }
+    }
+
+    fn hear(&mut self, event: &Event, now: Instant) {
+        if event.token() == WAKER {
+            return;
+        }
+        let Ok(key) = u32::try_from(event.token().0) else { return };
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            self.listen_to(key, now);
+        }
+        if event.is_writable() {
+            self.unblock(key, now);
+        }
+    }
+}
+
+/// The roster tells where its members are; they keep it.
+fn placed(clients: &mut Slab<Client>) -> impl FnMut(u32, u32) {
+    |key, index| {
+        if let Some(client) = clients.get_mut(key as usize) {
+            client.state = State::CaughtUp { index };
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! How clients go.
+
+use super::*;
+
+#[test]
+fn a_client_that_leaves_an_idle_stream_is_gone_at_once() {
+    let mut stage = Stage::new();
+    let (client, _publisher) = stage.opened("/a");
+    assert_eq!(stage.settings.counters.subscribers.value(), 1);
+    drop(client);
+    stage.settle();
+    assert_eq!(stage.departed(), [Departure::Left]);
+    assert_eq!(stage.settings.counters.subscribers.value(), 0);
+    assert!(stage.shard.clients.is_empty() && stage.shard.groups.is_empty() && stage.shard.by_id.is_empty());
+}
+
+#[test]
+fn stray_bytes_have_no_meaning_but_a_flood_is_no_client() {
+    let mut stage = Stage::new();
+    let (mut client, publisher) = stage.opened("/a");
+    client.say(b"\r\nGET /b HTTP/1.1\r\n\r\n");
+    stage.settle();
+    publish(&publisher, &["1"]);
+    stage.settle();
+    assert_eq!(client.data(), "1");
+    client.say(&[b'x'; 20 << 10]);
+    stage.settle();
+    assert_eq!(stage.departed(), [Departure::Left]);
+}
+
+#[test]
+fn the_end_of_a_stream_comes_after_its_last_event_and_the_socket_waits_for_the_client() {
+    let mut stage = Stage::new();
+    let (mut client, publisher) = stage.opened("/a");
+    publish(&publisher, &["1"]);
+    drop(publisher);
+    stage.settle();
+    let text = client.text();
+    assert!(text.contains("data: 1\n") && text.ends_with("\r\n0\r\n\r\n"), "{text:?}");
+    assert_eq!(client.read(), Link::Ended);
+    assert_eq!(stage.settings.counters.subscribers.value(), 0);
+    assert_eq!(stage.shard.clients.len(), 1, "its end is waited for");
+    client.say(b"late");
+    stage.later(SECOND);
+    assert_eq!(stage.shard.clients.len(), 1);
+    drop(client);
+    stage.settle();
+    assert_eq!(stage.shard.clients.len(), 0);
+}
+
+#[test]
+fn a_client_that_does_not_close_is_closed() {
+    let mut stage = Stage::new();
+    let (mut client, publisher) = stage.opened("/a");
+    drop(publisher);
+    stage.slowly(SECOND);
+    assert_eq!((client.read(), stage.shard.clients.len()), (Link::Ended, 1));
+    stage.slowly(2 * SECOND);
+    assert!(stage.shard.clients.is_empty() && stage.shard.groups.is_empty());
+}
+
+#[test]
+fn what_broke_off_upstream_breaks_off_here() {
+    use crate::hub::{End, Failure};
+    let mut stage = Stage::new();
+    let (mut client, publisher) = stage.opened("/a");
+    publish(&publisher, &["1"]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(publisher.close(End::Failed(Failure::Ended), Duration::ZERO));
+    stage.settle();
+    assert_eq!(client.data(), "1");
+    assert!(!client.text().contains("0\r\n\r\n"));
+    assert_eq!(client.read(), Link::Ended);
+    assert!(stage.shard.clients.is_empty());
+}
+
+#[test]
+fn in_a_drain_each_gets_its_end_within_the_time_and_none_in_the_middle_of_an_event() {
+    let mut stage = Stage::new();
+    let (first, publisher) = stage.opened("/a");
+    let mut clients: Vec<_> = (0..50).map(|_| stage.client("/a")).collect();
+    clients.push(first);
+    let mut slow = stage.client_with("/a", hold_little);
+    stage.settle();
+    let large = "x".repeat(1 << 20);
+    publish(&publisher, &[&large]);
+    stage.settle();
+    clients.iter_mut().chain([&mut slow]).for_each(|client| assert_eq!(client.read(), Link::Open));
+    stage.inbox.drain(stage.now + 10 * SECOND);
+    let mut ended = Vec::new();
+    let mut late = None;
+    for tenth in 0..62 {
+        stage.later(SECOND / 10);
+        if tenth == 30 {
+            late = Some(stage.client("/a"));
+        }
+        ended.push(clients.iter_mut().filter_map(|client| (client.read() == Link::Ended).then_some(())).count());
+        slow.read();
+        stage.settle();
+    }
+    assert!(ended[10] < 40 && ended[30] > 10 && ended[61] == 51, "spread: {ended:?}");
+    for client in clients.iter_mut().chain([&mut slow]) {
+        while client.read() == Link::Open {
+            stage.settle();
+        }
+        let text = client.text();
+        assert!(text.contains(&large), "{}", text.len());
+        assert!(text.ends_with("\n\n\r\n9\r\nretry: 7\n\r\n0\r\n\r\n"));
+    }
+    let mut late = late.unwrap();
+    stage.slowly(4 * SECOND);
+    assert_eq!(late.read(), Link::Ended);
+    assert!(late.text().ends_with("9\r\nretry: 7\n\r\n0\r\n\r\n"));
+    assert_eq!(stage.departed(), vec![Departure::Drained; 53]);
+}
+
+#[test]
+fn a_shard_that_is_closed_takes_nobody_in_and_closes_who_was_on_the_way() {
+    let mut stage = Stage::new();
+    let mut client = stage.client("/a");
+    stage.inbox.close();
+    assert_ne!(client.read(), Link::Open);
+    assert!(!stage.shard.turn(&mut stage.events, Some(Duration::ZERO), Instant::now).unwrap());
+    assert_eq!(stage.settings.counters.subscribers.value(), 0);
+}

@@ -1,0 +1,251 @@
+//! Tests of a shard: real sockets (of the kind whose pace is the reader's alone) and a real hub, a clock of the test's own, and turns that the test takes.
+
+mod delivery;
+mod departures;
+mod model;
+mod pace;
+
+use super::super::terms::{Pace, Sent, Terms};
+use super::{Events, Framing, Newcomer, Shard, ShardInbox};
+use crate::counters::RouteCounters;
+use crate::hub::{
+    Departure, Hub, Open, Opening, Publisher, RouteId, ShareOptions, StreamKey, StreamRequest, StreamSettings,
+};
+use crate::replay::{Repeats, ReplayOptions};
+use crate::sse::Event;
+use bytes::Bytes;
+use http::HeaderMap;
+use parking_lot::Mutex;
+use rustix::net::sockopt;
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// What stands for a head and a greeting.
+const OPENING: &[u8] = b"HEAD\r\n\r\n2\r\n:\n\r\n";
+
+/// Turns in which a shard does what there is to do, however little it does in each.
+const ENOUGH: usize = 2000;
+
+/// Keeps what it is told to open.
+#[derive(Default)]
+struct Opened(Mutex<Vec<Publisher>>);
+
+impl Open for Opened {
+    fn open(&self, _: Opening, publisher: Publisher) {
+        self.0.lock().push(publisher);
+    }
+}
+
+/// Terms that note who departs.
+#[derive(Debug)]
+struct Noting {
+    pace: Pace,
+    counters: Arc<RouteCounters>,
+    departed: Mutex<Vec<(Departure, Sent, u64)>>,
+}
+
+impl Terms for Noting {
+    fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    fn counters(&self) -> &RouteCounters {
+        &self.counters
+    }
+
+    fn last_words(&self, departure: &Departure, _: Option<u64>) -> Vec<u8> {
+        if *departure == Departure::Drained { b"retry: 7\n".to_vec() } else { Vec::new() }
+    }
+
+    fn departed(&self, _: &StreamKey, sent: Sent, departure: &Departure, lag: u64) {
+        self.departed.lock().push((departure.clone(), sent, lag));
+    }
+}
+
+/// A shard, the streams that its clients are on, and the clock.
+struct Stage {
+    shard: Shard,
+    inbox: Arc<ShardInbox>,
+    events: Events,
+    now: Instant,
+    hub: Hub,
+    opened: Arc<Opened>,
+    settings: StreamSettings,
+    terms: Arc<Noting>,
+}
+
+impl Stage {
+    fn new() -> Self {
+        Self::with(ReplayOptions::default(), |_| {})
+    }
+
+    fn with(replay: ReplayOptions, change: impl FnOnce(&mut Pace)) -> Self {
+        let now = Instant::now();
+        let mut pace = Pace { heartbeat: None, stall: 30 * SECOND, flush: None, skips: false };
+        change(&mut pace);
+        let counters = Arc::new(RouteCounters::default());
+        let opened = Arc::new(Opened::default());
+        let (shard, inbox) = Shard::new(Arc::new(Semaphore::new(0)), now).unwrap();
+        Self {
+            shard,
+            inbox,
+            events: Events::with_capacity(8),
+            now,
+            hub: Hub::new(Arc::clone(&opened) as Arc<dyn Open>),
+            opened,
+            settings: StreamSettings {
+                replay: Arc::new(replay),
+                linger: SECOND,
+                max_streams: 100,
+                counters: Arc::clone(&counters),
+            },
+            terms: Arc::new(Noting { pace, counters, departed: Mutex::default() }),
+        }
+    }
+
+    /// A client that joins the stream of a path, and is on its way to the shard.
+    fn client(&mut self, path: &str) -> Reader {
+        self.client_with(path, |_| {})
+    }
+
+    fn client_with(&mut self, path: &str, change: impl FnOnce(&mut Newcomer)) -> Reader {
+        let (socket, reader) = UnixStream::pair().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        reader.set_nonblocking(true).unwrap();
+        let request = StreamRequest::new(RouteId(1), &ShareOptions::default(), path, None, &HeaderMap::new());
+        let mut newcomer = Newcomer {
+            socket: OwnedFd::from(socket),
+            detached: self.hub.join(request, &self.settings, None).unwrap().detach(),
+            framing: Framing::Chunked,
+            opening: Bytes::from_static(OPENING),
+            opening_text: 2,
+            lifetime: None,
+            terms: Arc::clone(&self.terms) as _,
+            place: Box::new(()),
+        };
+        change(&mut newcomer);
+        self.inbox.arrive(newcomer).unwrap();
+        Reader { socket: reader, heard: Vec::new() }
+    }
+
+    /// The publisher of the stream that was opened last.
+    fn publisher(&self) -> Publisher {
+        self.opened.0.lock().pop().expect("a stream was opened")
+    }
+
+    /// A first client that has its opening, and the publisher of its stream.
+    fn opened(&mut self, path: &str) -> (Reader, Publisher) {
+        let mut client = self.client(path);
+        self.settle();
+        client.expect(OPENING);
+        (client, self.publisher())
+    }
+
+    fn turn(&mut self) {
+        let now = self.now;
+        assert!(self.shard.turn(&mut self.events, Some(Duration::ZERO), || now).unwrap());
+    }
+
+    /// Takes turns until there is nothing to do.
+    fn settle(&mut self) {
+        for _ in 0..ENOUGH {
+            self.turn();
+            if self.shard.queue.is_empty() && self.events.is_empty() {
+                return;
+            }
+        }
+        panic!("the shard has work after {ENOUGH} turns");
+    }
+
+    /// Lets time pass.
+    fn later(&mut self, by: Duration) {
+        self.now += by;
+        self.settle();
+    }
+
+    /// Lets time pass, a tenth of a second after the other.
+    fn slowly(&mut self, by: Duration) {
+        let end = self.now + by;
+        while self.now < end {
+            self.later(SECOND / 10);
+        }
+    }
+
+    fn departed(&self) -> Vec<Departure> {
+        self.terms.departed.lock().drain(..).map(|(departure, ..)| departure).collect()
+    }
+}
+
+/// A client's end of its connection.
+struct Reader {
+    socket: UnixStream,
+    heard: Vec<u8>,
+}
+
+/// How a connection is, seen from its client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Link {
+    Open,
+    Ended,
+}
+
+impl Reader {
+    /// Reads what has come.
+    fn read(&mut self) -> Link {
+        let mut buffer = [0; 64 << 10];
+        loop {
+            match self.socket.read(&mut buffer) {
+                Ok(0) => return Link::Ended,
+                Ok(n) => self.heard.extend_from_slice(&buffer[..n]),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Link::Open,
+                Err(_) => return Link::Ended,
+            }
+        }
+    }
+
+    /// What was heard since the last time.
+    fn take(&mut self) -> Vec<u8> {
+        self.read();
+        std::mem::take(&mut self.heard)
+    }
+
+    fn text(&mut self) -> String {
+        String::from_utf8(self.take()).unwrap()
+    }
+
+    fn expect(&mut self, bytes: &[u8]) {
+        let heard = self.take();
+        assert_eq!(heard.escape_ascii().to_string(), bytes.escape_ascii().to_string());
+    }
+
+    /// The data of the events heard since the last time.
+    fn data(&mut self) -> String {
+        let text = self.text();
+        text.lines().filter_map(|line| line.strip_prefix("data: ")).collect::<Vec<_>>().join(" ")
+    }
+
+    fn say(&mut self, bytes: &[u8]) {
+        self.socket.write_all(bytes).unwrap();
+    }
+}
+
+/// Limits what the kernel holds for a client that reads nothing.
+fn hold_little(newcomer: &mut Newcomer) {
+    sockopt::set_socket_send_buffer_size(&newcomer.socket, 1).unwrap();
+}
+
+fn event(data: &str) -> Event {
+    Event::of_type("", data.to_owned())
+}
+
+/// Publishes events with these data.
+fn publish(publisher: &Publisher, data: &[&str]) {
+    let events: Vec<_> = data.iter().map(|data| event(data)).collect();
+    publisher.append(&events, &mut Repeats::after(None));
+}

@@ -1,0 +1,113 @@
+//! Heartbeats, stalls, lifetimes, and events that are held.
+
+use super::*;
+
+const BEAT: &str = "2\r\n:\n\r\n";
+
+#[test]
+fn a_heartbeat_is_for_those_who_heard_nothing() {
+    let mut stage = Stage::with(ReplayOptions::default(), |pace| pace.heartbeat = Some(10 * SECOND));
+    let (mut quiet, _publisher) = stage.opened("/quiet");
+    let (mut busy, publisher) = stage.opened("/busy");
+    stage.slowly(6 * SECOND);
+    publish(&publisher, &["1"]);
+    stage.slowly(5 * SECOND);
+    assert_eq!((quiet.text().as_str(), busy.data().as_str()), (BEAT, "1"));
+    stage.slowly(6 * SECOND);
+    assert_eq!((quiet.text().as_str(), busy.text().as_str()), ("", BEAT));
+    stage.slowly(20 * SECOND);
+    assert_eq!((quiet.text(), busy.text()), (BEAT.repeat(2), BEAT.repeat(2)));
+}
+
+#[test]
+fn a_client_that_was_behind_gets_heartbeats_again() {
+    let mut stage = Stage::with(ReplayOptions::default(), |pace| pace.heartbeat = Some(10 * SECOND));
+    let mut client = stage.client_with("/a", hold_little);
+    stage.settle();
+    let publisher = stage.publisher();
+    publish(&publisher, &[&"x".repeat(1 << 20)]);
+    let mut heard = 0;
+    while heard < 1 << 20 {
+        stage.later(SECOND / 100);
+        heard += client.take().len();
+    }
+    stage.settle();
+    client.take();
+    stage.slowly(11 * SECOND);
+    assert_eq!(client.text(), BEAT);
+}
+
+#[test]
+fn one_who_accepts_nothing_is_closed_and_one_who_accepts_little_is_not() {
+    let mut stage = Stage::new();
+    let (_first, publisher) = stage.opened("/a");
+    let mut clients: Vec<_> = (0..2).map(|_| stage.client_with("/a", hold_little)).collect();
+    stage.settle();
+    publish(&publisher, &[&"x".repeat(4 << 20)]);
+    stage.settle();
+    // The third stalls as well: the first client of the stage reads nothing either.
+    for _ in 0..10 {
+        stage.later(10 * SECOND);
+        clients[1].take();
+        stage.settle();
+    }
+    assert_eq!(stage.departed(), [Departure::Stalled, Departure::Stalled]);
+    assert_eq!(clients[0].read(), Link::Ended);
+    assert_eq!(clients[1].read(), Link::Open);
+    assert_eq!(stage.shard.clients.len(), 1);
+}
+
+#[test]
+fn a_life_that_is_over_ends_between_two_events() {
+    let mut stage = Stage::new();
+    let mut client = stage.client_with("/a", |newcomer| newcomer.lifetime = Some(60 * SECOND));
+    stage.settle();
+    let publisher = stage.publisher();
+    stage.slowly(59 * SECOND);
+    publish(&publisher, &["1"]);
+    stage.settle();
+    assert_eq!((client.data().as_str(), client.read()), ("1", Link::Open));
+    stage.slowly(2 * SECOND);
+    client.expect(b"0\r\n\r\n");
+    assert_eq!((client.read(), stage.departed()), (Link::Ended, vec![Departure::Lifetime]));
+}
+
+#[test]
+fn events_are_held_to_share_a_write_and_heartbeats_and_ends_are_not() {
+    let mut stage = Stage::with(ReplayOptions::default(), |pace| {
+        pace.flush = Some(SECOND);
+        pace.heartbeat = Some(SECOND / 2);
+    });
+    let (mut client, publisher) = stage.opened("/a");
+    publish(&publisher, &["1"]);
+    stage.later(SECOND / 4);
+    publish(&publisher, &["2"]);
+    stage.later(SECOND / 2);
+    assert_eq!(client.text(), BEAT);
+    stage.later(SECOND / 2);
+    assert_eq!(client.data(), "1 2");
+    publish(&publisher, &["3"]);
+    stage.settle();
+    assert_eq!(client.text(), "");
+    drop(publisher);
+    stage.settle();
+    let text = client.text();
+    assert!(text.contains("data: 3\n") && text.ends_with("0\r\n\r\n"), "{text:?}");
+}
+
+#[test]
+fn who_joins_while_events_are_held_gets_what_is_its_own() {
+    let mut stage = Stage::with(ReplayOptions::default(), |pace| pace.flush = Some(SECOND));
+    let (mut first, publisher) = stage.opened("/a");
+    publish(&publisher, &["1"]);
+    stage.settle();
+    let mut second = stage.client("/a");
+    stage.settle();
+    publish(&publisher, &["2"]);
+    stage.later(2 * SECOND);
+    assert_eq!((first.data().as_str(), second.data().as_str()), ("1 2", "2"));
+    publish(&publisher, &["3"]);
+    stage.later(2 * SECOND);
+    stage.later(2 * SECOND);
+    assert_eq!((first.data().as_str(), second.data().as_str()), ("3", "3"));
+}

@@ -1,0 +1,143 @@
+//! Deadlines: heartbeats, stalls, lifetimes, the drain, and events that are held.
+
+use super::super::batch::Framing;
+use super::super::client::{Because, Behind, Client, Ends, State};
+use super::super::group::Group;
+use super::super::sending::{reset_on_close, send_some};
+use super::super::terms::{SPREAD_OF_DRAIN, Sent};
+use super::Shard;
+use crate::hub::Departure;
+use crate::sse::{HEARTBEAT, HEARTBEAT_CHUNK};
+use bytes::Bytes;
+use std::time::Instant;
+
+impl Shard {
+    /// Does what is due.
+    pub(super) fn pass_time(&mut self, now: Instant) {
+        while let Some((_, group)) = self.held.first().copied().filter(|(at, _)| *at <= now) {
+            self.let_go(group);
+        }
+        let mut due = std::mem::take(&mut self.due);
+        self.wheel.expire(now, &mut due);
+        for key in due.drain(..) {
+            self.due(key, now);
+        }
+        self.due = due;
+    }
+
+    /// A group's events are held no longer.
+    pub(super) fn let_go(&mut self, key: u32) {
+        if let Some(group) = self.groups.get_mut(key as usize)
+            && let Some(at) = group.held.take()
+        {
+            self.held.remove(&(at, key));
+            self.enqueue(key);
+        }
+    }
+
+    /// Sets a client's one deadline to the first of those that it has.
+    pub(super) fn arm(&mut self, key: u32) {
+        let Some(client) = self.clients.get(key as usize) else { return };
+        let Some(group) = self.groups.get(client.group as usize) else { return };
+        match next_deadline(client, group) {
+            Some(at) => self.wheel.set(key, at),
+            None => self.wheel.cancel(key),
+        }
+    }
+
+    /// One of a client's deadlines may have come.
+    fn due(&mut self, key: u32, now: Instant) {
+        let Some(client) = self.clients.get_mut(key as usize) else { return };
+        let Some(group) = self.groups.get(client.group as usize) else { return };
+        let pace = group.terms.pace();
+        let has_stalled = |behind: &Behind| behind.blocked && behind.accepted + pace.stall <= now;
+        match &client.state {
+            State::Closing { until } if *until <= now => return self.remove(key),
+            State::Parting(last) if has_stalled(last) => {
+                reset_on_close(&client.socket);
+                return self.remove(key);
+            }
+            State::Closing { .. } | State::Parting(_) => return self.arm(key),
+            State::CaughtUp { .. } | State::Waiting { .. } | State::Behind(_) => {}
+        }
+        if let Some(ends) = client.ends.filter(|ends| ends.at <= now) {
+            return self.depart(key, ends.because.into(), now);
+        }
+        match &client.state {
+            State::Behind(behind) if has_stalled(behind) => return self.depart(key, Departure::Stalled, now),
+            State::CaughtUp { .. } | State::Waiting { .. }
+                if pace.heartbeat.is_some_and(|interval| heard(client, group) + interval <= now) =>
+            {
+                self.beat(key, now);
+            }
+            _ => {}
+        }
+        self.arm(key);
+    }
+
+    /// Sends a comment line to a client that heard nothing for long.
+    fn beat(&mut self, key: u32, now: Instant) {
+        let Some(client) = self.clients.get_mut(key as usize) else { return };
+        let Some(group) = self.groups.get(client.group as usize) else { return };
+        let line = match group.framing() {
+            Framing::Chunked => HEARTBEAT_CHUNK,
+            Framing::UntilClose => HEARTBEAT,
+        };
+        let Some(taken) = send_some(&client.socket, line) else { return self.depart(key, Departure::Left, now) };
+        client.heard = now;
+        let told = Sent { bytes: HEARTBEAT.len() as u64, events: 0 };
+        client.sent += told;
+        group.terms.counters().bytes_out.add(told.bytes);
+        if taken < line.len() {
+            self.leave_roster(key);
+            let Some(client) = self.clients.get_mut(key as usize) else { return };
+            if let State::Waiting { cursor } = client.state {
+                let pending = Bytes::from_static(line).slice(taken..);
+                client.state = State::Behind(Box::new(Behind { cursor, pending, blocked: true, accepted: now }));
+            }
+        }
+    }
+
+    /// The drain begins: every client gets its end, spread over most of the time until `by`.
+    pub(super) fn drain(&mut self, by: Instant, now: Instant) {
+        self.draining = Some(by);
+        let clients: Vec<u32> = self.clients.iter().filter_map(|(key, _)| u32::try_from(key).ok()).collect();
+        for key in clients {
+            self.end_by(key, by, now);
+            self.arm(key);
+        }
+    }
+
+    /// A client's end in the drain.
+    pub(super) fn end_by(&mut self, key: u32, by: Instant, now: Instant) {
+        let Some(client) = self.clients.get_mut(key as usize) else { return };
+        let at = now + by.saturating_duration_since(now).mul_f64(SPREAD_OF_DRAIN * fastrand::f64());
+        if client.ends.is_none_or(|ends| at < ends.at) {
+            client.ends = Some(Ends { at, because: Because::Drain });
+        }
+    }
+}
+
+/// When a client last was sent something.
+fn heard(client: &Client, group: &Group) -> Instant {
+    match client.state {
+        State::CaughtUp { .. } => client.heard.max(group.heard),
+        _ => client.heard,
+    }
+}
+
+fn next_deadline(client: &Client, group: &Group) -> Option<Instant> {
+    let pace = group.terms.pace();
+    let ends = client.ends.map(|ends| ends.at);
+    let stalls = |behind: &Behind| behind.blocked.then(|| behind.accepted + pace.stall);
+    match &client.state {
+        State::Closing { until } => Some(*until),
+        State::Parting(last) => stalls(last),
+        // One that is not blocked is served in its group's turn, and then looked at again.
+        State::Behind(behind) => [ends, stalls(behind)].into_iter().flatten().min(),
+        State::CaughtUp { .. } | State::Waiting { .. } => {
+            let beat = pace.heartbeat.map(|interval| heard(client, group) + interval);
+            [ends, beat].into_iter().flatten().min()
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! On which terms a client is served: what the engine is told of a route, and what it tells in turn.
+
+use crate::counters::RouteCounters;
+use crate::hub::{Departure, StreamKey};
+use std::fmt;
+use std::ops::{AddAssign, SubAssign};
+use std::time::Duration;
+
+/// Of the drain time, the part over which ends are spread; the rest is for the last bytes to arrive.
+pub const SPREAD_OF_DRAIN: f64 = 0.6;
+
+/// The terms of one route.
+pub trait Terms: Send + Sync + fmt::Debug {
+    /// How clients are paced.
+    fn pace(&self) -> &Pace;
+
+    /// The route's counters.
+    fn counters(&self) -> &RouteCounters;
+
+    /// What a client is told before its orderly end, as text; empty for nothing. `origin_retry`: the reconnection time that
+    /// the origin last asked for, in milliseconds.
+    fn last_words(&self, departure: &Departure, origin_retry: Option<u64>) -> Vec<u8>;
+
+    /// A client departs: it is to be counted and logged. `lag`: entries of the log that it was not given.
+    fn departed(&self, stream: &StreamKey, sent: Sent, departure: &Departure, lag: u64);
+}
+
+/// How clients are paced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pace {
+    /// A comment line is sent to a client that heard nothing for this long; `None` is off.
+    pub heartbeat: Option<Duration>,
+    /// A client that accepted no byte for this long is closed.
+    pub stall: Duration,
+    /// Events are held up to this long to share a write; `None` is off.
+    pub flush: Option<Duration>,
+    /// A client that fell off the log is told of the gap and goes on, instead of being closed.
+    pub skips: bool,
+}
+
+/// What a client was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sent {
+    /// SSE text, in bytes.
+    pub bytes: u64,
+    /// Frames.
+    pub events: u64,
+}
+
+/// Both wrap: a client's share of what its group was sent is kept as a difference.
+impl AddAssign for Sent {
+    fn add_assign(&mut self, other: Self) {
+        self.bytes = self.bytes.wrapping_add(other.bytes);
+        self.events = self.events.wrapping_add(other.events);
+    }
+}
+
+impl SubAssign for Sent {
+    fn sub_assign(&mut self, other: Self) {
+        self.bytes = self.bytes.wrapping_sub(other.bytes);
+        self.events = self.events.wrapping_sub(other.events);
+    }
+}
