@@ -4,7 +4,7 @@ use super::super::client::{Because, Behind, Client, Ends, State};
 use super::super::group::Group;
 use super::super::terms::Sent;
 use super::{Change, Newcomer, Shard};
-use crate::hub::{Detached, Feed};
+use crate::hub::{Departure, Detached, Feed};
 use bytes::{Bytes, BytesMut};
 use mio::unix::SourceFd;
 use mio::{Interest, Token};
@@ -47,7 +47,7 @@ impl Shard {
         }
         if let Err(error) = registered {
             log::error!("cannot poll a client: {error}");
-            self.depart(key, crate::hub::Departure::Left, now);
+            self.depart(key, &Departure::Left, now);
             return;
         }
         if let Some(by) = self.draining {

@@ -113,7 +113,7 @@ impl Shard {
                 Some(taken) => self.fall_behind(client, &batch, taken, now),
                 None => {
                     self.fall_behind(client, &batch, 0, now);
-                    self.depart(client, Departure::Left, now);
+                    self.depart(client, &Departure::Left, now);
                 }
             }
         }
@@ -148,7 +148,7 @@ impl Shard {
             State::Behind(behind) if !behind.blocked => {
                 if !behind.pending.is_empty() {
                     let Some(taken) = send_some(socket, &behind.pending) else {
-                        return self.depart(key, Departure::Left, now);
+                        return self.depart(key, &Departure::Left, now);
                     };
                     behind.took(taken, now);
                     *heard = now;
@@ -178,8 +178,8 @@ impl Shard {
                 self.join_roster(key, group_key, true);
             }
             Err(Reading::Lagged(gap)) if group.terms.pace().skips => self.skip(key, cursor, gap, now),
-            Err(Reading::Lagged(_)) => self.depart(key, Departure::Lagged, now),
-            Err(Reading::Ended(end)) => self.depart(key, Departure::Ended(end), now),
+            Err(Reading::Lagged(_)) => self.depart(key, &Departure::Lagged, now),
+            Err(Reading::Ended(end)) => self.depart(key, &Departure::Ended(end), now),
             Err(Reading::CaughtUp | Reading::To(_)) => {
                 group.waiting.push(key);
                 client.state = State::Waiting { cursor };
@@ -192,7 +192,7 @@ impl Shard {
     fn send_own(&mut self, key: u32, batch: &Batch, now: Instant) {
         let Some(client) = self.clients.get_mut(key as usize) else { return };
         let Some(taken) = send_some(&client.socket, &batch.bytes) else {
-            return self.depart(key, Departure::Left, now);
+            return self.depart(key, &Departure::Left, now);
         };
         let blocked = taken < batch.bytes.len();
         let cut = batch.cut(taken);

@@ -21,7 +21,7 @@ const MOST_LATE_BYTES: usize = 1 << 20;
 
 impl Shard {
     /// A client departs: it is off its stream, and what it is still to be told is on its way.
-    pub(super) fn depart(&mut self, key: u32, departure: Departure, now: Instant) {
+    pub(super) fn depart(&mut self, key: u32, departure: &Departure, now: Instant) {
         self.leave_roster(key);
         let Some(client) = self.clients.get_mut(key as usize) else { return };
         let Some(group) = self.groups.get(client.group as usize) else { return };
@@ -32,7 +32,7 @@ impl Shard {
         };
         let is_orderly = departure.is_orderly();
         if is_orderly {
-            let words = group.terms.last_words(&departure, group.feed.origin_retry());
+            let words = group.terms.last_words(departure, group.feed.origin_retry());
             let framing = group.framing();
             if !words.is_empty() {
                 let told = Sent { bytes: words.len() as u64, events: 0 };
@@ -43,10 +43,10 @@ impl Shard {
             pending = joined(pending, framing.end());
         }
         if let Some(seat) = client.seat.take() {
-            group.terms.departed(seat.key(), client.sent, &departure, group.feed.lag(cursor));
+            group.terms.departed(seat.key(), client.sent, departure, group.feed.lag(cursor));
         }
         if !is_orderly {
-            if departure == Departure::Stalled {
+            if *departure == Departure::Stalled {
                 reset_on_close(&client.socket);
             }
             return self.remove(key);
@@ -84,7 +84,7 @@ impl Shard {
         };
         match (&client.state, left) {
             (State::Closing { .. } | State::Parting(_), true) => self.remove(key),
-            (_, true) => self.depart(key, Departure::Left, now),
+            (_, true) => self.depart(key, &Departure::Left, now),
             (State::Closing { .. }, false) => self.arm(key),
             (_, false) => {}
         }

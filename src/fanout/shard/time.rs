@@ -61,10 +61,10 @@ impl Shard {
             State::CaughtUp { .. } | State::Waiting { .. } | State::Behind(_) => {}
         }
         if let Some(ends) = client.ends.filter(|ends| ends.at <= now) {
-            return self.depart(key, ends.because.into(), now);
+            return self.depart(key, &ends.because.into(), now);
         }
         match &client.state {
-            State::Behind(behind) if has_stalled(behind) => return self.depart(key, Departure::Stalled, now),
+            State::Behind(behind) if has_stalled(behind) => return self.depart(key, &Departure::Stalled, now),
             State::CaughtUp { .. } | State::Waiting { .. }
                 if pace.heartbeat.is_some_and(|interval| heard(client, group) + interval <= now) =>
             {
@@ -83,7 +83,7 @@ impl Shard {
             Framing::Chunked => HEARTBEAT_CHUNK,
             Framing::UntilClose => HEARTBEAT,
         };
-        let Some(taken) = send_some(&client.socket, line) else { return self.depart(key, Departure::Left, now) };
+        let Some(taken) = send_some(&client.socket, line) else { return self.depart(key, &Departure::Left, now) };
         client.heard = now;
         let told = Sent { bytes: HEARTBEAT.len() as u64, events: 0 };
         client.sent += told;

@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 
 /// How fine time is. Nobody minds a heartbeat that is late by so much, and a shard that has nothing else to do wakes at most
 /// 63 times a second.
-const TICK: Duration = Duration::from_nanos(TICK_NANOS);
 const TICK_NANOS: u64 = 16_000_000;
 
 /// One turn is 16.4 s: the heartbeat of 15 s lies within it.

@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 
 const TURN: Duration = Duration::from_millis(16 * 1024);
 
+/// The length of a tick.
+const TICK: Duration = Duration::from_nanos(TICK_NANOS);
+
 /// A wheel, a map of what it should hold, and the time.
 struct Both {
     wheel: Wheel,

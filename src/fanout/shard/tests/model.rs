@@ -29,11 +29,11 @@ struct Expecting {
 
 impl Model {
     fn new(seed: u64) -> Self {
-        let start = if seed % 2 == 0 { Start::Live } else { Start::Back(NonZeroUsize::new(3).unwrap()) };
+        let start = if seed.is_multiple_of(2) { Start::Live } else { Start::Back(NonZeroUsize::new(3).unwrap()) };
         let replay =
             ReplayOptions { start, events: NonZeroUsize::new(1 << 20), bytes: 1 << 30, ..ReplayOptions::default() };
         let stage = Stage::with(replay, |pace| {
-            pace.flush = (seed % 3 == 0).then_some(SECOND / 50);
+            pace.flush = (seed.is_multiple_of(3)).then_some(SECOND / 50);
             // Nobody is read from while another is.
             pace.stall = 1_000_000 * SECOND;
         });
@@ -58,7 +58,6 @@ impl Model {
                 hold_little(newcomer);
             }
         });
-        if is_slow {}
         if path == self.publishers.len() {
             self.publishers.push(self.stage.publisher());
         }
