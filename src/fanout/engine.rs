@@ -139,3 +139,99 @@ impl Drop for Closed {
         self.inbox.close();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::counters::RouteCounters;
+    use crate::fanout::{Pace, Sent};
+    use crate::hub::{
+        Departure, Hub, Open, Opening, Publisher, RouteId, ShareOptions, StreamKey, StreamRequest, StreamSettings,
+    };
+    use http::HeaderMap;
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+
+    struct Nothing;
+
+    impl Open for Nothing {
+        fn open(&self, _: Opening, _: Publisher) {}
+    }
+
+    #[derive(Debug)]
+    struct Untold(Pace, RouteCounters);
+
+    impl Terms for Untold {
+        fn pace(&self) -> &Pace {
+            &self.0
+        }
+
+        fn counters(&self) -> &RouteCounters {
+            &self.1
+        }
+
+        fn last_words(&self, _: &Departure, _: Option<u64>) -> Vec<u8> {
+            Vec::new()
+        }
+
+        fn departed(&self, _: &StreamKey, _: Sent, _: &Departure, _: u64) {}
+    }
+
+    fn arrival(settings: &StreamSettings) -> (Arrival, UnixStream) {
+        let (socket, client) = UnixStream::pair().unwrap();
+        let request = StreamRequest::new(RouteId(0), &ShareOptions::default(), "/", None, &HeaderMap::new());
+        let pace = Pace { heartbeat: None, stall: Duration::from_secs(30), flush: None, skips: false };
+        let arrival = Arrival {
+            socket: socket.into(),
+            subscription: Hub::new(Arc::new(Nothing)).join(request, settings, None).unwrap(),
+            framing: Framing::Chunked,
+            opening: Bytes::from_static(b"hello"),
+            opening_text: 0,
+            lifetime: None,
+            terms: Arc::new(Untold(pace, RouteCounters::default())),
+            place: Box::new(()),
+        };
+        (arrival, client)
+    }
+
+    fn settings() -> StreamSettings {
+        let (linger, counters) = (Duration::from_secs(1), Arc::default());
+        StreamSettings { replay: Arc::default(), linger, max_streams: 10, counters }
+    }
+
+    #[tokio::test]
+    async fn a_shard_that_has_ended_is_passed_over() {
+        let engine = Engine::start(NonZeroUsize::new(2).unwrap()).unwrap();
+        engine.shards.doors[0].inbox.close();
+        for _ in 0..4 {
+            let (arrival, mut client) = arrival(&settings());
+            engine.adopt(arrival).await.unwrap();
+            let mut heard = [0; 5];
+            client.read_exact(&mut heard).unwrap();
+            assert_eq!(&heard, b"hello");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_no_shard_takes_is_off_its_stream_and_its_connection_closed() {
+        let engine = Engine::start(NonZeroUsize::MIN).unwrap();
+        engine.shards.doors[0].inbox.close();
+        let settings = settings();
+        let (arrival, mut client) = arrival(&settings);
+        assert_eq!(engine.adopt(arrival).await, Err(Refused));
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
+        assert_eq!((settings.counters.subscribers.value(), settings.counters.subscribers_total.value()), (0, 1));
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_engine_closes_its_clients_connections() {
+        let engine = Engine::start(NonZeroUsize::MIN).unwrap();
+        let settings = settings();
+        let (arrival, mut client) = arrival(&settings);
+        engine.adopt(arrival).await.unwrap();
+        drop(engine);
+        let mut heard = Vec::new();
+        client.read_to_end(&mut heard).unwrap();
+        assert!(heard.is_empty() || heard == b"hello", "{heard:?}");
+    }
+}

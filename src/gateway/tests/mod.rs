@@ -2,4 +2,5 @@
 
 mod deadlines;
 mod front;
+mod handover;
 mod refusal;
