@@ -1,0 +1,181 @@
+//! One run of one server: start, connect, send, measure, end.
+
+use super::child::Child;
+use super::process::{self, float};
+use super::server::{Bench, Policy, Server, Target};
+use super::specs::{ClientsSpec, Connected, Crowd, Received, Sent, Window, Work};
+use super::{Failure, clock};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Responses that are waited for at once while connecting.
+const AT_ONCE: usize = 128;
+
+/// For a crowd to be connected.
+const CONNECT_SECS: u64 = 120;
+
+/// For the last events to come after the end of the window.
+const GRACE_SECS: u64 = 20;
+
+/// For a process to report what it was asked for, beyond what it must wait for.
+const PATIENCE_SECS: u64 = 30;
+
+/// Clients that come and go before memory is measured, so that what a server sets up once is there.
+const VANGUARD: usize = 200;
+
+/// From one moment of a run to the next, for what is under way to end.
+const PAUSE: u64 = clock::SECOND;
+
+/// What a server has to do, and what is looked at.
+#[derive(Debug, Clone)]
+pub(crate) struct Case {
+    /// Its name among those of the scenario.
+    pub(crate) name: String,
+    pub(crate) work: Work,
+    pub(crate) crowds: Vec<Crowd>,
+    /// From the first event to the window.
+    pub(crate) warm_secs: u64,
+    /// Of the window.
+    pub(crate) secs: u64,
+    pub(crate) policy: Policy,
+}
+
+/// What one run showed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Trial {
+    pub(crate) case: String,
+    pub(crate) target: Target,
+    pub(crate) repeat: usize,
+    pub(crate) clients: usize,
+    pub(crate) secs: f64,
+    /// By the names of the crowds.
+    pub(crate) received: BTreeMap<String, Received>,
+    pub(crate) sent: Sent,
+    /// From the first connection to the last head.
+    pub(crate) connect_secs: f64,
+    /// The server's processor time within the window.
+    pub(crate) cpu_secs: f64,
+    /// The clients' and the origin's.
+    pub(crate) load_cpu_secs: f64,
+    /// What the machine underneath took away within the window, from all cores.
+    pub(crate) stolen_secs: f64,
+    /// The server's memory without clients, after some have come and gone, and with all of them, in KB.
+    pub(crate) idle_kb: u64,
+    pub(crate) busy_kb: u64,
+}
+
+impl Trial {
+    /// Runs `case` on `target`.
+    pub(crate) fn run(target: Target, case: &Case, bench: &Bench, repeat: usize) -> Result<Self, Failure> {
+        let mut server = Server::start(target, bench, &case.work, &case.policy)?;
+        // One that is not there while the crowd comes must not open the stream for the first time either.
+        drop(connect(&server, &vanguard(&case.crowds), case, bench)?);
+        pause();
+        let idle_kb = process::resident_kb(server.pid)?;
+        let mut crowds = Vec::new();
+        let (mut clients, mut connect_secs) = (0, 0.0);
+        for crowd in &case.crowds {
+            let (child, connected) = connect(&server, crowd, case, bench)?;
+            clients += connected.clients;
+            connect_secs += connected.secs;
+            crowds.push((crowd.name.clone(), child));
+        }
+        pause();
+        let first = clock::now();
+        let from = first + case.warm_secs * clock::SECOND;
+        let window = Window { from, until: from + case.secs * clock::SECOND };
+        for (_, child) in &mut crowds {
+            child.order(&serde_json::to_string(&window)?)?;
+        }
+        server.feed.order("go")?;
+        let load =
+            crowds.iter().map(|(_, child)| child.pid()).chain((target != Target::Floor).then(|| server.feed.pid()));
+        let usage = Usage::within(window, server.pid, &load.collect::<Vec<_>>())?;
+        let busy_kb = process::resident_kb(server.pid)?;
+        let mut received = BTreeMap::new();
+        for (name, child) in &crowds {
+            received.insert(name.clone(), child.report("received", GRACE_SECS + PATIENCE_SECS)?);
+        }
+        server.feed.hang_up();
+        let sent = server.feed.report("sent", PATIENCE_SECS)?;
+        Ok(Self {
+            case: case.name.clone(),
+            target,
+            repeat,
+            clients,
+            secs: float(case.secs),
+            received,
+            sent,
+            connect_secs,
+            cpu_secs: usage.server,
+            load_cpu_secs: usage.load,
+            stolen_secs: usage.stolen,
+            idle_kb,
+            busy_kb,
+        })
+    }
+
+    /// Deliveries within the window.
+    pub(crate) fn deliveries(&self) -> f64 {
+        self.received.values().map(|received| float(received.in_window)).sum()
+    }
+
+    /// What went wrong in the sight of clients, all crowds together.
+    pub(crate) fn faults(&self) -> u64 {
+        let faults = |it: &Received| it.lost + it.doubled + it.out_of_order + it.damaged + it.closed + it.unfinished;
+        self.received.values().map(faults).sum()
+    }
+}
+
+fn vanguard(crowds: &[Crowd]) -> Crowd {
+    let clients = crowds.iter().map(|crowd| crowd.clients).sum::<usize>();
+    let streams = crowds.iter().map(|crowd| crowd.first_stream + crowd.streams).max().unwrap_or(1);
+    let name = "vanguard".to_owned();
+    Crowd { name, clients: clients.min(VANGUARD), first_stream: 0, streams: streams.min(16), slow: false }
+}
+
+fn connect(server: &Server, crowd: &Crowd, case: &Case, bench: &Bench) -> Result<(Child, Connected), Failure> {
+    let spec = ClientsSpec {
+        crowd: crowd.clone(),
+        server: server.address,
+        path: server.path.to_owned(),
+        size: case.work.size,
+        at_once: AT_ONCE,
+        connect_secs: CONNECT_SECS,
+        // Whoever gets no events need not wait for the last one.
+        grace_secs: if crowd.slow || case.work.rate == 0 { 0 } else { GRACE_SECS },
+    };
+    let child = Child::role("clients", bench.load_cpu, &spec)?;
+    let connected = child.report("connected", CONNECT_SECS + PATIENCE_SECS)?;
+    Ok((child, connected))
+}
+
+fn pause() {
+    clock::sleep_until(clock::now() + PAUSE);
+}
+
+/// Processor time within a window, in seconds.
+struct Usage {
+    server: f64,
+    load: f64,
+    stolen: f64,
+}
+
+impl Usage {
+    fn within(window: Window, server: u32, load: &[u32]) -> Result<Self, Failure> {
+        clock::sleep_until(window.from);
+        let before = Self::now(server, load)?;
+        clock::sleep_until(window.until);
+        let after = Self::now(server, load)?;
+        Ok(Self {
+            server: after.server - before.server,
+            load: after.load - before.load,
+            stolen: after.stolen - before.stolen,
+        })
+    }
+
+    fn now(server: u32, load: &[u32]) -> Result<Self, Failure> {
+        let load = load.iter().map(|&pid| process::cpu_secs(pid)).sum::<Result<f64, _>>()?;
+        Ok(Self { server: process::cpu_secs(server)?, load, stolen: process::stolen_secs()? })
+    }
+}
