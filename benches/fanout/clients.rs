@@ -1,7 +1,7 @@
 //! A crowd of clients: one thread, one epoll, one buffer. Nothing is allocated for an event, and every event is checked.
 
 use super::dial::{ask, dial};
-use super::specs::{ClientsSpec, Connected, Window};
+use super::specs::{ClientsSpec, Connected, Received, Window};
 use super::tally::Tally;
 use super::wire::{Item, Response};
 use super::{Failure, clock, say};
@@ -22,12 +22,15 @@ const ORDERS: u64 = u64::MAX;
 /// How often deadlines are looked at, in nanoseconds.
 const TICK: u64 = clock::SECOND / 20;
 
+/// For the last events to come after the end of the window, in seconds.
+pub(crate) const GRACE_SECS: u64 = 20;
+
 /// Connects, says so, counts within the window that it is told, and reports.
 pub(crate) fn run(spec: ClientsSpec) -> Result<(), Failure> {
     let mut crowd = Crowd::new(spec)?;
     crowd.connect()?;
     crowd.wait_for_end()?;
-    say("received", &crowd.tally.received())
+    say("received", &Received { closed: crowd.closed(), ..crowd.tally.received(crowd.spec.events) })
 }
 
 struct Crowd {
@@ -77,6 +80,11 @@ impl Crowd {
         say("connected", &Connected { clients: all, secs })
     }
 
+    /// Clients whose connection was ended by the server, or made no sense.
+    fn closed(&self) -> u64 {
+        u64::try_from(self.clients.iter().filter(|client| client.socket.is_none()).count()).unwrap_or(u64::MAX)
+    }
+
     fn begin(&mut self) -> Result<(), Failure> {
         let number = self.clients.len();
         let socket = dial(self.spec.server, number, self.spec.crowd.slow)?;
@@ -91,11 +99,9 @@ impl Crowd {
         loop {
             self.turn()?;
             let Some(window) = self.window else { continue };
+            let grace = if self.spec.events { GRACE_SECS * clock::SECOND } else { 0 };
             let now = clock::now();
-            if now > window.until + self.spec.grace_secs * clock::SECOND {
-                return Ok(());
-            }
-            if now > window.until && self.tally.is_complete() {
+            if now > window.until + grace || (now > window.until && self.tally.is_complete()) {
                 return Ok(());
             }
         }
@@ -186,7 +192,6 @@ impl Crowd {
             None => {}
         }
         if over {
-            self.tally.closed();
             self.clients[number].socket = None;
         } else if status.is_some() && self.spec.crowd.slow {
             self.stop_reading(number)?;

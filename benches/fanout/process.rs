@@ -27,11 +27,14 @@ pub(crate) fn resident_kb(pid: u32) -> Result<u64, Failure> {
     Ok(sum)
 }
 
-/// Seconds that the machine under this one took away from all its cores.
-pub(crate) fn stolen_secs() -> Result<f64, Failure> {
-    let stat = fs::read_to_string("/proc/stat")?;
-    let stolen = stat.lines().next().and_then(|line| line.split_whitespace().nth(8)).ok_or("a stat without steal")?;
-    Ok(float(stolen.parse()?) / float(rustix::param::clock_ticks_per_second()))
+/// Seconds that a core was busy, or taken away by the machine under this one.
+pub(crate) fn core_secs(core: usize) -> Result<f64, Failure> {
+    let (stat, name) = (fs::read_to_string("/proc/stat")?, format!("cpu{core}"));
+    let line = stat.lines().find(|line| line.split_whitespace().next() == Some(&name)).ok_or("no such core")?;
+    // user nice system idle iowait irq softirq steal, and guests who are among the users: proc_stat(5).
+    let times = line.split_whitespace().skip(1).take(8).map(str::parse::<u64>).collect::<Result<Vec<_>, _>>()?;
+    let busy = times.iter().enumerate().filter(|(place, _)| ![3, 4].contains(place)).map(|(_, ticks)| ticks).sum();
+    Ok(float(busy) / float(rustix::param::clock_ticks_per_second()))
 }
 
 /// The only child of a process, such as nginx's worker.

@@ -40,8 +40,8 @@ pub(crate) struct ClientsSpec {
     pub(crate) at_once: usize,
     /// For all to be connected.
     pub(crate) connect_secs: u64,
-    /// For the last events to come after the end of the window.
-    pub(crate) grace_secs: u64,
+    /// Events come and are read, so one that was sent after the window is waited for.
+    pub(crate) events: bool,
 }
 
 /// What a process that posts events to nginx does.

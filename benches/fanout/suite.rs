@@ -1,11 +1,13 @@
 //! Scenarios, one after the other, each server in turn.
 
+use super::figures::{self, Figure};
+use super::machine::Machine;
 use super::options::Options;
-use super::process::float;
+use super::results::Results;
 use super::scenarios::Scenario;
 use super::server::{Bench, Target};
 use super::trial::Trial;
-use super::{Failure, child, nchan};
+use super::{Failure, child, nchan, report};
 use clap::ValueEnum;
 use std::io::{self, Write};
 
@@ -13,6 +15,10 @@ use std::io::{self, Write};
 pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     if !options.bench {
         return print("this is a benchmark: run it by `make bench`, or by `cargo bench --bench fanout -- --help`");
+    }
+    if options.redraw {
+        let kept = Results::kept()?.ok_or("there are no figures: run with --save first")?;
+        return report::write(&kept);
     }
     let cpus = child::cpus()?;
     let first = cpus.first().copied().unwrap_or(0);
@@ -28,7 +34,14 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         targets.retain(|&target| target != Target::Nchan);
     }
     for scenario in options.scenarios() {
-        measure(scenario, &targets, &bench, options)?;
+        let trials = measure(scenario, &targets, &bench, options)?;
+        if options.save {
+            // After each, so that what was measured stays if the next one fails.
+            let mut results = Results::of(Machine::here(&bench.manifold, cpus.len()))?;
+            results.put(scenario, trials);
+            results.save()?;
+            report::write(&results)?;
+        }
     }
     Ok(())
 }
@@ -38,7 +51,7 @@ fn measure(scenario: Scenario, targets: &[Target], bench: &Bench, options: &Opti
     let name = scenario.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
     let mut turns = scenario.targets().iter().copied().filter(|target| targets.contains(target)).collect::<Vec<_>>();
     let mut trials = Vec::new();
-    print(&format!("\n{name}\n{}", HEADING.trim_end()))?;
+    print(&format!("\n{name}\n{}", heading()))?;
     for repeat in 0..options.repeats() {
         for case in scenario.cases(options.quick, options.secs) {
             for &target in &turns {
@@ -54,37 +67,35 @@ fn measure(scenario: Scenario, targets: &[Target], bench: &Bench, options: &Opti
     Ok(trials)
 }
 
-const HEADING: &str = "  case             server    us/delivery deliveries/s  p50 ms  p99 ms  max ms KB/conn conn/s  \
-    cpu % load %  late ms  lost doubled disorder damaged closed unfinished";
+/// What is printed of each run as it ends: a heading, the width, decimals, and the figure.
+const COLUMNS: [(&str, usize, usize, Figure); 13] = [
+    ("us/delivery", 11, 2, figures::cpu_us),
+    ("deliveries/s", 12, 0, figures::deliveries),
+    ("p50 ms", 8, 2, figures::p50),
+    ("p99 ms", 8, 2, figures::p99),
+    ("max ms", 8, 1, figures::slowest),
+    ("KB/conn", 8, 2, figures::memory_kb),
+    ("conn/s", 7, 0, figures::connects),
+    ("cpu %", 6, 1, figures::cpu_percent),
+    ("load %", 6, 0, figures::load_percent),
+    ("others %", 8, 0, figures::foreign_percent),
+    ("lost", 6, 0, figures::lost),
+    ("doubled", 7, 0, figures::doubled),
+    ("other faults", 12, 0, figures::other_faults),
+];
+
+fn heading() -> String {
+    let columns = COLUMNS.iter().map(|&(name, width, ..)| format!("{name:>width$}"));
+    format!("  {:16} {:9} {}", "", "", columns.collect::<Vec<_>>().join(" "))
+}
 
 fn row(trial: &Trial) -> String {
-    let mut rows = Vec::new();
-    let clients = float(u64::try_from(trial.clients).unwrap_or(u64::MAX));
-    let memory = (float(trial.busy_kb) - float(trial.idle_kb)) / clients;
-    for (name, received) in &trial.received {
-        let latency = &received.latency;
-        let case = if trial.received.len() > 1 { format!("{}: {name}", trial.case) } else { trial.case.clone() };
-        rows.push(format!(
-            "  {case:16} {:9} {:11.2} {:12.0} {:7.2} {:7.2} {:7.1} {memory:7.2} {:6.0} {:6.1} {:6.1} {:8.1} {:5} {:7} {:8} {:7} {:6} {:10}",
-            trial.target.name(),
-            trial.cpu_secs * 1e6 / trial.deliveries(),
-            float(received.in_window) / trial.secs,
-            latency.p50,
-            latency.p99,
-            latency.max,
-            clients / trial.connect_secs,
-            trial.cpu_secs / trial.secs * 100.0,
-            trial.load_cpu_secs / trial.secs * 100.0,
-            trial.sent.latest_ms,
-            received.lost,
-            received.doubled,
-            received.out_of_order,
-            received.damaged,
-            received.closed,
-            received.unfinished,
-        ));
-    }
-    rows.join("\n")
+    let cell = |&(_, width, decimals, figure): &(&str, usize, usize, Figure)| match figure(trial) {
+        value if value.is_finite() => format!("{value:width$.decimals$}"),
+        _ => format!("{:>width$}", "-"),
+    };
+    let columns = COLUMNS.iter().map(cell).collect::<Vec<_>>().join(" ");
+    format!("  {:16} {:9} {columns}", trial.case, trial.target.name())
 }
 
 fn print(line: &str) -> Result<(), Failure> {

@@ -84,25 +84,22 @@ impl Tally {
         self.counts.foreign += 1;
     }
 
-    pub(crate) fn closed(&mut self) {
-        self.counts.closed += 1;
-    }
-
     /// Nothing more is to come.
     pub(crate) fn is_complete(&self) -> bool {
         self.finished == self.clients.len()
     }
 
-    /// All that was counted.
-    pub(crate) fn received(&self) -> Received {
+    /// All that was counted. `expected`: one more event was to come to every client after the window.
+    pub(crate) fn received(&self, expected: bool) -> Received {
         let lost = |client: &Client| match self.ends[client.stream] {
             // Nobody knows what was sent after; what some of them got is what the others lack, at least.
             u64::MAX => client.ledger.lost(self.furthest(client.stream)),
             end => client.ledger.lost(end),
         };
+        let unfinished = u64::try_from(self.clients.len() - self.finished).unwrap_or(u64::MAX);
         Received {
             lost: self.clients.iter().map(lost).sum(),
-            unfinished: u64::try_from(self.clients.len() - self.finished).unwrap_or(u64::MAX),
+            unfinished: if expected { unfinished } else { 0 },
             latency: self.percentiles(),
             ..self.counts.clone()
         }

@@ -1,6 +1,7 @@
 //! One run of one server: start, connect, send, measure, end.
 
 use super::child::Child;
+use super::clients::GRACE_SECS;
 use super::process::{self, float};
 use super::server::{Bench, Policy, Server, Target};
 use super::specs::{ClientsSpec, Connected, Crowd, Received, Sent, Window, Work};
@@ -13,9 +14,6 @@ const AT_ONCE: usize = 128;
 
 /// For a crowd to be connected.
 const CONNECT_SECS: u64 = 120;
-
-/// For the last events to come after the end of the window.
-const GRACE_SECS: u64 = 20;
 
 /// For a process to report what it was asked for, beyond what it must wait for.
 const PATIENCE_SECS: u64 = 30;
@@ -57,8 +55,8 @@ pub(crate) struct Trial {
     pub(crate) cpu_secs: f64,
     /// The clients' and the origin's.
     pub(crate) load_cpu_secs: f64,
-    /// What the machine underneath took away within the window, from all cores.
-    pub(crate) stolen_secs: f64,
+    /// What others, or the machine underneath, took of the server's core within the window.
+    pub(crate) foreign_secs: f64,
     /// The server's memory without clients, after some have come and gone, and with all of them, in KB.
     pub(crate) idle_kb: u64,
     pub(crate) busy_kb: u64,
@@ -90,7 +88,7 @@ impl Trial {
         server.feed.order("go")?;
         let load =
             crowds.iter().map(|(_, child)| child.pid()).chain((target != Target::Floor).then(|| server.feed.pid()));
-        let usage = Usage::within(window, server.pid, &load.collect::<Vec<_>>())?;
+        let usage = Usage::within(window, bench.server_cpu, server.pid, &load.collect::<Vec<_>>())?;
         let busy_kb = process::resident_kb(server.pid)?;
         let mut received = BTreeMap::new();
         for (name, child) in &crowds {
@@ -109,7 +107,7 @@ impl Trial {
             connect_secs,
             cpu_secs: usage.server,
             load_cpu_secs: usage.load,
-            stolen_secs: usage.stolen,
+            foreign_secs: usage.core - usage.server,
             idle_kb,
             busy_kb,
         })
@@ -118,12 +116,6 @@ impl Trial {
     /// Deliveries within the window.
     pub(crate) fn deliveries(&self) -> f64 {
         self.received.values().map(|received| float(received.in_window)).sum()
-    }
-
-    /// What went wrong in the sight of clients, all crowds together.
-    pub(crate) fn faults(&self) -> u64 {
-        let faults = |it: &Received| it.lost + it.doubled + it.out_of_order + it.damaged + it.closed + it.unfinished;
-        self.received.values().map(faults).sum()
     }
 }
 
@@ -142,8 +134,7 @@ fn connect(server: &Server, crowd: &Crowd, case: &Case, bench: &Bench) -> Result
         size: case.work.size,
         at_once: AT_ONCE,
         connect_secs: CONNECT_SECS,
-        // Whoever gets no events need not wait for the last one.
-        grace_secs: if crowd.slow || case.work.rate == 0 { 0 } else { GRACE_SECS },
+        events: case.work.rate > 0 && !crowd.slow,
     };
     let child = Child::role("clients", bench.load_cpu, &spec)?;
     let connected = child.report("connected", CONNECT_SECS + PATIENCE_SECS)?;
@@ -158,24 +149,25 @@ fn pause() {
 struct Usage {
     server: f64,
     load: f64,
-    stolen: f64,
+    /// Of the server's core, whoever had it.
+    core: f64,
 }
 
 impl Usage {
-    fn within(window: Window, server: u32, load: &[u32]) -> Result<Self, Failure> {
+    fn within(window: Window, core: usize, server: u32, load: &[u32]) -> Result<Self, Failure> {
         clock::sleep_until(window.from);
-        let before = Self::now(server, load)?;
+        let before = Self::now(core, server, load)?;
         clock::sleep_until(window.until);
-        let after = Self::now(server, load)?;
+        let after = Self::now(core, server, load)?;
         Ok(Self {
             server: after.server - before.server,
             load: after.load - before.load,
-            stolen: after.stolen - before.stolen,
+            core: after.core - before.core,
         })
     }
 
-    fn now(server: u32, load: &[u32]) -> Result<Self, Failure> {
+    fn now(core: usize, server: u32, load: &[u32]) -> Result<Self, Failure> {
         let load = load.iter().map(|&pid| process::cpu_secs(pid)).sum::<Result<f64, _>>()?;
-        Ok(Self { server: process::cpu_secs(server)?, load, stolen: process::stolen_secs()? })
+        Ok(Self { server: process::cpu_secs(server)?, load, core: process::core_secs(core)? })
     }
 }
