@@ -50,6 +50,8 @@ struct Client {
     /// `None`: the server ended it.
     socket: Option<OwnedFd>,
     asked: bool,
+    /// It has its head and reads no more.
+    idle: bool,
     response: Response,
 }
 
@@ -90,7 +92,7 @@ impl Crowd {
         let socket = dial(self.spec.server, number, self.spec.crowd.slow)?;
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         epoll::add(&self.epoll, &socket, EventData::new_u64(u64::try_from(number)?), flags)?;
-        self.clients.push(Client { socket: Some(socket), asked: false, response: Response::default() });
+        self.clients.push(Client { socket: Some(socket), asked: false, idle: false, response: Response::default() });
         Ok(())
     }
 
@@ -152,8 +154,15 @@ impl Crowd {
             }
             return Ok(());
         }
-        if flags.intersects(EventFlags::IN | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR) {
-            self.read(number, flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR))?;
+        let over = flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
+        if client.idle {
+            if over {
+                client.socket = None;
+            }
+            return Ok(());
+        }
+        if over || flags.contains(EventFlags::IN) {
+            self.read(number, over)?;
         }
         Ok(())
     }
@@ -194,14 +203,17 @@ impl Crowd {
         if over {
             self.clients[number].socket = None;
         } else if status.is_some() && self.spec.crowd.slow {
+            self.clients[number].idle = true;
             self.stop_reading(number)?;
         }
         Ok(())
     }
 
+    /// From now on only the end of the connection is looked for.
     fn stop_reading(&self, number: usize) -> Result<(), Failure> {
         if let Some(socket) = &self.clients[number].socket {
-            epoll::delete(&self.epoll, socket)?;
+            let data = EventData::new_u64(u64::try_from(number)?);
+            epoll::modify(&self.epoll, socket, data, EventFlags::RDHUP | EventFlags::ET)?;
         }
         Ok(())
     }

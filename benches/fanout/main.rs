@@ -25,6 +25,7 @@ mod schedule;
 mod server;
 mod source;
 mod specs;
+mod statistics;
 mod suite;
 mod svg;
 mod tally;

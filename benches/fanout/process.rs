@@ -1,17 +1,36 @@
 //! What a process uses, as the kernel counts it.
 
 use super::Failure;
+use std::collections::BTreeMap;
 use std::fs;
+use std::time::Duration;
 
-/// The processor time of a process and of its threads that have ended, in seconds. The kernel tells it in hundredths.
+/// The processor time of each thread of a process so far, in nanoseconds.
 ///
-/// On a kernel without IRQ time accounting, which is the usual, this includes the network's share of each `send`.
-pub(crate) fn cpu_secs(pid: u32) -> Result<f64, Failure> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name in parentheses may hold anything; utime and stime are fields 14 and 15 of proc_pid_stat(5).
-    let fields = stat.rsplit_once(')').ok_or("a stat without a name")?.1.split_whitespace().skip(11).take(2);
-    let ticks = fields.map(str::parse::<u64>).sum::<Result<u64, _>>()?;
-    Ok(float(ticks) / float(rustix::param::clock_ticks_per_second()))
+/// On a kernel without IRQ time accounting, which is the usual, this includes the network's share of each `send`. Of a
+/// thread that is running, up to a tick of the kernel's clock is missing.
+#[derive(Debug)]
+pub(crate) struct CpuTime(BTreeMap<u32, u64>);
+
+impl CpuTime {
+    /// Of process `pid` now.
+    pub(crate) fn of(pid: u32) -> Result<Self, Failure> {
+        let mut threads = BTreeMap::new();
+        for entry in fs::read_dir(format!("/proc/{pid}/task"))? {
+            let entry = entry?;
+            // A thread that has just ended is none.
+            let Ok(statistics) = fs::read_to_string(entry.path().join("schedstat")) else { continue };
+            let time = statistics.split_whitespace().next().ok_or("a schedstat without a time")?.parse()?;
+            threads.insert(entry.file_name().to_str().ok_or("a thread without a number")?.parse()?, time);
+        }
+        Ok(Self(threads))
+    }
+
+    /// Seconds since `before`. What threads used that have ended in between is not in it.
+    pub(crate) fn secs_since(&self, before: &Self) -> f64 {
+        let used = |(thread, time): (&u32, &u64)| time.saturating_sub(before.0.get(thread).copied().unwrap_or(0));
+        Duration::from_nanos(self.0.iter().map(used).sum()).as_secs_f64()
+    }
 }
 
 /// Memory of its own that a process has resident, in KB: without files and without the kernel's buffers.

@@ -1,4 +1,4 @@
-//! Numbers to places of a picture.
+//! Numbers as people read them, and as places of a picture.
 
 /// From values to places, linearly or by their logarithms.
 #[derive(Debug, Clone, Copy)]
@@ -43,4 +43,14 @@ pub(crate) fn spread(places: &mut [f64], gap: f64) {
             }
         }
     }
+}
+
+/// A value as people write it: 18,000 or 2.5.
+pub(crate) fn number(value: f64) -> String {
+    if value < 1_000.0 {
+        return format!("{value}");
+    }
+    let digits = format!("{value:.0}");
+    let (thousands, rest) = digits.split_at(digits.len() - 3);
+    format!("{thousands},{rest}")
 }

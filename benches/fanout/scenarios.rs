@@ -1,5 +1,6 @@
 //! What is measured: the goals of the delivery engine, and sweeps over what a server's work depends on.
 
+use super::scale::number;
 use super::server::{Policy, Target};
 use super::specs::{Crowd, Work};
 use super::trial::Case;
@@ -86,17 +87,22 @@ impl Scenario {
             Self::Neighbours => neighbours(),
             Self::Idle => one(case("18,000 clients", MANY, 1, 0, SIZE)),
             Self::Clients => [100, 1_000, 5_000, 10_000, MANY]
-                .map(|clients| case(&format!("{clients} clients"), clients, 1, 10, SIZE))
+                .map(|clients| case(&named(clients, "clients"), clients, 1, 10, SIZE))
                 .to_vec(),
             Self::Rates => {
-                [1, 10, 100, 1_000].map(|rate| case(&format!("{rate} events/s"), 1_000, 1, rate, SIZE)).to_vec()
+                [1, 10, 100, 1_000].map(|rate| case(&named(rate, "events/s"), 1_000, 1, rate, SIZE)).to_vec()
             }
-            Self::Sizes => [100, 1_024, 16_384].map(|size| case(&format!("{size} bytes"), 1_000, 1, 10, size)).to_vec(),
+            Self::Sizes => [100, 1_024, 16_384].map(|size| case(&named(size, "bytes"), 1_000, 1, 10, size)).to_vec(),
             Self::Streams => {
-                [1, 1_000].map(|streams| case(&format!("{streams} streams"), 5_000, streams, 10, SIZE)).to_vec()
+                [1, 1_000].map(|streams| case(&named(streams, "streams"), 5_000, streams, 10, SIZE)).to_vec()
             }
         }
     }
+}
+
+/// Such as "1,000 clients".
+fn named(count: impl TryInto<u32>, what: &str) -> String {
+    format!("{} {what}", number(f64::from(count.try_into().unwrap_or(u32::MAX))))
 }
 
 /// A crowd of readers on all streams.

@@ -1,13 +1,13 @@
 //! Pictures: lines and bars, readable on a light and on a dark page.
 
-use super::scale::{Scale, spread, ticks};
+use super::scale::{Scale, number, spread, ticks};
 use std::fmt::Write as _;
 
 const WIDTH: f64 = 760.0;
 const LEFT: f64 = 64.0;
 const TOP: f64 = 84.0;
 /// Space right of the lines, for their names.
-const NAMES: f64 = 150.0;
+const NAMES: f64 = 190.0;
 
 const STYLE: &str = "<style>
   svg { font-family: system-ui, -apple-system, 'Segoe UI', 'Noto Sans', Helvetica, Arial, sans-serif; font-size: 13px;
@@ -94,7 +94,7 @@ pub(crate) fn bars(caption: &Caption, unit: &str, series: &[Series]) -> String {
     const STEP: f64 = 48.0;
     let value = |series: &Series| series.points.first().map_or(0.0, |point| point.1.max(0.0));
     let most = series.iter().map(value).fold(1e-9, f64::max);
-    let left = LEFT + 56.0;
+    let left = LEFT + 96.0;
     let along = Scale { values: (0.0, most), places: (0.0, WIDTH - left - 120.0), logarithmic: false };
     let rows = f64::from(u32::try_from(series.len()).unwrap_or(0));
     let mut svg = frame(TOP + STEP * rows + 14.0, caption);
@@ -133,16 +133,6 @@ fn text(x: f64, y: f64, anchor: &str, class: &str, text: &str) -> String {
 
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
-
-/// A value at an axis: 18,000 or 2.5.
-fn number(value: f64) -> String {
-    if value < 1_000.0 {
-        return format!("{value}");
-    }
-    let digits = format!("{value:.0}");
-    let (thousands, rest) = digits.split_at(digits.len() - 3);
-    format!("{thousands},{rest}")
 }
 
 fn put(svg: &mut String, element: &str) {

@@ -2,7 +2,7 @@
 
 use super::child::Child;
 use super::clients::GRACE_SECS;
-use super::process::{self, float};
+use super::process::{self, CpuTime, float};
 use super::server::{Bench, Policy, Server, Target};
 use super::specs::{ClientsSpec, Connected, Crowd, Received, Sent, Window, Work};
 use super::{Failure, clock};
@@ -155,19 +155,13 @@ struct Usage {
 
 impl Usage {
     fn within(window: Window, core: usize, server: u32, load: &[u32]) -> Result<Self, Failure> {
+        let times = || [server].iter().chain(load).map(|&pid| CpuTime::of(pid)).collect::<Result<Vec<_>, _>>();
         clock::sleep_until(window.from);
-        let before = Self::now(core, server, load)?;
+        let (before, core_before) = (times()?, process::core_secs(core)?);
         clock::sleep_until(window.until);
-        let after = Self::now(core, server, load)?;
-        Ok(Self {
-            server: after.server - before.server,
-            load: after.load - before.load,
-            core: after.core - before.core,
-        })
-    }
-
-    fn now(core: usize, server: u32, load: &[u32]) -> Result<Self, Failure> {
-        let load = load.iter().map(|&pid| process::cpu_secs(pid)).sum::<Result<f64, _>>()?;
-        Ok(Self { server: process::cpu_secs(server)?, load, core: process::core_secs(core)? })
+        let (after, core_after) = (times()?, process::core_secs(core)?);
+        let mut used = after.iter().zip(&before).map(|(after, before)| after.secs_since(before));
+        let server = used.next().unwrap_or(0.0);
+        Ok(Self { server, load: used.sum(), core: core_after - core_before })
     }
 }

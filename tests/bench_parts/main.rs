@@ -8,10 +8,16 @@ mod clock;
 mod event;
 #[path = "../../benches/fanout/ledger.rs"]
 mod ledger;
+#[path = "../../benches/fanout/scale.rs"]
+mod scale;
 #[path = "../../benches/fanout/schedule.rs"]
 mod schedule;
 #[path = "../../benches/fanout/specs.rs"]
 mod specs;
+#[path = "../../benches/fanout/statistics.rs"]
+mod statistics;
+#[path = "../../benches/fanout/svg.rs"]
+mod svg;
 #[path = "../../benches/fanout/tally.rs"]
 mod tally;
 #[path = "../../benches/fanout/wire.rs"]
@@ -21,6 +27,8 @@ mod wire;
 mod event_tests;
 #[path = "ledger.rs"]
 mod ledger_tests;
+#[path = "pictures.rs"]
+mod picture_tests;
 #[path = "schedule.rs"]
 mod schedule_tests;
 #[path = "tally.rs"]

@@ -1,14 +1,15 @@
 //! Every fault is counted as what it is.
 
-use crate::event::Stamp;
+use crate::event::{Stamp, Template};
 use crate::specs::Window;
 use crate::tally::*;
+use crate::wire::{Item, Response};
 
 const SIZE: usize = 128;
 
 /// Two clients of one stream, and what is sent from 1,000 to 2,000 ns is measured.
 fn tally() -> Tally {
-    let mut tally = Tally::new(2, 1, SIZE).unwrap();
+    let mut tally = Tally::new(2, 1, SIZE).expect("counts for two clients");
     tally.measure(Window { from: 1_000, until: 2_000 });
     tally
 }
@@ -57,4 +58,28 @@ fn an_event_of_another_size_is_damaged() {
     let mut tally = tally();
     tally.event(0, Stamp { seq: 0, sent: 1 }, SIZE - 1, 2);
     assert_eq!(tally.received(true).damaged, 1);
+}
+
+#[test]
+fn faults_are_seen_in_the_bytes_of_a_response() {
+    let sent = [0, 1, 3, 3, 2, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20];
+    let mut bytes = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n:\n\r\n".to_vec();
+    let mut template = Template::new(SIZE, true);
+    for seq in sent {
+        bytes.extend_from_slice(template.stamped(Stamp { seq, sent: 100 * seq }));
+    }
+    let mut tally = Tally::new(1, 1, SIZE).unwrap();
+    tally.measure(Window { from: 1_000, until: 2_000 });
+    let mut response = Response::default();
+    for piece in bytes.chunks(100) {
+        response.read(piece, &mut |item| match item {
+            Item::Event { stamp: Some(stamp), size } => tally.event(0, stamp, size, stamp.sent + 50),
+            Item::Comment => tally.comment(),
+            item => assert_eq!(item, Item::Head { status: Some(200) }),
+        });
+    }
+    let received = tally.received(true);
+    assert_eq!((received.events, received.comments, received.in_window), (21, 1, 10));
+    // 6 never came, 3 came twice, and 2 came late.
+    assert_eq!((received.lost, received.doubled, received.out_of_order, received.unfinished), (1, 1, 1, 0));
 }
