@@ -63,3 +63,18 @@ fn what_is_no_stream_is_broken() {
     assert_eq!(items(["HTTP/1.1 200 OK\r\n\r\n<html>\n"])[1..], [Item::Broken]);
     assert_eq!(items(["no\r\n\r\n"]), [Item::Head { status: None }]);
 }
+
+#[test]
+fn an_event_may_lie_in_several_chunks() {
+    let text = b"data: 0000000005 0000000000000001005 abc\n\n";
+    for at in 1..text.len() {
+        let (left, right) = text.split_at(at);
+        let mut bytes = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+        for part in [left, right] {
+            bytes.extend_from_slice(format!("{:x}\r\n", part.len()).as_bytes());
+            bytes.extend_from_slice(part);
+            bytes.extend_from_slice(b"\r\n");
+        }
+        assert_eq!(items([bytes])[1..], [Item::Event { stamp: Some(stamp(5)), size: 34 }], "split at {at}");
+    }
+}
