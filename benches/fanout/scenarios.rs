@@ -122,7 +122,8 @@ fn crowd(name: &str, clients: usize, first_stream: u64, streams: u64) -> Crowd {
 }
 
 /// The same 4,950 readers alone, and beside 50 who read nothing. An event is larger here and the warm-up longer, so that
-/// the kernel's buffers of the slow are full when the window begins; and nothing closes them while it lasts.
+/// the kernel's buffers of the slow are full when the window begins, if the server bounds them to less than 100 KB; and
+/// nothing closes them while it lasts.
 fn slow() -> Vec<Case> {
     let alone = Case {
         warm_secs: 10,
