@@ -65,6 +65,11 @@ pub(crate) fn foreign_percent(trial: &Trial) -> f64 {
     (trial.foreign_secs / trial.secs * 100.0).max(0.0)
 }
 
+/// Comment lines that each client got since it came: the first one, and heartbeats.
+pub(crate) fn comments(trial: &Trial) -> f64 {
+    trial.received.values().map(|it| float(it.comments)).sum::<f64>() / clients(trial)
+}
+
 /// Events that never came, in all crowds.
 pub(crate) fn lost(trial: &Trial) -> f64 {
     trial.received.values().map(|it| float(it.lost + it.unfinished)).sum()

@@ -98,6 +98,7 @@ http {{
     location ~ ^{SUBSCRIBE}(\\d+)$ {{
       nchan_subscriber eventsource; nchan_channel_id $1; nchan_subscriber_timeout 0;
       nchan_eventsource_ping_interval {heartbeat_secs};
+      nchan_eventsource_ping_event \"\"; nchan_eventsource_ping_comment \"ping\";
     }}
   }}
 }}

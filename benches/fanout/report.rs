@@ -18,7 +18,7 @@ const INTRODUCTION: &str = "# What a delivery costs\n\n\
     figure is the median of the repeats, and faults are the most of any. All runs, one by one: [results.json](results.json).\n";
 
 /// What each table shows: a heading, decimals, and the figure.
-const COLUMNS: [(&str, usize, Figure); 10] = [
+const COLUMNS: [(&str, usize, Figure); 11] = [
     ("us/delivery", 2, figures::cpu_us),
     ("deliveries/s", 0, figures::deliveries),
     ("p50 ms", 2, figures::p50),
@@ -27,6 +27,7 @@ const COLUMNS: [(&str, usize, Figure); 10] = [
     ("max ms", 1, figures::slowest),
     ("KB/connection", 2, figures::memory_kb),
     ("connections/s", 0, figures::connects),
+    ("comments/client", 1, figures::comments),
     ("CPU %", 1, figures::cpu_percent),
     ("clients' CPU %", 0, figures::load_percent),
 ];

@@ -53,12 +53,6 @@ pub(crate) struct Policy {
     pub(crate) stall_secs: u64,
 }
 
-impl Default for Policy {
-    fn default() -> Self {
-        Self { heartbeat_secs: 15, stall_secs: 30 }
-    }
-}
-
 /// A server that runs.
 #[derive(Debug)]
 pub(crate) struct Server {
