@@ -8,9 +8,13 @@ PROFILE ?= release
 ARGS ?=
 BINARY = "$${CARGO_TARGET_DIR:-target}/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/manifold"
 FUZZ_SECS ?= 60
+# Of the benchmark: QUICK=1 for short windows, or such as SCENARIOS="cpu latency" and BENCH_ARGS="--repeats 5".
+QUICK ?=
+SCENARIOS ?=
+BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test lint configs check fuzz
+.PHONY: help setup run serve test lint configs check fuzz bench
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,3 +55,6 @@ check: ## The gate: all that CI runs
 
 fuzz: ## Run every fuzz target for FUZZ_SECS seconds (cargo-fuzz and nightly)
 	@scripts/fuzz $(FUZZ_SECS)
+
+bench: setup ## Measure manifold beside bare send() and Nchan, into benches/results
+	$(CARGO) bench --locked --bench fanout -- --save $(if $(QUICK),--quick) $(BENCH_ARGS) $(SCENARIOS)

@@ -1,0 +1,220 @@
+//! A crowd of clients: one thread, one epoll, one buffer. Nothing is allocated for an event, and every event is checked.
+
+use super::dial::{ask, dial};
+use super::specs::{ClientsSpec, Connected, Received, Window};
+use super::tally::Tally;
+use super::wire::{Item, Response};
+use super::{Failure, clock, say};
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::io::Errno;
+use std::io::{self, BufRead};
+use std::os::fd::OwnedFd;
+
+/// Bytes that are read at once.
+const BUFFER: usize = 256 * 1024;
+
+/// Sockets that are looked at after one wait.
+const READY: usize = 1024;
+
+/// The standard input among the sockets.
+const ORDERS: u64 = u64::MAX;
+
+/// How often deadlines are looked at, in nanoseconds.
+const TICK: u64 = clock::SECOND / 20;
+
+/// For the last events to come after the end of the window, in seconds.
+pub(crate) const GRACE_SECS: u64 = 20;
+
+/// Connects, says so, counts within the window that it is told, and reports.
+pub(crate) fn run(spec: ClientsSpec) -> Result<(), Failure> {
+    let mut crowd = Crowd::new(spec)?;
+    crowd.connect()?;
+    crowd.wait_for_end()?;
+    say("received", &Received { closed: crowd.closed(), ..crowd.tally.received(crowd.spec.events) })
+}
+
+struct Crowd {
+    spec: ClientsSpec,
+    epoll: OwnedFd,
+    clients: Vec<Client>,
+    /// Clients that have their head.
+    connected: usize,
+    window: Option<Window>,
+    tally: Tally,
+    /// What one wait gave, and the bytes of one read: both are used again and again.
+    ready: Vec<epoll::Event>,
+    buffer: Vec<u8>,
+}
+
+struct Client {
+    /// `None`: the server ended it.
+    socket: Option<OwnedFd>,
+    asked: bool,
+    /// It has its head and reads no more.
+    idle: bool,
+    response: Response,
+}
+
+impl Crowd {
+    fn new(spec: ClientsSpec) -> Result<Self, Failure> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        epoll::add(&epoll, io::stdin(), EventData::new_u64(ORDERS), EventFlags::IN)?;
+        let tally = Tally::new(spec.crowd.clients, usize::try_from(spec.crowd.streams)?, spec.size)?;
+        let clients = Vec::with_capacity(spec.crowd.clients);
+        let (ready, buffer) = (Vec::with_capacity(READY), vec![0; BUFFER]);
+        Ok(Self { spec, epoll, clients, connected: 0, window: None, tally, ready, buffer })
+    }
+
+    /// Connects all clients, `at_once` at a time.
+    fn connect(&mut self) -> Result<(), Failure> {
+        let (all, begun) = (self.spec.crowd.clients, clock::now());
+        while self.connected < all {
+            while self.clients.len() < all.min(self.connected + self.spec.at_once) {
+                self.begin()?;
+            }
+            self.turn()?;
+            if clock::now() - begun > self.spec.connect_secs * clock::SECOND {
+                let (connected, secs) = (self.connected, self.spec.connect_secs);
+                return Err(format!("{connected} of {all} clients were answered within {secs} s").into());
+            }
+        }
+        let secs = std::time::Duration::from_nanos(clock::now() - begun).as_secs_f64();
+        say("connected", &Connected { clients: all, secs })
+    }
+
+    /// Clients whose connection was ended by the server, or made no sense.
+    fn closed(&self) -> u64 {
+        u64::try_from(self.clients.iter().filter(|client| client.socket.is_none()).count()).unwrap_or(u64::MAX)
+    }
+
+    fn begin(&mut self) -> Result<(), Failure> {
+        let number = self.clients.len();
+        let socket = dial(self.spec.server, number, self.spec.crowd.slow)?;
+        let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        epoll::add(&self.epoll, &socket, EventData::new_u64(u64::try_from(number)?), flags)?;
+        self.clients.push(Client { socket: Some(socket), asked: false, idle: false, response: Response::default() });
+        Ok(())
+    }
+
+    /// Reads until every client has all that was sent within the window, or the time for it is over.
+    fn wait_for_end(&mut self) -> Result<(), Failure> {
+        loop {
+            self.turn()?;
+            let Some(window) = self.window else { continue };
+            let grace = if self.spec.events { GRACE_SECS * clock::SECOND } else { 0 };
+            let now = clock::now();
+            if now > window.until + grace || (now > window.until && self.tally.is_complete()) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for sockets, and serves those that are ready.
+    fn turn(&mut self) -> Result<(), Failure> {
+        let mut ready = std::mem::take(&mut self.ready);
+        ready.clear();
+        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut ready), Some(&clock::timespec(TICK))) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        for event in &ready {
+            let (number, flags) = (event.data.u64(), event.flags);
+            if number == ORDERS {
+                self.obey()?;
+            } else {
+                self.serve(usize::try_from(number)?, flags)?;
+            }
+        }
+        self.ready = ready;
+        Ok(())
+    }
+
+    /// Takes the window. The end of the standard input is the end of the run.
+    fn obey(&mut self) -> Result<(), Failure> {
+        let mut line = String::new();
+        if io::stdin().lock().read_line(&mut line)? == 0 {
+            return Err("the run was given up".into());
+        }
+        let window = serde_json::from_str(&line)?;
+        self.window = Some(window);
+        self.tally.measure(window);
+        Ok(())
+    }
+
+    fn serve(&mut self, number: usize, flags: EventFlags) -> Result<(), Failure> {
+        let client = &mut self.clients[number];
+        let Some(socket) = &client.socket else { return Ok(()) };
+        if !client.asked {
+            if flags.contains(EventFlags::OUT) && !flags.intersects(EventFlags::ERR | EventFlags::HUP) {
+                let stream = self.spec.crowd.first_stream + u64::try_from(number)? % self.spec.crowd.streams;
+                ask(socket, &format!("{}{stream}", self.spec.path))?;
+                client.asked = true;
+            } else if flags.intersects(EventFlags::ERR | EventFlags::HUP) {
+                return Err(format!("client {number} was not let in").into());
+            }
+            return Ok(());
+        }
+        let over = flags.intersects(EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR);
+        if client.idle {
+            if over {
+                client.socket = None;
+            }
+            return Ok(());
+        }
+        if over || flags.contains(EventFlags::IN) {
+            self.read(number, over)?;
+        }
+        Ok(())
+    }
+
+    /// Reads what is there; `to_the_end`: the end of the connection too.
+    fn read(&mut self, number: usize, to_the_end: bool) -> Result<(), Failure> {
+        let client = &mut self.clients[number];
+        let Some(socket) = &client.socket else { return Ok(()) };
+        let (tally, size) = (&mut self.tally, self.buffer.len());
+        let (mut over, mut status) = (false, None);
+        loop {
+            let read = match rustix::io::read(socket, &mut self.buffer[..]) {
+                Ok(read) if read > 0 => read,
+                Err(Errno::AGAIN) => break,
+                Err(Errno::INTR) => continue,
+                Ok(_) | Err(_) => {
+                    over = true;
+                    break;
+                }
+            };
+            let now = clock::now();
+            client.response.read(&self.buffer[..read], &mut |item| match item {
+                Item::Event { stamp: Some(stamp), size } => tally.event(number, stamp, size, now),
+                Item::Event { stamp: None, .. } => tally.foreign(),
+                Item::Comment => tally.comment(),
+                Item::Head { status: answered } => status = Some(answered),
+                Item::End | Item::Broken => over = true,
+            });
+            if over || (read < size && !to_the_end) {
+                break;
+            }
+        }
+        match status {
+            Some(Some(200)) => self.connected += 1,
+            Some(answered) => return Err(format!("client {number} was answered with {answered:?}").into()),
+            None => {}
+        }
+        if over {
+            self.clients[number].socket = None;
+        } else if status.is_some() && self.spec.crowd.slow {
+            self.clients[number].idle = true;
+            self.stop_reading(number)?;
+        }
+        Ok(())
+    }
+
+    /// From now on only the end of the connection is looked for.
+    fn stop_reading(&self, number: usize) -> Result<(), Failure> {
+        if let Some(socket) = &self.clients[number].socket {
+            let data = EventData::new_u64(u64::try_from(number)?);
+            epoll::modify(&self.epoll, socket, data, EventFlags::RDHUP | EventFlags::ET)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,140 @@
+//! Figures of many runs: medians, and ratios within one turn of all servers.
+
+use super::process::float;
+use super::scenarios::READERS;
+use super::server::Target;
+use super::specs::Received;
+use super::statistics::median;
+use super::trial::Trial;
+
+/// Something that a run showed, as a number.
+pub(crate) type Figure = fn(&Trial) -> f64;
+
+/// Microseconds of processor time for each delivery.
+pub(crate) fn cpu_us(trial: &Trial) -> f64 {
+    trial.cpu_secs * 1e6 / trial.deliveries()
+}
+
+/// Deliveries a second.
+pub(crate) fn deliveries(trial: &Trial) -> f64 {
+    trial.deliveries() / trial.secs
+}
+
+/// Latency of the crowd that is looked at, in milliseconds.
+pub(crate) fn p50(trial: &Trial) -> f64 {
+    readers(trial).map_or(f64::NAN, |it| it.latency.p50)
+}
+
+/// Latency of the crowd that is looked at, in milliseconds.
+pub(crate) fn p99(trial: &Trial) -> f64 {
+    readers(trial).map_or(f64::NAN, |it| it.latency.p99)
+}
+
+/// Latency of the crowd that is looked at, in milliseconds.
+pub(crate) fn p999(trial: &Trial) -> f64 {
+    readers(trial).map_or(f64::NAN, |it| it.latency.p999)
+}
+
+/// Latency of the crowd that is looked at, in milliseconds.
+pub(crate) fn slowest(trial: &Trial) -> f64 {
+    readers(trial).map_or(f64::NAN, |it| it.latency.max)
+}
+
+/// Memory of the server's own for each connection, in KB.
+pub(crate) fn memory_kb(trial: &Trial) -> f64 {
+    (float(trial.busy_kb) - float(trial.idle_kb)) / clients(trial)
+}
+
+/// Connections a second, each until its response's head.
+pub(crate) fn connects(trial: &Trial) -> f64 {
+    clients(trial) / trial.connect_secs
+}
+
+/// Processor time of the server, in percent of a core.
+pub(crate) fn cpu_percent(trial: &Trial) -> f64 {
+    trial.cpu_secs / trial.secs * 100.0
+}
+
+/// Processor time of the clients and the origin, in percent of a core.
+pub(crate) fn load_percent(trial: &Trial) -> f64 {
+    trial.load_cpu_secs / trial.secs * 100.0
+}
+
+/// What others took of the server's core, in percent of it.
+pub(crate) fn foreign_percent(trial: &Trial) -> f64 {
+    (trial.foreign_secs / trial.secs * 100.0).max(0.0)
+}
+
+/// Comment lines that each client got since it came: the first one, and heartbeats.
+pub(crate) fn comments(trial: &Trial) -> f64 {
+    trial.received.values().map(|it| float(it.comments)).sum::<f64>() / clients(trial)
+}
+
+/// Events that never came, in all crowds.
+pub(crate) fn lost(trial: &Trial) -> f64 {
+    trial.received.values().map(|it| float(it.lost + it.unfinished)).sum()
+}
+
+/// Events that came more than once.
+pub(crate) fn doubled(trial: &Trial) -> f64 {
+    trial.received.values().map(|it| float(it.doubled)).sum()
+}
+
+/// Other faults: events out of order or damaged, and connections that ended.
+pub(crate) fn other_faults(trial: &Trial) -> f64 {
+    trial.received.values().map(|it| float(it.out_of_order + it.damaged + it.closed)).sum()
+}
+
+fn readers(trial: &Trial) -> Option<&Received> {
+    trial.received.get(READERS)
+}
+
+fn clients(trial: &Trial) -> f64 {
+    float(u64::try_from(trial.clients).unwrap_or(u64::MAX))
+}
+
+/// The runs of one scenario.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Runs<'a>(pub(crate) &'a [Trial]);
+
+impl Runs<'_> {
+    /// The median of a figure over all repeats; `None`: this was not run, or the figure makes no sense.
+    pub(crate) fn median(&self, case: &str, target: Target, figure: Figure) -> Option<f64> {
+        median(self.of(case, target).map(figure).collect())
+    }
+
+    /// The largest of a figure over all repeats.
+    pub(crate) fn worst(&self, case: &str, target: Target, figure: Figure) -> Option<f64> {
+        self.of(case, target).map(figure).reduce(f64::max)
+    }
+
+    /// The median of what `combine` makes of two figures of the same repeat.
+    pub(crate) fn paired(
+        &self,
+        left: (&str, Target),
+        right: (&str, Target),
+        figure: Figure,
+        combine: fn(f64, f64) -> f64,
+    ) -> Option<f64> {
+        let pairs = self.of(left.0, left.1).filter_map(|trial| {
+            let other = self.of(right.0, right.1).find(|other| other.repeat == trial.repeat)?;
+            Some(combine(figure(trial), figure(other)))
+        });
+        median(pairs.collect())
+    }
+
+    /// The names of the cases, in the order in which they ran first.
+    pub(crate) fn cases(&self) -> Vec<&str> {
+        let mut cases = Vec::new();
+        for trial in self.0 {
+            if !cases.contains(&&*trial.case) {
+                cases.push(&*trial.case);
+            }
+        }
+        cases
+    }
+
+    fn of(&self, case: &str, target: Target) -> impl Iterator<Item = &Trial> {
+        self.0.iter().filter(move |trial| trial.case == case && trial.target == target)
+    }
+}

@@ -1,0 +1,58 @@
+//! Which events of a stream one client got: each exactly once and in order, or it is counted.
+
+use std::ops::Range;
+
+/// The events that one client got.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    /// One more than the highest sequence number that came.
+    next: u64,
+    /// What is below `next` and did not come, in order. Empty as long as all is well.
+    missing: Vec<Range<u64>>,
+}
+
+/// What an event is to the one who gets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// The next one.
+    InOrder,
+    /// Later than the next one: those between are missing, for now.
+    Ahead,
+    /// One that was missing.
+    OutOfOrder,
+    /// One that came before.
+    Doubled,
+}
+
+impl Ledger {
+    /// Notes that event `seq` came.
+    pub(crate) fn note(&mut self, seq: u64) -> Arrival {
+        if seq >= self.next {
+            let skipped = self.next..seq;
+            self.next = seq + 1;
+            if skipped.is_empty() {
+                return Arrival::InOrder;
+            }
+            self.missing.push(skipped);
+            return Arrival::Ahead;
+        }
+        let Some(place) = self.missing.iter().position(|range| range.contains(&seq)) else {
+            return Arrival::Doubled;
+        };
+        let range = self.missing.remove(place);
+        let around = [range.start..seq, seq + 1..range.end];
+        self.missing.splice(place..place, around.into_iter().filter(|range| !range.is_empty()));
+        Arrival::OutOfOrder
+    }
+
+    /// One more than the highest sequence number that came.
+    pub(crate) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// How many of the events below `end` did not come.
+    pub(crate) fn lost(&self, end: u64) -> u64 {
+        let between = |range: &Range<u64>| range.end.min(end).saturating_sub(range.start);
+        self.missing.iter().map(between).sum::<u64>() + end.saturating_sub(self.next)
+    }
+}

@@ -1,0 +1,47 @@
+//! Where figures come from: they are worth nothing without it.
+
+use super::nchan;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// A machine and what was run on it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Machine {
+    pub(crate) cpu: String,
+    pub(crate) cores: usize,
+    pub(crate) kernel: String,
+    pub(crate) rustc: String,
+    pub(crate) manifold: String,
+    /// `None`: not installed.
+    pub(crate) nchan: Option<String>,
+}
+
+impl Machine {
+    /// This one, with the gateway that is measured.
+    pub(crate) fn here(manifold: &Path, cores: usize) -> Self {
+        let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let cpu = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+        Self {
+            cpu: cpu.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned()),
+            cores,
+            // What a distribution or a host adds behind the dash says little.
+            kernel: kernel.trim().split('-').next().unwrap_or_default().to_owned(),
+            rustc: said(Command::new("rustc").arg("--version")),
+            manifold: said(Command::new(manifold).arg("--version")),
+            nchan: nchan::version(),
+        }
+    }
+
+    /// The same machine, whatever runs on it.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        (&self.cpu, self.cores, &self.kernel) == (&other.cpu, other.cores, &other.kernel)
+    }
+}
+
+fn said(command: &mut Command) -> String {
+    let output = command.output().ok().and_then(|output| String::from_utf8(output.stdout).ok());
+    output.map_or_else(|| "unknown".to_owned(), |text| text.trim().to_owned())
+}

@@ -1,0 +1,78 @@
+//! What a delivery costs: manifold, a bare loop of `send()`, and nginx with Nchan, under the same load on the same machine.
+//!
+//! `make bench` runs all of it; `cargo bench --bench fanout -- cpu latency` runs some. CONTRIBUTING.md says what the
+//! figures tell and what they do not.
+
+mod child;
+mod clients;
+mod clock;
+mod dial;
+mod emitter;
+mod event;
+mod figures;
+mod goals;
+mod ledger;
+mod machine;
+mod nchan;
+mod options;
+mod process;
+mod publisher;
+mod report;
+mod results;
+mod scale;
+mod scenarios;
+mod schedule;
+mod server;
+mod source;
+mod specs;
+mod statistics;
+mod suite;
+mod svg;
+mod tally;
+mod trial;
+mod wire;
+
+use clap::Parser;
+use serde::Serialize;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// What ends a run, in words.
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    let args = std::env::args_os().skip(1).collect::<Vec<_>>();
+    let result = match args.split_first() {
+        Some((first, role)) if first == "child" => play(role),
+        _ => suite::run(&options::Options::parse()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // There is nobody left to tell if this fails too.
+            writeln!(io::stderr(), "fanout: {error}").unwrap_or_default();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Plays a part in a run that another process of this program directs.
+fn play(role: &[OsString]) -> Result<(), Failure> {
+    let text = |place: usize| role.get(place).and_then(|arg| arg.to_str()).ok_or("a role lacks a word");
+    match text(0)? {
+        "exec" => child::exec(text(1)?, role.get(2).ok_or("a role lacks a word")?, &role[3..]),
+        "source" => source::serve(&serde_json::from_str(text(1)?)?),
+        "publisher" => publisher::publish(&serde_json::from_str(text(1)?)?),
+        "clients" => clients::run(serde_json::from_str(text(1)?)?),
+        other => Err(format!("there is no role {other}").into()),
+    }
+}
+
+/// Says a word and a value on the standard output, to the process that directs the run.
+fn say(word: &str, value: &impl Serialize) -> Result<(), Failure> {
+    let line = format!("{word} {}\n", serde_json::to_string(value)?);
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(line.as_bytes())?;
+    Ok(stdout.flush()?)
+}

@@ -1,0 +1,55 @@
+//! The command line.
+
+use super::scenarios::Scenario;
+use super::server::Target;
+use clap::{Parser, ValueEnum};
+use std::path::PathBuf;
+
+/// Measures manifold beside a bare loop of send() and beside nginx with Nchan.
+#[derive(Debug, Parser)]
+#[command(name = "fanout")]
+pub(crate) struct Options {
+    /// What to measure; all by default
+    #[arg(value_name = "SCENARIO")]
+    pub(crate) scenarios: Vec<Scenario>,
+    /// Seconds of each window; by default as many as the scenario takes
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) secs: Option<u64>,
+    /// How often each case is run; the medians count
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub(crate) repeats: Option<u16>,
+    /// Short windows, and once: for trying whether it works
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// Only these servers
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) targets: Option<Vec<Target>>,
+    /// Another binary of the gateway
+    #[arg(long, value_name = "PATH", default_value = env!("CARGO_BIN_EXE_manifold"))]
+    pub(crate) manifold: PathBuf,
+    /// The core of the server; the first one by default
+    #[arg(long)]
+    pub(crate) server_cpu: Option<usize>,
+    /// The core of the clients and of the origin; the last one by default
+    #[arg(long)]
+    pub(crate) load_cpu: Option<usize>,
+    /// Keep the figures in benches/results and draw its pictures anew
+    #[arg(long)]
+    pub(crate) save: bool,
+    /// Measure nothing: draw benches/results anew from its figures
+    #[arg(long)]
+    pub(crate) redraw: bool,
+    /// What cargo says to every benchmark
+    #[arg(long, hide = true)]
+    pub(crate) bench: bool,
+}
+
+impl Options {
+    pub(crate) fn scenarios(&self) -> Vec<Scenario> {
+        if self.scenarios.is_empty() { Scenario::value_variants().to_vec() } else { self.scenarios.clone() }
+    }
+
+    pub(crate) fn repeats(&self) -> usize {
+        self.repeats.map_or(if self.quick { 1 } else { 3 }, usize::from)
+    }
+}

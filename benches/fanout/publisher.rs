@@ -1,0 +1,102 @@
+//! Posts events to nginx over connections that are kept: those of one stream one after the other.
+
+use super::emitter::{self, Sink};
+use super::event::{Stamp, blank};
+use super::schedule::Due;
+use super::specs::PublisherSpec;
+use super::{Failure, clock};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+use std::time::Duration;
+
+/// Connections over which the streams are spread, so that one stream does not wait for the answers of all others.
+const CONNECTIONS: u64 = 16;
+
+/// For nginx to answer: it answers after it has sent the event to all.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Posts `spec.work` until the standard input ends.
+pub(crate) fn publish(spec: &PublisherSpec) -> Result<(), Failure> {
+    let mut posts =
+        Posts { connections: Vec::new(), path: spec.path.clone(), data: blank(spec.work.size), request: Vec::new() };
+    for _ in 0..spec.work.streams.min(CONNECTIONS) {
+        let socket = TcpStream::connect(spec.server)?;
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        posts.connections.push(Connection { socket: BufReader::new(socket), asked: false });
+    }
+    let (messages, inbox) = sync_channel(16);
+    thread::spawn(move || emitter::listen_for_orders(&messages));
+    emitter::run(&spec.work, &inbox, &mut posts)
+}
+
+struct Posts {
+    connections: Vec<Connection>,
+    path: String,
+    data: Vec<u8>,
+    request: Vec<u8>,
+}
+
+struct Connection {
+    socket: BufReader<TcpStream>,
+    /// An answer is to come.
+    asked: bool,
+}
+
+impl Sink for Posts {
+    fn join(&mut self, _: u64, _: TcpStream) {}
+
+    fn send(&mut self, due: Due) -> Result<(), Failure> {
+        for seq in due.seqs {
+            self.post(due.stream, seq)?;
+        }
+        Ok(())
+    }
+
+    fn departed(&self) -> u64 {
+        0
+    }
+}
+
+impl Posts {
+    fn post(&mut self, stream: u64, seq: u64) -> Result<(), Failure> {
+        let place = usize::try_from(stream)? % self.connections.len();
+        let connection = &mut self.connections[place];
+        if connection.asked {
+            connection.answer()?;
+        }
+        Stamp { seq, sent: clock::now() }.write(&mut self.data);
+        self.request.clear();
+        let (path, length) = (&self.path, self.data.len());
+        write!(self.request, "POST {path}{stream} HTTP/1.1\r\nHost: bench\r\nContent-Length: {length}\r\n\r\n")?;
+        self.request.extend_from_slice(&self.data);
+        connection.socket.get_mut().write_all(&self.request)?;
+        connection.asked = true;
+        Ok(())
+    }
+}
+
+impl Connection {
+    /// Reads one response: 201 if there is a subscriber, 202 if there is none.
+    fn answer(&mut self) -> Result<(), Failure> {
+        let (mut line, mut length) = (String::new(), 0);
+        self.socket.read_line(&mut line)?;
+        if !line.starts_with("HTTP/1.1 20") {
+            return Err(format!("nginx answered a POST with {line:?}").into());
+        }
+        loop {
+            line.clear();
+            self.socket.read_line(&mut line)?;
+            let field = line.trim_end().to_ascii_lowercase();
+            if let Some(value) = field.strip_prefix("content-length: ") {
+                length = value.parse()?;
+            } else if field.is_empty() {
+                break;
+            }
+        }
+        std::io::copy(&mut self.socket.by_ref().take(length), &mut std::io::sink())?;
+        Ok(())
+    }
+}

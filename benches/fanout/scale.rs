@@ -1,0 +1,56 @@
+//! Numbers as people read them, and as places of a picture.
+
+/// From values to places, linearly or by their logarithms.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scale {
+    pub(crate) values: (f64, f64),
+    pub(crate) places: (f64, f64),
+    pub(crate) logarithmic: bool,
+}
+
+impl Scale {
+    /// The place of `value`, which is positive on a logarithmic scale.
+    pub(crate) fn place(&self, value: f64) -> f64 {
+        let along = |value: f64| if self.logarithmic { value.ln() } else { value };
+        let (from, to) = (along(self.values.0), along(self.values.1));
+        self.places.0 + (along(value) - from) / (to - from) * (self.places.1 - self.places.0)
+    }
+}
+
+/// Round values from 0 to at least `most`, four to seven of them.
+pub(crate) fn ticks(most: f64) -> Vec<f64> {
+    let magnitude = 10_f64.powf((most / 5.0).log10().floor());
+    let steps = [1.0, 2.0, 2.5, 5.0, 10.0].map(|step| step * magnitude);
+    let step = steps.into_iter().find(|step| step * 6.0 >= most).unwrap_or(magnitude * 10.0);
+    let mut ticks = vec![0.0];
+    while ticks.last().is_some_and(|&last| last < most * (1.0 - 1e-9)) {
+        ticks.push(step * f64::from(u32::try_from(ticks.len()).unwrap_or(u32::MAX)));
+    }
+    ticks
+}
+
+/// Moves places apart until there is `gap` between any two, in the order that they have.
+pub(crate) fn spread(places: &mut [f64], gap: f64) {
+    let mut order = (0..places.len()).collect::<Vec<_>>();
+    order.sort_by(|&left, &right| places[left].total_cmp(&places[right]));
+    // Every round moves the neighbours that are too close, both by half of what is missing.
+    for _ in 0..100 {
+        for pair in order.windows(2) {
+            let missing = gap - (places[pair[1]] - places[pair[0]]);
+            if missing > 0.0 {
+                places[pair[0]] -= missing / 2.0;
+                places[pair[1]] += missing / 2.0;
+            }
+        }
+    }
+}
+
+/// A value as people write it: 18,000 or 2.5.
+pub(crate) fn number(value: f64) -> String {
+    if value < 1_000.0 {
+        return format!("{value}");
+    }
+    let digits = format!("{value:.0}");
+    let (thousands, rest) = digits.split_at(digits.len() - 3);
+    format!("{thousands},{rest}")
+}

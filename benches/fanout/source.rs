@@ -1,0 +1,123 @@
+//! An SSE server that is a bare loop of `send()` over its sockets: the origin, and the floor that servers are measured by.
+//!
+//! As an origin it has one connection per stream; as the floor it has every client. What it does for each event and
+//! socket is one system call, so what it costs is what the kernel costs. When it is late, it sends all that is due at
+//! once, as the servers do.
+
+use super::emitter::{self, Message, Sink};
+use super::event::{Stamp, Template};
+use super::schedule::Due;
+use super::specs::Work;
+use super::{Failure, clock, say};
+use rustix::net::SendFlags;
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+/// What a gateway answers, byte for byte, so that the floor has as much to send.
+const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache, no-transform\r\n\
+    x-accel-buffering: no\r\nconnection: keep-alive\r\ntransfer-encoding: chunked\r\n\r\n2\r\n:\n\r\n";
+
+/// A request's head is not longer.
+const REQUEST: usize = 4096;
+
+/// A reader that takes nothing for so long ends the run: it is there to be measured.
+const STALL: Duration = Duration::from_secs(20);
+
+/// Serves `work` until the standard input ends.
+pub(crate) fn serve(work: &Work) -> Result<(), Failure> {
+    let listener = listen()?;
+    say("listening", &listener.local_addr()?)?;
+    let (messages, inbox) = sync_channel(20_000);
+    let orders = messages.clone();
+    thread::spawn(move || emitter::listen_for_orders(&orders));
+    thread::spawn(move || accept(&listener, &messages));
+    let mut sockets = Sockets {
+        streams: (0..work.streams).map(|_| Vec::new()).collect(),
+        template: Template::new(work.size, work.ids),
+        batch: Vec::new(),
+        departed: 0,
+    };
+    emitter::run(work, &inbox, &mut sockets)
+}
+
+/// A socket whose backlog holds a crowd; that of the standard library holds 128 connections.
+fn listen() -> io::Result<TcpListener> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    rustix::net::listen(&listener, 4096)?;
+    Ok(listener)
+}
+
+fn accept(listener: &TcpListener, messages: &SyncSender<Message>) {
+    for socket in listener.incoming() {
+        // A client that leaves before it has asked is no loss: the clients' side counts.
+        if let Ok(message) = socket.and_then(welcome)
+            && messages.send(message).is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// Reads a request such as `GET /s/7 HTTP/1.1` and answers it.
+fn welcome(mut socket: TcpStream) -> io::Result<Message> {
+    socket.set_read_timeout(Some(STALL))?;
+    let (mut request, mut length) = ([0; REQUEST], 0);
+    while !request[..length].ends_with(b"\r\n\r\n") {
+        match socket.read(&mut request[length..])? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            read => length += read,
+        }
+    }
+    let stream = stream_of(&request[..length]).ok_or(io::ErrorKind::InvalidData)?;
+    socket.set_write_timeout(Some(STALL))?;
+    socket.set_nodelay(true)?;
+    socket.write_all(HEAD)?;
+    Ok(Message::Joined(stream, socket))
+}
+
+fn stream_of(request: &[u8]) -> Option<u64> {
+    let path = str::from_utf8(request).ok()?.strip_prefix("GET /s/")?;
+    path.split_once(' ')?.0.parse().ok()
+}
+
+struct Sockets {
+    streams: Vec<Vec<TcpStream>>,
+    template: Template,
+    batch: Vec<u8>,
+    departed: u64,
+}
+
+impl Sink for Sockets {
+    fn join(&mut self, stream: u64, socket: TcpStream) {
+        if let Some(sockets) = usize::try_from(stream).ok().and_then(|stream| self.streams.get_mut(stream)) {
+            sockets.push(socket);
+        }
+    }
+
+    fn send(&mut self, due: Due) -> Result<(), Failure> {
+        self.batch.clear();
+        let sent = clock::now();
+        for seq in due.seqs {
+            self.batch.extend_from_slice(self.template.stamped(Stamp { seq, sent }));
+        }
+        let (batch, sockets) = (&self.batch, &mut self.streams[usize::try_from(due.stream)?]);
+        let before = sockets.len();
+        sockets.retain(|socket| send_all(socket, batch).is_ok());
+        self.departed += u64::try_from(before - sockets.len())?;
+        Ok(())
+    }
+
+    fn departed(&self) -> u64 {
+        self.departed
+    }
+}
+
+fn send_all(socket: &TcpStream, mut bytes: &[u8]) -> rustix::io::Result<()> {
+    while !bytes.is_empty() {
+        bytes = &bytes[rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)?..];
+    }
+    Ok(())
+}

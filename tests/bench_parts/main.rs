@@ -1,0 +1,37 @@
+//! The pure parts of `benches/fanout`: a benchmark without a harness runs no tests of its own.
+
+#![allow(dead_code, reason = "the benchmark uses more of its parts than the tests do")]
+
+#[path = "../../benches/fanout/clock.rs"]
+mod clock;
+#[path = "../../benches/fanout/event.rs"]
+mod event;
+#[path = "../../benches/fanout/ledger.rs"]
+mod ledger;
+#[path = "../../benches/fanout/scale.rs"]
+mod scale;
+#[path = "../../benches/fanout/schedule.rs"]
+mod schedule;
+#[path = "../../benches/fanout/specs.rs"]
+mod specs;
+#[path = "../../benches/fanout/statistics.rs"]
+mod statistics;
+#[path = "../../benches/fanout/svg.rs"]
+mod svg;
+#[path = "../../benches/fanout/tally.rs"]
+mod tally;
+#[path = "../../benches/fanout/wire.rs"]
+mod wire;
+
+#[path = "event.rs"]
+mod event_tests;
+#[path = "ledger.rs"]
+mod ledger_tests;
+#[path = "pictures.rs"]
+mod picture_tests;
+#[path = "schedule.rs"]
+mod schedule_tests;
+#[path = "tally.rs"]
+mod tally_tests;
+#[path = "wire.rs"]
+mod wire_tests;
