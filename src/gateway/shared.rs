@@ -63,9 +63,11 @@ impl Gateway {
         subscription: &mut Subscription,
         head: HeaderMap,
     ) -> Why {
+        // What the origin asks for from here on comes with its event.
+        let origin_retry = subscription.origin_retry();
         let begun = async {
             writer.head(head, policy.client.stall).await?;
-            writer.greeting(&policy.client, subscription.origin_retry()).await
+            writer.greeting(&policy.client, origin_retry).await
         };
         if let Err(broken) = begun.await {
             return broken.into();
