@@ -43,7 +43,7 @@ impl Gateway {
         };
         let verdict = tokio::select! {
             verdict = subscription.verdict(patience) => verdict,
-            () = writer.left() => return Outcome::Done(Why::Left),
+            broken = writer.left() => return Outcome::Done(broken.into()),
         };
         let origin = match verdict {
             Verdict::Live(head) => Some(head),
@@ -131,7 +131,7 @@ impl Gateway {
                     };
                 }
                 () = at(held_until), if held_until.is_some() => held_until = None,
-                () = writer.left() => return Ok(Why::Left),
+                broken = writer.left() => return Ok(broken.into()),
                 due = deadlines.next() => match due {
                     Due::Heartbeat => {
                         writer.heartbeat().await?;
