@@ -1,6 +1,7 @@
 //! The engine's calls to the kernel.
 
 use super::client::Client;
+use crate::hub::Departure;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown, sockopt};
 use slab::Slab;
@@ -8,11 +9,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 /// A client that did not take all of what it was sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Stopped {
     pub(super) key: u32,
-    /// The bytes that it took; `None`: it is gone.
-    pub(super) taken: Option<usize>,
+    /// The bytes that it took, or how it is gone.
+    pub(super) taken: Result<usize, Departure>,
 }
 
 /// Sends one batch to many clients, each in one call; adds those to `stopped` that did not take all of it.
@@ -27,49 +28,45 @@ pub(super) fn send_to_each(
     for key in keys {
         let Some(client) = clients.get(key as usize) else { continue };
         let taken = send_some(&client.socket, bytes);
-        if taken != Some(bytes.len()) {
+        if taken != Ok(bytes.len()) {
             stopped.push(Stopped { key, taken });
         }
     }
 }
 
-/// Sends what the socket takes now, and says how many bytes that was; `None`: the client is gone.
-pub(super) fn send_some(socket: &OwnedFd, bytes: &[u8]) -> Option<usize> {
+/// Sends what the socket takes now, and says how many bytes that was, or how the client is gone.
+pub(super) fn send_some(socket: &OwnedFd, bytes: &[u8]) -> Result<usize, Departure> {
     loop {
         match send(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
-            Ok(taken) => return Some(taken),
-            Err(Errno::AGAIN) => return Some(0),
+            Ok(taken) => return Ok(taken),
+            Err(Errno::AGAIN) => return Ok(0),
             Err(Errno::INTR) => {}
-            Err(_) => return None,
+            Err(error) => return Err(gone(error)),
         }
     }
 }
 
-/// What a client's side of the connection says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Heard {
-    /// So many bytes, and nothing more for now.
-    Bytes(usize),
-    /// More than was asked for.
-    TooMuch,
-    /// Its end, or that the connection is broken.
-    End,
+/// How a client is gone. The kernel's word after `TCP_USER_TIMEOUT` is the first that is heard of one that stalls on a quiet
+/// stream: what it does not take fits into its send buffer.
+fn gone(error: Errno) -> Departure {
+    if error == Errno::TIMEDOUT { Departure::Stalled } else { Departure::Left }
 }
 
-/// Reads and drops what a client sends, up to `most` bytes.
-pub(super) fn hear(socket: &OwnedFd, most: usize) -> Heard {
+/// Reads and drops what a client sends, and says how many bytes that was, or how the client is gone: one that sends more
+/// than `most` is no client.
+pub(super) fn hear(socket: &OwnedFd, most: usize) -> Result<usize, Departure> {
     let mut dropped = [0_u8; 4096];
     let mut heard = 0;
     loop {
         match recv(socket, &mut dropped[..], RecvFlags::DONTWAIT) {
-            Ok((_, 0)) => return Heard::End,
+            Ok((_, 0)) => return Err(Departure::Left),
             Ok((_, n)) => heard += n,
-            Err(Errno::AGAIN) => return Heard::Bytes(heard),
+            Err(Errno::AGAIN) => return Ok(heard),
             Err(Errno::INTR) => {}
-            Err(_) => return Heard::End,
+            Err(error) => return Err(gone(error)),
         }
         if heard > most {
-            return Heard::TooMuch;
+            return Err(Departure::Left);
         }
     }
 }

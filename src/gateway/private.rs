@@ -42,7 +42,7 @@ impl Gateway {
         let upstream = Request { path_and_query: request.path_and_query().to_string(), headers };
         let outcome = tokio::select! {
             outcome = attempt(&self.connector, &served.route.origin, &served.private, audience, upstream) => outcome,
-            () = writer.left() => return Outcome::Done(Departure::Left),
+            broken = writer.left() => return Outcome::Done(broken.into()),
         };
         let response = match outcome {
             upstream::Outcome::Stream(response) => response,
@@ -108,7 +108,7 @@ async fn pass_on(
     loop {
         let read = tokio::select! {
             read = timeout(idle_timeout, response.read()) => read,
-            () = writer.left() => return Departure::Left,
+            broken = writer.left() => return broken.into(),
         };
         match come(read, idle_timeout) {
             Ok(bytes) => {
@@ -169,7 +169,7 @@ impl Relay {
         loop {
             tokio::select! {
                 read = &mut read => return Ok(come(read, self.idle_timeout)),
-                () = writer.left() => return Ok(Err(Departure::Left)),
+                broken = writer.left() => return Ok(Err(broken.into())),
                 due = self.deadlines.next() => match due {
                     Due::Heartbeat => {
                         if self.passthrough.insert() {

@@ -47,7 +47,7 @@ impl Gateway {
         };
         let verdict = tokio::select! {
             verdict = subscription.verdict(patience) => verdict,
-            () = writer.left() => return Outcome::Done(Departure::Left),
+            broken = writer.left() => return Outcome::Done(broken.into()),
         };
         let origin = match verdict {
             Verdict::Live(head) => Some(head),
@@ -158,7 +158,7 @@ impl Gateway {
                     };
                 }
                 () = at(held_until), if held_until.is_some() => held_until = None,
-                () = writer.left() => return Ok(Departure::Left),
+                broken = writer.left() => return Ok(broken.into()),
                 due = deadlines.next() => match due {
                     Due::Heartbeat => {
                         writer.heartbeat().await?;

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use pingora::ErrorType;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
+use std::io;
 use std::time::Duration;
 
 /// The most that is written in one go: a write that does not finish within `stall_secs` is then a client that stalls, not
@@ -36,7 +37,7 @@ pub(super) struct Writer<'a> {
 pub(super) enum Broken {
     /// The client closed or reset the connection or the HTTP/2 stream.
     Left,
-    /// The client accepted nothing for `stall_secs`.
+    /// The client accepted nothing for `stall_secs`, as told by a write that did not end or by the kernel.
     Stalled,
 }
 
@@ -160,18 +161,18 @@ impl<'a> Writer<'a> {
         self.text(Bytes::from_static(HEARTBEAT)).await
     }
 
-    /// Resolves when the client leaves; never while it stays. Safe to drop and call again.
+    /// Resolves when the client leaves, or when the kernel gave it up; never while it stays. Safe to drop and call again.
     ///
     /// What it sends after its request has no meaning here (a stray CRLF, a request that it pipelined) and is dropped, one
     /// byte at a time as pingora probes for the end; a client that sends more than [`MOST_STRAY_BYTES`] is no client.
-    pub(super) async fn left(&mut self) {
+    pub(super) async fn left(&mut self) -> Broken {
         while let Err(error) = self.session.read_body_or_idle(true).await {
             self.stray_bytes += 1;
             if *error.etype() != ErrorType::ConnectError || self.stray_bytes > MOST_STRAY_BYTES {
-                return;
+                return broken(&error);
             }
         }
-        std::future::pending::<()>().await;
+        std::future::pending().await
     }
 
     /// At an orderly end: bytes that the client sent besides do not keep the connection from its orderly close.
@@ -205,8 +206,12 @@ fn response_head(status: StatusCode, headers: &HeaderMap) -> pingora::Result<Res
 }
 
 fn broken(error: &pingora::Error) -> Broken {
+    // The kernel's word after `TCP_USER_TIMEOUT`, which a client on a quiet stream hears first: it waits for its bytes in a
+    // send buffer that is never full.
+    let given_up = error.root_cause().downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::TimedOut);
     match error.etype() {
         ErrorType::WriteTimedout => Broken::Stalled,
+        _ if given_up => Broken::Stalled,
         _ => Broken::Left,
     }
 }

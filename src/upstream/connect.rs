@@ -112,11 +112,12 @@ impl Default for Connector {
 /// A sentence that names the host.
 pub async fn resolve(origin: &Origin, patience: Duration) -> Result<Vec<SocketAddr>, String> {
     let host = origin.bare_host();
-    match timeout(patience, tokio::net::lookup_host((host, origin.port()))).await {
-        Ok(Ok(addresses)) => Ok(addresses.collect()),
-        Ok(Err(error)) => Err(format!("cannot resolve {host}: {error}: correct the route's origin, or its DNS")),
-        Err(_) => Err(format!("cannot resolve {host}: no answer in {patience:?}")),
-    }
+    let why = match timeout(patience, tokio::net::lookup_host((host, origin.port()))).await {
+        Ok(Ok(addresses)) => return Ok(addresses.collect()),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer in {patience:?}"),
+    };
+    Err(format!("cannot resolve {host}: {why}: correct the route's origin, or its DNS"))
 }
 
 /// The peer for one address of an origin.

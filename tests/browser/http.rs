@@ -13,12 +13,9 @@ pub async fn exchange(address: SocketAddr, mut request: Request<Bytes>) -> Respo
     request.headers_mut().insert(http::header::HOST, address.to_string().parse().unwrap());
     let socket = TcpStream::connect(address).await.unwrap();
     let (mut requests, connection) = http1::handshake(TokioIo::new(socket)).await.unwrap();
-    let answer = async {
-        let (head, body) = requests.send_request(request.map(Full::new)).await.unwrap().into_parts();
-        Response::from_parts(head, body.collect().await.unwrap().to_bytes())
-    };
-    tokio::select! {
-        answer = answer => answer,
-        ended = connection => panic!("the connection to {address} ended without an answer: {ended:?}"),
-    }
+    // On its own, since it may end together with the answer; if it ends before, the request fails.
+    tokio::spawn(connection);
+    let answer = requests.send_request(request.map(Full::new)).await;
+    let (head, body) = answer.unwrap_or_else(|error| panic!("no answer from {address}: {error}")).into_parts();
+    Response::from_parts(head, body.collect().await.unwrap().to_bytes())
 }

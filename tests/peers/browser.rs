@@ -48,7 +48,9 @@ impl Browser {
         if let Some(binary) = ["/usr/bin/chromium"].into_iter().find(|path| Path::new(path).exists()) {
             options["binary"] = binary.into();
         }
-        let wanted = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options } } });
+        // A script may wait for what happens elsewhere: its bound is ours.
+        let wanted = json!({ "goog:chromeOptions": options, "timeouts": { "script": null } });
+        let wanted = json!({ "capabilities": { "alwaysMatch": wanted } });
         let session = ask(driver, "/session", &wanted).await;
         let session = format!("/session/{}", session["sessionId"].as_str().unwrap());
         Self { driver, session, _program: program, _profile: profile }

@@ -53,7 +53,8 @@ async fn curl_comes_back_with_the_id_that_it_printed() {
 #[tokio::test]
 async fn curl_is_content_with_the_end_of_a_drain() {
     let origin = Origin::start();
-    let mut site = Site::with(route("/*", &origin)).await;
+    // Time enough for the end to arrive.
+    let mut site = Site::draining_for(5.0, route("/*", &origin)).await;
     let url = site.url("/a");
     let (mut curl, mut body) = tokio::join!(async { curl(&[&url]) }, origin.stream());
     body.event("data: 1\n\n").await;

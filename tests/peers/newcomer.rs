@@ -172,9 +172,11 @@ async fn a_page_of_another_origin() {
         route("/this", &origin).with("cors.origins = [\"https://page.example\"]"),
     ];
     let gateway = Gateway::with_all(routes).await;
+    let mut bodies = Vec::new();
     for path in ["/none", "/other", "/this"] {
         let asked = Client::get(path).header("Origin", PAGE).connect(&gateway);
-        let (client, _body) = tokio::join!(asked, origin.stream());
+        let (client, body) = tokio::join!(asked, origin.stream());
+        bodies.push(body);
         assert_eq!(client.header("access-control-allow-origin"), (path == "/this").then_some(PAGE));
     }
     let refused = gateway.log_lines("cors_origin_refused", 2).await;

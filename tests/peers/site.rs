@@ -12,11 +12,17 @@ pub struct Site {
 }
 
 impl Site {
-    /// Starts with one route.
+    /// Starts with one route. Its drain is short, since it spreads the ends of clients over its time: who is not told in
+    /// time is cut off.
     pub async fn with(route: Route) -> Self {
+        Self::draining_for(0.2, route).await
+    }
+
+    /// The same, with this time in seconds for a drain.
+    pub async fn draining_for(secs: f64, route: Route) -> Self {
         let port = Port::reserve();
-        // A drain spreads the ends of clients over its time.
-        let config = configuration("drain_secs = 0.2", [route]).replace("127.0.0.1:0", &port.addr().to_string());
+        let config =
+            configuration(&format!("drain_secs = {secs}"), [route]).replace("127.0.0.1:0", &port.addr().to_string());
         let gateway = Some(Gateway::start(&config).await);
         Self { port, config, gateway }
     }

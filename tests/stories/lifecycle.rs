@@ -1,10 +1,11 @@
 //! From the first line of the log to the exit code.
 
 use crate::client::{Client, Connection, End};
-use crate::gateway::{Gateway, config_file, route};
-use crate::origin::Origin;
+use crate::gateway::{Gateway, config_file, configuration, route};
+use crate::origin::{Origin, Port};
 use crate::stage::{joined, numbered, opened};
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::net::TcpStream;
 
 /// A process that a gateway started in its place; ended with this value.
 struct Successor(Pid);
@@ -52,7 +53,7 @@ async fn sigterm_ends_every_client_in_an_orderly_way() {
 #[tokio::test]
 async fn a_drain_waits_no_longer_than_it_may_for_a_client_that_stays() {
     let origin = Origin::start();
-    let text = crate::gateway::configuration("drain_secs = 0.2", [route("/*", &origin)]);
+    let text = configuration("drain_secs = 0.2", [route("/*", &origin)]);
     let mut gateway = Gateway::start(&text).await;
     let (_deaf, _body) = opened(Client::get("/").small_receive_buffer(), &gateway, &origin).await;
     gateway.signal(Signal::TERM);
@@ -61,12 +62,14 @@ async fn a_drain_waits_no_longer_than_it_may_for_a_client_that_stays() {
 
 #[tokio::test]
 async fn no_new_client_is_taken_after_sigterm() {
-    let origin = Origin::start();
-    let mut gateway = Gateway::with(route("/*", &origin)).await;
-    let addr = gateway.addr();
+    // On a port of its own, which nobody else is given afterwards.
+    let (origin, port) = (Origin::start(), Port::reserve());
+    let text = configuration("", [route("/*", &origin)]).replace("127.0.0.1:0", &port.addr().to_string());
+    let mut gateway = Gateway::start(&text).await;
+    drop(TcpStream::connect(port.addr()).await.unwrap());
     gateway.signal(Signal::TERM);
     assert_eq!(gateway.exit_code().await, 0);
-    assert!(tokio::net::TcpStream::connect(addr).await.is_err());
+    assert!(TcpStream::connect(port.addr()).await.is_err());
 }
 
 #[tokio::test]
@@ -203,7 +206,7 @@ async fn sigquit_hands_the_sockets_to_a_new_process() {
 #[tokio::test]
 async fn a_successor_that_cannot_serve_changes_nothing() {
     let origin = Origin::start();
-    let text = crate::gateway::configuration("", [route("/*", &origin)]);
+    let text = configuration("", [route("/*", &origin)]);
     let gateway = Gateway::start(&text).await;
     std::fs::write(gateway.config(), "nonsense").unwrap();
     let (mut client, mut body) = opened(Client::get("/"), &gateway, &origin).await;

@@ -34,6 +34,22 @@ async fn a_client_that_stops_reading_is_closed_and_costs_the_others_nothing() {
     assert_eq!(reads.next_event().await.id, (MANY + 1).to_string());
 }
 
+/// Here no write waits: what the client does not take is in the kernel's buffer.
+#[tokio::test]
+async fn a_client_that_stops_reading_a_quiet_stream_is_closed_as_one_that_stalls() {
+    for share in ["", "share.mode = \"private\""] {
+        let origin = Origin::start();
+        let options = format!("client.stall_secs = 0.3\nclient.heartbeat_secs = \"off\"\n{share}");
+        let gateway = Gateway::with(route("/*", &origin).with(&options)).await;
+        for (n, client) in [Client::get("/a"), Client::get("/b").http10()].into_iter().enumerate() {
+            let (_deaf, mut body) = opened(client.small_receive_buffer(), &gateway, &origin).await;
+            body.event(&big(1)).await;
+            let left = gateway.log_lines("client left", n + 1).await.remove(n);
+            assert!(left.contains("why=stall"), "{left}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_client_that_falls_off_the_log_is_closed_or_told_as_the_route_says() {
     for on_lag in ["disconnect", "skip"] {

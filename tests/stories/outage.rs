@@ -4,6 +4,7 @@ use crate::client::{Client, End, event};
 use crate::gateway::{Gateway, route};
 use crate::origin::{Coding, Origin, Port, Speech};
 use crate::stage::{asked, gap, joined, numbered, opened};
+use std::time::Instant;
 
 const REFLECT: &str = "upstream.on_error = \"reflect\"";
 
@@ -102,12 +103,15 @@ async fn a_refusal_is_the_origins_answer_and_a_crowd_does_not_repeat_it() {
             exchange.reply(status, &headers, "go away").await;
         });
         let gateway = Gateway::with(route("/*", &origin)).await;
+        let begun = Instant::now();
         for _ in 0..CROWD {
             let mut client = Client::get("/").connect(&gateway).await;
             assert_eq!((client.status, client.text().await.as_str()), (status, "go away"));
             assert_eq!(client.header("www-authenticate"), Some("Basic"));
         }
-        assert!(origin.requests().len() < CROWD / 2, "{} requests", origin.requests().len());
+        // A refusal is remembered for a second.
+        let most = 1 + begun.elapsed().as_secs();
+        assert!(origin.requests().len() as u64 <= most, "{} requests in {most} s", origin.requests().len());
     }
 }
 
@@ -125,10 +129,21 @@ async fn a_refusal_of_a_live_stream_closes_its_clients() {
 async fn a_hold_has_an_end() {
     let nobody = Port::reserve();
     let gateway = Gateway::with(route("/*", &nobody).with("upstream.hold_secs = 0.05")).await;
-    let mut client = joined(Client::get("/"), &gateway).await;
-    assert_eq!(client.ended().await, End::Orderly);
-    let mut next = joined(Client::get("/"), &gateway).await;
-    assert_eq!(next.ended().await, End::Orderly);
+    let mut held = 0;
+    for _ in 0..100 {
+        let mut client = Client::get("/").connect(&gateway).await;
+        // On a machine that is slow enough, the hold may be over before the client is told that it is held.
+        if client.status == 502 {
+            continue;
+        }
+        client = client.stream();
+        assert_eq!(client.ended().await, End::Orderly);
+        held += 1;
+        if held == 2 {
+            return;
+        }
+    }
+    panic!("held {held} of 100 clients");
 }
 
 #[tokio::test]

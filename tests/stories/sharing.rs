@@ -251,6 +251,8 @@ async fn the_longest_path_of_the_right_host_wins() {
         route("/*", &other).with("name = \"other\"\nhost = \"other.example\""),
     ];
     let gateway = Gateway::with_all(routes).await;
+    // Kept, so that none is asked for again.
+    let mut bodies = Vec::new();
     for (target, host, origin, seen) in [
         ("/a", "a.example", &site, "/a"),
         ("/ticks", "a.example", &site, "/ticks"),
@@ -258,7 +260,8 @@ async fn the_longest_path_of_the_right_host_wins() {
         ("/ticks/one", "a.example", &exact, "/ticks/one"),
         ("/a", "OTHER.example:8080", &other, "/a"),
     ] {
-        let (_client, _body) = opened(Client::get(target).header("Host", host), &gateway, origin).await;
+        let (_client, body) = opened(Client::get(target).header("Host", host), &gateway, origin).await;
         assert_eq!(origin.requests().last().unwrap().target, seen);
+        bodies.push(body);
     }
 }

@@ -20,7 +20,7 @@ const EVENTS_PER_DROP: u64 = 100;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_clients_see_each_event_once_while_the_origin_dies_twenty_times() {
     let origin = ResumingOrigin::start();
-    let keep_all = "replay.events = 100000\nreplay.start = \"all\"";
+    let keep_all = "replay.events = 100000\nreplay.age_secs = \"off\"\nreplay.start = \"all\"";
     let gateway = Gateway::with(route("/ticks", &origin).with(keep_all)).await;
     let progress = watch::Sender::new(0);
     let mut clients = JoinSet::new();

@@ -74,7 +74,7 @@ async fn http_1_0_gets_a_stream_until_the_connection_ends() {
 #[tokio::test]
 async fn h2_in_the_clear_gets_the_same_stream() {
     let origin = Origin::start();
-    let gateway = Gateway::with(route("/*", &origin).with("upstream.on_close = \"close\"")).await;
+    let gateway = Gateway::with(route("/*", &origin).with(NO_HEARTBEAT).with("upstream.on_close = \"close\"")).await;
     let (mut client, mut body) = opened(Client::get("/").h2(), &gateway, &origin).await;
     let mut other = joined(Client::get("/"), &gateway).await;
     assert_eq!(client.header("cache-control"), Some("no-cache, no-transform"));

@@ -110,10 +110,10 @@ impl Shard {
         self.counted(key, Sent { bytes: batch.sent.bytes * whole, events: batch.sent.events * whole });
         for Stopped { key: client, taken } in stopped.drain(..) {
             match taken {
-                Some(taken) => self.fall_behind(client, &batch, taken, now),
-                None => {
+                Ok(taken) => self.fall_behind(client, &batch, taken, now),
+                Err(departure) => {
                     self.fall_behind(client, &batch, 0, now);
-                    self.depart(client, &Departure::Left, now);
+                    self.depart(client, &departure, now);
                 }
             }
         }
@@ -147,8 +147,9 @@ impl Shard {
             State::Waiting { cursor } => *cursor,
             State::Behind(behind) if !behind.blocked => {
                 if !behind.pending.is_empty() {
-                    let Some(taken) = send_some(socket, &behind.pending) else {
-                        return self.depart(key, &Departure::Left, now);
+                    let taken = match send_some(socket, &behind.pending) {
+                        Ok(taken) => taken,
+                        Err(departure) => return self.depart(key, &departure, now),
                     };
                     behind.took(taken, now);
                     *heard = now;
@@ -191,8 +192,9 @@ impl Shard {
     /// Sends a batch to one client, which has nothing else to be sent.
     fn send_own(&mut self, key: u32, batch: &Batch, now: Instant) {
         let Some(client) = self.clients.get_mut(key as usize) else { return };
-        let Some(taken) = send_some(&client.socket, &batch.bytes) else {
-            return self.depart(key, &Departure::Left, now);
+        let taken = match send_some(&client.socket, &batch.bytes) {
+            Ok(taken) => taken,
+            Err(departure) => return self.depart(key, &departure, now),
         };
         let blocked = taken < batch.bytes.len();
         let cut = batch.cut(taken);

@@ -1,7 +1,7 @@
 //! Clients go: by themselves, or with an orderly end.
 
 use super::super::client::{Behind, State};
-use super::super::sending::{Heard, end, hear, reset_on_close, send_some};
+use super::super::sending::{end, hear, reset_on_close, send_some};
 use super::super::terms::Sent;
 use super::Shard;
 use super::arrive::joined;
@@ -59,7 +59,7 @@ impl Shard {
     pub(super) fn part(&mut self, key: u32, now: Instant) {
         let Some(client) = self.clients.get_mut(key as usize) else { return };
         let State::Parting(last) = &mut client.state else { return };
-        let Some(taken) = send_some(&client.socket, &last.pending) else { return self.remove(key) };
+        let Ok(taken) = send_some(&client.socket, &last.pending) else { return self.remove(key) };
         last.took(taken, now);
         if last.pending.is_empty() {
             end(&client.socket);
@@ -75,18 +75,15 @@ impl Shard {
         let Some(client) = self.clients.get_mut(key as usize) else { return };
         let is_closing = matches!(client.state, State::Closing { .. });
         let most = if is_closing { MOST_LATE_BYTES } else { MOST_STRAY_BYTES };
-        let left = match hear(&client.socket, most.saturating_sub(client.stray_bytes as usize)) {
-            Heard::Bytes(n) => {
+        match (hear(&client.socket, most.saturating_sub(client.stray_bytes as usize)), &client.state) {
+            (Ok(n), _) => {
                 client.stray_bytes = client.stray_bytes.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
-                false
+                if is_closing {
+                    self.arm(key);
+                }
             }
-            Heard::TooMuch | Heard::End => true,
-        };
-        match (&client.state, left) {
-            (State::Closing { .. } | State::Parting(_), true) => self.remove(key),
-            (_, true) => self.depart(key, &Departure::Left, now),
-            (State::Closing { .. }, false) => self.arm(key),
-            (_, false) => {}
+            (Err(_), State::Closing { .. } | State::Parting(_)) => self.remove(key),
+            (Err(departure), _) => self.depart(key, &departure, now),
         }
     }
 

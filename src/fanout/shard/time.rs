@@ -83,7 +83,10 @@ impl Shard {
             Framing::Chunked => HEARTBEAT_CHUNK,
             Framing::UntilClose => HEARTBEAT,
         };
-        let Some(taken) = send_some(&client.socket, line) else { return self.depart(key, &Departure::Left, now) };
+        let taken = match send_some(&client.socket, line) {
+            Ok(taken) => taken,
+            Err(departure) => return self.depart(key, &departure, now),
+        };
         client.heard = now;
         let told = Sent { bytes: HEARTBEAT.len() as u64, events: 0 };
         client.sent += told;

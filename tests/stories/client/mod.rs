@@ -5,7 +5,7 @@ mod event_stream;
 mod response;
 
 pub use connection::{Connection, Target};
-pub use event_stream::event;
+pub use event_stream::{Event, event};
 pub use response::{End, Response};
 
 use crate::guard::guarded;

@@ -18,6 +18,7 @@ use connection::Serving;
 use state::{State, Watched};
 use std::future::Future;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -36,11 +37,17 @@ pub enum Speech {
     Tls(&'static [&'static str]),
 }
 
+/// A listener that is served.
+struct Listening {
+    task: JoinHandle<()>,
+    socket: OwnedFd,
+}
+
 /// A real origin on a socket.
 pub struct Origin {
     port: Port,
     serving: Serving,
-    listener: Mutex<Option<JoinHandle<()>>>,
+    listener: Mutex<Option<Listening>>,
     exchanges: tokio::sync::Mutex<mpsc::Receiver<Exchange>>,
 }
 
@@ -144,24 +151,28 @@ impl Origin {
 
     /// Dies: no more listener, every connection reset. The port stays ours, so nobody else takes it.
     pub async fn kill(&self) {
-        let listener = self.listener.lock().unwrap().take().expect("the origin is dead already");
-        listener.abort();
-        assert!(listener.await.unwrap_err().is_cancelled(), "the listener failed");
+        let Listening { task, socket } = self.listener.lock().unwrap().take().expect("the origin is dead already");
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled(), "the listener failed");
+        // To close it is not enough: a process that another story starts has it too until it runs its own program.
+        state::reset(&socket);
         self.serving.state.lock().reset_all();
     }
 
     /// Lives again, on the same port.
     pub fn restart(&self) {
         let listener = self.port.listen();
+        let socket = listener.as_fd().try_clone_to_owned().unwrap();
         let task = tokio::spawn(self.serving.clone().listen(listener));
-        assert!(self.listener.lock().unwrap().replace(task).is_none(), "the origin lives already");
+        let before = self.listener.lock().unwrap().replace(Listening { task, socket });
+        assert!(before.is_none(), "the origin lives already");
     }
 }
 
 impl Drop for Origin {
     fn drop(&mut self) {
-        if let Some(listener) = self.listener.lock().unwrap().take() {
-            listener.abort();
+        if let Some(listening) = self.listener.lock().unwrap().take() {
+            listening.task.abort();
         }
     }
 }

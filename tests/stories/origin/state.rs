@@ -110,8 +110,8 @@ impl Drop for Open {
     }
 }
 
-/// Dissolving the association of a TCP socket sends RST, whoever else holds the descriptor.
-fn reset(socket: &OwnedFd) {
+/// Dissolving the association of a TCP socket sends RST, whoever else holds the descriptor; a listener listens no more.
+pub fn reset(socket: &OwnedFd) {
     // An error means that the peer was first.
     let _ended = rustix::net::connect_unspec(socket);
 }
