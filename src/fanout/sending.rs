@@ -36,8 +36,18 @@ pub(super) fn send_to_each(
 
 /// Sends what the socket takes now, and says how many bytes that was, or how the client is gone.
 pub(super) fn send_some(socket: &OwnedFd, bytes: &[u8]) -> Result<usize, Departure> {
+    send_with(socket, bytes, SendFlags::empty())
+}
+
+/// As [`send_some`], of the last bytes: they wait for [`end`] to go out together with it. A client that would use its
+/// connection again then finds it closed, and not between the two.
+pub(super) fn send_last(socket: &OwnedFd, bytes: &[u8]) -> Result<usize, Departure> {
+    send_with(socket, bytes, SendFlags::MORE)
+}
+
+fn send_with(socket: &OwnedFd, bytes: &[u8], flags: SendFlags) -> Result<usize, Departure> {
     loop {
-        match send(socket, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+        match send(socket, bytes, flags | SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
             Ok(taken) => return Ok(taken),
             Err(Errno::AGAIN) => return Ok(0),
             Err(Errno::INTR) => {}

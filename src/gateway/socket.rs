@@ -4,13 +4,22 @@
 use pingora::protocols::Stream;
 use pingora::protocols::l4::stream::Stream as L4Stream;
 use rustix::net::sockopt;
+use socket2::SockRef;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-/// Bytes that the kernel may queue unsent for one client before its socket stops being writable: a slow client costs a
-/// cursor in the log, not megabytes of kernel memory.
-const SEND_BUFFER_BYTES: usize = 128 << 10;
+/// Bytes that the kernel may queue unsent for one TCP client before its socket stops being writable: one that reads slowly
+/// costs a cursor in the log and some 45 KB of kernel memory, where a send buffer of 128 KiB alone costs 270 KB, and slows
+/// down whoever is far away: small events take up several times their size in it.
+const UNSENT_BYTES: u32 = 32 << 10;
+
+/// Bytes, as the kernel counts them, that may be on their way to one TCP client, which [`UNSENT_BYTES`] does not bound: one
+/// that vanishes while it is catching up holds 1 MB until it has stalled, and not 4.
+const SEND_BUFFER_BYTES: usize = 512 << 10;
+
+/// The one bound that a Unix socket has.
+const UNIX_SEND_BUFFER_BYTES: usize = 128 << 10;
 
 /// Runs `with` on the descriptor of a plain TCP or Unix connection; `None` for any other stream.
 fn with_descriptor<T>(stream: &Stream, with: impl FnOnce(BorrowedFd<'_>) -> T) -> Option<T> {
@@ -36,9 +45,14 @@ pub(super) fn detach(stream: Stream) -> io::Result<OwnedFd> {
 
 /// Sets the options of a new connection.
 ///
-/// `TCP_NODELAY` is pingora's doing. On a Unix socket only the send buffer applies.
+/// `TCP_NODELAY` is pingora's doing.
 pub(super) fn prepare(stream: &Stream) {
-    let bounded = with_descriptor(stream, |fd| sockopt::set_socket_send_buffer_size(fd, SEND_BUFFER_BYTES));
+    let bounded = with_descriptor(stream, |fd| {
+        // Fails on a Unix socket.
+        let is_tcp = SockRef::from(&fd).set_tcp_notsent_lowat(UNSENT_BYTES).is_ok();
+        let buffer = if is_tcp { SEND_BUFFER_BYTES } else { UNIX_SEND_BUFFER_BYTES };
+        sockopt::set_socket_send_buffer_size(fd, buffer)
+    });
     if let Some(Err(error)) = bounded {
         log::debug!("cannot bound a send buffer: {error}");
     }

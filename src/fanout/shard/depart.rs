@@ -1,7 +1,7 @@
 //! Clients go: by themselves, or with an orderly end.
 
 use super::super::client::{Behind, State};
-use super::super::sending::{end, hear, reset_on_close, send_some};
+use super::super::sending::{end, hear, reset_on_close, send_last};
 use super::super::terms::Sent;
 use super::Shard;
 use super::arrive::joined;
@@ -59,7 +59,7 @@ impl Shard {
     pub(super) fn part(&mut self, key: u32, now: Instant) {
         let Some(client) = self.clients.get_mut(key as usize) else { return };
         let State::Parting(last) = &mut client.state else { return };
-        let Ok(taken) = send_some(&client.socket, &last.pending) else { return self.remove(key) };
+        let Ok(taken) = send_last(&client.socket, &last.pending) else { return self.remove(key) };
         last.took(taken, now);
         if last.pending.is_empty() {
             end(&client.socket);
