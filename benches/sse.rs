@@ -1,5 +1,9 @@
 //! How fast the wire is: bytes per second decoded, and frames per second encoded.
 
+#[allow(dead_code, reason = "a benchmark looks at what is sent, not at what is expected of it")]
+#[path = "../tests/support/contract.rs"]
+mod contract;
+
 use bytes::Bytes;
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
@@ -16,8 +20,31 @@ const TOTAL: usize = 4 << 20;
 /// Events whose text has `size` bytes each, in chunks of 64 KiB.
 fn stream(prefix: &str, size: usize) -> Vec<Bytes> {
     let data = "x".repeat(size - prefix.len() - "data: \n\n".len());
-    let whole = Bytes::from(format!("{prefix}data: {data}\n\n").repeat(TOTAL / size));
-    (0..whole.len()).step_by(CHUNK).map(|at| Bytes::copy_from_slice(&whole[at..whole.len().min(at + CHUNK)])).collect()
+    chunks(format!("{prefix}data: {data}\n\n").as_bytes())
+}
+
+/// The same bytes again and again, in chunks of 64 KiB.
+fn chunks(text: &[u8]) -> Vec<Bytes> {
+    text.repeat(TOTAL / text.len()).chunks(CHUNK).map(Bytes::copy_from_slice).collect()
+}
+
+/// Every form that a line can take, in tiny events: the small cases of the contract, one after the other.
+fn every_form() -> Vec<u8> {
+    let bodies =
+        contract::cases().into_iter().flat_map(|case| case.connections).map(|response| response.chunks.concat());
+    let cases: Vec<_> = bodies.filter(|body| body.len() < 4 << 10).collect();
+    cases.join(&b"\n\n"[..])
+}
+
+/// An answer as the language models' APIs stream it: a word or two in each event.
+fn answer() -> Vec<u8> {
+    let words = "The quick brown fox jumps over the lazy dog, and nobody is surprised any more.";
+    let event = |word: &str| {
+        format!(
+            r#"data: {{"id":"chatcmpl-0123456789abcdefghijklmnopqrs","object":"chat.completion.chunk","created":1741570283,"model":"a-model-of-today","service_tier":"default","system_fingerprint":"fp_0123456789","choices":[{{"index":0,"delta":{{"content":" {word}"}},"logprobs":null,"finish_reason":null}}]}}"#
+        ) + "\n\n"
+    };
+    words.split(' ').map(event).collect::<String>().into_bytes()
 }
 
 fn decode_stream(bencher: Bencher, chunks: &[Bytes]) {
@@ -40,6 +67,16 @@ fn decode(bencher: Bencher, size: usize) {
 #[divan::bench(args = [128, 1024])]
 fn decode_with_id_and_type(bencher: Bencher, size: usize) {
     decode_stream(bencher, &stream("id: 1700000000-0\nevent: tick\n", size));
+}
+
+#[divan::bench]
+fn decode_every_form(bencher: Bencher) {
+    decode_stream(bencher, &chunks(&every_form()));
+}
+
+#[divan::bench]
+fn decode_an_answer(bencher: Bencher) {
+    decode_stream(bencher, &chunks(&answer()));
 }
 
 #[divan::bench(args = [128, 16 << 10])]

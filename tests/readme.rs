@@ -6,11 +6,12 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use std::env::VarError;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 const README: &str = include_str!("../README.md");
 const SHARING: &str = include_str!("../docs/sharing.md");
+const LOAD_TESTING: &str = include_str!("../docs/load-testing.md");
 
 /// Has every variable and every file.
 struct Everything;
@@ -33,8 +34,8 @@ fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
 
 #[test]
 fn every_configuration_of_the_documents_loads() {
-    let blocks = [blocks(README, "toml"), blocks(SHARING, "toml")].concat();
-    assert!(blocks.len() >= 7, "{} blocks", blocks.len());
+    let blocks = [README, SHARING, LOAD_TESTING].map(|text| blocks(text, "toml")).concat();
+    assert!(blocks.len() >= 8, "{} blocks", blocks.len());
     for block in blocks {
         if let Err(errors) = Config::parse(block, &Everything) {
             panic!("{errors}\n{block}");
@@ -111,6 +112,48 @@ fn every_command_of_the_readme_runs() {
     assert!(gateway.0.wait().unwrap().success());
 
     assert_eq!(commands.next(), None, "a command that this test does not run");
+}
+
+#[test]
+fn every_command_of_the_load_test_runs_and_says_what_the_document_says() {
+    let mut commands = blocks(LOAD_TESTING, "sh").into_iter().flat_map(str::lines);
+    let directory = tempfile::tempdir().unwrap();
+    let manifold = |command: &str| {
+        let mut manifold = Command::new(env!("CARGO_BIN_EXE_manifold"));
+        manifold.args(command.strip_prefix("manifold ").unwrap().split(' ')).current_dir(&directory);
+        manifold
+    };
+    let mut demo = manifold(commands.next().unwrap());
+    let mut demo = Run::start(demo.args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped()));
+    let origin = line_with(demo.0.stdout.as_mut().unwrap(), "manifold demo: http://");
+
+    let load = blocks(LOAD_TESTING, "toml")[0];
+    let load = load.replace("127.0.0.1:8081", "127.0.0.1:0").replace("127.0.0.1:8080", origin.trim_end_matches('/'));
+    std::fs::write(directory.path().join("load.toml"), load).unwrap();
+    let mut gateway = Run::start(manifold(commands.next().unwrap()).stderr(Stdio::piped()));
+    let mut log = BufReader::new(gateway.0.stderr.take().unwrap());
+    let address = line_with(&mut log, "listening addr=");
+    // A line for each client that leaves: somebody must read them.
+    std::thread::spawn(move || io::copy(&mut log, &mut io::sink()));
+
+    let oha = commands.next().unwrap().strip_prefix("oha ").unwrap().replace("127.0.0.1:8081", &address);
+    let oha = Command::new(oha_binary()).args(oha.split(' ')).output().unwrap();
+    let said = String::from_utf8(oha.stdout).unwrap();
+    assert!(oha.status.success(), "{said}");
+    for line in
+        blocks(LOAD_TESTING, "text")[0].lines().filter(|line| line.ends_with("100.00%") || line.contains("[200]"))
+    {
+        assert!(said.contains(line), "{line:?} is not in\n{said}");
+    }
+    assert!(!said.contains("Error distribution"), "{said}");
+    drop((gateway, demo));
+    assert_eq!(commands.next(), None, "a command that this test does not run");
+}
+
+/// oha: on the path, or where `scripts/setup --test` puts it.
+fn oha_binary() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/.oha/bin/oha");
+    if own.exists() { own } else { PathBuf::from("oha") }
 }
 
 /// Where this test was built: `make run` need not build again.
