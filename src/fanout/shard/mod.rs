@@ -26,6 +26,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
@@ -72,6 +73,8 @@ pub(super) struct Shard {
     /// The room for those on their way, given back as they arrive.
     room: Arc<Semaphore>,
     told: Told<Newcomer, Instant>,
+    /// In the last turn clients came.
+    had_arrivals: bool,
     clients: Slab<Client>,
     groups: Slab<Group>,
     by_id: HashMap<GroupId, u32>,
@@ -96,6 +99,7 @@ impl Shard {
             inbox: Arc::clone(&inbox),
             room,
             told: Told::default(),
+            had_arrivals: false,
             clients: Slab::new(),
             groups: Slab::new(),
             by_id: HashMap::new(),
@@ -123,8 +127,14 @@ impl Shard {
         longest: Option<Duration>,
         clock: impl Fn() -> Instant,
     ) -> io::Result<bool> {
-        let may_sleep = self.queue.is_empty() && self.inbox.may_sleep();
-        let asleep = if may_sleep { self.sleep(longest, clock()) } else { Some(Duration::ZERO) };
+        let mut asleep = Some(Duration::ZERO);
+        let has_time = self.queue.is_empty();
+        if has_time && std::mem::take(&mut self.had_arrivals) {
+            // Where one came more may follow, from a thread that may want this core: they come together then, and wake nobody.
+            thread::yield_now();
+        } else if has_time && self.inbox.may_sleep() {
+            asleep = self.sleep(longest, clock());
+        }
         match self.poll.poll(events, asleep) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
             Ok(()) | Err(_) => {}
@@ -140,6 +150,7 @@ impl Shard {
         }
         told.changed.drain(..).for_each(|group| self.changed(group, now));
         self.room.add_permits(told.arrivals.len());
+        self.had_arrivals = !told.arrivals.is_empty();
         told.arrivals.drain(..).for_each(|newcomer| self.arrive(newcomer, now));
         if let Some(by) = told.drain.take() {
             self.drain(by, now);
