@@ -34,6 +34,7 @@ test: ## Run all tests, installing the browser, origins and clients that they ar
 	@scripts/setup --test
 	$(CARGO) test --locked
 	STORIES_SHARDS=off $(CARGO) test --locked --test stories
+	$(CARGO) test --locked --manifest-path models/Cargo.toml --test models
 
 lint: ## Check the format, lints and docs
 	@scripts/setup --lint

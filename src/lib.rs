@@ -2,7 +2,7 @@
 //!
 //! One upstream connection per stream, any number of clients downstream. The modules are the floors of the house; imports
 //! point down only, in this order: `demo`, `service`, `gateway`, `config`, `route`, then `upstream`, `fanout` and `downstream`,
-//! `hub`, `replay`, `sse`.
+//! `hub`, `replay`, `sse`; `sync` below all.
 
 pub mod config;
 pub mod counters;
@@ -15,4 +15,5 @@ pub mod replay;
 pub mod route;
 pub mod service;
 pub mod sse;
+mod sync;
 pub mod upstream;

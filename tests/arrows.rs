@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 ///
 /// A new top-level module is given its place here.
 const FLOORS: &[&[&str]] = &[
-    &["counters"],
+    &["counters", "sync"],
     &["sse"],
     &["replay"],
     &["hub"],

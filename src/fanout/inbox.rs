@@ -3,10 +3,10 @@
 //! A shard that is told something while it works is not woken for it: it looks once more before it sleeps. So a thousand
 //! changes while it is busy cost a thousand locks and no system call, and none is lost.
 
+use crate::sync::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Ends a shard's sleep. May be called when it is awake.
 pub(super) trait Wake {

@@ -88,7 +88,7 @@ impl Stream {
                 subscribers: 0,
                 empty_since: Instant::now(),
             }),
-            changed: watch::Sender::new(()),
+            changed: watch::channel(()).0,
             watchers: RwLock::default(),
             occupancy: Notify::new(),
         }

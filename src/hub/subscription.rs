@@ -88,7 +88,7 @@ impl Subscription {
     pub async fn verdict(&mut self, patience: Option<Duration>) -> Verdict {
         let known = async {
             loop {
-                self.changes.mark_unchanged();
+                self.changes.borrow_and_update();
                 if let Some(verdict) = self.stream().locked(|state| verdict(state)) {
                     return verdict;
                 }
@@ -107,7 +107,7 @@ impl Subscription {
             frames.push(frame);
             return Delivery::Frames;
         }
-        self.changes.mark_unchanged();
+        self.changes.borrow_and_update();
         match self.stream().read(self.cursor, most, frames) {
             Reading::To(next) => {
                 self.cursor = next;

@@ -1,0 +1,179 @@
+//! A shard whose turns are in the order of the real one's, and whose clients take all that there is.
+
+use super::batch::Framing;
+use super::inbox::{Flag, Inbox, Told, Wake};
+use super::terms::{Sent, Terms};
+use crate::bell::Bell;
+use crate::hub::{Departure, Detached, End, Feed, FeedId, Reading, Seat, Watcher};
+use crate::replay::Seq;
+use bytes::Bytes;
+use std::any::Any;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+
+/// The opening of a client at whom the shard breaks.
+pub const BREAKS: &[u8] = b"breaks";
+
+#[derive(Debug)]
+pub(super) struct Newcomer {
+    pub(super) socket: OwnedFd,
+    pub(super) detached: Detached,
+    pub(super) framing: Framing,
+    pub(super) opening: Bytes,
+    pub(super) opening_text: u64,
+    pub(super) lifetime: Option<Duration>,
+    pub(super) terms: Arc<dyn Terms>,
+    pub(super) place: Box<dyn Any + Send>,
+}
+
+pub(super) type ShardInbox = Inbox<Newcomer, Instant, Waker>;
+type Change = Flag<Newcomer, Instant, Waker>;
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Waker(pub(super) Arc<Bell>);
+
+impl Wake for Waker {
+    fn wake(&self) {
+        self.0.ring();
+    }
+}
+
+impl Watcher for Change {
+    fn changed(&self) {
+        self.raise();
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Shard {
+    waker: Waker,
+    inbox: Arc<ShardInbox>,
+    room: Arc<Semaphore>,
+    /// By key; those whose last client left are `None`.
+    groups: Vec<Option<Group>>,
+    draining: bool,
+}
+
+#[derive(Debug)]
+struct Group {
+    id: FeedId,
+    feed: Feed,
+    change: Arc<Change>,
+    clients: Vec<Client>,
+}
+
+#[derive(Debug)]
+struct Client {
+    seat: Seat,
+    cursor: Seq,
+    sent: Sent,
+    terms: Arc<dyn Terms>,
+    _place: Box<dyn Any + Send>,
+}
+
+impl Shard {
+    pub(super) fn new(room: Arc<Semaphore>, _: Instant) -> io::Result<(Self, Arc<ShardInbox>)> {
+        let waker = Waker::default();
+        let inbox = Arc::new(Inbox::new(waker.clone()));
+        let shard = Self { waker, inbox: Arc::clone(&inbox), room, groups: Vec::new(), draining: false };
+        Ok((shard, inbox))
+    }
+
+    pub(super) fn run(mut self) -> io::Result<()> {
+        let (mut told, mut sleeps) = (Told::default(), 0);
+        while turn(&self.inbox, &self.waker.0, &mut told, &mut sleeps) {
+            for group in told.changed.drain(..) {
+                if let Some(group) = &self.groups[group as usize] {
+                    group.change.clear();
+                }
+                self.serve(group as usize);
+            }
+            self.room.add_permits(told.arrivals.len());
+            for newcomer in told.arrivals.drain(..) {
+                if newcomer.opening == BREAKS {
+                    return Err(io::Error::other("broken"));
+                }
+                self.arrive(newcomer);
+            }
+            self.draining |= told.drain.take().is_some();
+            if self.draining {
+                for group in self.groups.iter_mut().filter_map(Option::take) {
+                    let Group { feed, clients, .. } = group;
+                    drop(feed);
+                    clients.into_iter().for_each(|client| client.depart(&Departure::Drained));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn arrive(&mut self, newcomer: Newcomer) {
+        let Newcomer { detached: Detached { seat, cursor, .. }, terms, place, .. } = newcomer;
+        let id = Feed::id(&seat);
+        let at = self.groups.iter().position(|group| group.as_ref().is_some_and(|group| group.id == id));
+        let at = at.unwrap_or_else(|| {
+            let change = Arc::new(Change::new(u32::try_from(self.groups.len()).unwrap(), Arc::clone(&self.inbox)));
+            let feed = Feed::new(&seat, Arc::clone(&change) as Arc<dyn Watcher>);
+            self.groups.push(Some(Group { id, feed, change, clients: Vec::new() }));
+            self.groups.len() - 1
+        });
+        if let Some(group) = &mut self.groups[at] {
+            group.clients.push(Client { seat, cursor, sent: Sent::default(), terms, _place: place });
+        }
+        self.serve(at);
+    }
+
+    /// Gives a group's clients all there is. Who leaves is dropped after the group that this may be the end of.
+    fn serve(&mut self, key: usize) {
+        let Some(group) = &mut self.groups[key] else { return };
+        let mut left = Vec::new();
+        for mut client in std::mem::take(&mut group.clients) {
+            match client.read(&group.feed) {
+                None => group.clients.push(client),
+                Some(end) => left.push((client, Departure::Ended(end))),
+            }
+        }
+        if group.clients.is_empty() {
+            self.groups[key] = None;
+        }
+        left.into_iter().for_each(|(client, departure)| client.depart(&departure));
+    }
+}
+
+impl Client {
+    /// Takes all there is; gives the stream's end if it comes to it.
+    fn read(&mut self, feed: &Feed) -> Option<End> {
+        loop {
+            let mut frames = Vec::new();
+            match feed.read(self.cursor, usize::MAX, &mut frames) {
+                Reading::To(next) => self.cursor = next,
+                Reading::CaughtUp => return None,
+                Reading::Lagged(gap) => panic!("{gap:?}"),
+                Reading::Ended(end) => return Some(end),
+            }
+            self.sent += Sent { bytes: 0, events: frames.len() as u64 };
+        }
+    }
+
+    fn depart(self, departure: &Departure) {
+        self.terms.departed(self.seat.key(), self.sent, departure, 0);
+    }
+}
+
+/// The beginning of a shard's turn, the `sleeps`th: sleeps if it may, and takes what it was told. Says whether to go on.
+pub(super) fn turn<A, D, W: Wake>(
+    inbox: &Inbox<A, D, W>,
+    bell: &Bell,
+    told: &mut Told<A, D>,
+    sleeps: &mut usize,
+) -> bool {
+    let may_sleep = inbox.may_sleep();
+    *sleeps += 1;
+    // One is for what was told before the first.
+    assert!(bell.hear(may_sleep) <= *sleeps + 1, "woken twice for one sleep");
+    inbox.woke();
+    inbox.take(told)
+}

@@ -1,0 +1,79 @@
+//! Threads tell a shard things while it falls asleep and wakes.
+
+use super::inbox::{Flag, Inbox, Told};
+use super::shard::{Waker, turn};
+use crate::check;
+use shuttle::sync::atomic::{AtomicUsize, Ordering};
+use shuttle::thread;
+use std::sync::Arc;
+
+const TELLERS: usize = 2;
+const CHANGES: usize = 3;
+
+/// Streams change while the shard looks, sleeps and wakes: it reads every change, and is woken once for a sleep at most.
+pub fn no_change_is_lost() {
+    check(|| {
+        let waker = Waker::default();
+        let inbox = Arc::new(Inbox::<(), (), _>::new(waker.clone()));
+        let streams: Vec<_> = (0..TELLERS)
+            .map(|n| (AtomicUsize::new(0), Flag::new(u32::try_from(n).unwrap(), Arc::clone(&inbox))))
+            .collect();
+        let streams = Arc::new(streams);
+        for n in 0..TELLERS * 2 {
+            let streams = Arc::clone(&streams);
+            thread::spawn(move || {
+                let (appended, flag) = &streams[n % TELLERS];
+                for _ in 0..CHANGES {
+                    appended.fetch_add(1, Ordering::SeqCst);
+                    flag.raise();
+                }
+            });
+        }
+        let (mut told, mut sleeps, mut read) = (Told::default(), 0, [0; TELLERS]);
+        while read != [CHANGES * 2; TELLERS] {
+            assert!(turn(&inbox, &waker.0, &mut told, &mut sleeps));
+            assert!(told.changed.len() <= TELLERS, "told twice before it was looked at");
+            for group in told.changed.drain(..) {
+                let (appended, flag) = &streams[group as usize];
+                flag.clear();
+                read[group as usize] = appended.load(Ordering::SeqCst);
+            }
+        }
+    });
+}
+
+/// Arrivals, a drain and the close come while the shard falls asleep: each is seen, and an arrival is taken or given back.
+pub fn no_arrival_is_lost() {
+    check(|| {
+        let waker = Waker::default();
+        let inbox = Arc::new(Inbox::<Arc<()>, (), _>::new(waker.clone()));
+        let client = Arc::new(());
+        let arrivals: Vec<_> = (0..TELLERS)
+            .map(|_| {
+                let (inbox, client) = (Arc::clone(&inbox), Arc::clone(&client));
+                thread::spawn(move || usize::from(inbox.arrive(client).is_err()))
+            })
+            .collect();
+        let drain = thread::spawn({
+            let inbox = Arc::clone(&inbox);
+            move || inbox.drain(())
+        });
+        let closing = thread::spawn({
+            let inbox = Arc::clone(&inbox);
+            move || {
+                drain.join().unwrap();
+                inbox.close();
+            }
+        });
+        let (mut told, mut sleeps, mut drained) = (Told::default(), 0, false);
+        while turn(&inbox, &waker.0, &mut told, &mut sleeps) {
+            told.arrivals.clear();
+            drained |= told.drain.take().is_some();
+        }
+        assert!(drained || told.drain.is_some(), "the drain was not told");
+        drop(told);
+        closing.join().unwrap();
+        arrivals.into_iter().for_each(|arrival| _ = arrival.join().unwrap());
+        assert_eq!(Arc::strong_count(&client), 1, "an arrival is stuck in a closed inbox");
+    });
+}

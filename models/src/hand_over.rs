@@ -1,0 +1,143 @@
+//! Clients on their way to a shard, while it drains, while it ends, and while their stream does.
+
+use crate::bell::Bell;
+use crate::check;
+use crate::counters::RouteCounters;
+use crate::fanout::{Arrival, BREAKS, Engine, Framing, Pace, Refused, Sent, Terms};
+use crate::hub::{Departure, Publisher, StreamKey};
+use crate::stage::{EVENTS, Stage, feed};
+use bytes::Bytes;
+use shuttle::future::block_on;
+use shuttle::sync::Mutex;
+use shuttle::thread;
+use std::fs::File;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// More than there are shards.
+const CLIENTS: usize = 3;
+
+/// What became of the clients.
+#[derive(Debug, Default)]
+struct Fates {
+    departed: Mutex<Vec<(Sent, Departure)>>,
+    gone: Mutex<usize>,
+    bell: Bell,
+}
+
+impl Terms for Fates {
+    fn pace(&self) -> &Pace {
+        unreachable!("the model has no clock")
+    }
+
+    fn counters(&self) -> &RouteCounters {
+        unreachable!("the model counts nothing")
+    }
+
+    fn last_words(&self, _: &Departure, _: Option<u64>) -> Vec<u8> {
+        Vec::new()
+    }
+
+    fn departed(&self, _: &StreamKey, sent: Sent, departure: &Departure, _: u64) {
+        self.departed.lock().unwrap().push((sent, departure.clone()));
+    }
+}
+
+/// What is held as long as a client's socket is open.
+struct Place(Arc<Fates>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        *self.0.gone.lock().unwrap() += 1;
+        self.0.bell.ring();
+    }
+}
+
+impl Fates {
+    /// Waits until all clients are gone.
+    fn wait(&self) {
+        while *self.gone.lock().unwrap() < CLIENTS {
+            self.bell.hear(true);
+        }
+    }
+}
+
+/// A client that is handed over while the drain begins is drained, be it before or after.
+pub fn a_hand_over_meets_the_drain() {
+    check(|| {
+        let (stage, engine, fates) = scene(1, served);
+        let arrivals = hand_over(&stage, &engine, &fates, b"");
+        engine.drain(Instant::now());
+        fates.wait();
+        assert!(arrivals.into_iter().all(|arrival| arrival.join().unwrap().is_ok()));
+        let departed = std::mem::take(&mut *fates.departed.lock().unwrap());
+        assert_eq!(departed.len(), CLIENTS);
+        assert!(departed.iter().all(|(_, departure)| *departure == Departure::Drained), "{departed:?}");
+        drop(engine);
+        stage.finish();
+    });
+}
+
+/// Every shard ends while clients are handed over: each is dropped or refused, and its seat and place are free.
+pub fn a_hand_over_meets_the_end_of_the_shards() {
+    check(|| {
+        let (stage, engine, fates) = scene(2, served);
+        let arrivals = hand_over(&stage, &engine, &fates, BREAKS);
+        // The engine lives on: what is stuck in an inbox would stay there.
+        fates.wait();
+        arrivals.into_iter().for_each(|arrival| _ = arrival.join().unwrap());
+        stage.finish();
+        drop(engine);
+    });
+}
+
+/// A stream gets its events and its end while clients are handed over: each is given all of it.
+pub fn a_hand_over_meets_the_end_of_the_stream() {
+    check(|| {
+        let (stage, engine, fates) = scene(1, |publisher| feed(&publisher));
+        let arrivals = hand_over(&stage, &engine, &fates, b"");
+        fates.wait();
+        arrivals.into_iter().for_each(|arrival| arrival.join().unwrap().unwrap());
+        let departed = std::mem::take(&mut *fates.departed.lock().unwrap());
+        assert_eq!(departed.len(), CLIENTS);
+        assert!(departed.iter().all(|(sent, _)| sent.events == EVENTS as u64), "{departed:?}");
+        stage.finish();
+        drop(engine);
+    });
+}
+
+fn served(publisher: Publisher) {
+    feed(&publisher);
+    block_on(publisher.abandoned());
+}
+
+fn scene(shards: usize, driver: fn(Publisher)) -> (Stage, Engine, Arc<Fates>) {
+    (Stage::new(driver), Engine::start(NonZeroUsize::new(shards).unwrap()).unwrap(), Arc::default())
+}
+
+fn hand_over(
+    stage: &Stage,
+    engine: &Engine,
+    fates: &Arc<Fates>,
+    opening: &'static [u8],
+) -> Vec<thread::JoinHandle<Result<(), Refused>>> {
+    (0..CLIENTS)
+        .map(|_| {
+            let (stage, engine, fates) = (stage.clone(), engine.clone(), Arc::clone(fates));
+            thread::spawn(move || {
+                let arrival = Arrival {
+                    socket: File::open("/dev/null").unwrap().into(),
+                    subscription: stage.join("/stream").expect("nothing is remembered"),
+                    framing: Framing::Chunked,
+                    opening: Bytes::from_static(opening),
+                    opening_text: 0,
+                    lifetime: None,
+                    terms: Arc::clone(&fates) as Arc<dyn Terms>,
+                    place: Box::new(Place(fates)),
+                };
+                block_on(engine.adopt(arrival))
+            })
+        })
+        .collect()
+}

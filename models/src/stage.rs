@@ -1,0 +1,85 @@
+//! A hub whose streams are fed by threads of the model.
+
+use crate::counters::RouteCounters;
+use crate::hub::{Hub, JoinError, Open, Opening, Publisher, RouteId, ShareOptions, StreamRequest};
+use crate::hub::{StreamSettings, Subscription};
+use crate::replay::{Repeats, ReplayOptions, Start};
+use crate::sse::Event;
+use http::HeaderMap;
+use shuttle::sync::Mutex;
+use shuttle::thread::{self, JoinHandle};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Events of every stream.
+pub(crate) const EVENTS: usize = 2;
+
+/// What feeds a stream.
+type Driver = fn(Publisher);
+
+struct Drivers {
+    driver: Driver,
+    started: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Open for Drivers {
+    fn open(&self, _: Opening, publisher: Publisher) {
+        let driver = self.driver;
+        self.started.lock().unwrap().push(thread::spawn(move || driver(publisher)));
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Stage {
+    hub: Hub,
+    drivers: Arc<Drivers>,
+    settings: StreamSettings,
+}
+
+impl Stage {
+    /// A stage of one route that may have one stream, all of which every client is given.
+    pub(crate) fn new(driver: Driver) -> Self {
+        let drivers = Arc::new(Drivers { driver, started: Mutex::default() });
+        let settings = StreamSettings {
+            replay: Arc::new(ReplayOptions { start: Start::All, ..ReplayOptions::default() }),
+            linger: Duration::from_secs(120),
+            max_streams: 1,
+            counters: Arc::new(RouteCounters::default()),
+        };
+        Self { hub: Hub::new(Arc::clone(&drivers) as Arc<dyn Open>), drivers, settings }
+    }
+
+    pub(crate) fn join(&self, path: &str) -> Result<Subscription, JoinError> {
+        let request = StreamRequest::new(RouteId(1), &ShareOptions::default(), path, None, &HeaderMap::new());
+        self.hub.join(request, &self.settings, None)
+    }
+
+    pub(crate) fn counters(&self) -> &Arc<RouteCounters> {
+        &self.settings.counters
+    }
+
+    /// How many streams were opened.
+    pub(crate) fn opened(&self) -> usize {
+        self.drivers.started.lock().unwrap().len()
+    }
+
+    /// Waits until every driver has ended; then nothing is left of the streams, and the route has room for another.
+    pub(crate) fn finish(&self) {
+        let drivers = std::mem::take(&mut *self.drivers.started.lock().unwrap());
+        drivers.into_iter().for_each(|driver| driver.join().unwrap());
+        assert!(self.hub.is_empty(), "a stream is left in the hub");
+        assert_eq!(self.counters().subscribers.value(), 0, "a subscriber is left");
+        assert_eq!(self.counters().streams.value(), 0, "a stream is held");
+        drop(self.join("/another").expect("the route has room"));
+        let drivers = std::mem::take(&mut *self.drivers.started.lock().unwrap());
+        drivers.into_iter().for_each(|driver| driver.join().unwrap());
+    }
+}
+
+/// The origin's head and its events come.
+pub(crate) fn feed(publisher: &Publisher) {
+    publisher.connected(Arc::new(HeaderMap::new()), false);
+    for n in 0..EVENTS {
+        publisher.append(&[Event::of_type("", n.to_string())], &mut Repeats::after(None));
+    }
+}
