@@ -8,7 +8,7 @@
 //!                               └ Wheel: one deadline per client
 //! ```
 //!
-//! Nothing is copied, queued, boxed or woken per client that need not be: a [`batch`] is built once per stream and pass and
+//! Nothing is copied, queued, boxed or woken per client that need not be: a batch is built once per stream and pass and
 //! sent to each in one call. The engine is handed heads as bytes and policies as [`Terms`]; it knows no HTTP beyond the
 //! chunk.
 
