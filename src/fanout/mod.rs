@@ -25,4 +25,4 @@ mod wheel;
 
 pub use batch::Framing;
 pub use engine::{Arrival, Engine, Refused};
-pub use terms::{Pace, SPREAD_OF_DRAIN, Sent, Terms};
+pub use terms::{LINGER, MOST_STRAY_BYTES, Pace, SPREAD_OF_DRAIN, Sent, Terms};

@@ -9,6 +9,13 @@ use std::time::Duration;
 /// Of the drain time, the part over which ends are spread; the rest is for the last bytes to arrive.
 pub const SPREAD_OF_DRAIN: f64 = 0.6;
 
+/// How long a client may take to close after our end, before its socket is closed in its face.
+pub const LINGER: Duration = Duration::from_secs(2);
+
+/// Bytes that a client may send after its request: a stray CRLF, a request that it pipelined. They have no meaning here; who
+/// sends more is no client.
+pub const MOST_STRAY_BYTES: usize = 16 << 10;
+
 /// The terms of one route.
 pub trait Terms: Send + Sync + fmt::Debug {
     /// How clients are paced.

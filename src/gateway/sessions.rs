@@ -2,6 +2,7 @@
 
 use super::Gateway;
 use super::handover::HandOver;
+use crate::fanout::LINGER;
 use async_trait::async_trait;
 use pingora::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
@@ -14,9 +15,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
-
-/// How long a connection's peer may take to close after our end, before the socket is closed in its face.
-const LINGER: Duration = Duration::from_secs(2);
 
 /// Bytes read and dropped at a time until then.
 const LINGER_BYTES: usize = 4096;

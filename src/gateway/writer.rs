@@ -3,7 +3,7 @@
 use super::refusal::Reply;
 use super::socket;
 use crate::counters::RouteCounters;
-use crate::fanout::{Framing, Sent};
+use crate::fanout::{Framing, MOST_STRAY_BYTES, Sent};
 use crate::sse::{Frame, HEARTBEAT};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, TRANSFER_ENCODING};
@@ -20,9 +20,6 @@ const PIECE_BYTES: usize = 16 << 10;
 
 /// The seconds of keep-alive after which pingora hands a finished connection back, to be closed in an orderly way.
 const HANDED_BACK: Option<u64> = Some(60);
-
-/// Bytes that a client may send after its request.
-const MOST_STRAY_BYTES: usize = 16 << 10;
 
 /// One client's response as it is written.
 pub(super) struct Writer<'a> {

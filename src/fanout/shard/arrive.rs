@@ -23,9 +23,7 @@ impl Shard {
             None => opening,
             Some(frame) => {
                 sent += Sent { bytes: frame.text_len() as u64, events: 1 };
-                let mut both = BytesMut::from(opening);
-                both.extend_from_slice(&framing.wire(frame));
-                both.freeze()
+                joined(opening, &framing.wire(frame))
             }
         };
         let ends = lifetime.map(|lifetime| Ends { at: now + lifetime, because: Because::Lifetime });

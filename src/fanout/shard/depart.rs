@@ -2,19 +2,12 @@
 
 use super::super::client::{Behind, State};
 use super::super::sending::{end, hear, reset_on_close, send_last};
-use super::super::terms::Sent;
+use super::super::terms::{LINGER, MOST_STRAY_BYTES, Sent};
 use super::Shard;
 use super::arrive::joined;
 use crate::hub::Departure;
 use crate::sse::Frame;
-use std::time::{Duration, Instant};
-
-/// How long a client may take to close after our end, before its socket is closed in its face.
-const LINGER: Duration = Duration::from_secs(2);
-
-/// Bytes that a client may send after its request: a stray CRLF, a request that it pipelined. They have no meaning here; who
-/// sends more is no client.
-const MOST_STRAY_BYTES: usize = 16 << 10;
+use std::time::Instant;
 
 /// Bytes that a client may send after our end, until it closes.
 const MOST_LATE_BYTES: usize = 1 << 20;
