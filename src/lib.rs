@@ -2,7 +2,7 @@
 //!
 //! One upstream connection per stream, any number of clients downstream. The modules are the floors of the house; imports
 //! point down only, in this order: `demo`, `service`, `gateway`, `config`, `route`, then `upstream`, `fanout` and `downstream`,
-//! `hub`, `replay`, `sse`; `sync` below all.
+//! `hub`, `replay`, `sse`; `sync` and `web` below all.
 
 pub mod config;
 pub mod counters;
@@ -17,3 +17,4 @@ pub mod service;
 pub mod sse;
 mod sync;
 pub mod upstream;
+mod web;

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 ///
 /// A new top-level module is given its place here.
 const FLOORS: &[&[&str]] = &[
-    &["counters", "sync"],
+    &["counters", "sync", "web"],
     &["sse"],
     &["replay"],
     &["hub"],
@@ -29,8 +29,8 @@ const FLOORS: &[&[&str]] = &[
 const CONFINED: &[(&str, &[&str])] = &[
     ("pingora", &["gateway", "service", "upstream::connect"]),
     ("mio", &["fanout"]),
-    ("tokio", &["hub", "upstream", "fanout", "gateway", "service", "demo", "main"]),
-    ("hyper", &["demo"]),
+    ("tokio", &["hub", "upstream", "fanout", "gateway", "service", "web", "demo", "main"]),
+    ("hyper", &["web", "demo"]),
     ("rustix", &["fanout", "gateway", "service", "main", "upstream::connect"]),
 ];
 

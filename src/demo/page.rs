@@ -3,10 +3,10 @@
 use super::crowd::{self, Crowd};
 use super::curl_lines;
 use super::origin::{Kind, Switch};
-use super::server::{Answer, Reply};
 use super::ticker::Ticker;
 use crate::counters::RouteCounters;
 use crate::service::CountersByRoute;
+use crate::web::{Answer, Reply};
 use bytes::Bytes;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,

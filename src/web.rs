@@ -27,22 +27,22 @@ use tokio::time::sleep;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A body: all at once, or as it comes.
-pub(super) type Reply = Response<Either<Full<Bytes>, Live>>;
+pub(crate) type Reply = Response<Either<Full<Bytes>, Live>>;
 
 /// Answers requests.
-pub(super) trait Answer: Send + Sync + 'static {
+pub(crate) trait Answer: Send + Sync + 'static {
     /// The response to one request.
     fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Reply> + Send;
 }
 
 /// A body as it comes, with something that is dropped with the connection.
-pub(super) struct Live {
+pub(crate) struct Live {
     body: Channel<Bytes, io::Error>,
     _held: Box<dyn Any + Send + Sync>,
 }
 
 impl Live {
-    pub(super) fn new(body: Channel<Bytes, io::Error>, held: impl Any + Send + Sync) -> Self {
+    pub(crate) fn new(body: Channel<Bytes, io::Error>, held: impl Any + Send + Sync) -> Self {
         Self { body, _held: Box::new(held) }
     }
 }
@@ -72,23 +72,23 @@ impl Body for Live {
 
 /// A server that runs; its drop closes its listener and its connections.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(crate) struct Server {
     stop: oneshot::Sender<Infallible>,
     task: JoinHandle<()>,
 }
 
 impl Server {
     /// Serves on `listener`.
-    pub(super) fn start<A: Answer>(listener: TcpListener, answer: Arc<A>) -> Self {
+    pub(crate) fn start<A: Answer>(listener: TcpListener, answer: Arc<A>) -> Self {
         let (stop, stopped) = oneshot::channel();
         Self { stop, task: tokio::spawn(accept(listener, answer, stopped)) }
     }
 
     /// Closes the listener and every connection, whatever they are doing; resolves when that is done.
-    pub(super) async fn stop(self) {
+    pub(crate) async fn stop(self) {
         drop(self.stop);
         if let Err(error) = self.task.await {
-            log::warn!("a server of the demo failed: {error}");
+            log::warn!("a server failed: {error}");
         }
     }
 }
@@ -103,7 +103,7 @@ async fn accept<A: Answer>(listener: TcpListener, answer: Arc<A>, mut stopped: o
                     connections.spawn(serve(socket, peer, Arc::clone(&answer)));
                 }
                 Err(error) => {
-                    log::warn!("the demo cannot accept a connection: {error}");
+                    log::warn!("cannot accept a connection: {error}");
                     sleep(ACCEPT_PAUSE).await;
                 }
             },
@@ -120,6 +120,6 @@ async fn serve<A: Answer>(socket: TcpStream, peer: SocketAddr, answer: Arc<A>) {
         async move { Ok::<_, Infallible>(answer.answer(request).await) }
     });
     if let Err(error) = http1::Builder::new().serve_connection(TokioIo::new(socket), service).await {
-        log::debug!("connection of the demo ended peer={peer} why=\"{error}\"");
+        log::debug!("connection ended peer={peer} why=\"{error}\"");
     }
 }
