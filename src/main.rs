@@ -26,8 +26,8 @@ const EX_USAGE: u8 = 64;
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// The configuration file (TOML); conf/manifold.toml shows every key
-    #[arg(short, long, value_name = "FILE", required = true)]
+    /// The configuration file (TOML) [default: /etc/manifold/manifold.toml, or variables such as MANIFOLD_ORIGIN]
+    #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Check the configuration, say all that is wrong with it, and exit
     #[arg(long)]
@@ -58,11 +58,10 @@ fn main() -> ExitCode {
             start_logger("error");
             return code_of(block_on(None, demo(DemoOptions { listen, ..DemoOptions::default() })));
         }
-        (None, Some(config)) => config,
-        (None, None) => return complain("no configuration: give one with -c FILE, or try manifold demo", EX_USAGE),
+        (None, config) => config,
     };
     start_logger("warn,manifold=info");
-    let config = match Config::load(&config) {
+    let config = match Config::load(config.as_deref()) {
         Ok(config) => config,
         Err(errors) => return complain(&errors.to_string(), EX_USAGE),
     };
