@@ -1,9 +1,9 @@
 //! A hub whose streams are fed by threads of the model.
 
 use crate::counters::RouteCounters;
-use crate::hub::{Hub, JoinError, Open, Opening, Publisher, RouteId, ShareOptions, StreamRequest};
+use crate::hub::{Backfilling, Hub, JoinError, Open, Publisher, RouteId, ShareOptions, StreamRequest};
 use crate::hub::{StreamSettings, Subscription};
-use crate::replay::{Repeats, ReplayOptions, Start};
+use crate::replay::{Continuation, ReplayOptions, Start};
 use crate::sse::Event;
 use http::HeaderMap;
 use shuttle::sync::Mutex;
@@ -23,10 +23,12 @@ struct Drivers {
 }
 
 impl Open for Drivers {
-    fn open(&self, _: Opening, publisher: Publisher) {
+    fn open(&self, _: StreamRequest, publisher: Publisher) {
         let driver = self.driver;
         self.started.lock().unwrap().push(thread::spawn(move || driver(publisher)));
     }
+
+    fn backfill(&self, _: StreamRequest, _: Backfilling) {}
 }
 
 #[derive(Clone)]
@@ -78,8 +80,8 @@ impl Stage {
 
 /// The origin's head and its events come.
 pub(crate) fn feed(publisher: &Publisher) {
-    publisher.connected(Arc::new(HeaderMap::new()), false);
+    publisher.connected(Arc::new(HeaderMap::new()));
     for n in 0..EVENTS {
-        publisher.append(&[Event::of_type("", n.to_string())], &mut Repeats::after(None));
+        publisher.append(&[Event::of_type("", n.to_string())], &mut Continuation::fresh(false));
     }
 }

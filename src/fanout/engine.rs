@@ -145,7 +145,7 @@ mod tests {
     use crate::counters::RouteCounters;
     use crate::fanout::{Pace, Sent};
     use crate::hub::{
-        Departure, Hub, Open, Opening, Publisher, RouteId, ShareOptions, StreamKey, StreamRequest, StreamSettings,
+        Backfilling, Departure, Hub, Open, Publisher, RouteId, ShareOptions, StreamKey, StreamRequest, StreamSettings,
     };
     use http::HeaderMap;
     use std::io::Read;
@@ -154,7 +154,9 @@ mod tests {
     struct Nothing;
 
     impl Open for Nothing {
-        fn open(&self, _: Opening, _: Publisher) {}
+        fn open(&self, _: StreamRequest, _: Publisher) {}
+
+        fn backfill(&self, _: StreamRequest, _: Backfilling) {}
     }
 
     #[derive(Debug)]

@@ -85,6 +85,9 @@ fn of_failure(failure: &Failure, mode: Mode, cors: Option<&CorsAnswer>) -> Reply
     match failure {
         Failure::HeadTimeout => Reply::text(StatusCode::GATEWAY_TIMEOUT, "the origin did not answer in time"),
         Failure::Unreachable(_) => Reply::text(StatusCode::BAD_GATEWAY, "the origin cannot be reached"),
+        Failure::NoStream(_) => {
+            Reply::text(StatusCode::BAD_GATEWAY, "the origin's answer is no event stream to pass on")
+        }
         Failure::Ended | Failure::Lost(_) | Failure::Silent(_) => {
             Reply::text(StatusCode::BAD_GATEWAY, "the connection to the origin was lost")
         }

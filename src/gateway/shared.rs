@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a client waits for the origin's head or its first failure before it is told 200: many origins send no head
+/// How long a client waits for the origin's head or its first failure, and for the origin's word on its id, before it is told 200: many origins send no head
 /// before the first event.
 const VERDICT_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -45,8 +45,16 @@ impl Gateway {
             // The attempt itself ends after `head_timeout_secs`.
             OnError::Reflect => None,
         };
+        let deadline = Instant::now() + VERDICT_PATIENCE;
+        let known = async {
+            let verdict = subscription.verdict(patience).await;
+            match (verdict, subscription.placed(deadline).await) {
+                (Verdict::Ended(end), _) | (_, Err(end)) => Verdict::Ended(end),
+                (verdict, Ok(())) => verdict,
+            }
+        };
         let verdict = tokio::select! {
-            verdict = subscription.verdict(patience) => verdict,
+            verdict = known => verdict,
             broken = writer.left() => return Outcome::Done(broken.into()),
         };
         let origin = match verdict {

@@ -1,4 +1,4 @@
-//! Departure a client is no longer on its stream.
+//! Why a client is no longer on its stream.
 
 use super::End;
 use crate::counters::RouteCounters;
@@ -31,13 +31,14 @@ impl Departure {
         }
     }
 
-    /// Whether the response is to look whole. There is nobody to send an end to who left or stalled, and what broke off
-    /// upstream must break off downstream too.
+    /// Whether the response is to look whole: the origin ended it in order or said that nothing more comes, or the client is
+    /// asked back. Whatever else ends it
+    /// cuts it, and must look so: many clients take an orderly end for success.
     #[must_use]
     pub fn is_orderly(&self) -> bool {
         match self {
-            Self::Left | Self::Stalled | Self::Ended(End::Failed(_)) => false,
-            Self::Lagged | Self::Lifetime | Self::Drained | Self::Ended(_) => true,
+            Self::Lifetime | Self::Drained | Self::Ended(End::OriginClosed | End::NoContent) => true,
+            Self::Left | Self::Stalled | Self::Lagged | Self::Ended(_) => false,
         }
     }
 }

@@ -26,6 +26,8 @@ pub enum Failure {
     HeadTimeout,
     /// A status that asks to come again: 5xx, 408, 425, 429.
     Status(Arc<Answer>),
+    /// An answer that is no event stream, where there was one before.
+    NoStream(String),
     /// The origin ended the response in an orderly way.
     Ended,
     /// The response broke off.
@@ -40,6 +42,7 @@ impl fmt::Display for Failure {
             Self::Unreachable(why) => write!(f, "origin unreachable: {why}"),
             Self::HeadTimeout => f.write_str("origin sent no response head in time"),
             Self::Status(answer) => write!(f, "origin answered {}", answer.status.as_u16()),
+            Self::NoStream(why) => f.write_str(why),
             Self::Ended => f.write_str("origin ended the response"),
             Self::Silent(time) => write!(f, "nothing came from the origin for {time:?}"),
             Self::Lost(why) => write!(f, "connection to the origin lost: {why}"),

@@ -3,6 +3,7 @@
 //! The hub knows no origin and no socket: it opens a stream through the [`Open`] value handed to it. Handles are cheap to
 //! clone; a stream lives as long as its publisher.
 
+mod backfills;
 mod departure;
 mod end;
 mod feed;
@@ -15,6 +16,7 @@ mod subscription;
 #[cfg(test)]
 mod tests;
 
+pub use backfills::Backfilling;
 pub use departure::Departure;
 pub use end::{Answer, End, Failure};
 pub use feed::{Feed, FeedId, Watcher};
@@ -26,9 +28,8 @@ pub use stream::Reading;
 pub use subscription::{Delivery, Detached, Subscription, Verdict};
 
 use crate::counters::RouteCounters;
-use crate::replay::{Epoch, MintedId, ReplayLog, ReplayOptions};
+use crate::replay::{Epoch, ReplayLog, ReplayOptions, Seq};
 use bytes::Bytes;
-use http::HeaderValue;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
@@ -40,16 +41,10 @@ use tokio::time::Instant;
 /// How a stream is fed: the value that the service hands to the hub.
 pub trait Open: Send + Sync {
     /// Starts feeding a stream, in a task of its own; must not block. The stream lives until the publisher is dropped.
-    fn open(&self, opening: Opening, publisher: Publisher);
-}
+    fn open(&self, request: StreamRequest, publisher: Publisher);
 
-/// What an opener is told.
-#[derive(Debug)]
-pub struct Opening {
-    /// All that may reach the origin.
-    pub request: StreamRequest,
-    /// The id after which the origin is asked to resume: that of the client who opened the stream.
-    pub last_event_id: Option<Bytes>,
+    /// Asks the origin for what follows an id, in a task of its own; must not block.
+    fn backfill(&self, request: StreamRequest, backfilling: Backfilling);
 }
 
 /// What the hub needs to know of a route.
@@ -120,7 +115,12 @@ impl Hub {
         let mut open = self.streams.open.lock();
         if let Some(stream) = open.by_key.get(&key) {
             match Subscription::join(stream, last_event_id) {
-                Ok(subscription) => return Ok(subscription),
+                Ok(subscription) => {
+                    let stream = Arc::clone(stream);
+                    drop(open);
+                    backfills::begin(&stream, &self.opener, &request);
+                    return Ok(subscription);
+                }
                 Err(over) if over.remembered_until.is_some_and(|until| Instant::now() < until) => {
                     return Err(JoinError::Ended(over.end));
                 }
@@ -130,15 +130,19 @@ impl Hub {
         if open.per_route.get(&key.route()).is_some_and(|n| *n >= settings.max_streams) {
             return Err(JoinError::TooManyStreams);
         }
-        let upstream_id = last_event_id.filter(|id| is_for_the_origin(id)).cloned();
-        let log = ReplayLog::new(Arc::clone(&settings.replay), Epoch::new(fastrand::u64(..)), upstream_id.clone());
+        let log = ReplayLog::new(
+            Arc::clone(&settings.replay),
+            Epoch::new(fastrand::u64(..)),
+            room_for_backfill(&settings.replay),
+        );
         let stream = Arc::new(Stream::new(key.clone(), Arc::clone(&settings.counters), log));
         let subscription = Subscription::join(&stream, last_event_id).map_err(|over| JoinError::Ended(over.end))?;
         *open.per_route.entry(key.route()).or_default() += 1;
         open.by_key.insert(key, Arc::clone(&stream));
         drop(open);
-        let publisher = Publisher::new(stream, Arc::downgrade(&self.streams), settings.linger);
-        self.opener.open(Opening { request, last_event_id: upstream_id }, publisher);
+        let publisher = Publisher::new(Arc::clone(&stream), Arc::downgrade(&self.streams), settings.linger);
+        self.opener.open(request.clone(), publisher);
+        backfills::begin(&stream, &self.opener, &request);
         Ok(subscription)
     }
 
@@ -155,10 +159,9 @@ impl Hub {
     }
 }
 
-/// Whether an origin can be asked to resume after an id. One that was minted means nothing to it, and one that came in a
-/// query may hold what no header can: their owners are told a gap.
-fn is_for_the_origin(id: &[u8]) -> bool {
-    !MintedId::has_form(id) && HeaderValue::from_bytes(id).is_ok()
+/// The position of a log's first live event: as many as the log may hold can be put before it.
+fn room_for_backfill(options: &ReplayOptions) -> Seq {
+    Seq(options.events.map_or(0, |most| most.get() as u64))
 }
 
 impl Streams {

@@ -1,14 +1,20 @@
 //! The one who writes to a stream.
 
-use super::stream::{Phase, State, Stream};
+use super::stream::{Pace, Phase, State, Stream};
 use super::{End, Streams};
 use crate::counters::RouteCounters;
-use crate::replay::{Gap, GapReason, OnGap, Repeats};
+use crate::replay::{Continuation, Fate, Gap, GapReason, OnGap, Seq};
 use crate::sse::Event;
 use http::HeaderMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// Bytes of frames that the log may be ahead of the fastest subscriber before the origin is read no further.
+const MOST_AHEAD_BYTES: usize = 64 << 10;
+
+/// For how long a subscriber that takes nothing holds the origin up.
+const PATIENCE_WITH_READERS: Duration = Duration::from_secs(1);
 
 /// The right to write to one stream. Its drop closes the stream and wakes its readers: nobody waits for a publisher that is
 /// gone.
@@ -39,34 +45,44 @@ impl Publisher {
         });
     }
 
-    /// The origin's head came. `lost`: events between the last response and this one may be lost, which every subscriber is
-    /// told at this place of the stream.
-    pub fn connected(&self, head: Arc<HeaderMap>, lost: bool) {
-        let marked = self.stream.change(|state| {
+    /// The origin's head came.
+    pub fn connected(&self, head: Arc<HeaderMap>) {
+        self.stream.change(|state| {
             state.phase = Phase::Live;
             state.head = Some(head);
-            lost.then(|| mark(state, None))
+            // What an earlier response asked for is not asked for any more.
+            state.retry = None;
         });
-        self.count_mark(marked);
     }
 
-    /// Appends events, less those that repeat what the log holds; gives how many were new.
-    pub fn append(&self, events: &[Event], repeats: &mut Repeats) -> usize {
+    /// Where the next event goes.
+    #[must_use]
+    pub fn end(&self) -> Seq {
+        self.stream.locked(|state| state.log.end())
+    }
+
+    /// Appends events, less those that repeat what the log holds; gives how many were new. Where events before one of them
+    /// may be lost, every subscriber is told so at this place of the stream.
+    pub fn append(&self, events: &[Event], continuation: &mut Continuation) -> usize {
         if events.is_empty() {
             return 0;
         }
-        let appended = self.stream.change(|state| {
+        let (appended, marked) = self.stream.change(|state| {
             let now = Instant::now().into_std();
             state.log.begin_batch();
-            let mut appended = 0_usize;
+            let (mut appended, mut marked) = (0_usize, None);
             for event in events {
-                if !repeats.is_repeat(&state.log, event) {
-                    state.log.append(event, now);
-                    appended += 1;
+                match continuation.judge(&state.log, event) {
+                    Fate::Repeat => continue,
+                    Fate::New => {}
+                    Fate::NewAfterLoss => marked = Some(mark(state, None)),
                 }
+                state.log.append(event, now);
+                appended += 1;
             }
-            appended
+            (appended, marked)
         });
+        self.count_mark(marked);
         self.counters().events_in.add(appended as u64);
         self.counters().events_repeated.add((events.len() - appended) as u64);
         appended
@@ -103,10 +119,34 @@ impl Publisher {
         self.stream.change(|state| state.phase = Phase::Waiting);
     }
 
-    /// Whether anybody is subscribed.
-    #[must_use]
-    pub fn has_subscribers(&self) -> bool {
-        self.stream.locked(|state| state.subscribers > 0)
+    /// Resolves when somebody is subscribed. Safe to drop and call again.
+    pub async fn occupied(&self) {
+        while self.stream.locked(|state| state.subscribers == 0) {
+            self.stream.occupancy.notified().await;
+        }
+    }
+
+    /// Resolves when more may be read from the origin: the fastest subscriber is near the end of the log, nobody is
+    /// subscribed, or nobody took anything for [`PATIENCE_WITH_READERS`]. So a burst passes whole to a client that reads, as
+    /// through any proxy. Safe to drop and call again.
+    pub async fn room(&self) {
+        loop {
+            let must_wait = self.stream.locked(|state| {
+                let is_ahead = state.subscribers > 0
+                    && state.pace != Pace::Gave
+                    && state.log.bytes_from(state.furthest) > MOST_AHEAD_BYTES;
+                if is_ahead {
+                    state.pace = Pace::Waits;
+                }
+                is_ahead
+            });
+            if !must_wait {
+                return;
+            }
+            if timeout(PATIENCE_WITH_READERS, self.stream.taken.notified()).await.is_err() {
+                self.stream.locked(|state| state.pace = Pace::Gave);
+            }
+        }
     }
 
     /// Resolves, with the stream closed, when nobody was subscribed for the route's `linger_secs`. Safe to drop and call

@@ -2,6 +2,7 @@
 
 use super::StreamKey;
 use super::stream::{State, Stream};
+use crate::replay::Seq;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -12,9 +13,10 @@ pub struct Seat {
 }
 
 impl Seat {
-    /// Takes a seat; `locked` is the state of the same stream.
-    pub(super) fn take(stream: &Arc<Stream>, locked: &mut State) -> Self {
+    /// Takes a seat at `cursor`; `locked` is the state of the same stream.
+    pub(super) fn take(stream: &Arc<Stream>, locked: &mut State, cursor: Seq) -> Self {
         locked.subscribers += 1;
+        locked.furthest = locked.furthest.max(cursor);
         stream.counters.subscribers.add(1);
         stream.counters.subscribers_total.add(1);
         stream.occupancy.notify_one();

@@ -11,6 +11,7 @@
 //!
 //! Only the publisher moves a stream; its drop closes it. A closed stream never opens again: the hub makes a new one.
 
+use super::backfills::Backfills;
 use super::{End, StreamKey, Watcher};
 use crate::counters::RouteCounters;
 use crate::replay::{Gap, GapReason, Read, ReplayLog, Seq};
@@ -26,6 +27,7 @@ use tokio::time::Instant;
 pub(super) struct Stream {
     pub(super) key: StreamKey,
     pub(super) counters: Arc<RouteCounters>,
+    pub(super) opened_at: Instant,
     state: Mutex<State>,
     /// Told after every change that a subscriber may want to see; the lock is not held then.
     changed: watch::Sender<()>,
@@ -33,6 +35,8 @@ pub(super) struct Stream {
     pub(super) watchers: RwLock<Vec<Arc<dyn Watcher>>>,
     /// Told when the first subscriber comes or the last one leaves.
     pub(super) occupancy: Notify,
+    /// Told when the fastest subscriber took events, if the publisher waits for it.
+    pub(super) taken: Notify,
 }
 
 /// What is behind the lock.
@@ -44,9 +48,25 @@ pub(super) struct State {
     pub(super) head: Option<Arc<HeaderMap>>,
     /// The reconnection time that the origin last asked for, in milliseconds.
     pub(super) retry: Option<u64>,
+    /// How far the fastest subscriber came.
+    pub(super) furthest: Seq,
+    /// What the publisher knows of the fastest subscriber's pace.
+    pub(super) pace: Pace,
+    pub(super) backfills: Backfills,
     pub(super) subscribers: usize,
     /// Since when there are none. Meaningless while there are some.
     pub(super) empty_since: Instant,
+}
+
+/// The publisher beside the fastest subscriber.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// It goes on, or never had to wait.
+    Free,
+    /// It waits until the fastest takes something.
+    Waits,
+    /// It waited in vain, and does not wait again until somebody takes something.
+    Gave,
 }
 
 #[derive(Debug, Clone)]
@@ -77,20 +97,26 @@ pub enum Reading {
 impl Stream {
     pub(super) fn new(key: StreamKey, counters: Arc<RouteCounters>, log: ReplayLog) -> Self {
         counters.streams.add(1);
+        let furthest = log.end();
         Self {
             key,
             counters,
+            opened_at: Instant::now(),
             state: Mutex::new(State {
                 log,
                 phase: Phase::Connecting { failed: false },
                 head: None,
                 retry: None,
+                furthest,
+                pace: Pace::Free,
+                backfills: Backfills::default(),
                 subscribers: 0,
                 empty_since: Instant::now(),
             }),
             changed: watch::channel(()).0,
             watchers: RwLock::default(),
             occupancy: Notify::new(),
+            taken: Notify::new(),
         }
     }
 
@@ -118,7 +144,15 @@ impl Stream {
     pub(super) fn read(&self, cursor: Seq, most: usize, frames: &mut Vec<Frame>) -> Reading {
         self.locked(|state| match state.log.read(cursor, most, frames) {
             Read::Behind { missed, .. } => Reading::Lagged(Gap { reason: GapReason::Lag, missed }),
-            Read::To(next) if next != cursor => Reading::To(next),
+            Read::To(next) if next != cursor => {
+                if next > state.furthest {
+                    state.furthest = next;
+                    if std::mem::replace(&mut state.pace, Pace::Free) == Pace::Waits {
+                        self.taken.notify_one();
+                    }
+                }
+                Reading::To(next)
+            }
             Read::To(_) => match &state.phase {
                 Phase::Closed { end, .. } => Reading::Ended(end.clone()),
                 Phase::Connecting { .. } | Phase::Live | Phase::Waiting => Reading::CaughtUp,

@@ -1,9 +1,10 @@
 //! One client's place on a stream.
 
+use super::backfills::{self, Settled};
 use super::seat::Seat;
 use super::stream::{Phase, Reading, State, Stream};
 use super::{End, StreamKey};
-use crate::replay::{Gap, OnGap, Position, Seq};
+use crate::replay::{Gap, GapReason, OnGap, Position, Seq};
 use crate::sse::Frame;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -20,6 +21,8 @@ pub struct Subscription {
     cursor: Seq,
     /// What the client is told before all else.
     told_first: Option<Frame>,
+    /// The id that the client came with, while it is not known where it stands.
+    unplaced: Option<Bytes>,
 }
 
 /// A subscription without its waking.
@@ -65,9 +68,13 @@ impl Subscription {
             if let Phase::Closed { end, remembered_until } = &state.phase {
                 return Err(Over { end: end.clone(), remembered_until: *remembered_until });
             }
-            let (cursor, told_first) = place(stream, state, last_event_id);
-            let seat = Seat::take(stream, state);
-            Ok(Self { seat, changes, cursor, told_first })
+            let place = place(stream, state, last_event_id);
+            let (cursor, told_first, unplaced) = match place {
+                Place::At(cursor, told_first) => (cursor, told_first, None),
+                Place::Unknown(id) => (state.log.end(), None, Some(id)),
+            };
+            let seat = Seat::take(stream, state, cursor);
+            Ok(Self { seat, changes, cursor, told_first, unplaced })
         })
     }
 
@@ -99,6 +106,31 @@ impl Subscription {
             Some(patience) => timeout(patience, known).await.unwrap_or(Verdict::Held),
             None => known.await,
         }
+    }
+
+    /// Waits until it is known where the client stands: at once, unless its id is asked of the origin. At the deadline it is
+    /// told a gap.
+    ///
+    /// # Errors
+    /// The origin's answer to this id.
+    pub async fn placed(&mut self, deadline: Instant) -> Result<(), End> {
+        while let Some(id) = self.unplaced.clone() {
+            self.changes.borrow_and_update();
+            let is_late = Instant::now() >= deadline;
+            let stream = Arc::clone(&self.seat.stream);
+            let settled = stream.locked(|state| settled(&stream, state, &id, is_late));
+            match settled {
+                Some(settled) => {
+                    (self.cursor, self.told_first) = settled?;
+                    self.unplaced = None;
+                }
+                None => {
+                    // Late is looked at once more.
+                    let _late = tokio::time::timeout_at(deadline, self.changed()).await;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Gives the frames from the cursor on, about `most` bytes at a time, and moves it.
@@ -164,22 +196,61 @@ pub(super) struct Over {
     pub(super) remembered_until: Option<Instant>,
 }
 
-/// Where a client begins, and what it is told first.
-fn place(stream: &Stream, state: &mut State, last_event_id: Option<&Bytes>) -> (Seq, Option<Frame>) {
-    state.log.expire(Instant::now().into_std());
-    let Some(id) = last_event_id else { return (state.log.start(), None) };
+/// Where a client begins.
+enum Place {
+    /// Here, with what it is told first.
+    At(Seq, Option<Frame>),
+    /// The origin is asked about this id.
+    Unknown(Bytes),
+}
+
+fn place(stream: &Stream, state: &mut State, last_event_id: Option<&Bytes>) -> Place {
+    let now = Instant::now();
+    state.log.expire(now.into_std());
+    let Some(id) = last_event_id else { return Place::At(state.log.start(), None) };
+    if matches!(state.log.position(id), Position::Gone(_)) && backfills::want(state, id, stream.opened_at, now) {
+        return Place::Unknown(id.clone());
+    }
+    let (cursor, told_first) = resumed(stream, state, id);
+    Place::At(cursor, told_first)
+}
+
+/// Where a client with this id goes on as the log has it, and what it is told first.
+fn resumed(stream: &Stream, state: &State, id: &Bytes) -> (Seq, Option<Frame>) {
     match state.log.position(id) {
         Position::Known(seq) => {
             stream.counters.resumes.add(1);
             (seq, None)
         }
-        Position::Gone(gap) => {
-            stream.counters.gaps.add(1);
-            if state.log.options().on_gap != OnGap::Event {
-                stream.counters.gaps_untold.add(1);
-            }
-            state.log.after_gap(gap)
+        Position::Gone(gap) => after_gap(stream, state, gap),
+    }
+}
+
+fn after_gap(stream: &Stream, state: &State, gap: Gap) -> (Seq, Option<Frame>) {
+    stream.counters.gaps.add(1);
+    if state.log.options().on_gap != OnGap::Event {
+        stream.counters.gaps_untold.add(1);
+    }
+    state.log.after_gap(gap)
+}
+
+/// Where a client stands whose id was asked of the origin; `None` while that is not known. `is_late`: it waits no longer.
+fn settled(stream: &Stream, state: &State, id: &Bytes, is_late: bool) -> Option<Result<(Seq, Option<Frame>), End>> {
+    if matches!(state.log.position(id), Position::Known(_)) {
+        return Some(Ok(resumed(stream, state, id)));
+    }
+    match state.backfills.of(id) {
+        Some(Settled::Ended(end)) => Some(Err(end.clone())),
+        Some(Settled::At(seq)) if *seq >= state.log.oldest() => {
+            stream.counters.resumes.add(1);
+            Some(Ok((*seq, None)))
         }
+        Some(Settled::Short { missed }) => {
+            Some(Ok(after_gap(stream, state, Gap { reason: GapReason::Evicted, missed: Some(*missed) })))
+        }
+        Some(Settled::Gone | Settled::At(_)) => Some(Ok(resumed(stream, state, id))),
+        None if is_late || state.is_closed() => Some(Ok(resumed(stream, state, id))),
+        None => None,
     }
 }
 

@@ -57,6 +57,24 @@ impl IdIndex {
         }
     }
 
+    /// Notes that the entry at `seq`, which is older than all others, bears `id`.
+    pub(super) fn insert_first(&mut self, id: &Bytes, seq: Seq) {
+        if id.is_empty() {
+            return;
+        }
+        match self.positions.get_mut(id) {
+            None => {
+                self.positions.insert(id.clone(), Positions::One(seq));
+            }
+            Some(Positions::Many { seqs, .. }) => seqs.push_front(seq),
+            Some(positions @ Positions::One(_)) => {
+                if let Positions::One(later) = *positions {
+                    *positions = Positions::Many { seqs: VecDeque::from([seq, later]), dropped: false };
+                }
+            }
+        }
+    }
+
     /// Notes that the entry at `seq`, the oldest, is gone, and says whether it was the first that bore `id`.
     pub(super) fn remove(&mut self, id: &Bytes, seq: Seq) -> bool {
         let (was_first, is_last) = match self.positions.get_mut(id) {

@@ -46,6 +46,10 @@ pub struct ReplayLog {
     /// The id of the newest entry that was dropped, if that was the first event to bear it; before any was dropped, the id
     /// from which the origin was asked to resume. A client that has it as its last missed nothing that is not held.
     before_first: Option<Bytes>,
+    /// The position of the first entry that was appended: what is before it was prepended.
+    began_at: Seq,
+    /// Whether an entry was ever dropped.
+    has_dropped: bool,
     /// The newest mark that was dropped.
     dropped_mark: Option<Seq>,
     /// Where each origin id stands first.
@@ -87,22 +91,23 @@ pub enum Read {
 }
 
 impl ReplayLog {
-    /// An empty log. `resumed_from` is the id that the origin is asked to resume after, if any: it is known, and its
-    /// successor is the first event.
+    /// An empty log whose first event gets the position `first`.
     #[must_use]
-    pub fn new(options: Arc<ReplayOptions>, epoch: Epoch, resumed_from: Option<Bytes>) -> Self {
+    pub fn new(options: Arc<ReplayOptions>, epoch: Epoch, first: Seq) -> Self {
         Self {
             options,
             epoch,
             entries: VecDeque::new(),
-            first: Seq(0),
+            first,
             behind: VecDeque::new(),
             behind_bytes: 0,
             delivery_bytes: DELIVERY_BYTES,
             bytes: 0,
             events: 0,
-            ids_seen: resumed_from.is_some(),
-            before_first: resumed_from,
+            ids_seen: false,
+            before_first: None,
+            began_at: first,
+            has_dropped: false,
             dropped_mark: None,
             index: IdIndex::default(),
         }
@@ -132,6 +137,51 @@ impl ReplayLog {
         self.bytes
     }
 
+    /// Whether anything was ever appended.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.end() > self.began_at
+    }
+
+    /// Whether events were appended and none of them bore an id.
+    #[must_use]
+    pub fn lacks_ids(&self) -> bool {
+        self.has_begun() && !self.ids_seen
+    }
+
+    /// Where this event is held, if it has an id and is held.
+    pub(super) fn meets(&self, event: &Event) -> Option<Seq> {
+        let id = event.id.as_ref().filter(|id| !id.is_empty())?;
+        self.index.first_held(id).filter(|seq| self.holds_at(*seq, event))
+    }
+
+    /// Puts an event before the oldest; says whether there was room. Nothing must have been dropped yet.
+    pub(super) fn prepend(&mut self, event: &Event, now: Instant) -> bool {
+        let most = self.options.events.map_or(0, std::num::NonZero::get);
+        let Some(seq) = self.first.0.checked_sub(1).map(Seq).filter(|_| self.events < most) else { return false };
+        self.ids_seen |= !event.last_event_id.is_empty();
+        let (id, frame) = self.encode(event, seq);
+        let bytes = self.bytes.saturating_add(frame.text_len());
+        if bytes > self.options.bytes {
+            return false;
+        }
+        if let EntryId::Origin(id) = &id {
+            self.index.insert_first(id, seq);
+        }
+        self.bytes = bytes;
+        self.events = self.events.saturating_add(1);
+        self.first = seq;
+        self.before_first = None;
+        self.entries.push_front(Entry { frame, id, at: now });
+        true
+    }
+
+    /// Whether an entry was ever dropped.
+    #[must_use]
+    pub fn has_dropped(&self) -> bool {
+        self.has_dropped
+    }
+
     pub(super) fn epoch(&self) -> Epoch {
         self.epoch
     }
@@ -147,6 +197,12 @@ impl ReplayLog {
         {
             self.behind_bytes = self.behind_bytes.saturating_sub(frame.text_len());
         }
+    }
+
+    /// Takes `id` for that of the event right before the first entry, of which nothing was dropped.
+    pub(super) fn know_before_first(&mut self, id: Bytes) {
+        self.ids_seen = true;
+        self.before_first = Some(id);
     }
 
     /// Appends an event: gives it its position and its id, and encodes its frame once.
@@ -178,6 +234,13 @@ impl ReplayLog {
                 (EntryId::Origin(id), frame)
             }
         }
+    }
+
+    /// The bytes of the frames from `cursor` on.
+    #[must_use]
+    pub fn bytes_from(&self, cursor: Seq) -> usize {
+        let skip = cursor.distance_from(self.first).unwrap_or(0).min(self.entries.len());
+        self.entries.range(skip..).map(|entry| entry.frame.text_len()).fold(0, usize::saturating_add)
     }
 
     /// Appends a mark: a frame without an id that every subscriber gets at this place.
@@ -232,6 +295,7 @@ impl ReplayLog {
     fn drop_oldest(&mut self) {
         let Some(entry) = self.entries.pop_front() else { return };
         let seq = self.first;
+        self.has_dropped = true;
         self.first = seq.plus(1);
         self.bytes = self.bytes.saturating_sub(entry.frame.text_len());
         self.behind_bytes = self.behind_bytes.saturating_add(entry.frame.text_len());
@@ -319,6 +383,12 @@ impl ReplayLog {
                 .collect::<Vec<_>>()
         };
         entry.id == id && lines(&entry.frame) == lines(&frame)
+    }
+
+    /// The first entry at or after `seq` that is this event.
+    pub(super) fn find_from(&self, seq: Seq, event: &Event) -> Option<Seq> {
+        let skip = seq.distance_from(self.first).unwrap_or(0);
+        (skip..self.entries.len()).map(|index| self.first.plus(index)).find(|seq| self.holds_at(*seq, event))
     }
 
     /// The position after the first event that bears `id`, if all that follows is held.

@@ -4,20 +4,22 @@
 //! same read from an older one, so there is no splice between the two.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+mod backfill;
+mod continuation;
 mod ids;
 mod index;
 mod log;
 mod options;
 mod position;
-mod repeats;
 #[cfg(test)]
 mod tests;
 
+pub use backfill::{Backfill, Meeting};
+pub use continuation::{Continuation, Fate};
 pub use ids::{Epoch, MintedId};
 pub use log::{Read, ReplayLog};
 pub use options::{IdPolicy, OnGap, ReplayOptions, Start};
 pub use position::{Gap, GapReason, Position};
-pub use repeats::Repeats;
 
 use std::fmt;
 

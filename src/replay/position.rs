@@ -77,7 +77,7 @@ impl ReplayLog {
         match MintedId::parse(id) {
             Some(minted) if minted.epoch == self.epoch() && minted.seq < self.end() => self.position_after(minted.seq),
             // Where nothing was ever dropped, an id that is not here never was.
-            None if self.oldest() > Seq(0) => Position::Gone(Gap { reason: GapReason::Evicted, missed: None }),
+            None if self.has_dropped() => Position::Gone(Gap { reason: GapReason::Evicted, missed: None }),
             _ => Position::Gone(Gap { reason: GapReason::Unknown, missed: None }),
         }
     }

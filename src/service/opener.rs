@@ -1,9 +1,9 @@
 //! How streams are fed: the value handed to the hub, which so need not know of origins.
 
 use crate::downstream::{RetryPolicy, sharing_refusal};
-use crate::hub::{Credentials, Open, Opening, Publisher};
+use crate::hub::{Backfilling, Credentials, Open, Publisher, StreamRequest};
 use crate::route::{Route, StreamPolicy};
-use crate::upstream::{Connector, Driver, DriverSettings, SharingCheck};
+use crate::upstream::{Connector, Driver, DriverSettings, Outages, SharingCheck, backfill};
 use std::sync::Arc;
 
 /// Said when a response is not shared.
@@ -20,29 +20,44 @@ pub(super) struct Drivers {
 
 impl Drivers {
     pub(super) fn new(connector: Connector, routes: &[Arc<Route>]) -> Self {
-        let settings = routes.iter().map(|route| route.stream().map(|policy| settings(route, policy))).collect();
+        let outages = Outages::default();
+        let settings =
+            routes.iter().map(|route| route.stream().map(|policy| settings(route, policy, &outages))).collect();
         Self { connector, settings }
     }
 }
 
+impl Drivers {
+    fn settings_of(&self, request: &StreamRequest) -> Option<&DriverSettings> {
+        let number = usize::try_from(request.key().route().0).ok()?;
+        self.settings.get(number)?.as_ref()
+    }
+}
+
 impl Open for Drivers {
-    fn open(&self, opening: Opening, publisher: Publisher) {
-        let number = usize::try_from(opening.request.key().route().0).unwrap_or(usize::MAX);
+    fn open(&self, request: StreamRequest, publisher: Publisher) {
         // Without settings the publisher is dropped, which closes the stream.
-        if let Some(Some(settings)) = self.settings.get(number) {
-            let driver = Driver::new(settings.clone(), self.connector.clone(), opening, publisher);
+        if let Some(settings) = self.settings_of(&request) {
+            let driver = Driver::new(settings.clone(), self.connector.clone(), request, publisher);
             tokio::spawn(driver.run());
+        }
+    }
+
+    fn backfill(&self, request: StreamRequest, backfilling: Backfilling) {
+        if let Some(settings) = self.settings_of(&request) {
+            tokio::spawn(backfill(settings.clone(), self.connector.clone(), request, backfilling));
         }
     }
 }
 
-fn settings(route: &Route, policy: &StreamPolicy) -> DriverSettings {
+fn settings(route: &Route, policy: &StreamPolicy, outages: &Outages) -> DriverSettings {
     DriverSettings {
         route: Arc::clone(&route.name),
         origin: Arc::new(route.origin.clone()),
         options: Arc::new(policy.upstream.clone()),
         no_content_memory: policy.share.linger,
         sharing: sharing(policy),
+        outages: outages.clone(),
         pass_retry: policy.client.retry == RetryPolicy::Origin,
     }
 }

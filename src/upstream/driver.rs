@@ -1,24 +1,24 @@
 //! The task that feeds one stream: connect, decode, publish, back off, resume.
 
+use super::attempts::{Attempts, Done, Moment, Next};
 use super::connect::{Connector, Request, Response};
 use super::exchange::{Audience, Outcome, attempt};
-use super::{OnClose, OnError, Origin, UpstreamOptions};
-use crate::hub::{End, Failure, Opening, Publisher, StreamRequest};
-use crate::replay::Repeats;
-use crate::sse::{Decoder, Item};
+use super::outage::{Down, Outages};
+use super::reading::Reading;
+use super::{OnError, Origin, UpstreamOptions};
+use crate::hub::{End, Failure, Publisher, StreamRequest};
+use crate::replay::{Continuation, Seq};
 use bytes::Bytes;
-use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use log::Level;
+use std::future::{Future, pending};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
-/// How long a refusal is remembered, so that a crowd of clients that come back is not a crowd at the origin.
-const REFUSAL_MEMORY: Duration = Duration::from_secs(1);
-
-/// The longest `Retry-After` that is honoured; an origin that asks for more is asked again all the same.
-const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
+/// Reads of a response that is given up for its successor: what arrived before is not lost.
+const LAST_READS: usize = 64;
 
 /// Says why a response must not be shared, if so.
 pub type SharingCheck = Arc<dyn Fn(&HeaderMap) -> Option<String> + Send + Sync>;
@@ -36,6 +36,8 @@ pub struct DriverSettings {
     pub no_content_memory: Duration,
     /// Whether a response may be shared.
     pub sharing: SharingCheck,
+    /// The outages of the origins.
+    pub outages: Outages,
     /// Whether the origin's `retry:` goes to clients; not where the route has its own for them.
     pub pass_retry: bool,
 }
@@ -56,86 +58,124 @@ pub struct Driver {
     connector: Connector,
     request: StreamRequest,
     publisher: Publisher,
+    attempts: Attempts,
     /// The origin's newest event id: what it is asked to resume after. Empty: none.
     last_event_id: Bytes,
-    /// Attempts in a row that brought no event.
-    failures: u32,
-    /// Since when the origin fails, without a success between.
-    failing_since: Option<Instant>,
-    /// Whether a response ever streamed, so that a new one may have lost events.
-    was_live: bool,
-    /// Whether the last response ended in an orderly way, so that the next one is no news.
-    ended_in_order: bool,
+    /// Whether events without an id came since: an origin that resumes sends them again.
+    is_followed: bool,
+    /// Events may be lost before the next response, whatever it begins with.
+    lost: bool,
+    /// While the origin fails.
+    down: Option<Down>,
 }
 
-/// Why the driver is done, and for how long that is remembered.
-struct Done {
-    end: End,
-    memory: Duration,
-}
-
-/// What the driver does next.
-enum Next {
-    Retry(Failure),
-    Done(Done),
-    Abandoned,
-}
+/// An attempt that is under way.
+type Attempt = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 impl Driver {
     /// A driver for the stream that was opened.
     #[must_use]
-    pub fn new(settings: DriverSettings, connector: Connector, opening: Opening, publisher: Publisher) -> Self {
+    pub fn new(settings: DriverSettings, connector: Connector, request: StreamRequest, publisher: Publisher) -> Self {
+        let attempts = Attempts::new(&settings.options, settings.no_content_memory);
         Self {
             settings,
             connector,
-            request: opening.request,
+            request,
             publisher,
-            last_event_id: opening.last_event_id.unwrap_or_default(),
-            failures: 0,
-            failing_since: None,
-            was_live: false,
-            ended_in_order: false,
+            attempts,
+            last_event_id: Bytes::new(),
+            is_followed: false,
+            lost: false,
+            down: None,
         }
     }
 
     /// Runs until the stream is over.
     pub async fn run(mut self) {
         log::info!("stream opened route={} stream={}", self.settings.route, self.request.key());
-        let done = loop {
-            self.publisher.connecting();
-            let next = match self.connect().await {
-                Some(Outcome::Stream(response)) => self.stream(response).await,
-                Some(Outcome::Failed(failure)) => self.failed(failure),
-                Some(Outcome::Final(end)) => Next::Done(Done::refused(end, self.settings.no_content_memory)),
-                None => Next::Abandoned,
-            };
-            match next {
-                Next::Done(done) => break done,
-                Next::Abandoned => break Done { end: End::Idle, memory: Duration::ZERO },
-                Next::Retry(failure) => {
-                    if let Some(done) = self.wait(failure).await {
-                        break done;
-                    }
-                }
-            }
-        };
+        let Err(done) = self.feed().await;
+        self.down = None;
         self.log_end(&done.end);
         self.publisher.close(done.end, done.memory).await;
     }
 
-    /// One attempt; `None` if the stream was abandoned meanwhile. An attempt that outlives the hold ends as a failure.
-    async fn connect(&self) -> Option<Outcome> {
-        self.publisher.counters().upstream_attempts.add(1);
-        let request = Request { path_and_query: self.request.path_and_query().to_string(), headers: self.headers() };
-        tokio::select! {
-            outcome = attempt(&self.connector, &self.settings.origin, &self.settings.options, Audience::Shared, request) => Some(outcome),
-            () = self.publisher.abandoned() => None,
+    async fn feed(&mut self) -> Result<std::convert::Infallible, Done> {
+        loop {
+            let response = self.ask().await?;
+            let reading = self.begin(response)?;
+            let why = self.follow(reading).await?;
+            if why != Failure::Ended {
+                self.publisher.counters().upstream_failures.add(1);
+                self.fails(&why.to_string());
+            }
+            let next = self.attempts.response_over(why, &self.moment());
+            self.wait(next).await?;
         }
     }
 
-    fn headers(&self) -> Vec<(HeaderName, HeaderValue)> {
+    /// Asks the origin until it answers with a stream.
+    async fn ask(&mut self) -> Result<Box<Response>, Done> {
+        loop {
+            self.publisher.connecting();
+            let next = match self.answer().await? {
+                Outcome::Stream(response) => return Ok(response),
+                Outcome::Failed(failure) => {
+                    self.publisher.counters().upstream_failures.add(1);
+                    self.fails(&failure.to_string());
+                    let moment = self.moment();
+                    self.attempts.failed(failure, &moment)
+                }
+                Outcome::Final(end) => {
+                    let (moment, with_id) = (self.moment(), self.resume_header().is_some());
+                    let what = end.to_string();
+                    let next = self.attempts.answered(end, with_id, &moment);
+                    if let Next::Ask(_) = next {
+                        self.publisher.counters().upstream_failures.add(1);
+                        self.fails(&format!("no stream came: {what}"));
+                    }
+                    next
+                }
+            };
+            self.wait(next).await?;
+        }
+    }
+
+    /// What one attempt comes to. Silence is no failure: where clients are held, an origin that accepted the request and
+    /// sends no head is waited for, and beside it another attempt is made when nothing came for `idle_timeout_secs`.
+    async fn answer(&mut self) -> Result<Outcome, Done> {
+        let mut attempt = self.attempt();
+        let mut second: Option<Attempt> = None;
+        let mut quiet_at = self.quiet_at();
+        loop {
+            tokio::select! {
+                outcome = &mut attempt => match (outcome, second.take()) {
+                    (Outcome::Failed(_), Some(next)) => attempt = next,
+                    (outcome, _) => return Ok(outcome),
+                },
+                outcome = of(&mut second) => {
+                    if let Outcome::Stream(_) = outcome {
+                        return Ok(outcome);
+                    }
+                    second = None;
+                    quiet_at = self.quiet_at();
+                }
+                () = at(quiet_at), if second.is_none() => second = Some(self.attempt()),
+                () = self.publisher.abandoned() => return Err(Done::forgotten(End::Idle)),
+            }
+        }
+    }
+
+    fn attempt(&self) -> Attempt {
+        self.publisher.counters().upstream_attempts.add(1);
         let id = self.resume_header().map(|id| (HeaderName::from_static("last-event-id"), id));
-        self.request.headers().iter().cloned().chain(id).collect()
+        let headers = self.request.headers().iter().cloned().chain(id).collect();
+        let request = Request { path_and_query: self.request.path_and_query().to_string(), headers };
+        let (connector, origin) = (self.connector.clone(), Arc::clone(&self.settings.origin));
+        let mut options = UpstreamOptions::clone(&self.settings.options);
+        if options.on_error == OnError::Hold {
+            options.head_timeout = Duration::MAX;
+        }
+        Box::pin(async move { attempt(&connector, &origin, &options, Audience::Shared, request).await })
     }
 
     /// What the origin is asked to resume after; `None` if there is no id, or one that no header can hold.
@@ -143,183 +183,197 @@ impl Driver {
         HeaderValue::from_maybe_shared(self.last_event_id.clone()).ok().filter(|id| !id.is_empty())
     }
 
-    /// Publishes a response until it ends.
-    async fn stream(&mut self, mut response: Box<Response>) -> Next {
+    /// A response begins after a break.
+    fn begin(&mut self, response: Box<Response>) -> Result<Reading, Done> {
+        // Clients that were told 200 while the origin failed have missed what it sent meanwhile.
+        let was_held = !self.attempts.was_live() && self.attempts.is_failing();
+        let lost = self.lost || was_held;
+        let continuation = match self.resume_header() {
+            Some(_) => Continuation::after(self.last_event_id.clone(), self.is_followed, lost),
+            None => Continuation::fresh(lost || self.attempts.was_live()),
+        };
+        self.lost = false;
+        let is_lost = continuation.is_loss_untold();
+        let reading = self.admit(response, continuation).map_err(Done::unusable)?;
+        match self.down.take() {
+            Some(down) => down.up(is_lost),
+            None if !self.attempts.was_live() => log::info!("upstream connected {}", self.names()),
+            None => log::debug!("upstream connected {}", self.names()),
+        }
+        self.attempts.live(Instant::now());
+        Ok(reading)
+    }
+
+    /// Takes a response for the stream; an error says why it must not be shared.
+    fn admit(&self, mut response: Box<Response>, continuation: Continuation) -> Result<Reading, String> {
         let headers = std::mem::take(&mut response.headers);
         if let Some(why) = (self.settings.sharing)(&headers) {
-            return Next::Done(Done { end: End::Unusable(why), memory: REFUSAL_MEMORY });
+            return Err(why);
         }
-        let resumed = self.resume_header().is_some();
-        let lost = self.was_live && !resumed;
-        self.publisher.connected(Arc::new(headers), lost);
-        self.was_live = true;
-        self.failing_since = None;
-        log::log!(
-            if self.ended_in_order { Level::Debug } else { Level::Info },
-            "upstream connected route={} stream={} resumed={resumed} lost={lost}",
-            self.settings.route,
-            self.request.key()
-        );
-        let Some(failure) = self.pump(response).await else { return Next::Abandoned };
-        if failure != Failure::Ended {
-            self.publisher.counters().upstream_failures.add(1);
-        }
-        match (self.settings.options.on_close, failure) {
-            (OnClose::Close, Failure::Ended) => Next::Done(Done { end: End::OriginClosed, memory: Duration::ZERO }),
-            // What broke off upstream does not look whole downstream.
-            (OnClose::Close, Failure::Lost(why)) => {
-                Next::Done(Done { end: End::Failed(Failure::Lost(why)), memory: Duration::ZERO })
-            }
-            (_, failure) => Next::Retry(failure),
-        }
+        self.publisher.connected(Arc::new(headers));
+        let max_event_bytes = self.settings.options.max_event_bytes;
+        Ok(Reading::new(response, max_event_bytes, self.last_event_id.clone(), continuation))
     }
 
-    /// Reads the response to its end and says why it ended; `None` if the stream was abandoned.
-    async fn pump(&mut self, mut response: Box<Response>) -> Option<Failure> {
-        let mut repeats = Repeats::after(self.resume_header().map(|_| self.last_event_id.clone()));
-        let mut decoder = Decoder::resuming(self.settings.options.max_event_bytes, self.last_event_id.clone());
-        let patience = self.settings.options.idle_timeout.unwrap_or(Duration::MAX);
-        loop {
-            let read = tokio::select! {
-                read = timeout(patience, response.read()) => read,
-                () = self.publisher.abandoned() => return None,
-            };
-            match read {
-                Ok(Ok(Some(bytes))) => self.publish(&mut decoder, bytes, &mut repeats),
-                Ok(Ok(None)) => return Some(Failure::Ended),
-                Ok(Err(error)) => return Some(Failure::Lost(error.to_string())),
-                Err(_) => return Some(Failure::Silent(patience)),
-            }
-        }
-    }
-
-    fn publish(&mut self, decoder: &mut Decoder, bytes: Bytes, repeats: &mut Repeats) {
-        let mut events = Vec::new();
-        decoder.push(bytes);
-        while let Some(item) = decoder.next_item() {
-            match item {
-                Item::Event(mut event) => {
-                    event.retry = event.retry.filter(|_| self.settings.pass_retry);
-                    events.push(event);
+    /// Reads a response to its end and says why it ended. When nothing came for `idle_timeout_secs` the next response is
+    /// opened first: nothing is lost between them, and if the attempt fails, the quiet response stays.
+    async fn follow(&mut self, mut reading: Reading) -> Result<Failure, Done> {
+        let mut successor: Option<Attempt> = None;
+        let mut asked_at = Seq(0);
+        let mut quiet_at = self.quiet_at();
+        let why = loop {
+            tokio::select! {
+                read = next(&self.publisher, &mut reading) => match read {
+                    Ok(Some(bytes)) => {
+                        self.publish(&mut reading, bytes);
+                        successor = None;
+                        quiet_at = self.quiet_at();
+                    }
+                    Ok(None) => break Failure::Ended,
+                    Err(error) => break Failure::Lost(error.to_string()),
+                },
+                outcome = of(&mut successor) => {
+                    successor = None;
+                    quiet_at = self.quiet_at();
+                    if let Outcome::Stream(response) = outcome {
+                        self.finish(&mut reading);
+                        let continuation = Continuation::overlapping(asked_at, reading.is_loss_untold());
+                        match self.admit(response, continuation) {
+                            Ok(fresh) => reading = fresh,
+                            Err(why) => log::debug!("quiet response kept {} why=\"{why}\"", self.names()),
+                        }
+                        self.attempts.live(Instant::now());
+                    }
                 }
-                Item::Retry(retry) => self.publisher.set_retry(retry),
-                Item::Refused { bytes } => {
-                    self.publisher.append(&events, repeats);
-                    events.clear();
-                    self.publisher.counters().events_refused.add(1);
-                    self.publisher.mark(Some(1));
-                    log::warn!(
-                        "event refused: over max_event_bytes route={} stream={} bytes={bytes} limit={}",
-                        self.settings.route,
-                        self.request.key(),
-                        self.settings.options.max_event_bytes
-                    );
+                () = at(quiet_at), if successor.is_none() => {
+                    asked_at = self.publisher.end();
+                    successor = Some(self.attempt());
+                }
+                () = self.publisher.abandoned() => return Err(Done::forgotten(End::Idle)),
+            }
+        };
+        self.lost = reading.is_loss_untold();
+        Ok(why)
+    }
+
+    /// Publishes what has arrived of a response that is given up.
+    fn finish(&mut self, reading: &mut Reading) {
+        for _ in 0..LAST_READS {
+            let read = pin!(reading.read()).poll(&mut Context::from_waker(Waker::noop()));
+            let Poll::Ready(Ok(Some(bytes))) = read else { return };
+            self.publish(reading, bytes);
+        }
+    }
+
+    fn publish(&mut self, reading: &mut Reading, bytes: Bytes) {
+        let brought = reading.publish(&self.publisher, bytes, self.settings.pass_retry);
+        if brought.events > 0 {
+            self.attempts.brought_event();
+        }
+        if let Some(bytes) = brought.refused_bytes {
+            let limit = self.settings.options.max_event_bytes;
+            log::warn!("event refused: over max_event_bytes {} bytes={bytes} limit={limit}", self.names());
+        }
+        self.last_event_id = reading.last_event_id().clone();
+        self.is_followed = brought.is_followed.unwrap_or(self.is_followed);
+    }
+
+    /// Waits until the next step is due; an error is the end of the stream.
+    async fn wait(&mut self, next: Next) -> Result<(), Done> {
+        let is_over = matches!(&next, Next::Over(instant, _) if *instant <= Instant::now());
+        if next != Next::Forget && !is_over {
+            self.publisher.failed();
+        }
+        let due = async {
+            match next {
+                Next::Ask(instant) => {
+                    sleep_until(instant).await;
+                    Ok(())
+                }
+                Next::Rest(instant) => {
+                    sleep_until(instant).await;
+                    self.publisher.occupied().await;
+                    Ok(())
+                }
+                Next::Forget => Err(None),
+                Next::Over(instant, done) => {
+                    sleep_until(instant).await;
+                    Err(Some(done))
                 }
             }
-        }
-        if !events.is_empty() {
-            self.failures = 0;
-            self.publisher.append(&events, repeats);
-        }
-        self.last_event_id = decoder.last_event_id().clone();
-    }
-
-    fn failed(&mut self, failure: Failure) -> Next {
-        self.publisher.counters().upstream_failures.add(1);
-        match self.settings.options.on_error {
-            OnError::Hold => Next::Retry(failure),
-            OnError::Reflect => Next::Done(Done { end: End::Failed(failure), memory: REFUSAL_MEMORY }),
-        }
-    }
-
-    /// Waits out the backoff; gives the end if the hold or the stream is over before.
-    async fn wait(&mut self, failure: Failure) -> Option<Done> {
-        let now = Instant::now();
-        let since = *self.failing_since.get_or_insert(now);
-        let delay = self.delay(&failure);
-        // Some origins end each response after a few events; that is their way, and no failure.
-        let level = if failure == Failure::Ended { Level::Debug } else { Level::Warn };
-        log::log!(
-            level,
-            "upstream failed route={} stream={} why=\"{failure}\" failures={} retry_ms={}",
-            self.settings.route,
-            self.request.key(),
-            self.failures,
-            delay.as_millis()
-        );
-        self.ended_in_order = failure == Failure::Ended;
-        self.publisher.failed();
-        let hold_ends = since + self.settings.options.hold;
-        let next = now + delay;
-        tokio::select! {
-            () = self.publisher.abandoned() => Some(Done { end: End::Idle, memory: Duration::ZERO }),
-            () = sleep_until(next.min(hold_ends)) => {
-                (hold_ends <= next).then_some(Done { end: End::HoldExpired(failure), memory: Duration::ZERO })
+        };
+        let due = tokio::select! {
+            due = due => due,
+            () = self.publisher.abandoned() => Err(Some(Done::forgotten(End::Idle))),
+        };
+        match due {
+            Ok(()) => Ok(()),
+            Err(Some(done)) => Err(done),
+            Err(None) => {
+                log::warn!("the origin does not know its own id any more: resuming without it {}", self.names());
+                self.last_event_id = Bytes::new();
+                self.lost = true;
+                Ok(())
             }
         }
     }
 
-    fn delay(&mut self, failure: &Failure) -> Duration {
+    /// Counts the stream to the origin's outage.
+    fn fails(&mut self, why: &str) {
+        log::debug!("upstream failed {} why=\"{why}\"", self.names());
+        match &self.down {
+            Some(down) => down.failed_again(why),
+            None => self.down = Some(self.settings.outages.down(&self.settings.origin, why)),
+        }
+    }
+
+    fn moment(&self) -> Moment {
         let retry = self.publisher.retry().map(Duration::from_millis);
-        let delay = self.settings.options.backoff.delay(self.failures, retry, fastrand::f64());
-        self.failures = self.failures.saturating_add(1);
-        delay.max(retry_after(failure, SystemTime::now()).unwrap_or_default())
+        Moment { now: Instant::now(), date: SystemTime::now(), retry, random: fastrand::f64() }
+    }
+
+    /// When a response that stays silent is to have a successor.
+    fn quiet_at(&self) -> Option<Instant> {
+        self.settings.options.idle_timeout.and_then(|patience| Instant::now().checked_add(patience))
+    }
+
+    /// Route and stream, for a line of the log.
+    fn names(&self) -> String {
+        format!("route={} stream={}", self.settings.route, self.request.key())
     }
 
     fn log_end(&self, end: &End) {
-        let (route, stream) = (&self.settings.route, self.request.key());
+        let names = self.names();
         match end {
-            End::Unusable(why) => log::warn!("stream refused route={route} stream={stream} why=\"{why}\""),
+            End::Unusable(why) => log::warn!("stream refused {names} why=\"{why}\""),
             End::Failed(why) | End::HoldExpired(why) => {
-                log::warn!("stream closed route={route} stream={stream} end={end} why=\"{why}\"");
+                log::warn!("stream closed {names} end={end} why=\"{why}\"");
             }
             End::OriginClosed | End::NoContent | End::Refused(_) | End::Idle | End::PublisherGone => {
-                log::info!("stream closed route={route} stream={stream} end={end}");
+                log::info!("stream closed {names} end={end}");
             }
         }
     }
 }
 
-impl Done {
-    fn refused(end: End, no_content_memory: Duration) -> Self {
-        let memory = if end == End::NoContent { no_content_memory } else { REFUSAL_MEMORY };
-        Self { end, memory }
+/// The next bytes of a response, read no faster than the fastest subscriber takes them. Safe to drop and call again.
+async fn next(publisher: &Publisher, reading: &mut Reading) -> std::io::Result<Option<Bytes>> {
+    publisher.room().await;
+    reading.read().await
+}
+
+/// What an attempt comes to; never, where there is none.
+async fn of(attempt: &mut Option<Attempt>) -> Outcome {
+    match attempt {
+        Some(attempt) => attempt.await,
+        None => pending().await,
     }
 }
 
-/// What an answer's `Retry-After` asks for, in seconds or as a date (RFC 9110 section 10.2.3).
-fn retry_after(failure: &Failure, now: SystemTime) -> Option<Duration> {
-    let Failure::Status(answer) = failure else { return None };
-    let text = answer.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let asked = match text.parse() {
-        Ok(secs) => Duration::from_secs(secs),
-        Err(_) => httpdate::parse_http_date(text).ok()?.duration_since(now).unwrap_or_default(),
-    };
-    Some(asked.min(MAX_RETRY_AFTER))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::hub::Answer;
-    use http::StatusCode;
-
-    #[test]
-    fn retry_after_is_seconds_or_a_date_within_reason() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
-        for (text, secs) in [
-            ("7", Some(7)),
-            (" 0 ", Some(0)),
-            ("999999", Some(300)),
-            ("Sun, 06 Nov 1994 08:49:47 GMT", Some(10)),
-            ("Sun, 06 Nov 1994 08:49:27 GMT", Some(0)),
-            ("soon", None),
-            ("-1", None),
-        ] {
-            let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]);
-            let answer = Answer { status: StatusCode::SERVICE_UNAVAILABLE, headers, body: Bytes::new() };
-            let failure = Failure::Status(Arc::new(answer));
-            assert_eq!(retry_after(&failure, now), secs.map(Duration::from_secs), "{text}");
-        }
+/// Resolves at an instant; never, where there is none.
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => pending().await,
     }
 }

@@ -30,7 +30,7 @@ async fn an_origin_without_ids_that_was_lost_gives_a_gap() {
 }
 
 #[tokio::test]
-async fn an_origin_at_503_is_held_and_heals_without_a_client_noticing() {
+async fn an_origin_at_503_is_held_and_what_was_lost_meanwhile_is_told() {
     let origin = Origin::start();
     let gateway = Gateway::with(route("/*", &origin)).await;
     let held = asked(Client::get("/"), &gateway, &origin, async |ask| ask.reply(503, &[], "down").await).await;
@@ -40,6 +40,7 @@ async fn an_origin_at_503_is_held_and_heals_without_a_client_noticing() {
     }
     let mut body = origin.stream().await;
     body.event(&numbered(1)).await;
+    assert_eq!(held.next_data().await, gap("upstream", None));
     assert_eq!(held.next_event().await, event("message", "1", "1"));
 }
 
@@ -72,6 +73,7 @@ async fn an_origin_that_is_not_there_is_held_until_it_comes() {
     origin.restart();
     let mut body = origin.stream().await;
     body.event(&numbered(1)).await;
+    assert_eq!(client.next_data().await, gap("upstream", None));
     assert_eq!(client.next_data().await, "1");
 }
 
@@ -122,7 +124,7 @@ async fn a_refusal_of_a_live_stream_closes_its_clients() {
     let (mut client, body) = opened(Client::get("/"), &gateway, &origin).await;
     body.abort();
     origin.accept().await.reply(403, &[], "no more").await;
-    assert_eq!(client.ended().await, End::Orderly);
+    assert_eq!(client.ended().await, End::Cut);
 }
 
 #[tokio::test]
@@ -137,7 +139,7 @@ async fn a_hold_has_an_end() {
             continue;
         }
         client = client.stream();
-        assert_eq!(client.ended().await, End::Orderly);
+        assert_eq!(client.ended().await, End::Cut);
         held += 1;
         if held == 2 {
             return;
@@ -288,19 +290,163 @@ async fn every_framing_of_an_origin_is_understood() {
 }
 
 #[tokio::test]
-async fn a_silent_origin_is_left_for_a_new_connection() {
+async fn a_quiet_origin_is_asked_anew_before_its_response_is_left_and_nothing_is_told() {
+    for id in ["", "id: 1\n"] {
+        let origin = Origin::start();
+        let gateway = Gateway::with(route("/*", &origin).with("upstream.idle_timeout_secs = 0.05")).await;
+        let (mut client, mut body) = opened(Client::get("/"), &gateway, &origin).await;
+        body.event(&format!("{id}data: 1\n\n")).await;
+        assert_eq!(client.next_data().await, "1");
+        for _ in 0..3 {
+            // The next request comes while the response still stands.
+            let next = origin.accept().await;
+            origin.open_connections(2).await;
+            let next = next.sse().await;
+            body.gone().await;
+            body = next;
+        }
+        // Its end is the fourth quiet time, or it is heard before: in both cases it is heard.
+        body.event(&format!("{}data: 2\n\n", id.replace('1', "2"))).await;
+        assert_eq!(client.next_data().await, "2");
+    }
+}
+
+#[tokio::test]
+async fn a_quiet_response_stays_when_nothing_takes_its_place() {
     let origin = Origin::start();
     let gateway = Gateway::with(route("/*", &origin).with("upstream.idle_timeout_secs = 0.05")).await;
-    let (mut client, body) = opened(Client::get("/"), &gateway, &origin).await;
-    body.gone().await;
-    loop {
-        // However slow this machine is, one of the connections will be heard in time.
-        let mut body = origin.stream().await;
-        body.event(&numbered(1)).await;
-        if tokio::select! { event = client.next_event() => event.kind == "message", () = body.gone() => false } {
-            return;
-        }
+    let (mut client, mut body) = opened(Client::get("/"), &gateway, &origin).await;
+    for status in [503, 404, 200] {
+        origin.accept().await.reply(status, &[("Content-Type", "text/html")], "deploying").await;
     }
+    body.event(&numbered(1)).await;
+    assert_eq!(client.next_event().await, event("message", "1", "1"));
+}
+
+#[tokio::test]
+async fn an_origin_that_sends_no_head_before_its_first_event_is_waited_for() {
+    let origin = Origin::start();
+    let lazy = "upstream.head_timeout_secs = 0.05\nupstream.hold_secs = 0.1\nupstream.idle_timeout_secs = \"off\"";
+    let gateway = Gateway::with(route("/*", &origin).with(lazy)).await;
+    let (mut client, exchange) = tokio::join!(Client::get("/").connect(&gateway), origin.accept());
+    assert_eq!(client.status, 200, "it is held");
+    client = client.stream();
+    let mut body = exchange.sse().await;
+    body.event(&numbered(1)).await;
+    assert_eq!(client.next_event().await, event("message", "1", "1"));
+    assert_eq!(origin.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_deploy_that_answers_with_something_else_is_held() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    let (mut client, mut body) = opened(Client::get("/"), &gateway, &origin).await;
+    body.event(&numbered(1)).await;
+    assert_eq!(client.next_data().await, "1");
+    body.abort();
+    for (status, kind) in [(200, "text/html"), (404, "text/plain"), (410, "text/plain"), (503, "text/html")] {
+        origin.accept().await.reply(status, &[("Content-Type", kind)], "deploying").await;
+    }
+    let late = joined(Client::get("/"), &gateway).await;
+    assert_eq!(late.status, 200);
+    let mut body = origin.stream().await;
+    body.event(&numbered(2)).await;
+    for mut client in [client, late] {
+        // The 410 was to an id: the origin does not know it any more.
+        assert_eq!(client.next_data().await, gap("upstream", None));
+        assert_eq!(client.next_data().await, "2");
+    }
+}
+
+#[tokio::test]
+async fn a_finite_stream_is_not_asked_again_while_nobody_is_there() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    let (mut client, mut body) = opened(Client::get("/"), &gateway, &origin).await;
+    body.event("data: [DONE]\n\n").await;
+    assert_eq!(client.next_data().await, "[DONE]");
+    let id = client.last_id().to_owned();
+    drop(client);
+    gateway.log_line("client left").await;
+    body.end().await;
+    origin.open_connections(0).await;
+    // Many times the longest backoff of these stories.
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    assert_eq!(origin.requests().len(), 1);
+    // The log is there for who comes back, and so is the origin.
+    let (mut back, mut body) = tokio::join!(Client::get("/").after(id).connect(&gateway), origin.stream());
+    body.event("data: again\n\n").await;
+    assert_eq!(back.next_data().await, gap("upstream", None));
+    assert_eq!(back.next_data().await, "again");
+}
+
+#[tokio::test]
+async fn an_outage_is_told_in_two_lines_however_many_streams_it_hits() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    let mut clients = Vec::new();
+    for n in 0..20 {
+        clients.push(opened(Client::get(format!("/{n}")), &gateway, &origin).await);
+    }
+    origin.kill().await;
+    let down = gateway.log_line("origin down").await;
+    assert!(down.contains(&format!("origin={}", origin.url())) && down.contains("streams=20"), "{down}");
+    origin.restart();
+    for _ in 0..20 {
+        tokio::spawn(origin.stream().await.gone());
+    }
+    let up = gateway.log_line("origin up").await;
+    assert!(up.contains("down_secs=") && up.contains("attempts=") && up.contains("lost=20"), "{up}");
+    let warnings: Vec<_> = gateway.log().lines().filter(|line| line.contains("WARN")).map(str::to_owned).collect();
+    assert_eq!(warnings.len(), 1, "{warnings:#?}");
+}
+
+#[tokio::test]
+async fn a_burst_passes_whole_to_a_client_that_reads() {
+    const EVENTS: usize = 20_000;
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin).with("replay.events = 100\nupstream.on_close = \"close\"")).await;
+    let (mut client, mut body) = opened(Client::get("/"), &gateway, &origin).await;
+    let padding = "x".repeat(200);
+    let burst = async {
+        let mut text = String::new();
+        for n in 0..EVENTS {
+            text.push_str(&format!("data: {n} {padding}\n\n"));
+        }
+        body.event(&text).await;
+        body.end().await;
+    };
+    let read = async {
+        for n in 0..EVENTS {
+            let data = client.next_data().await;
+            assert_eq!(data.split(' ').next(), Some(n.to_string().as_str()));
+        }
+        assert_eq!(client.ended().await, End::Orderly);
+    };
+    tokio::join!(burst, read);
+}
+
+#[tokio::test]
+async fn a_reconnection_time_of_an_earlier_response_is_not_told() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin).with("client.retry_jitter = 0")).await;
+    let (mut client, mut body) = opened(Client::get("/"), &gateway, &origin).await;
+    body.event("retry: 4321\nid: 1\ndata: 1\n\n").await;
+    assert_eq!(client.next_data().await, "1");
+    let mut told = joined(Client::get("/"), &gateway).await;
+    body.event(&numbered(2)).await;
+    assert_eq!(told.next_data().await, "2");
+    assert_eq!(told.retries(), [4321]);
+    body.abort();
+    let mut body = origin.stream().await;
+    body.event(&numbered(3)).await;
+    assert_eq!(client.next_data().await, "2");
+    assert_eq!(client.next_data().await, "3");
+    let mut later = joined(Client::get("/"), &gateway).await;
+    body.event(&numbered(4)).await;
+    assert_eq!(later.next_data().await, "4");
+    assert_eq!(later.retries(), [0; 0]);
 }
 
 #[tokio::test]

@@ -2,8 +2,9 @@
 
 use crate::client::{Client, Response, event};
 use crate::gateway::{Gateway, route};
-use crate::origin::{Body, Origin};
+use crate::origin::{Body, Origin, ResumingOrigin};
 use crate::stage::{gap, joined, numbered, opened};
+use std::collections::BTreeSet;
 
 /// A stream on `/` that has had events 1 to `n`, all of which its first client has seen.
 async fn after_events(n: u64, options: &str) -> (Gateway, Origin, Response, Body) {
@@ -111,13 +112,65 @@ async fn a_client_without_an_id_starts_as_the_route_says() {
 }
 
 #[tokio::test]
-async fn on_a_cold_stream_the_origin_decides() {
-    let origin = Origin::start();
-    let gateway = Gateway::with(route("/*", &origin)).await;
-    let (mut client, mut body) = opened(Client::get("/").after("9"), &gateway, &origin).await;
-    assert_eq!(origin.request(1).await.headers.one("last-event-id"), Some("9"));
-    body.event(&numbered(10)).await;
-    assert_eq!(client.next_data().await, "10");
+async fn on_a_cold_stream_each_gets_what_it_missed_and_no_id_decides_for_another() {
+    let origin = ResumingOrigin::start_live();
+    for _ in 1..=18 {
+        origin.publish();
+    }
+    let gateway = Gateway::with(route("/*", &*origin)).await;
+    let ids = [Some("18"), Some("10"), None, Some("3"), Some("999999999"), Some("10")];
+    let clients = ids.map(|id| {
+        let client = Client::get("/");
+        let client = match id {
+            Some(id) => client.after(id),
+            None => client,
+        };
+        async { client.connect(&gateway).await.stream() }
+    });
+    let mut clients = futures_util::future::join_all(clients).await;
+    origin.publish();
+    for (client, id) in clients.iter_mut().zip(ids) {
+        let first = match id {
+            Some("10") => 11,
+            Some("3") => 4,
+            _ => 19,
+        };
+        for n in first..=19 {
+            assert_eq!(client.next_data().await, n.to_string(), "{id:?}");
+        }
+    }
+    let requests = origin.requests();
+    let shared = requests.iter().filter(|request| request.headers.one("last-event-id").is_none());
+    assert_eq!(shared.count(), 1, "one upstream is shared");
+}
+
+#[tokio::test]
+async fn an_id_that_the_origin_refuses_is_told_to_its_client_alone() {
+    for (status, told) in [(404, 200), (410, 200), (500, 200), (401, 401), (204, 204)] {
+        let origin = Origin::start();
+        let gateway = Gateway::with(route("/*", &origin)).await;
+        let answers = async {
+            let mut body = None;
+            for _ in 0..2 {
+                let exchange = origin.accept().await;
+                match exchange.request.headers.one("last-event-id") {
+                    Some("bad") => exchange.reply(status, &[], "").await,
+                    _ => body = Some(exchange.sse().await),
+                }
+            }
+            body.unwrap()
+        };
+        let (mut forged, mut body) = tokio::join!(Client::get("/").after("bad").connect(&gateway), answers);
+        assert_eq!(forged.status, told, "{status}");
+        let mut other = joined(Client::get("/"), &gateway).await;
+        body.event(&numbered(1)).await;
+        assert_eq!(other.next_data().await, "1");
+        if told == 200 {
+            forged = forged.stream();
+            assert_eq!(forged.next_data().await, gap("unknown", None), "{status}");
+            assert_eq!(forged.next_data().await, "1");
+        }
+    }
 }
 
 #[tokio::test]
@@ -149,11 +202,20 @@ async fn an_id_that_no_header_can_hold_is_told_as_a_gap() {
 async fn the_query_parameter_never_reaches_the_origin() {
     let origin = Origin::start();
     let gateway = Gateway::with(route("/*", &origin)).await;
-    let (_client, _body) = opened(Client::get("/?a=1&lastEventId=9&b=2"), &gateway, &origin).await;
-    let request = origin.request(1).await;
-    assert_eq!((request.target.as_str(), request.headers.one("last-event-id")), ("/?a=1&b=2", Some("9")));
+    let answers = async {
+        let (first, second) = (origin.accept().await, origin.accept().await);
+        (first.sse().await, second.sse().await)
+    };
+    let (_client, _bodies) = tokio::join!(Client::get("/?a=1&lastEventId=9&b=2").connect(&gateway), answers);
+    let asked: BTreeSet<_> = origin
+        .requests()
+        .iter()
+        .map(|request| (request.target.clone(), request.headers.one("last-event-id").map(str::to_owned)))
+        .collect();
+    let target = || "/?a=1&b=2".to_owned();
+    assert_eq!(asked, BTreeSet::from([(target(), None), (target(), Some("9".to_owned()))]));
     let _same = joined(Client::get("/?a=1&b=2"), &gateway).await;
-    assert_eq!(origin.requests().len(), 1);
+    assert_eq!(origin.requests().len(), 2);
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@ use crate::config::{Config, SystemSources};
 use crate::counters::RouteCounters;
 use crate::fanout::Engine;
 use crate::gateway::{Front, FrontOptions, Gateway, Lifecycle, Served};
-use crate::hub::{Hub, Open, Opening, Publisher, RouteId};
-use crate::replay::Repeats;
+use crate::hub::{Backfilling, Hub, Open, Publisher, RouteId, StreamRequest};
+use crate::replay::Continuation;
 use crate::sse::Event;
 use crate::upstream::Connector;
 use http::HeaderMap;
@@ -26,9 +26,11 @@ const NEVER: Duration = Duration::from_secs(60);
 struct Opened(mpsc::Sender<Publisher>);
 
 impl Open for Opened {
-    fn open(&self, _: Opening, publisher: Publisher) {
+    fn open(&self, _: StreamRequest, publisher: Publisher) {
         self.0.try_send(publisher).unwrap();
     }
+
+    fn backfill(&self, _: StreamRequest, _: Backfilling) {}
 }
 
 /// A front with an engine, and its one client's socket.
@@ -82,7 +84,7 @@ impl Stage {
         };
         let opened = async {
             let publisher = self.opened.recv().await.unwrap();
-            publisher.connected(Arc::new(HeaderMap::new()), false);
+            publisher.connected(Arc::new(HeaderMap::new()));
             publisher
         };
         let (left, publisher) = timeout(NEVER, async { tokio::join!(answered, opened) }).await.unwrap();
@@ -104,7 +106,7 @@ impl Stage {
 }
 
 fn publish(publisher: &Publisher, data: &str) {
-    publisher.append(&[Event::of_type("", data.to_owned())], &mut Repeats::after(None));
+    publisher.append(&[Event::of_type("", data.to_owned())], &mut Continuation::fresh(false));
 }
 
 #[tokio::test]
@@ -145,7 +147,7 @@ async fn a_request_with_a_body_stays_in_its_session() {
     stage.client.write_all(b"GET /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n").await.unwrap();
     let told = async {
         let publisher = stage.opened.recv().await.unwrap();
-        publisher.connected(Arc::new(HeaderMap::new()), false);
+        publisher.connected(Arc::new(HeaderMap::new()));
         publish(&publisher, "1");
         let mut heard = String::new();
         while !heard.contains("data: 1\n") {

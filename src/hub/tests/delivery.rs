@@ -23,7 +23,7 @@ async fn a_resume_goes_on_after_the_id_or_is_told_a_gap() {
     let (_first, publisher) = stage.open("/a");
     live(&publisher);
     let stream = [with_id("a", "0"), with_id("b", "1"), with_id("c", "2"), with_id("d", "3")];
-    publisher.append(&stream, &mut Repeats::after(None));
+    publisher.append(&stream, &mut Continuation::fresh(false));
     for (id, given) in [
         ("b", "2 3"),
         ("c", "3"),
@@ -65,10 +65,10 @@ async fn events_lost_upstream_are_told_to_every_subscriber_at_their_place() {
     append(&publisher, &["0"]);
     publisher.failed();
     let mut waiting = stage.join("/a").unwrap();
-    publisher.connected(Arc::new(HeaderMap::new()), true);
+    publisher.connected(Arc::new(HeaderMap::new()));
     publisher.mark(Some(1));
-    append(&publisher, &["1"]);
-    let told = r#"{"reason":"upstream","missed":null} {"reason":"upstream","missed":1}"#;
+    assert_eq!(publisher.append(&[event("1")], &mut Continuation::fresh(true)), 1);
+    let told = r#"{"reason":"upstream","missed":1} {"reason":"upstream","missed":null}"#;
     assert_eq!(drain(&mut early).0, format!("0 {told} 1"));
     assert_eq!(drain(&mut waiting).0, format!("{told} 1"));
     assert_eq!((stage.counted("gaps"), stage.counted("gaps_untold")), (2, 0));
@@ -79,8 +79,7 @@ async fn events_lost_upstream_are_not_told_where_the_route_says_so() {
     for on_gap in [OnGap::Oldest, OnGap::Live] {
         let stage = Stage::with(ReplayOptions { on_gap, ..ReplayOptions::default() });
         let (mut subscription, publisher) = stage.open("/a");
-        publisher.connected(Arc::new(HeaderMap::new()), true);
-        append(&publisher, &["0"]);
+        publisher.append(&[event("0")], &mut Continuation::fresh(true));
         assert_eq!(drain(&mut subscription).0, "0");
         assert_eq!((stage.counted("gaps"), stage.counted("gaps_untold")), (1, 1));
     }
@@ -91,8 +90,8 @@ async fn repeats_of_a_resumed_response_are_dropped_across_reads() {
     let stage = Stage::new();
     let (mut subscription, publisher) = stage.open("/a");
     let stream = [with_id("a", "0"), with_id("b", "1"), with_id("c", "2")];
-    assert_eq!(publisher.append(&stream, &mut Repeats::after(None)), 3);
-    let mut repeats = Repeats::after(Some(Bytes::from_static(b"c")));
+    assert_eq!(publisher.append(&stream, &mut Continuation::fresh(false)), 3);
+    let mut repeats = Continuation::after(Bytes::from_static(b"c"), false, false);
     assert_eq!(publisher.append(&stream[..1], &mut repeats), 0);
     assert_eq!(publisher.append(&[], &mut repeats), 0);
     assert_eq!(publisher.append(&[stream[1].clone(), stream[2].clone(), with_id("d", "3")], &mut repeats), 1);
@@ -105,7 +104,7 @@ async fn repeats_of_a_resumed_response_are_dropped_across_reads() {
 fn append_heavy(publisher: &Publisher, data: &[&str]) {
     for data in data {
         let extra = Bytes::from(format!("padding: {}\n", "x".repeat(300 << 10)));
-        publisher.append(&[Event { extra, ..event(data) }], &mut Repeats::after(None));
+        publisher.append(&[Event { extra, ..event(data) }], &mut Continuation::fresh(false));
     }
 }
 
@@ -159,9 +158,9 @@ async fn the_origins_reconnection_time_is_the_last_it_said() {
 async fn a_publisher_knows_whether_anybody_listens() {
     let stage = Stage::new();
     let (subscription, publisher) = stage.open("/a");
-    assert!(publisher.has_subscribers());
+    assert!(is_occupied(&publisher));
     drop(subscription);
-    assert!(!publisher.has_subscribers());
+    assert!(!is_occupied(&publisher));
     assert_eq!(subscription_key(&stage), "/a");
 }
 

@@ -36,16 +36,11 @@ async fn different_keys_never_share() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_opener_is_told_the_request_and_the_id_unless_it_was_minted() {
-    for (id, told) in [(None, None), (Some("7"), Some("7")), (Some("~c0ffee-3"), None)] {
-        let stage = Stage::new();
-        let mut subscription = stage.resume("/a", id).unwrap();
-        let (opening, _publisher) = stage.opened.0.lock().pop().unwrap();
-        assert_eq!(opening.last_event_id.as_deref(), told.map(str::as_bytes));
-        assert_eq!(&**opening.request.path_and_query(), "/a");
-        let gap = if id.is_some() && told.is_none() { r#"{"reason":"unknown","missed":null}"# } else { "" };
-        assert_eq!(drain(&mut subscription).0, gap, "{id:?}");
-    }
+async fn the_opener_is_told_the_request() {
+    let stage = Stage::new();
+    let _subscription = stage.join("/a").unwrap();
+    let (request, _publisher) = stage.opened.0.lock().pop().unwrap();
+    assert_eq!(&**request.path_and_query(), "/a");
 }
 
 #[tokio::test(start_paused = true)]
@@ -177,7 +172,9 @@ async fn a_publisher_that_is_gone_wakes_its_readers() {
 async fn an_opener_that_drops_the_publisher_leaves_nobody_waiting() {
     struct Careless;
     impl Open for Careless {
-        fn open(&self, _: Opening, _: Publisher) {}
+        fn open(&self, _: StreamRequest, _: Publisher) {}
+
+        fn backfill(&self, _: StreamRequest, _: Backfilling) {}
     }
     let stage = Stage { hub: Hub::new(Arc::new(Careless)), ..Stage::new() };
     let mut subscription = stage.join("/a").unwrap();

@@ -7,13 +7,14 @@ mod model;
 mod verdicts;
 
 use super::{
-    Delivery, End, Failure, Hub, JoinError, Open, Opening, Publisher, RouteId, ShareOptions, StreamRequest,
+    Backfilling, Delivery, End, Failure, Hub, JoinError, Open, Publisher, RouteId, ShareOptions, StreamRequest,
     StreamSettings, Subscription, Verdict,
 };
 use crate::counters::RouteCounters;
-use crate::replay::{OnGap, Repeats, ReplayOptions};
+use crate::replay::{Continuation, OnGap, ReplayOptions};
 use crate::sse::{Event, Frame};
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::HeaderMap;
 use parking_lot::Mutex;
 use std::num::NonZeroUsize;
@@ -25,12 +26,14 @@ const ROUTE: RouteId = RouteId(1);
 
 /// Keeps what it is told to open.
 #[derive(Default)]
-struct Opened(Mutex<Vec<(Opening, Publisher)>>);
+struct Opened(Mutex<Vec<(StreamRequest, Publisher)>>);
 
 impl Open for Opened {
-    fn open(&self, opening: Opening, publisher: Publisher) {
-        self.0.lock().push((opening, publisher));
+    fn open(&self, request: StreamRequest, publisher: Publisher) {
+        self.0.lock().push((request, publisher));
     }
+
+    fn backfill(&self, _: StreamRequest, _: Backfilling) {}
 }
 
 /// A hub whose streams the test itself feeds.
@@ -102,11 +105,15 @@ fn with_id(id: &str, data: &str) -> Event {
 /// Appends what repeats nothing.
 fn append(publisher: &Publisher, data: &[&str]) {
     let events: Vec<_> = data.iter().map(|data| event(data)).collect();
-    assert_eq!(publisher.append(&events, &mut Repeats::after(None)), events.len());
+    assert_eq!(publisher.append(&events, &mut Continuation::fresh(false)), events.len());
 }
 
 fn live(publisher: &Publisher) {
-    publisher.connected(Arc::new(HeaderMap::new()), false);
+    publisher.connected(Arc::new(HeaderMap::new()));
+}
+
+fn is_occupied(publisher: &Publisher) -> bool {
+    publisher.occupied().now_or_never().is_some()
 }
 
 fn events(most: usize) -> ReplayOptions {

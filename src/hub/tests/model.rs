@@ -119,7 +119,7 @@ impl Model {
         assert_eq!(self.stage.counted("subscribers"), self.readers.len() as u64);
         for fed in &self.fed {
             let readers = self.readers.iter().filter(|reader| Rc::ptr_eq(&reader.expected, &fed.expected)).count();
-            assert_eq!(fed.publisher.has_subscribers(), readers > 0);
+            assert_eq!(is_occupied(&fed.publisher), readers > 0);
         }
     }
 }

@@ -108,7 +108,7 @@ async fn a_live_client_is_shown_the_newest_head() {
     let (mut subscription, publisher) = stage.open("/a");
     for n in ["1", "2"] {
         let head = HeaderMap::from_iter([(http::header::ETAG, http::HeaderValue::from_static(n))]);
-        publisher.connected(Arc::new(head.clone()), false);
+        publisher.connected(Arc::new(head.clone()));
         let Verdict::Live(shown) = subscription.verdict(PATIENCE).await else { panic!("live") };
         assert_eq!(*shown, head);
     }

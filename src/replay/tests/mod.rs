@@ -3,10 +3,10 @@
 #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic is a test's way to fail")]
 
 mod bounds;
+mod continuation;
 mod oracle;
 mod positions;
 mod properties;
-mod repeats;
 mod starts;
 
 use super::{Epoch, Gap, GapReason, IdPolicy, OnGap, Position, Read, ReplayLog, ReplayOptions, Seq, Start};
@@ -37,8 +37,10 @@ impl Tape {
     /// A log whose origin was asked to resume after `id`.
     fn resumed(options: ReplayOptions, id: &'static str) -> Self {
         let base = Bytes::from_static(id.as_bytes());
-        let resumed_from = Some(base.clone()).filter(|id| !id.is_empty());
-        let mut log = ReplayLog::new(Arc::new(options), Epoch::new(EPOCH), resumed_from);
+        let mut log = ReplayLog::new(Arc::new(options), Epoch::new(EPOCH), Seq(0));
+        if !id.is_empty() {
+            log.know_before_first(base.clone());
+        }
         // What is kept for delivery alone has tests of its own.
         log.delivery_bytes = 0;
         Self { log, decoder: Decoder::resuming(1 << 20, base), now: Instant::now() }

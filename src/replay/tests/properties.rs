@@ -2,7 +2,7 @@
 
 use super::oracle::Oracle;
 use super::*;
-use crate::replay::{MintedId, Repeats};
+use crate::replay::{Continuation, Fate, MintedId};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -184,10 +184,12 @@ proptest! {
             let starts: Vec<usize> =
                 (0..=newest).filter(|at| stream[*at].id.is_some()).chain([newest + 1]).collect();
             let again = &stream[starts[from.index(starts.len())]..];
-            let mut repeats = Repeats::after(stream[newest].id.clone());
-            let new: Vec<bool> = again.iter().map(|event| !repeats.is_repeat(&tape.log, event)).collect();
-            prop_assert!(!new.contains(&true), "{:?}", new);
-            prop_assert!(!repeats.is_repeat(&tape.log, &Event::of_type("", "new")));
+            let mut continuation = Continuation::after(stream[newest].id.clone().unwrap(), newest + 1 < stream.len(), false);
+            let fates: Vec<Fate> = again.iter().map(|event| continuation.judge(&tape.log, event)).collect();
+            prop_assert!(fates.iter().all(|fate| *fate == Fate::Repeat), "{:?}", fates);
+            let new = continuation.judge(&tape.log, &Event::of_type("", "new"));
+            let ignored = again.is_empty() && newest + 1 < stream.len();
+            prop_assert_eq!(new, if ignored { Fate::NewAfterLoss } else { Fate::New });
         }
     }
 

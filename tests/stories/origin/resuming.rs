@@ -15,9 +15,18 @@ pub struct ResumingOrigin {
 impl ResumingOrigin {
     /// One with an empty history.
     pub fn start() -> Self {
+        Self::with_start(|_| 0)
+    }
+
+    /// The same, but who names no event gets only what comes from now on.
+    pub fn start_live() -> Self {
+        Self::with_start(|newest| newest)
+    }
+
+    fn with_start(start: fn(u64) -> u64) -> Self {
         let newest = watch::Sender::new(0);
         let history = newest.clone();
-        let origin = Origin::answering(move |exchange| answer(exchange, history.subscribe()));
+        let origin = Origin::answering(move |exchange| answer(exchange, history.subscribe(), start));
         Self { origin, newest }
     }
 
@@ -35,8 +44,9 @@ impl Deref for ResumingOrigin {
     }
 }
 
-async fn answer(exchange: Exchange, mut newest: watch::Receiver<u64>) {
-    let mut sent: u64 = exchange.request.headers.one("last-event-id").map_or(0, |id| id.parse().unwrap());
+async fn answer(exchange: Exchange, mut newest: watch::Receiver<u64>, start: fn(u64) -> u64) {
+    let begun = start(*newest.borrow());
+    let mut sent: u64 = exchange.request.headers.one("last-event-id").map_or(begun, |id| id.parse().unwrap());
     let mut body = exchange.sse().await;
     let gone = body.watch_gone();
     loop {

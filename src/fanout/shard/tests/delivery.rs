@@ -1,6 +1,7 @@
 //! Who gets what, and when.
 
 use super::*;
+
 use crate::replay::Start;
 use crate::sse::Decoder;
 use std::num::NonZeroUsize;
@@ -49,12 +50,12 @@ fn a_framing_is_its_clients_own() {
     bare.take();
     publisher.append(
         &[Event { last_event_id: Bytes::from_static(b"i"), id: Some(Bytes::from_static(b"i")), ..event("1") }],
-        &mut Repeats::after(None),
+        &mut Continuation::fresh(false),
     );
     stage.settle();
     chunked.expect(b"f\r\nid: i\ndata: 1\n\n\r\n");
     bare.expect(b"id: i\ndata: 1\n\n");
-    drop(publisher);
+    end(publisher, End::OriginClosed);
     stage.settle();
     chunked.expect(b"0\r\n\r\n");
     bare.expect(b"");

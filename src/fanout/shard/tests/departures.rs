@@ -1,6 +1,7 @@
 //! How clients go.
 
 use super::*;
+use crate::hub::Failure;
 
 #[test]
 fn a_client_that_leaves_an_idle_stream_is_gone_at_once() {
@@ -33,7 +34,7 @@ fn the_end_of_a_stream_comes_after_its_last_event_and_the_socket_waits_for_the_c
     let mut stage = Stage::new();
     let (mut client, publisher) = stage.opened("/a");
     publish(&publisher, &["1"]);
-    drop(publisher);
+    end(publisher, End::OriginClosed);
     stage.settle();
     let text = client.text();
     assert!(text.contains("data: 1\n") && text.ends_with("\r\n0\r\n\r\n"), "{text:?}");
@@ -52,7 +53,7 @@ fn the_end_of_a_stream_comes_after_its_last_event_and_the_socket_waits_for_the_c
 fn a_client_that_does_not_close_is_closed() {
     let mut stage = Stage::new();
     let (mut client, publisher) = stage.opened("/a");
-    drop(publisher);
+    end(publisher, End::OriginClosed);
     stage.slowly(SECOND);
     assert_eq!((client.read(), stage.shard.clients.len()), (Link::Ended, 1));
     stage.slowly(2 * SECOND);
@@ -61,12 +62,10 @@ fn a_client_that_does_not_close_is_closed() {
 
 #[test]
 fn what_broke_off_upstream_breaks_off_here() {
-    use crate::hub::{End, Failure};
     let mut stage = Stage::new();
     let (mut client, publisher) = stage.opened("/a");
     publish(&publisher, &["1"]);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(publisher.close(End::Failed(Failure::Ended), Duration::ZERO));
+    end(publisher, End::Failed(Failure::Ended));
     stage.settle();
     assert_eq!(client.data(), "1");
     assert!(!client.text().contains("0\r\n\r\n"));

@@ -9,9 +9,9 @@ use super::super::terms::{Pace, Sent, Terms};
 use super::{Events, Framing, Newcomer, Shard, ShardInbox};
 use crate::counters::RouteCounters;
 use crate::hub::{
-    Departure, Hub, Open, Opening, Publisher, RouteId, ShareOptions, StreamKey, StreamRequest, StreamSettings,
+    Backfilling, Departure, End, Hub, Open, Publisher, RouteId, ShareOptions, StreamKey, StreamRequest, StreamSettings,
 };
-use crate::replay::{Repeats, ReplayOptions};
+use crate::replay::{Continuation, ReplayOptions};
 use crate::sse::Event;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -37,9 +37,11 @@ const ENOUGH: usize = 2000;
 struct Opened(Mutex<Vec<Publisher>>);
 
 impl Open for Opened {
-    fn open(&self, _: Opening, publisher: Publisher) {
+    fn open(&self, _: StreamRequest, publisher: Publisher) {
         self.0.lock().push(publisher);
     }
+
+    fn backfill(&self, _: StreamRequest, _: Backfilling) {}
 }
 
 /// Terms that note who departs.
@@ -247,5 +249,11 @@ fn event(data: &str) -> Event {
 /// Publishes events with these data.
 fn publish(publisher: &Publisher, data: &[&str]) {
     let events: Vec<_> = data.iter().map(|data| event(data)).collect();
-    publisher.append(&events, &mut Repeats::after(None));
+    publisher.append(&events, &mut Continuation::fresh(false));
+}
+
+/// Ends a stream.
+fn end(publisher: Publisher, end: End) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(publisher.close(end, Duration::ZERO));
 }

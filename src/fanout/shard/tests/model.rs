@@ -77,7 +77,7 @@ impl Model {
             let data = format!("{n} {}", "y".repeat(size));
             let id = Bytes::from(n.to_string());
             let event = Event { id: Some(id.clone()), last_event_id: id, ..event(&data) };
-            self.publishers[path].append(&[event], &mut Repeats::after(None));
+            self.publishers[path].append(&[event], &mut Continuation::fresh(false));
             self.published[path].push(format!("id: {n}\ndata: {data}\n\n"));
         }
     }

@@ -89,7 +89,7 @@ fn events_are_held_to_share_a_write_and_heartbeats_and_ends_are_not() {
     publish(&publisher, &["3"]);
     stage.settle();
     assert_eq!(client.text(), "");
-    drop(publisher);
+    end(publisher, End::OriginClosed);
     stage.settle();
     let text = client.text();
     assert!(text.contains("data: 3\n") && text.ends_with("0\r\n\r\n"), "{text:?}");

@@ -1,0 +1,78 @@
+//! One request for what a client missed before the log began.
+
+use super::UpstreamOptions;
+use super::connect::{Connector, Request};
+use super::driver::DriverSettings;
+use super::exchange::{Audience, Outcome, attempt};
+use super::reading::Chunks;
+use crate::hub::{Backfilling, End, StreamRequest};
+use crate::sse::{Decoder, Event, Item};
+use http::{HeaderName, HeaderValue, StatusCode};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long a backfill may take: clients wait for it no longer than three seconds.
+const WHOLE_TIME: Duration = Duration::from_secs(4);
+
+/// After this long without an event, everything that the origin has after the id is here.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// Asks the origin for what follows an id, and settles where its clients stand.
+pub async fn backfill(settings: DriverSettings, connector: Connector, request: StreamRequest, to: Backfilling) {
+    log::debug!("backfill begun route={} stream={}", settings.route, request.key());
+    // What is dropped unsettled is gone.
+    if timeout(WHOLE_TIME, fetch(&settings, &connector, &request, to)).await.is_err() {
+        log::debug!("backfill took too long route={} stream={}", settings.route, request.key());
+    }
+}
+
+async fn fetch(settings: &DriverSettings, connector: &Connector, request: &StreamRequest, mut to: Backfilling) {
+    to.counters().upstream_attempts.add(1);
+    let Ok(id) = HeaderValue::from_maybe_shared(to.id().clone()) else { return };
+    let id = [(HeaderName::from_static("last-event-id"), id)];
+    let headers = request.headers().iter().cloned().chain(id).collect();
+    let request = Request { path_and_query: request.path_and_query().to_string(), headers };
+    let options = UpstreamOptions { head_timeout: WHOLE_TIME, ..UpstreamOptions::clone(&settings.options) };
+    let response = match attempt(connector, &settings.origin, &options, Audience::Shared, request).await {
+        Outcome::Stream(response) => response,
+        // It was said to this id alone.
+        Outcome::Final(End::NoContent) => return to.refused(End::NoContent),
+        Outcome::Final(End::Refused(answer))
+            if matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) =>
+        {
+            return to.refused(End::Refused(answer));
+        }
+        Outcome::Final(_) | Outcome::Failed(_) => return,
+    };
+    if (settings.sharing)(&response.headers).is_some() {
+        return;
+    }
+    let mut decoder = Decoder::resuming(settings.options.max_event_bytes, to.id().clone());
+    let mut chunks = Chunks::new(response);
+    loop {
+        match timeout(SILENCE, chunks.read()).await {
+            Ok(Ok(Some(bytes))) => {
+                decoder.push(bytes);
+                if to.push(&events(&mut decoder, settings.pass_retry)) {
+                    return;
+                }
+            }
+            Ok(Ok(None)) => {
+                to.silent();
+                return;
+            }
+            Ok(Err(_)) => return,
+            Err(_) => {
+                if to.silent() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn events(decoder: &mut Decoder, pass_retry: bool) -> Vec<Event> {
+    let items = std::iter::from_fn(|| decoder.next_item());
+    let events = items.filter_map(|item| if let Item::Event(event) = item { Some(event) } else { None });
+    events.map(|event| Event { retry: event.retry.filter(|_| pass_retry), ..event }).collect()
+}

@@ -1,0 +1,121 @@
+//! A response that is being read: its bytes become events of the stream.
+
+use super::connect::Response;
+use crate::hub::Publisher;
+use crate::replay::Continuation;
+use crate::sse::{Decoder, Item};
+use bytes::Bytes;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+
+type Read = Pin<Box<dyn Future<Output = (Box<Response>, io::Result<Option<Bytes>>)> + Send>>;
+
+/// The bytes of a response. A read of a response must not be dropped half-way: this keeps the one that is under way.
+pub(super) struct Chunks {
+    next: Read,
+}
+
+impl Chunks {
+    pub(super) fn new(response: Box<Response>) -> Self {
+        Self { next: Box::pin(read(response)) }
+    }
+
+    /// The next bytes; `None` at the orderly end. Safe to drop and call again, but not after an end or an error.
+    ///
+    /// # Errors
+    /// When the response breaks off.
+    pub(super) async fn read(&mut self) -> io::Result<Option<Bytes>> {
+        let (response, result) = self.next.as_mut().await;
+        self.next = Box::pin(read(response));
+        result
+    }
+}
+
+/// A response with what was read of it.
+pub(super) struct Reading {
+    chunks: Chunks,
+    decoder: Decoder,
+    continuation: Continuation,
+}
+
+/// What a read brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Brought {
+    /// Events, of which some may be repeats.
+    pub(super) events: usize,
+    /// Whether the newest event came behind the newest id; `None`: neither an event nor an id came.
+    pub(super) is_followed: Option<bool>,
+    /// The sizes of events that were too large, added up.
+    pub(super) refused_bytes: Option<u64>,
+}
+
+impl Reading {
+    /// At the beginning of a response. `last_event_id` is the id that it was asked to resume after.
+    pub(super) fn new(
+        response: Box<Response>,
+        max_event_bytes: usize,
+        last_event_id: Bytes,
+        continuation: Continuation,
+    ) -> Self {
+        let decoder = Decoder::resuming(max_event_bytes, last_event_id);
+        Self { chunks: Chunks::new(response), decoder, continuation }
+    }
+
+    /// As [`Chunks::read`].
+    ///
+    /// # Errors
+    /// When the response breaks off.
+    pub(super) async fn read(&mut self) -> io::Result<Option<Bytes>> {
+        self.chunks.read().await
+    }
+
+    /// Publishes what the bytes complete. `pass_retry`: the origin's `retry:` goes to clients.
+    pub(super) fn publish(&mut self, publisher: &Publisher, bytes: Bytes, pass_retry: bool) -> Brought {
+        let mut brought = Brought { events: 0, is_followed: None, refused_bytes: None };
+        let mut newest_id = self.decoder.last_event_id().clone();
+        let mut events = Vec::new();
+        self.decoder.push(bytes);
+        while let Some(item) = self.decoder.next_item() {
+            match item {
+                Item::Event(mut event) => {
+                    brought.is_followed = Some(event.id.as_ref().is_none_or(Bytes::is_empty));
+                    newest_id = event.last_event_id.clone();
+                    event.retry = event.retry.filter(|_| pass_retry);
+                    events.push(event);
+                }
+                Item::Retry(retry) => publisher.set_retry(retry),
+                Item::Refused { bytes } => {
+                    brought.events += events.len();
+                    publisher.append(&events, &mut self.continuation);
+                    events.clear();
+                    publisher.counters().events_refused.add(1);
+                    publisher.mark(Some(1));
+                    brought.refused_bytes = Some(brought.refused_bytes.unwrap_or(0).saturating_add(bytes));
+                }
+            }
+        }
+        brought.events += events.len();
+        publisher.append(&events, &mut self.continuation);
+        if *self.decoder.last_event_id() != newest_id {
+            // A block without data, or one that was refused, moved it.
+            brought.is_followed = Some(false);
+        }
+        brought
+    }
+
+    /// The id that the origin gave last: what it is asked to resume after.
+    pub(super) fn last_event_id(&self) -> &Bytes {
+        self.decoder.last_event_id()
+    }
+
+    /// Whether a loss before this response is still to be told.
+    pub(super) fn is_loss_untold(&self) -> bool {
+        self.continuation.is_loss_untold()
+    }
+}
+
+async fn read(mut response: Box<Response>) -> (Box<Response>, io::Result<Option<Bytes>>) {
+    let result = response.read().await;
+    (response, result)
+}
