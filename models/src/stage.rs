@@ -1,7 +1,7 @@
 //! A hub whose streams are fed by threads of the model.
 
 use crate::counters::RouteCounters;
-use crate::hub::{Hub, JoinError, Open, Opening, Publisher, RouteId, ShareOptions, StreamRequest};
+use crate::hub::{Hub, JoinError, Open, Opening, Publisher, RouteId, ShareOptions, Sharing, StreamRequest};
 use crate::hub::{StreamSettings, Subscription};
 use crate::replay::{Repeats, ReplayOptions, Start};
 use crate::sse::Event;
@@ -78,7 +78,7 @@ impl Stage {
 
 /// The origin's head and its events come.
 pub(crate) fn feed(publisher: &Publisher) {
-    publisher.connected(Arc::new(HeaderMap::new()), false);
+    assert!(publisher.connected(&HeaderMap::new(), false, Sharing::Shared));
     for n in 0..EVENTS {
         publisher.append(&[Event::of_type("", n.to_string())], &mut Repeats::after(None));
     }

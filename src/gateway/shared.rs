@@ -7,9 +7,9 @@ use super::refusal::Refusal;
 use super::served::Served;
 use super::writer::{Broken, Writer};
 use super::{Asked, Gateway, Outcome};
-use crate::downstream::{OnLag, lifetime, stream_head};
+use crate::downstream::{OnLag, lifetime, stream_head, unshareable_head};
 use crate::fanout::{Engine, Terms};
-use crate::hub::{Delivery, Departure, Mode, Subscription, Verdict};
+use crate::hub::{Delivery, Departure, End, Mode, Subscription, Verdict};
 use crate::route::StreamPolicy;
 use crate::upstream::OnError;
 use http::HeaderMap;
@@ -36,7 +36,8 @@ impl Gateway {
         let request = asked.stream_request(served, policy);
         let has_credentials = request.has_credentials();
         served.warn_unless_shared(policy);
-        let mut subscription = match self.hub.join(request, &served.settings, asked.last_event_id.as_ref()) {
+        let id = asked.last_event_id.as_ref();
+        let mut subscription = match self.hub.join(request.clone(), &served.settings, id) {
             Ok(subscription) => subscription,
             Err(error) => return Outcome::Refused(Refusal::Join(error)),
         };
@@ -45,16 +46,29 @@ impl Gateway {
             // The attempt itself ends after `head_timeout_secs`.
             OnError::Reflect => None,
         };
-        let verdict = tokio::select! {
+        let mut verdict = tokio::select! {
             verdict = subscription.verdict(patience) => verdict,
             broken = writer.left() => return Outcome::Done(broken.into()),
         };
-        let origin = match verdict {
-            Verdict::Live(head) => Some(head),
-            Verdict::Held => None,
+        if matches!(verdict, Verdict::Ended(End::Unshareable)) {
+            // The response that this client waited for is another's.
+            drop(subscription);
+            subscription = match self.hub.join_alone(request, &served.settings, id) {
+                Ok(subscription) => subscription,
+                Err(error) => return Outcome::Refused(Refusal::Join(error)),
+            };
+            verdict = tokio::select! {
+                verdict = subscription.verdict(patience) => verdict,
+                broken = writer.left() => return Outcome::Done(broken.into()),
+            };
+        }
+        let cors = asked.cors.as_ref();
+        let head = match verdict {
+            Verdict::Live(head) => stream_head(Some(&head), Mode::Shared, has_credentials, cors),
+            Verdict::Own(head) => unshareable_head(&head, cors),
+            Verdict::Held => stream_head(None, Mode::Shared, has_credentials, cors),
             Verdict::Ended(end) => return Outcome::Refused(Refusal::Ended(end)),
         };
-        let head = stream_head(origin.as_deref(), Mode::Shared, has_credentials, asked.cors.as_ref());
         if let Some(engine) = self.engine.as_ref().filter(|_| writer.can_hand_over()) {
             return match self.leaving(engine, policy, writer, subscription, &head) {
                 Ok(client) => Outcome::HandedOver(Box::new(HandOver::new(Arc::clone(served), client))),

@@ -32,11 +32,11 @@ impl Departure {
     }
 
     /// Whether the response is to look whole. There is nobody to send an end to who left or stalled, and what broke off
-    /// upstream must break off downstream too.
+    /// upstream must break off downstream too, and so must a stream that turned out to be somebody else's.
     #[must_use]
     pub fn is_orderly(&self) -> bool {
         match self {
-            Self::Left | Self::Stalled | Self::Ended(End::Failed(_)) => false,
+            Self::Left | Self::Stalled | Self::Ended(End::Failed(_) | End::Unshareable) => false,
             Self::Lagged | Self::Lifetime | Self::Drained | Self::Ended(_) => true,
         }
     }

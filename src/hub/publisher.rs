@@ -1,12 +1,12 @@
 //! The one who writes to a stream.
 
 use super::stream::{Phase, State, Stream};
-use super::{End, Streams};
+use super::{End, Sharing};
 use crate::counters::RouteCounters;
 use crate::replay::{Gap, GapReason, OnGap, Repeats};
 use crate::sse::Event;
-use http::HeaderMap;
-use std::sync::{Arc, Weak};
+use http::{HeaderMap, HeaderValue};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
@@ -15,13 +15,12 @@ use tokio::time::{Instant, sleep_until};
 #[derive(Debug)]
 pub struct Publisher {
     stream: Arc<Stream>,
-    streams: Weak<Streams>,
     linger: Duration,
 }
 
 impl Publisher {
-    pub(super) fn new(stream: Arc<Stream>, streams: Weak<Streams>, linger: Duration) -> Self {
-        Self { stream, streams, linger }
+    pub(super) fn new(stream: Arc<Stream>, linger: Duration) -> Self {
+        Self { stream, linger }
     }
 
     /// The counters of the stream's route.
@@ -40,22 +39,42 @@ impl Publisher {
     }
 
     /// The origin's head came. `lost`: events between the last response and this one may be lost, which every subscriber is
-    /// told at this place of the stream.
-    pub fn connected(&self, head: Arc<HeaderMap>, lost: bool) {
-        let marked = self.stream.change(|state| {
-            state.phase = Phase::Live;
-            state.head = Some(head);
-            lost.then(|| mark(state, None))
+    /// told at this place of the stream. Says whether the stream goes on: not if it was closed meanwhile, and not if the
+    /// response is unshareable and nobody on the stream may have it.
+    ///
+    /// Of an unshareable response, only the client that opened the stream is given anything: the others find the stream over
+    /// ([`End::Unshareable`]) before its first byte, and the key is free for the next one.
+    #[must_use = "a response that nobody may have is not to be read"]
+    pub fn connected(&self, head: &HeaderMap, lost: bool, sharing: Sharing) -> bool {
+        // The origin's head is a part of what was read from it, which must not be kept with it.
+        let head = Arc::new(copied(head));
+        let (goes_on, marked) = self.stream.change(|state| {
+            let goes_on = state.admit(sharing);
+            if goes_on {
+                state.phase = Phase::Live;
+                state.head = Some(head);
+            }
+            (goes_on, (goes_on && lost).then(|| mark(state, None)))
         });
+        if sharing != Sharing::Shared {
+            self.counters().unshareable.add(1);
+            if let Some(streams) = self.stream.origins.streams.upgrade() {
+                streams.withdraw(&self.stream);
+            }
+        }
         self.count_mark(marked);
+        goes_on
     }
 
-    /// Appends events, less those that repeat what the log holds; gives how many were new.
+    /// Appends events, less those that repeat what the log holds; gives how many were new. A stream that is over takes none.
     pub fn append(&self, events: &[Event], repeats: &mut Repeats) -> usize {
         if events.is_empty() {
             return 0;
         }
         let appended = self.stream.change(|state| {
+            if state.is_closed() {
+                return None;
+            }
             let now = Instant::now().into_std();
             state.log.begin_batch();
             let mut appended = 0_usize;
@@ -65,17 +84,38 @@ impl Publisher {
                     appended += 1;
                 }
             }
-            appended
+            Some((appended, self.stream.account(state)))
         });
+        let Some((appended, is_over)) = appended else { return 0 };
         self.counters().events_in.add(appended as u64);
         self.counters().events_repeated.add((events.len() - appended) as u64);
+        if is_over {
+            self.make_room();
+        }
         appended
+    }
+
+    /// All streams together hold too much: empty ones give way. Where none is empty, this one, which grew, lets go of its
+    /// oldest events down to its equal part. Logs that hold more than theirs and do not grow keep it, so for a while all
+    /// together may hold up to twice what they may.
+    fn make_room(&self) {
+        if let Some(streams) = self.stream.origins.streams.upgrade() {
+            streams.make_room();
+        }
+        let budget = &self.stream.origins.budget;
+        if budget.is_over() {
+            let share = budget.share();
+            self.stream.locked(|state| {
+                state.log.give_up(share);
+                self.stream.account(state)
+            });
+        }
     }
 
     /// Marks a place at which events are missing, `missed` of them where that is known.
     pub fn mark(&self, missed: Option<u64>) {
-        let marked = self.stream.change(|state| mark(state, missed));
-        self.count_mark(Some(marked));
+        let marked = self.stream.change(|state| (!state.is_closed()).then(|| mark(state, missed)));
+        self.count_mark(marked);
     }
 
     /// `told`: whether subscribers are told of the gap, if there is one.
@@ -100,30 +140,41 @@ impl Publisher {
 
     /// An attempt failed or the connection was lost; another follows.
     pub fn failed(&self) {
-        self.stream.change(|state| state.phase = Phase::Waiting);
+        self.stream.change(|state| {
+            if !state.is_closed() {
+                state.phase = Phase::Waiting;
+            }
+        });
     }
 
     /// Whether anybody is subscribed.
     #[must_use]
     pub fn has_subscribers(&self) -> bool {
-        self.stream.locked(|state| state.subscribers > 0)
+        self.stream.locked(|state| !state.is_empty())
     }
 
-    /// Resolves, with the stream closed, when nobody was subscribed for the route's `linger_secs`. Safe to drop and call
-    /// again.
+    /// Resolves, with the stream closed, when nobody was subscribed for the route's `linger_secs`, or at once where the stream
+    /// does not linger or gave way to others. Safe to drop and call again.
     pub async fn abandoned(&self) {
         loop {
-            let empty_since = self.stream.locked(|state| (state.subscribers == 0).then_some(state.empty_since));
-            let Some(empty_since) = empty_since else {
+            let over_at = self.stream.locked(|state| {
+                if state.is_closed() {
+                    return Some(state.empty_since);
+                }
+                let linger = if state.lingers() { self.linger } else { Duration::ZERO };
+                state.is_empty().then(|| state.empty_since + linger)
+            });
+            let Some(over_at) = over_at else {
                 self.stream.occupancy.notified().await;
                 continue;
             };
             tokio::select! {
                 () = self.stream.occupancy.notified() => {}
-                () = sleep_until(empty_since + self.linger) => {
+                () = sleep_until(over_at) => {
                     // Under the lock that a joining client takes: it finds the stream open, or closed and makes a new one.
                     let is_over = self.stream.locked(|state| {
-                        if state.subscribers == 0 && state.empty_since == empty_since {
+                        let linger = if state.lingers() { self.linger } else { Duration::ZERO };
+                        if state.is_empty() && state.empty_since + linger == over_at {
                             state.close(End::Idle, None);
                         }
                         state.is_closed()
@@ -136,11 +187,19 @@ impl Publisher {
         }
     }
 
-    /// Closes the stream, and gives its clients and those who ask within `remembered` the same answer; resolves after that.
+    /// Closes the stream, and gives its clients and those who ask within `remembered` the same answer; resolves after that,
+    /// or when the memory gave way to other streams.
     pub async fn close(self, end: End, remembered: Duration) {
+        // Nobody asks for a stream that is another's.
+        let remembered = if self.stream.origins.alone { Duration::ZERO } else { remembered };
         let until = Instant::now() + remembered;
         self.stream.close(end, (!remembered.is_zero()).then_some(until));
-        sleep_until(until).await;
+        while Instant::now() < until && self.stream.locked(|state| state.place.held) {
+            tokio::select! {
+                () = sleep_until(until) => return,
+                () = self.stream.occupancy.notified() => {}
+            }
+        }
     }
 }
 
@@ -150,7 +209,7 @@ impl Drop for Publisher {
         if self.stream.close(End::PublisherGone, None) && std::thread::panicking() {
             log::error!("driver ended without closing its stream stream={}", self.stream.key);
         }
-        if let Some(streams) = self.streams.upgrade() {
+        if let Some(streams) = self.stream.origins.streams.upgrade() {
             streams.forget(&self.stream);
         }
     }
@@ -165,4 +224,10 @@ fn mark(state: &mut State, missed: Option<u64>) -> bool {
     let frame = Gap { reason: GapReason::Upstream, missed }.frame(&state.log.options().gap_event);
     state.log.append_mark(frame, Instant::now().into_std());
     true
+}
+
+/// The same headers, each in bytes of its own.
+fn copied(head: &HeaderMap) -> HeaderMap {
+    let copy = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
+    head.iter().filter_map(|(name, value)| Some((name.clone(), copy(value)?))).collect()
 }

@@ -1,6 +1,7 @@
 //! One client's place on a stream.
 
 use super::seat::Seat;
+use super::sharing::Audience;
 use super::stream::{Phase, Reading, State, Stream};
 use super::{End, StreamKey};
 use crate::replay::{Gap, OnGap, Position, Seq};
@@ -38,6 +39,8 @@ pub struct Detached {
 pub enum Verdict {
     /// The origin's head is here.
     Live(Arc<HeaderMap>),
+    /// The origin's head is here, and it is for this client alone.
+    Own(Arc<HeaderMap>),
     /// The origin is silent or fails; the client is held.
     Held,
     /// There is no stream.
@@ -58,6 +61,12 @@ pub enum Delivery {
 }
 
 impl Subscription {
+    /// The subscription of the client that opens a stream.
+    pub(super) fn open(stream: &Arc<Stream>, last_event_id: Option<&Bytes>) -> Self {
+        let changes = stream.watch();
+        stream.locked(|state| Self::on(stream, state, changes, last_event_id, true))
+    }
+
     /// Joins a stream; `Err` where it is over already.
     pub(super) fn join(stream: &Arc<Stream>, last_event_id: Option<&Bytes>) -> Result<Self, Over> {
         let changes = stream.watch();
@@ -65,10 +74,22 @@ impl Subscription {
             if let Phase::Closed { end, remembered_until } = &state.phase {
                 return Err(Over { end: end.clone(), remembered_until: *remembered_until });
             }
-            let (cursor, told_first) = place(stream, state, last_event_id);
-            let seat = Seat::take(stream, state);
-            Ok(Self { seat, changes, cursor, told_first })
+            if !state.audience.includes(false) {
+                return Err(Over { end: End::Unshareable, remembered_until: None });
+            }
+            Ok(Self::on(stream, state, changes, last_event_id, false))
         })
+    }
+
+    fn on(
+        stream: &Arc<Stream>,
+        state: &mut State,
+        changes: watch::Receiver<()>,
+        last_event_id: Option<&Bytes>,
+        is_opener: bool,
+    ) -> Self {
+        let (cursor, told_first) = place(stream, state, last_event_id);
+        Self { seat: Seat::take(stream, state, is_opener), changes, cursor, told_first }
     }
 
     /// Leaves the waking behind: what is left is read through a [`Feed`](super::Feed) of the seat's stream.
@@ -89,7 +110,7 @@ impl Subscription {
         let known = async {
             loop {
                 self.changes.borrow_and_update();
-                if let Some(verdict) = self.stream().locked(|state| verdict(state)) {
+                if let Some(verdict) = self.stream().locked(|state| verdict(state, self.seat.is_opener)) {
                     return verdict;
                 }
                 self.changed().await;
@@ -108,7 +129,7 @@ impl Subscription {
             return Delivery::Frames;
         }
         self.changes.borrow_and_update();
-        match self.stream().read(self.cursor, most, frames) {
+        match self.stream().read(self.cursor, self.seat.is_opener, most, frames) {
             Reading::To(next) => {
                 self.cursor = next;
                 Delivery::Frames
@@ -135,7 +156,7 @@ impl Subscription {
     /// Whether the stream is over, though not all of it may have been given.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.stream().locked(|state| state.is_closed())
+        self.stream().locked(|state| state.is_over_for(self.seat.is_opener))
     }
 
     /// The reconnection time that the origin last asked for, in milliseconds.
@@ -167,6 +188,7 @@ pub(super) struct Over {
 /// Where a client begins, and what it is told first.
 fn place(stream: &Stream, state: &mut State, last_event_id: Option<&Bytes>) -> (Seq, Option<Frame>) {
     state.log.expire(Instant::now().into_std());
+    stream.account(state);
     let Some(id) = last_event_id else { return (state.log.start(), None) };
     match state.log.position(id) {
         Position::Known(seq) => {
@@ -183,9 +205,13 @@ fn place(stream: &Stream, state: &mut State, last_event_id: Option<&Bytes>) -> (
     }
 }
 
-fn verdict(state: &State) -> Option<Verdict> {
+fn verdict(state: &State, is_opener: bool) -> Option<Verdict> {
+    if !state.audience.includes(is_opener) {
+        return Some(Verdict::Ended(End::Unshareable));
+    }
     match (&state.phase, &state.head) {
         // Also of a stream that is over by now: its events are still to be given.
+        (_, Some(head)) if state.audience == Audience::Opener => Some(Verdict::Own(Arc::clone(head))),
         (_, Some(head)) => Some(Verdict::Live(Arc::clone(head))),
         (Phase::Closed { end, .. }, None) => Some(Verdict::Ended(end.clone())),
         (Phase::Waiting | Phase::Connecting { failed: true }, None) => Some(Verdict::Held),

@@ -14,7 +14,7 @@ mod repeats;
 mod tests;
 
 pub use ids::{Epoch, MintedId};
-pub use log::{Read, ReplayLog};
+pub use log::{ENTRY_OVERHEAD, Read, ReplayLog};
 pub use options::{IdPolicy, OnGap, ReplayOptions, Start};
 pub use position::{Gap, GapReason, Position};
 pub use repeats::Repeats;

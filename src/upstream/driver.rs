@@ -3,7 +3,7 @@
 use super::connect::{Connector, Request, Response};
 use super::exchange::{Audience, Outcome, attempt};
 use super::{OnClose, OnError, Origin, UpstreamOptions};
-use crate::hub::{End, Failure, Opening, Publisher, StreamRequest};
+use crate::hub::{End, Failure, Opening, Publisher, Sharing, StreamRequest};
 use crate::replay::Repeats;
 use crate::sse::{Decoder, Item};
 use bytes::Bytes;
@@ -20,8 +20,8 @@ const REFUSAL_MEMORY: Duration = Duration::from_secs(1);
 /// The longest `Retry-After` that is honoured; an origin that asks for more is asked again all the same.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
 
-/// Says why a response must not be shared, if so.
-pub type SharingCheck = Arc<dyn Fn(&HeaderMap) -> Option<String> + Send + Sync>;
+/// Says of a response's head who may be given it, or why nobody may. The other argument: the request bore a credential.
+pub type SharingCheck = Arc<dyn Fn(&HeaderMap, bool) -> Result<Sharing, String> + Send + Sync>;
 
 /// Where a driver's stream comes from, and how.
 #[derive(Clone)]
@@ -146,12 +146,15 @@ impl Driver {
     /// Publishes a response until it ends.
     async fn stream(&mut self, mut response: Box<Response>) -> Next {
         let headers = std::mem::take(&mut response.headers);
-        if let Some(why) = (self.settings.sharing)(&headers) {
-            return Next::Done(Done { end: End::Unusable(why), memory: REFUSAL_MEMORY });
-        }
+        let sharing = match (self.settings.sharing)(&headers, self.request.has_credentials()) {
+            Ok(sharing) => sharing,
+            Err(why) => return Next::Done(Done { end: End::Unusable(why), memory: REFUSAL_MEMORY }),
+        };
         let resumed = self.resume_header().is_some();
         let lost = self.was_live && !resumed;
-        self.publisher.connected(Arc::new(headers), lost);
+        if !self.publisher.connected(&headers, lost, sharing) {
+            return Next::Done(Done { end: End::Unshareable, memory: Duration::ZERO });
+        }
         self.was_live = true;
         self.failing_since = None;
         log::log!(
@@ -273,7 +276,12 @@ impl Driver {
             End::Failed(why) | End::HoldExpired(why) => {
                 log::warn!("stream closed route={route} stream={stream} end={end} why=\"{why}\"");
             }
-            End::OriginClosed | End::NoContent | End::Refused(_) | End::Idle | End::PublisherGone => {
+            End::OriginClosed
+            | End::NoContent
+            | End::Refused(_)
+            | End::Unshareable
+            | End::Idle
+            | End::PublisherGone => {
                 log::info!("stream closed route={route} stream={stream} end={end}");
             }
         }

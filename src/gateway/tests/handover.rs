@@ -4,7 +4,7 @@ use crate::config::{Config, SystemSources};
 use crate::counters::RouteCounters;
 use crate::fanout::Engine;
 use crate::gateway::{Front, FrontOptions, Gateway, Lifecycle, Served};
-use crate::hub::{Hub, Open, Opening, Publisher, RouteId};
+use crate::hub::{Hub, Open, Opening, Publisher, RouteId, Sharing};
 use crate::replay::Repeats;
 use crate::sse::Event;
 use crate::upstream::Connector;
@@ -82,7 +82,7 @@ impl Stage {
         };
         let opened = async {
             let publisher = self.opened.recv().await.unwrap();
-            publisher.connected(Arc::new(HeaderMap::new()), false);
+            assert!(publisher.connected(&HeaderMap::new(), false, Sharing::Shared));
             publisher
         };
         let (left, publisher) = timeout(NEVER, async { tokio::join!(answered, opened) }).await.unwrap();
@@ -145,7 +145,7 @@ async fn a_request_with_a_body_stays_in_its_session() {
     stage.client.write_all(b"GET /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n").await.unwrap();
     let told = async {
         let publisher = stage.opened.recv().await.unwrap();
-        publisher.connected(Arc::new(HeaderMap::new()), false);
+        assert!(publisher.connected(&HeaderMap::new(), false, Sharing::Shared));
         publish(&publisher, "1");
         let mut heard = String::new();
         while !heard.contains("data: 1\n") {

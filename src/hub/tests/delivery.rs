@@ -65,7 +65,7 @@ async fn events_lost_upstream_are_told_to_every_subscriber_at_their_place() {
     append(&publisher, &["0"]);
     publisher.failed();
     let mut waiting = stage.join("/a").unwrap();
-    publisher.connected(Arc::new(HeaderMap::new()), true);
+    assert!(publisher.connected(&HeaderMap::new(), true, Sharing::Shared));
     publisher.mark(Some(1));
     append(&publisher, &["1"]);
     let told = r#"{"reason":"upstream","missed":null} {"reason":"upstream","missed":1}"#;
@@ -79,7 +79,7 @@ async fn events_lost_upstream_are_not_told_where_the_route_says_so() {
     for on_gap in [OnGap::Oldest, OnGap::Live] {
         let stage = Stage::with(ReplayOptions { on_gap, ..ReplayOptions::default() });
         let (mut subscription, publisher) = stage.open("/a");
-        publisher.connected(Arc::new(HeaderMap::new()), true);
+        assert!(publisher.connected(&HeaderMap::new(), true, Sharing::Shared));
         append(&publisher, &["0"]);
         assert_eq!(drain(&mut subscription).0, "0");
         assert_eq!((stage.counted("gaps"), stage.counted("gaps_untold")), (1, 1));

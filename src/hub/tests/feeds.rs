@@ -69,7 +69,7 @@ async fn a_gap_that_a_lost_connection_leaves_and_the_new_head_are_one_change() {
     let (subscription, publisher) = stage.open("/a");
     let told = Arc::new(Told::default());
     let _feed = Feed::new(&subscription.detach().seat, Arc::clone(&told) as _);
-    publisher.connected(Arc::new(HeaderMap::new()), true);
+    assert!(publisher.connected(&HeaderMap::new(), true, Sharing::Shared));
     assert_eq!(told.times(), 1);
     assert_eq!(stage.counted("gaps"), 1);
 }

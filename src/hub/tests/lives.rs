@@ -3,8 +3,9 @@
 use super::*;
 use tokio::time::{Instant, sleep, timeout};
 
-/// What a driver does for a stream that nobody ends: it waits until the stream is abandoned.
+/// What a driver does for a stream that is live and that nobody ends: it waits until the stream is abandoned.
 fn attend(publisher: Publisher) {
+    live(&publisher);
     drop(tokio::spawn(async move {
         publisher.abandoned().await;
         publisher.close(End::Idle, Duration::ZERO).await;
@@ -120,6 +121,7 @@ async fn a_join_at_the_very_moment_finds_the_stream_or_opens_another() {
 async fn waiting_to_be_abandoned_may_be_given_up_and_begun_again() {
     let stage = Stage::new();
     let (first, publisher) = stage.open("/a");
+    live(&publisher);
     for _ in 0..3 {
         assert!(timeout(LINGER, publisher.abandoned()).await.is_err());
     }

@@ -4,10 +4,12 @@ mod delivery;
 mod feeds;
 mod lives;
 mod model;
+mod room;
+mod unshareable;
 mod verdicts;
 
 use super::{
-    Delivery, End, Failure, Hub, JoinError, Open, Opening, Publisher, RouteId, ShareOptions, StreamRequest,
+    Delivery, End, Failure, Hub, JoinError, Open, Opening, Publisher, RouteId, ShareOptions, Sharing, StreamRequest,
     StreamSettings, Subscription, Verdict,
 };
 use crate::counters::RouteCounters;
@@ -106,7 +108,7 @@ fn append(publisher: &Publisher, data: &[&str]) {
 }
 
 fn live(publisher: &Publisher) {
-    publisher.connected(Arc::new(HeaderMap::new()), false);
+    assert!(publisher.connected(&HeaderMap::new(), false, Sharing::Shared));
 }
 
 fn events(most: usize) -> ReplayOptions {

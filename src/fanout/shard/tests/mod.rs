@@ -9,7 +9,7 @@ use super::super::terms::{Pace, Sent, Terms};
 use super::{Events, Framing, Newcomer, Shard, ShardInbox};
 use crate::counters::RouteCounters;
 use crate::hub::{
-    Departure, Hub, Open, Opening, Publisher, RouteId, ShareOptions, StreamKey, StreamRequest, StreamSettings,
+    Departure, Hub, Open, Opening, Publisher, RouteId, ShareOptions, Sharing, StreamKey, StreamRequest, StreamSettings,
 };
 use crate::replay::{Repeats, ReplayOptions};
 use crate::sse::Event;
@@ -32,12 +32,18 @@ const OPENING: &[u8] = b"HEAD\r\n\r\n2\r\n:\n\r\n";
 /// Turns in which a shard does what there is to do, however little it does in each.
 const ENOUGH: usize = 2000;
 
-/// Keeps what it is told to open.
+/// Keeps what it is told to open. The origins answer at once, and what they answer may be shared, but for those of one path.
 #[derive(Default)]
 struct Opened(Mutex<Vec<Publisher>>);
 
+/// The path whose origin has not answered yet.
+const UNANSWERED: &str = "/unanswered";
+
 impl Open for Opened {
-    fn open(&self, _: Opening, publisher: Publisher) {
+    fn open(&self, opening: Opening, publisher: Publisher) {
+        if opening.request.key().path() != UNANSWERED {
+            assert!(publisher.connected(&HeaderMap::new(), false, Sharing::Shared));
+        }
         self.0.lock().push(publisher);
     }
 }
