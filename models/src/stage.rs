@@ -39,11 +39,16 @@ pub(crate) struct Stage {
 impl Stage {
     /// A stage of one route that may have one stream, all of which every client is given.
     pub(crate) fn new(driver: Driver) -> Self {
+        Self::with_room(driver, 1)
+    }
+
+    /// The same, with room for several streams.
+    pub(crate) fn with_room(driver: Driver, max_streams: usize) -> Self {
         let drivers = Arc::new(Drivers { driver, started: Mutex::default() });
         let settings = StreamSettings {
             replay: Arc::new(ReplayOptions { start: Start::All, ..ReplayOptions::default() }),
             linger: Duration::from_secs(120),
-            max_streams: 1,
+            max_streams,
             counters: Arc::new(RouteCounters::default()),
         };
         Self { hub: Hub::new(Arc::clone(&drivers) as Arc<dyn Open>), drivers, settings }
@@ -52,6 +57,12 @@ impl Stage {
     pub(crate) fn join(&self, path: &str) -> Result<Subscription, JoinError> {
         let request = StreamRequest::new(RouteId(1), &ShareOptions::default(), path, None, &HeaderMap::new());
         self.hub.join(request, &self.settings, None)
+    }
+
+    /// What a client does that waited for another's response.
+    pub(crate) fn join_alone(&self, path: &str) -> Result<Subscription, JoinError> {
+        let request = StreamRequest::new(RouteId(1), &ShareOptions::default(), path, None, &HeaderMap::new());
+        self.hub.join_alone(request, &self.settings, None)
     }
 
     pub(crate) fn counters(&self) -> &Arc<RouteCounters> {
@@ -78,7 +89,12 @@ impl Stage {
 
 /// The origin's head and its events come.
 pub(crate) fn feed(publisher: &Publisher) {
-    assert!(publisher.connected(&HeaderMap::new(), false, Sharing::Shared));
+    feed_as(publisher, Sharing::Shared);
+}
+
+/// The same, for whom they are. Of a stream that is over meanwhile nothing is kept.
+pub(crate) fn feed_as(publisher: &Publisher, sharing: Sharing) {
+    _ = publisher.connected(&HeaderMap::new(), false, sharing);
     for n in 0..EVENTS {
         publisher.append(&[Event::of_type("", n.to_string())], &mut Repeats::after(None));
     }

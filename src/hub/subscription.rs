@@ -72,10 +72,10 @@ impl Subscription {
         let changes = stream.watch();
         stream.locked(|state| {
             if let Phase::Closed { end, remembered_until } = &state.phase {
-                return Err(Over { end: end.clone(), remembered_until: *remembered_until });
+                return Err(Over { end: end.clone(), remembered_until: *remembered_until, is_anothers: false });
             }
             if !state.audience.includes(false) {
-                return Err(Over { end: End::Unshareable, remembered_until: None });
+                return Err(Over { end: End::Unshareable, remembered_until: None, is_anothers: true });
             }
             Ok(Self::on(stream, state, changes, last_event_id, false))
         })
@@ -178,11 +178,12 @@ impl Subscription {
     }
 }
 
-/// A stream that is over, and how long that is to be remembered.
+/// A stream that cannot be joined: it is over, and how long that is to be remembered, or it is its opener's alone.
 #[derive(Debug)]
 pub(super) struct Over {
     pub(super) end: End,
     pub(super) remembered_until: Option<Instant>,
+    pub(super) is_anothers: bool,
 }
 
 /// Where a client begins, and what it is told first.
