@@ -55,8 +55,10 @@ impl Served {
     pub(super) fn warn_unless_shared(&self, policy: &StreamPolicy) {
         let (subscribers, streams) = (self.counters.subscribers.value(), self.counters.streams.value());
         let is_unshared = subscribers >= JUDGED_FROM && streams.saturating_mul(10) >= subscribers.saturating_mul(9);
+        // Where responses are clients' own, the log was told why.
         if is_unshared
             && policy.share.credentials == Credentials::Isolate
+            && self.counters.unshareable.value() == 0
             && !self.told_unshared.swap(true, Ordering::Relaxed)
         {
             log::warn!(

@@ -7,9 +7,9 @@ use super::refusal::Refusal;
 use super::served::Served;
 use super::writer::{Broken, Writer};
 use super::{Asked, Gateway, Outcome};
-use crate::downstream::{OnLag, lifetime, stream_head, unshareable_head};
+use crate::downstream::{OnLag, SharingVerdict, lifetime, sharing_verdict, stream_head, unshareable_head};
 use crate::fanout::{Engine, Terms};
-use crate::hub::{Delivery, Departure, End, Mode, Subscription, Verdict};
+use crate::hub::{Delivery, Departure, End, JoinError, Mode, ShareOptions, Subscription, Verdict};
 use crate::route::StreamPolicy;
 use crate::upstream::OnError;
 use http::HeaderMap;
@@ -37,7 +37,14 @@ impl Gateway {
         let has_credentials = request.has_credentials();
         served.warn_unless_shared(policy);
         let id = asked.last_event_id.as_ref();
-        let mut subscription = match self.hub.join(request.clone(), &served.settings, id) {
+        let is_anothers = |end: &End| is_anothers(end, &policy.share, has_credentials);
+        let joined = match self.hub.join(request, &served.settings, id) {
+            Err(JoinError::Ended(end)) if is_anothers(&end) => {
+                self.hub.join_alone(asked.stream_request(served, policy), &served.settings, id)
+            }
+            joined => joined,
+        };
+        let mut subscription = match joined {
             Ok(subscription) => subscription,
             Err(error) => return Outcome::Refused(Refusal::Join(error)),
         };
@@ -46,22 +53,23 @@ impl Gateway {
             // The attempt itself ends after `head_timeout_secs`.
             OnError::Reflect => None,
         };
-        let mut verdict = tokio::select! {
-            verdict = subscription.verdict(patience) => verdict,
-            broken = writer.left() => return Outcome::Done(broken.into()),
-        };
-        if matches!(verdict, Verdict::Ended(End::Unshareable)) {
-            // The response that this client waited for is another's.
-            drop(subscription);
-            subscription = match self.hub.join_alone(request, &served.settings, id) {
-                Ok(subscription) => subscription,
-                Err(error) => return Outcome::Refused(Refusal::Join(error)),
-            };
-            verdict = tokio::select! {
+        let verdict = loop {
+            let verdict = tokio::select! {
                 verdict = subscription.verdict(patience) => verdict,
                 broken = writer.left() => return Outcome::Done(broken.into()),
             };
-        }
+            match verdict {
+                // What this client waited for is another's: it asks for itself.
+                Verdict::Ended(end) if !subscription.is_opener() && is_anothers(&end) => {
+                    drop(subscription);
+                    subscription = match self.hub.join_alone(asked.stream_request(served, policy), &served.settings, id) {
+                        Ok(subscription) => subscription,
+                        Err(error) => return Outcome::Refused(Refusal::Join(error)),
+                    };
+                }
+                verdict => break verdict,
+            }
+        };
         let cors = asked.cors.as_ref();
         let head = match verdict {
             Verdict::Live(head) => stream_head(Some(&head), Mode::Shared, has_credentials, cors),
@@ -183,5 +191,16 @@ impl Gateway {
                 },
             }
         }
+    }
+}
+
+/// Whether a stream ended by an answer that is for the client alone that opened it.
+fn is_anothers(end: &End, share: &ShareOptions, has_credentials: bool) -> bool {
+    match end {
+        End::Unshareable => true,
+        End::Refused(answer) => {
+            matches!(sharing_verdict(&answer.headers, share, has_credentials), SharingVerdict::Unshareable(_))
+        }
+        _ => false,
     }
 }

@@ -104,6 +104,12 @@ impl Subscription {
         self.seat.key()
     }
 
+    /// Whether it is the client that opened the stream.
+    #[must_use]
+    pub fn is_opener(&self) -> bool {
+        self.seat.is_opener
+    }
+
     /// Waits for the origin's head, its first failure, or `patience`; without that, until the first attempt came to
     /// something.
     pub async fn verdict(&mut self, patience: Option<Duration>) -> Verdict {

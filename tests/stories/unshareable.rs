@@ -196,3 +196,28 @@ async fn an_origin_that_is_trusted_is_shared_whatever_it_says() {
     }
     assert_eq!(origin.requests().len(), 1);
 }
+
+#[tokio::test]
+async fn an_answer_that_is_no_stream_is_not_shared_either() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    for n in 0..3 {
+        let answer = async {
+            let own = [("Content-Type", "text/plain"), ("Cache-Control", "private")];
+            origin.accept().await.reply(403, &own, &format!("not for {n}")).await;
+        };
+        let (mut client, ()) = tokio::join!(Client::get("/me").connect(&gateway), answer);
+        assert_eq!((client.status, client.text().await), (403, format!("not for {n}")));
+    }
+    let (mut waiting, mut bodies) = (JoinSet::new(), HashSet::new());
+    for _ in 0..5 {
+        drop(waiting.spawn(Client::get("/crowd").connect(gateway.addr())));
+    }
+    for n in 0..5 {
+        origin.accept().await.reply(404, &[("Set-Cookie", "a=1")], &format!("not for {n}")).await;
+    }
+    while let Some(client) = waiting.join_next().await {
+        assert!(bodies.insert(client.unwrap().text().await));
+    }
+    assert_eq!((bodies.len(), origin.requests().len()), (5, 8));
+}
