@@ -62,7 +62,8 @@ impl Gateway {
                 // What this client waited for is another's: it asks for itself.
                 Verdict::Ended(end) if !subscription.is_opener() && is_anothers(&end) => {
                     drop(subscription);
-                    subscription = match self.hub.join_alone(asked.stream_request(served, policy), &served.settings, id) {
+                    subscription = match self.hub.join_alone(asked.stream_request(served, policy), &served.settings, id)
+                    {
                         Ok(subscription) => subscription,
                         Err(error) => return Outcome::Refused(Refusal::Join(error)),
                     };

@@ -119,7 +119,7 @@ impl Hub {
         last_event_id: Option<&Bytes>,
     ) -> Result<Subscription, JoinError> {
         let mut open = self.streams.open.lock();
-        let mut alone = !request.has_credentials() && open.unshareable.holds(request.key(), Instant::now());
+        let alone = !request.has_credentials() && open.unshareable.holds(request.key(), Instant::now());
         let found = open.by_key.get(request.key()).filter(|stream| !alone || !stream.is_undecided()).cloned();
         if let Some(stream) = found {
             match Subscription::join(&stream, last_event_id) {
@@ -129,11 +129,6 @@ impl Hub {
                 }
                 Err(over) if over.remembered_until.is_some_and(|until| Instant::now() < until) => {
                     return Err(JoinError::Ended(over.end));
-                }
-                // Its publisher is about to withdraw it; until its opener leaves it is one of the route's streams.
-                Err(over) if over.is_anothers => {
-                    open.withdraw(&stream);
-                    alone = true;
                 }
                 Err(_) => open.remove(&stream),
             }

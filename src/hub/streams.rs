@@ -69,7 +69,9 @@ impl Streams {
 
     /// A stream is nobody's but its opener's, or over for being so: nobody finds it any more.
     pub(super) fn withdraw(&self, stream: &Arc<Stream>) {
-        self.open.lock().withdraw(stream);
+        let mut open = self.open.lock();
+        open.take_from_keys(stream);
+        open.unshareable.note(&stream.key, Instant::now());
     }
 
     /// The last client of a stream left. By now another one may be there.
@@ -129,11 +131,6 @@ impl OpenStreams {
         if let Some(turn) = place.turn {
             route.empty.remove(&turn);
         }
-    }
-
-    pub(super) fn withdraw(&mut self, stream: &Arc<Stream>) {
-        self.take_from_keys(stream);
-        self.unshareable.note(&stream.key, Instant::now());
     }
 
     fn take_from_keys(&mut self, stream: &Arc<Stream>) {

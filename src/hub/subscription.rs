@@ -67,15 +67,13 @@ impl Subscription {
         stream.locked(|state| Self::on(stream, state, changes, last_event_id, true))
     }
 
-    /// Joins a stream; `Err` where it is over already.
+    /// Joins a stream; `Err` where it is over already. Whoever joins one that has just become its opener's alone is given
+    /// nothing but that word.
     pub(super) fn join(stream: &Arc<Stream>, last_event_id: Option<&Bytes>) -> Result<Self, Over> {
         let changes = stream.watch();
         stream.locked(|state| {
             if let Phase::Closed { end, remembered_until } = &state.phase {
-                return Err(Over { end: end.clone(), remembered_until: *remembered_until, is_anothers: false });
-            }
-            if !state.audience.includes(false) {
-                return Err(Over { end: End::Unshareable, remembered_until: None, is_anothers: true });
+                return Err(Over { end: end.clone(), remembered_until: *remembered_until });
             }
             Ok(Self::on(stream, state, changes, last_event_id, false))
         })
@@ -184,12 +182,11 @@ impl Subscription {
     }
 }
 
-/// A stream that cannot be joined: it is over, and how long that is to be remembered, or it is its opener's alone.
+/// A stream that is over, and how long that is to be remembered.
 #[derive(Debug)]
 pub(super) struct Over {
     pub(super) end: End,
     pub(super) remembered_until: Option<Instant>,
-    pub(super) is_anothers: bool,
 }
 
 /// Where a client begins, and what it is told first.

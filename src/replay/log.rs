@@ -24,6 +24,10 @@ const DELIVERY_BYTES: usize = 512 << 10;
 /// room to grow, and what each allocation costs.
 pub const ENTRY_OVERHEAD: usize = 384;
 
+// An entry, a place in the index (a key, a position or a list of them), each with room to grow by half, and four allocations.
+const _: () =
+    assert!(3 * (size_of::<Entry>() + size_of::<(Bytes, VecDeque<Seq>, bool)>()) / 2 + 4 * 32 <= ENTRY_OVERHEAD);
+
 /// The bounded ring of a stream's recent frames.
 ///
 /// Positions are dense: the entry at `Seq` n is the one appended as the n-th. What a position meant never changes; it is
