@@ -85,7 +85,9 @@ impl Gateway {
             };
         }
         let why = self.deliver(policy, writer, &mut subscription, head).await;
-        served.departed(subscription.key(), writer.sent(), &why, subscription.lag());
+        let (stream, lag) = (subscription.key().clone(), subscription.lag());
+        drop(subscription);
+        served.departed(&stream, writer.sent(), &why, lag);
         Outcome::Done(why)
     }
 
