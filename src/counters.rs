@@ -26,6 +26,10 @@ counters! {
     subscribers_total,
     /// Gauge: streams open now.
     streams,
+    /// Streams that nobody was on and that gave way to others.
+    streams_evicted,
+    /// Responses of the origin that one client alone may have, though it bore no credential.
+    unshareable,
     /// Attempts to connect to the origin.
     upstream_attempts,
     /// Attempts that failed, and connections that were lost.

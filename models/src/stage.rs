@@ -1,7 +1,7 @@
 //! A hub whose streams are fed by threads of the model.
 
 use crate::counters::RouteCounters;
-use crate::hub::{Backfilling, Hub, JoinError, Open, Publisher, RouteId, ShareOptions, StreamRequest};
+use crate::hub::{Backfilling, Hub, JoinError, Open, Opening, Publisher, RouteId, ShareOptions, Sharing, StreamRequest};
 use crate::hub::{StreamSettings, Subscription};
 use crate::replay::{Continuation, ReplayOptions, Start};
 use crate::sse::Event;
@@ -23,7 +23,7 @@ struct Drivers {
 }
 
 impl Open for Drivers {
-    fn open(&self, _: StreamRequest, publisher: Publisher) {
+    fn open(&self, _: Opening, publisher: Publisher) {
         let driver = self.driver;
         self.started.lock().unwrap().push(thread::spawn(move || driver(publisher)));
     }
@@ -41,11 +41,16 @@ pub(crate) struct Stage {
 impl Stage {
     /// A stage of one route that may have one stream, all of which every client is given.
     pub(crate) fn new(driver: Driver) -> Self {
+        Self::with_room(driver, 1)
+    }
+
+    /// The same, with room for several streams.
+    pub(crate) fn with_room(driver: Driver, max_streams: usize) -> Self {
         let drivers = Arc::new(Drivers { driver, started: Mutex::default() });
         let settings = StreamSettings {
             replay: Arc::new(ReplayOptions { start: Start::All, ..ReplayOptions::default() }),
             linger: Duration::from_secs(120),
-            max_streams: 1,
+            max_streams,
             counters: Arc::new(RouteCounters::default()),
         };
         Self { hub: Hub::new(Arc::clone(&drivers) as Arc<dyn Open>), drivers, settings }
@@ -54,6 +59,12 @@ impl Stage {
     pub(crate) fn join(&self, path: &str) -> Result<Subscription, JoinError> {
         let request = StreamRequest::new(RouteId(1), &ShareOptions::default(), path, None, &HeaderMap::new());
         self.hub.join(request, &self.settings, None)
+    }
+
+    /// What a client does that waited for another's response.
+    pub(crate) fn join_alone(&self, path: &str) -> Result<Subscription, JoinError> {
+        let request = StreamRequest::new(RouteId(1), &ShareOptions::default(), path, None, &HeaderMap::new());
+        self.hub.join_alone(request, &self.settings, None)
     }
 
     pub(crate) fn counters(&self) -> &Arc<RouteCounters> {
@@ -80,7 +91,12 @@ impl Stage {
 
 /// The origin's head and its events come.
 pub(crate) fn feed(publisher: &Publisher) {
-    publisher.connected(Arc::new(HeaderMap::new()));
+    feed_as(publisher, Sharing::Shared);
+}
+
+/// The same, for whom they are. Of a stream that is over meanwhile nothing is kept.
+pub(crate) fn feed_as(publisher: &Publisher, sharing: Sharing) {
+    _ = publisher.connected(&HeaderMap::new(), sharing);
     for n in 0..EVENTS {
         publisher.append(&[Event::of_type("", n.to_string())], &mut Continuation::fresh(false));
     }

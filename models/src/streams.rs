@@ -3,9 +3,10 @@
 use crate::bell::Bell;
 use crate::check;
 use crate::hub::{
-    Delivery, Detached, End, Feed, FeedId, JoinError, Publisher, Reading, Subscription, Verdict, Watcher,
+    Delivery, Detached, End, Feed, FeedId, JoinError, Publisher, Reading, Sharing, Subscription, Verdict, Watcher,
 };
-use crate::stage::{EVENTS, Stage, feed};
+use crate::sse::Frame;
+use crate::stage::{EVENTS, Stage, feed, feed_as};
 use shuttle::future::block_on;
 use shuttle::sync::Mutex;
 use shuttle::thread;
@@ -109,6 +110,113 @@ pub fn simultaneous_first_requests_open_one_stream() {
     });
 }
 
+/// A route is full, and its one stream is empty: a client comes back to it while another opens one. Whoever is on a stream
+/// stays on it, whoever is late is told that there is no room, and nothing is left of the stream that gave way.
+pub fn a_stream_gives_way_while_a_client_comes_back() {
+    check(|| {
+        let stage = Stage::new(|publisher| {
+            feed(&publisher);
+            block_on(publisher.abandoned());
+        });
+        drop(stage.join("/back").unwrap());
+        let clients: Vec<_> = ["/back", "/new", "/new"]
+            .into_iter()
+            .map(|path| {
+                let stage = stage.clone();
+                thread::spawn(move || match stage.join(path) {
+                    Ok(mut subscription) => read_events(&mut subscription).len(),
+                    Err(error) => {
+                        assert_eq!(error, JoinError::TooManyStreams);
+                        0
+                    }
+                })
+            })
+            .collect();
+        let given: Vec<_> = clients.into_iter().map(|client| client.join().unwrap()).collect();
+        assert!(given.contains(&EVENTS) && given.iter().all(|given| [0, EVENTS].contains(given)), "{given:?}");
+        stage.finish();
+    });
+}
+
+/// The head says that the response is one client's own while others come: each is given a stream, and nobody an event of
+/// another's, and no more is asked of the origin than there are clients.
+pub fn a_response_turns_out_unshareable_while_clients_join() {
+    check(|| {
+        let stage = Stage::with_room(unshareable, 3);
+        let clients: Vec<_> = (0..3)
+            .map(|_| {
+                let stage = stage.clone();
+                thread::spawn(move || own_stream(&stage))
+            })
+            .collect();
+        let given = clients.into_iter().map(|client| client.join().unwrap()).collect();
+        assert_eq!(stage.opened(), 3);
+        each_has_its_own(given);
+        stage.finish();
+    });
+}
+
+/// The same, while the client that opened the stream leaves.
+pub fn the_opener_of_an_unshareable_response_leaves() {
+    check(|| {
+        let stage = Stage::with_room(unshareable, 4);
+        let opener = stage.join("/stream").unwrap();
+        let leaves = thread::spawn(move || drop(opener));
+        let clients: Vec<_> = (0..2)
+            .map(|_| {
+                let stage = stage.clone();
+                thread::spawn(move || own_stream(&stage))
+            })
+            .collect();
+        let given = clients.into_iter().map(|client| client.join().unwrap()).collect();
+        leaves.join().unwrap();
+        each_has_its_own(given);
+        stage.finish();
+    });
+}
+
+fn unshareable(publisher: Publisher) {
+    feed_as(&publisher, Sharing::Unshareable { sets_cookie: true });
+    block_on(publisher.abandoned());
+}
+
+/// Comes to a stream that is its own, as a session does, and gives what it was given.
+fn own_stream(stage: &Stage) -> (Subscription, Vec<Frame>) {
+    let mut subscription = stage.join("/stream").expect("there is room");
+    let mut verdict = block_on(subscription.verdict(None));
+    if let Verdict::Ended(End::Unshareable) = verdict {
+        let mut frames = Vec::new();
+        assert_eq!(subscription.read(usize::MAX, &mut frames), Delivery::Ended(End::Unshareable));
+        assert!(frames.is_empty());
+        drop(subscription);
+        subscription = stage.join_alone("/stream").expect("there is room");
+        verdict = block_on(subscription.verdict(None));
+    }
+    assert!(matches!(verdict, Verdict::Own(_)), "{verdict:?}");
+    let frames = read_events(&mut subscription);
+    (subscription, frames)
+}
+
+/// An id that the log made is of that log alone, so equal frames are of one stream.
+fn each_has_its_own(mut given: Vec<(Subscription, Vec<Frame>)>) {
+    while let Some((_, frames)) = given.pop() {
+        assert!(frames.iter().all(|frame| given.iter().all(|(_, others)| !others.contains(frame))), "{frames:?}");
+    }
+}
+
+/// Reads all events of a stream that lives as long as somebody is on it.
+fn read_events(subscription: &mut Subscription) -> Vec<Frame> {
+    let mut frames = Vec::new();
+    while frames.len() < EVENTS {
+        match subscription.read(usize::MAX, &mut frames) {
+            Delivery::Frames => {}
+            Delivery::CaughtUp => block_on(subscription.changed()),
+            other => panic!("{other:?} with a client on the stream"),
+        }
+    }
+    frames
+}
+
 fn ends(driver: fn(Publisher), expected: &End) {
     let stage = Stage::new(driver);
     let clients: Vec<_> = (0..3)
@@ -140,7 +248,10 @@ fn read_to_the_end(mut subscription: Subscription) -> (usize, End) {
 }
 
 /// Reads a stream as the engine does, until all of it was given.
-fn watch(subscription: Subscription, met: &Mutex<Vec<(FeedId, Feed)>>) {
+fn watch(mut subscription: Subscription, met: &Mutex<Vec<(FeedId, Feed)>>) {
+    // Before that the client that opened the stream has a feed of its own.
+    let verdict = block_on(subscription.verdict(None));
+    assert!(matches!(verdict, Verdict::Live(_)), "{verdict:?}");
     let Detached { seat, mut cursor, .. } = subscription.detach();
     let bell = Arc::new(Bell::default());
     let feed = Feed::new(&seat, Arc::clone(&bell) as Arc<dyn Watcher>);

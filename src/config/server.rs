@@ -1,7 +1,7 @@
 //! `[server]`: sockets, threads and limits of the process.
 
 use super::reader::{Item, Section};
-use super::value::{count_or, count_to, count_to_or_off, seconds};
+use super::value::{bytes_or, count_or, count_to, count_to_or_off, seconds};
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -29,6 +29,8 @@ pub struct ServerConfig {
     pub shards: Option<NonZeroUsize>,
     /// Clients at once; `None` is the descriptor limit less a reserve.
     pub max_connections: Option<usize>,
+    /// Bytes that the logs of all streams hold together; `None` is a part of the memory there is.
+    pub replay_bytes: Option<usize>,
     /// Time from SIGTERM to the exit.
     pub drain: Duration,
 }
@@ -42,6 +44,7 @@ impl Default for ServerConfig {
             threads: cores,
             shards: Some(cores),
             max_connections: None,
+            replay_bytes: None,
             drain: Duration::from_secs(8),
         }
     }
@@ -77,6 +80,7 @@ pub(super) fn read(mut section: Section<'_>) -> ServerConfig {
     section.set(&mut server.shards, "shards", count_to_or_off(MAX_THREADS));
     let max_connections = section.take("max_connections").and_then(|item| item.converted(count_or("auto")));
     server.max_connections = max_connections.flatten().map(NonZeroUsize::get);
+    section.set(&mut server.replay_bytes, "replay_bytes", bytes_or("auto"));
     section.set(&mut server.drain, "drain_secs", seconds);
     section.finish();
     server

@@ -97,9 +97,20 @@ pub(super) fn positive_count(value: &DeValue<'_>, max: usize, rule: &str) -> Rea
     count.ok_or_else(|| format!("must be at most {max}"))
 }
 
+const BYTES_RULE: &str =
+    "must be a number of bytes above 0, or a size such as \"512B\", \"64KiB\", \"4MiB\" or \"1GiB\"";
+
 /// Bytes: a plain number, or one with a unit such as `"4MiB"`.
 pub(super) fn bytes(value: &DeValue<'_>) -> Read<usize> {
-    let rule = "must be a number of bytes above 0, or a size such as \"512B\", \"64KiB\", \"4MiB\" or \"1GiB\"";
+    positive_bytes(value, BYTES_RULE)
+}
+
+/// Bytes, or `word`.
+pub(super) fn bytes_or(word: &str) -> impl Fn(&DeValue<'_>) -> Read<Option<usize>> {
+    move |value| or_word(value, word, |value| positive_bytes(value, &format!("{BYTES_RULE}, or \"{word}\"")))
+}
+
+fn positive_bytes(value: &DeValue<'_>, rule: &str) -> Read<usize> {
     let bytes = value.as_str().map_or_else(|| integer(value), size).filter(|bytes| *bytes > 0).ok_or(rule)?;
     let bytes = u64::try_from(bytes).ok().filter(|bytes| *bytes <= MAX_BYTES);
     bytes.and_then(|bytes| usize::try_from(bytes).ok()).ok_or_else(|| "must be at most 1024GiB".to_owned())

@@ -9,7 +9,7 @@ use super::sharing::is_directive;
 use crate::hub::Mode;
 use http::header::{
     ACCEPT_RANGES, ALT_SVC, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE,
-    CONTENT_TYPE, ETAG, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    CONTENT_TYPE, ETAG, LINK, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -67,6 +67,17 @@ pub fn stream_head(
     head.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
     if let Some(cors) = cors {
         cors.apply(&mut head);
+    }
+    head
+}
+
+/// The head of a shared route's stream whose response is this client's own: the origin's cookies pass besides, and no cache
+/// may store it.
+#[must_use]
+pub fn unshareable_head(origin: &HeaderMap, cors: Option<&CorsAnswer>) -> HeaderMap {
+    let mut head = stream_head(Some(origin), Mode::Shared, true, cors);
+    for (name, cookie) in end_to_end(origin).filter(|(name, _)| **name == SET_COOKIE) {
+        head.append(name.clone(), cookie.clone());
     }
     head
 }
@@ -149,6 +160,17 @@ mod tests {
             lines(&stream_head(Some(&origin), Mode::Shared, false, Some(&CorsAnswer::Refused))),
             "cache-control: no-cache, no-transform|content-language: de|content-type: text/event-stream; charset=utf-8|\
              link: </hub>; rel=mercure|vary: origin|x-accel-buffering: no|x-content-type-options: nosniff"
+        );
+    }
+
+    #[test]
+    fn an_unshareable_head_passes_the_cookies_besides_and_is_not_stored() {
+        let origin = headers(ORIGIN_HEAD);
+        assert_eq!(
+            lines(&unshareable_head(&origin, Some(&CorsAnswer::Everyone))),
+            "access-control-allow-origin: *|cache-control: no-cache, no-transform, no-store|content-language: de|\
+             content-type: text/event-stream; charset=utf-8|link: </hub>; rel=mercure|set-cookie: a=1|set-cookie: b=2|\
+             x-accel-buffering: no|x-content-type-options: nosniff"
         );
     }
 

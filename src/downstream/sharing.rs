@@ -1,6 +1,7 @@
 //! Whether an origin's response may be shared by clients whose credentials it never saw.
 
 use super::fields::members;
+use crate::hub::{CookiePolicy, Credentials, ShareOptions, Sharing};
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, HOST,
     ORIGIN, SET_COOKIE, VARY,
@@ -23,7 +24,7 @@ static CONSTANT: [HeaderName; 7] = [
     ORIGIN,
 ];
 
-/// Why a response is not shared on a route with `credentials = "share"`.
+/// Why a response is not shared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SharingRefusal {
     /// `Cache-Control: private`, with or without the names of fields.
@@ -48,18 +49,90 @@ impl fmt::Display for SharingRefusal {
     }
 }
 
+/// Who may be given the response with this head, by the policy of its route, and why not everyone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SharingVerdict {
+    /// All clients of the stream.
+    Shared,
+    /// The client alone that opened the stream: the response is its own, though it bore no credential.
+    Unshareable(SharingRefusal),
+    /// Nobody.
+    Refused(SharingRefusal),
+}
+
+impl SharingVerdict {
+    /// What the hub is to know.
+    ///
+    /// # Errors
+    /// With the refusal, where nobody may have the response.
+    pub fn into_sharing(self) -> Result<Sharing, SharingRefusal> {
+        match self {
+            Self::Shared => Ok(Sharing::Shared),
+            Self::Unshareable(why) => Ok(Sharing::Unshareable { sets_cookie: why == SharingRefusal::SetsCookie }),
+            Self::Refused(why) => Err(why),
+        }
+    }
+}
+
+/// Who may be given a response with this head. `has_credentials`: the client's credentials went to the origin, and so are in
+/// the stream's key.
+///
+/// Where credentials are in the key, only the same client shares, whatever the origin says. Where none are sent on purpose,
+/// an origin that wants some is misunderstood by the route, and nobody is given its response. Where there were none to send,
+/// what the origin makes one client's own goes to one client.
+#[must_use]
+pub fn sharing_verdict(origin_head: &HeaderMap, share: &ShareOptions, has_credentials: bool) -> SharingVerdict {
+    if share.trust_origin {
+        return SharingVerdict::Shared;
+    }
+    match share.credentials {
+        Credentials::Isolate if has_credentials => SharingVerdict::Shared,
+        Credentials::Isolate => personal(origin_head).map_or(SharingVerdict::Shared, SharingVerdict::Unshareable),
+        Credentials::Share => {
+            sharing_refusal(origin_head, &share.headers).map_or(SharingVerdict::Shared, SharingVerdict::Refused)
+        }
+    }
+}
+
+/// For the log: which keys help where a response of a route with `credentials = "isolate"` is not shared.
+#[must_use]
+pub fn unshareable_advice(origin_head: &HeaderMap, share: &ShareOptions) -> String {
+    let general = "if it is the same for all clients, share.trust_origin = true shares it (with share.credentials = 'share', \
+                   no client's cookies reach the origin either); if it is each client's own, share.mode = 'private' says so";
+    match unforwarded_cookie(origin_head, &share.cookies) {
+        Some(name) => format!("if cookie {name} says who a client is, name it in share.cookies; {general}"),
+        None => general.to_owned(),
+    }
+}
+
+/// The first cookie that the origin sets and the route does not forward, so that the origin will not know the client by it.
+fn unforwarded_cookie<'a>(origin_head: &'a HeaderMap, cookies: &CookiePolicy) -> Option<&'a str> {
+    let CookiePolicy::Only(named) = cookies else { return None };
+    let set = origin_head.get_all(SET_COOKIE).iter().filter_map(|cookie| cookie.to_str().ok()?.split('=').next());
+    set.map(str::trim).find(|name| !named.iter().any(|listed| listed == name))
+}
+
+/// What makes a response one client's own.
+fn personal(origin_head: &HeaderMap) -> Option<SharingRefusal> {
+    // The cookie goes first: it is what the client will be known by.
+    if origin_head.contains_key(SET_COOKIE) {
+        return Some(SharingRefusal::SetsCookie);
+    }
+    let mut directives = members(origin_head, &CACHE_CONTROL);
+    directives.any(|directive| is_directive(directive, b"private")).then_some(SharingRefusal::Private)
+}
+
 /// Why the response with this head must not be shared, or `None` if it may be.
 ///
 /// `key_headers` are the names that the route forwards, and so has in the key (`share.headers`). The check is for routes
 /// with `credentials = "share"` whose origin is not trusted; elsewhere credentials are in the key.
 #[must_use]
-pub fn sharing_refusal(origin_head: &HeaderMap, key_headers: &[HeaderName]) -> Option<SharingRefusal> {
-    if members(origin_head, &CACHE_CONTROL).any(|directive| is_directive(directive, b"private")) {
-        return Some(SharingRefusal::Private);
-    }
-    if origin_head.contains_key(SET_COOKIE) {
-        return Some(SharingRefusal::SetsCookie);
-    }
+fn sharing_refusal(origin_head: &HeaderMap, key_headers: &[HeaderName]) -> Option<SharingRefusal> {
+    personal(origin_head).or_else(|| varies(origin_head, key_headers))
+}
+
+/// On what the response varies that is not in the key.
+fn varies(origin_head: &HeaderMap, key_headers: &[HeaderName]) -> Option<SharingRefusal> {
     members(origin_head, &VARY).find_map(|name| {
         if name == b"*" {
             return Some(SharingRefusal::VariesOnEverything);
@@ -110,6 +183,76 @@ mod tests {
             let found = sharing_refusal(&head, &[HeaderName::from_static("x-tenant")]);
             assert_eq!(found, expected, "{lines:?}");
         }
+    }
+
+    fn head(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        lines.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn a_response_without_a_credential_is_its_openers_alone_where_the_origin_says_so() {
+        let isolate = ShareOptions::default();
+        let share = ShareOptions { credentials: Credentials::Share, ..ShareOptions::default() };
+        let trust = |options: &ShareOptions| ShareOptions { trust_origin: true, ..options.clone() };
+        let (private, cookie, vary) = (("cache-control", "private"), ("set-cookie", "a=1"), ("vary", "cookie"));
+        let unshareable = SharingVerdict::Unshareable;
+        let refused = SharingVerdict::Refused;
+        for (lines, without, with, without_any) in [
+            (&[][..], SharingVerdict::Shared, SharingVerdict::Shared, SharingVerdict::Shared),
+            (
+                &[private],
+                unshareable(SharingRefusal::Private),
+                SharingVerdict::Shared,
+                refused(SharingRefusal::Private),
+            ),
+            (
+                &[cookie],
+                unshareable(SharingRefusal::SetsCookie),
+                SharingVerdict::Shared,
+                refused(SharingRefusal::SetsCookie),
+            ),
+            (
+                &[private, cookie],
+                unshareable(SharingRefusal::SetsCookie),
+                SharingVerdict::Shared,
+                refused(SharingRefusal::SetsCookie),
+            ),
+            (
+                &[vary],
+                SharingVerdict::Shared,
+                SharingVerdict::Shared,
+                refused(SharingRefusal::VariesOn("cookie".to_owned())),
+            ),
+        ] {
+            let head = head(lines);
+            assert_eq!(sharing_verdict(&head, &isolate, false), without, "{lines:?}");
+            assert_eq!(sharing_verdict(&head, &isolate, true), with, "{lines:?}");
+            assert_eq!(sharing_verdict(&head, &share, false), without_any, "{lines:?}");
+            for options in [&isolate, &share] {
+                assert_eq!(sharing_verdict(&head, &trust(options), false), SharingVerdict::Shared, "{lines:?}");
+            }
+        }
+        let cookie = unshareable(SharingRefusal::SetsCookie).into_sharing();
+        assert_eq!(cookie, Ok(Sharing::Unshareable { sets_cookie: true }));
+        let private = unshareable(SharingRefusal::Private).into_sharing();
+        assert_eq!(private, Ok(Sharing::Unshareable { sets_cookie: false }));
+        assert_eq!(refused(SharingRefusal::Private).into_sharing(), Err(SharingRefusal::Private));
+    }
+
+    #[test]
+    fn the_advice_names_the_keys_that_help_and_a_cookie_that_is_not_forwarded() {
+        let head = head(&[("set-cookie", "known=secret"), ("set-cookie", "session = secret; Path=/")]);
+        let all = unshareable_advice(&head, &ShareOptions::default());
+        let named = CookiePolicy::Only(vec!["known".to_owned()]);
+        let some = unshareable_advice(&head, &ShareOptions { cookies: named, ..ShareOptions::default() });
+        for advice in [&all, &some] {
+            for key in ["share.trust_origin", "share.credentials", "share.mode"] {
+                assert!(advice.contains(key), "{advice}");
+            }
+            assert!(!advice.contains("secret"), "{advice}");
+        }
+        assert!(!all.contains("share.cookies"), "{all}");
+        assert!(some.contains("cookie session says who a client is, name it in share.cookies"), "{some}");
     }
 
     #[test]

@@ -145,7 +145,8 @@ mod tests {
     use crate::counters::RouteCounters;
     use crate::fanout::{Pace, Sent};
     use crate::hub::{
-        Backfilling, Departure, Hub, Open, Publisher, RouteId, ShareOptions, StreamKey, StreamRequest, StreamSettings,
+        Backfilling, Departure, Hub, Open, Opening, Publisher, RouteId, ShareOptions, StreamKey, StreamRequest,
+        StreamSettings,
     };
     use http::HeaderMap;
     use std::io::Read;
@@ -154,7 +155,7 @@ mod tests {
     struct Nothing;
 
     impl Open for Nothing {
-        fn open(&self, _: StreamRequest, _: Publisher) {}
+        fn open(&self, _: Opening, _: Publisher) {}
 
         fn backfill(&self, _: StreamRequest, _: Backfilling) {}
     }
@@ -197,7 +198,7 @@ mod tests {
 
     fn settings() -> StreamSettings {
         let (linger, counters) = (Duration::from_secs(1), Arc::default());
-        StreamSettings { replay: Arc::default(), linger, max_streams: 10, counters }
+        StreamSettings { replay: Arc::default(), linger, max_streams: 10, ids_ride: false, counters }
     }
 
     #[tokio::test]

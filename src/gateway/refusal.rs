@@ -75,7 +75,7 @@ fn of_end(end: &End, mode: Mode, cors: Option<&CorsAnswer>) -> Reply {
         End::Failed(failure) | End::HoldExpired(failure) => of_failure(failure, mode, cors),
         End::Unusable(_) => Reply::text(StatusCode::BAD_GATEWAY, "the origin's answer is no event stream to pass on"),
         End::OriginClosed => Reply::text(StatusCode::BAD_GATEWAY, "the origin ended the stream"),
-        End::Idle | End::PublisherGone => {
+        End::Idle | End::Unshareable | End::PublisherGone => {
             Reply::text(StatusCode::SERVICE_UNAVAILABLE, "the stream just ended").with(RETRY_AFTER, COME_AGAIN)
         }
     }

@@ -6,7 +6,7 @@ use crate::downstream::{CorsOptions, OnLag};
 use crate::fanout::{Pace, Sent, Terms};
 use crate::hub::{Credentials, Departure, Mode, RouteId, StreamKey, StreamSettings};
 use crate::route::{Route, RouteKind, StreamPolicy};
-use crate::upstream::{OnError, UpstreamOptions};
+use crate::upstream::{OnClose, OnError, UpstreamOptions};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -39,6 +39,7 @@ impl Served {
             replay: Arc::new(policy.replay),
             linger: policy.share.linger,
             max_streams: policy.share.max_streams,
+            ids_ride: policy.upstream.on_close == OnClose::Close,
             counters: Arc::clone(&counters),
         };
         let pace = Pace {
@@ -55,8 +56,10 @@ impl Served {
     pub(super) fn warn_unless_shared(&self, policy: &StreamPolicy) {
         let (subscribers, streams) = (self.counters.subscribers.value(), self.counters.streams.value());
         let is_unshared = subscribers >= JUDGED_FROM && streams.saturating_mul(10) >= subscribers.saturating_mul(9);
+        // Where responses are clients' own, the log was told why.
         if is_unshared
             && policy.share.credentials == Credentials::Isolate
+            && self.counters.unshareable.value() == 0
             && !self.told_unshared.swap(true, Ordering::Relaxed)
         {
             log::warn!(

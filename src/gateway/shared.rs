@@ -7,9 +7,9 @@ use super::refusal::Refusal;
 use super::served::Served;
 use super::writer::{Broken, Writer};
 use super::{Asked, Gateway, Outcome};
-use crate::downstream::{OnLag, lifetime, stream_head};
+use crate::downstream::{OnLag, SharingVerdict, lifetime, sharing_verdict, stream_head, unshareable_head};
 use crate::fanout::{Engine, Terms};
-use crate::hub::{Delivery, Departure, Mode, Subscription, Verdict};
+use crate::hub::{Delivery, Departure, End, JoinError, Mode, ShareOptions, Subscription, Verdict};
 use crate::route::StreamPolicy;
 use crate::upstream::OnError;
 use http::HeaderMap;
@@ -36,7 +36,15 @@ impl Gateway {
         let request = asked.stream_request(served, policy);
         let has_credentials = request.has_credentials();
         served.warn_unless_shared(policy);
-        let mut subscription = match self.hub.join(request, &served.settings, asked.last_event_id.as_ref()) {
+        let id = asked.last_event_id.as_ref();
+        let is_anothers = |end: &End| is_anothers(end, &policy.share, has_credentials);
+        let joined = match self.hub.join(request, &served.settings, id) {
+            Err(JoinError::Ended(end)) if is_anothers(&end) => {
+                self.hub.join_alone(asked.stream_request(served, policy), &served.settings, id)
+            }
+            joined => joined,
+        };
+        let mut subscription = match joined {
             Ok(subscription) => subscription,
             Err(error) => return Outcome::Refused(Refusal::Join(error)),
         };
@@ -46,23 +54,38 @@ impl Gateway {
             OnError::Reflect => None,
         };
         let deadline = Instant::now() + VERDICT_PATIENCE;
-        let known = async {
-            let verdict = subscription.verdict(patience).await;
-            match (verdict, subscription.placed(deadline).await) {
-                (Verdict::Ended(end), _) | (_, Err(end)) => Verdict::Ended(end),
-                (verdict, Ok(())) => verdict,
+        let verdict = loop {
+            let known = async {
+                let verdict = subscription.verdict(patience).await;
+                match (verdict, subscription.placed(deadline).await) {
+                    (Verdict::Ended(end), _) | (_, Err(end)) => Verdict::Ended(end),
+                    (verdict, Ok(())) => verdict,
+                }
+            };
+            let verdict = tokio::select! {
+                verdict = known => verdict,
+                broken = writer.left() => return Outcome::Done(broken.into()),
+            };
+            match verdict {
+                // What this client waited for is another's: it asks for itself.
+                Verdict::Ended(end) if !subscription.is_opener() && is_anothers(&end) => {
+                    drop(subscription);
+                    subscription = match self.hub.join_alone(asked.stream_request(served, policy), &served.settings, id)
+                    {
+                        Ok(subscription) => subscription,
+                        Err(error) => return Outcome::Refused(Refusal::Join(error)),
+                    };
+                }
+                verdict => break verdict,
             }
         };
-        let verdict = tokio::select! {
-            verdict = known => verdict,
-            broken = writer.left() => return Outcome::Done(broken.into()),
-        };
-        let origin = match verdict {
-            Verdict::Live(head) => Some(head),
-            Verdict::Held => None,
+        let cors = asked.cors.as_ref();
+        let head = match verdict {
+            Verdict::Live(head) => stream_head(Some(&head), Mode::Shared, has_credentials, cors),
+            Verdict::Own(head) => unshareable_head(&head, cors),
+            Verdict::Held => stream_head(None, Mode::Shared, has_credentials, cors),
             Verdict::Ended(end) => return Outcome::Refused(Refusal::Ended(end)),
         };
-        let head = stream_head(origin.as_deref(), Mode::Shared, has_credentials, asked.cors.as_ref());
         if let Some(engine) = self.engine.as_ref().filter(|_| writer.can_hand_over()) {
             return match self.leaving(engine, policy, writer, subscription, &head) {
                 Ok(client) => Outcome::HandedOver(Box::new(HandOver::new(Arc::clone(served), client))),
@@ -70,7 +93,9 @@ impl Gateway {
             };
         }
         let why = self.deliver(policy, writer, &mut subscription, head).await;
-        served.departed(subscription.key(), writer.sent(), &why, subscription.lag());
+        let (stream, lag) = (subscription.key().clone(), subscription.lag());
+        drop(subscription);
+        served.departed(&stream, writer.sent(), &why, lag);
         Outcome::Done(why)
     }
 
@@ -177,5 +202,16 @@ impl Gateway {
                 },
             }
         }
+    }
+}
+
+/// Whether a stream ended by an answer that is for the client alone that opened it.
+fn is_anothers(end: &End, share: &ShareOptions, has_credentials: bool) -> bool {
+    match end {
+        End::Unshareable => true,
+        End::Refused(answer) => {
+            matches!(sharing_verdict(&answer.headers, share, has_credentials), SharingVerdict::Unshareable(_))
+        }
+        _ => false,
     }
 }

@@ -71,13 +71,14 @@ pub(super) fn want(state: &mut State, id: &Bytes, opened_at: Instant, now: Insta
         return false;
     }
     backfills.known += 1;
-    backfills.queued.push_back(id.clone());
+    // A slice of a larger buffer would keep all of that.
+    backfills.queued.push_back(Bytes::copy_from_slice(id));
     true
 }
 
 /// Whether an origin can be asked to resume after an id. One that was minted means nothing to it, and one that came in a
 /// query may hold what no header can: their owners are told a gap.
-fn is_for_the_origin(id: &[u8]) -> bool {
+pub(super) fn is_for_the_origin(id: &[u8]) -> bool {
     !crate::replay::MintedId::has_form(id) && HeaderValue::from_bytes(id).is_ok()
 }
 
@@ -166,7 +167,12 @@ impl Backfilling {
 
     fn meet(&mut self, step: impl FnOnce(&mut Backfill, &mut State, std::time::Instant) -> Meeting) -> bool {
         let backfill = &mut self.backfill;
-        let meeting = self.stream.locked(|state| step(backfill, state, Instant::now().into_std()));
+        let stream = &self.stream;
+        let meeting = stream.locked(|state| {
+            let meeting = step(backfill, state, Instant::now().into_std());
+            stream.account(state);
+            meeting
+        });
         let settled = match meeting {
             Meeting::Apart => return false,
             Meeting::At(seq) => Settled::At(seq),

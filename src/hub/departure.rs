@@ -32,8 +32,7 @@ impl Departure {
     }
 
     /// Whether the response is to look whole: the origin ended it in order or said that nothing more comes, or the client is
-    /// asked back. Whatever else ends it
-    /// cuts it, and must look so: many clients take an orderly end for success.
+    /// asked back. Whatever else ends it cuts it, and must look so: many clients take an orderly end for success.
     #[must_use]
     pub fn is_orderly(&self) -> bool {
         match self {

@@ -65,7 +65,9 @@ pub enum End {
     Failed(Failure),
     /// The origin failed for longer than `hold_secs`.
     HoldExpired(Failure),
-    /// Nobody subscribed for `linger_secs`.
+    /// The response is another client's own, or nobody's on the stream: who asks again gets a stream of its own.
+    Unshareable,
+    /// Nobody subscribed for `linger_secs`, or the stream gave way to others.
     Idle,
     /// The driver ended without a word: a defect, but nobody waits for it.
     PublisherGone,
@@ -80,6 +82,7 @@ impl fmt::Display for End {
             Self::Unusable(_) => f.write_str("unusable"),
             Self::Failed(_) => f.write_str("origin_failed"),
             Self::HoldExpired(_) => f.write_str("hold_expired"),
+            Self::Unshareable => f.write_str("unshareable"),
             Self::Idle => f.write_str("idle"),
             Self::PublisherGone => f.write_str("publisher_gone"),
         }

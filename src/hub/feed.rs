@@ -1,6 +1,7 @@
 //! A stream as those see it who read it for many clients at once.
 
 use super::seat::Seat;
+use super::sharing::Audience;
 use super::stream::{Reading, Stream};
 use crate::replay::{Gap, Seq};
 use crate::sse::Frame;
@@ -18,6 +19,7 @@ pub trait Watcher: Send + Sync + fmt::Debug {
 pub struct Feed {
     stream: Arc<Stream>,
     watcher: Arc<dyn Watcher>,
+    is_opener: bool,
 }
 
 impl Feed {
@@ -25,18 +27,20 @@ impl Feed {
     #[must_use]
     pub fn new(seat: &Seat, watcher: Arc<dyn Watcher>) -> Self {
         seat.stream.watchers.write().push(Arc::clone(&watcher));
-        Self { stream: Arc::clone(&seat.stream), watcher }
+        Self { stream: Arc::clone(&seat.stream), watcher, is_opener: seat.is_opener }
     }
 
-    /// A name for the stream among those that are watched or seated.
+    /// A name for the stream among those that are watched or seated. While it is not known that the stream is for everyone,
+    /// the client that opened it has a feed of its own: what comes may be its alone.
     #[must_use]
     pub fn id(seat: &Seat) -> FeedId {
-        FeedId(Arc::as_ptr(&seat.stream).addr())
+        let is_apart = seat.is_opener && seat.stream.locked(|state| state.audience != Audience::Everyone);
+        FeedId(Arc::as_ptr(&seat.stream).addr(), is_apart)
     }
 
     /// Gives the frames from `cursor` on, about `most` bytes at a time.
     pub fn read(&self, cursor: Seq, most: usize, frames: &mut Vec<Frame>) -> Reading {
-        self.stream.read(cursor, most, frames)
+        self.stream.read(cursor, self.is_opener, most, frames)
     }
 
     /// For a client at `cursor` that fell off the log: the oldest position held, and the frame that tells of the gap.
@@ -54,7 +58,7 @@ impl Feed {
     /// Whether the stream is over, though not all of it may have been given.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.stream.locked(|state| state.is_closed())
+        self.stream.locked(|state| state.is_over_for(self.is_opener))
     }
 
     /// The reconnection time that the origin last asked for, in milliseconds.
@@ -72,4 +76,4 @@ impl Drop for Feed {
 
 /// A stream among those that are open. It means nothing once nobody has a seat or a feed of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct FeedId(usize);
+pub struct FeedId(usize, bool);

@@ -4,6 +4,7 @@
 //! clone; a stream lives as long as its publisher.
 
 mod backfills;
+mod budget;
 mod departure;
 mod end;
 mod feed;
@@ -11,7 +12,9 @@ mod key;
 mod options;
 mod publisher;
 mod seat;
+mod sharing;
 mod stream;
+mod streams;
 mod subscription;
 #[cfg(test)]
 mod tests;
@@ -24,27 +27,38 @@ pub use key::{RouteId, StreamKey, StreamRequest, is_forwardable};
 pub use options::{CookiePolicy, Credentials, Mode, QueryPolicy, ShareOptions};
 pub use publisher::Publisher;
 pub use seat::Seat;
+pub use sharing::Sharing;
 pub use stream::Reading;
 pub use subscription::{Delivery, Detached, Subscription, Verdict};
 
 use crate::counters::RouteCounters;
 use crate::replay::{Epoch, ReplayLog, ReplayOptions, Seq};
 use bytes::Bytes;
-use parking_lot::Mutex;
-use std::collections::HashMap;
+use parking_lot::MutexGuard;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use stream::Stream;
+use stream::{Origins, Stream};
+use streams::{OpenStreams, Streams};
 use tokio::time::Instant;
 
 /// How a stream is fed: the value that the service hands to the hub.
 pub trait Open: Send + Sync {
     /// Starts feeding a stream, in a task of its own; must not block. The stream lives until the publisher is dropped.
-    fn open(&self, request: StreamRequest, publisher: Publisher);
+    fn open(&self, opening: Opening, publisher: Publisher);
 
     /// Asks the origin for what follows an id, in a task of its own; must not block.
     fn backfill(&self, request: StreamRequest, backfilling: Backfilling);
+}
+
+/// What an opener is told.
+#[derive(Debug)]
+pub struct Opening {
+    /// All that may reach the origin.
+    pub request: StreamRequest,
+    /// The id after which the origin is asked to resume: only where nobody but the client that came with it is ever on the
+    /// stream.
+    pub last_event_id: Option<Bytes>,
 }
 
 /// What the hub needs to know of a route.
@@ -56,6 +70,9 @@ pub struct StreamSettings {
     pub linger: Duration,
     /// Streams of the route that may be open at once.
     pub max_streams: usize,
+    /// Responses of the origin end, and their clients with them: the id of a client that finds no stream rides on its request,
+    /// and the stream is its own.
+    pub ids_ride: bool,
     /// The route's counters.
     pub counters: Arc<RouteCounters>,
 }
@@ -63,7 +80,7 @@ pub struct StreamSettings {
 /// Why a client cannot be on a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JoinError {
-    /// The route has `max_streams` open.
+    /// The route has `max_streams` open, with somebody on each.
     TooManyStreams,
     /// The stream ended a moment ago, and this is its answer.
     Ended(End),
@@ -82,26 +99,22 @@ impl fmt::Debug for Hub {
     }
 }
 
-/// What the handles share.
-#[derive(Debug, Default)]
-struct Streams {
-    open: Mutex<OpenStreams>,
-}
-
-#[derive(Debug, Default)]
-struct OpenStreams {
-    by_key: HashMap<StreamKey, Arc<Stream>>,
-    per_route: HashMap<RouteId, usize>,
-}
-
 impl Hub {
-    /// An empty hub that opens streams with `opener`.
+    /// An empty hub that opens streams with `opener`, without a bound on what they hold together.
     #[must_use]
     pub fn new(opener: Arc<dyn Open>) -> Self {
-        Self { streams: Arc::default(), opener }
+        Self::bounded(opener, usize::MAX)
     }
 
-    /// Joins the stream of `request`, and opens it if nobody did: a thousand simultaneous first requests open one.
+    /// An empty hub whose streams together hold about `most_bytes`: beyond it, those that have been empty for the longest are
+    /// closed; where none is empty, a log that holds more than its equal part lets its oldest events go as new ones come.
+    #[must_use]
+    pub fn bounded(opener: Arc<dyn Open>, most_bytes: usize) -> Self {
+        Self { streams: Arc::new(Streams::new(most_bytes)), opener }
+    }
+
+    /// Joins the stream of `request`, and opens it if nobody did: a thousand simultaneous first requests open one. Where the
+    /// key's response was unshareable a moment ago, the client gets a stream of its own.
     ///
     /// # Errors
     /// When the route has too many streams, or the stream has just ended and its answer is remembered.
@@ -111,12 +124,13 @@ impl Hub {
         settings: &StreamSettings,
         last_event_id: Option<&Bytes>,
     ) -> Result<Subscription, JoinError> {
-        let key = request.key().clone();
         let mut open = self.streams.open.lock();
-        if let Some(stream) = open.by_key.get(&key) {
-            match Subscription::join(stream, last_event_id) {
+        let alone = !request.has_credentials() && open.unshareable.holds(request.key(), Instant::now());
+        let found = open.by_key.get(request.key()).filter(|stream| !alone || !stream.is_undecided()).cloned();
+        if let Some(stream) = found {
+            match Subscription::join(&stream, last_event_id) {
                 Ok(subscription) => {
-                    let stream = Arc::clone(stream);
+                    open.taken(&stream);
                     drop(open);
                     backfills::begin(&stream, &self.opener, &request);
                     return Ok(subscription);
@@ -124,24 +138,61 @@ impl Hub {
                 Err(over) if over.remembered_until.is_some_and(|until| Instant::now() < until) => {
                     return Err(JoinError::Ended(over.end));
                 }
-                Err(_) => open.remove(&key),
+                Err(_) => open.remove(&stream),
             }
         }
-        if open.per_route.get(&key.route()).is_some_and(|n| *n >= settings.max_streams) {
-            return Err(JoinError::TooManyStreams);
+        self.open(open, request, settings, last_event_id, alone)
+    }
+
+    /// Opens a stream of the client's own, whoever else asks for the same: for a client that waited on a stream that turned
+    /// out to be another's ([`End::Unshareable`]).
+    ///
+    /// # Errors
+    /// When the route has too many streams.
+    pub fn join_alone(
+        &self,
+        request: StreamRequest,
+        settings: &StreamSettings,
+        last_event_id: Option<&Bytes>,
+    ) -> Result<Subscription, JoinError> {
+        self.open(self.streams.open.lock(), request, settings, last_event_id, true)
+    }
+
+    fn open(
+        &self,
+        mut open: MutexGuard<'_, OpenStreams>,
+        request: StreamRequest,
+        settings: &StreamSettings,
+        last_event_id: Option<&Bytes>,
+        alone: bool,
+    ) -> Result<Subscription, JoinError> {
+        let rides = alone || settings.ids_ride;
+        // A slice of a larger buffer would keep all of that.
+        let id = last_event_id.filter(|id| rides && backfills::is_for_the_origin(id));
+        let id = id.map(|id| Bytes::copy_from_slice(id));
+        let alone = alone || id.is_some();
+        let route = request.key().route();
+        let mut gone = open.make_room(&self.streams.budget);
+        while open.of(route).held >= settings.max_streams {
+            gone.push(open.give_way(route).ok_or(JoinError::TooManyStreams)?);
         }
-        let log = ReplayLog::new(
+        let mut log = ReplayLog::new(
             Arc::clone(&settings.replay),
             Epoch::new(fastrand::u64(..)),
             room_for_backfill(&settings.replay),
         );
-        let stream = Arc::new(Stream::new(key.clone(), Arc::clone(&settings.counters), log));
-        let subscription = Subscription::join(&stream, last_event_id).map_err(|over| JoinError::Ended(over.end))?;
-        *open.per_route.entry(key.route()).or_default() += 1;
-        open.by_key.insert(key, Arc::clone(&stream));
+        if let Some(id) = &id {
+            log.know_before_first(id.clone());
+        }
+        let origins =
+            Origins { streams: Arc::downgrade(&self.streams), budget: Arc::clone(&self.streams.budget), alone };
+        let stream = Arc::new(Stream::new(&request, Arc::clone(&settings.counters), log, origins));
+        let subscription = Subscription::open(&stream, last_event_id);
+        open.hold(&stream, !alone);
         drop(open);
-        let publisher = Publisher::new(Arc::clone(&stream), Arc::downgrade(&self.streams), settings.linger);
-        self.opener.open(request.clone(), publisher);
+        drop(gone);
+        let publisher = Publisher::new(Arc::clone(&stream), settings.linger);
+        self.opener.open(Opening { request: request.clone(), last_event_id: id }, publisher);
         backfills::begin(&stream, &self.opener, &request);
         Ok(subscription)
     }
@@ -149,7 +200,7 @@ impl Hub {
     /// How many streams are held, ended ones that are remembered included.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.streams.open.lock().by_key.len()
+        self.streams.open.lock().routes.values().map(|route| route.held).sum()
     }
 
     /// Whether no stream is held.
@@ -157,29 +208,15 @@ impl Hub {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// What all streams together hold, in bytes: their logs, and what they keep of requests.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.streams.budget.held()
+    }
 }
 
 /// The position of a log's first live event: as many as the log may hold can be put before it.
 fn room_for_backfill(options: &ReplayOptions) -> Seq {
     Seq(options.events.map_or(0, |most| most.get() as u64))
-}
-
-impl Streams {
-    /// Takes a stream out, unless another of the same key has taken its place.
-    fn forget(&self, stream: &Arc<Stream>) {
-        let mut open = self.open.lock();
-        if open.by_key.get(&stream.key).is_some_and(|held| Arc::ptr_eq(held, stream)) {
-            open.remove(&stream.key);
-        }
-    }
-}
-
-impl OpenStreams {
-    fn remove(&mut self, key: &StreamKey) {
-        if self.by_key.remove(key).is_some()
-            && let Some(n) = self.per_route.get_mut(&key.route())
-        {
-            *n -= 1;
-        }
-    }
 }

@@ -1,12 +1,12 @@
 //! The one who writes to a stream.
 
 use super::stream::{Pace, Phase, State, Stream};
-use super::{End, Streams};
+use super::{End, Sharing};
 use crate::counters::RouteCounters;
 use crate::replay::{Continuation, Fate, Gap, GapReason, OnGap, Seq};
 use crate::sse::Event;
-use http::HeaderMap;
-use std::sync::{Arc, Weak};
+use http::{HeaderMap, HeaderValue};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -21,13 +21,12 @@ const PATIENCE_WITH_READERS: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Publisher {
     stream: Arc<Stream>,
-    streams: Weak<Streams>,
     linger: Duration,
 }
 
 impl Publisher {
-    pub(super) fn new(stream: Arc<Stream>, streams: Weak<Streams>, linger: Duration) -> Self {
-        Self { stream, streams, linger }
+    pub(super) fn new(stream: Arc<Stream>, linger: Duration) -> Self {
+        Self { stream, linger }
     }
 
     /// The counters of the stream's route.
@@ -45,14 +44,32 @@ impl Publisher {
         });
     }
 
-    /// The origin's head came.
-    pub fn connected(&self, head: Arc<HeaderMap>) {
-        self.stream.change(|state| {
-            state.phase = Phase::Live;
-            state.head = Some(head);
-            // What an earlier response asked for is not asked for any more.
-            state.retry = None;
+    /// The origin's head came. Says whether the stream goes on: not if it was closed meanwhile, and not if the response is
+    /// unshareable and nobody on the stream may have it.
+    ///
+    /// Of an unshareable response, only the client that opened the stream is given anything: the others find the stream over
+    /// ([`End::Unshareable`]) before its first byte, and the key is free for the next one.
+    #[must_use = "a response that nobody may have is not to be read"]
+    pub fn connected(&self, head: &HeaderMap, sharing: Sharing) -> bool {
+        // The origin's head is a part of what was read from it, which must not be kept with it.
+        let head = Arc::new(copied(head));
+        let goes_on = self.stream.change(|state| {
+            let goes_on = state.admit(sharing);
+            if goes_on {
+                state.phase = Phase::Live;
+                state.head = Some(head);
+                // What an earlier response asked for is not asked for any more.
+                state.retry = None;
+            }
+            goes_on
         });
+        if sharing != Sharing::Shared {
+            self.counters().unshareable.add(1);
+            if let Some(streams) = self.stream.origins.streams.upgrade() {
+                streams.withdraw(&self.stream);
+            }
+        }
+        goes_on
     }
 
     /// Where the next event goes.
@@ -62,12 +79,15 @@ impl Publisher {
     }
 
     /// Appends events, less those that repeat what the log holds; gives how many were new. Where events before one of them
-    /// may be lost, every subscriber is told so at this place of the stream.
+    /// may be lost, every subscriber is told so at this place of the stream. A stream that is over takes none.
     pub fn append(&self, events: &[Event], continuation: &mut Continuation) -> usize {
         if events.is_empty() {
             return 0;
         }
-        let (appended, marked) = self.stream.change(|state| {
+        let appended = self.stream.change(|state| {
+            if state.is_closed() {
+                return None;
+            }
             let now = Instant::now().into_std();
             state.log.begin_batch();
             let (mut appended, mut marked) = (0_usize, None);
@@ -80,18 +100,39 @@ impl Publisher {
                 state.log.append(event, now);
                 appended += 1;
             }
-            (appended, marked)
+            Some((appended, marked, self.stream.account(state)))
         });
+        let Some((appended, marked, is_over)) = appended else { return 0 };
         self.count_mark(marked);
         self.counters().events_in.add(appended as u64);
         self.counters().events_repeated.add((events.len() - appended) as u64);
+        if is_over {
+            self.make_room();
+        }
         appended
+    }
+
+    /// All streams together hold too much: empty ones give way. Where none is empty, this one, which grew, lets go of its
+    /// oldest events down to its equal part. Logs that hold more than theirs and do not grow keep it, so for a while all
+    /// together may hold up to twice what they may.
+    fn make_room(&self) {
+        if let Some(streams) = self.stream.origins.streams.upgrade() {
+            streams.make_room();
+        }
+        let budget = &self.stream.origins.budget;
+        if budget.is_over() {
+            let share = budget.share();
+            self.stream.locked(|state| {
+                state.log.give_up(share);
+                self.stream.account(state)
+            });
+        }
     }
 
     /// Marks a place at which events are missing, `missed` of them where that is known.
     pub fn mark(&self, missed: Option<u64>) {
-        let marked = self.stream.change(|state| mark(state, missed));
-        self.count_mark(Some(marked));
+        let marked = self.stream.change(|state| (!state.is_closed()).then(|| mark(state, missed)));
+        self.count_mark(marked);
     }
 
     /// `told`: whether subscribers are told of the gap, if there is one.
@@ -116,13 +157,17 @@ impl Publisher {
 
     /// An attempt failed or the connection was lost; another follows.
     pub fn failed(&self) {
-        self.stream.change(|state| state.phase = Phase::Waiting);
+        self.stream.change(|state| {
+            if !state.is_closed() {
+                state.phase = Phase::Waiting;
+            }
+        });
     }
 
     /// Resolves when somebody is subscribed. Safe to drop and call again.
     pub async fn occupied(&self) {
-        while self.stream.locked(|state| state.subscribers == 0) {
-            self.stream.occupancy.notified().await;
+        while self.stream.locked(|state| state.is_empty()) {
+            self.stream.arrivals.notified().await;
         }
     }
 
@@ -132,7 +177,7 @@ impl Publisher {
     pub async fn room(&self) {
         loop {
             let must_wait = self.stream.locked(|state| {
-                let is_ahead = state.subscribers > 0
+                let is_ahead = !state.is_empty()
                     && state.pace != Pace::Gave
                     && state.log.bytes_from(state.furthest) > MOST_AHEAD_BYTES;
                 if is_ahead {
@@ -149,21 +194,28 @@ impl Publisher {
         }
     }
 
-    /// Resolves, with the stream closed, when nobody was subscribed for the route's `linger_secs`. Safe to drop and call
-    /// again.
+    /// Resolves, with the stream closed, when nobody was subscribed for the route's `linger_secs`, or at once where the stream
+    /// does not linger or gave way to others. Safe to drop and call again.
     pub async fn abandoned(&self) {
         loop {
-            let empty_since = self.stream.locked(|state| (state.subscribers == 0).then_some(state.empty_since));
-            let Some(empty_since) = empty_since else {
+            let over_at = self.stream.locked(|state| {
+                if state.is_closed() {
+                    return Some(state.empty_since);
+                }
+                let linger = if state.lingers() { self.linger } else { Duration::ZERO };
+                state.is_empty().then(|| state.empty_since + linger)
+            });
+            let Some(over_at) = over_at else {
                 self.stream.occupancy.notified().await;
                 continue;
             };
             tokio::select! {
                 () = self.stream.occupancy.notified() => {}
-                () = sleep_until(empty_since + self.linger) => {
+                () = sleep_until(over_at) => {
                     // Under the lock that a joining client takes: it finds the stream open, or closed and makes a new one.
                     let is_over = self.stream.locked(|state| {
-                        if state.subscribers == 0 && state.empty_since == empty_since {
+                        let linger = if state.lingers() { self.linger } else { Duration::ZERO };
+                        if state.is_empty() && state.empty_since + linger == over_at {
                             state.close(End::Idle, None);
                         }
                         state.is_closed()
@@ -176,11 +228,19 @@ impl Publisher {
         }
     }
 
-    /// Closes the stream, and gives its clients and those who ask within `remembered` the same answer; resolves after that.
+    /// Closes the stream, and gives its clients and those who ask within `remembered` the same answer; resolves after that,
+    /// or when the memory gave way to other streams.
     pub async fn close(self, end: End, remembered: Duration) {
+        // Nobody asks for a stream that is another's.
+        let remembered = if self.stream.origins.alone { Duration::ZERO } else { remembered };
         let until = Instant::now() + remembered;
         self.stream.close(end, (!remembered.is_zero()).then_some(until));
-        sleep_until(until).await;
+        while Instant::now() < until && self.stream.locked(|state| state.place.held) {
+            tokio::select! {
+                () = sleep_until(until) => return,
+                () = self.stream.occupancy.notified() => {}
+            }
+        }
     }
 }
 
@@ -190,7 +250,7 @@ impl Drop for Publisher {
         if self.stream.close(End::PublisherGone, None) && std::thread::panicking() {
             log::error!("driver ended without closing its stream stream={}", self.stream.key);
         }
-        if let Some(streams) = self.streams.upgrade() {
+        if let Some(streams) = self.stream.origins.streams.upgrade() {
             streams.forget(&self.stream);
         }
     }
@@ -205,4 +265,10 @@ fn mark(state: &mut State, missed: Option<u64>) -> bool {
     let frame = Gap { reason: GapReason::Upstream, missed }.frame(&state.log.options().gap_event);
     state.log.append_mark(frame, Instant::now().into_std());
     true
+}
+
+/// The same headers, each in bytes of its own.
+fn copied(head: &HeaderMap) -> HeaderMap {
+    let copy = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
+    head.iter().filter_map(|(name, value)| Some((name.clone(), copy(value)?))).collect()
 }

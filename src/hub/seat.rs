@@ -10,17 +10,21 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub struct Seat {
     pub(super) stream: Arc<Stream>,
+    /// It is the client that opened the stream.
+    pub(super) is_opener: bool,
 }
 
 impl Seat {
     /// Takes a seat at `cursor`; `locked` is the state of the same stream.
-    pub(super) fn take(stream: &Arc<Stream>, locked: &mut State, cursor: Seq) -> Self {
+    pub(super) fn take(stream: &Arc<Stream>, locked: &mut State, cursor: Seq, is_opener: bool) -> Self {
         locked.subscribers += 1;
+        locked.has_opener |= is_opener;
         locked.furthest = locked.furthest.max(cursor);
         stream.counters.subscribers.add(1);
         stream.counters.subscribers_total.add(1);
         stream.occupancy.notify_one();
-        Self { stream: Arc::clone(stream) }
+        stream.arrivals.notify_one();
+        Self { stream: Arc::clone(stream), is_opener }
     }
 
     /// The key of the stream.
@@ -34,11 +38,15 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let is_empty = self.stream.locked(|state| {
             state.subscribers -= 1;
+            state.has_opener &= !self.is_opener;
             state.empty_since = Instant::now();
-            state.subscribers == 0
+            state.is_empty()
         });
         self.stream.counters.subscribers.sub_one();
         if is_empty {
+            if let Some(streams) = self.stream.origins.streams.upgrade() {
+                streams.emptied(&self.stream);
+            }
             self.stream.occupancy.notify_one();
         }
     }

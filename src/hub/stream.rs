@@ -9,16 +9,20 @@
 //!       └───────────────────────┴────────────▶ Closed ◀──────┘
 //! ```
 //!
-//! Only the publisher moves a stream; its drop closes it. A closed stream never opens again: the hub makes a new one.
+//! Only the publisher moves a stream, but for its end: a stream that nobody is on may be closed to make room. The publisher's
+//! drop closes it. A closed stream never opens again and takes nothing any more: the hub makes a new one.
 
 use super::backfills::Backfills;
-use super::{End, StreamKey, Watcher};
+use super::budget::{Budget, STREAM_OVERHEAD};
+use super::sharing::{Audience, Sharing};
+use super::streams::{Place, Streams};
+use super::{End, StreamKey, StreamRequest, Watcher};
 use crate::counters::RouteCounters;
 use crate::replay::{Gap, GapReason, Read, ReplayLog, Seq};
 use crate::sse::Frame;
 use http::HeaderMap;
 use parking_lot::{Mutex, RwLock};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -28,6 +32,9 @@ pub(super) struct Stream {
     pub(super) key: StreamKey,
     pub(super) counters: Arc<RouteCounters>,
     pub(super) opened_at: Instant,
+    pub(super) origins: Origins,
+    /// The bytes that it holds beside its log.
+    own_bytes: usize,
     state: Mutex<State>,
     /// Told after every change that a subscriber may want to see; the lock is not held then.
     changed: watch::Sender<()>,
@@ -35,8 +42,19 @@ pub(super) struct Stream {
     pub(super) watchers: RwLock<Vec<Arc<dyn Watcher>>>,
     /// Told when the first subscriber comes or the last one leaves.
     pub(super) occupancy: Notify,
+    /// Told when a subscriber comes, for who waits for one.
+    pub(super) arrivals: Notify,
     /// Told when the fastest subscriber took events, if the publisher waits for it.
     pub(super) taken: Notify,
+}
+
+/// Where a stream comes from.
+#[derive(Debug)]
+pub(super) struct Origins {
+    pub(super) streams: Weak<Streams>,
+    pub(super) budget: Arc<Budget>,
+    /// Nobody but its opener finds it.
+    pub(super) alone: bool,
 }
 
 /// What is behind the lock.
@@ -53,9 +71,16 @@ pub(super) struct State {
     /// What the publisher knows of the fastest subscriber's pace.
     pub(super) pace: Pace,
     pub(super) backfills: Backfills,
+    /// Who may be given what the log and the head hold.
+    pub(super) audience: Audience,
     pub(super) subscribers: usize,
+    /// The client that opened the stream is on it.
+    pub(super) has_opener: bool,
     /// Since when there are none. Meaningless while there are some.
     pub(super) empty_since: Instant,
+    pub(super) place: Place,
+    /// The bytes that the budget knows of.
+    accounted: usize,
 }
 
 /// The publisher beside the fastest subscriber.
@@ -95,13 +120,16 @@ pub enum Reading {
 }
 
 impl Stream {
-    pub(super) fn new(key: StreamKey, counters: Arc<RouteCounters>, log: ReplayLog) -> Self {
+    pub(super) fn new(request: &StreamRequest, counters: Arc<RouteCounters>, log: ReplayLog, origins: Origins) -> Self {
         counters.streams.add(1);
         let furthest = log.end();
+        origins.budget.enter();
         Self {
-            key,
+            key: request.key().clone(),
             counters,
             opened_at: Instant::now(),
+            origins,
+            own_bytes: request.len().saturating_add(STREAM_OVERHEAD),
             state: Mutex::new(State {
                 log,
                 phase: Phase::Connecting { failed: false },
@@ -110,12 +138,17 @@ impl Stream {
                 furthest,
                 pace: Pace::Free,
                 backfills: Backfills::default(),
+                audience: Audience::Undecided,
                 subscribers: 0,
+                has_opener: false,
                 empty_since: Instant::now(),
+                place: Place::default(),
+                accounted: 0,
             }),
             changed: watch::channel(()).0,
             watchers: RwLock::default(),
             occupancy: Notify::new(),
+            arrivals: Notify::new(),
             taken: Notify::new(),
         }
     }
@@ -140,23 +173,40 @@ impl Stream {
         self.changed.subscribe()
     }
 
-    /// Gives the frames from `cursor` on, about `most` bytes at a time.
-    pub(super) fn read(&self, cursor: Seq, most: usize, frames: &mut Vec<Frame>) -> Reading {
-        self.locked(|state| match state.log.read(cursor, most, frames) {
-            Read::Behind { missed, .. } => Reading::Lagged(Gap { reason: GapReason::Lag, missed }),
-            Read::To(next) if next != cursor => {
-                if next > state.furthest {
-                    state.furthest = next;
-                    if std::mem::replace(&mut state.pace, Pace::Free) == Pace::Waits {
-                        self.taken.notify_one();
-                    }
-                }
-                Reading::To(next)
+    /// Tells the budget what the stream holds now; says whether all streams hold too much. Once a batch.
+    pub(super) fn account(&self, locked: &mut State) -> bool {
+        let held = self.own_bytes.saturating_add(locked.log.footprint());
+        let before = std::mem::replace(&mut locked.accounted, held);
+        self.origins.budget.change(before, held)
+    }
+
+    /// Whether it may still turn out to be its opener's own.
+    pub(super) fn is_undecided(&self) -> bool {
+        self.locked(|state| state.audience == Audience::Undecided && !state.is_closed())
+    }
+
+    /// Gives the frames from `cursor` on, about `most` bytes at a time, unless they are another's.
+    pub(super) fn read(&self, cursor: Seq, is_opener: bool, most: usize, frames: &mut Vec<Frame>) -> Reading {
+        self.locked(|state| {
+            if !state.audience.includes(is_opener) {
+                return Reading::Ended(End::Unshareable);
             }
-            Read::To(_) => match &state.phase {
-                Phase::Closed { end, .. } => Reading::Ended(end.clone()),
-                Phase::Connecting { .. } | Phase::Live | Phase::Waiting => Reading::CaughtUp,
-            },
+            match state.log.read(cursor, most, frames) {
+                Read::Behind { missed, .. } => Reading::Lagged(Gap { reason: GapReason::Lag, missed }),
+                Read::To(next) if next != cursor => {
+                    if next > state.furthest {
+                        state.furthest = next;
+                        if std::mem::replace(&mut state.pace, Pace::Free) == Pace::Waits {
+                            self.taken.notify_one();
+                        }
+                    }
+                    Reading::To(next)
+                }
+                Read::To(_) => match &state.phase {
+                    Phase::Closed { end, .. } => Reading::Ended(end.clone()),
+                    Phase::Connecting { .. } | Phase::Live | Phase::Waiting => Reading::CaughtUp,
+                },
+            }
         })
     }
 
@@ -192,6 +242,33 @@ impl State {
         true
     }
 
+    /// Takes note of a new response; says whether the stream goes on with it, and closes it if not.
+    pub(super) fn admit(&mut self, sharing: Sharing) -> bool {
+        if self.is_closed() {
+            return false;
+        }
+        match self.audience.of_next(sharing, self.has_opener) {
+            Some(audience) => self.audience = audience,
+            None => _ = self.close(End::Unshareable, None),
+        }
+        !self.is_closed()
+    }
+
+    /// Whether nobody is on the stream. Who was turned away from an opener's own stream, and has not left yet, is nobody.
+    pub(super) fn is_empty(&self) -> bool {
+        if self.audience == Audience::Opener { !self.has_opener } else { self.subscribers == 0 }
+    }
+
+    /// Whether it outlives its last subscriber: not if the origin never answered, nor if nobody else may be on it.
+    pub(super) fn lingers(&self) -> bool {
+        self.head.is_some() && self.audience == Audience::Everyone
+    }
+
+    /// Whether a reader gets nothing new.
+    pub(super) fn is_over_for(&self, is_opener: bool) -> bool {
+        self.is_closed() || !self.audience.includes(is_opener)
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         matches!(self.phase, Phase::Closed { .. })
     }
@@ -200,5 +277,6 @@ impl State {
 impl Drop for Stream {
     fn drop(&mut self) {
         self.counters.streams.sub_one();
+        self.origins.budget.leave(self.locked(|state| state.accounted));
     }
 }

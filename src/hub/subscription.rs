@@ -2,6 +2,7 @@
 
 use super::backfills::{self, Settled};
 use super::seat::Seat;
+use super::sharing::Audience;
 use super::stream::{Phase, Reading, State, Stream};
 use super::{End, StreamKey};
 use crate::replay::{Gap, GapReason, OnGap, Position, Seq};
@@ -41,6 +42,8 @@ pub struct Detached {
 pub enum Verdict {
     /// The origin's head is here.
     Live(Arc<HeaderMap>),
+    /// The origin's head is here, and it is for this client alone.
+    Own(Arc<HeaderMap>),
     /// The origin is silent or fails; the client is held.
     Held,
     /// There is no stream.
@@ -61,21 +64,36 @@ pub enum Delivery {
 }
 
 impl Subscription {
-    /// Joins a stream; `Err` where it is over already.
+    /// The subscription of the client that opens a stream.
+    pub(super) fn open(stream: &Arc<Stream>, last_event_id: Option<&Bytes>) -> Self {
+        let changes = stream.watch();
+        stream.locked(|state| Self::on(stream, state, changes, last_event_id, true))
+    }
+
+    /// Joins a stream; `Err` where it is over already. Whoever joins one that has just become its opener's alone is given
+    /// nothing but that word.
     pub(super) fn join(stream: &Arc<Stream>, last_event_id: Option<&Bytes>) -> Result<Self, Over> {
         let changes = stream.watch();
         stream.locked(|state| {
             if let Phase::Closed { end, remembered_until } = &state.phase {
                 return Err(Over { end: end.clone(), remembered_until: *remembered_until });
             }
-            let place = place(stream, state, last_event_id);
-            let (cursor, told_first, unplaced) = match place {
-                Place::At(cursor, told_first) => (cursor, told_first, None),
-                Place::Unknown(id) => (state.log.end(), None, Some(id)),
-            };
-            let seat = Seat::take(stream, state, cursor);
-            Ok(Self { seat, changes, cursor, told_first, unplaced })
+            Ok(Self::on(stream, state, changes, last_event_id, false))
         })
+    }
+
+    fn on(
+        stream: &Arc<Stream>,
+        state: &mut State,
+        changes: watch::Receiver<()>,
+        last_event_id: Option<&Bytes>,
+        is_opener: bool,
+    ) -> Self {
+        let (cursor, told_first, unplaced) = match place(stream, state, last_event_id) {
+            Place::At(cursor, told_first) => (cursor, told_first, None),
+            Place::Unknown(id) => (state.log.end(), None, Some(id)),
+        };
+        Self { seat: Seat::take(stream, state, cursor, is_opener), changes, cursor, told_first, unplaced }
     }
 
     /// Leaves the waking behind: what is left is read through a [`Feed`](super::Feed) of the seat's stream.
@@ -90,13 +108,19 @@ impl Subscription {
         self.seat.key()
     }
 
+    /// Whether it is the client that opened the stream.
+    #[must_use]
+    pub fn is_opener(&self) -> bool {
+        self.seat.is_opener
+    }
+
     /// Waits for the origin's head, its first failure, or `patience`; without that, until the first attempt came to
     /// something.
     pub async fn verdict(&mut self, patience: Option<Duration>) -> Verdict {
         let known = async {
             loop {
                 self.changes.borrow_and_update();
-                if let Some(verdict) = self.stream().locked(|state| verdict(state)) {
+                if let Some(verdict) = self.stream().locked(|state| verdict(state, self.seat.is_opener)) {
                     return verdict;
                 }
                 self.changed().await;
@@ -140,7 +164,7 @@ impl Subscription {
             return Delivery::Frames;
         }
         self.changes.borrow_and_update();
-        match self.stream().read(self.cursor, most, frames) {
+        match self.stream().read(self.cursor, self.seat.is_opener, most, frames) {
             Reading::To(next) => {
                 self.cursor = next;
                 Delivery::Frames
@@ -167,7 +191,7 @@ impl Subscription {
     /// Whether the stream is over, though not all of it may have been given.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        self.stream().locked(|state| state.is_closed())
+        self.stream().locked(|state| state.is_over_for(self.seat.is_opener))
     }
 
     /// The reconnection time that the origin last asked for, in milliseconds.
@@ -207,9 +231,10 @@ enum Place {
 fn place(stream: &Stream, state: &mut State, last_event_id: Option<&Bytes>) -> Place {
     let now = Instant::now();
     state.log.expire(now.into_std());
+    stream.account(state);
     let Some(id) = last_event_id else { return Place::At(state.log.start(), None) };
     if matches!(state.log.position(id), Position::Gone(_)) && backfills::want(state, id, stream.opened_at, now) {
-        return Place::Unknown(id.clone());
+        return Place::Unknown(Bytes::copy_from_slice(id));
     }
     let (cursor, told_first) = resumed(stream, state, id);
     Place::At(cursor, told_first)
@@ -254,9 +279,13 @@ fn settled(stream: &Stream, state: &State, id: &Bytes, is_late: bool) -> Option<
     }
 }
 
-fn verdict(state: &State) -> Option<Verdict> {
+fn verdict(state: &State, is_opener: bool) -> Option<Verdict> {
+    if !state.audience.includes(is_opener) {
+        return Some(Verdict::Ended(End::Unshareable));
+    }
     match (&state.phase, &state.head) {
         // Also of a stream that is over by now: its events are still to be given.
+        (_, Some(head)) if state.audience == Audience::Opener => Some(Verdict::Own(Arc::clone(head))),
         (_, Some(head)) => Some(Verdict::Live(Arc::clone(head))),
         (Phase::Closed { end, .. }, None) => Some(Verdict::Ended(end.clone())),
         (Phase::Waiting | Phase::Connecting { failed: true }, None) => Some(Verdict::Held),

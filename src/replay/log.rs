@@ -20,6 +20,14 @@ const MOST_MARKS: usize = 1000;
 /// events than that: clients that were caught up before it must still get all of them.
 const DELIVERY_BYTES: usize = 512 << 10;
 
+/// What an entry costs beside the text of its frame, in bytes: the entry and its id, their places in the ring and the index with
+/// room to grow, and what each allocation costs.
+pub const ENTRY_OVERHEAD: usize = 384;
+
+// An entry, a place in the index (a key, a position or a list of them), each with room to grow by half, and four allocations.
+const _: () =
+    assert!(3 * (size_of::<Entry>() + size_of::<(Bytes, VecDeque<Seq>, bool)>()) / 2 + 4 * 32 <= ENTRY_OVERHEAD);
+
 /// The bounded ring of a stream's recent frames.
 ///
 /// Positions are dense: the entry at `Seq` n is the one appended as the n-th. What a position meant never changes; it is
@@ -182,6 +190,30 @@ impl ReplayLog {
         self.has_dropped
     }
 
+    /// The bytes that the log holds in all, about: frames, also those that wait for delivery, and what each entry costs beside
+    /// its frame.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
+        let entries = self.entries.len().saturating_add(self.behind.len());
+        self.bytes.saturating_add(self.behind_bytes).saturating_add(entries.saturating_mul(ENTRY_OVERHEAD))
+    }
+
+    /// Drops the oldest entries until what is held costs no more than `most` bytes. The newest `max(1, start)` events stay.
+    pub fn give_up(&mut self, most: usize) {
+        let cost = |log: &Self| log.bytes.saturating_add(log.entries.len().saturating_mul(ENTRY_OVERHEAD));
+        while cost(self) > most && self.entries.front().is_some_and(|oldest| !self.never_ages(oldest)) {
+            self.drop_oldest();
+        }
+        self.entries.shrink_to(self.entries.len().saturating_mul(2));
+    }
+
+    /// Gives the log away for good, and leaves an empty one.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        let empty = Self::new(Arc::clone(&self.options), self.epoch, self.end());
+        std::mem::replace(self, empty)
+    }
+
     pub(super) fn epoch(&self) -> Epoch {
         self.epoch
     }
@@ -200,7 +232,7 @@ impl ReplayLog {
     }
 
     /// Takes `id` for that of the event right before the first entry, of which nothing was dropped.
-    pub(super) fn know_before_first(&mut self, id: Bytes) {
+    pub fn know_before_first(&mut self, id: Bytes) {
         self.ids_seen = true;
         self.before_first = Some(id);
     }
@@ -276,13 +308,8 @@ impl ReplayLog {
     /// and its last values stay.
     pub fn expire(&mut self, now: Instant) {
         let Some(age) = self.options.age else { return };
-        let kept = match self.options.start {
-            Start::Back(n) => n.get(),
-            Start::Live | Start::All => 1,
-        };
         while let Some(oldest) = self.entries.front() {
-            let is_kept = oldest.id != EntryId::Mark && self.events <= kept;
-            if is_kept || now.saturating_duration_since(oldest.at) <= age {
+            if self.never_ages(oldest) || now.saturating_duration_since(oldest.at) <= age {
                 return;
             }
             self.drop_oldest();
@@ -290,6 +317,15 @@ impl ReplayLog {
             self.behind.clear();
             self.behind_bytes = 0;
         }
+    }
+
+    /// Whether the oldest entry is one of the newest `max(1, start)` events.
+    fn never_ages(&self, oldest: &Entry) -> bool {
+        let kept = match self.options.start {
+            Start::Back(n) => n.get(),
+            Start::Live | Start::All => 1,
+        };
+        oldest.id != EntryId::Mark && self.events <= kept
     }
 
     fn drop_oldest(&mut self) {

@@ -7,6 +7,7 @@
 mod bound;
 mod descriptors;
 mod listen;
+mod memory;
 mod notify;
 mod opener;
 mod upgrade;
@@ -140,7 +141,8 @@ fn gateway(
 ) -> (Gateway, CountersByRoute) {
     let routes = config.routes.routes();
     let connector = Connector::new();
-    let hub = Hub::new(Arc::new(Drivers::new(connector.clone(), routes)));
+    let replay_bytes = config.server.replay_bytes.unwrap_or_else(memory::for_logs);
+    let hub = Hub::bounded(Arc::new(Drivers::new(connector.clone(), routes)), replay_bytes);
     let mut served = Vec::with_capacity(routes.len());
     let mut counters = Vec::with_capacity(routes.len());
     for (number, route) in (0_u32..).zip(routes) {

@@ -1,12 +1,13 @@
 //! How streams are fed: the value handed to the hub, which so need not know of origins.
 
-use crate::downstream::{RetryPolicy, sharing_refusal};
-use crate::hub::{Backfilling, Credentials, Open, Publisher, StreamRequest};
+use crate::downstream::{RetryPolicy, SharingVerdict, sharing_verdict, unshareable_advice};
+use crate::hub::{Backfilling, Open, Opening, Publisher, StreamRequest};
 use crate::route::{Route, StreamPolicy};
 use crate::upstream::{Connector, Driver, DriverSettings, Outages, SharingCheck, backfill};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Said when a response is not shared.
+/// Said when a response is given to nobody.
 const WHAT_TO_DO: &str =
     "share.credentials = 'isolate' keeps clients apart, share.trust_origin = true shares it all the same";
 
@@ -35,10 +36,10 @@ impl Drivers {
 }
 
 impl Open for Drivers {
-    fn open(&self, request: StreamRequest, publisher: Publisher) {
+    fn open(&self, opening: Opening, publisher: Publisher) {
         // Without settings the publisher is dropped, which closes the stream.
-        if let Some(settings) = self.settings_of(&request) {
-            let driver = Driver::new(settings.clone(), self.connector.clone(), request, publisher);
+        if let Some(settings) = self.settings_of(&opening.request) {
+            let driver = Driver::new(settings.clone(), self.connector.clone(), opening, publisher);
             tokio::spawn(driver.run());
         }
     }
@@ -56,17 +57,25 @@ fn settings(route: &Route, policy: &StreamPolicy, outages: &Outages) -> DriverSe
         origin: Arc::new(route.origin.clone()),
         options: Arc::new(policy.upstream.clone()),
         no_content_memory: policy.share.linger,
-        sharing: sharing(policy),
+        sharing: sharing(&route.name, policy),
         outages: outages.clone(),
         pass_retry: policy.client.retry == RetryPolicy::Origin,
     }
 }
 
-/// With credentials in the key, whatever the origin says of privacy is respected by the key itself.
-fn sharing(policy: &StreamPolicy) -> SharingCheck {
-    if policy.share.credentials == Credentials::Isolate || policy.share.trust_origin {
-        return Arc::new(|_| None);
-    }
-    let key_headers = policy.share.headers.clone();
-    Arc::new(move |head| sharing_refusal(head, &key_headers).map(|refusal| format!("{refusal}: {WHAT_TO_DO}")))
+/// Who may be given a response. That one is not shared is said once for each route.
+fn sharing(route: &Arc<str>, policy: &StreamPolicy) -> SharingCheck {
+    let (route, share, told) = (Arc::clone(route), policy.share.clone(), AtomicBool::new(false));
+    Arc::new(move |head, has_credentials| {
+        let verdict = sharing_verdict(head, &share, has_credentials);
+        if let SharingVerdict::Unshareable(why) = &verdict
+            && !told.swap(true, Ordering::Relaxed)
+        {
+            let advice = unshareable_advice(head, &share);
+            log::warn!(
+                "response not shared, each client gets an upstream of its own route={route} why=\"{why}\": {advice}"
+            );
+        }
+        verdict.into_sharing().map_err(|refusal| format!("{refusal}: {WHAT_TO_DO}"))
+    })
 }

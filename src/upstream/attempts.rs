@@ -184,9 +184,10 @@ impl Done {
         Self { end, memory: Duration::ZERO }
     }
 
-    /// The response cannot be shared.
-    pub(super) fn unusable(why: String) -> Self {
-        Self { end: End::Unusable(why), memory: REFUSAL_MEMORY }
+    /// The response is not for the clients of the stream. One that is somebody's own says nothing of the next.
+    pub(super) fn refused(end: End) -> Self {
+        let memory = if end == End::Unshareable { Duration::ZERO } else { REFUSAL_MEMORY };
+        Self { end, memory }
     }
 }
 

@@ -5,7 +5,7 @@ use super::connect::{Connector, Request};
 use super::driver::DriverSettings;
 use super::exchange::{Audience, Outcome, attempt};
 use super::reading::Chunks;
-use crate::hub::{Backfilling, End, StreamRequest};
+use crate::hub::{Backfilling, End, Sharing, StreamRequest};
 use crate::sse::{Decoder, Event, Item};
 use http::{HeaderName, HeaderValue, StatusCode};
 use std::time::Duration;
@@ -31,9 +31,9 @@ async fn fetch(settings: &DriverSettings, connector: &Connector, request: &Strea
     let Ok(id) = HeaderValue::from_maybe_shared(to.id().clone()) else { return };
     let id = [(HeaderName::from_static("last-event-id"), id)];
     let headers = request.headers().iter().cloned().chain(id).collect();
-    let request = Request { path_and_query: request.path_and_query().to_string(), headers };
+    let asked = Request { path_and_query: request.path_and_query().to_string(), headers };
     let options = UpstreamOptions { head_timeout: WHOLE_TIME, ..UpstreamOptions::clone(&settings.options) };
-    let response = match attempt(connector, &settings.origin, &options, Audience::Shared, request).await {
+    let response = match attempt(connector, &settings.origin, &options, Audience::Shared, asked).await {
         Outcome::Stream(response) => response,
         // It was said to this id alone.
         Outcome::Final(End::NoContent) => return to.refused(End::NoContent),
@@ -44,7 +44,8 @@ async fn fetch(settings: &DriverSettings, connector: &Connector, request: &Strea
         }
         Outcome::Final(_) | Outcome::Failed(_) => return,
     };
-    if (settings.sharing)(&response.headers).is_some() {
+    let sharing = (settings.sharing)(&response.headers, request.has_credentials());
+    if sharing != Ok(Sharing::Shared) {
         return;
     }
     let mut decoder = Decoder::resuming(settings.options.max_event_bytes, to.id().clone());

@@ -6,7 +6,7 @@ use super::exchange::{Audience, Outcome, attempt};
 use super::outage::{Down, Outages};
 use super::reading::Reading;
 use super::{OnError, Origin, UpstreamOptions};
-use crate::hub::{End, Failure, Publisher, StreamRequest};
+use crate::hub::{End, Failure, Opening, Publisher, Sharing, StreamRequest};
 use crate::replay::{Continuation, Seq};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -20,8 +20,8 @@ use tokio::time::{Instant, sleep_until};
 /// Reads of a response that is given up for its successor: what arrived before is not lost.
 const LAST_READS: usize = 64;
 
-/// Says why a response must not be shared, if so.
-pub type SharingCheck = Arc<dyn Fn(&HeaderMap) -> Option<String> + Send + Sync>;
+/// Says of a response's head who may be given it, or why nobody may. The other argument: the request bore a credential.
+pub type SharingCheck = Arc<dyn Fn(&HeaderMap, bool) -> Result<Sharing, String> + Send + Sync>;
 
 /// Where a driver's stream comes from, and how.
 #[derive(Clone)]
@@ -75,15 +75,15 @@ type Attempt = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 impl Driver {
     /// A driver for the stream that was opened.
     #[must_use]
-    pub fn new(settings: DriverSettings, connector: Connector, request: StreamRequest, publisher: Publisher) -> Self {
+    pub fn new(settings: DriverSettings, connector: Connector, opening: Opening, publisher: Publisher) -> Self {
         let attempts = Attempts::new(&settings.options, settings.no_content_memory);
         Self {
             settings,
             connector,
-            request,
+            request: opening.request,
             publisher,
             attempts,
-            last_event_id: Bytes::new(),
+            last_event_id: opening.last_event_id.unwrap_or_default(),
             is_followed: false,
             lost: false,
             down: None,
@@ -194,7 +194,7 @@ impl Driver {
         };
         self.lost = false;
         let is_lost = continuation.is_loss_untold();
-        let reading = self.admit(response, continuation).map_err(Done::unusable)?;
+        let reading = self.admit(response, continuation).map_err(Done::refused)?;
         match self.down.take() {
             Some(down) => down.up(is_lost),
             None if !self.attempts.was_live() => log::info!("upstream connected {}", self.names()),
@@ -204,13 +204,13 @@ impl Driver {
         Ok(reading)
     }
 
-    /// Takes a response for the stream; an error says why it must not be shared.
-    fn admit(&self, mut response: Box<Response>, continuation: Continuation) -> Result<Reading, String> {
+    /// Takes a response for the stream; the error is the end of a stream whose clients may not have it.
+    fn admit(&self, mut response: Box<Response>, continuation: Continuation) -> Result<Reading, End> {
         let headers = std::mem::take(&mut response.headers);
-        if let Some(why) = (self.settings.sharing)(&headers) {
-            return Err(why);
+        let sharing = (self.settings.sharing)(&headers, self.request.has_credentials()).map_err(End::Unusable)?;
+        if !self.publisher.connected(&headers, sharing) {
+            return Err(End::Unshareable);
         }
-        self.publisher.connected(Arc::new(headers));
         let max_event_bytes = self.settings.options.max_event_bytes;
         Ok(Reading::new(response, max_event_bytes, self.last_event_id.clone(), continuation))
     }
@@ -239,10 +239,15 @@ impl Driver {
                         self.finish(&mut reading);
                         let continuation = Continuation::overlapping(asked_at, reading.is_loss_untold());
                         match self.admit(response, continuation) {
-                            Ok(fresh) => reading = fresh,
-                            Err(why) => log::debug!("quiet response kept {} why=\"{why}\"", self.names()),
+                            Ok(fresh) => {
+                                reading = fresh;
+                                self.attempts.live(Instant::now());
+                            }
+                            Err(End::Unusable(why)) => {
+                                log::debug!("quiet response kept {} why=\"{why}\"", self.names());
+                            }
+                            Err(end) => return Err(Done::refused(end)),
                         }
-                        self.attempts.live(Instant::now());
                     }
                 }
                 () = at(quiet_at), if successor.is_none() => {
@@ -349,7 +354,12 @@ impl Driver {
             End::Failed(why) | End::HoldExpired(why) => {
                 log::warn!("stream closed {names} end={end} why=\"{why}\"");
             }
-            End::OriginClosed | End::NoContent | End::Refused(_) | End::Idle | End::PublisherGone => {
+            End::OriginClosed
+            | End::NoContent
+            | End::Refused(_)
+            | End::Unshareable
+            | End::Idle
+            | End::PublisherGone => {
                 log::info!("stream closed {names} end={end}");
             }
         }

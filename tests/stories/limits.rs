@@ -160,3 +160,69 @@ async fn the_limit_of_connections_is_kept() {
     gateway.log_line("client left").await;
     drop(second);
 }
+
+#[tokio::test]
+async fn streams_that_nobody_is_on_keep_nobody_out() {
+    let origin = Origin::start();
+    let options = "share.max_streams = 3\nshare.linger_secs = 600";
+    let gateway = Gateway::with(route("/*", &origin).with(options)).await;
+    let (staying, mut kept) = opened(Client::get("/?staying"), &gateway, &origin).await;
+    let mut bodies = Vec::new();
+    for n in 0..2 {
+        let (client, body) = opened(Client::get(format!("/?{n}")), &gateway, &origin).await;
+        drop(client);
+        gateway.log_lines("client left", n + 1).await;
+        bodies.push(body);
+    }
+    let mut clients = Vec::new();
+    for (n, longest_empty) in (2..).zip(bodies) {
+        clients.push(opened(Client::get(format!("/?{n}")), &gateway, &origin).await);
+        longest_empty.gone().await;
+    }
+    assert_eq!(Client::get("/?5").connect(&gateway).await.status, 503);
+    let mut staying = [staying, joined(Client::get("/?staying"), &gateway).await];
+    kept.event(&numbered(1)).await;
+    for client in &mut staying {
+        assert_eq!(client.next_data().await, "1");
+    }
+    assert_eq!(origin.requests().len(), 5);
+}
+
+#[tokio::test]
+async fn a_stream_whose_origin_never_answered_ends_with_its_client() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin).with("share.linger_secs = 600")).await;
+    let mut connection = Connection::open(&gateway).await;
+    connection.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let exchange = origin.accept().await;
+    connection.reset();
+    exchange.gone().await;
+}
+
+#[tokio::test]
+async fn the_logs_of_all_streams_are_bounded_and_the_longest_empty_one_gives_way() {
+    let origin = Origin::start();
+    let options = "share.linger_secs = 600";
+    let config = configuration("replay_bytes = \"200KiB\"", [route("/*", &origin).with(options)]);
+    let gateway = Gateway::start(&config).await;
+    let mut bodies = Vec::new();
+    for n in 0..2 {
+        let (mut client, mut body) = opened(Client::get(format!("/?{n}")), &gateway, &origin).await;
+        for n in 1..=2 {
+            body.event(&big(n)).await;
+            assert!(client.next_data().await.starts_with(&n.to_string()));
+        }
+        drop(client);
+        gateway.log_lines("client left", n + 1).await;
+        bodies.push(body);
+    }
+    let (mut client, mut body) = opened(Client::get("/?2"), &gateway, &origin).await;
+    for n in 1..=3 {
+        body.event(&big(n)).await;
+        assert!(client.next_data().await.starts_with(&n.to_string()));
+    }
+    bodies.remove(0).gone().await;
+    let mut back = joined(Client::get("/?1").after(1), &gateway).await;
+    assert!(back.next_data().await.starts_with('2'), "the other log is whole");
+    assert_eq!(origin.requests().len(), 3);
+}

@@ -24,4 +24,5 @@ mod proxy;
 mod resume;
 mod sharing;
 mod storm;
+mod unshareable;
 mod wire;

@@ -73,12 +73,13 @@ fn cors_is_absent_inherited_or_off() {
 #[test]
 fn every_key_of_the_server_is_read() {
     let text = "[server]\nlisten = ['0.0.0.0:0', '0.0.0.0:0', '[::]:80', 'unix:/run/m.sock']\nadmin = '127.0.0.1:9090'\n\
-         threads = 3\nshards = 1\nmax_connections = 50000\ndrain_secs = 0.25\n";
+         threads = 3\nshards = 1\nmax_connections = 50000\nreplay_bytes = '64MiB'\ndrain_secs = 0.25\n";
     let server = good(&format!("{text}[[routes]]\npath = '/'\norigin = 'http://o'")).server;
     let shown: Vec<_> = server.listen.iter().map(ListenAddr::to_string).collect();
     assert_eq!(shown, ["0.0.0.0:0", "0.0.0.0:0", "[::]:80", "unix:/run/m.sock"]);
     assert_eq!(server.admin, Some("127.0.0.1:9090".parse().unwrap()));
     assert_eq!((server.threads.get(), server.shards.unwrap().get(), server.max_connections), (3, 1, Some(50_000)));
+    assert_eq!(server.replay_bytes, Some(64 << 20));
     assert_eq!(server.drain, Duration::from_millis(250));
 }
 

@@ -36,7 +36,10 @@ impl Shard {
             pending = joined(pending, framing.end());
         }
         if let Some(seat) = client.seat.take() {
-            group.terms.departed(seat.key(), client.sent, departure, group.feed.lag(cursor));
+            // What is told of as gone is gone: its stream may give way to another.
+            let (stream, lag) = (seat.key().clone(), group.feed.lag(cursor));
+            drop(seat);
+            group.terms.departed(&stream, client.sent, departure, lag);
         }
         if !is_orderly {
             if *departure == Departure::Stalled {

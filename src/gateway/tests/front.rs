@@ -1,7 +1,7 @@
 //! The first bytes of a connection: real sockets, on a paused clock, which runs on when nobody has anything to do.
 
 use crate::gateway::{Front, FrontOptions, Gateway, Lifecycle};
-use crate::hub::{Backfilling, Hub, Open, Publisher, StreamRequest};
+use crate::hub::{Backfilling, Hub, Open, Opening, Publisher, StreamRequest};
 use crate::route::RouteTable;
 use crate::upstream::Connector;
 use pingora::apps::ServerApp;
@@ -25,7 +25,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 struct Nothing;
 
 impl Open for Nothing {
-    fn open(&self, _: StreamRequest, _: Publisher) {}
+    fn open(&self, _: Opening, _: Publisher) {}
 
     fn backfill(&self, _: StreamRequest, _: Backfilling) {}
 }

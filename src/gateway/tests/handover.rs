@@ -4,7 +4,7 @@ use crate::config::{Config, SystemSources};
 use crate::counters::RouteCounters;
 use crate::fanout::Engine;
 use crate::gateway::{Front, FrontOptions, Gateway, Lifecycle, Served};
-use crate::hub::{Backfilling, Hub, Open, Publisher, RouteId, StreamRequest};
+use crate::hub::{Backfilling, Hub, Open, Opening, Publisher, RouteId, Sharing, StreamRequest};
 use crate::replay::Continuation;
 use crate::sse::Event;
 use crate::upstream::Connector;
@@ -26,7 +26,7 @@ const NEVER: Duration = Duration::from_secs(60);
 struct Opened(mpsc::Sender<Publisher>);
 
 impl Open for Opened {
-    fn open(&self, _: StreamRequest, publisher: Publisher) {
+    fn open(&self, _: Opening, publisher: Publisher) {
         self.0.try_send(publisher).unwrap();
     }
 
@@ -84,7 +84,7 @@ impl Stage {
         };
         let opened = async {
             let publisher = self.opened.recv().await.unwrap();
-            publisher.connected(Arc::new(HeaderMap::new()));
+            assert!(publisher.connected(&HeaderMap::new(), Sharing::Shared));
             publisher
         };
         let (left, publisher) = timeout(NEVER, async { tokio::join!(answered, opened) }).await.unwrap();
@@ -147,7 +147,7 @@ async fn a_request_with_a_body_stays_in_its_session() {
     stage.client.write_all(b"GET /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n").await.unwrap();
     let told = async {
         let publisher = stage.opened.recv().await.unwrap();
-        publisher.connected(Arc::new(HeaderMap::new()));
+        assert!(publisher.connected(&HeaderMap::new(), Sharing::Shared));
         publish(&publisher, "1");
         let mut heard = String::new();
         while !heard.contains("data: 1\n") {

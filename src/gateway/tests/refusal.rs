@@ -83,6 +83,7 @@ fn every_refusal_has_its_status_its_headers_and_its_line() {
         ),
         (ended(End::OriginClosed), "502 | text: the origin ended the stream"),
         (ended(End::Idle), "503, retry-after: 1 | text: the stream just ended"),
+        (ended(End::Unshareable), "503, retry-after: 1 | text: the stream just ended"),
         (ended(End::PublisherGone), "503, retry-after: 1 | text: the stream just ended"),
         (
             ended(End::Refused(answer(StatusCode::FORBIDDEN))),

@@ -77,8 +77,10 @@ impl Forwarded {
             return self.push_cookies(join_cookies(client, |_| true));
         }
         let credential = *name == AUTHORIZATION || options.credential_headers.contains(name);
-        for value in client.get_all(name) {
-            let mut value = value.clone();
+        // A clone would be a part of the buffer that the whole head was read into, and keep all of that for as long as the
+        // stream lasts.
+        let copies = client.get_all(name).iter().filter_map(|value| HeaderValue::from_bytes(value.as_bytes()).ok());
+        for mut value in copies {
             value.set_sensitive(credential);
             self.headers.push((name.clone(), value));
             self.has_credentials |= credential;

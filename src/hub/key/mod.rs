@@ -79,6 +79,12 @@ impl StreamRequest {
         &self.forwarded.headers
     }
 
+    /// The bytes that it keeps of the client's request.
+    pub(super) fn len(&self) -> usize {
+        self.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>()
+            + self.key.target.len()
+    }
+
     /// Whether a credential is among the headers: a cookie, or a header that the route or RFC 9110 calls one.
     #[must_use]
     pub fn has_credentials(&self) -> bool {

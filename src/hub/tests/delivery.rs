@@ -65,7 +65,7 @@ async fn events_lost_upstream_are_told_to_every_subscriber_at_their_place() {
     append(&publisher, &["0"]);
     publisher.failed();
     let mut waiting = stage.join("/a").unwrap();
-    publisher.connected(Arc::new(HeaderMap::new()));
+    assert!(publisher.connected(&HeaderMap::new(), Sharing::Shared));
     publisher.mark(Some(1));
     assert_eq!(publisher.append(&[event("1")], &mut Continuation::fresh(true)), 1);
     let told = r#"{"reason":"upstream","missed":1} {"reason":"upstream","missed":null}"#;

@@ -3,8 +3,9 @@
 use super::*;
 use tokio::time::{Instant, sleep, timeout};
 
-/// What a driver does for a stream that nobody ends: it waits until the stream is abandoned.
+/// What a driver does for a stream that is live and that nobody ends: it waits until the stream is abandoned.
 fn attend(publisher: Publisher) {
+    live(&publisher);
     drop(tokio::spawn(async move {
         publisher.abandoned().await;
         publisher.close(End::Idle, Duration::ZERO).await;
@@ -39,8 +40,8 @@ async fn different_keys_never_share() {
 async fn the_opener_is_told_the_request() {
     let stage = Stage::new();
     let _subscription = stage.join("/a").unwrap();
-    let (request, _publisher) = stage.opened.0.lock().pop().unwrap();
-    assert_eq!(&**request.path_and_query(), "/a");
+    let (opening, _publisher) = stage.opened.0.lock().pop().unwrap();
+    assert_eq!(&**opening.request.path_and_query(), "/a");
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,6 +116,7 @@ async fn a_join_at_the_very_moment_finds_the_stream_or_opens_another() {
 async fn waiting_to_be_abandoned_may_be_given_up_and_begun_again() {
     let stage = Stage::new();
     let (first, publisher) = stage.open("/a");
+    live(&publisher);
     for _ in 0..3 {
         assert!(timeout(LINGER, publisher.abandoned()).await.is_err());
     }
@@ -172,7 +174,7 @@ async fn a_publisher_that_is_gone_wakes_its_readers() {
 async fn an_opener_that_drops_the_publisher_leaves_nobody_waiting() {
     struct Careless;
     impl Open for Careless {
-        fn open(&self, _: StreamRequest, _: Publisher) {}
+        fn open(&self, _: Opening, _: Publisher) {}
 
         fn backfill(&self, _: StreamRequest, _: Backfilling) {}
     }

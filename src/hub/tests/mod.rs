@@ -4,11 +4,13 @@ mod delivery;
 mod feeds;
 mod lives;
 mod model;
+mod room;
+mod unshareable;
 mod verdicts;
 
 use super::{
-    Backfilling, Delivery, End, Failure, Hub, JoinError, Open, Publisher, RouteId, ShareOptions, StreamRequest,
-    StreamSettings, Subscription, Verdict,
+    Backfilling, Delivery, End, Failure, Hub, JoinError, Open, Opening, Publisher, RouteId, ShareOptions, Sharing,
+    StreamRequest, StreamSettings, Subscription, Verdict,
 };
 use crate::counters::RouteCounters;
 use crate::replay::{Continuation, OnGap, ReplayOptions};
@@ -26,11 +28,11 @@ const ROUTE: RouteId = RouteId(1);
 
 /// Keeps what it is told to open.
 #[derive(Default)]
-struct Opened(Mutex<Vec<(StreamRequest, Publisher)>>);
+struct Opened(Mutex<Vec<(Opening, Publisher)>>);
 
 impl Open for Opened {
-    fn open(&self, request: StreamRequest, publisher: Publisher) {
-        self.0.lock().push((request, publisher));
+    fn open(&self, opening: Opening, publisher: Publisher) {
+        self.0.lock().push((opening, publisher));
     }
 
     fn backfill(&self, _: StreamRequest, _: Backfilling) {}
@@ -54,6 +56,7 @@ impl Stage {
             replay: Arc::new(replay),
             linger: LINGER,
             max_streams: 100,
+            ids_ride: false,
             counters: Arc::new(RouteCounters::default()),
         };
         Self { hub: Hub::new(Arc::clone(&opened) as Arc<dyn Open>), opened, settings }
@@ -109,7 +112,7 @@ fn append(publisher: &Publisher, data: &[&str]) {
 }
 
 fn live(publisher: &Publisher) {
-    publisher.connected(Arc::new(HeaderMap::new()));
+    assert!(publisher.connected(&HeaderMap::new(), Sharing::Shared));
 }
 
 fn is_occupied(publisher: &Publisher) -> bool {

@@ -94,7 +94,7 @@ impl Model {
         let at = self.rng.usize(..self.readers.len());
         let Reader { subscription, expected, seen } = &mut self.readers[at];
         let verdict = match subscription.verdict(Some(Duration::ZERO)).await {
-            Verdict::Live(_) => None,
+            Verdict::Live(_) | Verdict::Own(_) => None,
             Verdict::Held => Some(None),
             Verdict::Ended(end) => Some(Some(end)),
         };
@@ -110,13 +110,15 @@ impl Model {
     fn check(&self) {
         let open = self.stage.hub.streams.open.lock();
         assert_eq!(open.by_key.len(), self.fed.len());
-        assert_eq!(open.per_route.values().sum::<usize>(), self.fed.len());
+        assert_eq!(open.routes.values().map(|route| route.held).sum::<usize>(), self.fed.len());
         let mut alive: Vec<_> = self.readers.iter().map(|reader| Rc::as_ptr(&reader.expected)).collect();
         alive.extend(self.fed.iter().map(|fed| Rc::as_ptr(&fed.expected)));
         alive.sort_unstable();
         alive.dedup();
         assert_eq!(self.stage.counted("streams"), alive.len() as u64);
         assert_eq!(self.stage.counted("subscribers"), self.readers.len() as u64);
+        let waiting: usize = open.routes.values().map(|route| route.empty.len()).sum();
+        assert_eq!(waiting, self.fed.iter().filter(|fed| !is_occupied(&fed.publisher)).count());
         for fed in &self.fed {
             let readers = self.readers.iter().filter(|reader| Rc::ptr_eq(&reader.expected, &fed.expected)).count();
             assert_eq!(is_occupied(&fed.publisher), readers > 0);

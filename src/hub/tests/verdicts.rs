@@ -10,6 +10,7 @@ async fn verdict(subscription: &mut Subscription, patience: Option<Duration>) ->
     let asked = Instant::now();
     let verdict = match subscription.verdict(patience).await {
         Verdict::Live(_) => "live".to_owned(),
+        Verdict::Own(_) => "own".to_owned(),
         Verdict::Held => "held".to_owned(),
         Verdict::Ended(end) => end.to_string(),
     };
@@ -108,7 +109,7 @@ async fn a_live_client_is_shown_the_newest_head() {
     let (mut subscription, publisher) = stage.open("/a");
     for n in ["1", "2"] {
         let head = HeaderMap::from_iter([(http::header::ETAG, http::HeaderValue::from_static(n))]);
-        publisher.connected(Arc::new(head.clone()));
+        assert!(publisher.connected(&head, Sharing::Shared));
         let Verdict::Live(shown) = subscription.verdict(PATIENCE).await else { panic!("live") };
         assert_eq!(*shown, head);
     }

@@ -1,6 +1,7 @@
 //! What is dropped, and what never is.
 
 use super::*;
+use crate::replay::ENTRY_OVERHEAD;
 
 fn bytes(most: usize) -> ReplayOptions {
     ReplayOptions { bytes: most, ..events(100) }
@@ -163,4 +164,38 @@ fn what_aged_is_not_delivered_either() {
     tape.log.delivery_bytes = 100;
     let tape = tape.feed("data: 0||data: 1||data: 2||").after(11).expire();
     assert_eq!(tape.log.read(Seq(0), ALL, &mut Vec::new()), Read::Behind { oldest: Seq(2), missed: Some(2) });
+}
+
+#[test]
+fn what_a_log_costs_is_its_frames_and_so_much_for_each_entry() {
+    let mut tape = Tape::new(events(2)).feed("data: 0||data: 1||");
+    tape.log.delivery_bytes = 100;
+    assert_eq!(tape.log.footprint(), 2 * (18 + ENTRY_OVERHEAD));
+    tape = tape.feed("data: 2||");
+    assert_eq!(tape.log.footprint(), 3 * (18 + ENTRY_OVERHEAD), "what waits for delivery counts too");
+    tape.log.delivery_bytes = 0;
+    tape.log.begin_batch();
+    assert_eq!(tape.log.footprint(), 2 * (18 + ENTRY_OVERHEAD));
+    let taken = tape.log.take();
+    assert_eq!((tape.log.footprint(), taken.footprint()), (0, 2 * (18 + ENTRY_OVERHEAD)));
+}
+
+#[test]
+fn a_log_gives_up_its_oldest_but_never_what_newcomers_are_shown() {
+    let each = 18 + ENTRY_OVERHEAD;
+    let two = NonZeroUsize::new(2).unwrap();
+    for (start, most, held) in [
+        (Start::Live, 4 * each, "0 1 2 3"),
+        (Start::Live, 4 * each - 1, "1 2 3"),
+        (Start::Live, each, "3"),
+        (Start::Live, 0, "3"),
+        (Start::All, 0, "3"),
+        (Start::Back(two), 0, "2 3"),
+    ] {
+        let mut tape = Tape::new(ReplayOptions { start, ..events(100) });
+        tape = tape.feed("data: 0||data: 1||data: 2||data: 3||");
+        tape.log.give_up(most);
+        assert_eq!(tape.held(), held, "{start:?} {most}");
+        assert_eq!(tape.from(Seq(0)), "0 1 2 3", "whoever is on the way past them gets them");
+    }
 }

@@ -122,3 +122,26 @@ fn a_shard_that_is_closed_takes_nobody_in_and_closes_who_was_on_the_way() {
     assert!(!stage.shard.turn(&mut stage.events, Some(Duration::ZERO), Instant::now).unwrap());
     assert_eq!(stage.settings.counters.subscribers.value(), 0);
 }
+
+/// They were answered before the origin was; then its response turns out to be the first one's own.
+#[test]
+fn of_an_unshareable_response_the_shard_gives_the_opener_all_and_the_others_nothing() {
+    let mut stage = Stage::with(ReplayOptions::default(), |pace| pace.flush = Some(SECOND));
+    let (mut opener, publisher) = stage.opened(UNANSWERED);
+    let mut others: Vec<_> = (0..3).map(|_| stage.client(UNANSWERED)).collect();
+    stage.settle();
+    others.iter_mut().for_each(|client| client.expect(OPENING));
+    assert!(publisher.connected(&HeaderMap::new(), Sharing::Unshareable { sets_cookie: true }));
+    publish(&publisher, &["secret"]);
+    stage.settle();
+    for client in &mut others {
+        assert_eq!(client.read(), Link::Ended);
+        client.expect(b"");
+    }
+    assert_eq!(stage.departed(), [const { Departure::Ended(End::Unshareable) }; 3]);
+    stage.slowly(3 * SECOND);
+    assert_eq!((opener.read(), opener.data().as_str()), (Link::Open, "secret"));
+    publish(&publisher, &["more"]);
+    stage.slowly(3 * SECOND);
+    assert_eq!(opener.data(), "more");
+}

@@ -9,7 +9,8 @@ use super::super::terms::{Pace, Sent, Terms};
 use super::{Events, Framing, Newcomer, Shard, ShardInbox};
 use crate::counters::RouteCounters;
 use crate::hub::{
-    Backfilling, Departure, End, Hub, Open, Publisher, RouteId, ShareOptions, StreamKey, StreamRequest, StreamSettings,
+    Backfilling, Departure, End, Hub, Open, Opening, Publisher, RouteId, ShareOptions, Sharing, StreamKey,
+    StreamRequest, StreamSettings,
 };
 use crate::replay::{Continuation, ReplayOptions};
 use crate::sse::Event;
@@ -32,12 +33,18 @@ const OPENING: &[u8] = b"HEAD\r\n\r\n2\r\n:\n\r\n";
 /// Turns in which a shard does what there is to do, however little it does in each.
 const ENOUGH: usize = 2000;
 
-/// Keeps what it is told to open.
+/// Keeps what it is told to open. The origins answer at once, and what they answer may be shared, but for those of one path.
 #[derive(Default)]
 struct Opened(Mutex<Vec<Publisher>>);
 
+/// The path whose origin has not answered yet.
+const UNANSWERED: &str = "/unanswered";
+
 impl Open for Opened {
-    fn open(&self, _: StreamRequest, publisher: Publisher) {
+    fn open(&self, opening: Opening, publisher: Publisher) {
+        if opening.request.key().path() != UNANSWERED {
+            assert!(publisher.connected(&HeaderMap::new(), Sharing::Shared));
+        }
         self.0.lock().push(publisher);
     }
 
@@ -105,6 +112,7 @@ impl Stage {
                 replay: Arc::new(replay),
                 linger: SECOND,
                 max_streams: 100,
+                ids_ride: false,
                 counters: Arc::clone(&counters),
             },
             terms: Arc::new(Noting { pace, counters, departed: Mutex::default() }),

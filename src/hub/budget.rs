@@ -1,0 +1,76 @@
+//! The bytes that all streams together may hold.
+
+use crate::sync::{AtomicUsize, Ordering};
+
+/// What a stream holds beside its log and the client's request, in bytes: about, and rather more.
+pub(super) const STREAM_OVERHEAD: usize = 2 << 10;
+
+/// The bytes that all streams together hold, and may hold.
+#[derive(Debug)]
+pub(super) struct Budget {
+    most: usize,
+    held: AtomicUsize,
+    streams: AtomicUsize,
+}
+
+impl Budget {
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, held: AtomicUsize::new(0), streams: AtomicUsize::new(0) }
+    }
+
+    /// Another stream is there, which holds nothing yet.
+    pub(super) fn enter(&self) {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A stream is gone with all that it held.
+    pub(super) fn leave(&self, held: usize) {
+        self.streams.fetch_sub(1, Ordering::Relaxed);
+        self.held.fetch_sub(held, Ordering::Relaxed);
+    }
+
+    /// A stream that held `from` bytes holds `to` now; says whether all together hold too much.
+    pub(super) fn change(&self, from: usize, to: usize) -> bool {
+        // Wrapping, so that one addition does for more and for less.
+        let change = to.wrapping_sub(from);
+        self.held.fetch_add(change, Ordering::Relaxed).wrapping_add(change) > self.most
+    }
+
+    /// Whether all together hold too much.
+    pub(super) fn is_over(&self) -> bool {
+        self.held() > self.most
+    }
+
+    /// What all together hold.
+    pub(super) fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// What one stream may hold where all want more.
+    pub(super) fn share(&self) -> usize {
+        self.most / self.streams.load(Ordering::Relaxed).max(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_streams_hold_is_added_up_and_bounded() {
+        let budget = Budget::new(100);
+        budget.enter();
+        budget.enter();
+        assert_eq!(budget.share(), 50);
+        for (from, to, is_over, held) in
+            [(0, 60, false, 60), (0, 40, false, 100), (40, 41, true, 101), (60, 10, false, 51), (41, 41, false, 51)]
+        {
+            assert_eq!((budget.change(from, to), budget.held()), (is_over, held), "{from} {to}");
+            assert_eq!(budget.is_over(), is_over);
+        }
+        budget.leave(41);
+        assert_eq!((budget.held(), budget.share()), (10, 100));
+        budget.leave(10);
+        assert_eq!((budget.held(), budget.share()), (0, 100));
+    }
+}

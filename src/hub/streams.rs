@@ -1,0 +1,174 @@
+//! Which streams there are, who finds them, and which of them give way.
+//!
+//! A stream is held from its opening until its publisher is gone, another takes its place, or it gives way. Those that
+//! nobody is on stand in a queue, in the order in which they became empty: whoever comes back takes its stream out of it.
+//!
+//! The lock of the streams is taken before the lock of one stream.
+
+use super::budget::Budget;
+use super::sharing::UnshareableKeys;
+use super::stream::Stream;
+use super::{End, RouteId, StreamKey};
+use crate::replay::ReplayLog;
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+/// What the hub's handles share.
+#[derive(Debug)]
+pub(super) struct Streams {
+    pub(super) open: Mutex<OpenStreams>,
+    pub(super) budget: Arc<Budget>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct OpenStreams {
+    /// Those that may be joined, and those whose end is remembered.
+    pub(super) by_key: HashMap<StreamKey, Arc<Stream>>,
+    pub(super) routes: HashMap<RouteId, OfRoute>,
+    pub(super) unshareable: UnshareableKeys,
+    /// Streams that became empty so far.
+    emptied: u64,
+}
+
+/// The streams of one route.
+#[derive(Debug, Default)]
+pub(super) struct OfRoute {
+    /// How many are held, also those that only one client may be on.
+    pub(super) held: usize,
+    /// Those that nobody is on, the one that has been empty for the longest first.
+    pub(super) empty: BTreeMap<u64, Arc<Stream>>,
+}
+
+/// A stream's place among those that are held. It changes under the locks of both.
+#[derive(Debug, Default)]
+pub(super) struct Place {
+    pub(super) held: bool,
+    /// Its number in the queue of those that are empty.
+    turn: Option<u64>,
+}
+
+/// A stream that gave way. Its drop tells its driver; the locks are to be free then.
+#[derive(Debug)]
+pub(super) struct GaveWay {
+    stream: Arc<Stream>,
+    /// Freed here, and not under the locks.
+    _log: ReplayLog,
+}
+
+impl Streams {
+    pub(super) fn new(most_bytes: usize) -> Self {
+        Self { open: Mutex::default(), budget: Arc::new(Budget::new(most_bytes)) }
+    }
+
+    /// Takes a stream out, unless another of the same key has taken its place.
+    pub(super) fn forget(&self, stream: &Arc<Stream>) {
+        self.open.lock().remove(stream);
+    }
+
+    /// A stream is nobody's but its opener's, or over for being so: nobody finds it any more.
+    pub(super) fn withdraw(&self, stream: &Arc<Stream>) {
+        let mut open = self.open.lock();
+        open.take_from_keys(stream);
+        open.unshareable.note(&stream.key, Instant::now());
+    }
+
+    /// The last client of a stream left. By now another one may be there.
+    pub(super) fn emptied(&self, stream: &Arc<Stream>) {
+        let mut open = self.open.lock();
+        let turn = open.emptied;
+        let is_empty = stream.locked(|state| {
+            let is_empty = state.is_empty() && state.place.held && state.place.turn.is_none();
+            if is_empty {
+                state.place.turn = Some(turn);
+            }
+            is_empty
+        });
+        if is_empty {
+            open.emptied += 1;
+            open.of(stream.key.route()).empty.insert(turn, Arc::clone(stream));
+        }
+    }
+
+    /// Lets empty streams go until all together hold no more than they may, or none is empty.
+    pub(super) fn make_room(&self) {
+        let gone = self.open.lock().make_room(&self.budget);
+        drop(gone);
+    }
+}
+
+impl OpenStreams {
+    pub(super) fn of(&mut self, route: RouteId) -> &mut OfRoute {
+        self.routes.entry(route).or_default()
+    }
+
+    /// Holds a stream. `joinable`: others find it by its key.
+    pub(super) fn hold(&mut self, stream: &Arc<Stream>, joinable: bool) {
+        self.of(stream.key.route()).held += 1;
+        stream.locked(|state| state.place.held = true);
+        if joinable {
+            self.by_key.insert(stream.key.clone(), Arc::clone(stream));
+        }
+    }
+
+    /// Somebody is on a stream again.
+    pub(super) fn taken(&mut self, stream: &Arc<Stream>) {
+        if let Some(turn) = stream.locked(|state| state.place.turn.take()) {
+            self.of(stream.key.route()).empty.remove(&turn);
+        }
+    }
+
+    /// Holds a stream no longer.
+    pub(super) fn remove(&mut self, stream: &Arc<Stream>) {
+        let place = stream.locked(|state| std::mem::take(&mut state.place));
+        if !place.held {
+            return;
+        }
+        self.take_from_keys(stream);
+        let route = self.of(stream.key.route());
+        route.held -= 1;
+        if let Some(turn) = place.turn {
+            route.empty.remove(&turn);
+        }
+    }
+
+    fn take_from_keys(&mut self, stream: &Arc<Stream>) {
+        if self.by_key.get(&stream.key).is_some_and(|held| Arc::ptr_eq(held, stream)) {
+            self.by_key.remove(&stream.key);
+        }
+    }
+
+    /// Of a route's streams, the one that has been empty for the longest gives way; `None` if none is empty.
+    pub(super) fn give_way(&mut self, route: RouteId) -> Option<GaveWay> {
+        let stream = self.of(route).empty.first_entry()?.get().clone();
+        self.remove(&stream);
+        // Nobody can have joined: that takes the lock that is held here.
+        let log = stream.locked(|state| {
+            state.close(End::Idle, None);
+            let log = state.log.take();
+            stream.account(state);
+            log
+        });
+        stream.counters.streams_evicted.add(1);
+        log::debug!("stream gave way stream={}", stream.key);
+        Some(GaveWay { stream, _log: log })
+    }
+
+    /// The same of all routes, until together they hold no more than `budget` says.
+    pub(super) fn make_room(&mut self, budget: &Budget) -> Vec<GaveWay> {
+        let mut gone = Vec::new();
+        while budget.is_over() {
+            let longest = self.routes.iter().filter_map(|(id, route)| Some((*route.empty.first_key_value()?.0, *id)));
+            let Some(stream) = longest.min().and_then(|(_, id)| self.give_way(id)) else { break };
+            gone.push(stream);
+        }
+        gone
+    }
+}
+
+impl Drop for GaveWay {
+    fn drop(&mut self) {
+        self.stream.occupancy.notify_one();
+    }
+}
