@@ -26,7 +26,7 @@ pub use stream::Reading;
 pub use subscription::{Delivery, Detached, Subscription, Verdict};
 
 use crate::counters::RouteCounters;
-use crate::replay::{Epoch, MintedId, ReplayLog, ReplayOptions};
+use crate::replay::{Epoch, ReplayLog, ReplayOptions};
 use bytes::Bytes;
 use http::HeaderValue;
 use parking_lot::Mutex;
@@ -130,7 +130,7 @@ impl Hub {
         if open.per_route.get(&key.route()).is_some_and(|n| *n >= settings.max_streams) {
             return Err(JoinError::TooManyStreams);
         }
-        let upstream_id = last_event_id.filter(|id| is_for_the_origin(id)).cloned();
+        let upstream_id = last_event_id.and_then(|id| settings.replay.for_the_origin(id)).filter(|id| is_sendable(id));
         let log = ReplayLog::new(Arc::clone(&settings.replay), Epoch::new(fastrand::u64(..)), upstream_id.clone());
         let stream = Arc::new(Stream::new(key.clone(), Arc::clone(&settings.counters), log));
         let subscription = Subscription::join(&stream, last_event_id).map_err(|over| JoinError::Ended(over.end))?;
@@ -155,10 +155,9 @@ impl Hub {
     }
 }
 
-/// Whether an origin can be asked to resume after an id. One that was minted means nothing to it, and one that came in a
-/// query may hold what no header can: their owners are told a gap.
-fn is_for_the_origin(id: &[u8]) -> bool {
-    !MintedId::has_form(id) && HeaderValue::from_bytes(id).is_ok()
+/// Whether a header can hold an id. One that came in a query may hold what none can: its owner is told a gap.
+fn is_sendable(id: &[u8]) -> bool {
+    HeaderValue::from_bytes(id).is_ok()
 }
 
 impl Streams {

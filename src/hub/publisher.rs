@@ -50,7 +50,7 @@ impl Publisher {
         self.count_mark(marked);
     }
 
-    /// Appends events, less those that repeat what the log holds; gives how many were new.
+    /// Appends events and checkpoints, less those that repeat what the log holds; gives how many events were new.
     pub fn append(&self, events: &[Event], repeats: &mut Repeats) -> usize {
         if events.is_empty() {
             return 0;
@@ -62,13 +62,14 @@ impl Publisher {
             for event in events {
                 if !repeats.is_repeat(&state.log, event) {
                     state.log.append(event, now);
-                    appended += 1;
+                    appended += usize::from(!event.is_checkpoint);
                 }
             }
             appended
         });
         self.counters().events_in.add(appended as u64);
-        self.counters().events_repeated.add((events.len() - appended) as u64);
+        let came = events.iter().filter(|event| !event.is_checkpoint).count();
+        self.counters().events_repeated.add((came - appended) as u64);
         appended
     }
 

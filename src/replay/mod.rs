@@ -13,7 +13,7 @@ mod repeats;
 #[cfg(test)]
 mod tests;
 
-pub use ids::{Epoch, MintedId};
+pub use ids::{Epoch, Lineage, trimmed};
 pub use log::{Read, ReplayLog};
 pub use options::{IdPolicy, OnGap, ReplayOptions, Start};
 pub use position::{Gap, GapReason, Position};

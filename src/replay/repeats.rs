@@ -1,6 +1,6 @@
 //! Events that an origin sends again after a resume.
 
-use super::{ReplayLog, Seq};
+use super::{ReplayLog, Seq, trimmed};
 use crate::sse::Event;
 use bytes::Bytes;
 
@@ -8,7 +8,8 @@ use bytes::Bytes;
 ///
 /// They are dropped while they equal (id and bytes) a contiguous run of the log; the first that differs ends it. An event
 /// with an id starts a run at the first entry with that id; one without can only be the entry right after the id from which
-/// the origin was asked to resume, or two equal ticks would be taken for one.
+/// the origin was asked to resume, or two equal ticks would be taken for one. A run goes on past checkpoints that do not come
+/// again, and a checkpoint that the log knows is a repeat wherever it comes: the run goes on after it.
 #[derive(Debug)]
 pub struct Repeats {
     expected: Expected,
@@ -33,11 +34,17 @@ impl Repeats {
 
     /// Whether the log holds this event already and it is to be dropped. Asked of each event, in order.
     pub fn is_repeat(&mut self, log: &ReplayLog, event: &Event) -> bool {
+        if event.is_checkpoint && !matches!(self.expected, Expected::Nothing) {
+            let Some(id) = event.id.as_ref().filter(|id| !trimmed(id).is_empty()) else { return false };
+            let after = log.after_first_held(id);
+            self.expected = after.map_or(Expected::Nothing, |seq| Expected::At(log.event_from(seq)));
+            return after.is_some();
+        }
         let candidate = match &self.expected {
             Expected::Nothing => return false,
             Expected::At(seq) => Some(*seq),
             Expected::First { resumed_from } => match event.id.as_ref().filter(|id| !id.is_empty()) {
-                Some(id) => log.index().first_held(id),
+                Some(id) => log.first_held(id),
                 None => log.after_id(resumed_from).map(|seq| log.event_from(seq)),
             },
         };

@@ -5,7 +5,7 @@ use super::exchange::{Audience, Outcome, attempt};
 use super::{OnClose, OnError, Origin, UpstreamOptions};
 use crate::hub::{End, Failure, Opening, Publisher, StreamRequest};
 use crate::replay::Repeats;
-use crate::sse::{Decoder, Item};
+use crate::sse::{Decoder, Event, Item};
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -203,7 +203,7 @@ impl Driver {
                     events.push(event);
                 }
                 Item::Retry(retry) => self.publisher.set_retry(retry),
-                Item::Refused { bytes } => {
+                Item::Refused { bytes, id } => {
                     self.publisher.append(&events, repeats);
                     events.clear();
                     self.publisher.counters().events_refused.add(1);
@@ -214,6 +214,8 @@ impl Driver {
                         self.request.key(),
                         self.settings.options.max_event_bytes
                     );
+                    // What is left of the block: it moves the id of clients past the event that they do not get.
+                    events.extend(id.map(Event::checkpoint));
                 }
             }
         }
