@@ -4,7 +4,7 @@ use super::connect::{Connector, Request, Response};
 use super::exchange::{Audience, Outcome, attempt};
 use super::{OnClose, OnError, Origin, UpstreamOptions};
 use crate::hub::{End, Failure, Opening, Publisher, StreamRequest};
-use crate::replay::Repeats;
+use crate::replay::{Repeats, trimmed};
 use crate::sse::{Decoder, Event, Item};
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
@@ -66,6 +66,8 @@ pub struct Driver {
     was_live: bool,
     /// Whether the last response ended in an orderly way, so that the next one is no news.
     ended_in_order: bool,
+    /// The log was told that a response ended within an event, and none has ended behind one since.
+    told_unfinished: bool,
 }
 
 /// Why the driver is done, and for how long that is remembered.
@@ -95,6 +97,7 @@ impl Driver {
             failing_since: None,
             was_live: false,
             ended_in_order: false,
+            told_unfinished: false,
         }
     }
 
@@ -140,7 +143,7 @@ impl Driver {
 
     /// What the origin is asked to resume after; `None` if there is no id, or one that no header can hold.
     fn resume_header(&self) -> Option<HeaderValue> {
-        HeaderValue::from_maybe_shared(self.last_event_id.clone()).ok().filter(|id| !id.is_empty())
+        HeaderValue::from_maybe_shared(self.last_event_id.clone()).ok().filter(|id| !trimmed(id.as_bytes()).is_empty())
     }
 
     /// Publishes a response until it ends.
@@ -179,18 +182,38 @@ impl Driver {
         let mut repeats = Repeats::after(self.resume_header().map(|_| self.last_event_id.clone()));
         let mut decoder = Decoder::resuming(self.settings.options.max_event_bytes, self.last_event_id.clone());
         let patience = self.settings.options.idle_timeout.unwrap_or(Duration::MAX);
-        loop {
+        let failure = loop {
             let read = tokio::select! {
                 read = timeout(patience, response.read()) => read,
                 () = self.publisher.abandoned() => return None,
             };
             match read {
                 Ok(Ok(Some(bytes))) => self.publish(&mut decoder, bytes, &mut repeats),
-                Ok(Ok(None)) => return Some(Failure::Ended),
-                Ok(Err(error)) => return Some(Failure::Lost(error.to_string())),
-                Err(_) => return Some(Failure::Silent(patience)),
+                Ok(Ok(None)) => break Failure::Ended,
+                Ok(Err(error)) => break Failure::Lost(error.to_string()),
+                Err(_) => break Failure::Silent(patience),
             }
+        };
+        self.tell_unfinished(decoder.unfinished(), &failure);
+        Some(failure)
+    }
+
+    /// Tells of an event that the end of a response left without its end, `bytes` long: once until a response ends without
+    /// one. A connection that broke has a line of its own.
+    fn tell_unfinished(&mut self, bytes: u64, failure: &Failure) {
+        if bytes == 0 {
+            self.told_unfinished = false;
+            return;
         }
+        let is_news = !self.told_unfinished && !matches!(failure, Failure::Lost(_));
+        log::log!(
+            if is_news { Level::Warn } else { Level::Debug },
+            "response ended within an event, which is dropped: the empty line after it is missing route={} stream={} \
+             bytes={bytes}",
+            self.settings.route,
+            self.request.key()
+        );
+        self.told_unfinished |= is_news;
     }
 
     fn publish(&mut self, decoder: &mut Decoder, bytes: Bytes, repeats: &mut Repeats) {
