@@ -82,6 +82,7 @@ impl Block {
     }
 
     /// Gives the block up at a line that is not admitted and of which `len` bytes are known. No later line is, either.
+    #[cold]
     pub(super) fn refuse(&mut self, len: usize) {
         self.fields = Fields { id: self.fields.id.take(), ..Fields::default() };
         self.count(len);
@@ -89,6 +90,7 @@ impl Block {
 
     /// Ends a line that was not admitted. An `id` counts wherever it stands: whoever resumes does so after this block, or would
     /// be sent it again and again.
+    #[cold]
     pub(super) fn refused_line(&mut self, line: &[u8]) {
         self.count(1);
         if may_say_id(line)
@@ -146,18 +148,41 @@ impl Block {
     /// The empty line: "dispatch the event".
     fn end(&mut self) -> Option<Item> {
         let bytes = mem::take(&mut self.size);
-        let Fields { id, event_type, data, extra } = mem::take(&mut self.fields);
-        if let Some(id) = &id {
+        let fields = mem::take(&mut self.fields);
+        if let Some(id) = &fields.id {
             self.last_event_id = id.clone();
         }
         if bytes > self.limit {
-            return Some(Item::Refused { bytes, id });
+            return refused(bytes, fields);
         }
-        let Some(data) = data.joined() else { return id.map(Event::checkpoint).map(Item::Event) };
-        let (last_event_id, retry) = (self.last_event_id.clone(), self.retry.take());
-        let extra = extra.into();
-        Some(Item::Event(Event { id, last_event_id, event_type, data, extra, retry, is_checkpoint: false }))
+        if matches!(fields.data, Data::None) {
+            return without_data(fields);
+        }
+        let Fields { id, event_type, data, extra } = fields;
+        let (data, last_event_id) = (data.joined()?, self.last_event_id.clone());
+        let retry = self.retry.take();
+        Some(Item::Event(Event {
+            id,
+            last_event_id,
+            event_type,
+            data,
+            extra: extra.into(),
+            retry,
+            is_checkpoint: false,
+        }))
     }
+}
+
+/// What a block gives that is too large.
+#[cold]
+fn refused(bytes: u64, fields: Fields) -> Option<Item> {
+    Some(Item::Refused { bytes, id: fields.id })
+}
+
+/// What a block gives that has no data.
+#[cold]
+fn without_data(fields: Fields) -> Option<Item> {
+    fields.id.map(Event::checkpoint).map(Item::Event)
 }
 
 /// The data buffer. One line, by far the most frequent case, stays where it is.
@@ -220,6 +245,7 @@ fn milliseconds(value: &[u8]) -> Option<u64> {
 }
 
 /// The value of an `id` field, unless it counts as none.
+#[inline(never)]
 fn id_in(source: &Bytes, value: &[u8]) -> Option<Bytes> {
     // Invalid UTF-8 becomes longer as text.
     Some(value).filter(|value| can_return(value)).map(|value| text(source, value)).filter(|id| id.len() <= MAX_ID_BYTES)

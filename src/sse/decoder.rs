@@ -192,6 +192,7 @@ impl OpenLine {
     }
 
     /// Keeps a line of a refused block as long as it may say the block's id.
+    #[cold]
     fn refused(mut line: Vec<u8>, rest: &[u8]) -> Self {
         let begin = rest.get(..rest.len().min(MAX_ID_LINE)).unwrap_or_default();
         line.extend_from_slice(begin);
