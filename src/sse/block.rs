@@ -97,7 +97,7 @@ impl Block {
             && let (b"id", value) = split(line)
         {
             let value = Bytes::copy_from_slice(value);
-            self.fields.id = id_in(&value, &value).or(self.fields.id.take());
+            self.fields.id = id_in(&value, &value).or_else(|| self.fields.id.take());
         }
     }
 
@@ -129,7 +129,7 @@ impl Block {
         match name {
             b"data" => fields.data.push(source, value),
             b"event" => fields.event_type = text(source, value),
-            b"id" => fields.id = id_in(source, value).or(fields.id.take()),
+            b"id" => fields.id = id_in(source, value).or_else(|| fields.id.take()),
             b"retry" => {
                 self.retry = milliseconds(value).or(self.retry);
                 return milliseconds(value).map(Item::Retry);

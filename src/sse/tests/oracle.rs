@@ -45,14 +45,11 @@ pub(super) fn interpret(stream: &[u8], max_event_bytes: usize) -> Vec<Item> {
         }
         size += line.len() + 1;
         let is_refused = size > max_event_bytes;
-        if is_refused {
-            (data, event_type, extra) = (String::new(), String::new(), String::new());
-        }
         let (name, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
         match name {
-            "data" if !is_refused => data = data + value + "\n",
-            "event" if !is_refused => value.clone_into(&mut event_type),
+            "data" => data = data + value + "\n",
+            "event" => value.clone_into(&mut event_type),
             "id" if value.len() > MAX_ID_BYTES => {}
             "id" if value.contains(|c: char| c.is_ascii_control() && c != '\t') => {}
             "id" => id = Some(value.to_owned()),
