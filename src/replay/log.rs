@@ -153,11 +153,11 @@ impl ReplayLog {
         }
     }
 
-    /// Appends an event or a checkpoint: gives it its position and its id, and encodes its frame once.
+    /// Appends an event or a checkpoint: gives it its position and its id, and encodes its frame once. A checkpoint that moves no
+    /// client is left out: some origins send one again and again.
     pub fn append(&mut self, event: &Event, now: Instant) -> Seq {
         let seq = self.end();
-        if event.is_checkpoint && self.options.ids == IdPolicy::Auto && trimmed(&event.last_event_id).is_empty() {
-            // A client without an id would come back as one that saw nothing.
+        if event.is_checkpoint && self.moves_nobody(event) {
             return seq;
         }
         self.ids_seen |= !event.last_event_id.is_empty();
@@ -172,6 +172,17 @@ impl ReplayLog {
         self.events = self.events.saturating_add(usize::from(entry.is_event()));
         self.push(entry, now);
         seq
+    }
+
+    /// Whether a checkpoint is not for clients: those who have the newest entry have its id. And where ids are ours too, a client
+    /// without one would come back as one that saw nothing.
+    fn moves_nobody(&self, checkpoint: &Event) -> bool {
+        let id = trimmed(&checkpoint.last_event_id);
+        let is_there = self.entries.back().is_some_and(|newest| match &newest.id {
+            EntryId::Origin(newest) | EntryId::Checkpoint(newest) => newest == id,
+            EntryId::Mark | EntryId::Minted => false,
+        });
+        is_there || (id.is_empty() && self.options.ids == IdPolicy::Auto)
     }
 
     /// The id and the frame of an event at `seq`.

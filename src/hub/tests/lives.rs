@@ -36,8 +36,20 @@ async fn different_keys_never_share() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_opener_is_told_the_request_and_the_id_unless_it_was_minted() {
-    for (id, told) in [(None, None), (Some("7"), Some("7")), (Some("~c0ffee-3"), None)] {
+async fn the_opener_is_told_the_request_and_what_of_the_id_is_the_origins() {
+    let long = "7".repeat(9 << 10);
+    for (id, told) in [
+        (None, None),
+        (Some("7"), Some("7")),
+        (Some(" 7 "), Some("7")),
+        (Some("~c0ffee-3"), None),
+        (Some("~c0ffee-3~7"), Some("7")),
+        // Of another lineage: a gateway behind this one.
+        (Some("~f000000c0ffee-3"), Some("~f000000c0ffee-3")),
+        (Some("~f000000c0ffee-3~7"), Some("~f000000c0ffee-3~7")),
+        (Some("a\u{7}"), None),
+        (Some(&*long), None),
+    ] {
         let stage = Stage::new();
         let mut subscription = stage.resume("/a", id).unwrap();
         let (opening, _publisher) = stage.opened.0.lock().pop().unwrap();

@@ -137,6 +137,14 @@ fn a_checkpoint_that_takes_the_id_away_passes_where_ids_are_the_origins() {
 }
 
 #[test]
+fn a_checkpoint_that_moves_no_client_is_left_out() {
+    let stream = "id: a|data: 0||id: a||id:  a ||id: b||id: b||data: 1||id: b||id: c||id: c||";
+    for (options, held) in [(events(9), "0 @b 1 @b @c"), (origin_ids(9), "0 @b 1 @c")] {
+        assert_eq!(Tape::new(options).feed(stream).held(), held, "behind an id of ours it takes that away");
+    }
+}
+
+#[test]
 fn checkpoints_are_no_events_to_count() {
     let tape = Tape::new(events(2)).feed("data: 0||id: a||data: 1||id: b||id: c||");
     assert_eq!(tape.held(), "0 @a 1 @b @c", "they push no event out");
