@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 
 const README: &str = include_str!("../README.md");
 const SHARING: &str = include_str!("../docs/sharing.md");
+const ORIGINS: &str = include_str!("../docs/origins.md");
 const LOAD_TESTING: &str = include_str!("../docs/load-testing.md");
 
 /// Has every variable and every file.
@@ -34,7 +35,7 @@ fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
 
 #[test]
 fn every_configuration_of_the_documents_loads() {
-    let blocks = [README, SHARING, LOAD_TESTING].map(|text| blocks(text, "toml")).concat();
+    let blocks = [README, SHARING, ORIGINS, LOAD_TESTING].map(|text| blocks(text, "toml")).concat();
     assert!(blocks.len() >= 8, "{} blocks", blocks.len());
     for block in blocks {
         if let Err(errors) = Config::parse(block, &Everything) {

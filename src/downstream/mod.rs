@@ -13,5 +13,5 @@ pub use cors::{CorsAnswer, Preflight};
 pub use head::{refusal_head, stream_head, unshareable_head};
 pub use jitter::{lifetime, spread};
 pub use options::{AllowedOrigins, ClientOptions, CorsOptions, OnLag, RetryPolicy};
-pub use resume::{InvalidLastEventId, MAX_LAST_EVENT_ID_BYTES, last_event_id, without_last_event_id};
+pub use resume::{LAST_EVENT_ID_PARAMETERS, last_event_id, without_last_event_id};
 pub use sharing::{SharingRefusal, SharingVerdict, sharing_verdict, unshareable_advice};

@@ -9,7 +9,8 @@ use std::time::Duration;
 const USUAL_RETRY: Duration = Duration::from_secs(3);
 
 /// The first lines of a response: a comment, which flushes picky intermediaries, and the client's own reconnection time.
-/// `origin_retry` is what the origin last asked for, in milliseconds.
+/// `origin_retry` is what the origin last asked for, in milliseconds. A shared response always begins with them, also where
+/// heartbeats are off; a private one without heartbeats does not, because not one byte of it is manifold's.
 pub(super) fn greeting(options: &ClientOptions, origin_retry: Option<u64>) -> Vec<u8> {
     let mut lines = HEARTBEAT.to_vec();
     match (options.retry, origin_retry) {

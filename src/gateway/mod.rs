@@ -70,7 +70,7 @@ pub struct Gateway {
 /// A client's request for a stream, taken apart.
 struct Asked<'a> {
     path: &'a str,
-    /// Without `lastEventId`.
+    /// Without the parameters that say where to resume.
     query: Option<Cow<'a, str>>,
     headers: &'a HeaderMap,
     last_event_id: Option<Bytes>,
@@ -192,10 +192,7 @@ impl Gateway {
             // An EventSource gives up for good at a 503, and comes back when its connection is lost.
             return Error::e_explain(ErrorType::ConnectionClosed, "draining");
         }
-        let last_event_id = match last_event_id(&request.headers, target.query) {
-            Ok(id) => id,
-            Err(invalid) => return Ok(Err(Refusal::LastEventId(invalid))),
-        };
+        let last_event_id = last_event_id(&request.headers, target.query);
         let query = without_last_event_id(target.query);
         let asked = Asked { path: target.path, query, headers: &request.headers, last_event_id, cors };
         let mut writer = Writer::of_stream(session, &served.counters);

@@ -1,7 +1,7 @@
 //! The one table that maps what is known below to HTTP.
 
 use super::served::Served;
-use crate::downstream::{CorsAnswer, InvalidLastEventId, refusal_head};
+use crate::downstream::{CorsAnswer, refusal_head};
 use crate::hub::{Answer, End, Failure, JoinError, Mode};
 use crate::route::BadTarget;
 use bytes::Bytes;
@@ -22,8 +22,6 @@ pub(super) enum Refusal {
     Target(BadTarget),
     /// HTTP/1.1 without exactly one `Host` (RFC 9112 section 3.2).
     Host,
-    /// The `Last-Event-ID` cannot be one.
-    LastEventId(InvalidLastEventId),
     /// No route for this host and path.
     NoRoute,
     /// Not GET or HEAD on a stream route.
@@ -49,7 +47,6 @@ impl Refusal {
         let mut reply = match self {
             Self::Target(why) => Reply::text(StatusCode::BAD_REQUEST, &format!("the request target {why}")),
             Self::Host => Reply::text(StatusCode::BAD_REQUEST, "HTTP/1.1 needs one Host header"),
-            Self::LastEventId(why) => Reply::text(StatusCode::BAD_REQUEST, &why.to_string()),
             Self::NoRoute => Reply::text(StatusCode::NOT_FOUND, "no route serves this path"),
             Self::Method => {
                 let with_cors = served.and_then(Served::cors).is_some();

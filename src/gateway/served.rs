@@ -5,6 +5,7 @@ use crate::counters::RouteCounters;
 use crate::downstream::{CorsOptions, OnLag};
 use crate::fanout::{Pace, Sent, Terms};
 use crate::hub::{Credentials, Departure, Mode, RouteId, StreamKey, StreamSettings};
+use crate::replay::{Lineage, ReplayOptions};
 use crate::route::{Route, RouteKind, StreamPolicy};
 use crate::upstream::{OnClose, OnError, UpstreamOptions};
 use std::sync::Arc;
@@ -36,7 +37,7 @@ impl Served {
             RouteKind::Proxy(upstream) => StreamPolicy { upstream: upstream.clone(), ..StreamPolicy::default() },
         };
         let settings = StreamSettings {
-            replay: Arc::new(policy.replay),
+            replay: Arc::new(ReplayOptions { lineage: Lineage::of(&route.origin.to_string()), ..policy.replay }),
             linger: policy.share.linger,
             max_streams: policy.share.max_streams,
             ids_ride: policy.upstream.on_close == OnClose::Close,

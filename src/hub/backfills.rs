@@ -9,7 +9,7 @@
 use super::stream::{Phase, State, Stream};
 use super::{End, Open, StreamRequest};
 use crate::counters::RouteCounters;
-use crate::replay::{Backfill, Meeting, Position, Seq};
+use crate::replay::{Backfill, Meeting, Position, ReplayOptions, Seq};
 use crate::sse::Event;
 use bytes::Bytes;
 use http::HeaderValue;
@@ -56,30 +56,32 @@ impl Backfills {
     }
 }
 
-/// Whether the origin is to be asked about `id`, which the log does not know; if so, it is queued.
-pub(super) fn want(state: &mut State, id: &Bytes, opened_at: Instant, now: Instant) -> bool {
+/// Of an id that the log does not know, what the origin is to be asked about; it is queued then.
+pub(super) fn want(state: &mut State, id: &Bytes, opened_at: Instant, now: Instant) -> Option<Bytes> {
     let log = &state.log;
     let is_young = now.duration_since(opened_at) < YOUTH && !log.has_dropped();
-    if !is_young || log.lacks_ids() || log.options().events.is_none() || !is_for_the_origin(id) {
-        return false;
+    if !is_young || log.lacks_ids() || log.options().events.is_none() {
+        return None;
     }
+    let id = for_the_origin(log.options(), id)?;
     let backfills = &mut state.backfills;
-    if backfills.settled.contains_key(id) || backfills.queued.contains(id) || backfills.is_running(id) {
-        return true;
+    if backfills.settled.contains_key(&id) || backfills.queued.contains(&id) || backfills.running.contains(&id) {
+        return Some(id);
     }
     if backfills.known >= MOST_IDS {
-        return false;
+        return None;
     }
     backfills.known += 1;
-    // A slice of a larger buffer would keep all of that.
-    backfills.queued.push_back(Bytes::copy_from_slice(id));
-    true
+    backfills.queued.push_back(id.clone());
+    Some(id)
 }
 
-/// Whether an origin can be asked to resume after an id. One that was minted means nothing to it, and one that came in a
-/// query may hold what no header can: their owners are told a gap.
-pub(super) fn is_for_the_origin(id: &[u8]) -> bool {
-    !crate::replay::MintedId::has_form(id) && HeaderValue::from_bytes(id).is_ok()
+/// What the origin can be asked to resume after, of an id that a client came with. A part that was minted means nothing to it,
+/// and an id that came in a query may hold what no header can: its owner is told a gap.
+pub(super) fn for_the_origin(options: &ReplayOptions, id: &Bytes) -> Option<Bytes> {
+    let id = options.for_the_origin(id).filter(|id| HeaderValue::from_bytes(id).is_ok())?;
+    // A slice of a larger buffer would keep all of that.
+    Some(Bytes::copy_from_slice(&id))
 }
 
 /// The right to settle one id of a stream. Its drop settles the id as gone if nothing else did, and begins the next.
@@ -120,10 +122,6 @@ impl Backfills {
         let id = self.queued.pop_front()?;
         self.running.push(id.clone());
         Some(id)
-    }
-
-    fn is_running(&self, id: &Bytes) -> bool {
-        self.running.contains(id)
     }
 }
 

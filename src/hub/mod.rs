@@ -167,9 +167,7 @@ impl Hub {
         alone: bool,
     ) -> Result<Subscription, JoinError> {
         let rides = alone || settings.ids_ride;
-        // A slice of a larger buffer would keep all of that.
-        let id = last_event_id.filter(|id| rides && backfills::is_for_the_origin(id));
-        let id = id.map(|id| Bytes::copy_from_slice(id));
+        let id = last_event_id.filter(|_| rides).and_then(|id| backfills::for_the_origin(&settings.replay, id));
         let alone = alone || id.is_some();
         let route = request.key().route();
         let mut gone = open.make_room(&self.streams.budget);

@@ -78,7 +78,7 @@ impl Publisher {
         self.stream.locked(|state| state.log.end())
     }
 
-    /// Appends events, less those that repeat what the log holds; gives how many were new. Where events before one of them
+    /// Appends events and checkpoints, less those that repeat what the log holds; gives how many events were new. Where events before one of them
     /// may be lost, every subscriber is told so at this place of the stream. A stream that is over takes none.
     pub fn append(&self, events: &[Event], continuation: &mut Continuation) -> usize {
         if events.is_empty() {
@@ -98,14 +98,15 @@ impl Publisher {
                     Fate::NewAfterLoss => marked = Some(mark(state, None)),
                 }
                 state.log.append(event, now);
-                appended += 1;
+                appended += usize::from(!event.is_checkpoint);
             }
             Some((appended, marked, self.stream.account(state)))
         });
         let Some((appended, marked, is_over)) = appended else { return 0 };
         self.count_mark(marked);
         self.counters().events_in.add(appended as u64);
-        self.counters().events_repeated.add((events.len() - appended) as u64);
+        let came = events.iter().filter(|event| !event.is_checkpoint).count();
+        self.counters().events_repeated.add((came - appended) as u64);
         if is_over {
             self.make_room();
         }

@@ -22,8 +22,8 @@ pub struct Subscription {
     cursor: Seq,
     /// What the client is told before all else.
     told_first: Option<Frame>,
-    /// The id that the client came with, while it is not known where it stands.
-    unplaced: Option<Bytes>,
+    /// While it is not known where the client stands.
+    unplaced: Option<Unplaced>,
 }
 
 /// A subscription without its waking.
@@ -91,7 +91,7 @@ impl Subscription {
     ) -> Self {
         let (cursor, told_first, unplaced) = match place(stream, state, last_event_id) {
             Place::At(cursor, told_first) => (cursor, told_first, None),
-            Place::Unknown(id) => (state.log.end(), None, Some(id)),
+            Place::Unknown(unplaced) => (state.log.end(), None, Some(unplaced)),
         };
         Self { seat: Seat::take(stream, state, cursor, is_opener), changes, cursor, told_first, unplaced }
     }
@@ -138,11 +138,11 @@ impl Subscription {
     /// # Errors
     /// The origin's answer to this id.
     pub async fn placed(&mut self, deadline: Instant) -> Result<(), End> {
-        while let Some(id) = self.unplaced.clone() {
+        while let Some(unplaced) = self.unplaced.clone() {
             self.changes.borrow_and_update();
             let is_late = Instant::now() >= deadline;
             let stream = Arc::clone(&self.seat.stream);
-            let settled = stream.locked(|state| settled(&stream, state, &id, is_late));
+            let settled = stream.locked(|state| settled(&stream, state, &unplaced, is_late));
             match settled {
                 Some(settled) => {
                     (self.cursor, self.told_first) = settled?;
@@ -224,8 +224,17 @@ pub(super) struct Over {
 enum Place {
     /// Here, with what it is told first.
     At(Seq, Option<Frame>),
-    /// The origin is asked about this id.
-    Unknown(Bytes),
+    /// The origin is asked.
+    Unknown(Unplaced),
+}
+
+/// A client whose place is asked of the origin.
+#[derive(Debug, Clone)]
+struct Unplaced {
+    /// The id that it came with.
+    id: Bytes,
+    /// What of it the origin is asked about.
+    asked: Bytes,
 }
 
 fn place(stream: &Stream, state: &mut State, last_event_id: Option<&Bytes>) -> Place {
@@ -233,8 +242,10 @@ fn place(stream: &Stream, state: &mut State, last_event_id: Option<&Bytes>) -> P
     state.log.expire(now.into_std());
     stream.account(state);
     let Some(id) = last_event_id else { return Place::At(state.log.start(), None) };
-    if matches!(state.log.position(id), Position::Gone(_)) && backfills::want(state, id, stream.opened_at, now) {
-        return Place::Unknown(Bytes::copy_from_slice(id));
+    if matches!(state.log.position(id), Position::Gone(_))
+        && let Some(asked) = backfills::want(state, id, stream.opened_at, now)
+    {
+        return Place::Unknown(Unplaced { id: Bytes::copy_from_slice(id), asked });
     }
     let (cursor, told_first) = resumed(stream, state, id);
     Place::At(cursor, told_first)
@@ -260,11 +271,17 @@ fn after_gap(stream: &Stream, state: &State, gap: Gap) -> (Seq, Option<Frame>) {
 }
 
 /// Where a client stands whose id was asked of the origin; `None` while that is not known. `is_late`: it waits no longer.
-fn settled(stream: &Stream, state: &State, id: &Bytes, is_late: bool) -> Option<Result<(Seq, Option<Frame>), End>> {
+fn settled(
+    stream: &Stream,
+    state: &State,
+    unplaced: &Unplaced,
+    is_late: bool,
+) -> Option<Result<(Seq, Option<Frame>), End>> {
+    let id = &unplaced.id;
     if matches!(state.log.position(id), Position::Known(_)) {
         return Some(Ok(resumed(stream, state, id)));
     }
-    match state.backfills.of(id) {
+    match state.backfills.of(&unplaced.asked) {
         Some(Settled::Ended(end)) => Some(Err(end.clone())),
         Some(Settled::At(seq)) if *seq >= state.log.oldest() => {
             stream.counters.resumes.add(1);

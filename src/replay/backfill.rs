@@ -103,6 +103,7 @@ fn detached(event: &Event) -> Event {
         data: copy(&event.data),
         extra: copy(&event.extra),
         retry: event.retry,
+        is_checkpoint: event.is_checkpoint,
     }
 }
 

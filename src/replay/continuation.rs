@@ -11,7 +11,7 @@
 //!
 //! Pure: the log and an event in, the event's fate out.
 
-use super::{ReplayLog, Seq};
+use super::{ReplayLog, Seq, trimmed};
 use crate::sse::Event;
 use bytes::Bytes;
 
@@ -31,7 +31,8 @@ pub enum Fate {
 /// Leading events are repeats while they equal (id and bytes) a contiguous run of the log; the first that differs ends it. An
 /// event with an id starts a run at the first entry with that id. One without can only be the entry right after the id from
 /// which the origin was asked to resume, or one that came while the response before still stood; otherwise two equal ticks
-/// would be taken for one.
+/// would be taken for one. A run goes on past checkpoints that do not come again, and a checkpoint that the log knows is a repeat
+/// wherever it comes: the run goes on after it.
 #[derive(Debug, Clone)]
 pub struct Continuation {
     expected: Expected,
@@ -84,11 +85,14 @@ impl Continuation {
 
     /// The fate of the next event.
     pub fn judge(&mut self, log: &ReplayLog, event: &Event) -> Fate {
-        let id = event.id.as_ref().filter(|id| !id.is_empty());
+        let id = event.id.as_ref().filter(|id| !trimmed(id).is_empty());
+        if event.is_checkpoint {
+            return self.judge_checkpoint(log, id);
+        }
         let candidate = match (&self.expected, id) {
             (Expected::Passed, _) | (Expected::Anything, _) => None,
             (Expected::Repeating(seq), _) => Some(*seq),
-            (Expected::After(_) | Expected::From(_), Some(id)) => log.index().first_held(id),
+            (Expected::After(_) | Expected::From(_), Some(id)) => log.first_held(id),
             (Expected::After(resumed_from), None) => log.after_id(resumed_from).map(|seq| log.event_from(seq)),
             (Expected::From(from), None) => log.find_from(*from, event),
         };
@@ -101,5 +105,22 @@ impl Continuation {
         let ignored = self.is_followed && matches!(self.expected, Expected::After(_));
         self.expected = Expected::Passed;
         if std::mem::take(&mut self.lost) || ignored { Fate::NewAfterLoss } else { Fate::New }
+    }
+
+    fn judge_checkpoint(&mut self, log: &ReplayLog, id: Option<&Bytes>) -> Fate {
+        if matches!(self.expected, Expected::Passed | Expected::Anything) {
+            return Fate::New;
+        }
+        let Some(id) = id else { return Fate::New };
+        match log.after_first_held(id) {
+            Some(seq) => {
+                self.expected = Expected::Repeating(log.event_from(seq));
+                Fate::Repeat
+            }
+            None => {
+                self.expected = Expected::Passed;
+                Fate::New
+            }
+        }
     }
 }

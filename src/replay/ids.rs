@@ -1,8 +1,32 @@
-//! Minted ids: `~<epoch>-<seq>`.
+//! Minted ids: `~<epoch>-<seq>`, or `~<epoch>-<seq>~<the origin's id before it>`.
 
 use super::Seq;
+use crate::sse::MAX_ID_BYTES;
 use std::fmt;
 use std::str;
+
+/// How many bits of an epoch its lineage leaves.
+const RANDOM_BITS: u32 = 48;
+
+/// What all logs of one origin have in common, in this life of the gateway, in others, and in gateways beside it.
+///
+/// An id that another log minted is either of a former life, and means nothing to the origin, or comes from a gateway behind
+/// this one, and is the origin's. Their lineages differ, because the gateways have different origins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Lineage(u16);
+
+impl Lineage {
+    /// The lineage of an origin by its URL. The same in every version and on every machine.
+    #[must_use]
+    pub fn of(origin: &str) -> Self {
+        // FNV-1a.
+        let hash = origin
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let [a, b, c, d, e, f, g, h] = hash.to_be_bytes();
+        Self(u16::from_be_bytes([a ^ c ^ e ^ g, b ^ d ^ f ^ h]))
+    }
+}
 
 /// One incarnation of a log. An id minted by another life of the stream is never mistaken for one of this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,9 +39,26 @@ impl Epoch {
         Self(random)
     }
 
-    /// The id of the event at `seq`.
-    pub(crate) fn mint(self, seq: Seq) -> MintedId {
-        MintedId { epoch: self, seq }
+    /// The same within a lineage.
+    pub(super) fn within(self, lineage: Lineage) -> Self {
+        Self(self.0 & ((1 << RANDOM_BITS) - 1) | u64::from(lineage.0) << RANDOM_BITS)
+    }
+
+    /// Whether a log of this lineage has or had the epoch.
+    fn is_of(self, lineage: Lineage) -> bool {
+        self.within(lineage) == self
+    }
+
+    /// The id of the event at `seq`, whose last event id at the origin is `behind`, if not empty.
+    pub(super) fn mint(self, seq: Seq, behind: &[u8]) -> Vec<u8> {
+        let mut id = format!("~{self}-{seq}").into_bytes();
+        let behind = trimmed(behind);
+        // What is too long to come back would be lost with all of it.
+        if !behind.is_empty() && id.len().saturating_add(behind.len()) < MAX_ID_BYTES {
+            id.push(b'~');
+            id.extend_from_slice(behind);
+        }
+        id
     }
 }
 
@@ -29,64 +70,87 @@ impl fmt::Display for Epoch {
 
 /// An id that a log gave to an event whose origin gave none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MintedId {
+pub(super) struct MintedId<'a> {
     /// The log's incarnation.
-    pub epoch: Epoch,
+    pub(super) epoch: Epoch,
     /// The event's place in it.
-    pub seq: Seq,
+    pub(super) seq: Seq,
+    /// The origin's last id before the event; empty: none.
+    pub(super) behind: &'a [u8],
 }
 
-impl MintedId {
-    /// Whether an id has the form of a minted one, of whatever log. An id that an origin made in this form cannot be told
-    /// apart: it is not sent upstream for a cold stream.
-    #[must_use]
-    pub fn has_form(id: &[u8]) -> bool {
-        let Some(rest) = id.strip_prefix(b"~") else { return false };
-        let mut parts = rest.split(|b| *b == b'-');
-        let (epoch, seq, more) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default(), parts.next());
-        let all = |part: &[u8], is: fn(&u8) -> bool| !part.is_empty() && part.iter().all(is);
-        more.is_none() && all(epoch, u8::is_ascii_alphanumeric) && all(seq, u8::is_ascii_digit)
-    }
-
-    /// Reads an id that a log of ours may have minted; `None` for any other.
-    #[must_use]
-    pub fn parse(id: &[u8]) -> Option<Self> {
-        let text = str::from_utf8(id.strip_prefix(b"~")?).ok()?;
-        let (epoch, seq) = text.split_once('-')?;
+impl<'a> MintedId<'a> {
+    /// Reads an id that a log may have minted; `None` for any other.
+    pub(super) fn parse(id: &'a [u8]) -> Option<Self> {
+        let rest = id.strip_prefix(b"~").filter(|_| id.len() <= MAX_ID_BYTES)?;
+        let (minted, behind) = match rest.iter().position(|byte| *byte == b'~') {
+            Some(end) => (rest.get(..end)?, trimmed(rest.get(end.saturating_add(1)..)?)),
+            None => (rest, &[][..]),
+        };
+        let (epoch, seq) = str::from_utf8(minted).ok()?.split_once('-')?;
         // `from_str_radix` would take a sign.
         let plain = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase());
         if !plain(epoch) || !seq.bytes().all(|b| b.is_ascii_digit()) {
             return None;
         }
-        Some(Self { epoch: Epoch(u64::from_str_radix(epoch, 16).ok()?), seq: Seq(seq.parse().ok()?) })
+        Some(Self { epoch: Epoch(u64::from_str_radix(epoch, 16).ok()?), seq: Seq(seq.parse().ok()?), behind })
     }
 }
 
-impl fmt::Display for MintedId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "~{}-{}", self.epoch, self.seq)
+/// What an origin with this lineage can be asked to resume after, of an id that a client came with; empty: nothing. Of an id
+/// that a log of the lineage minted it is the origin's part. All others are the origin's, also those that a gateway behind
+/// this one minted.
+pub(super) fn part_of_origin(id: &[u8], lineage: Lineage) -> &[u8] {
+    match MintedId::parse(id) {
+        Some(minted) if minted.epoch.is_of(lineage) => minted.behind,
+        _ => id,
     }
+}
+
+/// An id as it is compared: HTTP takes spaces and tabs away around the value of a header (RFC 9110 section 5.5).
+#[must_use]
+pub fn trimmed(id: &[u8]) -> &[u8] {
+    let is_kept = |byte: &u8| !matches!(byte, b' ' | b'\t');
+    let begin = id.iter().position(is_kept).unwrap_or(id.len());
+    let end = id.iter().rposition(is_kept).map_or(begin, |last| last.saturating_add(1));
+    id.get(begin..end).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_minted_id_reads_back() {
-        let id = Epoch::new(0x00c0_ffee).mint(Seq(42));
-        assert_eq!(id.to_string(), "~c0ffee-42");
-        assert_eq!(MintedId::parse(b"~c0ffee-42"), Some(id));
+    fn text(id: &[u8]) -> &str {
+        str::from_utf8(id).unwrap()
     }
 
     #[test]
-    fn the_form_is_known_whoever_minted() {
-        for id in ["~c0ffee-42", "~x-1", "~Q9-007", "~c0ffee-99999999999999999999"] {
-            assert!(MintedId::has_form(id.as_bytes()), "{id}");
+    fn a_minted_id_reads_back() {
+        let epoch = Epoch::new(0x00c0_ffee);
+        for (behind, id, read) in [
+            ("", "~c0ffee-42", ""),
+            ("7", "~c0ffee-42~7", "7"),
+            (" 7 8\t", "~c0ffee-42~7 8", "7 8"),
+            ("\t ", "~c0ffee-42", ""),
+            ("~e-1", "~c0ffee-42~~e-1", "~e-1"),
+            ("~e-1~7", "~c0ffee-42~~e-1~7", "~e-1~7"),
+            ("~", "~c0ffee-42~~", "~"),
+        ] {
+            let minted = epoch.mint(Seq(42), behind.as_bytes());
+            assert_eq!(text(&minted), id);
+            let expected = MintedId { epoch, seq: Seq(42), behind: read.as_bytes() };
+            assert_eq!(MintedId::parse(&minted), Some(expected), "{id}");
         }
-        for id in ["", "~", "42", "~-1", "~c0ffee", "~c0ffee-", "~a-+1", "~a-1-2", "~a b-1", "a-1"] {
-            assert!(!MintedId::has_form(id.as_bytes()), "{id}");
-        }
+        assert_eq!(MintedId::parse(b"~c0ffee-42~").unwrap().behind, b"", "as it comes back trimmed");
+    }
+
+    #[test]
+    fn a_minted_id_is_never_longer_than_one_that_comes_back() {
+        let epoch = Epoch::new(0x00c0_ffee);
+        let most = MAX_ID_BYTES - "~c0ffee-42~".len();
+        assert_eq!(epoch.mint(Seq(42), &vec![b'x'; most]).len(), MAX_ID_BYTES);
+        assert_eq!(text(&epoch.mint(Seq(42), &vec![b'x'; most + 1])), "~c0ffee-42");
+        assert_eq!(MintedId::parse(&[b"~c0ffee-42~", &vec![b'x'; most + 1][..]].concat()), None);
     }
 
     #[test]
@@ -95,8 +159,47 @@ mod tests {
             ["", "~", "42", "~-1", "~c0ffee", "~c0ffee-", "~c0ffee-+1", "~+c-1", "~C0-1", "c0ffee-1", "~c0ffee-1 "]
         {
             assert_eq!(MintedId::parse(id.as_bytes()), None, "{id}");
+            assert_eq!(MintedId::parse(format!("{id}~7").as_bytes()), None, "{id}~7");
         }
         assert_eq!(MintedId::parse(b"~c0ffee-99999999999999999999"), None);
         assert_eq!(MintedId::parse(b"~\xff-1"), None);
+    }
+
+    #[test]
+    fn of_an_id_of_the_lineage_the_origin_is_sent_its_part_and_all_of_any_other() {
+        let (ours, theirs) = (Lineage::of("http://127.0.0.1:9000"), Lineage::of("http://127.0.0.1:9001"));
+        assert_ne!(ours, theirs);
+        let minted = |lineage, behind: &str| {
+            String::from_utf8(Epoch::new(u64::MAX).within(lineage).mint(Seq(5), behind.as_bytes())).unwrap()
+        };
+        let inner = minted(theirs, "7");
+        for (id, part) in [
+            ("7".to_owned(), "7"),
+            (minted(ours, ""), ""),
+            (minted(ours, "7"), "7"),
+            (minted(ours, &inner), &*inner),
+            (inner.clone(), &*inner),
+            (minted(theirs, ""), &*minted(theirs, "")),
+        ] {
+            assert_eq!(text(part_of_origin(id.as_bytes(), ours)), part, "{id}");
+        }
+    }
+
+    #[test]
+    fn the_lineage_of_an_origin_does_not_change() {
+        assert_eq!(Epoch::new(0).within(Lineage::of("http://127.0.0.1:9000")), Epoch(LINEAGE_OF_9000 << 48));
+        assert_eq!(Epoch::new(u64::MAX).within(Lineage::default()), Epoch(u64::MAX >> 16));
+    }
+
+    /// What the ids have that clients hold.
+    const LINEAGE_OF_9000: u64 = 0x9706;
+
+    #[test]
+    fn spaces_and_tabs_around_an_id_are_no_part_of_it() {
+        for (id, expected) in
+            [("", ""), (" ", ""), ("\t \t", ""), (" a b\t", "a b"), ("a", "a"), ("\u{a0}a", "\u{a0}a")]
+        {
+            assert_eq!(text(trimmed(id.as_bytes())), expected, "{id:?}");
+        }
     }
 }

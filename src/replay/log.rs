@@ -1,6 +1,6 @@
 //! The ring itself: one log, many cursors.
 
-use super::ids::Epoch;
+use super::ids::{Epoch, trimmed};
 use super::index::IdIndex;
 use super::{IdPolicy, ReplayOptions, Seq, Start};
 use crate::sse::{Event, Frame};
@@ -12,9 +12,9 @@ use std::time::Instant;
 /// Entries held for delivery alone where replay is off: a client that falls further behind has lagged.
 const LIVE_WINDOW: usize = 1000;
 
-/// Marks held beside the events. They do not count as events, or an origin that flaps would push the last values out; but an
-/// origin that does nothing else must not fill the memory.
-const MOST_MARKS: usize = 1000;
+/// Marks and checkpoints held beside the events, where there may be fewer events than that. They do not count as events, or an
+/// origin that flaps would push the last values out; but an origin that does nothing else must not fill the memory.
+const MOST_BESIDE: usize = 1000;
 
 /// Bytes of frames kept for delivery where the log is to hold less. One read of the origin is up to 64 KiB and may hold more
 /// events than that: clients that were caught up before it must still get all of them.
@@ -49,7 +49,7 @@ pub struct ReplayLog {
     pub(super) delivery_bytes: usize,
     /// The frames' bytes in `entries`.
     bytes: usize,
-    /// The events (not marks) in `entries`.
+    /// The events (neither marks nor checkpoints) in `entries`.
     events: usize,
     /// The id of the newest entry that was dropped, if that was the first event to bear it; before any was dropped, the id
     /// from which the origin was asked to resume. A client that has it as its last missed nothing that is not held.
@@ -58,8 +58,8 @@ pub struct ReplayLog {
     began_at: Seq,
     /// Whether an entry was ever dropped.
     has_dropped: bool,
-    /// The newest mark that was dropped.
-    dropped_mark: Option<Seq>,
+    /// The newest mark or checkpoint that was dropped.
+    dropped_beside: Option<Seq>,
     /// Where each origin id stands first.
     index: IdIndex,
     /// Under `ids = "origin"`: an id was seen, so that its absence must be written as well.
@@ -78,10 +78,18 @@ struct Entry {
 enum EntryId {
     /// A mark: no id, and not an event of the origin's.
     Mark,
-    /// The origin's, or under `ids = "origin"` the effective one (empty: none).
+    /// The origin's, or under `ids = "origin"` the effective one (empty: none), trimmed.
     Origin(Bytes),
+    /// The origin's, of a block that is no event.
+    Checkpoint(Bytes),
     /// Ours, made of the position.
     Minted,
+}
+
+impl Entry {
+    fn is_event(&self) -> bool {
+        matches!(self.id, EntryId::Origin(_) | EntryId::Minted)
+    }
 }
 
 /// What a read of the log found.
@@ -103,8 +111,8 @@ impl ReplayLog {
     #[must_use]
     pub fn new(options: Arc<ReplayOptions>, epoch: Epoch, first: Seq) -> Self {
         Self {
+            epoch: epoch.within(options.lineage),
             options,
-            epoch,
             entries: VecDeque::new(),
             first,
             behind: VecDeque::new(),
@@ -116,7 +124,7 @@ impl ReplayLog {
             before_first: None,
             began_at: first,
             has_dropped: false,
-            dropped_mark: None,
+            dropped_beside: None,
             index: IdIndex::default(),
         }
     }
@@ -159,8 +167,8 @@ impl ReplayLog {
 
     /// Where this event is held, if it has an id and is held.
     pub(super) fn meets(&self, event: &Event) -> Option<Seq> {
-        let id = event.id.as_ref().filter(|id| !id.is_empty())?;
-        self.index.first_held(id).filter(|seq| self.holds_at(*seq, event))
+        let id = event.id.as_ref().filter(|id| !trimmed(id).is_empty())?;
+        self.first_held(id).filter(|seq| self.holds_at(*seq, event))
     }
 
     /// Puts an event before the oldest; says whether there was room. Nothing must have been dropped yet.
@@ -173,14 +181,15 @@ impl ReplayLog {
         if bytes > self.options.bytes {
             return false;
         }
-        if let EntryId::Origin(id) = &id {
+        if let EntryId::Origin(id) | EntryId::Checkpoint(id) = &id {
             self.index.insert_first(id, seq);
         }
+        let entry = Entry { frame, id, at: now };
         self.bytes = bytes;
-        self.events = self.events.saturating_add(1);
+        self.events = self.events.saturating_add(usize::from(entry.is_event()));
         self.first = seq;
         self.before_first = None;
-        self.entries.push_front(Entry { frame, id, at: now });
+        self.entries.push_front(entry);
         true
     }
 
@@ -218,10 +227,6 @@ impl ReplayLog {
         self.epoch
     }
 
-    pub(super) fn index(&self) -> &IdIndex {
-        &self.index
-    }
-
     /// Before a batch of appends: lets go of dropped frames that have been there for delivery. Within a batch none is let go.
     pub fn begin_batch(&mut self) {
         while self.behind_bytes.saturating_add(self.bytes) > self.delivery_bytes
@@ -234,36 +239,59 @@ impl ReplayLog {
     /// Takes `id` for that of the event right before the first entry, of which nothing was dropped.
     pub fn know_before_first(&mut self, id: Bytes) {
         self.ids_seen = true;
-        self.before_first = Some(id);
+        self.before_first = Some(Bytes::copy_from_slice(trimmed(&id)));
     }
 
-    /// Appends an event: gives it its position and its id, and encodes its frame once.
+    /// Appends an event or a checkpoint: gives it its position and its id, and encodes its frame once. A checkpoint that moves no
+    /// client is left out: some origins send one again and again.
     pub fn append(&mut self, event: &Event, now: Instant) -> Seq {
         let seq = self.end();
+        if event.is_checkpoint && self.moves_nobody(event) {
+            return seq;
+        }
         self.ids_seen |= !event.last_event_id.is_empty();
         let (mut id, frame) = self.encode(event, seq);
-        if let EntryId::Origin(id) = &mut id {
+        if let EntryId::Origin(id) | EntryId::Checkpoint(id) = &mut id {
             // It may be a slice of a large read, which neither the entry nor the index must pin.
             *id = Bytes::copy_from_slice(id);
             let dropped = self.before_first.as_ref() == Some(&*id);
             self.index.insert(id, seq, dropped);
         }
-        self.events = self.events.saturating_add(1);
-        self.push(Entry { frame, id, at: now }, now);
+        let entry = Entry { frame, id, at: now };
+        self.events = self.events.saturating_add(usize::from(entry.is_event()));
+        self.push(entry, now);
         seq
+    }
+
+    /// Whether a checkpoint is not for clients: those who have the newest entry have its id. And where ids are ours too, a client
+    /// without one would come back as one that saw nothing.
+    fn moves_nobody(&self, checkpoint: &Event) -> bool {
+        let id = trimmed(&checkpoint.last_event_id);
+        let is_there = self.entries.back().is_some_and(|newest| match &newest.id {
+            EntryId::Origin(newest) | EntryId::Checkpoint(newest) => newest == id,
+            EntryId::Mark | EntryId::Minted => false,
+        });
+        is_there || (id.is_empty() && self.options.ids == IdPolicy::Auto)
     }
 
     /// The id and the frame of an event at `seq`.
     fn encode(&self, event: &Event, seq: Seq) -> (EntryId, Frame) {
+        let compared = |id: &Bytes| id.slice_ref(trimmed(id));
+        if event.is_checkpoint {
+            let id = &event.last_event_id;
+            return (EntryId::Checkpoint(compared(id)), Frame::encode(Some(id), event));
+        }
         match self.options.ids {
-            IdPolicy::Auto => match event.id.as_ref().filter(|id| !id.is_empty()) {
-                Some(id) => (EntryId::Origin(id.clone()), Frame::encode(Some(id), event)),
-                None => (EntryId::Minted, Frame::encode(Some(self.epoch.mint(seq).to_string().as_bytes()), event)),
+            IdPolicy::Auto => match event.id.as_ref().filter(|id| !trimmed(id).is_empty()) {
+                Some(id) => (EntryId::Origin(compared(id)), Frame::encode(Some(id), event)),
+                None => {
+                    let id = self.epoch.mint(seq, &event.last_event_id);
+                    (EntryId::Minted, Frame::encode(Some(&id), event))
+                }
             },
             IdPolicy::Origin => {
-                let id = event.last_event_id.clone();
-                let frame = Frame::encode(self.ids_seen.then_some(&id[..]), event);
-                (EntryId::Origin(id), frame)
+                let id = &event.last_event_id;
+                (EntryId::Origin(compared(id)), Frame::encode(self.ids_seen.then_some(&id[..]), event))
             }
         }
     }
@@ -295,13 +323,12 @@ impl ReplayLog {
     /// Whether a bound is passed, but for the newest event, which is held whatever its size.
     fn is_over(&self) -> bool {
         let most = self.options.events.map_or(LIVE_WINDOW, std::num::NonZero::get);
-        let marks = self.entries.len().saturating_sub(self.events);
+        let beside = self.entries.len().saturating_sub(self.events);
         let ends_with_front = match self.entries.front() {
-            Some(Entry { id: EntryId::Mark, .. }) => self.entries.len() <= 1,
-            Some(_) => self.events <= 1,
-            None => true,
+            Some(entry) if entry.is_event() => self.events <= 1,
+            _ => self.entries.len() <= 1,
         };
-        self.events > most || marks > MOST_MARKS || (self.bytes > self.options.bytes && !ends_with_front)
+        self.events > most || beside > MOST_BESIDE.max(most) || (self.bytes > self.options.bytes && !ends_with_front)
     }
 
     /// Drops what is too old. The newest `max(1, start)` events never age out, so that a quiet stream makes no false gaps
@@ -338,13 +365,17 @@ impl ReplayLog {
         self.behind.push_back(entry.frame);
         match entry.id {
             EntryId::Mark => {
-                self.dropped_mark = Some(seq);
+                self.dropped_beside = Some(seq);
                 // Whoever had the id before it missed the mark.
                 self.before_first = None;
             }
             EntryId::Minted => {
                 self.events = self.events.saturating_sub(1);
                 self.before_first = None;
+            }
+            EntryId::Checkpoint(id) => {
+                self.dropped_beside = Some(seq);
+                self.before_first = self.index.remove(&id, seq).then_some(id);
             }
             EntryId::Origin(id) => {
                 self.events = self.events.saturating_sub(1);
@@ -378,14 +409,16 @@ impl ReplayLog {
     }
 
     /// How many events a client misses that goes on at `to`, which is held or the end, instead of `from`; `None` where a
-    /// mark is between them, which stands for an unknown number.
+    /// mark is between them, which stands for an unknown number, or a checkpoint that was dropped, which is not counted.
     #[must_use]
     pub fn events_between(&self, from: Seq, to: Seq) -> Option<u64> {
         let held = |seq: Seq| seq.distance_from(self.first).unwrap_or(0).min(self.entries.len());
         let (begin, end) = (held(from), held(to));
-        let has_mark = self.dropped_mark.is_some_and(|mark| mark >= from)
-            || self.entries.range(begin.min(end)..end).any(|entry| entry.id == EntryId::Mark);
-        (!has_mark).then(|| to.0.saturating_sub(from.0))
+        let between = || self.entries.range(begin.min(end)..end);
+        let is_uncounted = self.dropped_beside.is_some_and(|beside| beside >= from)
+            || between().any(|entry| entry.id == EntryId::Mark);
+        let checkpoints = || between().filter(|entry| !entry.is_event()).count();
+        (!is_uncounted).then(|| to.0.saturating_sub(from.0).saturating_sub(checkpoints() as u64))
     }
 
     /// Where a client starts that brings no `Last-Event-ID`.
@@ -398,25 +431,23 @@ impl ReplayLog {
             Start::Back(n) => n.get(),
         };
         let nth_event =
-            self.entries.iter().enumerate().rev().filter(|(_, e)| e.id != EntryId::Mark).nth(back.saturating_sub(1));
+            self.entries.iter().enumerate().rev().filter(|(_, entry)| entry.is_event()).nth(back.saturating_sub(1));
         nth_event.map_or(self.first, |(index, _)| self.first.plus(index))
     }
 
     /// Whether the event that would be appended is the entry at `seq`, id and bytes.
     pub(super) fn holds_at(&self, seq: Seq, event: &Event) -> bool {
         let Some(entry) = seq.distance_from(self.first).and_then(|index| self.entries.get(index)) else { return false };
-        if entry.id == EntryId::Mark {
+        if !entry.is_event() {
             return false;
         }
         let (id, frame) = self.encode(event, seq);
-        // An origin may well begin each response with its `retry:`, which then joins the block of the first event.
+        // An origin may well begin each response with its `retry:`, which then joins the block of the first event. And a minted
+        // id may stand behind a checkpoint that does not come again.
+        let is_compared =
+            |line: &&[u8]| !line.starts_with(b"retry: ") && (id != EntryId::Minted || !line.starts_with(b"id: "));
         let lines = |frame: &Frame| {
-            frame
-                .text()
-                .split(|b| *b == b'\n')
-                .filter(|l| !l.starts_with(b"retry: "))
-                .map(<[u8]>::to_vec)
-                .collect::<Vec<_>>()
+            frame.text().split(|b| *b == b'\n').filter(is_compared).map(<[u8]>::to_vec).collect::<Vec<_>>()
         };
         entry.id == id && lines(&entry.frame) == lines(&frame)
     }
@@ -429,6 +460,7 @@ impl ReplayLog {
 
     /// The position after the first event that bears `id`, if all that follows is held.
     pub(super) fn after_id(&self, id: &[u8]) -> Option<Seq> {
+        let id = trimmed(id);
         if self.before_first.as_ref().is_some_and(|before| before == id) {
             return Some(self.first);
         }
@@ -437,10 +469,20 @@ impl ReplayLog {
 
     /// The position of the first event at or after `seq`.
     pub(super) fn event_from(&self, seq: Seq) -> Seq {
-        let marks = seq
+        let beside = seq
             .distance_from(self.first)
             .filter(|skip| *skip <= self.entries.len())
-            .map_or(0, |skip| self.entries.range(skip..).take_while(|entry| entry.id == EntryId::Mark).count());
-        seq.plus(marks)
+            .map_or(0, |skip| self.entries.range(skip..).take_while(|entry| !entry.is_event()).count());
+        seq.plus(beside)
+    }
+
+    /// The position after the first entry held that bears `id`, an origin's; also where one before it did and was dropped.
+    pub(super) fn after_first_held(&self, id: &[u8]) -> Option<Seq> {
+        self.after_id(id).or_else(|| self.first_held(id).map(|seq| seq.plus(1)))
+    }
+
+    /// The position of the first entry held that bears `id`, an origin's.
+    pub(super) fn first_held(&self, id: &[u8]) -> Option<Seq> {
+        self.index.first_held(trimmed(id))
     }
 }

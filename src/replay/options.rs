@@ -1,5 +1,9 @@
 //! What a stream keeps for those who come late or come back.
 
+use super::Lineage;
+use super::ids::{part_of_origin, trimmed};
+use crate::sse::MAX_ID_BYTES;
+use bytes::Bytes;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +19,8 @@ pub struct ReplayOptions {
     pub age: Option<Duration>,
     /// Who gives an event its id.
     pub ids: IdPolicy,
+    /// What the logs of the origin have in common.
+    pub lineage: Lineage,
     /// Where a client without a `Last-Event-ID` starts.
     pub start: Start,
     /// What a client is told whose `Last-Event-ID` the log cannot serve.
@@ -30,6 +36,7 @@ impl Default for ReplayOptions {
             bytes: 4 << 20,
             age: Some(Duration::from_secs(300)),
             ids: IdPolicy::Auto,
+            lineage: Lineage::default(),
             start: Start::Live,
             on_gap: OnGap::Event,
             gap_event: Arc::from("gap"),
@@ -37,12 +44,27 @@ impl Default for ReplayOptions {
     }
 }
 
+impl ReplayOptions {
+    /// What the origin can be asked to resume after, of an id that a client came with; `None`: nothing. Under
+    /// [`IdPolicy::Origin`] every id is the origin's.
+    #[must_use]
+    pub fn for_the_origin(&self, id: &Bytes) -> Option<Bytes> {
+        let whole = trimmed(id);
+        let part = match self.ids {
+            IdPolicy::Auto => part_of_origin(whole, self.lineage),
+            IdPolicy::Origin => whole,
+        };
+        (!part.is_empty() && whole.len() <= MAX_ID_BYTES).then(|| id.slice_ref(part))
+    }
+}
+
 /// Who gives an event its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdPolicy {
-    /// An origin's id passes unchanged; an event without one gets `~<epoch>-<seq>`.
+    /// An origin's id passes unchanged; an event without one gets `~<epoch>-<seq>`, and behind an origin's id
+    /// `~<epoch>-<seq>~<that id>`.
     Auto,
-    /// Only the origin's: every frame bears its effective id, none is minted.
+    /// Only the origin's, also those of minted form: every frame bears its effective id, none is minted.
     Origin,
 }
 

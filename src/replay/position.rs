@@ -1,8 +1,12 @@
 //! What a `Last-Event-ID` means to a log.
 
-use super::{MintedId, OnGap, ReplayLog, Seq};
+use super::ids::{MintedId, trimmed};
+use super::{IdPolicy, OnGap, ReplayLog, Seq};
 use crate::sse::{Event, Frame};
 use std::fmt;
+
+/// Gateways one behind the other whose ids are taken apart: each wraps an id of the next.
+const MOST_NESTED: usize = 8;
 
 /// Where a client that brought a `Last-Event-ID` stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +61,8 @@ impl Gap {
 }
 
 impl ReplayLog {
-    /// What `id`, which is not empty, means here: after the FIRST event that bears it.
+    /// What `id` means here: after the FIRST entry that bears it. An id that another log minted stands for the origin's id in
+    /// it: what has no id and followed that is given again.
     #[must_use]
     pub fn position(&self, id: &[u8]) -> Position {
         match self.position_held(id) {
@@ -71,15 +76,26 @@ impl ReplayLog {
     }
 
     fn position_held(&self, id: &[u8]) -> Position {
-        if let Some(seq) = self.after_id(id) {
-            return Position::Known(seq);
+        let unknown = Position::Gone(Gap { reason: GapReason::Unknown, missed: None });
+        let mut id = trimmed(id);
+        for _ in 0..=MOST_NESTED {
+            if let Some(seq) = self.after_id(id) {
+                return Position::Known(seq);
+            }
+            let mints = self.options().ids == IdPolicy::Auto;
+            match MintedId::parse(id).filter(|_| mints) {
+                Some(minted) if minted.epoch == self.epoch() && minted.seq < self.end() => {
+                    return self.position_after(minted.seq);
+                }
+                Some(minted) if minted.epoch != self.epoch() && !minted.behind.is_empty() => id = minted.behind,
+                // Where nothing was ever dropped, an id that is not here never was.
+                None if self.has_dropped() => {
+                    return Position::Gone(Gap { reason: GapReason::Evicted, missed: None });
+                }
+                _ => return unknown,
+            }
         }
-        match MintedId::parse(id) {
-            Some(minted) if minted.epoch == self.epoch() && minted.seq < self.end() => self.position_after(minted.seq),
-            // Where nothing was ever dropped, an id that is not here never was.
-            None if self.has_dropped() => Position::Gone(Gap { reason: GapReason::Evicted, missed: None }),
-            _ => Position::Gone(Gap { reason: GapReason::Unknown, missed: None }),
-        }
+        unknown
     }
 
     fn position_after(&self, seq: Seq) -> Position {

@@ -7,13 +7,22 @@ use bytes::Bytes;
 use memchr::memchr;
 
 use super::bom::BOM;
-use super::event::{Event, Item};
+use super::event::{Event, Item, MAX_ID_BYTES, can_return};
+
+/// The longest line of a refused block that is looked at: one with an id.
+pub(super) const MAX_ID_LINE: usize = MAX_ID_BYTES + b"id: ".len();
+
+/// Whether a line that begins like this may still say the id of a refused block.
+pub(super) fn may_say_id(line: &[u8]) -> bool {
+    line.len() <= MAX_ID_LINE && (line.starts_with(b"id:") || b"id:".starts_with(line))
+}
 
 /// The buffers of HTML standard, section 9.2.6, and the bound on what they hold.
 ///
 /// The size of a block is that of its lines, each with one byte for its end however it was written; neither comments nor
 /// the empty line count. What is stored of a block is at most three times its size: a byte that is not UTF-8 becomes
-/// three, and the shortest unknown field, of two bytes, becomes four or (not UTF-8) six.
+/// three, and the shortest unknown field, of two bytes, becomes four or (not UTF-8) six. Of a block that was refused only an
+/// id is stored, of at most [`MAX_ID_BYTES`].
 #[derive(Debug)]
 pub(super) struct Block {
     limit: u64,
@@ -59,7 +68,7 @@ impl Block {
         }
         if !self.admits(line.len()) {
             self.refuse(line.len());
-            self.count(1);
+            self.refused_line(line);
             return None;
         }
         self.count(line.len());
@@ -73,10 +82,29 @@ impl Block {
     }
 
     /// Gives the block up at a line that is not admitted and of which `len` bytes are known. No later line is, either.
+    #[cold]
     pub(super) fn refuse(&mut self, len: usize) {
-        // The id stays: whoever resumes does so after this block, or would be sent it again and again.
         self.fields = Fields { id: self.fields.id.take(), ..Fields::default() };
         self.count(len);
+    }
+
+    /// Ends a line that was not admitted. An `id` counts wherever it stands: whoever resumes does so after this block, or would
+    /// be sent it again and again.
+    #[cold]
+    pub(super) fn refused_line(&mut self, line: &[u8]) {
+        self.count(1);
+        if may_say_id(line)
+            && let (b"id", value) = split(line)
+        {
+            let value = Bytes::copy_from_slice(value);
+            self.fields.id = id_in(&value, &value).or_else(|| self.fields.id.take());
+        }
+    }
+
+    /// The bytes of the block as far as it is read, if its end would lose something. `open`: those of a line that is not ended.
+    pub(super) fn unfinished(&self, open: usize) -> u64 {
+        let is_begun = self.fields.id.is_some() || !matches!(self.fields.data, Data::None) || self.size >= self.limit;
+        if is_begun { self.size.saturating_add(open as u64) } else { open as u64 }
     }
 
     /// Adds to the size of the block.
@@ -101,8 +129,7 @@ impl Block {
         match name {
             b"data" => fields.data.push(source, value),
             b"event" => fields.event_type = text(source, value),
-            b"id" if memchr(0, value).is_none() => fields.id = Some(text(source, value)),
-            b"id" => {}
+            b"id" => fields.id = id_in(source, value).or_else(|| fields.id.take()),
             b"retry" => {
                 self.retry = milliseconds(value).or(self.retry);
                 return milliseconds(value).map(Item::Retry);
@@ -121,17 +148,41 @@ impl Block {
     /// The empty line: "dispatch the event".
     fn end(&mut self) -> Option<Item> {
         let bytes = mem::take(&mut self.size);
-        let Fields { id, event_type, data, extra } = mem::take(&mut self.fields);
-        if let Some(id) = &id {
+        let fields = mem::take(&mut self.fields);
+        if let Some(id) = &fields.id {
             self.last_event_id = id.clone();
         }
         if bytes > self.limit {
-            return Some(Item::Refused { bytes });
+            return refused(bytes, fields);
         }
+        if matches!(fields.data, Data::None) {
+            return without_data(fields);
+        }
+        let Fields { id, event_type, data, extra } = fields;
         let (data, last_event_id) = (data.joined()?, self.last_event_id.clone());
         let retry = self.retry.take();
-        Some(Item::Event(Event { id, last_event_id, event_type, data, extra: extra.into(), retry }))
+        Some(Item::Event(Event {
+            id,
+            last_event_id,
+            event_type,
+            data,
+            extra: extra.into(),
+            retry,
+            is_checkpoint: false,
+        }))
     }
+}
+
+/// What a block gives that is too large.
+#[cold]
+fn refused(bytes: u64, fields: Fields) -> Option<Item> {
+    Some(Item::Refused { bytes, id: fields.id })
+}
+
+/// What a block gives that has no data.
+#[cold]
+fn without_data(fields: Fields) -> Option<Item> {
+    fields.id.map(Event::checkpoint).map(Item::Event)
 }
 
 /// The data buffer. One line, by far the most frequent case, stays where it is.
@@ -191,6 +242,13 @@ fn milliseconds(value: &[u8]) -> Option<u64> {
     // `parse` alone would let a sign pass.
     let digits = value.iter().all(u8::is_ascii_digit);
     str::from_utf8(value).ok().filter(|_| digits)?.parse().ok()
+}
+
+/// The value of an `id` field, unless it counts as none.
+#[inline(never)]
+fn id_in(source: &Bytes, value: &[u8]) -> Option<Bytes> {
+    // Invalid UTF-8 becomes longer as text.
+    Some(value).filter(|value| can_return(value)).map(|value| text(source, value)).filter(|id| id.len() <= MAX_ID_BYTES)
 }
 
 /// A value as text: the part of `source` that it is, if it is valid UTF-8.

@@ -5,7 +5,7 @@ use std::mem;
 use bytes::{Buf, Bytes};
 use memchr::memchr2;
 
-use super::block::Block;
+use super::block::{Block, MAX_ID_LINE, may_say_id};
 use super::bom::LeadingBom;
 use super::event::Item;
 
@@ -27,7 +27,8 @@ use super::event::Item;
 /// next chunk is then its second half. What the end of the response leaves unfinished is dropped with the decoder.
 ///
 /// Once it has returned `None`, the decoder points into no chunk. It then holds the block that is incomplete, in at most
-/// three times the given limit (see [`Self::buffered`]), and the last event ID.
+/// three times the given limit (see [`Self::buffered`]), and the last event ID. Of a block that was refused it holds an id, and
+/// a line that may say another: each of at most [`MAX_ID_BYTES`](super::MAX_ID_BYTES) and a few.
 #[derive(Debug)]
 pub struct Decoder {
     bom: LeadingBom,
@@ -49,7 +50,9 @@ enum OpenLine {
     Field(Vec<u8>),
     /// Begins with a colon: nothing of it is kept, at any length.
     Comment,
-    /// Part of a refused block.
+    /// Part of a refused block, and perhaps its id.
+    RefusedId(Vec<u8>),
+    /// Part of a refused block, and of no use.
     Refused,
 }
 
@@ -115,8 +118,16 @@ impl Decoder {
     /// Bytes held for the incomplete block and for the last event ID, without what has been pushed and not read.
     #[must_use]
     pub fn buffered(&self) -> usize {
-        let line = if let OpenLine::Field(line) = &self.open { line.len() } else { 0 };
+        let line = if let OpenLine::Field(line) | OpenLine::RefusedId(line) = &self.open { line.len() } else { 0 };
         self.block.buffered().saturating_add(line)
+    }
+
+    /// At the end of the response: the bytes of an event that was begun and has no empty line after it, and so is dropped; 0:
+    /// there is none.
+    #[must_use]
+    pub fn unfinished(&self) -> u64 {
+        let open = if let OpenLine::Field(line) = &self.open { line.len() } else { 0 };
+        self.block.unfinished(open)
     }
 
     /// Ends the line that has its end at `end` in the input.
@@ -130,6 +141,10 @@ impl Decoder {
             OpenLine::Field(line) => {
                 let line = Bytes::from(line);
                 self.block.line(&line, &line)
+            }
+            OpenLine::RefusedId(line) => {
+                self.block.refused_line(&line);
+                None
             }
             OpenLine::Refused => {
                 self.block.count(1);
@@ -155,6 +170,10 @@ impl OpenLine {
             Self::Empty => Self::field(Vec::new(), rest, block),
             Self::Field(line) => Self::field(line, rest, block),
             Self::Comment => Self::Comment,
+            Self::RefusedId(line) => {
+                block.count(rest.len());
+                Self::refused(line, rest)
+            }
             Self::Refused => {
                 block.count(rest.len());
                 Self::Refused
@@ -166,9 +185,17 @@ impl OpenLine {
         let len = line.len().saturating_add(rest.len());
         if !block.admits(len) {
             block.refuse(len);
-            return Self::Refused;
+            return Self::refused(line, rest);
         }
         line.extend_from_slice(rest);
         Self::Field(line)
+    }
+
+    /// Keeps a line of a refused block as long as it may say the block's id.
+    #[cold]
+    fn refused(mut line: Vec<u8>, rest: &[u8]) -> Self {
+        let begin = rest.get(..rest.len().min(MAX_ID_LINE)).unwrap_or_default();
+        line.extend_from_slice(begin);
+        if begin.len() == rest.len() && may_say_id(&line) { Self::RefusedId(line) } else { Self::Refused }
     }
 }

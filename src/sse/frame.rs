@@ -35,6 +35,8 @@ impl Frame {
     /// An event in canonical form: `id`, `event`, `retry`, the unknown fields, one `data` line per line, and the empty line,
     /// each with LF at its end and one space after the colon. `id` is what the `id` line says; `None`: there is none.
     ///
+    /// Of a checkpoint there is the `id` line and the empty line.
+    ///
     /// Decoded again, it is the same event. `id` and the event's type must not contain a line end, nor its data a CR, and
     /// what a [`Decoder`](super::Decoder) gives never does.
     #[must_use]
@@ -42,6 +44,13 @@ impl Frame {
         debug_assert!(id.is_none_or(|id| !id.iter().any(|byte| b"\r\n\0".contains(byte))));
         debug_assert!(!event.event_type.iter().any(|byte| b"\r\n".contains(byte)));
         debug_assert!(!event.data.contains(&b'\r'));
+        if event.is_checkpoint {
+            let id = id.unwrap_or_default();
+            return Self::build(line_len("id", id).saturating_add("\n".len()), |buffer| {
+                push_line(buffer, "id", id);
+                buffer.push(b'\n');
+            });
+        }
         let event_type = Some(&*event.event_type).filter(|name| !name.is_empty());
         let retry = event.retry.map_or_else(Bytes::new, retry_line);
         let lines = memchr_iter(b'\n', &event.data).count().saturating_add(1);

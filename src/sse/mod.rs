@@ -21,7 +21,7 @@ mod passthrough;
 mod tests;
 
 pub use decoder::Decoder;
-pub use event::{Event, Item};
+pub use event::{Event, Item, MAX_ID_BYTES};
 pub use frame::{Frame, HEARTBEAT, HEARTBEAT_CHUNK, retry_line};
 pub use media_type::is_event_stream;
 pub use passthrough::Passthrough;

@@ -54,7 +54,9 @@ async fn fetch(settings: &DriverSettings, connector: &Connector, request: &Strea
         match timeout(SILENCE, chunks.read()).await {
             Ok(Ok(Some(bytes))) => {
                 decoder.push(bytes);
-                if to.push(&events(&mut decoder, settings.pass_retry)) {
+                // An event that is too large is missing: its clients are told a gap.
+                let Some(events) = events(&mut decoder, settings.pass_retry) else { return };
+                if to.push(&events) {
                     return;
                 }
             }
@@ -72,8 +74,15 @@ async fn fetch(settings: &DriverSettings, connector: &Connector, request: &Strea
     }
 }
 
-fn events(decoder: &mut Decoder, pass_retry: bool) -> Vec<Event> {
-    let items = std::iter::from_fn(|| decoder.next_item());
-    let events = items.filter_map(|item| if let Item::Event(event) = item { Some(event) } else { None });
-    events.map(|event| Event { retry: event.retry.filter(|_| pass_retry), ..event }).collect()
+/// The events that were pushed; `None` if one was refused.
+fn events(decoder: &mut Decoder, pass_retry: bool) -> Option<Vec<Event>> {
+    let mut events = Vec::new();
+    while let Some(item) = decoder.next_item() {
+        match item {
+            Item::Event(event) => events.push(Event { retry: event.retry.filter(|_| pass_retry), ..event }),
+            Item::Retry(_) => {}
+            Item::Refused { .. } => return None,
+        }
+    }
+    Some(events)
 }

@@ -7,9 +7,10 @@ use super::outage::{Down, Outages};
 use super::reading::Reading;
 use super::{OnError, Origin, UpstreamOptions};
 use crate::hub::{End, Failure, Opening, Publisher, Sharing, StreamRequest};
-use crate::replay::{Continuation, Seq};
+use crate::replay::{Continuation, Seq, trimmed};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use log::Level;
 use std::future::{Future, pending};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -67,6 +68,8 @@ pub struct Driver {
     lost: bool,
     /// While the origin fails.
     down: Option<Down>,
+    /// The log was told that a response ended within an event, and none has ended behind one since.
+    told_unfinished: bool,
 }
 
 /// An attempt that is under way.
@@ -87,6 +90,7 @@ impl Driver {
             is_followed: false,
             lost: false,
             down: None,
+            told_unfinished: false,
         }
     }
 
@@ -180,7 +184,7 @@ impl Driver {
 
     /// What the origin is asked to resume after; `None` if there is no id, or one that no header can hold.
     fn resume_header(&self) -> Option<HeaderValue> {
-        HeaderValue::from_maybe_shared(self.last_event_id.clone()).ok().filter(|id| !id.is_empty())
+        HeaderValue::from_maybe_shared(self.last_event_id.clone()).ok().filter(|id| !trimmed(id.as_bytes()).is_empty())
     }
 
     /// A response begins after a break.
@@ -258,7 +262,24 @@ impl Driver {
             }
         };
         self.lost = reading.is_loss_untold();
+        self.tell_unfinished(reading.unfinished(), &why);
         Ok(why)
+    }
+
+    /// Tells of an event that the end of a response left without its end, `bytes` long: once until a response ends without
+    /// one. A connection that broke has a line of its own.
+    fn tell_unfinished(&mut self, bytes: u64, failure: &Failure) {
+        if bytes == 0 {
+            self.told_unfinished = false;
+            return;
+        }
+        let is_news = !self.told_unfinished && !matches!(failure, Failure::Lost(_));
+        log::log!(
+            if is_news { Level::Warn } else { Level::Debug },
+            "response ended within an event, which is dropped: the empty line after it is missing {} bytes={bytes}",
+            self.names()
+        );
+        self.told_unfinished |= is_news;
     }
 
     /// Publishes what has arrived of a response that is given up.

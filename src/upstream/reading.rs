@@ -2,8 +2,8 @@
 
 use super::connect::Response;
 use crate::hub::Publisher;
-use crate::replay::Continuation;
-use crate::sse::{Decoder, Item};
+use crate::replay::{Continuation, trimmed};
+use crate::sse::{Decoder, Event, Item};
 use bytes::Bytes;
 use std::future::Future;
 use std::io;
@@ -79,19 +79,21 @@ impl Reading {
         while let Some(item) = self.decoder.next_item() {
             match item {
                 Item::Event(mut event) => {
-                    brought.is_followed = Some(event.id.as_ref().is_none_or(Bytes::is_empty));
+                    brought.is_followed = Some(event.id.as_ref().is_none_or(|id| trimmed(id).is_empty()));
                     newest_id = event.last_event_id.clone();
                     event.retry = event.retry.filter(|_| pass_retry);
                     events.push(event);
                 }
                 Item::Retry(retry) => publisher.set_retry(retry),
-                Item::Refused { bytes } => {
+                Item::Refused { bytes, id } => {
                     brought.events += events.len();
                     publisher.append(&events, &mut self.continuation);
                     events.clear();
                     publisher.counters().events_refused.add(1);
                     publisher.mark(Some(1));
                     brought.refused_bytes = Some(brought.refused_bytes.unwrap_or(0).saturating_add(bytes));
+                    // What is left of the block: it moves the id of clients past the event that they do not get.
+                    events.extend(id.map(Event::checkpoint));
                 }
             }
         }
@@ -107,6 +109,11 @@ impl Reading {
     /// The id that the origin gave last: what it is asked to resume after.
     pub(super) fn last_event_id(&self) -> &Bytes {
         self.decoder.last_event_id()
+    }
+
+    /// The bytes of an event that was begun and not ended.
+    pub(super) fn unfinished(&self) -> u64 {
+        self.decoder.unfinished()
     }
 
     /// Whether a loss before this response is still to be told.

@@ -16,6 +16,7 @@ mod builders;
 mod config;
 mod contract;
 mod cors;
+mod ids;
 mod lifecycle;
 mod limits;
 mod outage;

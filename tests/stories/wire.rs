@@ -43,9 +43,15 @@ async fn a_stream_has_the_head_that_every_middlebox_understands() {
 #[tokio::test]
 async fn the_head_and_a_comment_come_before_the_first_event() {
     let origin = Origin::start();
-    let gateway = Gateway::with(route("/*", &origin).with("client.heartbeat_secs = 3600")).await;
+    let routes =
+        [route("/off/*", &origin).with(NO_HEARTBEAT), route("/*", &origin).with("client.heartbeat_secs = 3600")];
+    let gateway = Gateway::with_all(routes).await;
     let mut bodies = Vec::new();
-    for client in [Client::get("/a"), Client::get("/b").http10(), Client::get("/c").h2()] {
+    let clients = ["/", "/off/"].map(|path| {
+        let get = |name| Client::get(format!("{path}{name}"));
+        [get("a"), get("b").http10(), get("c").h2()]
+    });
+    for client in clients.into_iter().flatten() {
         let (mut client, body) = opened(client, &gateway, &origin).await;
         bodies.push(body);
         client.next_comment().await;

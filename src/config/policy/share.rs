@@ -3,13 +3,11 @@
 use super::headers::forwardable;
 use crate::config::reader::{Item, Rule, Section};
 use crate::config::value::{boolean, count, seconds_or_zero, word};
+use crate::downstream::LAST_EVENT_ID_PARAMETERS;
 use crate::hub::{CookiePolicy, Credentials, Mode, QueryPolicy, ShareOptions};
 use http::HeaderName;
 use http::header::COOKIE;
 use std::num::NonZeroUsize;
-
-/// The query parameter that resumes; it is taken out before a key is made.
-const RESUME_PARAMETER: &str = "lastEventId";
 
 /// The sharing policy as far as it was read.
 #[derive(Debug, Clone, Default)]
@@ -72,7 +70,10 @@ fn query(item: &Item<'_>) -> Option<QueryPolicy> {
 fn parameter(name: &str) -> Result<String, Rule> {
     match name {
         "" => Err("must not be empty".to_owned()),
-        RESUME_PARAMETER => Err("says where a client resumes: it is never forwarded".to_owned()),
+        // It is taken out before a key is made.
+        _ if LAST_EVENT_ID_PARAMETERS.contains(&name) => {
+            Err("says where a client resumes: it is never forwarded".to_owned())
+        }
         _ => Ok(name.to_owned()),
     }
 }

@@ -1,7 +1,7 @@
 //! Every refusal: its status, its headers, its body.
 
 use crate::counters::RouteCounters;
-use crate::downstream::{AllowedOrigins, CorsAnswer, CorsOptions, InvalidLastEventId};
+use crate::downstream::{AllowedOrigins, CorsAnswer, CorsOptions};
 use crate::gateway::Served;
 use crate::gateway::refusal::Refusal;
 use crate::hub::{Answer, End, Failure, JoinError, Mode, RouteId, ShareOptions};
@@ -67,7 +67,6 @@ fn every_refusal_has_its_status_its_headers_and_its_line() {
     let table = [
         (Refusal::Target(BadTarget::Backslash), "400 | text: the request target must not hold a backslash"),
         (Refusal::Host, "400 | text: HTTP/1.1 needs one Host header"),
-        (Refusal::LastEventId(InvalidLastEventId::ForbiddenByte), "400 | text: the last event id holds NUL, CR or LF"),
         (Refusal::NoRoute, "404 | text: no route serves this path"),
         (Refusal::Method, "405, allow: GET, HEAD | text: a stream is read with GET"),
         (Refusal::Join(JoinError::TooManyStreams), "503, retry-after: 1 | text: too many streams"),

@@ -4,6 +4,7 @@
 
 mod bounds;
 mod continuation;
+mod ids;
 mod oracle;
 mod positions;
 mod properties;
@@ -120,12 +121,16 @@ fn text(frame: &Frame) -> String {
     String::from_utf8(frame.text().to_vec()).unwrap()
 }
 
-/// The data of a frame, or `!` for a mark.
+/// The data of a frame, `!` for a mark, or `@` and the id of a checkpoint.
 fn brief(frame: &Frame) -> String {
     if *frame == lost() {
         return "!".to_owned();
     }
-    text(frame).lines().filter_map(|line| line.strip_prefix("data: ")).collect()
+    let text = text(frame);
+    if let Some(id) = text.strip_prefix("id: ").filter(|rest| !rest.contains("\ndata: ")) {
+        return format!("@{}", id.trim());
+    }
+    text.lines().filter_map(|line| line.strip_prefix("data: ")).collect()
 }
 
 /// Of these bounds: events, and nothing else that would drop one.

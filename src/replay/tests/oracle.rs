@@ -5,9 +5,11 @@ use super::*;
 /// What was ever appended.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
-    /// `None`: a mark.
+    /// As it is compared; `None`: a mark.
     pub(super) id: Option<String>,
     pub(super) data: String,
+    /// Neither a mark nor a checkpoint.
+    pub(super) is_event: bool,
     bytes: usize,
     at: Instant,
     /// The oldest position held when this was appended.
@@ -36,7 +38,18 @@ impl Oracle {
     }
 
     pub(super) fn append(&mut self, id: Option<String>, data: &str, bytes: usize, now: Instant) {
-        self.all.push(Entry { id, data: data.to_owned(), bytes, at: now, oldest_then: self.first });
+        let is_event = id.is_some();
+        self.push(Entry { id, data: data.to_owned(), is_event, bytes, at: now, oldest_then: self.first });
+    }
+
+    pub(super) fn checkpoint(&mut self, id: &str, bytes: usize, now: Instant) {
+        let (id, data) = (Some(id.to_owned()), format!("@{id}"));
+        self.push(Entry { id, data, is_event: false, bytes, at: now, oldest_then: self.first });
+    }
+
+    fn push(&mut self, entry: Entry) {
+        let now = entry.at;
+        self.all.push(entry);
         while self.is_over() {
             self.first += 1;
         }
@@ -48,24 +61,23 @@ impl Oracle {
     }
 
     fn events_held(&self) -> usize {
-        self.held().iter().filter(|entry| !entry.is_mark()).count()
-    }
-
-    /// The newest event is the only one, and nothing is before it.
-    fn is_down_to(&self, events: usize) -> bool {
-        self.held().first().is_none_or(|entry| !entry.is_mark() && self.events_held() <= events)
+        self.held().iter().filter(|entry| entry.is_event).count()
     }
 
     fn is_over(&self) -> bool {
         let bytes: usize = self.held().iter().map(|entry| entry.bytes).sum();
         let too_many = self.events_held() > self.options.events.map_or(1000, NonZeroUsize::get);
-        too_many || (bytes > self.options.bytes && self.held().len() > 1 && !self.is_down_to(1))
+        // The newest event is the only one, and nothing is before it.
+        let is_newest = self.held().first().is_none_or(|entry| entry.is_event && self.events_held() <= 1);
+        too_many || (bytes > self.options.bytes && self.held().len() > 1 && !is_newest)
     }
 
     pub(super) fn expire(&mut self, now: Instant) {
         let kept = if let Start::Back(n) = self.options.start { n.get() } else { 1 };
         let Some(age) = self.options.age else { return };
-        while !self.is_down_to(kept) && now - self.held()[0].at > age {
+        while self.held().first().is_some_and(|entry| entry.is_mark() || self.events_held() > kept)
+            && now - self.held()[0].at > age
+        {
             self.first += 1;
         }
     }
@@ -81,12 +93,20 @@ impl Oracle {
             Start::All if self.options.events.is_some() => return self.first,
             _ => return self.all.len(),
         };
-        let events: Vec<usize> = (self.first..self.all.len()).filter(|seq| !self.all[*seq].is_mark()).collect();
+        let events: Vec<usize> = (self.first..self.all.len()).filter(|seq| self.all[*seq].is_event).collect();
         if events.len() < n { self.first } else { events[events.len() - n] }
     }
 
     /// As [`Tape::position`] says it.
     pub(super) fn position(&self, id: &str) -> String {
+        let id = id.trim_matches([' ', '\t']);
+        // Of a log of another life the origin's part counts, where there is one.
+        let id =
+            match id.strip_prefix("~f-").filter(|_| self.options.ids == IdPolicy::Auto).map(|id| id.split_once('~')) {
+                Some(Some((_, of_origin))) => of_origin,
+                Some(None) => return "unknown null".to_owned(),
+                None => id,
+            };
         match self.next_after(id) {
             Ok(next) if self.options.events.is_some() || next == self.all.len() => format!("known {next}"),
             Ok(next) => self.evicted(next),
@@ -111,7 +131,8 @@ impl Oracle {
         if let Some(next) = first_known.filter(|next| *next >= self.first) {
             return Ok(next);
         }
-        let minted = id.strip_prefix("~e-").map(|seq| seq.parse::<usize>().unwrap());
+        let minted = id.strip_prefix("~e-").filter(|_| self.options.ids == IdPolicy::Auto);
+        let minted = minted.map(|id| id.split('~').next().unwrap().parse::<usize>().unwrap());
         match minted {
             Some(seq) if seq < self.all.len() && seq + 1 >= self.first => Ok(seq + 1),
             Some(seq) if seq < self.all.len() => Err(self.evicted(seq + 1)),
@@ -123,7 +144,10 @@ impl Oracle {
     fn evicted(&self, next: usize) -> String {
         let goes_on = if self.options.events.is_some() { self.first } else { self.all.len() };
         let missed = &self.all[next..goes_on];
-        let number = if missed.iter().any(Entry::is_mark) { "null".to_owned() } else { missed.len().to_string() };
+        let dropped = &self.all[next.min(self.first)..self.first];
+        let is_uncounted = missed.iter().any(Entry::is_mark) || dropped.iter().any(|entry| !entry.is_event);
+        let events = missed.iter().filter(|entry| entry.is_event).count();
+        let number = if is_uncounted { "null".to_owned() } else { events.to_string() };
         format!("evicted {number}")
     }
 }

@@ -2,7 +2,8 @@
 
 use super::oracle::Oracle;
 use super::*;
-use crate::replay::{Continuation, Fate, MintedId};
+use crate::replay::ids::MintedId;
+use crate::replay::{Continuation, Fate, trimmed};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -17,16 +18,20 @@ enum Step {
     Event(Option<&'static str>, usize),
     /// One with an id that never came before.
     Fresh,
+    /// A block with an id alone; `None`: one that never came before.
+    Checkpoint(Option<&'static str>),
     Mark,
     Wait(u64),
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let id = prop::option::of(prop::sample::select(vec!["a", "b", "c", ""]));
+    let id = prop::option::of(prop::sample::select(vec!["a", "b", "c", "", " ", " a\t"]));
+    let checkpoint = prop::option::of(prop::sample::select(vec!["a", "b", " c", ""]));
     prop_oneof![
         6 => (id, 0..60_usize).prop_map(|(id, len)| Step::Event(id, len)),
         4 => Just(Step::Fresh),
         1 => Just(Step::Mark),
+        2 => checkpoint.prop_map(Step::Checkpoint),
         2 => (0..8_u64).prop_map(Step::Wait),
     ]
 }
@@ -65,6 +70,11 @@ impl Both {
         let (id, padding) = match step {
             Step::Event(id, padding) => (*id, *padding),
             Step::Fresh => (Some(&*fresh), 0),
+            Step::Checkpoint(id) => {
+                self.appended += 1;
+                self.checkpoint(id.unwrap_or(&fresh));
+                return;
+            }
             Step::Mark => {
                 self.tape.append_mark();
                 self.oracle.append(None, "!", lost().text_len(), self.tape.now);
@@ -80,11 +90,15 @@ impl Both {
         let data = format!("{}{}", self.appended, ".".repeat(padding));
         let line = id.map_or_else(String::new, |id| format!("id: {id}|"));
         for event in decode(&mut self.tape.decoder, &format!("{line}data: {data}||")) {
-            let minted = format!("~e-{}", self.oracle.all.len());
-            let effective = String::from_utf8_lossy(&event.last_event_id).into_owned();
+            let effective = String::from_utf8_lossy(trimmed(&event.last_event_id)).into_owned();
+            let behind = Some(&*effective).filter(|id| !id.is_empty()).map(|id| format!("~{id}"));
+            let minted = format!("~e-{}{}", self.oracle.all.len(), behind.unwrap_or_default());
             let borne = match self.tape.log.options().ids {
                 IdPolicy::Origin => effective,
-                IdPolicy::Auto => id.filter(|id| !id.is_empty()).map_or(minted, str::to_owned),
+                IdPolicy::Auto => {
+                    let id = id.map(|id| id.trim_matches([' ', '\t'])).filter(|id| !id.is_empty());
+                    id.map_or(minted, str::to_owned)
+                }
             };
             let before = self.tape.log.end();
             self.tape.append(&event);
@@ -93,6 +107,17 @@ impl Both {
             self.oracle.append(Some(borne), &data, newest[0].text_len(), self.tape.now);
         }
         self.appended += 1;
+    }
+
+    fn checkpoint(&mut self, id: &str) {
+        for checkpoint in decode(&mut self.tape.decoder, &format!("id: {id}||")) {
+            self.tape.append(&checkpoint);
+            let compared = id.trim_matches([' ', '\t']);
+            let is_there = self.oracle.all.last().is_some_and(|newest| newest.id.as_deref() == Some(compared));
+            if !is_there && (self.tape.log.options().ids == IdPolicy::Origin || !compared.is_empty()) {
+                self.oracle.checkpoint(compared, format!("id: {id}||").len(), self.tape.now);
+            }
+        }
     }
 }
 
@@ -117,7 +142,7 @@ proptest! {
                 prop_assert_eq!(Some(given).filter(|given| !given.starts_with("behind")), oracle.from(cursor));
             }
             let ids = oracle.all.iter().filter_map(|entry| entry.id.as_deref()).filter(|id| !id.is_empty());
-            for id in ids.chain(["a", "never", "~e-0", "~e-3", "~e-99"]) {
+            for id in ids.chain(["a", " a", "never", "~e-0", "~e-3", "~e-99", "~f-3", "~f-3~a", "~f-3~never"]) {
                 prop_assert_eq!(tape.position(id), oracle.position(id), "{}", id);
             }
         }
@@ -133,7 +158,11 @@ proptest! {
         seen in any::<prop::sample::Index>(),
     ) {
         // Ids that come again later are not ids. Under `ids = "origin"` events without one share it, in runs.
-        let unique = |step: &Step| if let Step::Event(Some(_), _) = step { Step::Fresh } else { step.clone() };
+        let unique = |step: &Step| match step {
+            Step::Event(Some(_), _) => Step::Fresh,
+            Step::Checkpoint(_) => Step::Checkpoint(None),
+            other => other.clone(),
+        };
         let mut both = Both::new(&options, base);
         let (before, after) = steps.split_at(left_at.index(steps.len()));
         before.iter().for_each(|step| both.take(&unique(step)));
@@ -164,12 +193,18 @@ proptest! {
         steps in prop::collection::vec(step(), 1..40),
         from in any::<prop::sample::Index>(),
         origin in any::<bool>(),
+        checkpoints_again in any::<bool>(),
     ) {
-        let unique = |step: &Step| if let Step::Event(Some(_), _) = step { Step::Fresh } else { step.clone() };
+        let unique = |step: &Step| match step {
+            Step::Event(Some(_), _) => Step::Fresh,
+            Step::Checkpoint(_) => Step::Checkpoint(None),
+            other => other.clone(),
+        };
         let stream: Vec<Event> = {
             let blocks = steps.iter().map(unique).enumerate().filter_map(|(n, step)| match step {
                 Step::Fresh => Some(format!("id: {n}|data: x||")),
                 Step::Event(..) => Some("data: x||".to_owned()),
+                Step::Checkpoint(_) => Some(format!("id: {n}||")),
                 Step::Mark | Step::Wait(_) => None,
             });
             decode(&mut Decoder::new(1 << 20), &blocks.collect::<String>())
@@ -183,19 +218,21 @@ proptest! {
             // It begins with an event that has an id, or right after the id that it was asked to resume from.
             let starts: Vec<usize> =
                 (0..=newest).filter(|at| stream[*at].id.is_some()).chain([newest + 1]).collect();
-            let again = &stream[starts[from.index(starts.len())]..];
-            let mut continuation = Continuation::after(stream[newest].id.clone().unwrap(), newest + 1 < stream.len(), false);
-            let fates: Vec<Fate> = again.iter().map(|event| continuation.judge(&tape.log, event)).collect();
+            let (first, rest) = stream[starts[from.index(starts.len())]..].split_first().unzip();
+            // A checkpoint may be kept by the origin or not.
+            let rest = rest.into_iter().flatten().filter(|event| checkpoints_again || !event.is_checkpoint);
+            let mut continuation = Continuation::after(stream[newest].id.clone().unwrap(), false, false);
+            let fates: Vec<Fate> =
+                first.into_iter().chain(rest).map(|event| continuation.judge(&tape.log, event)).collect();
             prop_assert!(fates.iter().all(|fate| *fate == Fate::Repeat), "{:?}", fates);
-            let new = continuation.judge(&tape.log, &Event::of_type("", "new"));
-            let ignored = again.is_empty() && newest + 1 < stream.len();
-            prop_assert_eq!(new, if ignored { Fate::NewAfterLoss } else { Fate::New });
+            prop_assert_eq!(continuation.judge(&tape.log, &Event::of_type("", "new")), Fate::New);
         }
     }
 
     #[test]
-    fn a_minted_id_reads_back(epoch in any::<u64>(), seq in any::<u64>()) {
-        let id = MintedId { epoch: Epoch::new(epoch), seq: Seq(seq) };
-        prop_assert_eq!(MintedId::parse(id.to_string().as_bytes()), Some(id));
+    fn a_minted_id_reads_back(epoch in any::<u64>(), seq in any::<u64>(), behind in "[~a-f0-9 -]{0,12}") {
+        let (epoch, seq) = (Epoch::new(epoch), Seq(seq));
+        let id = epoch.mint(seq, behind.as_bytes());
+        prop_assert_eq!(MintedId::parse(&id), Some(MintedId { epoch, seq, behind: trimmed(behind.as_bytes()) }));
     }
 }

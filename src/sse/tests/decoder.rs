@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::{AMPLE, events, items};
-use crate::sse::{Decoder, Event, Item};
+use crate::sse::{Decoder, Event, Item, MAX_ID_BYTES};
 
 fn one(text: &'static [u8]) -> Event {
     let mut events = events([text]);
@@ -79,12 +79,13 @@ fn bytes_that_are_not_utf8_are_replaced_as_the_encoding_standard_says() {
 }
 
 #[test]
-fn a_block_without_data_moves_the_id_and_resets_the_type() {
+fn a_block_without_data_is_a_checkpoint_and_resets_the_type() {
     let mut decoder = Decoder::new(AMPLE);
     decoder.push("id: 1\nevent: a\n".into());
     assert_eq!(decoder.next_item(), None);
     assert_eq!(decoder.last_event_id(), "");
     decoder.push("\n".into());
+    assert_eq!(decoder.next_item(), Some(Item::Event(Event::checkpoint("1".into()))));
     assert_eq!(decoder.next_item(), None);
     assert_eq!(decoder.last_event_id(), "1");
     decoder.push("data: b\n\n".into());
@@ -138,6 +139,60 @@ fn unknown_fields_are_kept_in_order_and_canonical() {
 #[test]
 fn an_unknown_field_that_begins_with_a_byte_order_mark_is_dropped() {
     assert_eq!(one(b"\n\xEF\xBB\xBFid: 1\ndata\n\n").extra, "");
+}
+
+#[test]
+fn an_id_that_no_header_can_bring_back_counts_as_none() {
+    let longest = "x".repeat(MAX_ID_BYTES);
+    for (line, counts) in [
+        (format!("id: {longest}"), true),
+        (format!("id: {longest}x"), false),
+        // Each of these bytes becomes three.
+        ("id: ".to_owned() + &"\u{FFFD}".repeat(MAX_ID_BYTES / 3 + 1), false),
+        ("id: a\u{7}".to_owned(), false),
+        ("id: a\u{7f}".to_owned(), false),
+        ("id: a\tb".to_owned(), true),
+        ("id: \u{e9}\u{80}".to_owned(), true),
+    ] {
+        let text = format!("id: 1\ndata\n\n{line}\ndata\n\n{line}\n\n");
+        let events = events([text.as_bytes()]);
+        assert_eq!(events.len(), if counts { 3 } else { 2 }, "a block with nothing but such an id is nothing");
+        assert_eq!((events[1].id.is_some(), events[1].last_event_id != "1"), (counts, counts));
+    }
+    let invalid = [&b"id: "[..], &[0xFF; MAX_ID_BYTES / 3 + 1], b"\ndata\n\n"].concat();
+    assert_eq!(events([&*invalid])[0].id, None, "what is not UTF-8 grows");
+}
+
+#[test]
+fn the_end_tells_how_much_of_an_event_is_unfinished() {
+    for (text, bytes) in [
+        ("", 0),
+        ("data: a\n\n", 0),
+        ("data: a\n\n: bye", 0),
+        ("data: a\n\nretry: 5\n", 0),
+        ("event: a\n", 0),
+        ("data: a\n\ndata: b\n", 8),
+        ("data: a\r\n", 8),
+        ("data: a\n: c", 8),
+        ("id: 7\n", 6),
+        ("da", 2),
+        ("data: a\nda", 10),
+    ] {
+        for step in [1, 100] {
+            let mut decoder = Decoder::new(AMPLE);
+            for piece in text.as_bytes().chunks(step) {
+                decoder.push(Bytes::copy_from_slice(piece));
+                while decoder.next_item().is_some() {}
+            }
+            assert_eq!(decoder.unfinished(), bytes, "{text:?}");
+        }
+    }
+    for (begun, bytes) in [("data: 0123456789\nid: 5\n", 23), ("data: 0123456789\nid: 5", 22), ("data: 0123456789", 16)]
+    {
+        let mut decoder = Decoder::new(10);
+        decoder.push(begun.into());
+        assert_eq!((decoder.next_item(), decoder.unfinished()), (None, bytes), "refused {begun:?}");
+    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ fn the_canonical_form_has_one_order_and_one_space() {
         data: "Hello\n\n World\n".into(),
         extra: "color: blue\n".into(),
         retry: Some(1500),
+        is_checkpoint: false,
     };
     assert_eq!(
         text(Some(b"7"), &event),
@@ -27,6 +28,16 @@ fn the_canonical_form_has_one_order_and_one_space() {
 fn an_event_of_nothing_is_one_data_line() {
     assert_eq!(text(None, &Event::default()), "data: \n\n");
     assert_eq!(text(Some(b""), &Event::default()), "id: \ndata: \n\n");
+}
+
+#[test]
+fn a_checkpoint_is_its_id_and_decodes_to_itself() {
+    for id in ["7", " 7 ", ""] {
+        let checkpoint = Event::checkpoint(id.into());
+        let frame = Frame::encode(Some(id.as_bytes()), &checkpoint);
+        assert_eq!(*frame.chunk(), format!("{:x}\r\nid: {id}\n\n\r\n", id.len() + 6));
+        assert_eq!(events([&*frame.text()]), [checkpoint]);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::sse::{Event, Item};
+use crate::sse::{Event, Item, MAX_ID_BYTES};
 
 pub(super) fn interpret(stream: &[u8], max_event_bytes: usize) -> Vec<Item> {
     let text = String::from_utf8_lossy(stream);
@@ -22,7 +22,7 @@ pub(super) fn interpret(stream: &[u8], max_event_bytes: usize) -> Vec<Item> {
             let size = std::mem::take(&mut size);
             last_event_id = id.clone().unwrap_or(last_event_id);
             if size > max_event_bytes {
-                items.push(Item::Refused { bytes: size as u64 });
+                items.push(Item::Refused { bytes: size as u64, id: id.map(Bytes::from) });
                 continue;
             }
             if let Some(data) = data.strip_suffix('\n') {
@@ -33,7 +33,10 @@ pub(super) fn interpret(stream: &[u8], max_event_bytes: usize) -> Vec<Item> {
                     data: data.to_owned().into(),
                     extra: extra.into(),
                     retry: pending_retry.take(),
+                    is_checkpoint: false,
                 }));
+            } else if let Some(id) = id {
+                items.push(Item::Event(Event::checkpoint(id.into())));
             }
             continue;
         }
@@ -41,16 +44,16 @@ pub(super) fn interpret(stream: &[u8], max_event_bytes: usize) -> Vec<Item> {
             continue;
         }
         size += line.len() + 1;
-        if size > max_event_bytes {
-            continue;
-        }
+        let is_refused = size > max_event_bytes;
         let (name, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
         match name {
             "data" => data = data + value + "\n",
             "event" => value.clone_into(&mut event_type),
-            "id" if value.contains('\0') => {}
+            "id" if value.len() > MAX_ID_BYTES => {}
+            "id" if value.contains(|c: char| c.is_ascii_control() && c != '\t') => {}
             "id" => id = Some(value.to_owned()),
+            _ if is_refused => {}
             "retry" if value.contains(|digit: char| !digit.is_ascii_digit()) => {}
             "retry" => {
                 if let Ok(ms) = value.parse() {
