@@ -53,7 +53,7 @@ pub async fn attempt(
     mut request: Request,
 ) -> Outcome {
     for _ in 0..=MAX_REDIRECTS {
-        let response = match connector.send(origin, options, &request).await {
+        let response = match connector.send(origin, options, &request, Some(options.head_timeout)).await {
             Ok(response) => response,
             Err(ConnectError::HeadTimeout) => return Outcome::Failed(Failure::HeadTimeout),
             Err(ConnectError::Unreachable(why)) => return Outcome::Failed(Failure::Unreachable(why)),

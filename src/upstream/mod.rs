@@ -3,10 +3,12 @@
 mod connect;
 mod driver;
 mod exchange;
+mod lookup;
 mod options;
 mod origin;
+mod race;
 
-pub use connect::{ConnectError, Connector, Request, Response, USER_AGENT, advised, peer, resolve};
+pub use connect::{ConnectError, Connector, Dial, MAX_PEERS, Request, Response, USER_AGENT, advised};
 pub use driver::{Driver, DriverSettings, SharingCheck};
 pub use exchange::{Audience, Outcome, attempt, unusable};
 pub use options::{Backoff, InvalidBackoff, OnClose, OnError, UpstreamOptions};
