@@ -6,13 +6,13 @@ use super::sessions::{HeadDeadline, StreamEnded};
 use super::writer::Writer;
 use super::{Decision, Gateway};
 use crate::hub::Departure;
-use crate::upstream::{Dial, advised};
+use crate::upstream::{Dial, advised, hide_origin};
 use async_trait::async_trait;
 use bytes::BytesMut;
-use http::header::{FORWARDED, HOST};
-use http::{HeaderName, HeaderValue};
+use http::header::{CONTENT_LOCATION, FORWARDED, HOST, LOCATION};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use parking_lot::Mutex;
-use pingora::http::RequestHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
@@ -35,6 +35,8 @@ pub struct Exchange {
     proxied: Option<Arc<Served>>,
     /// The origin's addresses that are left.
     dial: Option<Arc<Dial>>,
+    /// The path and query that the origin is asked for.
+    target: String,
     /// A client that is to leave its session.
     leaving: Mutex<Option<Box<HandOver>>>,
     /// A stream was served, and the connection is to be closed in an orderly way.
@@ -164,7 +166,39 @@ impl ProxyHttp for Gateway {
         request.set_raw_path(target.as_bytes())?;
         request.insert_header(HOST, route.origin.authority())?;
         for (name, value) in &served.private.headers {
-            request.insert_header(name, value)?;
+            request.insert_header(name, value.now())?;
+        }
+        exchange.target = target;
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        _: &mut Session,
+        response: &mut ResponseHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        let Some(served) = &exchange.proxied else { return Ok(()) };
+        if response.status == StatusCode::UNAUTHORIZED {
+            // For the next request: the body of this one may be gone.
+            let options = &served.private;
+            let is_changed = options.read_headers_anew(&options.header_values());
+            log::debug!("origin answered 401 route={} header_changed={is_changed}", served.route.name);
+        }
+        // Only these: to take all headers out and put them back would cost the case of their names.
+        let mut places = HeaderMap::new();
+        for name in [LOCATION, CONTENT_LOCATION] {
+            if let Some(value) = response.headers.get(&name) {
+                places.insert(name, value.clone());
+            }
+        }
+        if places.is_empty() {
+            return Ok(());
+        }
+        hide_origin(&served.route.origin, &exchange.target, &mut places);
+        served.name_places(&mut places);
+        for (name, value) in &places {
+            response.insert_header(name, value)?;
         }
         Ok(())
     }

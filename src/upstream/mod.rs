@@ -6,10 +6,14 @@ mod exchange;
 mod lookup;
 mod options;
 mod origin;
+mod own_header;
 mod race;
+mod redirect;
 
 pub use connect::{ConnectError, Connector, Dial, MAX_PEERS, Request, Response, USER_AGENT, advised};
 pub use driver::{Driver, DriverSettings, SharingCheck};
 pub use exchange::{Audience, Outcome, attempt, unusable};
 pub use options::{Backoff, InvalidBackoff, OnClose, OnError, UpstreamOptions};
 pub use origin::{InvalidOrigin, Origin};
+pub use own_header::{FileValue, OwnHeader, OwnValue, value_of, value_of_file};
+pub use redirect::hide_origin;

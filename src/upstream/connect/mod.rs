@@ -201,7 +201,7 @@ fn request_head(origin: &Origin, options: &UpstreamOptions, request: &Request) -
         head.append_header(name, value)?;
     }
     for (name, value) in &options.headers {
-        head.insert_header(name, value)?;
+        head.insert_header(name, value.now())?;
     }
     Ok(head)
 }
