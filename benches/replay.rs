@@ -52,7 +52,7 @@ fn minted_id(n: usize) -> Bytes {
 fn log(held: usize, events: &[Event], now: Instant) -> ReplayLog {
     let options =
         ReplayOptions { events: NonZeroUsize::new(held), bytes: usize::MAX, age: None, ..ReplayOptions::default() };
-    let mut log = ReplayLog::new(Arc::new(options), Epoch::new(0x00c0_ffee), None);
+    let mut log = ReplayLog::new(Arc::new(options), Epoch::new(0x00c0_ffee), Seq(0));
     for batch in events.chunks(BATCH) {
         append_batch(&mut log, batch, now);
     }

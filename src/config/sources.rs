@@ -17,6 +17,11 @@ pub trait Sources {
     /// # Errors
     /// When it cannot be read, or is not UTF-8.
     fn text(&self, path: &Path) -> io::Result<String>;
+
+    /// Where a file is, to be read later; `None` if it cannot be.
+    fn located(&self, _: &Path) -> Option<PathBuf> {
+        None
+    }
 }
 
 /// The process's environment and the file system.
@@ -40,5 +45,9 @@ impl Sources for SystemSources {
 
     fn text(&self, path: &Path) -> io::Result<String> {
         std::fs::read_to_string(self.base.join(path))
+    }
+
+    fn located(&self, path: &Path) -> Option<PathBuf> {
+        Some(self.base.join(path))
     }
 }

@@ -8,6 +8,7 @@ use super::Gateway;
 use super::places::Places;
 use super::sessions::Sessions;
 use super::socket;
+use crate::upstream::MAX_PEERS;
 use async_trait::async_trait;
 use pingora::apps::{HttpServerApp, ServerApp};
 use pingora::protocols::Stream;
@@ -73,7 +74,8 @@ impl Front {
     /// A front for a gateway. `alive` is held by every connection, wherever it is served.
     #[must_use]
     pub fn new(options: FrontOptions, gateway: Gateway, alive: mpsc::Sender<()>) -> Self {
-        let mut proxy = HttpProxy::new(gateway, Arc::new(ServerConf::default()));
+        let conf = ServerConf { max_retries: MAX_PEERS, ..ServerConf::default() };
+        let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
         proxy.handle_init_modules();
         let proxy = Arc::new(proxy);
         let [http1, http2] = [false, true].map(|h2c| Arc::new(Sessions::new(Arc::clone(&proxy), h2c)));

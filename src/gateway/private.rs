@@ -45,7 +45,10 @@ impl Gateway {
             broken = writer.left() => return Outcome::Done(broken.into()),
         };
         let response = match outcome {
-            upstream::Outcome::Stream(response) => response,
+            upstream::Outcome::Stream(mut response) => {
+                served.name_places(&mut response.headers);
+                response
+            }
             upstream::Outcome::Final(end) => return Outcome::Refused(private_refusal(served, end)),
             upstream::Outcome::Failed(failure) => {
                 served.counters.upstream_failures.add(1);

@@ -6,19 +6,18 @@ use super::sessions::{HeadDeadline, StreamEnded};
 use super::writer::Writer;
 use super::{Decision, Gateway};
 use crate::hub::Departure;
-use crate::upstream::{advised, peer, resolve};
+use crate::upstream::{Dial, advised, hide_origin};
 use async_trait::async_trait;
 use bytes::BytesMut;
-use http::header::{FORWARDED, HOST};
-use http::{HeaderName, HeaderValue};
+use http::header::{CONTENT_LOCATION, FORWARDED, HOST, LOCATION};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use parking_lot::Mutex;
-use pingora::http::RequestHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use std::any::Any;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,12 +33,23 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Exchange {
     /// The route, if the request is proxied.
     proxied: Option<Arc<Served>>,
-    /// The origin's addresses that have not been tried.
-    addresses: Option<Vec<SocketAddr>>,
+    /// The origin's addresses that are left.
+    dial: Option<Arc<Dial>>,
+    /// The path and query that the origin is asked for.
+    target: String,
     /// A client that is to leave its session.
     leaving: Mutex<Option<Box<HandOver>>>,
     /// A stream was served, and the connection is to be closed in an orderly way.
     streamed: bool,
+}
+
+impl Exchange {
+    /// Whether another address is left, after this error with one.
+    fn goes_on(&self, error: &Error) -> bool {
+        let (Some(served), Some(dial)) = (&self.proxied, &self.dial) else { return false };
+        dial.note(advised(error, &served.route.origin));
+        dial.has_more()
+    }
 }
 
 #[async_trait]
@@ -83,17 +93,16 @@ impl ProxyHttp for Gateway {
     async fn upstream_peer(&self, _: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
         let Some(served) = &exchange.proxied else { return Error::e_explain(ErrorType::InternalError, "no route") };
         let (origin, options) = (&served.route.origin, &served.private);
-        if exchange.addresses.is_none() {
-            let mut addresses = resolve(origin, options.connect_timeout)
-                .await
-                .map_err(|why| Error::explain(ErrorType::ConnectError, why).into_up())?;
-            addresses.reverse();
-            exchange.addresses = Some(addresses);
-        }
-        let Some(address) = exchange.addresses.as_mut().and_then(Vec::pop) else {
-            return Err(Error::explain(ErrorType::ConnectError, "the origin has no address").into_up());
+        let dial = match &exchange.dial {
+            Some(dial) => dial,
+            None => {
+                let resolved = self.connector.dial(origin, options).await;
+                exchange.dial.insert(resolved.map_err(|why| Error::explain(ErrorType::ConnectError, why).into_up())?)
+            }
         };
-        let mut peer = peer(origin, address, options);
+        let Some(mut peer) = dial.peer(origin, options) else {
+            return Err(Error::explain(ErrorType::ConnectError, "the origin has no other address").into_up());
+        };
         peer.options.read_timeout = options.idle_timeout;
         peer.options.write_timeout = Some(WRITE_TIMEOUT);
         Ok(Box::new(peer))
@@ -107,7 +116,35 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        error.set_retry(exchange.addresses.as_ref().is_some_and(|addresses| !addresses.is_empty()));
+        error.set_retry(exchange.goes_on(&error));
+        error
+    }
+
+    /// The next address is tried too where a request that may be repeated got no answer from one that took it.
+    fn error_while_proxy(
+        &self,
+        _: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        exchange: &mut Exchange,
+        is_kept: bool,
+    ) -> Box<Error> {
+        let may_repeat =
+            session.req_header().method.is_idempotent() && !session.as_downstream().retry_buffer_truncated();
+        if !may_repeat {
+            error.set_retry(false);
+            return error;
+        }
+        // A kept connection may have been closed while nobody used it.
+        error.retry.decide_reuse(is_kept);
+        let is_late = matches!(error.etype(), ErrorType::ReadTimedout | ErrorType::WriteTimedout);
+        let is_unanswered = session.response_written().is_none() && *error.esource() == ErrorSource::Upstream;
+        match &exchange.dial {
+            // pingora asks the same address in another way, as HTTP/1.1 instead of HTTP/2.
+            Some(dial) if error.retry() => dial.again(),
+            _ if is_unanswered && !is_late && exchange.goes_on(&error) => error.set_retry(true),
+            _ => {}
+        }
         error
     }
 
@@ -129,7 +166,39 @@ impl ProxyHttp for Gateway {
         request.set_raw_path(target.as_bytes())?;
         request.insert_header(HOST, route.origin.authority())?;
         for (name, value) in &served.private.headers {
-            request.insert_header(name, value)?;
+            request.insert_header(name, value.now())?;
+        }
+        exchange.target = target;
+        Ok(())
+    }
+
+    async fn response_filter(
+        &self,
+        _: &mut Session,
+        response: &mut ResponseHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        let Some(served) = &exchange.proxied else { return Ok(()) };
+        if response.status == StatusCode::UNAUTHORIZED {
+            // For the next request: the body of this one may be gone.
+            let options = &served.private;
+            let is_changed = options.read_headers_anew(&options.header_values());
+            log::debug!("origin answered 401 route={} header_changed={is_changed}", served.route.name);
+        }
+        // Only these: to take all headers out and put them back would cost the case of their names.
+        let mut places = HeaderMap::new();
+        for name in [LOCATION, CONTENT_LOCATION] {
+            if let Some(value) = response.headers.get(&name) {
+                places.insert(name, value.clone());
+            }
+        }
+        if places.is_empty() {
+            return Ok(());
+        }
+        hide_origin(&served.route.origin, &exchange.target, &mut places);
+        served.name_places(&mut places);
+        for (name, value) in &places {
+            response.insert_header(name, value)?;
         }
         Ok(())
     }
@@ -146,7 +215,9 @@ impl ProxyHttp for Gateway {
         if let Some(served) = exchange.proxied.as_ref().filter(|_| status >= 500) {
             served.counters.upstream_failures.add(1);
             let (route, origin) = (&served.route.name, &served.route.origin);
-            let why = advised(error, origin);
+            let of_all = exchange.dial.as_ref().filter(|_| session.response_written().is_none());
+            let of_all = of_all.and_then(|dial| dial.failures());
+            let why = of_all.unwrap_or_else(|| advised(error, origin));
             log::warn!("proxying failed route={route} origin={origin} status={status} why=\"{why}\"");
         }
         if status > 0

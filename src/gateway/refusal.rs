@@ -58,6 +58,9 @@ impl Refusal {
             }
             Self::Join(JoinError::Ended(end)) | Self::Ended(end) => of_end(end, mode, cors),
         };
+        if let Some(served) = served {
+            served.name_places(&mut reply.headers);
+        }
         if let Some(cors) = cors {
             cors.apply(&mut reply.headers);
         }

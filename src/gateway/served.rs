@@ -8,6 +8,8 @@ use crate::hub::{Credentials, Departure, Mode, RouteId, StreamKey, StreamSetting
 use crate::replay::{Lineage, ReplayOptions};
 use crate::route::{Route, RouteKind, StreamPolicy};
 use crate::upstream::{OnClose, OnError, UpstreamOptions};
+use http::header::{CONTENT_LOCATION, LOCATION};
+use http::{HeaderMap, HeaderValue};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -68,6 +70,16 @@ impl Served {
                  share.query and share.credentials route={} subscribers={subscribers} streams={streams}",
                 self.route.name
             );
+        }
+    }
+
+    /// Names what is at the origin by the paths at which clients find it.
+    pub(super) fn name_places(&self, headers: &mut HeaderMap) {
+        for name in [LOCATION, CONTENT_LOCATION] {
+            let Some(reference) = headers.get(&name).and_then(|value| value.to_str().ok()) else { continue };
+            if let Ok(named) = HeaderValue::from_str(&self.route.client_reference(reference)) {
+                headers.insert(name, named);
+            }
         }
     }
 

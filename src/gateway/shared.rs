@@ -55,15 +55,8 @@ impl Gateway {
         };
         let deadline = Instant::now() + VERDICT_PATIENCE;
         let verdict = loop {
-            let known = async {
-                let verdict = subscription.verdict(patience).await;
-                match (verdict, subscription.placed(deadline).await) {
-                    (Verdict::Ended(end), _) | (_, Err(end)) => Verdict::Ended(end),
-                    (verdict, Ok(())) => verdict,
-                }
-            };
             let verdict = tokio::select! {
-                verdict = known => verdict,
+                verdict = subscription.arrival(patience, deadline) => verdict,
                 broken = writer.left() => return Outcome::Done(broken.into()),
             };
             match verdict {

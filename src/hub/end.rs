@@ -39,7 +39,7 @@ pub enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreachable(why) => write!(f, "origin unreachable: {why}"),
+            Self::Unreachable(why) => write!(f, "no answer from the origin: {why}"),
             Self::HeadTimeout => f.write_str("origin sent no response head in time"),
             Self::Status(answer) => write!(f, "origin answered {}", answer.status.as_u16()),
             Self::NoStream(why) => f.write_str(why),

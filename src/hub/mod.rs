@@ -180,7 +180,7 @@ impl Hub {
             room_for_backfill(&settings.replay),
         );
         if let Some(id) = &id {
-            log.know_before_first(id.clone());
+            log.know_before_first(id);
         }
         let origins =
             Origins { streams: Arc::downgrade(&self.streams), budget: Arc::clone(&self.streams.budget), alone };
@@ -190,8 +190,8 @@ impl Hub {
         drop(open);
         drop(gone);
         let publisher = Publisher::new(Arc::clone(&stream), settings.linger);
-        self.opener.open(Opening { request: request.clone(), last_event_id: id }, publisher);
         backfills::begin(&stream, &self.opener, &request);
+        self.opener.open(Opening { request, last_event_id: id }, publisher);
         Ok(subscription)
     }
 

@@ -132,6 +132,15 @@ impl Subscription {
         }
     }
 
+    /// Waits for the [verdict](Self::verdict), and until the client is [placed](Self::placed).
+    pub async fn arrival(&mut self, patience: Option<Duration>, deadline: Instant) -> Verdict {
+        let verdict = self.verdict(patience).await;
+        match (verdict, self.placed(deadline).await) {
+            (Verdict::Ended(end), _) | (_, Err(end)) => Verdict::Ended(end),
+            (verdict, Ok(())) => verdict,
+        }
+    }
+
     /// Waits until it is known where the client stands: at once, unless its id is asked of the origin. At the deadline it is
     /// told a gap.
     ///

@@ -237,9 +237,9 @@ impl ReplayLog {
     }
 
     /// Takes `id` for that of the event right before the first entry, of which nothing was dropped.
-    pub fn know_before_first(&mut self, id: Bytes) {
+    pub fn know_before_first(&mut self, id: &[u8]) {
         self.ids_seen = true;
-        self.before_first = Some(Bytes::copy_from_slice(trimmed(&id)));
+        self.before_first = Some(Bytes::copy_from_slice(trimmed(id)));
     }
 
     /// Appends an event or a checkpoint: gives it its position and its id, and encodes its frame once. A checkpoint that moves no

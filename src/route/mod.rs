@@ -62,6 +62,21 @@ impl Route {
     }
 }
 
+impl Route {
+    /// What clients are told instead of a reference that the origin made, such as a `Location`: where it is a path below the
+    /// origin's base path, the path at which this route serves it. Any other reference is the same for clients.
+    #[must_use]
+    pub fn client_reference(&self, reference: &str) -> String {
+        let is_path = reference.starts_with('/') && !reference.starts_with("//");
+        let rest = reference.strip_prefix(self.origin.base_path()).filter(|_| is_path);
+        let Some(rest) = rest.filter(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#'])) else {
+            return reference.to_owned();
+        };
+        let joined = format!("{}{rest}", self.strip_prefix.as_deref().unwrap_or_default().trim_end_matches('/'));
+        if joined.starts_with('/') { joined } else { format!("/{joined}") }
+    }
+}
+
 /// A stream with its policies, or a plain reverse proxy.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "a route exists once, behind an Arc")]

@@ -119,6 +119,31 @@ fn oracle<'a>(routes: &'a [Arc<Route>], host: &str, path: &str) -> Option<&'a Ar
     ranked.max_by_key(|(rank, _)| *rank).map(|(_, route)| route)
 }
 
+#[test]
+fn a_reference_of_the_origin_is_named_as_clients_find_it() {
+    for (base, strip, reference, expected) in [
+        ("", None, "/a/../b?c#d", "/a/../b?c#d"),
+        ("", Some("/ticks"), "/a", "/ticks/a"),
+        ("", Some("/ticks/"), "/", "/ticks/"),
+        ("/base", None, "/base/a?b", "/a?b"),
+        ("/base", None, "/base?b", "/?b"),
+        ("/base", Some("/ticks"), "/base", "/ticks"),
+        ("/base", Some("/ticks"), "/base/a", "/ticks/a"),
+        // Not below the base path, so that no path of this route leads there.
+        ("/base", Some("/ticks"), "/basement", "/basement"),
+        ("/base", Some("/ticks"), "/other", "/other"),
+        ("", Some("/ticks"), "//login.example/a", "//login.example/a"),
+        ("", Some("/ticks"), "https://login.example/a", "https://login.example/a"),
+        ("", Some("/ticks"), "a", "a"),
+        ("", Some("/ticks"), "", ""),
+    ] {
+        let mut route = Route::clone(&route("a", &[], "/*"));
+        route.origin = Origin::parse(&format!("http://o{base}")).unwrap();
+        route.strip_prefix = strip.map(str::to_owned);
+        assert_eq!(route.client_reference(reference), expected, "{base} {strip:?} {reference}");
+    }
+}
+
 proptest! {
     #[test]
     fn the_table_agrees_with_the_oracle(

@@ -1,6 +1,5 @@
 //! One request for what a client missed before the log began.
 
-use super::UpstreamOptions;
 use super::connect::{Connector, Request};
 use super::driver::DriverSettings;
 use super::exchange::{Audience, Outcome, attempt};
@@ -32,8 +31,7 @@ async fn fetch(settings: &DriverSettings, connector: &Connector, request: &Strea
     let id = [(HeaderName::from_static("last-event-id"), id)];
     let headers = request.headers().iter().cloned().chain(id).collect();
     let asked = Request { path_and_query: request.path_and_query().to_string(), headers };
-    let options = UpstreamOptions { head_timeout: WHOLE_TIME, ..UpstreamOptions::clone(&settings.options) };
-    let response = match attempt(connector, &settings.origin, &options, Audience::Shared, asked).await {
+    let response = match attempt(connector, &settings.origin, &settings.options, Audience::Shared, asked).await {
         Outcome::Stream(response) => response,
         // It was said to this id alone.
         Outcome::Final(End::NoContent) => return to.refused(End::NoContent),

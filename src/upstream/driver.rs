@@ -5,7 +5,7 @@ use super::connect::{Connector, Request, Response};
 use super::exchange::{Audience, Outcome, attempt};
 use super::outage::{Down, Outages};
 use super::reading::Reading;
-use super::{OnError, Origin, UpstreamOptions};
+use super::{Origin, UpstreamOptions};
 use crate::hub::{End, Failure, Opening, Publisher, Sharing, StreamRequest};
 use crate::replay::{Continuation, Seq, trimmed};
 use bytes::Bytes;
@@ -175,10 +175,7 @@ impl Driver {
         let headers = self.request.headers().iter().cloned().chain(id).collect();
         let request = Request { path_and_query: self.request.path_and_query().to_string(), headers };
         let (connector, origin) = (self.connector.clone(), Arc::clone(&self.settings.origin));
-        let mut options = UpstreamOptions::clone(&self.settings.options);
-        if options.on_error == OnError::Hold {
-            options.head_timeout = Duration::MAX;
-        }
+        let options = Arc::clone(&self.settings.options);
         Box::pin(async move { attempt(&connector, &origin, &options, Audience::Shared, request).await })
     }
 

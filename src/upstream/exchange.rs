@@ -1,11 +1,12 @@
 //! One attempt: the request, redirects, and what the origin's answer means.
 
 use super::connect::{ConnectError, Connector, Request, Response};
+use super::redirect::{Carried, hide_origin, is_absolute, is_followed, within};
 use super::{OnError, Origin, UpstreamOptions};
 use crate::hub::{Answer, End, Failure};
 use crate::sse::is_event_stream;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
+use http::header::{CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +45,8 @@ pub enum Audience {
 }
 
 /// Sends the request and judges the answer. Redirects within the origin's scheme, host and port are followed; of one client
-/// only those whose `Location` is absolute, since it may not reach the origin's address itself.
+/// only those whose `Location` is absolute, since it may not reach the origin's address itself. Where the origin answers
+/// 401 and a file holds another header by now, it is asked once more.
 pub async fn attempt(
     connector: &Connector,
     origin: &Origin,
@@ -52,69 +54,64 @@ pub async fn attempt(
     audience: Audience,
     mut request: Request,
 ) -> Outcome {
-    for _ in 0..=MAX_REDIRECTS {
-        let response = match connector.send(origin, options, &request).await {
+    let mut carried = Carried::default();
+    let mut may_repeat = true;
+    let mut redirects = 0;
+    loop {
+        let sent = options.header_values();
+        let mut response = match connector.send(origin, options, &request, options.head_patience()).await {
             Ok(response) => response,
             Err(ConnectError::HeadTimeout) => return Outcome::Failed(Failure::HeadTimeout),
             Err(ConnectError::Unreachable(why)) => return Outcome::Failed(Failure::Unreachable(why)),
         };
-        if !is_followed(response.status) {
-            return judge(response, options.on_error, audience).await;
+        let is_refused = response.status == StatusCode::UNAUTHORIZED;
+        if is_refused && std::mem::take(&mut may_repeat) && options.read_headers_anew(&sent) {
+            continue;
         }
-        let target = within(origin, &request.path_and_query, &response.headers);
-        match target.filter(|_| audience.follows(&response.headers)) {
-            Some(path_and_query) => request.path_and_query = path_and_query,
-            None => return unfollowed(response, options.on_error).await,
+        if is_followed(response.status)
+            && audience.follows(&response.headers)
+            && let Some(path_and_query) = within(origin, &request.path_and_query, &response.headers)
+        {
+            if redirects == MAX_REDIRECTS {
+                return Outcome::Final(End::Unusable(format!("more than {MAX_REDIRECTS} redirects")));
+            }
+            redirects += 1;
+            carried.take(&response.headers, audience == Audience::Shared);
+            request.path_and_query = path_and_query;
+            continue;
         }
+        carried.join(&mut response.headers);
+        let leads_beside = hide_origin(origin, &request.path_and_query, &mut response.headers);
+        if is_followed(response.status) {
+            return unfollowed(response, options.on_error, leads_beside).await;
+        }
+        if leads_beside {
+            response.headers.remove(LOCATION);
+            response.headers.remove(CONTENT_LOCATION);
+        }
+        return judge(response, options.on_error, audience).await;
     }
-    Outcome::Final(End::Unusable(format!("more than {MAX_REDIRECTS} redirects")))
 }
 
 impl Audience {
     /// Whether a redirect within the origin is followed here.
     fn follows(self, headers: &HeaderMap) -> bool {
-        let location = headers.get(LOCATION).and_then(|location| location.to_str().ok()).unwrap_or_default();
         match self {
             Self::Shared => true,
-            Self::Private { cross_origin } => !cross_origin && url::Url::parse(location).is_ok(),
+            Self::Private { cross_origin } => !cross_origin && headers.get(LOCATION).is_some_and(is_absolute),
         }
     }
 }
 
-fn is_followed(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::MOVED_PERMANENTLY
-            | StatusCode::FOUND
-            | StatusCode::TEMPORARY_REDIRECT
-            | StatusCode::PERMANENT_REDIRECT
-    )
-}
-
-/// The path and query of a redirect that stays at the origin (RFC 9110 section 10.2.2: the reference may be relative).
-fn within(origin: &Origin, from: &str, headers: &HeaderMap) -> Option<String> {
-    let location = headers.get(LOCATION)?.to_str().ok().filter(|location| !location.is_empty())?;
-    let scheme = if origin.is_tls() { "https" } else { "http" };
-    let base = url::Url::parse(&format!("{scheme}://{}{from}", origin.authority())).ok()?;
-    let target = base.join(location).ok()?;
-    let same = target.scheme() == base.scheme()
-        && target.host_str() == base.host_str()
-        && target.port_or_known_default() == base.port_or_known_default();
-    same.then(|| match target.query() {
-        Some(query) => format!("{}?{query}", target.path()),
-        None => target.path().to_owned(),
-    })
-}
-
-async fn unfollowed(response: Response, on_error: OnError) -> Outcome {
-    match on_error {
-        OnError::Reflect => Outcome::Final(End::Refused(Arc::new(answer(response).await))),
-        OnError::Hold => {
-            let location = response.headers.get(LOCATION).and_then(|l| l.to_str().ok()).map_or("nowhere", shown);
-            let why = format!("origin redirects ({}) to {location}, which is not followed", response.status.as_u16());
-            Outcome::Final(End::Unusable(why))
-        }
+/// `leads_beside`: to the origin's own host, but by another scheme or port.
+async fn unfollowed(response: Response, on_error: OnError, leads_beside: bool) -> Outcome {
+    if on_error == OnError::Reflect && !leads_beside {
+        return Outcome::Final(End::Refused(Arc::new(answer(response).await)));
     }
+    let location = response.headers.get(LOCATION).and_then(|l| l.to_str().ok()).map_or("nowhere", shown);
+    let advice = if leads_beside { ": correct the scheme or the port of the route's origin" } else { "" };
+    let status = response.status.as_u16();
+    Outcome::Final(End::Unusable(format!("origin redirects ({status}) to {location}, which is not followed{advice}")))
 }
 
 /// What of a redirect's target goes into a log: neither its query nor its credentials.
@@ -140,7 +137,12 @@ async fn judge(response: Response, on_error: OnError, audience: Audience) -> Out
     let asks_to_return = status.is_server_error()
         || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS);
     if asks_to_return {
-        return Outcome::Failed(Failure::Status(Arc::new(answer(response).await)));
+        let answer = match on_error {
+            // Nobody sees it: another attempt follows.
+            OnError::Hold => without_body(response),
+            OnError::Reflect => answer(response).await,
+        };
+        return Outcome::Failed(Failure::Status(Arc::new(answer)));
     }
     // An upgrade was never asked for; all others are the client's to see.
     let is_reflected = on_error == OnError::Reflect && !status.is_informational();
@@ -163,8 +165,28 @@ pub fn unusable(headers: &HeaderMap) -> Option<String> {
             "origin answered 200 with {came}, not text/event-stream: if it is no stream, its route needs kind = 'proxy'"
         ));
     }
-    let coding = headers.get(CONTENT_ENCODING).filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity"))?;
+    let coding = foreign_coding(headers)?;
     Some(format!("origin answered with Content-Encoding {coding:?} although identity was asked for"))
+}
+
+/// What is said of the body's coding, unless all of it means that there is none: some origins name the charset, and some
+/// say `none` to keep proxies from compressing.
+fn foreign_coding(headers: &HeaderMap) -> Option<String> {
+    const IDENTITY: [&str; 4] = ["", "identity", "none", "utf-8"];
+    let lines: Vec<_> =
+        headers.get_all(CONTENT_ENCODING).iter().map(|line| String::from_utf8_lossy(line.as_bytes())).collect();
+    let mut codings = lines.iter().flat_map(|line| line.split(',')).map(str::trim);
+    let is_identity = codings.all(|coding| IDENTITY.iter().any(|known| coding.eq_ignore_ascii_case(known)));
+    (!is_identity).then(|| lines.join(", "))
+}
+
+/// An answer whose body is not read.
+fn without_body(response: Response) -> Answer {
+    let mut headers = response.headers;
+    for name in [CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LANGUAGE] {
+        headers.remove(name);
+    }
+    Answer { status: response.status, headers, body: Bytes::new() }
 }
 
 /// Takes an answer's body, up to a limit and for a while: a slow or endless body is cut.
@@ -190,23 +212,56 @@ async fn answer(mut response: Response) -> Answer {
 mod tests {
     use super::*;
     use http::HeaderValue;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
 
     #[test]
-    fn a_redirect_stays_at_the_origin_or_is_not_followed() {
-        let origin = Origin::parse("http://127.0.0.1:9000/base").unwrap();
-        for (location, path) in [
-            ("/other?x=1#f", Some("/other?x=1")),
-            ("other", Some("/base/other")),
-            ("http://127.0.0.1:9000/a", Some("/a")),
-            ("//127.0.0.1:9000/a", Some("/a")),
-            ("http://127.0.0.1:9001/a", None),
-            ("https://127.0.0.1:9000/a", None),
-            ("http://elsewhere:9000/a", None),
-            ("", None),
+    fn codings_that_are_none_are_told_from_those_that_are_some() {
+        for (lines, foreign) in [
+            (&[][..], None),
+            (&[""], None),
+            (&["identity"], None),
+            (&["None"], None),
+            (&["UTF-8"], None),
+            (&["utf-8, identity,,none "], None),
+            (&["", "identity"], None),
+            (&["gzip"], Some("gzip")),
+            (&["utf-8, br"], Some("utf-8, br")),
+            (&["none", "gzip"], Some("none, gzip")),
+            (&["utf-16"], Some("utf-16")),
         ] {
-            let headers = HeaderMap::from_iter([(LOCATION, HeaderValue::from_static(location))]);
-            assert_eq!(within(&origin, "/base/ticks", &headers).as_deref(), path, "{location}");
+            let mut headers = HeaderMap::new();
+            for line in lines {
+                headers.append(CONTENT_ENCODING, HeaderValue::from_static(line));
+            }
+            assert_eq!(foreign_coding(&headers).as_deref(), foreign);
         }
-        assert_eq!(within(&origin, "/base/ticks", &HeaderMap::new()), None);
+    }
+
+    #[tokio::test]
+    async fn the_body_of_a_failure_that_nobody_sees_is_not_waited_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = Origin::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let serving = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let head = b"HTTP/1.1 503 No\r\nRetry-After: 7\r\nContent-Type: a/b\r\nContent-Length: 9\r\n\r\n";
+            stream.write_all(head).await.unwrap();
+            std::future::pending::<()>().await;
+        };
+        let (_open, waits) = std::sync::mpsc::channel::<()>();
+        // While it runs, the paused clock stands still: no patience ever ends.
+        let in_vain = tokio::task::spawn_blocking(move || waits.recv_timeout(Duration::from_secs(60)));
+        tokio::time::pause();
+        let (connector, options) = (Connector::new(), UpstreamOptions::default());
+        let request = Request { path_and_query: "/".to_owned(), headers: Vec::new() };
+        let outcome = tokio::select! {
+            outcome = attempt(&connector, &origin, &options, Audience::Shared, request) => outcome,
+            () = serving => unreachable!(),
+            _ = in_vain => panic!("the body was waited for"),
+        };
+        let Outcome::Failed(Failure::Status(answer)) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(answer.status, 503);
+        assert_eq!(answer.headers["retry-after"], "7");
+        assert_eq!(answer.headers.get(CONTENT_TYPE), None, "there is no body that it could be true of");
     }
 }

@@ -1,6 +1,7 @@
 //! How the driver of a stream treats its origin.
 
-use http::{HeaderName, HeaderValue};
+use super::own_header::OwnHeader;
+use http::HeaderValue;
 use std::time::Duration;
 
 /// The policy toward one route's origin.
@@ -22,8 +23,8 @@ pub struct UpstreamOptions {
     pub hold: Duration,
     /// A larger event is refused, logged and counted.
     pub max_event_bytes: usize,
-    /// Headers of manifold's own, sent with every upstream request. Values are marked sensitive.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Headers of manifold's own, sent with every upstream request.
+    pub headers: Vec<OwnHeader>,
     /// The DER certificates trusted instead of the system's; `None` is the system's.
     pub trusted: Option<Vec<Vec<u8>>>,
 }
@@ -42,6 +43,31 @@ impl Default for UpstreamOptions {
             headers: Vec::new(),
             trusted: None,
         }
+    }
+}
+
+impl UpstreamOptions {
+    /// How long a response head is waited for. Many origins send none before the first event: where clients are held, such an
+    /// origin is quiet and no failure.
+    #[must_use]
+    pub fn head_patience(&self) -> Option<Duration> {
+        match self.on_error {
+            OnError::Hold => None,
+            OnError::Reflect => Some(self.head_timeout),
+        }
+    }
+
+    /// The values of the headers of manifold's own that are sent now.
+    #[must_use]
+    pub fn header_values(&self) -> Vec<HeaderValue> {
+        self.headers.iter().map(|(_, value)| value.now()).collect()
+    }
+
+    /// Reads the files of such values; says whether a value is another one than it was.
+    #[must_use]
+    pub fn read_headers_anew(&self, before: &[HeaderValue]) -> bool {
+        let anew: Vec<HeaderValue> = self.headers.iter().map(|(_, value)| value.anew()).collect();
+        anew != before
     }
 }
 

@@ -12,6 +12,7 @@ mod origin;
 mod stage;
 
 mod admin;
+mod answers;
 mod builders;
 mod config;
 mod contract;

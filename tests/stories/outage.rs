@@ -153,7 +153,7 @@ async fn redirects_within_the_origin_are_followed() {
     let origin = Origin::start();
     let gateway = Gateway::with(route("/*", &origin)).await;
     let mut bodies = Vec::new();
-    for status in [301, 302, 307, 308] {
+    for status in [301, 302, 303, 307, 308] {
         let target = format!("/{status}");
         let (client, body) = tokio::join!(Client::get(&target).header("Authorization", "x").connect(&gateway), async {
             origin.accept().await.reply(status, &[("Location", "/there?x=1")], "").await;

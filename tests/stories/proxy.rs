@@ -106,6 +106,32 @@ async fn a_connection_serves_one_request_after_the_other() {
 }
 
 #[tokio::test]
+async fn a_kept_connection_that_was_closed_costs_nobody_an_answer() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(proxy(&origin)).await;
+    let mut used = 0;
+    loop {
+        let mut kept = false;
+        let answer = asked(Client::get("/"), &gateway, &origin, async |ask| {
+            // On a machine that is slow enough, the next request comes before its connection is kept.
+            kept = ask.request.connection == used;
+            used = ask.request.connection;
+            if kept {
+                ask.abort();
+                origin.accept().await.reply(200, &[], "anew").await;
+            } else {
+                ask.reply(200, &[], "first").await;
+            }
+        });
+        let mut answer = answer.await;
+        assert_eq!((answer.status, answer.text().await.as_str()), (200, if kept { "anew" } else { "first" }));
+        if kept {
+            return;
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_origin_that_is_not_there_is_502() {
     let nobody = Port::reserve();
     let gateway = Gateway::with(route("/*", &nobody).with("kind = \"proxy\"")).await;

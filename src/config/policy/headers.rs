@@ -2,13 +2,12 @@
 
 use crate::config::reader::{Item, Rule};
 use crate::config::sources::Sources;
+use crate::upstream::{FileValue, OwnHeader, OwnValue, value_of, value_of_file};
+use http::HeaderName;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST};
-use http::{HeaderName, HeaderValue};
 use std::env::VarError;
 use std::path::Path;
-
-/// A header of manifold's own.
-pub(super) type Header = (HeaderName, HeaderValue);
+use std::sync::Arc;
 
 /// Headers that concern one connection only (RFC 9110 section 7.6.1, and RFC 2616 section 13.5.1 before it).
 const HOP_BY_HOP: [&str; 10] = [
@@ -38,7 +37,7 @@ pub(super) fn forwardable(name: &str) -> Result<HeaderName, Rule> {
 }
 
 /// The table of headers, merged over `base` name by name. None of its values is ever shown.
-pub(super) fn read(item: Item<'_>, base: &[Header], sources: &dyn Sources) -> Vec<Header> {
+pub(super) fn read(item: Item<'_>, base: &[OwnHeader], sources: &dyn Sources) -> Vec<OwnHeader> {
     let mut headers = base.to_vec();
     let item = item.secret();
     if item.value().as_table().is_none() {
@@ -64,7 +63,7 @@ pub(super) fn read(item: Item<'_>, base: &[Header], sources: &dyn Sources) -> Ve
 }
 
 /// A plain text, `{ env = ".." }` or `{ file = ".." }`.
-fn value(item: &Item<'_>, sources: &dyn Sources) -> Option<HeaderValue> {
+fn value(item: &Item<'_>, sources: &dyn Sources) -> Option<OwnValue> {
     if let Some(text) = item.str() {
         return sensitive(item, text);
     }
@@ -86,7 +85,7 @@ fn value(item: &Item<'_>, sources: &dyn Sources) -> Option<HeaderValue> {
     }
 }
 
-fn variable(item: &Item<'_>, sources: &dyn Sources) -> Option<HeaderValue> {
+fn variable(item: &Item<'_>, sources: &dyn Sources) -> Option<OwnValue> {
     // A secret that was put where its variable's name belongs must not be shown as that name.
     let is_name = |name: &&str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     let Some(name) = item.str().filter(is_name) else {
@@ -106,25 +105,21 @@ fn variable(item: &Item<'_>, sources: &dyn Sources) -> Option<HeaderValue> {
     sensitive(item, &value)
 }
 
-/// The file's text less one final line break, which editors add.
-fn content(item: &Item<'_>, sources: &dyn Sources) -> Option<HeaderValue> {
+/// The file's value, which is read anew later when the file changes.
+fn content(item: &Item<'_>, sources: &dyn Sources) -> Option<OwnValue> {
     let Some(path) = item.str() else {
         item.clone().secret().fail("must be the path of a file");
         return None;
     };
     let text = sources.text(Path::new(path));
     let text = text.map_err(|error| item.fail(format_args!("the file cannot be read: {error}"))).ok()?;
-    let line = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
-    if line.is_empty() {
-        item.fail("the file is empty");
-        return None;
-    }
-    sensitive(item, line)
+    let value = value_of_file(&text).map_err(|rule| item.fail(rule)).ok()?;
+    Some(match sources.located(Path::new(path)) {
+        Some(path) => OwnValue::File(Arc::new(FileValue::new(path, value))),
+        None => OwnValue::Fixed(value),
+    })
 }
 
-fn sensitive(item: &Item<'_>, text: &str) -> Option<HeaderValue> {
-    let rule = "the value holds a line break or another character that a header cannot carry";
-    let mut value = item.converted(|_| HeaderValue::from_bytes(text.as_bytes()).map_err(|_| rule.to_owned()))?;
-    value.set_sensitive(true);
-    Some(value)
+fn sensitive(item: &Item<'_>, text: &str) -> Option<OwnValue> {
+    value_of(text).map_err(|rule| item.fail(rule)).map(OwnValue::Fixed).ok()
 }

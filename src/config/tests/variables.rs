@@ -165,7 +165,7 @@ fn references_in_strings_are_replaced_whatever_the_key_asks_for() {
     let policy = policy(route);
     assert_eq!((policy.replay.events, policy.share.trust_origin), (None, true));
     assert_eq!(policy.share.query, crate::hub::QueryPolicy::Only(vec!["12".to_owned(), "$x".to_owned()]));
-    assert_eq!(policy.upstream.headers[0].1.to_str().unwrap(), "Bearer s3cret");
+    assert_eq!(policy.upstream.headers[0].1.now().to_str().unwrap(), "Bearer s3cret");
     // Only what came out of a variable may be a number in quotes.
     let errors = over(&format!("[server]\nthreads = '12'\n{FILE}"), &variables).unwrap_err().to_string();
     assert_eq!(errors, "line 2: server.threads = '12': must be a whole number above 0");

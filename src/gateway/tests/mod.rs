@@ -3,4 +3,5 @@
 mod deadlines;
 mod front;
 mod handover;
+mod proxy;
 mod refusal;

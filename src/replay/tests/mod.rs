@@ -40,7 +40,7 @@ impl Tape {
         let base = Bytes::from_static(id.as_bytes());
         let mut log = ReplayLog::new(Arc::new(options), Epoch::new(EPOCH), Seq(0));
         if !id.is_empty() {
-            log.know_before_first(base.clone());
+            log.know_before_first(&base);
         }
         // What is kept for delivery alone has tests of its own.
         log.delivery_bytes = 0;

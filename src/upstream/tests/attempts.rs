@@ -168,7 +168,7 @@ fn an_id_that_the_origin_does_not_take_is_forgotten() {
     for (status, next) in [(400, Some(Next::Forget)), (410, Some(Next::Forget)), (404, None)] {
         let mut table = Table::new(|_| {});
         table.live(0);
-        let expected = next.unwrap_or(table.ask(505));
+        let expected = next.unwrap_or_else(|| table.ask(505));
         assert_eq!(table.answered(5, refused(status), true), expected, "{status}");
     }
 }

@@ -1,0 +1,233 @@
+//! One attempt's way to an origin: its addresses, and the TCP connection to the first of them that takes one.
+
+use crate::upstream::race::{self, Connecting, Race};
+use crate::upstream::{Origin, UpstreamOptions};
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use pingora::connectors::l4::Connect;
+use pingora::protocols::l4::socket::SocketAddr as L4Address;
+use pingora::protocols::l4::stream::Stream as L4Stream;
+use pingora::upstreams::peer::HttpPeer;
+use pingora::utils::tls::{WrappedX509, parse_x509};
+use pingora::{Error, ErrorType};
+use socket2::{SockRef, TcpKeepalive};
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// How long a connection to an origin is quiet before TCP asks whether the other side is there, and HTTP/2 too.
+const PROBE_AFTER: Duration = Duration::from_secs(30);
+
+/// The pause between two questions of TCP, and how many without an answer mean that the origin is gone.
+const PROBE_EVERY: Duration = Duration::from_secs(10);
+const PROBES: u32 = 3;
+
+/// How long the origin's host may leave what was sent unacknowledged: as long as the probes take.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
+
+/// Failed addresses that are named; of the others it is told how many they are.
+const MAX_NAMED: usize = 4;
+
+/// The addresses of an origin that are left for one attempt. Each is used at most once.
+#[derive(Debug)]
+pub struct Dial {
+    patience: Duration,
+    /// Connections are kept for other requests, so a peer must be named by the address that it is connected to.
+    kept: bool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    race: Race,
+    /// A connection that was made while the peer was named by another address.
+    spare: Option<(SocketAddr, TcpStream)>,
+    /// What is connected to.
+    current: Option<SocketAddr>,
+    failures: Vec<(SocketAddr, String)>,
+    all_refused: bool,
+    all_late: bool,
+}
+
+/// Why no TCP connection was made.
+#[derive(Debug)]
+enum Unconnected {
+    Io(io::Error),
+    Late,
+}
+
+impl Dial {
+    pub(super) fn new(addresses: Vec<SocketAddr>, patience: Duration, kept: bool) -> Arc<Self> {
+        let state = State { race: Race::new(addresses), all_refused: true, all_late: true, ..State::default() };
+        Arc::new(Self { patience, kept, state: Mutex::new(state) })
+    }
+
+    /// Whether another address is left.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        let state = self.state.lock();
+        state.spare.is_some() || state.race.next().is_some()
+    }
+
+    /// The peer to connect to next, by whichever of the addresses that are left; `None` if none is.
+    #[must_use]
+    pub fn peer(self: &Arc<Self>, origin: &Origin, options: &UpstreamOptions) -> Option<HttpPeer> {
+        let address = {
+            let mut state = self.state.lock();
+            state.current = None;
+            state.spare.as_ref().map(|(address, _)| *address).or_else(|| state.race.next())?
+        };
+        let mut peer = peer(origin, address, options);
+        peer.options.custom_l4 = Some(Arc::clone(self) as Arc<dyn Connect + Send + Sync>);
+        Some(peer)
+    }
+
+    /// The connection that was made last came to nothing, for this reason. Without one, nothing is noted: the addresses
+    /// that could not be connected to are noted already, and a connection of an earlier request says nothing of them.
+    pub fn note(&self, why: String) {
+        let mut state = self.state.lock();
+        if let Some(address) = state.current.take() {
+            state.failures.push((address, why));
+        }
+    }
+
+    /// The address that was connected last may be used once more, in another way.
+    pub fn again(&self) {
+        let mut state = self.state.lock();
+        if let Some(address) = state.current.take() {
+            state.race.again(address);
+        }
+    }
+
+    /// All that failed, for one log line; `None` if nothing did.
+    #[must_use]
+    pub fn failures(&self) -> Option<String> {
+        let state = self.state.lock();
+        let named = state.failures.iter().take(MAX_NAMED).map(|(address, why)| format!("{address}: {why}"));
+        let mut told = named.collect::<Vec<_>>().join("; ");
+        if state.failures.len() > MAX_NAMED {
+            told += &format!("; and {} more addresses", state.failures.len() - MAX_NAMED);
+        }
+        (!told.is_empty()).then_some(told)
+    }
+
+    /// Makes a TCP connection to any address that is left. Dropped half-way, it leaves none.
+    async fn tcp(&self) -> pingora::Result<(SocketAddr, TcpStream)> {
+        let mut race = std::mem::take(&mut self.state.lock().race);
+        let patience = self.patience;
+        let connect = |address| -> Connecting<TcpStream, Unconnected> { Box::pin(connect(address, patience)) };
+        // The address that follows may have a connection that is kept.
+        let one_by_one = self.kept;
+        let connected =
+            race::run(&mut race, one_by_one, connect, |address, why| self.state.lock().failed(address, &why)).await;
+        let kind = {
+            let mut state = self.state.lock();
+            state.race = race;
+            match (state.all_refused, state.all_late) {
+                (_, true) => ErrorType::ConnectTimedout,
+                (true, _) => ErrorType::ConnectRefused,
+                _ => ErrorType::ConnectError,
+            }
+        };
+        connected.ok_or_else(|| Error::explain(kind, self.failures().unwrap_or_default()))
+    }
+}
+
+impl State {
+    fn failed(&mut self, address: SocketAddr, why: &Unconnected) {
+        self.all_late &= matches!(why, Unconnected::Late);
+        self.all_refused &= matches!(why, Unconnected::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused);
+        self.failures.push((address, why.to_string()));
+    }
+}
+
+impl fmt::Display for Unconnected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                f.write_str("connection refused: start the origin, or correct the route's origin")
+            }
+            Self::Io(error) => error.fmt(f),
+            Self::Late => f.write_str("connect timed out"),
+        }
+    }
+}
+
+#[async_trait]
+impl Connect for Dial {
+    async fn connect(&self, named: &L4Address) -> pingora::Result<L4Stream> {
+        let spare = self.state.lock().spare.take();
+        let (address, stream) = match spare {
+            Some(spare) => spare,
+            None => self.tcp().await?,
+        };
+        let mut state = self.state.lock();
+        state.current = Some(address);
+        if self.kept && named.as_inet() != Some(&address) {
+            state.spare = Some((address, stream));
+            state.current = None;
+            return Error::e_explain(ErrorType::ConnectError, "another address of the origin was connected");
+        }
+        drop(state);
+        Ok(stream.into())
+    }
+}
+
+async fn connect(address: SocketAddr, patience: Duration) -> Result<TcpStream, Unconnected> {
+    let stream = match timeout(patience, TcpStream::connect(address)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return Err(Unconnected::Io(error)),
+        Err(_) => return Err(Unconnected::Late),
+    };
+    keep_alive(&stream).map_err(Unconnected::Io)?;
+    Ok(stream)
+}
+
+/// Lets a connection be quiet for hours, and finds out that its other side is dead all the same.
+fn keep_alive(stream: &TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    let probes = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY).with_retries(PROBES);
+    socket.set_tcp_keepalive(&probes)?;
+    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))
+}
+
+fn peer(origin: &Origin, address: SocketAddr, options: &UpstreamOptions) -> HttpPeer {
+    // An empty SNI would turn verification off. Of an address, rustls sends none: it is then what is verified.
+    let mut peer = HttpPeer::new(address, origin.is_tls(), origin.bare_host().to_owned());
+    // Of TLS. TCP connections are made here, and each has its own.
+    peer.options.connection_timeout = Some(options.connect_timeout);
+    peer.options.h2_ping_interval = Some(PROBE_AFTER);
+    if origin.is_tls() {
+        peer.options.set_http_version(2, 1);
+        peer.options.ca = options.trusted.as_ref().map(|trusted| {
+            trusted.iter().map(|der| WrappedX509::new(der.clone(), parse_x509)).collect::<Vec<_>>().into()
+        });
+    }
+    peer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_connection_may_be_quiet_for_hours_and_a_dead_peer_is_found() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stream = connect(address, Duration::from_secs(60)).await.unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        let probes = (
+            socket.tcp_keepalive_time().unwrap(),
+            socket.tcp_keepalive_interval().unwrap(),
+            socket.tcp_keepalive_retries().unwrap(),
+        );
+        assert_eq!(probes, (PROBE_AFTER, PROBE_EVERY, PROBES));
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED));
+    }
+}

@@ -1,0 +1,228 @@
+//! The socket to the origin: name resolution, pingora's connector, one request and its response.
+//!
+//! Beside the gateway and the service, the only place that names pingora.
+
+mod dial;
+mod reason;
+#[cfg(test)]
+mod tests;
+
+pub use dial::Dial;
+pub use reason::advised;
+
+use super::lookup::Lookups;
+use super::race::{MAX_ADDRESSES, in_order};
+use super::{Origin, UpstreamOptions};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use pingora::connectors::http::Connector as PingoraConnector;
+use pingora::http::RequestHeader;
+use pingora::protocols::http::client::HttpSession;
+use reason::reason;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Sent as `User-Agent`, unless the route's upstream headers name another.
+pub const USER_AGENT: &str = concat!("manifold/", env!("CARGO_PKG_VERSION"));
+
+/// The most that a proxy's request asks a [`Dial`] for a peer: each address may take two, one of them to name the peer by
+/// the address that it is connected to, and kept connections that turn out to be closed take the rest.
+pub const MAX_PEERS: usize = 3 * MAX_ADDRESSES;
+
+/// Informational responses (1xx) taken before the final one; an origin that sends more is broken.
+const MAX_INFORMATIONAL: usize = 16;
+
+/// Connects to origins. Cheap to clone.
+#[derive(Clone)]
+pub struct Connector {
+    pingora: Arc<PingoraConnector>,
+    lookups: Lookups,
+}
+
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connector")
+    }
+}
+
+/// A request for a stream: always GET, without a body.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The path and query, as the origin sees them.
+    pub path_and_query: String,
+    /// What is sent beside `Host` and manifold's own headers.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// A response whose head was read.
+pub struct Response {
+    session: HttpSession,
+    /// The final status.
+    pub status: StatusCode,
+    /// The response headers.
+    pub headers: HeaderMap,
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+/// Why there is no response.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectError {
+    /// No connection to any address, or no head from any that took one.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The connection stands, the head did not come.
+    #[error("no response head in time")]
+    HeadTimeout,
+}
+
+/// Why an exchange brought no head.
+enum NoHead {
+    Late,
+    Broken(String),
+}
+
+impl Connector {
+    /// A connector that trusts the system's certificates where a route names none.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::looking_up(Lookups::of_the_system())
+    }
+
+    /// One for which every name has these addresses.
+    #[cfg(test)]
+    pub(crate) fn finding(addresses: Vec<std::net::SocketAddr>) -> Self {
+        Self::looking_up(Lookups::new(Arc::new(move |_, _| Box::pin(std::future::ready(Ok(addresses.clone()))))))
+    }
+
+    fn looking_up(lookups: Lookups) -> Self {
+        Self { pingora: Arc::new(PingoraConnector::new(None)), lookups }
+    }
+
+    /// Resolves the origin's name, tries every address until one sends a response head, and reads it. Without a
+    /// `head_timeout` it waits for a head for as long as the caller does.
+    ///
+    /// # Errors
+    /// When no address answers, or the one that took the request sends no head within `head_timeout`: a request is with one
+    /// address at a time, and that one may be working on it.
+    pub async fn send(
+        &self,
+        origin: &Origin,
+        options: &UpstreamOptions,
+        request: &Request,
+        head_timeout: Option<Duration>,
+    ) -> Result<Response, ConnectError> {
+        let head =
+            request_head(origin, options, request).map_err(|error| ConnectError::Unreachable(error.to_string()))?;
+        let dial = self.resolved(origin, options, false).await.map_err(ConnectError::Unreachable)?;
+        while let Some(peer) = dial.peer(origin, options) {
+            match self.pingora.get_http_session(&peer).await {
+                Ok((session, _)) => match exchange(session, origin, head.clone(), head_timeout).await {
+                    Ok(response) => return Ok(response),
+                    Err(NoHead::Late) => return Err(ConnectError::HeadTimeout),
+                    Err(NoHead::Broken(why)) => dial.note(why),
+                },
+                Err(error) => dial.note(advised(&error, origin)),
+            }
+        }
+        Err(ConnectError::Unreachable(dial.failures().unwrap_or_default()))
+    }
+
+    /// Resolves the origin's name for one request of a proxy that keeps connections.
+    ///
+    /// # Errors
+    /// A sentence that names the host.
+    pub async fn dial(&self, origin: &Origin, options: &UpstreamOptions) -> Result<Arc<Dial>, String> {
+        self.resolved(origin, options, true).await
+    }
+
+    async fn resolved(&self, origin: &Origin, options: &UpstreamOptions, kept: bool) -> Result<Arc<Dial>, String> {
+        let host = origin.bare_host();
+        let found = self.lookups.find(host, origin.port(), options.connect_timeout).await;
+        let found =
+            found.map_err(|why| format!("cannot resolve {host}: {why}: correct the route's origin, or its DNS"))?;
+        Ok(Dial::new(in_order(&found, fastrand::usize(..)), options.connect_timeout, kept))
+    }
+}
+
+impl Default for Connector {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+async fn exchange(
+    mut session: HttpSession,
+    origin: &Origin,
+    head: RequestHeader,
+    head_timeout: Option<Duration>,
+) -> Result<Response, NoHead> {
+    let response = async {
+        session.write_request_header(Box::new(head)).await?;
+        session.finish_request_body().await?;
+        for _ in 0..MAX_INFORMATIONAL {
+            session.read_response_header().await?;
+            if let Some(head) = session.response_header().filter(|head| is_final(head.status)) {
+                return Ok(Some((head.status, head.headers.clone())));
+            }
+        }
+        Ok::<_, Box<pingora::Error>>(None)
+    };
+    let come = match head_timeout {
+        Some(patience) => timeout(patience, response).await.map_err(|_| NoHead::Late)?,
+        None => response.await,
+    };
+    match come {
+        Err(error) => Err(NoHead::Broken(advised(&error, origin))),
+        Ok(None) => Err(NoHead::Broken(format!("more than {MAX_INFORMATIONAL} informational responses (1xx)"))),
+        Ok(Some((status, headers))) => Ok(Response { session, status, headers }),
+    }
+}
+
+fn request_head(origin: &Origin, options: &UpstreamOptions, request: &Request) -> pingora::Result<RequestHeader> {
+    let mut head = RequestHeader::build(Method::GET, request.path_and_query.as_bytes(), None)?;
+    head.insert_header(http::header::HOST, origin.authority())?;
+    head.insert_header(http::header::USER_AGENT, USER_AGENT)?;
+    head.insert_header(http::header::ACCEPT, "text/event-stream")?;
+    head.insert_header(http::header::ACCEPT_ENCODING, "identity")?;
+    head.insert_header(http::header::CACHE_CONTROL, "no-cache")?;
+    // What the client or the route says stands instead of ours.
+    for (name, _) in &request.headers {
+        head.remove_header(name);
+    }
+    for (name, value) in &request.headers {
+        head.append_header(name, value)?;
+    }
+    for (name, value) in &options.headers {
+        head.insert_header(name, value.now())?;
+    }
+    Ok(head)
+}
+
+/// Whether no other response follows: an origin that upgrades without having been asked goes on in another protocol.
+fn is_final(status: StatusCode) -> bool {
+    !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS
+}
+
+impl Response {
+    /// The next bytes of the body; `None` at its orderly end. Not safe to drop half-way.
+    ///
+    /// # Errors
+    /// When the connection breaks, or the body ends before its framing says so.
+    pub async fn read(&mut self) -> io::Result<Option<Bytes>> {
+        loop {
+            match self.session.read_response_body().await {
+                Ok(Some(bytes)) if bytes.is_empty() => {}
+                Ok(bytes) => return Ok(bytes),
+                Err(error) => return Err(io::Error::other(reason(&error))),
+            }
+        }
+    }
+}
