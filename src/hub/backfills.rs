@@ -89,7 +89,6 @@ pub struct Backfilling {
     stream: Arc<Stream>,
     opener: Arc<dyn Open>,
     request: StreamRequest,
-    id: Bytes,
     backfill: Backfill,
 }
 
@@ -103,13 +102,8 @@ impl fmt::Debug for Backfilling {
 pub(super) fn begin(stream: &Arc<Stream>, opener: &Arc<dyn Open>, request: &StreamRequest) {
     while let Some(id) = stream.locked(|state| state.backfills.next()) {
         let (stream, request) = (Arc::clone(stream), request.clone());
-        let backfilling = Backfilling {
-            stream,
-            opener: Arc::clone(opener),
-            request: request.clone(),
-            id,
-            backfill: Backfill::default(),
-        };
+        let backfilling =
+            Backfilling { stream, opener: Arc::clone(opener), request: request.clone(), backfill: Backfill::after(id) };
         opener.backfill(request, backfilling);
     }
 }
@@ -129,7 +123,7 @@ impl Backfilling {
     /// The id that the origin is to be asked to resume after.
     #[must_use]
     pub fn id(&self) -> &Bytes {
-        &self.id
+        self.backfill.id()
     }
 
     /// The counters of the stream's route.
@@ -183,17 +177,18 @@ impl Backfilling {
 
     fn settle(&self, settled: Settled) {
         self.stream.change(|state| {
-            state.backfills.settled.entry(self.id.clone()).or_insert(settled);
+            state.backfills.settled.entry(self.id().clone()).or_insert(settled);
         });
     }
 }
 
 impl Drop for Backfilling {
     fn drop(&mut self) {
+        let own = self.id();
         self.stream.change(|state| {
             let backfills = &mut state.backfills;
-            backfills.running.retain(|id| *id != self.id);
-            backfills.settled.entry(self.id.clone()).or_insert(Settled::Gone);
+            backfills.running.retain(|id| id != own);
+            backfills.settled.entry(own.clone()).or_insert(Settled::Gone);
             // Those whose ids another backfill brought need none of their own.
             let log = &state.log;
             backfills.queued.retain(|id| !matches!(log.position(id), Position::Known(_)));

@@ -15,8 +15,10 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 /// What a backfill has brought so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Backfill {
+    /// What it is after.
+    id: Bytes,
     /// The newest events, within the log's bounds.
     events: VecDeque<Event>,
     bytes: usize,
@@ -41,29 +43,59 @@ pub enum Meeting {
 }
 
 impl Backfill {
-    /// Takes the next event. Where it is one that the log holds, what came before it is put before the log's first.
-    pub fn push(&mut self, event: &Event, log: &mut ReplayLog, now: Instant) -> Meeting {
-        let Some(at) = log.meets(event) else {
-            self.keep(event, log);
-            return Meeting::Apart;
-        };
-        if self.is_empty() {
-            return Meeting::At(at);
-        }
-        if at == log.oldest() && !log.has_dropped() { self.put_before(log, now) } else { Meeting::Never }
+    /// A backfill of what the origin has after `id`.
+    #[must_use]
+    pub fn after(id: Bytes) -> Self {
+        Self { id, events: VecDeque::new(), bytes: 0, dropped: 0 }
     }
 
-    /// Nothing came for a while: what follows the id is here, as long as the log has no event of its own.
+    /// What the origin is asked to resume after.
+    #[must_use]
+    pub fn id(&self) -> &Bytes {
+        &self.id
+    }
+
+    /// Takes the next event. Where it is one that the log holds, what came before it is put before the log's first.
+    pub fn push(&mut self, event: &Event, log: &mut ReplayLog, now: Instant) -> Meeting {
+        match log.meets(event) {
+            Some(at) => self.met(at, log, now),
+            None => {
+                self.keep(event, log);
+                Meeting::Apart
+            }
+        }
+    }
+
+    /// Nothing came for a while. Where the log has no event of its own, what follows the id is all here. Where it has, it may
+    /// have got meanwhile what was brought before.
     pub fn silent(&mut self, log: &mut ReplayLog, now: Instant) -> Meeting {
+        let known = self.events.iter().enumerate().find_map(|(index, event)| Some((index, log.meets(event)?)));
+        if let Some((index, at)) = known {
+            self.events.truncate(index);
+            return self.met(at, log, now);
+        }
         if log.has_begun() {
             return Meeting::Apart;
         }
         match (self.is_empty(), log.oldest() == log.end()) {
-            (true, _) => Meeting::At(log.end()),
+            (true, _) => self.right_before(log.end(), log),
             (false, true) => self.put_before(log, now),
             // Another backfill was quicker, and the two share no event.
             (false, false) => Meeting::Never,
         }
+    }
+
+    /// The event after those that are kept is in the log at this position.
+    fn met(&mut self, at: Seq, log: &mut ReplayLog, now: Instant) -> Meeting {
+        if self.is_empty() {
+            return self.right_before(at, log);
+        }
+        if at == log.oldest() && !log.has_dropped() { self.put_before(log, now) } else { Meeting::Never }
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.events.len()
     }
 
     fn is_empty(&self) -> bool {
@@ -89,7 +121,15 @@ impl Backfill {
                 break;
             }
         }
-        if self.dropped == 0 { Meeting::At(log.oldest()) } else { Meeting::Short { missed: self.dropped } }
+        if self.dropped == 0 { self.right_before(log.oldest(), log) } else { Meeting::Short { missed: self.dropped } }
+    }
+
+    /// The log goes on after the id at `at`.
+    fn right_before(&self, at: Seq, log: &mut ReplayLog) -> Meeting {
+        if at == log.oldest() && !log.has_dropped() {
+            log.know_before_first(&self.id);
+        }
+        Meeting::At(at)
     }
 }
 

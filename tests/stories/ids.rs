@@ -5,6 +5,7 @@ use crate::gateway::{Gateway, configuration, route};
 use crate::origin::{Body, Exchange, Origin, Port};
 use crate::stage::{gap, joined, numbered, opened};
 use rustix::process::Signal;
+use std::collections::BTreeSet;
 
 /// Ends a gateway, so that another may listen where it did.
 async fn end(gateway: &mut Gateway) {
@@ -29,14 +30,18 @@ async fn a_minted_id_behind_an_origins_outlives_the_gateway() {
     end(&mut gateway).await;
 
     let gateway = Gateway::with(route("/*", &origin)).await;
-    let (mut client, exchange) = tokio::join!(Client::get("/").after(&ping.id).connect(&gateway), async {
-        let exchange = origin.accept().await;
-        assert_eq!(asked_after(&exchange), Some("1"), "the origin's part");
-        let mut body = exchange.sse().await;
-        body.event(&numbered(2)).await;
-        body
+    let (mut client, _bodies) = tokio::join!(Client::get("/").after(&ping.id).connect(&gateway), async {
+        let exchanges = [origin.accept().await, origin.accept().await];
+        let asked: BTreeSet<_> = exchanges.iter().map(asked_after).collect();
+        assert_eq!(asked, BTreeSet::from([None, Some("1")]), "the origin's part");
+        let mut bodies = Vec::new();
+        for exchange in exchanges {
+            let mut body = exchange.sse().await;
+            body.event(&numbered(2)).await;
+            bodies.push(body);
+        }
+        bodies
     });
-    let _body = exchange;
     assert_eq!(client.next_event().await, event("message", "2", "2"), "neither lost nor told as lost");
     let mut late = joined(Client::get("/").after(&ping.id), &gateway).await;
     assert_eq!(late.next_event().await, event("message", "2", "2"));
@@ -203,8 +208,9 @@ impl Chain<'_> {
     /// `last`, and gives what the client sees then. `part`: after what the origin is to be asked if it is asked again.
     async fn told(&self, text: &str, restarts: Restarts, part: Option<&str>, next: &str) -> Vec<(String, String)> {
         let (mut inner, mut outer) = (self.inner().await, self.outer().await);
-        let (mut client, mut body) = opened(Client::get("/"), &outer, self.origin).await;
-        body.event(text).await;
+        let (mut client, body) = opened(Client::get("/"), &outer, self.origin).await;
+        let mut bodies = vec![body];
+        bodies[0].event(text).await;
         until(&mut client, "ping").await;
         let id = client.last_id().to_owned();
         if restarts.outer {
@@ -217,11 +223,19 @@ impl Chain<'_> {
         }
         let publish = async {
             if restarts.inner {
-                let exchange = self.origin.accept().await;
-                assert_eq!(asked_after(&exchange), part, "{:?} {restarts:?}", self.ids);
-                body = exchange.sse().await;
+                bodies.clear();
+                // The stream for all, and what the client missed.
+                let mut asked = BTreeSet::new();
+                for _ in 0..1 + part.iter().len() {
+                    let exchange = self.origin.accept().await;
+                    asked.insert(asked_after(&exchange).map(str::to_owned));
+                    bodies.push(exchange.sse().await);
+                }
+                assert_eq!(asked, BTreeSet::from([None, part.map(str::to_owned)]), "{:?} {restarts:?}", self.ids);
             }
-            body.event(next).await;
+            for body in &mut bodies {
+                body.event(next).await;
+            }
         };
         let come_back = async {
             if restarts.outer {

@@ -3,7 +3,7 @@
 use crate::client::{Client, End, Response};
 use crate::gateway::{Gateway, configuration, route};
 use crate::origin::{Body, Coding, Exchange, Origin};
-use crate::stage::{asked, joined, opened};
+use crate::stage::{asked, gap, joined, opened};
 use std::collections::HashSet;
 use tokio::task::JoinSet;
 
@@ -101,6 +101,7 @@ async fn who_was_answered_before_the_origin_was_is_let_go_unless_it_is_the_opene
     }
     let mut body = own(origin.accept().await, 0).await;
     body.event("id: 7\ndata: secret\n\n").await;
+    assert_eq!(opener.next_data().await, gap("upstream", None), "what was sent while the origin was down");
     assert_eq!(opener.next_data().await, "secret");
     for client in &mut others {
         assert_ne!(client.ended().await, End::Orderly);
@@ -160,8 +161,24 @@ async fn an_own_stream_outlives_its_upstream_unless_the_origin_takes_its_client_
     assert!(!String::from_utf8_lossy(&client.bytes).contains("another"));
     // It comes back with its cookie, which is in the key then.
     let with_cookie = || Client::get("/me").header("Cookie", "session=1").after(2);
-    let (mut again, mut body) = opens_own(with_cookie(), &gateway, &origin, 3).await;
-    assert_eq!(origin.requests().last().unwrap().headers.one("cookie"), Some("session=1"));
+    let answers = async {
+        let mut shared = None;
+        for _ in 0..2 {
+            let exchange = origin.accept().await;
+            assert_eq!(exchange.request.headers.one("cookie"), Some("session=1"));
+            let has_id = exchange.request.headers.one("last-event-id").is_some();
+            let body = own(exchange, 3).await;
+            if has_id {
+                // The origin has nothing after it.
+                tokio::spawn(body.gone());
+            } else {
+                shared = Some(body);
+            }
+        }
+        shared.unwrap()
+    };
+    let (again, mut body) = tokio::join!(with_cookie().connect(&gateway), answers);
+    let mut again = again.stream();
     assert_eq!(again.header("set-cookie"), None, "a stream of one credential may have several clients");
     let mut tab = joined(with_cookie(), &gateway).await;
     body.event("id: 3\ndata: 3\n\n").await;

@@ -1,0 +1,137 @@
+//! What a backfill brings, and where it goes.
+
+use super::*;
+use crate::replay::{Backfill, Meeting};
+
+/// A log that may be filled backwards: its first event is at 100.
+fn young(options: ReplayOptions) -> Tape {
+    let log = ReplayLog::new(Arc::new(options), Epoch::new(EPOCH), Seq(100));
+    Tape { log, ..Tape::new(events(1)) }
+}
+
+/// Events 11 to 13, say, each with its number as id and data.
+fn numbers(from: u64, to: u64) -> String {
+    (from..=to).map(|n| format!("id: {n}|data: {n}||")).collect()
+}
+
+struct Fetch {
+    backfill: Backfill,
+    decoder: Decoder,
+}
+
+impl Fetch {
+    fn new() -> Self {
+        Self { backfill: Backfill::after(Bytes::from_static(b"x")), decoder: Decoder::new(1 << 20) }
+    }
+
+    /// What the events settle, at the first that settles anything.
+    fn push(&mut self, tape: &mut Tape, text: &str) -> Meeting {
+        let events = decode(&mut self.decoder, text);
+        let mut meetings = events.iter().map(|event| self.backfill.push(event, &mut tape.log, tape.now));
+        meetings.find(|meeting| *meeting != Meeting::Apart).unwrap_or(Meeting::Apart)
+    }
+
+    fn silent(&mut self, tape: &mut Tape) -> Meeting {
+        self.backfill.silent(&mut tape.log, tape.now)
+    }
+}
+
+#[test]
+fn what_came_before_the_log_goes_before_its_first_event() {
+    let mut tape = young(events(9)).feed(&numbers(14, 15));
+    let mut fetch = Fetch::new();
+    assert_eq!(fetch.push(&mut tape, &numbers(11, 13)), Meeting::Apart);
+    assert_eq!(fetch.push(&mut tape, &numbers(14, 15)), Meeting::At(Seq(97)));
+    assert_eq!(tape.from(Seq(97)), "11 12 13 14 15");
+    assert_eq!(tape.from(Seq(100)), "14 15", "who was live before is not told the past");
+    assert_eq!(tape.position("12"), "known 99");
+    assert_eq!(tape.position("13"), "known 100");
+    assert_eq!(tape.position("x"), "known 97", "the id that was asked about");
+}
+
+#[test]
+fn an_id_right_before_the_log_needs_nothing_put_before() {
+    let mut tape = young(events(9)).feed(&numbers(14, 15));
+    assert_eq!(Fetch::new().push(&mut tape, &numbers(14, 14)), Meeting::At(Seq(100)));
+    assert_eq!(Fetch::new().push(&mut tape, &numbers(15, 15)), Meeting::At(Seq(101)));
+    assert_eq!(tape.held(), "14 15");
+}
+
+#[test]
+fn where_the_log_is_quiet_silence_settles_and_the_newest_id_is_caught_up() {
+    let mut tape = young(events(9));
+    assert_eq!(Fetch::new().silent(&mut tape), Meeting::At(Seq(100)));
+    let mut fetch = Fetch::new();
+    assert_eq!(fetch.push(&mut tape, &numbers(11, 13)), Meeting::Apart);
+    assert_eq!(fetch.silent(&mut tape), Meeting::At(Seq(97)));
+    // One who has the newest id, and one who comes with an older one than the first did.
+    assert_eq!(Fetch::new().silent(&mut tape), Meeting::At(Seq(100)));
+    let mut older = Fetch::new();
+    assert_eq!(older.push(&mut tape, &numbers(9, 11)), Meeting::At(Seq(95)));
+    assert_eq!(tape.held(), "9 10 11 12 13");
+    // The shared response goes on where they end.
+    let tape = tape.feed(&numbers(14, 14));
+    assert_eq!(tape.from(Seq(95)), "9 10 11 12 13 14");
+}
+
+#[test]
+fn silence_settles_nothing_where_the_log_has_events_of_its_own() {
+    let mut tape = young(events(9)).feed(&numbers(14, 14));
+    let mut fetch = Fetch::new();
+    assert_eq!(fetch.push(&mut tape, &numbers(11, 12)), Meeting::Apart);
+    assert_eq!(fetch.silent(&mut tape), Meeting::Apart);
+    assert_eq!(fetch.push(&mut tape, &numbers(13, 14)), Meeting::At(Seq(97)));
+}
+
+#[test]
+fn what_the_log_gets_after_the_backfill_had_it_is_found_again() {
+    let mut tape = young(events(9));
+    let mut fetch = Fetch::new();
+    assert_eq!(fetch.push(&mut tape, &numbers(12, 14)), Meeting::Apart);
+    let mut tape = tape.feed(&numbers(13, 15));
+    assert_eq!(fetch.silent(&mut tape), Meeting::At(Seq(99)));
+    assert_eq!(tape.held(), "12 13 14 15");
+}
+
+#[test]
+fn no_more_is_put_before_than_the_log_may_hold_and_the_rest_is_told() {
+    let mut tape = young(events(4)).feed(&numbers(14, 15));
+    let mut fetch = Fetch::new();
+    assert_eq!(fetch.push(&mut tape, &numbers(1, 14)), Meeting::Short { missed: 11 });
+    assert_eq!(tape.held(), "12 13 14 15");
+    let mut heavy = young(ReplayOptions { bytes: 40, ..events(9) }).feed(&numbers(14, 14));
+    assert_eq!(Fetch::new().push(&mut heavy, &numbers(10, 14)), Meeting::Short { missed: 3 });
+    assert_eq!(heavy.held(), "13 14");
+    let mut endless = Fetch::new();
+    assert_eq!(endless.push(&mut tape, &numbers(100, 999)), Meeting::Apart);
+    assert_eq!(endless.backfill.len(), 4);
+}
+
+#[test]
+fn what_does_not_fit_together_is_never_put_together() {
+    // The log dropped its first events.
+    let mut tape = young(events(2)).feed(&numbers(14, 17));
+    assert_eq!(Fetch::new().push(&mut tape, &numbers(12, 16)), Meeting::Never);
+    // Another backfill brought other events.
+    let mut tape = young(events(9));
+    let (mut one, mut other) = (Fetch::new(), Fetch::new());
+    one.push(&mut tape, "id: a|data: a||");
+    other.push(&mut tape, "id: b|data: b||");
+    assert_eq!(one.silent(&mut tape), Meeting::At(Seq(99)));
+    assert_eq!(other.silent(&mut tape), Meeting::Never);
+    // An event has the id of the log's first, and is another.
+    let mut tape = young(events(9)).feed(&numbers(14, 14));
+    assert_eq!(Fetch::new().push(&mut tape, "id: 14|data: other||"), Meeting::Apart);
+}
+
+#[test]
+fn events_without_ids_and_checkpoints_go_with_the_others() {
+    let mut tape = young(events(9)).feed(&numbers(14, 14));
+    let mut fetch = Fetch::new();
+    let missed = "id: 11|data: 11||data: x||id: 12||";
+    assert_eq!(fetch.push(&mut tape, missed), Meeting::Apart);
+    assert_eq!(fetch.push(&mut tape, &numbers(14, 14)), Meeting::At(Seq(97)));
+    assert_eq!(tape.held(), "11 x @12 14");
+    assert_eq!(tape.position("12"), "known 100");
+    assert_eq!(tape.position("~e-98~11"), "known 99");
+}
