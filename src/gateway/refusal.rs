@@ -110,6 +110,11 @@ impl Reply {
         Self { status, headers: HeaderMap::new(), body: Bytes::new() }
     }
 
+    /// Nothing to say but that all is well.
+    pub(super) fn no_content() -> Self {
+        Self::empty(StatusCode::NO_CONTENT)
+    }
+
     /// The answer to a preflight.
     pub(super) fn preflight(headers: HeaderMap) -> Self {
         Self { status: StatusCode::NO_CONTENT, headers, body: Bytes::new() }
