@@ -19,7 +19,9 @@ own_limits() {
     local files processes
     files=$(ulimit -H -n)
     processes=$(ulimit -H -u)
-    echo "--ulimit nofile=${files/unlimited/-1}:${files/unlimited/-1} --ulimit nproc=${processes/unlimited/-1}:${processes/unlimited/-1}"
+    # Podman lowers its own limit of processes to this number before it starts anything.
+    if [ "$processes" = unlimited ] || [ "$processes" -gt 32768 ]; then processes=32768; fi
+    echo "--ulimit nofile=${files/unlimited/-1}:${files/unlimited/-1} --ulimit nproc=$processes:$processes"
 }
 
 # Sets RUN_FLAGS to the flags with which `engine run` works here: none, if it works without. Fails if it works with none of
