@@ -23,6 +23,8 @@ containers+=("$prefix-sse" "$prefix-demo-origin")
 
 shims=$folder/shims
 mkdir "$shims"
+# The engine by its whole path: this is called docker itself.
+real=$(command -v "$engine")
 # A container without a file and without MANIFOLD_LISTEN would take the port 8080 of this machine.
 cat >"$shims/docker" <<END
 #!/usr/bin/env bash
@@ -31,9 +33,9 @@ if [ "\$1" = run ]; then
         *MANIFOLD_LISTEN*|*/etc/manifold*|*" demo "*) listen=() ;;
         *) listen=(--env MANIFOLD_LISTEN=127.0.0.1:$DEFAULT_PORT) ;;
     esac
-    exec "$engine" run ${RUN_FLAGS[*]} "\${listen[@]}" "\${@:2}"
+    exec "$real" run ${RUN_FLAGS[*]} "\${listen[@]}" "\${@:2}"
 fi
-exec "$engine" "\$@"
+exec "$real" "\$@"
 END
 chmod +x "$shims/docker"
 ln -s "$OHA" "$shims/oha"

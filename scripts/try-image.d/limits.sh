@@ -1,5 +1,5 @@
 # To be sourced by scripts/try-image: what a container may do, and its health from its start to its end.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2034,SC2154
 
 start limits --env "MANIFOLD_ORIGIN=http://$ORIGIN" --env 'MANIFOLD_PATH=/events'
 
@@ -35,6 +35,8 @@ health_is() {
     esac
     [ "$(state .State.Health.Status)" = "$1" ]
 }
+# Three checks in a row must fail, 10 seconds apart, and each waits for 5.
+PATIENCE=90
 await "health becomes healthy" health_is healthy
 fact "health becomes healthy"
 
@@ -45,4 +47,5 @@ fact "health becomes unhealthy when nothing is answered"
 "$engine" kill --signal CONT "$CONTAINER" >/dev/null
 await "health becomes healthy again" health_is healthy
 fact "health becomes healthy again"
+PATIENCE=30
 same "the exit code of an orderly end" "$(end)" 0

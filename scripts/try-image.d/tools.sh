@@ -25,13 +25,14 @@ same() {
     fact "$1: $2"
 }
 
-# Runs a command until it succeeds, for 30 seconds at most; the first argument says what is waited for.
+# Runs a command until it succeeds, for PATIENCE seconds at most; the first argument says what is waited for.
+PATIENCE=30
 await() {
-    for _ in $(seq 150); do
-        if "${@:2}"; then return; fi
+    local end=$((SECONDS + PATIENCE))
+    until "${@:2}"; do
+        [ "$SECONDS" -lt "$end" ] || false_fact "$1 (waited for $PATIENCE seconds)"
         sleep 0.2
     done
-    false_fact "$1 (waited for 30 seconds)"
 }
 
 # The bases of docker/Dockerfile, or local ones where these cannot be pulled. Sets PROBE to one that has a shell.
