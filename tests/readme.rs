@@ -12,6 +12,10 @@ use std::process::{Child, Command, Stdio};
 const README: &str = include_str!("../README.md");
 const SHARING: &str = include_str!("../docs/sharing.md");
 const LOAD_TESTING: &str = include_str!("../docs/load-testing.md");
+const CONTAINER: &str = include_str!("../docs/container.md");
+
+/// The section of the README whose commands `scripts/try-image` runs, because they need a container engine.
+const IN_A_CONTAINER: &str = "\n## Run it in a container\n";
 
 /// Has every variable and every file.
 struct Everything;
@@ -34,7 +38,7 @@ fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
 
 #[test]
 fn every_configuration_of_the_documents_loads() {
-    let blocks = [README, SHARING, LOAD_TESTING].map(|text| blocks(text, "toml")).concat();
+    let blocks = [README, SHARING, LOAD_TESTING, CONTAINER].map(|text| blocks(text, "toml")).concat();
     assert!(blocks.len() >= 8, "{} blocks", blocks.len());
     for block in blocks {
         if let Err(errors) = Config::parse(block, &Everything) {
@@ -80,7 +84,9 @@ fn line_with(output: impl Read, text: &str) -> String {
 
 #[test]
 fn every_command_of_the_readme_runs() {
-    let mut commands = blocks(README, "sh").into_iter().flat_map(str::lines);
+    let (before, section) = README.split_once(IN_A_CONTAINER).unwrap();
+    let after = section.split_once("\n## ").unwrap().1;
+    let mut commands = [before, after].into_iter().flat_map(|text| blocks(text, "sh")).flat_map(str::lines);
     let directory = tempfile::tempdir().unwrap();
 
     assert_eq!(commands.next(), Some("make run"));
