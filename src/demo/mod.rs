@@ -49,7 +49,7 @@ impl Default for DemoOptions {
     }
 }
 
-/// Departure the demo cannot start.
+/// Why the demo cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     /// Another program listens where the gateway should.

@@ -15,7 +15,7 @@ const COME_AGAIN: HeaderValue = HeaderValue::from_static("1");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD");
 const METHODS_WITH_PREFLIGHT: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
-/// Departure a request gets no stream.
+/// Why a request gets no stream.
 #[derive(Debug)]
 pub(super) enum Refusal {
     /// The request target is malformed or ambiguous.

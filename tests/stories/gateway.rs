@@ -78,7 +78,8 @@ pub fn configuration(server: &str, routes: impl IntoIterator<Item = Route>) -> S
 pub struct Gateway {
     child: Child,
     log: watch::Receiver<Log>,
-    config: NamedTempFile,
+    /// `None` where it runs without one.
+    config: Option<NamedTempFile>,
 }
 
 #[derive(Default)]
@@ -113,8 +114,13 @@ impl Gateway {
     /// The same, with these variables in its environment.
     pub fn spawn_with(config: &str, variables: &[(&str, &str)]) -> Self {
         let file = config_file(&on_the_path_under_test(config));
-        let path = file.path().to_str().unwrap();
-        let mut child = command(&["-c", path]).envs(variables.iter().copied()).spawn().unwrap();
+        let path = file.path().to_str().unwrap().to_owned();
+        Self { config: Some(file), ..Self::spawn_on(&["-c", &path], variables) }
+    }
+
+    /// Runs with these arguments and variables alone, whatever comes of it.
+    pub fn spawn_on(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut child = command(arguments).envs(variables.iter().copied()).spawn().unwrap();
         let (log, lines) = watch::channel(Log::default());
         let stderr = child.stderr.take().unwrap();
         tokio::spawn(async move {
@@ -124,7 +130,7 @@ impl Gateway {
             }
             log.send_modify(|log| log.ended = true);
         });
-        Self { child, log: lines, config: file }
+        Self { child, log: lines, config: None }
     }
 
     /// Runs the binary to its end; gives its exit code and everything it said.
@@ -194,7 +200,7 @@ impl Gateway {
 
     /// The configuration's file.
     pub fn config(&self) -> &Path {
-        self.config.path()
+        self.config.as_ref().expect("a file").path()
     }
 
     /// Waits for the end of the process and of its log; gives its exit code.
