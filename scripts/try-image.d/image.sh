@@ -24,7 +24,7 @@ same "label description" "$(label description)" "A reverse proxy for Server-Sent
 same "label licenses" "$(label licenses)" Apache-2.0
 same "label version" "$(label version)" "$(sed -n '0,/^version = /s/^version = "\(.*\)"/\1/p' Cargo.toml)"
 revision=$(label revision)
-same "label revision" "${revision%-dirty}" "$(git rev-parse HEAD 2>/dev/null || echo unknown)"
+same "label revision" "${revision%-dirty}" "$head"
 [ "$(date -u -d "$(label created)" +%Y-%m-%dT%H:%M:%SZ)" = "$(label created)" ] || false_fact "label created: $(label created)"
 fact "label created: $(label created)"
 
