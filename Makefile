@@ -14,7 +14,7 @@ SCENARIOS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test lint configs check fuzz bench
+.PHONY: help setup run serve test lint configs check licenses fuzz bench
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ check: ## The gate: all that CI runs
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory configs
+
+licenses: ## Write docs/third-party-licenses.txt, after a change of Cargo.lock (installs cargo-about)
+	@scripts/licenses/write
 
 fuzz: ## Run every fuzz target for FUZZ_SECS seconds (cargo-fuzz and nightly)
 	@scripts/fuzz $(FUZZ_SECS)

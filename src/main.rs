@@ -1,7 +1,8 @@
 //! The command line: arguments, logger, signals, exit code.
 
 use clap::{Parser, Subcommand};
-use manifold::config::Config;
+use manifold::admin::{Question, Unhealthy};
+use manifold::config::{Config, ServerConfig};
 use manifold::demo::{DEFAULT_ADDRESS, Demo, DemoOptions};
 use manifold::service::Service;
 use std::future::Future;
@@ -26,8 +27,8 @@ const EX_USAGE: u8 = 64;
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
-    /// The configuration file (TOML); conf/manifold.toml shows every key
-    #[arg(short, long, value_name = "FILE", required = true)]
+    /// The configuration file (TOML) [default: /etc/manifold/manifold.toml, or variables such as MANIFOLD_ORIGIN]
+    #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Check the configuration, say all that is wrong with it, and exit
     #[arg(long)]
@@ -41,6 +42,14 @@ enum Command {
         /// Where to listen
         #[arg(long, value_name = "ADDR", default_value_t = DEFAULT_ADDRESS)]
         listen: SocketAddr,
+    },
+    /// Ask the running process of a configuration whether it is well; exit code 0 or 1
+    ///
+    /// It asks the admin address whether the process is ready or, where there is none, whether the first listener answers.
+    Healthcheck {
+        /// The configuration file, found as it is for running
+        #[arg(short, long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
 }
 
@@ -58,11 +67,17 @@ fn main() -> ExitCode {
             start_logger("error");
             return code_of(block_on(None, demo(DemoOptions { listen, ..DemoOptions::default() })));
         }
-        (None, Some(config)) => config,
-        (None, None) => return complain("no configuration: give one with -c FILE, or try manifold demo", EX_USAGE),
+        (Some(Command::Healthcheck { config }), _) => {
+            start_logger("warn");
+            return match ServerConfig::load(config.as_deref()) {
+                Ok(server) => healthcheck(&server),
+                Err(errors) => complain(&errors.to_string(), EX_USAGE),
+            };
+        }
+        (None, config) => config,
     };
     start_logger("warn,manifold=info");
-    let config = match Config::load(&config) {
+    let config = match Config::load(config.as_deref()) {
         Ok(config) => config,
         Err(errors) => return complain(&errors.to_string(), EX_USAGE),
     };
@@ -70,6 +85,17 @@ fn main() -> ExitCode {
         return say(&config.summary());
     }
     code_of(block_on(Some(config.server.threads), serve(config)))
+}
+
+fn healthcheck(server: &ServerConfig) -> ExitCode {
+    let asked = Question::of(server).and_then(|question| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.map_err(Unhealthy::NoRuntime)?.block_on(question.ask())
+    });
+    match asked {
+        Ok(well) => say(&well),
+        Err(unhealthy) => complain(&format!("unhealthy: {unhealthy}"), 1),
+    }
 }
 
 fn code_of(result: Result<(), Box<dyn std::error::Error>>) -> ExitCode {

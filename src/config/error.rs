@@ -14,14 +14,26 @@ pub struct ConfigErrors {
 /// One thing that is wrong with a configuration. It holds no value of an upstream header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    /// Line and, for an error of the TOML syntax, column; both from 1.
-    pub(super) place: Option<(usize, Option<usize>)>,
+    pub(super) place: Place,
     /// The full path of the key, such as `routes[0].client.heartbeat_secs`.
     pub(super) key: Option<String>,
     /// The value as written, if it may be shown.
     pub(super) value: Option<String>,
     /// The rule that was broken.
     pub(super) rule: String,
+}
+
+/// Where an error is. Errors are told in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Place {
+    /// In the text as a whole, such as what is missing from it.
+    Text,
+    /// At a line and, for an error of the TOML syntax, a column; both from 1.
+    Line(usize, Option<usize>),
+    /// In a variable of the environment, which is the key.
+    Environment,
+    /// In none: there is neither a file nor a variable.
+    Nowhere,
 }
 
 impl ConfigErrors {
@@ -33,7 +45,12 @@ impl ConfigErrors {
 
     pub(super) fn unreadable(path: &Path, error: &io::Error) -> Self {
         let rule = format!("cannot be read: {error}");
-        Self::new(vec![ConfigError { place: None, key: None, value: None, rule }]).of_file(path)
+        Self::new(vec![ConfigError { place: Place::Text, key: None, value: None, rule }]).of_file(path)
+    }
+
+    /// There is nothing to read.
+    pub(super) fn nothing(rule: String) -> Self {
+        Self::new(vec![ConfigError { place: Place::Nowhere, key: None, value: None, rule }])
     }
 
     pub(super) fn of_file(self, path: &Path) -> Self {
@@ -57,15 +74,15 @@ impl fmt::Display for ConfigErrors {
             }
             match &self.file {
                 // `file:line:column`, as compilers say it, so that editors find the place.
-                Some(file) => {
+                Some(file) if error.place < Place::Environment => {
                     write!(f, "{}", file.display())?;
-                    if let Some((line, column)) = error.place {
+                    if let Place::Line(line, column) = error.place {
                         write!(f, ":{line}")?;
                         column.map_or(Ok(()), |column| write!(f, ":{column}"))?;
                     }
                     write!(f, ": {}", error.statement())?;
                 }
-                None => write!(f, "{error}")?,
+                _ => write!(f, "{error}")?,
             }
         }
         Ok(())
@@ -86,9 +103,9 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.place {
-            Some((line, Some(column))) => write!(f, "line {line}, column {column}: ")?,
-            Some((line, None)) => write!(f, "line {line}: ")?,
-            None => {}
+            Place::Line(line, Some(column)) => write!(f, "line {line}, column {column}: ")?,
+            Place::Line(line, None) => write!(f, "line {line}: ")?,
+            Place::Text | Place::Environment | Place::Nowhere => {}
         }
         f.write_str(&self.statement())
     }

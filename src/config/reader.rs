@@ -1,6 +1,6 @@
 //! Takes a table's known keys out one by one; what is left over is unknown.
 
-use super::error::ConfigError;
+use super::error::{ConfigError, Place};
 use super::report::Report;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -62,7 +62,7 @@ impl<'a> Section<'a> {
         &mut self,
         target: &mut T,
         key: &'static str,
-        convert: impl FnOnce(&DeValue<'_>) -> Result<T, Rule>,
+        convert: impl Fn(&DeValue<'_>) -> Result<T, Rule>,
     ) -> Option<Item<'a>> {
         let item = self.take(key)?;
         if let Some(value) = item.converted(convert) {
@@ -81,7 +81,7 @@ impl<'a> Section<'a> {
 
     /// A key that must be there is not.
     pub(super) fn fail_missing(&self, key: &str, rule: &str) {
-        let place = self.offset.map(|offset| (self.report.line(offset), None));
+        let place = self.offset.map_or(Place::Text, |offset| self.report.place(offset));
         let key = Some(joined(&self.path, key));
         self.report.add(ConfigError { place, key, value: None, rule: format!("is missing: {rule}") });
     }
@@ -121,14 +121,34 @@ impl<'a> Item<'a> {
     /// Records that the value breaks `rule`.
     pub(super) fn fail(&self, rule: impl Display) {
         let span = self.value.span();
-        let place = Some((self.report.line(span.start), None));
+        let offset = span.start;
+        if self.report.is_unsubstituted(offset) {
+            return;
+        }
+        let key = self.report.variable(offset).map_or_else(|| self.path.clone(), str::to_owned);
         let value = if self.is_secret { None } else { self.report.shown(self.value(), span) };
-        self.report.add(ConfigError { place, key: Some(self.path.clone()), value, rule: rule.to_string() });
+        self.report.add(ConfigError {
+            place: self.report.place(offset),
+            key: Some(key),
+            value,
+            rule: rule.to_string(),
+        });
     }
 
     /// The value, if it is good.
-    pub(super) fn converted<T>(&self, convert: impl FnOnce(&DeValue<'_>) -> Result<T, Rule>) -> Option<T> {
-        convert(self.value()).map_err(|rule| self.fail(rule)).ok()
+    pub(super) fn converted<T>(&self, convert: impl Fn(&DeValue<'_>) -> Result<T, Rule>) -> Option<T> {
+        let read = convert(self.value());
+        let read = if read.is_err() { self.as_scalar(&convert).unwrap_or(read) } else { read };
+        read.map_err(|rule| self.fail(rule)).ok()
+    }
+
+    /// What `convert` makes of a number, `true` or `false` that came out of a variable: a string holds the reference,
+    /// whatever the key asks for.
+    fn as_scalar<T>(&self, convert: impl Fn(&DeValue<'_>) -> Result<T, Rule>) -> Option<Result<T, Rule>> {
+        let text = self.str().filter(|_| self.report.is_substituted(self.value.span().start))?;
+        let scalar = DeValue::parse(text.trim()).ok()?;
+        matches!(scalar.get_ref(), DeValue::Integer(_) | DeValue::Float(_) | DeValue::Boolean(_))
+            .then(|| convert(scalar.get_ref()))
     }
 
     /// The table that the value must be.
@@ -172,7 +192,7 @@ fn entries<'a>(table: &'a DeTable<'a>) -> BTreeMap<&'a str, (usize, &'a Spanned<
 }
 
 /// A key behind a path, quoted where TOML would want it quoted.
-fn joined(path: &str, key: &str) -> String {
+pub(super) fn joined(path: &str, key: &str) -> String {
     let is_bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     let key = if is_bare { key.to_owned() } else { format!("\"{}\"", key.escape_debug()) };
     if path.is_empty() { key } else { format!("{path}.{key}") }

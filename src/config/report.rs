@@ -1,6 +1,7 @@
 //! The errors found so far, and the places they are at.
 
-use super::error::{ConfigError, ConfigErrors};
+use super::environment::VARIABLES;
+use super::error::{ConfigError, ConfigErrors, Place};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -22,6 +23,10 @@ pub(super) struct Report<'t> {
     unknown: RefCell<Vec<Unknown>>,
     /// Section (`routes.client`) and key.
     vocabulary: RefCell<BTreeSet<(String, &'static str)>>,
+    /// Offsets of strings in which a reference was replaced.
+    substituted: RefCell<BTreeSet<usize>>,
+    /// Offsets of strings in which one could not be: that is told, and nothing more of them.
+    unsubstituted: RefCell<BTreeSet<usize>>,
 }
 
 /// A key that nothing asked for.
@@ -41,6 +46,8 @@ impl<'t> Report<'t> {
             errors: RefCell::default(),
             unknown: RefCell::default(),
             vocabulary: RefCell::default(),
+            substituted: RefCell::default(),
+            unsubstituted: RefCell::default(),
         }
     }
 
@@ -49,7 +56,8 @@ impl<'t> Report<'t> {
     pub(super) fn document(&self) -> Result<Spanned<DeTable<'t>>, ConfigErrors> {
         let (document, errors) = DeTable::parse_recoverable(self.text);
         for error in errors {
-            let place = error.span().map(|span| (self.line(span.start), Some(self.column(span.start))));
+            let at = |span: Range<usize>| Place::Line(self.line(span.start), Some(self.column(span.start)));
+            let place = error.span().map_or(Place::Text, at);
             let rule = error.message().to_owned();
             self.add(ConfigError { place, key: None, value: None, rule });
         }
@@ -83,7 +91,12 @@ impl<'t> Report<'t> {
                 None => "unknown key".to_owned(),
             };
             // An unknown key may be a slip in a header's name: its value is not shown.
-            self.add(ConfigError { place: Some((unknown.line, None)), key: Some(unknown.path), value: None, rule });
+            self.add(ConfigError {
+                place: Place::Line(unknown.line, None),
+                key: Some(unknown.path),
+                value: None,
+                rule,
+            });
         }
         let mut errors = self.errors.take();
         errors.sort_by_key(|error| error.place);
@@ -106,8 +119,44 @@ impl<'t> Report<'t> {
             .map(|(section, known)| if section.is_empty() { (*known).to_owned() } else { format!("{section}.{known}") })
     }
 
+    pub(super) fn add_substituted(&self, offset: usize) {
+        self.substituted.borrow_mut().insert(offset);
+    }
+
+    /// Remembers that a string's reference cannot be replaced.
+    pub(super) fn add_unsubstituted(&self, offset: usize, path: &str, rule: String) {
+        self.unsubstituted.borrow_mut().insert(offset);
+        // The string may be a secret: its value is not shown.
+        self.add(ConfigError { place: self.place(offset), key: Some(path.to_owned()), value: None, rule });
+    }
+
+    pub(super) fn is_substituted(&self, offset: usize) -> bool {
+        self.substituted.borrow().contains(&offset)
+    }
+
+    pub(super) fn is_unsubstituted(&self, offset: usize) -> bool {
+        self.unsubstituted.borrow().contains(&offset)
+    }
+
+    /// A value that is a variable's: its place is behind the end of the text.
+    pub(super) fn of_variable<T>(&self, variable: &'static str, value: T) -> Spanned<T> {
+        let number = VARIABLES.iter().position(|known| *known == variable).unwrap_or(VARIABLES.len());
+        let place = self.text.len().saturating_add(1).saturating_add(number);
+        Spanned::new(place..place, value)
+    }
+
+    /// The variable whose value is at this offset.
+    pub(super) fn variable(&self, offset: usize) -> Option<&'static str> {
+        VARIABLES.get(offset.checked_sub(self.text.len().saturating_add(1))?).copied()
+    }
+
+    /// Where an offset is.
+    pub(super) fn place(&self, offset: usize) -> Place {
+        if self.variable(offset).is_some() { Place::Environment } else { Place::Line(self.line(offset), None) }
+    }
+
     /// The line of an offset, from 1.
-    pub(super) fn line(&self, offset: usize) -> usize {
+    fn line(&self, offset: usize) -> usize {
         self.line_starts.partition_point(|start| *start <= offset).saturating_add(1)
     }
 
@@ -123,7 +172,8 @@ impl<'t> Report<'t> {
         if value.is_table() || value.as_array().is_some_and(holds_table) {
             return None;
         }
-        let written = self.text.get(span)?;
+        let of_variable = self.variable(span.start).and_then(|_| Some(format!("{:?}", value.as_str()?)));
+        let written = of_variable.as_deref().or_else(|| self.text.get(span))?;
         let mut shown: String = written.split_whitespace().collect::<Vec<_>>().join(" ");
         shown.retain(|c| !c.is_control());
         if let Some((cut, _)) = shown.char_indices().nth(MAX_SHOWN) {

@@ -1,6 +1,7 @@
 //! Clients that the demo opens itself: real ones, each on a socket of its own through the gateway.
 
 use super::origin::Kind;
+use crate::web::within_reach;
 use bytes::Bytes;
 use http::Request;
 use http::header::{ACCEPT, HOST};
@@ -8,7 +9,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
@@ -33,13 +34,7 @@ pub(super) struct Crowd {
 impl Crowd {
     /// Nobody yet; they will go to `gateway`.
     pub(super) fn new(gateway: SocketAddr) -> Self {
-        // A wildcard is for listening; it is reached through the loopback.
-        let ip = match gateway.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-            ip => ip,
-        };
-        Self { gateway: SocketAddr::new(ip, gateway.port()), clients: Mutex::default() }
+        Self { gateway: within_reach(gateway), clients: Mutex::default() }
     }
 
     /// How many there are.

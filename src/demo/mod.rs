@@ -10,15 +10,14 @@
 mod crowd;
 mod origin;
 mod page;
-mod server;
 mod ticker;
 
 use crate::config::{Config, ConfigErrors, ListenAddr, SystemSources};
 use crate::service::{BindError, Running, Service};
+use crate::web::Server;
 use crowd::Crowd;
 use origin::{Kind, Switch};
 use page::Page;
-use server::Server;
 use std::error::Error as _;
 use std::fmt::Write as _;
 use std::io;
@@ -50,7 +49,7 @@ impl Default for DemoOptions {
     }
 }
 
-/// Departure the demo cannot start.
+/// Why the demo cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     /// Another program listens where the gateway should.

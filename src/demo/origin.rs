@@ -1,7 +1,7 @@
 //! The origin, as people write one: the right content type, a loop, a flush.
 
-use super::server::{Answer, Live, Reply, Server};
 use super::ticker::Ticker;
+use crate::web::{Answer, Live, Reply, Server};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};

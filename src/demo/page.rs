@@ -3,17 +3,13 @@
 use super::crowd::{self, Crowd};
 use super::curl_lines;
 use super::origin::{Kind, Switch};
-use super::server::{Answer, Reply};
 use super::ticker::Ticker;
 use crate::counters::RouteCounters;
 use crate::service::CountersByRoute;
+use crate::web::{self, Answer, Reply, not_allowed};
 use bytes::Bytes;
-use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
-};
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::{Either, Full};
+use http::header::{CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY};
+use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -135,26 +131,14 @@ fn not_found() -> Reply {
     reply(StatusCode::NOT_FOUND, "text/plain", "nothing here; the page is at /\n".into())
 }
 
-fn not_allowed(methods: &'static str) -> Reply {
-    let mut reply = reply(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "not with this method\n".into());
-    reply.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
-    reply
-}
-
 fn reply_json(status: StatusCode, value: &Value) -> Reply {
     reply(status, "application/json", value.to_string().into())
 }
 
 fn reply(status: StatusCode, content_type: &str, body: Bytes) -> Reply {
-    let mut reply = Response::new(Either::Left(Full::new(body)));
-    *reply.status_mut() = status;
+    let mut reply = web::reply(status, content_type, body);
     let headers = reply.headers_mut();
-    if let Ok(content_type) = HeaderValue::from_str(&format!("{content_type}; charset=utf-8")) {
-        headers.insert(CONTENT_TYPE, content_type);
-    }
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(CONTENT_SECURITY_POLICY, POLICY);
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     reply
 }

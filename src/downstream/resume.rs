@@ -17,7 +17,7 @@ const LAST_EVENT_ID_PARAMETER: &str = "lastEventId";
 /// a head. Ids that carry positions in many logs reach 1 KiB.
 pub const MAX_LAST_EVENT_ID_BYTES: usize = 8 << 10;
 
-/// Departure what a client came with cannot be an id. The answer is 400: it is no id that a stream ever had.
+/// Why what a client came with cannot be an id. The answer is 400: it is no id that a stream ever had.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidLastEventId {
     /// It is over [`MAX_LAST_EVENT_ID_BYTES`].

@@ -23,7 +23,7 @@ static CONSTANT: [HeaderName; 7] = [
     ORIGIN,
 ];
 
-/// Departure a response is not shared on a route with `credentials = "share"`.
+/// Why a response is not shared on a route with `credentials = "share"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SharingRefusal {
     /// `Cache-Control: private`, with or without the names of fields.
@@ -48,7 +48,7 @@ impl fmt::Display for SharingRefusal {
     }
 }
 
-/// Departure the response with this head must not be shared, or `None` if it may be.
+/// Why the response with this head must not be shared, or `None` if it may be.
 ///
 /// `key_headers` are the names that the route forwards, and so has in the key (`share.headers`). The check is for routes
 /// with `credentials = "share"` whose origin is not trusted; elsewhere credentials are in the key.

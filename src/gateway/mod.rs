@@ -52,6 +52,9 @@ use writer::Writer;
 /// Characters in the log of what strangers choose.
 const SHOWN: usize = 200;
 
+/// The target of an `OPTIONS` that is for the server as a whole: it shows that the server answers (RFC 9110 section 9.3.7).
+const ASTERISK: &str = "*";
+
 /// Decides what becomes of each request, and serves the streams.
 #[derive(Debug)]
 pub struct Gateway {
@@ -128,6 +131,10 @@ impl Gateway {
             Ok(looked) => looked,
             Err(refusal) => return self.refuse(session, &refusal, None, None).await,
         };
+        if target.path == ASTERISK {
+            Writer::new(session).reply(Reply::no_content()).await?;
+            return Ok(Decision::Answered);
+        }
         let route = self.table.find(host, target.path);
         let Some(served) = route.and_then(|route| self.served.get(&route.name)) else {
             let (host, path) = (shown(host.unwrap_or_default()), shown(target.path));

@@ -15,7 +15,7 @@ const COME_AGAIN: HeaderValue = HeaderValue::from_static("1");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD");
 const METHODS_WITH_PREFLIGHT: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
-/// Departure a request gets no stream.
+/// Why a request gets no stream.
 #[derive(Debug)]
 pub(super) enum Refusal {
     /// The request target is malformed or ambiguous.
@@ -108,6 +108,11 @@ impl Reply {
 
     fn empty(status: StatusCode) -> Self {
         Self { status, headers: HeaderMap::new(), body: Bytes::new() }
+    }
+
+    /// Nothing to say but that all is well.
+    pub(super) fn no_content() -> Self {
+        Self::empty(StatusCode::NO_CONTENT)
     }
 
     /// The answer to a preflight.

@@ -29,7 +29,7 @@ pub(super) struct Writer<'a> {
     sent: Sent,
 }
 
-/// Departure nothing more can be sent.
+/// Why nothing more can be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Broken {
     /// The client closed or reset the connection or the HTTP/2 stream.

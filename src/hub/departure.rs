@@ -4,7 +4,7 @@ use super::End;
 use crate::counters::RouteCounters;
 use std::fmt;
 
-/// Departure a client is no longer on its stream.
+/// Why a client is no longer on its stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Departure {
     /// It closed or reset its connection.

@@ -17,7 +17,7 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// Departure an attempt to reach the origin, or a connection to it, came to nothing. All of these may heal.
+/// Why an attempt to reach the origin, or a connection to it, came to nothing. All of these may heal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
     /// No connection: the name, the address, the handshake.
@@ -47,7 +47,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Departure a stream is over.
+/// Why a stream is over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
     /// The origin ended the response, and `on_close = "close"`.

@@ -65,7 +65,7 @@ pub struct StreamSettings {
     pub counters: Arc<RouteCounters>,
 }
 
-/// Departure a client cannot be on a stream.
+/// Why a client cannot be on a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JoinError {
     /// The route has `max_streams` open.

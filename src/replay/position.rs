@@ -22,7 +22,7 @@ pub struct Gap {
     pub missed: Option<u64>,
 }
 
-/// Departure events are lost to a client.
+/// Why events are lost to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GapReason {
     /// The log dropped them.

@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 /// The longest name that DNS can carry (RFC 1035 section 2.3.4).
 const MAX_NAME_LEN: usize = 253;
 
-/// Departure a text is not a host name for a route.
+/// Why a text is not a host name for a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHost {
     /// A `*`.

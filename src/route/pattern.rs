@@ -12,7 +12,7 @@ pub enum PathPattern {
     Prefix(String),
 }
 
-/// Departure a text is not a [`PathPattern`].
+/// Why a text is not a [`PathPattern`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPattern {
     /// A `*` elsewhere than in a final `/*`.

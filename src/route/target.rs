@@ -16,7 +16,7 @@ pub struct Target<'a> {
     pub query: Option<&'a str>,
 }
 
-/// Departure a request target is refused (400).
+/// Why a request target is refused (400).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadTarget {
     /// Neither a path nor an absolute URL.

@@ -40,6 +40,14 @@ impl Bound {
         }
     }
 
+    /// The TCP listener; `None` of a Unix socket.
+    pub(super) fn into_tcp(self) -> Option<TcpListener> {
+        match self.socket {
+            Socket::Tcp(listener) => Some(listener),
+            Socket::Unix(_) => None,
+        }
+    }
+
     /// The descriptor, to be closed by whoever gets it.
     pub(super) fn into_descriptor(self) -> RawFd {
         match self.socket {

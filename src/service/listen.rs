@@ -2,7 +2,7 @@
 
 use super::bound::Bound;
 use super::upgrade::Inherited;
-use crate::config::ListenAddr;
+use crate::config::{ListenAddr, ServerConfig};
 use pingora::listeners::{L4BufferSettings, ListenerConfig, Listeners};
 use pingora::server::Fds;
 use std::fmt;
@@ -15,6 +15,8 @@ use std::path::Path;
 /// An address that cannot be listened on.
 #[derive(Debug)]
 pub struct BindError {
+    /// Of the configuration.
+    key: &'static str,
     address: ListenAddr,
     source: io::Error,
 }
@@ -24,11 +26,11 @@ impl fmt::Display for BindError {
         write!(f, "cannot listen on {}: {}", self.address, self.source)?;
         match self.source.kind() {
             io::ErrorKind::AddrInUse => {
-                f.write_str(": stop what listens there, or choose another address in server.listen")
+                write!(f, ": stop what listens there, or choose another address in {}", self.key)
             }
-            io::ErrorKind::AddrNotAvailable => f.write_str(": server.listen must name an address of this machine"),
+            io::ErrorKind::AddrNotAvailable => write!(f, ": {} must name an address of this machine", self.key),
             io::ErrorKind::PermissionDenied => {
-                f.write_str(": choose another address in server.listen, such as a port above 1023")
+                write!(f, ": choose another address in {}, such as a port above 1023", self.key)
             }
             _ => Ok(()),
         }
@@ -41,14 +43,23 @@ impl std::error::Error for BindError {
     }
 }
 
+/// The sockets of a configuration.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    pub(super) clients: Vec<Bound>,
+    pub(super) admin: Option<Bound>,
+}
+
 /// Binds every address, or none; those that this process inherited are bound already.
-pub(super) fn bind(addresses: &[ListenAddr]) -> Result<Vec<Bound>, BindError> {
+pub(super) fn bind(server: &ServerConfig) -> Result<Sockets, BindError> {
     let mut inherited = Inherited::from_environment();
-    let bound = addresses.iter().map(|address| match inherited.take(address) {
+    let mut bind = |key, address: &ListenAddr| match inherited.take(address) {
         Some(bound) => Ok(bound),
-        None => bind_one(address).map_err(|source| BindError { address: address.clone(), source }),
-    });
-    bound.collect()
+        None => bind_one(address).map_err(|source| BindError { key, address: address.clone(), source }),
+    };
+    let clients = server.listen.iter().map(|address| bind("server.listen", address)).collect::<Result<_, _>>()?;
+    let admin = server.admin.map(|address| bind("server.admin", &ListenAddr::Tcp(address))).transpose()?;
+    Ok(Sockets { clients, admin })
 }
 
 fn bind_one(address: &ListenAddr) -> io::Result<Bound> {

@@ -7,11 +7,13 @@
 mod bound;
 mod descriptors;
 mod listen;
+mod notify;
 mod opener;
 mod upgrade;
 
 pub use listen::BindError;
 
+use crate::admin::{Admin, Facts};
 use crate::config::{Config, ListenAddr};
 use crate::counters::RouteCounters;
 use crate::fanout::Engine;
@@ -19,6 +21,7 @@ use crate::gateway::{Front, FrontOptions, Gateway, Lifecycle, Served};
 use crate::hub::{Hub, RouteId};
 use crate::upstream::Connector;
 use bound::Bound;
+use listen::Sockets;
 use opener::Drivers;
 use parking_lot::Mutex;
 use pingora::services::Service as _;
@@ -38,7 +41,7 @@ pub type CountersByRoute = Vec<(Arc<str>, Arc<RouteCounters>)>;
 #[derive(Debug)]
 pub struct Service {
     config: Config,
-    bound: Vec<Bound>,
+    sockets: Sockets,
     front: FrontOptions,
 }
 
@@ -46,6 +49,7 @@ pub struct Service {
 #[derive(Debug)]
 pub struct Running {
     addresses: Vec<ListenAddr>,
+    admin_address: Option<ListenAddr>,
     drain: Duration,
     lifecycle: watch::Sender<Lifecycle>,
     shutdown: watch::Sender<bool>,
@@ -53,6 +57,8 @@ pub struct Running {
     alive: mpsc::Receiver<()>,
     counters: CountersByRoute,
     engine: Option<Engine>,
+    /// Served to the end of the process, unless a new process serves the address.
+    admin: Option<Admin>,
     /// The listening sockets once more, to be handed to a new process. Emptied when this one stops listening.
     spares: Vec<OwnedFd>,
     /// The files of Unix sockets are somebody else's by now.
@@ -65,37 +71,60 @@ impl Service {
     /// # Errors
     /// For the first address that cannot be listened on.
     pub fn bind(config: Config) -> Result<Self, BindError> {
-        let bound = listen::bind(&config.server.listen)?;
+        let sockets = listen::bind(&config.server)?;
         let max_connections = config.server.max_connections.unwrap_or_else(descriptors::for_clients);
-        Ok(Self { config, bound, front: FrontOptions { max_connections, ..FrontOptions::default() } })
+        Ok(Self { config, sockets, front: FrontOptions { max_connections, ..FrontOptions::default() } })
     }
 
     /// Starts to serve, on the runtime that this is called in.
     #[must_use]
     pub fn start(self) -> Running {
-        let addresses: Vec<_> = self.bound.iter().map(|bound| bound.address.clone()).collect();
+        let Sockets { clients, admin } = self.sockets;
+        let addresses: Vec<_> = clients.iter().map(|bound| bound.address.clone()).collect();
+        let admin_address = admin.as_ref().map(|bound| bound.address.clone());
         let (lifecycle, lifecycle_seen) = watch::channel(Lifecycle::Running);
         let (shutdown, shutdown_seen) = watch::channel(false);
         let (alive_held, alive) = mpsc::channel(1);
         let engine = engine(self.config.server.shards);
-        let (gateway, counters) = gateway(&self.config, engine.clone(), lifecycle_seen);
+        let (gateway, counters) = gateway(&self.config, engine.clone(), lifecycle_seen.clone());
         let front = Front::new(self.front, gateway, alive_held);
-        let spares = self.bound.iter().filter_map(|bound| bound.duplicate().ok()).collect();
-        let (listeners, table) = listen::hand_over(self.bound);
+        let spares = clients.iter().chain(&admin).filter_map(|bound| bound.duplicate().ok()).collect();
+        let (listeners, table) = listen::hand_over(clients);
         let mut service = ListeningService::with_listeners("manifold".to_owned(), listeners, front);
-        tokio::spawn(async move {
+        let accepting = tokio::spawn(async move {
             service.start_service(Some(Arc::new(Mutex::new(table))), shutdown_seen, 1).await;
         });
-        if let Some(admin) = self.config.server.admin {
-            log::warn!("admin is configured, but this version serves nothing there addr={admin}");
-        }
+        let facts = Facts { lifecycle: lifecycle_seen, accepting: accepting.abort_handle() };
         for address in &addresses {
             log::info!("listening addr={address}");
         }
+        let admin = admin.and_then(|bound| serve_admin(bound, facts));
+        notify::ready();
         upgrade::say_ready();
         let drain = self.config.server.drain;
-        Running { addresses, drain, lifecycle, shutdown, alive, counters, engine, spares, handed_over: false }
+        Running {
+            addresses,
+            admin_address,
+            drain,
+            lifecycle,
+            shutdown,
+            alive,
+            counters,
+            engine,
+            admin,
+            spares,
+            handed_over: false,
+        }
     }
+}
+
+fn serve_admin(bound: Bound, facts: Facts) -> Option<Admin> {
+    let address = bound.address.clone();
+    let admin = Admin::start(bound.into_tcp()?, facts);
+    admin
+        .inspect(|_| log::info!("admin listening addr={address}"))
+        .inspect_err(|error| log::error!("cannot serve the admin address addr={address}: {error}"))
+        .ok()
 }
 
 /// The delivery engine; without one, every client stays in its session.
@@ -129,6 +158,12 @@ impl Running {
         &self.addresses
     }
 
+    /// Where the admin address is served, with the real port.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<&ListenAddr> {
+        self.admin_address.as_ref()
+    }
+
     /// The counters of each route, by name.
     #[must_use]
     pub fn counters(&self) -> &CountersByRoute {
@@ -143,6 +178,11 @@ impl Running {
     pub async fn hand_over(&mut self) -> io::Result<u32> {
         let process = upgrade::hand_over(&self.spares).await?;
         self.handed_over = true;
+        // Whoever asks for this service's health is to hear of the new process.
+        if let Some(admin) = self.admin.take() {
+            admin.finish().await;
+        }
+        notify::replaced_by(process);
         Ok(process)
     }
 
@@ -150,6 +190,9 @@ impl Running {
     /// time is over.
     pub async fn drain(mut self) {
         self.spares.clear();
+        if !self.handed_over {
+            notify::stopping();
+        }
         let by = Instant::now() + self.drain;
         self.lifecycle.send_replace(Lifecycle::Draining(by));
         if let Some(engine) = &self.engine {

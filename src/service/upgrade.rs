@@ -59,7 +59,8 @@ impl Inherited {
     /// accepts, they would swallow clients.
     pub(super) fn take(&mut self, configured: &ListenAddr) -> Option<Bound> {
         let at = self.0.iter().position(|bound| serves(configured, &bound.address))?;
-        Some(self.0.swap_remove(at))
+        // In order: addresses with port 0 are alike.
+        Some(self.0.remove(at))
     }
 }
 

@@ -60,7 +60,7 @@ impl fmt::Debug for Response {
     }
 }
 
-/// Departure there is no response.
+/// Why there is no response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectError {
     /// No connection to any address, or the request could not be sent.

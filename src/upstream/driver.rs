@@ -68,7 +68,7 @@ pub struct Driver {
     ended_in_order: bool,
 }
 
-/// Departure the driver is done, and for how long that is remembered.
+/// Why the driver is done, and for how long that is remembered.
 struct Done {
     end: End,
     memory: Duration,

@@ -153,7 +153,7 @@ async fn judge(response: Response, on_error: OnError, audience: Audience) -> Out
     )))
 }
 
-/// Departure a 200 with this head is no stream that events can be read from.
+/// Why a 200 with this head is no stream that events can be read from.
 pub fn unusable(headers: &HeaderMap) -> Option<String> {
     let content_type = headers.get(CONTENT_TYPE);
     if !content_type.is_some_and(is_event_stream) {

@@ -70,7 +70,7 @@ pub struct Backoff {
     max: Duration,
 }
 
-/// Departure two durations make no [`Backoff`].
+/// Why two durations make no [`Backoff`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBackoff {
     /// The lower bound is zero.

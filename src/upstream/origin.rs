@@ -11,7 +11,7 @@ pub struct Origin {
     base_path: String,
 }
 
-/// Departure a text is not an [`Origin`].
+/// Why a text is not an [`Origin`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidOrigin {
     /// Not a URL at all.

@@ -1,6 +1,9 @@
 //! The command line and the files that are shipped.
 
-use crate::gateway::{Gateway, config_file};
+use crate::client::Client;
+use crate::gateway::{Gateway, config_file, configuration, route};
+use crate::origin::{Origin, Port};
+use crate::stage::numbered;
 
 async fn tested(config: &str) -> (i32, String) {
     let file = config_file(config);
@@ -60,4 +63,63 @@ async fn every_shipped_configuration_is_good() {
         }
     }
     assert!(tried >= 2, "{tried}");
+}
+
+#[tokio::test]
+async fn variables_alone_make_a_gateway() {
+    let (origin, port) = (Origin::start(), Port::reserve());
+    let url = format!("{}/base", origin.url());
+    let listen = port.addr().to_string();
+    let variables = [("MANIFOLD_ORIGIN", &*url), ("MANIFOLD_LISTEN", &listen), ("MANIFOLD_PATH", "/events/*")];
+    let gateway = Gateway::spawn_on(&[], &variables);
+    gateway.log_line("listening addr=").await;
+    assert_eq!(gateway.addr(), port.addr());
+    let (mut client, mut body) = tokio::join!(Client::get("/events/a").connect(&gateway), origin.stream());
+    body.event(&numbered(1)).await;
+    assert_eq!(client.next_data().await, "1");
+    assert_eq!(origin.request(1).await.target, "/base/events/a");
+    assert_eq!(Client::get("/").connect(&gateway).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_variable_stands_over_a_file() {
+    let (origin, wrong) = (Origin::start(), Port::reserve());
+    let config = configuration("", [route("/*", &wrong)]);
+    let gateway = Gateway::spawn_with(&config, &[("MANIFOLD_ORIGIN", &origin.url())]);
+    gateway.log_line("listening addr=").await;
+    let (mut client, mut body) = tokio::join!(Client::get("/").connect(&gateway), origin.stream());
+    body.event(&numbered(1)).await;
+    assert_eq!(client.next_data().await, "1");
+}
+
+#[tokio::test]
+async fn without_file_and_variables_one_line_says_what_can_be_done() {
+    for arguments in [&[][..], &["--test"], &["healthcheck"]] {
+        let (code, said) = Gateway::run(arguments).await;
+        assert_eq!((code, said.lines().count()), (64, 1), "{said}");
+        for part in ["no configuration", "-c FILE", "/etc/manifold/manifold.toml", "MANIFOLD_ORIGIN"] {
+            assert!(said.contains(part), "{part:?} in {said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bad_variable_is_64_and_names_itself() {
+    let variables = [("MANIFOLD_ORIGIN", "app:9000"), ("MANIFOLD_LISTEN", "8080")];
+    for arguments in [&[][..], &["--test"]] {
+        let (code, said) = Gateway::run_with(arguments, &variables).await;
+        assert_eq!(code, 64, "{said}");
+        for part in ["MANIFOLD_ORIGIN = \"app:9000\": must", "MANIFOLD_LISTEN = \"8080\": must"] {
+            assert!(said.contains(part), "{part:?} in {said}");
+        }
+    }
+    let file = config_file("[[routes]]\npath = \"/\"\norigin = \"http://${HOST_OF_ORIGIN}\"\n");
+    let path = file.path().to_str().unwrap();
+    let (code, said) = Gateway::run(&["-c", path]).await;
+    assert_eq!(code, 64, "{said}");
+    assert!(said.contains(&format!("{path}:3: routes[0].origin: the environment variable HOST_OF_ORIGIN")), "{said}");
+    let (code, said) = Gateway::run_with(&["--test", "-c", path], &[("HOST_OF_ORIGIN", "o:81")]).await;
+    assert_eq!(code, 0, "{said}");
+    let expected = "configuration ok: 1 route\nlisten: 127.0.0.1:8080\nadmin: off\nroute /\n  origin: http://o:81/\n";
+    assert!(said.starts_with(expected), "{said}");
 }

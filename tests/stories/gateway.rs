@@ -78,7 +78,8 @@ pub fn configuration(server: &str, routes: impl IntoIterator<Item = Route>) -> S
 pub struct Gateway {
     child: Child,
     log: watch::Receiver<Log>,
-    config: NamedTempFile,
+    /// `None` where it runs without one.
+    config: Option<NamedTempFile>,
 }
 
 #[derive(Default)]
@@ -107,9 +108,19 @@ impl Gateway {
 
     /// Runs with this configuration, whatever comes of it.
     pub fn spawn(config: &str) -> Self {
+        Self::spawn_with(config, &[])
+    }
+
+    /// The same, with these variables in its environment.
+    pub fn spawn_with(config: &str, variables: &[(&str, &str)]) -> Self {
         let file = config_file(&on_the_path_under_test(config));
-        let path = file.path().to_str().unwrap();
-        let mut child = command(&["-c", path]).spawn().unwrap();
+        let path = file.path().to_str().unwrap().to_owned();
+        Self { config: Some(file), ..Self::spawn_on(&["-c", &path], variables) }
+    }
+
+    /// Runs with these arguments and variables alone, whatever comes of it.
+    pub fn spawn_on(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut child = command(arguments).envs(variables.iter().copied()).spawn().unwrap();
         let (log, lines) = watch::channel(Log::default());
         let stderr = child.stderr.take().unwrap();
         tokio::spawn(async move {
@@ -119,12 +130,19 @@ impl Gateway {
             }
             log.send_modify(|log| log.ended = true);
         });
-        Self { child, log: lines, config: file }
+        Self { child, log: lines, config: None }
     }
 
     /// Runs the binary to its end; gives its exit code and everything it said.
     pub async fn run(arguments: &[&str]) -> (i32, String) {
-        let output = guarded("the end of the process", command(arguments).output()).await.unwrap();
+        Self::run_with(arguments, &[]).await
+    }
+
+    /// The same, with these variables in its environment.
+    pub async fn run_with(arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String) {
+        let mut command = command(arguments);
+        let output = command.envs(variables.iter().copied()).output();
+        let output = guarded("the end of the process", output).await.unwrap();
         let mut said = String::from_utf8(output.stdout).unwrap();
         write!(said, "{}", String::from_utf8(output.stderr).unwrap()).unwrap();
         (output.status.code().expect("an exit code and no signal"), said)
@@ -138,9 +156,13 @@ impl Gateway {
     /// Every TCP address that it listens on, in the order of the log.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         let lines = &self.log.borrow().lines;
-        let after = |line: &String| line.split_once("listening addr=").map(|(_, addr)| addr.to_owned());
-        let addresses = lines.iter().filter_map(after);
-        addresses.filter_map(|addr| addr.split_whitespace().next()?.parse().ok()).collect()
+        let of_clients = lines.iter().filter(|line| !line.contains("admin listening"));
+        of_clients.filter_map(|line| address_in(line)).collect()
+    }
+
+    /// Where it serves health, as soon as it does.
+    pub async fn admin(&self) -> SocketAddr {
+        address_in(&self.log_line("admin listening addr=").await).unwrap()
     }
 
     /// The first line of the log that holds `text`, as soon as there is one.
@@ -178,7 +200,7 @@ impl Gateway {
 
     /// The configuration's file.
     pub fn config(&self) -> &Path {
-        self.config.path()
+        self.config.as_ref().expect("a file").path()
     }
 
     /// Waits for the end of the process and of its log; gives its exit code.
@@ -194,6 +216,12 @@ impl Gateway {
         let status = guarded("the end of the process", self.child.wait()).await.unwrap();
         status.code().unwrap_or_else(|| panic!("{status}, after\n{}", self.log()))
     }
+}
+
+/// The TCP address of a line that tells one.
+fn address_in(line: &str) -> Option<SocketAddr> {
+    let (_, address) = line.split_once("listening addr=")?;
+    address.split_whitespace().next()?.parse().ok()
 }
 
 impl From<&Gateway> for Target {

@@ -3,25 +3,9 @@
 use crate::client::{Client, Connection, End};
 use crate::gateway::{Gateway, config_file, configuration, route};
 use crate::origin::{Origin, Port};
-use crate::stage::{joined, numbered, opened};
-use rustix::process::{Pid, Signal, kill_process};
+use crate::stage::{Successor, joined, numbered, opened};
+use rustix::process::Signal;
 use tokio::net::TcpStream;
-
-/// A process that a gateway started in its place; ended with this value.
-struct Successor(Pid);
-
-impl Successor {
-    fn of(line: &str) -> Self {
-        let pid = line.rsplit_once("pid=").and_then(|(_, pid)| pid.trim().parse().ok()).and_then(Pid::from_raw);
-        Self(pid.unwrap_or_else(|| panic!("no pid in {line:?}")))
-    }
-}
-
-impl Drop for Successor {
-    fn drop(&mut self) {
-        kill_process(self.0, Signal::KILL).unwrap();
-    }
-}
 
 #[tokio::test]
 async fn sigterm_ends_every_client_in_an_orderly_way() {

@@ -11,6 +11,7 @@ mod http1;
 mod origin;
 mod stage;
 
+mod admin;
 mod builders;
 mod config;
 mod contract;

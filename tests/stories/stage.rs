@@ -3,6 +3,24 @@
 use crate::client::{Client, Response};
 use crate::gateway::Gateway;
 use crate::origin::{Body, Exchange, Origin};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A process that a gateway started in its place; ended with this value.
+pub struct Successor(Pid);
+
+impl Successor {
+    /// The process that a line of the log names.
+    pub fn of(line: &str) -> Self {
+        let pid = line.rsplit_once("pid=").and_then(|(_, pid)| pid.trim().parse().ok()).and_then(Pid::from_raw);
+        Self(pid.unwrap_or_else(|| panic!("no pid in {line:?}")))
+    }
+}
+
+impl Drop for Successor {
+    fn drop(&mut self) {
+        kill_process(self.0, Signal::KILL).unwrap();
+    }
+}
 
 /// A first client on its stream, and the origin's answer that it is fed from.
 pub async fn opened(client: Client<'_>, gateway: &Gateway, origin: &Origin) -> (Response, Body) {

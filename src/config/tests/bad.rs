@@ -57,11 +57,11 @@ fn a_file_is_named_first_and_a_missing_one_too() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("bad.toml");
     let shown = path.display();
-    let missing = Config::load(&path).unwrap_err().to_string();
+    let missing = Config::load(Some(&path)).unwrap_err().to_string();
     assert_eq!(missing, format!("{shown}: cannot be read: No such file or directory (os error 2)"));
 
     std::fs::write(&path, "[[routes]]\npath = '/a'\norigin = 'o'\n[routes.cors]\nmax_age_secs = 0").unwrap();
-    let errors = Config::load(&path).unwrap_err();
+    let errors = Config::load(Some(&path)).unwrap_err();
     assert_eq!(errors.errors().len(), 2);
     let rule = "must be a URL such as http://127.0.0.1:9000";
     let expected = format!(
@@ -71,7 +71,7 @@ fn a_file_is_named_first_and_a_missing_one_too() {
     assert_eq!(errors.to_string(), expected);
 
     std::fs::write(&path, "listen = [").unwrap();
-    let errors = Config::load(&path).unwrap_err().to_string();
+    let errors = Config::load(Some(&path)).unwrap_err().to_string();
     assert_eq!(errors, format!("{shown}:1:11: unclosed array, expected `]`"));
 }
 

@@ -16,7 +16,6 @@ fn a_route_needs_a_path_and_an_origin_and_the_rest_is_built_in() {
     let config = good("[[routes]]\npath = '/ticks/*'\norigin = 'http://o/base'");
     assert_eq!(config.server, ServerConfig::default());
     assert_eq!(config.server.listen, [ListenAddr::Tcp("127.0.0.1:8080".parse().unwrap())]);
-    assert_eq!(config.summary(), "configuration ok: 1 route");
     let route = config.routes.find(None, "/ticks/a").unwrap();
     assert_eq!((&*route.name, &route.path), ("/ticks/*", &PathPattern::Prefix("/ticks/".to_owned())));
     assert_eq!((&route.hosts, &route.strip_prefix), (&Hosts::Any, &None));
@@ -43,7 +42,6 @@ fn a_route_goes_over_the_defaults_key_by_key_and_lists_are_replaced() {
     assert_eq!(second.share.headers, names(&["x-c"]));
     assert_eq!(first.share.cookies, CookiePolicy::Only(vec!["sid".to_owned()]));
     assert_eq!(second.share.cookies, CookiePolicy::All);
-    assert_eq!(config.summary(), "configuration ok: 2 routes");
 }
 
 #[test]
@@ -157,7 +155,7 @@ fn files_are_relative_to_the_configuration() {
     let path = directory.path().join("m.toml");
     std::fs::write(directory.path().join("key"), "abc\n").unwrap();
     std::fs::write(&path, "[[routes]]\npath = '/a'\norigin = 'http://o'\nupstream.headers.x-key.file = 'key'").unwrap();
-    let config = Config::load(&path).unwrap();
+    let config = Config::load(Some(&path)).unwrap();
     assert_eq!(headers(&policy(&config.routes.routes()[0]).upstream), [("x-key", "abc")]);
 }
 

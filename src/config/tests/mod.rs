@@ -3,6 +3,7 @@
 mod bad;
 mod layers;
 mod shipped;
+mod variables;
 
 use super::{Config, ConfigErrors, Sources};
 use crate::route::{Route, RouteKind, StreamPolicy};

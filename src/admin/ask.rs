@@ -1,0 +1,161 @@
+//! `manifold healthcheck`: asks a running process of the same configuration whether it is well.
+
+use crate::config::{ListenAddr, ServerConfig};
+use crate::web::within_reach;
+use bytes::Bytes;
+use http::header::{CONNECTION, HOST};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+
+/// How long the whole exchange may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Bytes of an answer that are read.
+const MAX_ANSWER: usize = 256;
+
+/// What to ask, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    address: ListenAddr,
+    subject: Subject,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Subject {
+    /// `/readyz` of the admin address.
+    Ready,
+    /// Whether a listener answers at all: `OPTIONS *` (RFC 9110 section 9.3.7), which no origin hears of.
+    Answers,
+}
+
+impl Subject {
+    fn request(self) -> (Method, &'static str) {
+        match self {
+            Self::Ready => (Method::GET, "/readyz"),
+            Self::Answers => (Method::OPTIONS, "*"),
+        }
+    }
+}
+
+impl fmt::Display for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (method, target) = self.subject.request();
+        write!(f, "{}, {method} {target}", self.address)
+    }
+}
+
+/// Why a process is not well.
+#[derive(Debug, thiserror::Error)]
+pub enum Unhealthy {
+    /// The configuration does not say where the process listens.
+    #[error("{0} has port 0, which the system chooses at each start: name a port, so that healthcheck can ask there")]
+    UnknownPort(SocketAddr),
+    /// The configuration names no address.
+    #[error("there is no address to ask at")]
+    NoAddress,
+    /// The question cannot be put.
+    #[error("cannot ask: {0}")]
+    NoRuntime(io::Error),
+    /// Nobody listens, or it cannot be reached.
+    #[error("{0} cannot be reached: {1}")]
+    Unreachable(ListenAddr, io::Error),
+    /// What came is no HTTP, or the connection was lost.
+    #[error("{0} gave no answer: {1}")]
+    NoAnswer(ListenAddr, hyper::Error),
+    /// Nothing came in time.
+    #[error("{0} did not answer within {secs} seconds", secs = PATIENCE.as_secs())]
+    Silent(ListenAddr),
+    /// The process says that it is not ready.
+    #[error("{0} says {1}: {2}")]
+    NotReady(ListenAddr, StatusCode, String),
+}
+
+impl Question {
+    /// The question for a process of this configuration: is it ready, or, without an admin address, does its first listener
+    /// answer. An address that stands for all addresses is asked on loopback.
+    ///
+    /// # Errors
+    /// When the configuration does not tell the port.
+    pub fn of(server: &ServerConfig) -> Result<Self, Unhealthy> {
+        let (address, subject) = match (server.admin, server.listen.first()) {
+            (Some(admin), _) => (ListenAddr::Tcp(admin), Subject::Ready),
+            (None, Some(first)) => (first.clone(), Subject::Answers),
+            (None, None) => return Err(Unhealthy::NoAddress),
+        };
+        match address {
+            ListenAddr::Tcp(tcp) if tcp.port() == 0 => Err(Unhealthy::UnknownPort(tcp)),
+            ListenAddr::Tcp(tcp) => Ok(Self { address: ListenAddr::Tcp(within_reach(tcp)), subject }),
+            ListenAddr::Unix(_) => Ok(Self { address, subject }),
+        }
+    }
+
+    /// Asks; gives what to say of a process that is well.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub async fn ask(self) -> Result<String, Unhealthy> {
+        match timeout(PATIENCE, self.exchange()).await {
+            Ok(answer) => self.judged(answer?),
+            Err(_) => Err(Unhealthy::Silent(self.address)),
+        }
+    }
+
+    async fn exchange(&self) -> Result<(StatusCode, String), Unhealthy> {
+        let unreachable = |error| Unhealthy::Unreachable(self.address.clone(), error);
+        match &self.address {
+            ListenAddr::Tcp(address) => {
+                self.exchange_on(TcpStream::connect(address).await.map_err(unreachable)?, address.to_string()).await
+            }
+            ListenAddr::Unix(path) => {
+                self.exchange_on(UnixStream::connect(path).await.map_err(unreachable)?, "localhost".to_owned()).await
+            }
+        }
+    }
+
+    async fn exchange_on<S>(&self, socket: S, host: String) -> Result<(StatusCode, String), Unhealthy>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let no_answer = |error| Unhealthy::NoAnswer(self.address.clone(), error);
+        let (mut requests, connection) = http1::handshake(TokioIo::new(socket)).await.map_err(no_answer)?;
+        let mut request = Request::new(Empty::<Bytes>::new());
+        let (method, target) = self.subject.request();
+        *request.method_mut() = method;
+        *request.uri_mut() = http::Uri::from_static(target);
+        if let Ok(host) = host.parse() {
+            request.headers_mut().insert(HOST, host);
+        }
+        request.headers_mut().insert(CONNECTION, http::HeaderValue::from_static("close"));
+        let answer = async {
+            let response = requests.send_request(request).await?;
+            let status = response.status();
+            // What is longer or breaks off is no reason to doubt the status.
+            let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
+            let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+            Ok((status, String::from_utf8_lossy(&body).trim().to_owned()))
+        };
+        tokio::pin!(answer);
+        tokio::select! {
+            answer = &mut answer => answer.map_err(no_answer),
+            Err(error) = connection => Err(no_answer(error)),
+        }
+    }
+
+    /// Any answer of a listener shows that it is served: a full or a refusing one is alive.
+    fn judged(self, (status, text): (StatusCode, String)) -> Result<String, Unhealthy> {
+        match self.subject {
+            Subject::Answers => Ok(format!("healthy: {} answers", self.address)),
+            Subject::Ready if status == StatusCode::OK => Ok(format!("healthy: {} says {text}", self.address)),
+            Subject::Ready => Err(Unhealthy::NotReady(self.address, status, text)),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Whether new clients should be sent to this process.
+//!
+//! ```text
+//!            the accepting task ends
+//!   Ready ───────────────────────────▶ NotListening
+//!     │
+//!     └── SIGTERM, SIGQUIT ──▶ Draining ──▶ the process ends
+//! ```
+
+use crate::gateway::Lifecycle;
+use http::StatusCode;
+
+/// Whether new clients should be sent to this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readiness {
+    Ready,
+    Draining,
+    NotListening,
+}
+
+impl Readiness {
+    /// A process that drains does not accept clients either; the drain is the reason then.
+    pub(super) fn of(lifecycle: Lifecycle, is_accepting: bool) -> Self {
+        match (lifecycle, is_accepting) {
+            (Lifecycle::Draining(_), _) => Self::Draining,
+            (Lifecycle::Running, true) => Self::Ready,
+            (Lifecycle::Running, false) => Self::NotListening,
+        }
+    }
+
+    /// The answer to `/readyz`.
+    pub(super) fn answer(self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Ready => (StatusCode::OK, "ready\n"),
+            Self::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+            Self::NotListening => (StatusCode::SERVICE_UNAVAILABLE, "not listening\n"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::Instant;
+
+    #[test]
+    fn a_process_is_ready_while_it_accepts_clients() {
+        let draining = Lifecycle::Draining(Instant::now());
+        for (lifecycle, is_accepting, expected) in [
+            (Lifecycle::Running, true, (200, "ready\n")),
+            (Lifecycle::Running, false, (503, "not listening\n")),
+            (draining, true, (503, "draining\n")),
+            (draining, false, (503, "draining\n")),
+        ] {
+            let (status, text) = Readiness::of(lifecycle, is_accepting).answer();
+            assert_eq!((status.as_u16(), text), expected, "{lifecycle:?} {is_accepting}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Asking, and the answers, over real sockets.
+
+use super::{Admin, Facts, Question, Unhealthy};
+use crate::config::{ListenAddr, ServerConfig};
+use crate::gateway::Lifecycle;
+use http::StatusCode;
+use std::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+fn tcp(address: &str) -> ListenAddr {
+    ListenAddr::Tcp(address.parse().unwrap())
+}
+
+/// A configuration that listens there, with this admin address.
+fn config(listen: &[ListenAddr], admin: Option<&str>) -> ServerConfig {
+    let admin = admin.map(|address| address.parse().unwrap());
+    ServerConfig { listen: listen.to_vec(), admin, ..ServerConfig::default() }
+}
+
+/// An admin address whose facts are the test's to change.
+struct Stage {
+    lifecycle: watch::Sender<Lifecycle>,
+    accepting: JoinHandle<()>,
+    config: ServerConfig,
+    _admin: Admin,
+}
+
+impl Stage {
+    fn new() -> Self {
+        let (lifecycle, seen) = watch::channel(Lifecycle::Running);
+        let accepting = tokio::spawn(std::future::pending());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let facts = Facts { lifecycle: seen, accepting: accepting.abort_handle() };
+        let admin = Admin::start(listener, facts).unwrap();
+        Self { lifecycle, accepting, config: config(&[], Some(&address)), _admin: admin }
+    }
+
+    async fn ask(&self) -> Result<String, Unhealthy> {
+        Question::of(&self.config).unwrap().ask().await
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_serves_is_well_and_one_that_drains_is_not() {
+    let stage = Stage::new();
+    let well = stage.ask().await.unwrap();
+    assert_eq!(well, format!("healthy: {} says ready", stage.config.admin.unwrap()));
+    stage.lifecycle.send_replace(Lifecycle::Draining(Instant::now()));
+    let unhealthy = stage.ask().await.unwrap_err();
+    assert!(
+        matches!(&unhealthy, Unhealthy::NotReady(_, StatusCode::SERVICE_UNAVAILABLE, text) if text == "draining"),
+        "{unhealthy}"
+    );
+}
+
+#[tokio::test]
+async fn a_process_whose_accepting_task_ended_is_not_well() {
+    let mut stage = Stage::new();
+    stage.accepting.abort();
+    assert!((&mut stage.accepting).await.unwrap_err().is_cancelled());
+    let unhealthy = stage.ask().await.unwrap_err().to_string();
+    assert!(unhealthy.ends_with("says 503 Service Unavailable: not listening"), "{unhealthy}");
+}
+
+#[tokio::test]
+async fn where_nobody_listens_is_told() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    drop(listener);
+    let question = Question::of(&config(&[tcp(&address)], None)).unwrap();
+    let unhealthy = question.ask().await.unwrap_err();
+    assert!(matches!(unhealthy, Unhealthy::Unreachable(..)), "{unhealthy}");
+    assert!(unhealthy.to_string().starts_with(&format!("{address} cannot be reached: ")), "{unhealthy}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_listens_but_never_answers_is_not_well() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let question = Question::of(&config(&[tcp(&listener.local_addr().unwrap().to_string())], None)).unwrap();
+    let unhealthy = question.ask().await.unwrap_err();
+    assert!(matches!(unhealthy, Unhealthy::Silent(_)), "{unhealthy}");
+}
+
+#[test]
+fn the_admin_address_is_asked_first_and_a_wildcard_on_loopback() {
+    let unix = ListenAddr::Unix("/run/m.sock".into());
+    for (listen, admin, expected) in [
+        (vec![tcp("127.0.0.2:80")], Some("127.0.0.3:81"), "127.0.0.3:81, GET /readyz"),
+        (vec![tcp("127.0.0.2:80"), tcp("127.0.0.3:80")], None, "127.0.0.2:80, OPTIONS *"),
+        (vec![tcp("0.0.0.0:80")], None, "127.0.0.1:80, OPTIONS *"),
+        (vec![tcp("[::]:80")], None, "[::1]:80, OPTIONS *"),
+        (vec![tcp("127.0.0.1:80")], Some("0.0.0.0:81"), "127.0.0.1:81, GET /readyz"),
+        (vec![unix, tcp("127.0.0.2:80")], None, "unix:/run/m.sock, OPTIONS *"),
+    ] {
+        let question = Question::of(&config(&listen, admin)).unwrap();
+        assert_eq!(question.to_string(), expected, "{listen:?} {admin:?}");
+    }
+    for (listen, admin) in [("127.0.0.1:0", None), ("127.0.0.1:80", Some("127.0.0.1:0"))] {
+        let unknown = Question::of(&config(&[tcp(listen)], admin)).unwrap_err();
+        assert!(matches!(unknown, Unhealthy::UnknownPort(_)), "{unknown}");
+    }
+}

@@ -1,0 +1,114 @@
+//! The variables that stand over a file, or make one route without a file.
+
+use super::error::{ConfigError, Place};
+use super::report::Report;
+use super::sources::Sources;
+use std::borrow::Cow;
+use std::env::VarError;
+use toml::Spanned;
+use toml::de::{DeArray, DeTable, DeValue};
+
+/// The origin of the one route.
+const ORIGIN: &str = "MANIFOLD_ORIGIN";
+/// The path of the one route.
+const PATH: &str = "MANIFOLD_PATH";
+/// `server.listen`, its addresses separated by commas.
+const LISTEN: &str = "MANIFOLD_LISTEN";
+/// `server.admin`.
+const ADMIN: &str = "MANIFOLD_ADMIN";
+
+/// In the order of their places in a [`Report`].
+pub(super) const VARIABLES: [&str; 4] = [ORIGIN, PATH, LISTEN, ADMIN];
+
+/// What is listened on without a file: in a container, every address of it.
+const LISTEN_WITHOUT_FILE: &str = "0.0.0.0:8080";
+/// The path of a route that is made of variables alone.
+const PATH_WITHOUT_FILE: &str = "/*";
+
+/// Whether there is an origin to make a route of.
+pub(super) fn names_an_origin(sources: &dyn Sources) -> bool {
+    !matches!(sources.variable(ORIGIN), Err(VarError::NotPresent))
+}
+
+/// Sets the keys of `[server]` that variables name. Without a file, the address has another default.
+pub(super) fn over_server<'t>(document: &mut DeTable<'t>, report: &Report<'t>, sources: &dyn Sources, has_file: bool) {
+    let listen = variable(LISTEN, report, sources);
+    let listen = listen.or_else(|| (!has_file).then(|| LISTEN_WITHOUT_FILE.to_owned())).map(|addresses| {
+        let mut list = DeArray::new();
+        for address in addresses.split(',') {
+            list.push(report.of_variable(LISTEN, DeValue::String(Cow::Owned(address.trim().to_owned()))));
+        }
+        (LISTEN, "listen", DeValue::Array(list))
+    });
+    let admin = variable(ADMIN, report, sources).map(|admin| (ADMIN, "admin", DeValue::String(Cow::Owned(admin))));
+    for (variable, key, value) in [listen, admin].into_iter().flatten() {
+        if !document.contains_key("server") {
+            insert(document, variable, "server", DeValue::Table(DeTable::new()), report);
+        }
+        // What is no table is told when it is read.
+        if let Some(DeValue::Table(server)) = document.get_mut("server").map(Spanned::get_mut) {
+            insert(server, variable, key, value, report);
+        }
+    }
+}
+
+/// Sets origin and path of the file's one route, or makes that route.
+pub(super) fn over_routes<'t>(document: &mut DeTable<'t>, report: &Report<'t>, sources: &dyn Sources) {
+    let origin = variable(ORIGIN, report, sources).map(|origin| (ORIGIN, "origin", origin));
+    let path = variable(PATH, report, sources).map(|path| (PATH, "path", path));
+    let makes_a_route = !document.contains_key("routes") && origin.is_some();
+    if makes_a_route {
+        let mut routes = DeArray::new();
+        let mut route = DeTable::new();
+        insert(&mut route, PATH, "path", DeValue::String(PATH_WITHOUT_FILE.into()), report);
+        routes.push(report.of_variable(ORIGIN, DeValue::Table(route)));
+        insert(document, ORIGIN, "routes", DeValue::Array(routes), report);
+    }
+    let Some(DeValue::Array(routes)) = document.get_mut("routes").map(Spanned::get_mut) else { return };
+    for (variable, key, value) in [origin, path].into_iter().flatten() {
+        match &mut **routes {
+            [] => {}
+            [route] => {
+                if let DeValue::Table(route) = route.get_mut() {
+                    insert(route, variable, key, DeValue::String(Cow::Owned(value)), report);
+                }
+            }
+            many => report.add(error(
+                variable,
+                format!(
+                    "stands for the {key} of a single route, and there are {}: write {key} = \"${{{variable}}}\" in \
+                     those routes that it is for, and give the variable another name",
+                    many.len()
+                ),
+            )),
+        }
+    }
+}
+
+/// The value of a variable that is set.
+fn variable(name: &'static str, report: &Report<'_>, sources: &dyn Sources) -> Option<String> {
+    match sources.variable(name) {
+        Ok(value) => Some(value),
+        Err(VarError::NotPresent) => None,
+        Err(VarError::NotUnicode(_)) => {
+            report.add(error(name, "the environment variable is not UTF-8".to_owned()));
+            None
+        }
+    }
+}
+
+fn insert<'t>(
+    table: &mut DeTable<'t>,
+    variable: &'static str,
+    key: &'static str,
+    value: DeValue<'t>,
+    report: &Report<'t>,
+) {
+    // The key's own place stays where the file has it; only the value's is told in errors.
+    let place = report.of_variable(variable, DeValue::Boolean(true)).span();
+    table.insert(Spanned::new(place, Cow::Borrowed(key)), report.of_variable(variable, value));
+}
+
+fn error(variable: &str, rule: String) -> ConfigError {
+    ConfigError { place: Place::Environment, key: Some(variable.to_owned()), value: None, rule }
+}

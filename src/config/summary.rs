@@ -1,0 +1,129 @@
+//! What a good configuration was understood to mean, in words: `manifold --test` prints it.
+
+use super::Config;
+use crate::hub::{CookiePolicy, Credentials, Mode, QueryPolicy, ShareOptions};
+use crate::route::{Hosts, PathPattern, Route, RouteKind};
+use http::HeaderName;
+use std::fmt;
+
+impl Config {
+    /// The addresses, and each route with its URL at the origin and with who shares a stream there.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let routes = self.routes.routes();
+        let count = if routes.len() == 1 { "1 route".to_owned() } else { format!("{} routes", routes.len()) };
+        let listen: Vec<_> = self.server.listen.iter().map(ToString::to_string).collect();
+        let admin = self.server.admin.map_or_else(|| "off".to_owned(), |address| address.to_string());
+        let routes: String = routes.iter().map(|route| of_route(route)).collect();
+        format!("configuration ok: {count}\nlisten: {}\nadmin: {admin}{routes}", listen.join(", "))
+    }
+}
+
+fn of_route(route: &Route) -> String {
+    let (path, name) = (&route.path, &route.name);
+    let name = if name.as_ref() == path.to_string() { String::new() } else { format!(" name={name}") };
+    let hosts = match &route.hosts {
+        Hosts::Any => String::new(),
+        Hosts::Only(hosts) => format!(" host={}", hosts.join(",")),
+    };
+    let shares = match &route.kind {
+        RouteKind::Proxy(_) => "a plain proxy: each request goes to the origin".to_owned(),
+        RouteKind::Stream(policy) => who_shares(&policy.share),
+    };
+    format!("\nroute {path}{name}{hosts}\n  origin: {}\n  {shares}", UrlAtOrigin(route))
+}
+
+/// The URL that the origin is asked for; the star of a prefix stays.
+struct UrlAtOrigin<'a>(&'a Route);
+
+impl fmt::Display for UrlAtOrigin<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(route) = self;
+        let (PathPattern::Exact(path) | PathPattern::Prefix(path)) = &route.path;
+        let scheme = if route.origin.is_tls() { "https" } else { "http" };
+        write!(f, "{scheme}://{}{}", route.origin.authority(), route.upstream_path(path))?;
+        if matches!(route.path, PathPattern::Prefix(_)) { f.write_str("*") } else { Ok(()) }
+    }
+}
+
+/// What two clients must have in common to share an upstream.
+fn who_shares(share: &ShareOptions) -> String {
+    if share.mode == Mode::Private {
+        return "private: each client has an upstream of its own".to_owned();
+    }
+    let mut same = vec!["the same path".to_owned()];
+    match &share.query {
+        QueryPolicy::All => same.push("query".to_owned()),
+        QueryPolicy::None => {}
+        QueryPolicy::Only(names) if names.is_empty() => {}
+        QueryPolicy::Only(names) => same.push(format!("query parameters ({})", names.join(", "))),
+    }
+    if !share.headers.is_empty() {
+        same.push(format!("headers ({})", names(&share.headers)));
+    }
+    let mut secrets = Vec::new();
+    if share.credentials == Credentials::Isolate {
+        secrets.extend(share.credential_headers.iter().map(ToString::to_string));
+        match &share.cookies {
+            CookiePolicy::All => secrets.push("cookies".to_owned()),
+            CookiePolicy::Only(cookies) => secrets.extend(cookies.iter().map(|cookie| format!("cookie {cookie}"))),
+        }
+    }
+    if !secrets.is_empty() {
+        same.push(format!("credentials ({})", secrets.join(", ")));
+    }
+    let same = match same.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, first)) => format!("{} and {last}", first.join(", ")),
+        None => String::new(),
+    };
+    let hidden = if secrets.is_empty() { "; no credentials reach the origin" } else { "" };
+    format!("shared: one upstream for all clients with {same}{hidden}")
+}
+
+fn names(names: &[HeaderName]) -> String {
+    names.iter().map(HeaderName::as_str).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, SystemSources};
+    use std::path::Path;
+
+    #[test]
+    fn addresses_routes_and_who_shares_are_told() {
+        let text = "[server]\nlisten = ['127.0.0.1:80', 'unix:/run/m.sock']\nadmin = '127.0.0.1:9090'\n\
+             [[routes]]\npath = '/a/*'\norigin = 'https://o/base'\nstrip_prefix = '/a'\nname = 'all'\n\
+             [[routes]]\npath = '/b'\norigin = 'http://o:81'\nhost = ['x.com', 'y.com']\n\
+             share = { credentials = 'share', query = ['q', 'r'], headers = ['accept-language'] }\n\
+             [[routes]]\npath = '/c'\norigin = 'http://o'\nshare = { query = 'none', credential_headers = [], cookies = ['sid'] }\n\
+             [[routes]]\npath = '/d'\norigin = 'http://o'\nshare.mode = 'private'\n\
+             [[routes]]\npath = '/e'\norigin = 'http://o'\nshare = { query = 'none', credentials = 'share' }\n\
+             [[routes]]\npath = '/*'\norigin = 'http://o'\nkind = 'proxy'\n";
+        let config = Config::parse(text, &SystemSources::beside(Path::new("m.toml"))).unwrap();
+        let expected = "configuration ok: 6 routes\n\
+            listen: 127.0.0.1:80, unix:/run/m.sock\n\
+            admin: 127.0.0.1:9090\n\
+            route /a/* name=all\n\
+            \x20 origin: https://o/base/*\n\
+            \x20 shared: one upstream for all clients with the same path, query and credentials (authorization, x-api-key, \
+            api-key, cookies)\n\
+            route /b host=x.com,y.com\n\
+            \x20 origin: http://o:81/b\n\
+            \x20 shared: one upstream for all clients with the same path, query parameters (q, r) and headers \
+            (accept-language); no credentials reach the origin\n\
+            route /c\n\
+            \x20 origin: http://o/c\n\
+            \x20 shared: one upstream for all clients with the same path and credentials (cookie sid)\n\
+            route /d\n\
+            \x20 origin: http://o/d\n\
+            \x20 private: each client has an upstream of its own\n\
+            route /e\n\
+            \x20 origin: http://o/e\n\
+            \x20 shared: one upstream for all clients with the same path; no credentials reach the origin\n\
+            route /*\n\
+            \x20 origin: http://o/*\n\
+            \x20 a plain proxy: each request goes to the origin";
+        assert_eq!(config.summary(), expected);
+    }
+}

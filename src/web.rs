@@ -1,0 +1,203 @@
+//! A small HTTP/1.1 server whose listener and connections end together: for pages and figures, not for streams of the
+//! gateway.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::{Request, Response, StatusCode};
+use http_body_util::channel::Channel;
+use http_body_util::{Either, Full};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::any::Any;
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{sleep, timeout};
+
+/// How long to wait when no connection can be accepted, which is when descriptors are short.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections at once; more wait to be accepted.
+const MAX_CONNECTIONS: usize = 256;
+
+/// How long a request's head may take, from the connection or from the end of the exchange before.
+const HEAD_TIME: Duration = Duration::from_secs(30);
+
+/// How long exchanges may take to end once nothing new is accepted.
+const FINISH_TIME: Duration = Duration::from_secs(1);
+
+/// A body: all at once, or as it comes.
+pub(crate) type Reply = Response<Either<Full<Bytes>, Live>>;
+
+/// Answers requests.
+pub(crate) trait Answer: Send + Sync + 'static {
+    /// The response to one request.
+    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Reply> + Send;
+}
+
+/// A whole response that nobody stores.
+pub(crate) fn reply(status: StatusCode, content_type: &str, body: Bytes) -> Reply {
+    let mut reply = Response::new(Either::Left(Full::new(body)));
+    *reply.status_mut() = status;
+    let headers = reply.headers_mut();
+    if let Ok(content_type) = HeaderValue::from_str(&format!("{content_type}; charset=utf-8")) {
+        headers.insert(CONTENT_TYPE, content_type);
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    reply
+}
+
+/// The response to a method that is none of `methods`.
+pub(crate) fn not_allowed(methods: &'static str) -> Reply {
+    let mut reply = reply(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "not with this method\n".into());
+    reply.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
+    reply
+}
+
+/// The address under which a listener on `address` is reached on this machine: a wildcard is for listening, and is reached
+/// through the loopback.
+pub(crate) fn within_reach(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+/// A body as it comes, with something that is dropped with the connection.
+pub(crate) struct Live {
+    body: Channel<Bytes, io::Error>,
+    _held: Box<dyn Any + Send + Sync>,
+}
+
+impl Live {
+    pub(crate) fn new(body: Channel<Bytes, io::Error>, held: impl Any + Send + Sync) -> Self {
+        Self { body, _held: Box::new(held) }
+    }
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live").finish_non_exhaustive()
+    }
+}
+
+impl Body for Live {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A server that runs; its drop closes its listener and its connections.
+///
+/// ```text
+///   Serving ── finish ──▶ Finishing: no listener, each connection ends with its exchange
+///      │                      │
+///      └──── stop, drop ──────┴──▶ closed
+/// ```
+#[derive(Debug)]
+pub(crate) struct Server {
+    phase: watch::Sender<Phase>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    Serving,
+    Finishing,
+}
+
+impl Server {
+    /// Serves on `listener`.
+    pub(crate) fn start<A: Answer>(listener: TcpListener, answer: Arc<A>) -> Self {
+        let (phase, seen) = watch::channel(Phase::Serving);
+        Self { phase, task: tokio::spawn(run(listener, answer, seen)) }
+    }
+
+    /// Closes the listener and every connection, whatever they are doing; resolves when that is done.
+    pub(crate) async fn stop(self) {
+        drop(self.phase);
+        if let Err(error) = self.task.await {
+            log::warn!("a server failed: {error}");
+        }
+    }
+
+    /// Closes the listener, and each connection when its exchange is over; resolves when that is done, or after
+    /// [`FINISH_TIME`].
+    pub(crate) async fn finish(mut self) {
+        self.phase.send_replace(Phase::Finishing);
+        if timeout(FINISH_TIME, &mut self.task).await.is_err() {
+            self.stop().await;
+        }
+    }
+}
+
+async fn run<A: Answer>(listener: TcpListener, answer: Arc<A>, mut phase: watch::Receiver<Phase>) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = phase.changed() => break,
+            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
+                Ok((socket, peer)) => {
+                    connections.spawn(serve(socket, peer, Arc::clone(&answer), phase.clone()));
+                }
+                Err(error) => {
+                    log::warn!("cannot accept a connection: {error}");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+    drop(listener);
+    tokio::select! {
+        // The sender is gone when all is to end at once.
+        _ = phase.changed() => {}
+        () = async { while connections.join_next().await.is_some() {} } => {}
+    }
+    connections.shutdown().await;
+}
+
+async fn serve<A: Answer>(socket: TcpStream, peer: SocketAddr, answer: Arc<A>, mut phase: watch::Receiver<Phase>) {
+    let service = service_fn(|request| {
+        let answer = Arc::clone(&answer);
+        async move { Ok::<_, Infallible>(answer.answer(request).await) }
+    });
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
+    let mut connection = pin!(http.serve_connection(TokioIo::new(socket), service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        _ = phase.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        log::debug!("connection ended peer={peer} why=\"{error}\"");
+    }
+}
