@@ -63,6 +63,7 @@ source.addEventListener("gap", ({ data }) => {
   gaps += 1;
   element("gaps").textContent = gaps;
   const { reason, missed } = JSON.parse(data);
+  element("reason").textContent = `the last: ${reason}`;
   row("gap", `gap: ${missed ?? "some"} lost (${reason})`);
 });
 
