@@ -1,10 +1,11 @@
-//! Socket activation, by systemd's own `systemd-socket-activate`.
+//! What systemd does with the service: socket activation by its own `systemd-socket-activate`, the notification socket, and
+//! the commands that stop it.
 
-use crate::checkout::text;
-use crate::client::{Client, Connection, Target};
+use crate::checkout::{succeeds, text};
+use crate::client::{Client, Connection, End, Target};
 use crate::origin::{Origin, Port};
 use crate::process::{BINARY, Manifold};
-use crate::unit::{SOCKET, start_arguments};
+use crate::unit::{SERVICE, SOCKET, start_arguments, values};
 use std::path::Path;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -78,6 +79,37 @@ async fn it_tells_systemd_when_it_serves_and_when_it_drains() {
     let client = client.stream();
     let ((), ()) = tokio::join!(manifold.terminate(), said(&systemd, "STOPPING=1"));
     drop(client);
+}
+
+#[tokio::test]
+async fn the_commands_that_stop_it_wait_until_its_clients_are_sent_away() {
+    let (origin, folder) = (Origin::start(), TempDir::new().unwrap());
+    let config = folder.path().join("manifold.toml");
+    let routes = format!("[[routes]]\npath = \"/*\"\norigin = \"{}\"\n", origin.url());
+    std::fs::write(&config, format!("[server]\nlisten = [\"127.0.0.1:0\"]\n{routes}")).unwrap();
+    let mut command = Command::new(BINARY);
+    command.args(start_arguments(&config));
+    let mut manifold = Manifold::run(command);
+    let address = manifold.logged("] listening addr=").await.parse::<std::net::SocketAddr>().unwrap();
+    let (client, _body) = tokio::join!(Client::get("/").connect(address), origin.stream());
+    let mut client = client.stream();
+
+    let process = manifold.pid();
+    let pid = process.as_raw_nonzero();
+    let stop = async {
+        for line in values(SERVICE, "ExecStop") {
+            // As systemd does it: $NAME is a word of its own, ${NAME} may be a part of one.
+            let words = line.trim_start_matches('-').split(' ').map(|word| match word {
+                "$MAINPID" => pid.to_string(),
+                _ => word.replace("${MAINPID}", &pid.to_string()),
+            });
+            let words: Vec<_> = words.collect();
+            succeeds(Command::new(&words[0]).args(&words[1..]), "").await;
+        }
+        assert!(rustix::process::test_kill_process(process).is_err(), "the commands end, and the process runs");
+    };
+    let ((), (), end) = tokio::join!(stop, manifold.ends_well(), client.ended());
+    assert_eq!(end, End::Orderly);
 }
 
 fn notify_socket(folder: &Path) -> (std::path::PathBuf, tokio::net::UnixDatagram) {

@@ -82,8 +82,13 @@ impl Manifold {
     }
 
     /// SIGTERM; fails the test unless it then ends with the code 0.
-    pub async fn terminate(mut self) {
+    pub async fn terminate(self) {
         kill_process(self.pid(), Signal::TERM).unwrap();
+        self.ends_well().await;
+    }
+
+    /// Waits for its end; fails the test unless it ends with the code 0.
+    pub async fn ends_well(mut self) {
         let status = guarded("the end of manifold", self.child.wait()).await.unwrap();
         assert!(status.success(), "{status}:\n{}", self.log());
     }
