@@ -8,16 +8,20 @@ PROFILE ?= release
 ARGS ?=
 BINARY = "$${CARGO_TARGET_DIR:-target}/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/manifold"
 FUZZ_SECS ?= 60
+# Of the container image: its name, and the engine: docker, podman or buildah; the first that answers if it is not given.
+IMAGE ?= manifold
+ENGINE ?=
+export IMAGE ENGINE
 # Of the benchmark: QUICK=1 for short windows, or such as SCENARIOS="cpu latency" and BENCH_ARGS="--repeats 5".
 QUICK ?=
 SCENARIOS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test lint configs check licenses fuzz bench
+.PHONY: help setup run serve test lint configs check licenses fuzz bench image try-image
 
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what the build needs (cmake, a C compiler), if it is missing
 	@scripts/setup
@@ -53,6 +57,7 @@ check: ## The gate: all that CI runs
 	@$(MAKE) --no-print-directory lint
 	@$(MAKE) --no-print-directory test
 	@$(MAKE) --no-print-directory configs
+	@$(MAKE) --no-print-directory try-image
 
 licenses: ## Write docs/third-party-licenses.txt, after a change of Cargo.lock (installs cargo-about)
 	@scripts/licenses/write
@@ -62,3 +67,10 @@ fuzz: ## Run every fuzz target for FUZZ_SECS seconds (cargo-fuzz and nightly)
 
 bench: setup ## Measure manifold beside bare send() and Nchan, into benches/results
 	$(CARGO) bench --locked --bench fanout -- --save $(if $(QUICK),--quick) $(BENCH_ARGS) $(SCENARIOS)
+
+image: ## Build the container image $(IMAGE) with docker, podman or buildah
+	@scripts/image
+
+try-image: ## Build the image and prove it with a real origin, where an engine can run it
+	@scripts/setup --image
+	@scripts/try-image

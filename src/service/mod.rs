@@ -100,8 +100,9 @@ impl Service {
             log::info!("listening addr={address}");
         }
         let admin = admin.and_then(|bound| serve_admin(bound, facts));
-        notify::ready();
-        upgrade::say_ready();
+        if !upgrade::say_ready() {
+            notify::ready();
+        }
         let drain = self.config.server.drain;
         Running {
             addresses,

@@ -75,13 +75,14 @@ fn serves(configured: &ListenAddr, actual: &ListenAddr) -> bool {
     }
 }
 
-/// Tells the process that handed its sockets over that this one serves.
-pub(super) fn say_ready() {
-    if std::env::var_os(UPGRADE).is_some()
-        && let Err(error) = rustix::io::write(io::stdin(), READY)
-    {
+/// Tells the process that handed its sockets over that this one serves; says whether there is such a process. A service
+/// manager listens to that one alone, and hears of this one from it.
+pub(super) fn say_ready() -> bool {
+    let is_successor = std::env::var_os(UPGRADE).is_some();
+    if is_successor && let Err(error) = rustix::io::write(io::stdin(), READY) {
         log::warn!("cannot tell the old process that this one serves: {error}");
     }
+    is_successor
 }
 
 /// Starts the new process with these sockets and waits until it serves; gives its process id.

@@ -184,8 +184,7 @@ async fn the_service_manager_is_told_of_the_new_process() {
     let line = gateway.log_line("a new process serves").await;
     let _successor = Successor::of(&line);
     let (_, pid) = line.rsplit_once("pid=").unwrap();
-    // The new process is ready itself; a service manager hears that from the one that it knows only.
-    assert_eq!(manager.told().await, "READY=1");
+    // A service manager listens to the process that it knows alone.
     assert_eq!(manager.told().await, format!("MAINPID={}", pid.trim()));
     drop(client);
     assert_eq!(gateway.succeeded().await, 0);

@@ -1,0 +1,38 @@
+//! The files of docker/ that say how manifold is run. Those for Docker Compose, Kubernetes and systemd are checked by the
+//! published schemas and by systemd's own checkers, and what they tell manifold is run by the real binary.
+//! `scripts/setup --test` installs the checkers.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a builder that cannot do its work fails the test")]
+#![allow(unreachable_pub, reason = "nothing here is reached from outside the test binary")]
+
+#[path = "../peers/browser.rs"]
+#[allow(dead_code, reason = "the peers need more of it than is needed here")]
+mod browser;
+#[path = "../stories/client/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the stories need more of it than is needed here")]
+mod client;
+#[path = "../peers/ecosystem.rs"]
+#[allow(dead_code, reason = "the peers need more of it than is needed here")]
+mod ecosystem;
+#[path = "../stories/guard.rs"]
+mod guard;
+#[path = "../stories/http1.rs"]
+#[allow(dead_code, unused_imports, reason = "the stories need more of it than is needed here")]
+mod http1;
+#[path = "../stories/origin/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "the stories need more of it than is needed here")]
+mod origin;
+#[path = "../peers/program.rs"]
+#[allow(dead_code, reason = "the peers need more of it than is needed here")]
+mod program;
+
+mod checkout;
+mod process;
+mod unit;
+
+mod activation;
+mod compose;
+mod document;
+mod kubernetes;
+mod page;
+mod pods;
+mod systemd;

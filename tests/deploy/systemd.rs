@@ -1,0 +1,68 @@
+//! The units for systemd, before systemd's own checkers.
+
+use crate::checkout::ends;
+use crate::unit::{SERVICE, SOCKET, install, value};
+use std::path::PathBuf;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+/// The most that `systemd-analyze security` may say, in tenths. It counts that the service has a network at all (the
+/// clients and the origins) with 1.1, and everything that the unit could close besides.
+const EXPOSURE: &str = "15";
+
+/// systemd's checker, and the units in a folder of their own.
+fn analyze(arguments: &[&str]) -> (Command, [PathBuf; 2], TempDir) {
+    let folder = TempDir::new().unwrap();
+    let units = install(folder.path());
+    let mut command = Command::new("systemd-analyze");
+    command.args(arguments).env("SYSTEMD_COLORS", "0").env("COLUMNS", "120");
+    (command, units, folder)
+}
+
+#[tokio::test]
+async fn systemd_finds_nothing_wrong_with_the_units() {
+    let (mut verify, units, _folder) = analyze(&["verify", "--man=no"]);
+    let (success, said, complaints) = ends(verify.args(units), "").await;
+    // Other units of the machine are looked at as well, and may have faults of their own.
+    let ours: Vec<_> = complaints.lines().filter(|line| line.contains("manifold")).collect();
+    assert!(success && ours.is_empty(), "{said}\n{complaints}");
+}
+
+#[tokio::test]
+async fn the_service_is_exposed_as_little_as_a_network_service_can_be() {
+    let threshold = format!("--threshold={EXPOSURE}");
+    let (mut security, [service, _], _folder) = analyze(&["security", "--offline=true", "--no-pager", &threshold]);
+    let (success, said, complaints) = ends(security.arg(service), "").await;
+    assert!(success, "{said}\n{complaints}");
+}
+
+#[tokio::test]
+async fn the_service_is_killed_after_its_drain() {
+    let timeout: f64 = value(SERVICE, "TimeoutStopSec").parse().unwrap();
+    // The unit comes with no configuration: the default, as the one with every key says it.
+    let reference = crate::checkout::text("conf/manifold.toml");
+    let (_, drain) = reference.split_once("\n#drain_secs = ").unwrap();
+    let drain: f64 = drain.lines().next().unwrap().parse().unwrap();
+    assert!(timeout > drain, "TimeoutStopSec {timeout} is not above drain_secs {drain}");
+}
+
+#[tokio::test]
+async fn a_bad_configuration_is_not_tried_again() {
+    let folder = TempDir::new().unwrap();
+    let config = folder.path().join("manifold.toml");
+    std::fs::write(&config, "[server]\nlisten = 1\n").unwrap();
+    let mut start = Command::new(crate::process::BINARY);
+    start.args(crate::unit::start_arguments(&config)).stderr(std::process::Stdio::null());
+    let code = start.status().await.unwrap().code().unwrap();
+    assert_eq!(value(SERVICE, "Restart"), "on-failure");
+    assert_eq!(value(SERVICE, "RestartPreventExitStatus"), code.to_string());
+    // systemd compares the exit code of ExecStart only.
+    assert!(crate::unit::values(SERVICE, "ExecStartPre").is_empty());
+}
+
+#[tokio::test]
+async fn the_socket_is_where_the_readme_listens() {
+    let readme = crate::checkout::text("README.md");
+    let listen = format!("listen = [{:?}]", value(SOCKET, "ListenStream"));
+    assert!(readme.contains(&listen), "the README has no {listen}");
+}
