@@ -1,9 +1,9 @@
 //! One request for what a client missed before the log began.
 
 use super::connect::{Connector, Request};
-use super::driver::DriverSettings;
 use super::exchange::{Audience, Outcome, attempt};
 use super::reading::Chunks;
+use super::settings::DriverSettings;
 use crate::hub::{Backfilling, End, Sharing, StreamRequest};
 use crate::sse::{Decoder, Event, Item};
 use http::{HeaderName, HeaderValue, StatusCode};

@@ -3,13 +3,13 @@
 use super::attempts::{Attempts, Done, Moment, Next};
 use super::connect::{Connector, Request, Response};
 use super::exchange::{Audience, Outcome, attempt};
-use super::outage::{Down, Outages};
+use super::outage::Down;
 use super::reading::Reading;
-use super::{Origin, UpstreamOptions};
-use crate::hub::{End, Failure, Opening, Publisher, Sharing, StreamRequest};
+use super::settings::DriverSettings;
+use crate::hub::{End, Failure, Opening, Publisher, StreamRequest};
 use crate::replay::{Continuation, Seq, trimmed};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderName, HeaderValue};
 use log::Level;
 use std::future::{Future, pending};
 use std::pin::{Pin, pin};
@@ -20,37 +20,6 @@ use tokio::time::{Instant, sleep_until};
 
 /// Reads of a response that is given up for its successor: what arrived before is not lost.
 const LAST_READS: usize = 64;
-
-/// Says of a response's head who may be given it, or why nobody may. The other argument: the request bore a credential.
-pub type SharingCheck = Arc<dyn Fn(&HeaderMap, bool) -> Result<Sharing, String> + Send + Sync>;
-
-/// Where a driver's stream comes from, and how.
-#[derive(Clone)]
-pub struct DriverSettings {
-    /// The route's name, for log lines.
-    pub route: Arc<str>,
-    /// The origin.
-    pub origin: Arc<Origin>,
-    /// The policy toward it.
-    pub options: Arc<UpstreamOptions>,
-    /// How long a 204 is remembered: the route's `linger_secs`.
-    pub no_content_memory: Duration,
-    /// Whether a response may be shared.
-    pub sharing: SharingCheck,
-    /// The outages of the origins.
-    pub outages: Outages,
-    /// Whether the origin's `retry:` goes to clients; not where the route has its own for them.
-    pub pass_retry: bool,
-}
-
-impl std::fmt::Debug for DriverSettings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DriverSettings")
-            .field("route", &self.route)
-            .field("origin", &self.origin)
-            .finish_non_exhaustive()
-    }
-}
 
 /// Feeds one stream until it is closed.
 #[derive(Debug)]

@@ -13,13 +13,15 @@ mod own_header;
 mod race;
 mod reading;
 mod redirect;
+mod settings;
 
 pub use backfill::backfill;
 pub use connect::{ConnectError, Connector, Dial, MAX_PEERS, Request, Response, USER_AGENT, advised};
-pub use driver::{Driver, DriverSettings, SharingCheck};
+pub use driver::Driver;
 pub use exchange::{Audience, Outcome, attempt, unusable};
 pub use options::{Backoff, InvalidBackoff, OnClose, OnError, UpstreamOptions};
 pub use origin::{InvalidOrigin, Origin};
 pub use outage::Outages;
 pub use own_header::{FileValue, OwnHeader, OwnValue, value_of, value_of_file};
 pub use redirect::hide_origin;
+pub use settings::{DriverSettings, SharingCheck};

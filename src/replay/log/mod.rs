@@ -1,8 +1,11 @@
 //! The ring itself: one log, many cursors.
 
+mod bounds;
+mod lookup;
+
 use super::ids::{Epoch, trimmed};
 use super::index::IdIndex;
-use super::{IdPolicy, ReplayOptions, Seq, Start};
+use super::{IdPolicy, ReplayOptions, Seq};
 use crate::sse::{Event, Frame};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -165,14 +168,8 @@ impl ReplayLog {
         self.has_begun() && !self.ids_seen
     }
 
-    /// Where this event is held, if it has an id and is held.
-    pub(super) fn meets(&self, event: &Event) -> Option<Seq> {
-        let id = event.id.as_ref().filter(|id| !trimmed(id).is_empty())?;
-        self.first_held(id).filter(|seq| self.holds_at(*seq, event))
-    }
-
     /// Puts an event before the oldest; says whether there was room. Nothing must have been dropped yet.
-    pub(super) fn prepend(&mut self, event: &Event, now: Instant) -> bool {
+    pub(in crate::replay) fn prepend(&mut self, event: &Event, now: Instant) -> bool {
         let most = self.options.events.map_or(0, std::num::NonZero::get);
         let Some(seq) = self.first.0.checked_sub(1).map(Seq).filter(|_| self.events < most) else { return false };
         self.ids_seen |= !event.last_event_id.is_empty();
@@ -199,41 +196,8 @@ impl ReplayLog {
         self.has_dropped
     }
 
-    /// The bytes that the log holds in all, about: frames, also those that wait for delivery, and what each entry costs beside
-    /// its frame.
-    #[must_use]
-    pub fn footprint(&self) -> usize {
-        let entries = self.entries.len().saturating_add(self.behind.len());
-        self.bytes.saturating_add(self.behind_bytes).saturating_add(entries.saturating_mul(ENTRY_OVERHEAD))
-    }
-
-    /// Drops the oldest entries until what is held costs no more than `most` bytes. The newest `max(1, start)` events stay.
-    pub fn give_up(&mut self, most: usize) {
-        let cost = |log: &Self| log.bytes.saturating_add(log.entries.len().saturating_mul(ENTRY_OVERHEAD));
-        while cost(self) > most && self.entries.front().is_some_and(|oldest| !self.never_ages(oldest)) {
-            self.drop_oldest();
-        }
-        self.entries.shrink_to(self.entries.len().saturating_mul(2));
-    }
-
-    /// Gives the log away for good, and leaves an empty one.
-    #[must_use]
-    pub fn take(&mut self) -> Self {
-        let empty = Self::new(Arc::clone(&self.options), self.epoch, self.end());
-        std::mem::replace(self, empty)
-    }
-
-    pub(super) fn epoch(&self) -> Epoch {
+    pub(in crate::replay) fn epoch(&self) -> Epoch {
         self.epoch
-    }
-
-    /// Before a batch of appends: lets go of dropped frames that have been there for delivery. Within a batch none is let go.
-    pub fn begin_batch(&mut self) {
-        while self.behind_bytes.saturating_add(self.bytes) > self.delivery_bytes
-            && let Some(frame) = self.behind.pop_front()
-        {
-            self.behind_bytes = self.behind_bytes.saturating_sub(frame.text_len());
-        }
     }
 
     /// Takes `id` for that of the event right before the first entry, of which nothing was dropped.
@@ -296,13 +260,6 @@ impl ReplayLog {
         }
     }
 
-    /// The bytes of the frames from `cursor` on.
-    #[must_use]
-    pub fn bytes_from(&self, cursor: Seq) -> usize {
-        let skip = cursor.distance_from(self.first).unwrap_or(0).min(self.entries.len());
-        self.entries.range(skip..).map(|entry| entry.frame.text_len()).fold(0, usize::saturating_add)
-    }
-
     /// Appends a mark: a frame without an id that every subscriber gets at this place.
     pub fn append_mark(&mut self, frame: Frame, now: Instant) -> Seq {
         let seq = self.end();
@@ -318,171 +275,5 @@ impl ReplayLog {
         }
         self.expire(now);
         debug_assert_eq!(self.bytes, self.entries.iter().map(|e| e.frame.text_len()).sum::<usize>());
-    }
-
-    /// Whether a bound is passed, but for the newest event, which is held whatever its size.
-    fn is_over(&self) -> bool {
-        let most = self.options.events.map_or(LIVE_WINDOW, std::num::NonZero::get);
-        let beside = self.entries.len().saturating_sub(self.events);
-        let ends_with_front = match self.entries.front() {
-            Some(entry) if entry.is_event() => self.events <= 1,
-            _ => self.entries.len() <= 1,
-        };
-        self.events > most || beside > MOST_BESIDE.max(most) || (self.bytes > self.options.bytes && !ends_with_front)
-    }
-
-    /// Drops what is too old. The newest `max(1, start)` events never age out, so that a quiet stream makes no false gaps
-    /// and its last values stay.
-    pub fn expire(&mut self, now: Instant) {
-        let Some(age) = self.options.age else { return };
-        while let Some(oldest) = self.entries.front() {
-            if self.never_ages(oldest) || now.saturating_duration_since(oldest.at) <= age {
-                return;
-            }
-            self.drop_oldest();
-            // Whoever is that far behind has lagged.
-            self.behind.clear();
-            self.behind_bytes = 0;
-        }
-    }
-
-    /// Whether the oldest entry is one of the newest `max(1, start)` events.
-    fn never_ages(&self, oldest: &Entry) -> bool {
-        let kept = match self.options.start {
-            Start::Back(n) => n.get(),
-            Start::Live | Start::All => 1,
-        };
-        oldest.id != EntryId::Mark && self.events <= kept
-    }
-
-    fn drop_oldest(&mut self) {
-        let Some(entry) = self.entries.pop_front() else { return };
-        let seq = self.first;
-        self.has_dropped = true;
-        self.first = seq.plus(1);
-        self.bytes = self.bytes.saturating_sub(entry.frame.text_len());
-        self.behind_bytes = self.behind_bytes.saturating_add(entry.frame.text_len());
-        self.behind.push_back(entry.frame);
-        match entry.id {
-            EntryId::Mark => {
-                self.dropped_beside = Some(seq);
-                // Whoever had the id before it missed the mark.
-                self.before_first = None;
-            }
-            EntryId::Minted => {
-                self.events = self.events.saturating_sub(1);
-                self.before_first = None;
-            }
-            EntryId::Checkpoint(id) => {
-                self.dropped_beside = Some(seq);
-                self.before_first = self.index.remove(&id, seq).then_some(id);
-            }
-            EntryId::Origin(id) => {
-                self.events = self.events.saturating_sub(1);
-                // Of an id that came before, a client may have seen the first event alone.
-                self.before_first = self.index.remove(&id, seq).then_some(id);
-            }
-        }
-    }
-
-    /// Gives the frames from `cursor` on, at least one if there is one, and no further one that would pass `most` bytes.
-    pub fn read(&self, cursor: Seq, most: usize, frames: &mut Vec<Frame>) -> Read {
-        let deliverable = Seq(self.first.0.saturating_sub(self.behind.len() as u64));
-        let Some(skip) = cursor.distance_from(deliverable) else {
-            return Read::Behind { oldest: self.first, missed: self.events_between(cursor, self.first) };
-        };
-        let of_behind = self.behind.range(skip.min(self.behind.len())..);
-        let skip = skip.saturating_sub(self.behind.len()).min(self.entries.len());
-        let of_entries = self.entries.range(skip..).map(|entry| &entry.frame);
-        let mut taken = 0_usize;
-        let mut next = cursor;
-        for frame in of_behind.chain(of_entries) {
-            let len = frame.text_len();
-            if taken > 0 && taken.saturating_add(len) > most {
-                break;
-            }
-            taken = taken.saturating_add(len);
-            frames.push(frame.clone());
-            next = next.plus(1);
-        }
-        Read::To(next)
-    }
-
-    /// How many events a client misses that goes on at `to`, which is held or the end, instead of `from`; `None` where a
-    /// mark is between them, which stands for an unknown number, or a checkpoint that was dropped, which is not counted.
-    #[must_use]
-    pub fn events_between(&self, from: Seq, to: Seq) -> Option<u64> {
-        let held = |seq: Seq| seq.distance_from(self.first).unwrap_or(0).min(self.entries.len());
-        let (begin, end) = (held(from), held(to));
-        let between = || self.entries.range(begin.min(end)..end);
-        let is_uncounted = self.dropped_beside.is_some_and(|beside| beside >= from)
-            || between().any(|entry| entry.id == EntryId::Mark);
-        let checkpoints = || between().filter(|entry| !entry.is_event()).count();
-        (!is_uncounted).then(|| to.0.saturating_sub(from.0).saturating_sub(checkpoints() as u64))
-    }
-
-    /// Where a client starts that brings no `Last-Event-ID`.
-    #[must_use]
-    pub fn start(&self) -> Seq {
-        let back = match self.options.start {
-            Start::Live => return self.end(),
-            _ if self.options.events.is_none() => return self.end(),
-            Start::All => return self.first,
-            Start::Back(n) => n.get(),
-        };
-        let nth_event =
-            self.entries.iter().enumerate().rev().filter(|(_, entry)| entry.is_event()).nth(back.saturating_sub(1));
-        nth_event.map_or(self.first, |(index, _)| self.first.plus(index))
-    }
-
-    /// Whether the event that would be appended is the entry at `seq`, id and bytes.
-    pub(super) fn holds_at(&self, seq: Seq, event: &Event) -> bool {
-        let Some(entry) = seq.distance_from(self.first).and_then(|index| self.entries.get(index)) else { return false };
-        if !entry.is_event() {
-            return false;
-        }
-        let (id, frame) = self.encode(event, seq);
-        // An origin may well begin each response with its `retry:`, which then joins the block of the first event. And a minted
-        // id may stand behind a checkpoint that does not come again.
-        let is_compared =
-            |line: &&[u8]| !line.starts_with(b"retry: ") && (id != EntryId::Minted || !line.starts_with(b"id: "));
-        let lines = |frame: &Frame| {
-            frame.text().split(|b| *b == b'\n').filter(is_compared).map(<[u8]>::to_vec).collect::<Vec<_>>()
-        };
-        entry.id == id && lines(&entry.frame) == lines(&frame)
-    }
-
-    /// The first entry at or after `seq` that is this event.
-    pub(super) fn find_from(&self, seq: Seq, event: &Event) -> Option<Seq> {
-        let skip = seq.distance_from(self.first).unwrap_or(0);
-        (skip..self.entries.len()).map(|index| self.first.plus(index)).find(|seq| self.holds_at(*seq, event))
-    }
-
-    /// The position after the first event that bears `id`, if all that follows is held.
-    pub(super) fn after_id(&self, id: &[u8]) -> Option<Seq> {
-        let id = trimmed(id);
-        if self.before_first.as_ref().is_some_and(|before| before == id) {
-            return Some(self.first);
-        }
-        self.index.first_held(id).filter(|_| !self.index.was_dropped(id)).map(|seq| seq.plus(1))
-    }
-
-    /// The position of the first event at or after `seq`.
-    pub(super) fn event_from(&self, seq: Seq) -> Seq {
-        let beside = seq
-            .distance_from(self.first)
-            .filter(|skip| *skip <= self.entries.len())
-            .map_or(0, |skip| self.entries.range(skip..).take_while(|entry| !entry.is_event()).count());
-        seq.plus(beside)
-    }
-
-    /// The position after the first entry held that bears `id`, an origin's; also where one before it did and was dropped.
-    pub(super) fn after_first_held(&self, id: &[u8]) -> Option<Seq> {
-        self.after_id(id).or_else(|| self.first_held(id).map(|seq| seq.plus(1)))
-    }
-
-    /// The position of the first entry held that bears `id`, an origin's.
-    pub(super) fn first_held(&self, id: &[u8]) -> Option<Seq> {
-        self.index.first_held(trimmed(id))
     }
 }

@@ -1,0 +1,106 @@
+//! What the log lets go of, and when.
+
+use super::{ENTRY_OVERHEAD, Entry, EntryId, LIVE_WINDOW, MOST_BESIDE, ReplayLog};
+use crate::replay::Start;
+use std::sync::Arc;
+use std::time::Instant;
+
+impl ReplayLog {
+    /// Before a batch of appends: lets go of dropped frames that have been there for delivery. Within a batch none is let go.
+    pub fn begin_batch(&mut self) {
+        while self.behind_bytes.saturating_add(self.bytes) > self.delivery_bytes
+            && let Some(frame) = self.behind.pop_front()
+        {
+            self.behind_bytes = self.behind_bytes.saturating_sub(frame.text_len());
+        }
+    }
+
+    /// The bytes that the log holds in all, about: frames, also those that wait for delivery, and what each entry costs beside
+    /// its frame.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
+        let entries = self.entries.len().saturating_add(self.behind.len());
+        self.bytes.saturating_add(self.behind_bytes).saturating_add(entries.saturating_mul(ENTRY_OVERHEAD))
+    }
+
+    /// Drops the oldest entries until what is held costs no more than `most` bytes. The newest `max(1, start)` events stay.
+    pub fn give_up(&mut self, most: usize) {
+        let cost = |log: &Self| log.bytes.saturating_add(log.entries.len().saturating_mul(ENTRY_OVERHEAD));
+        while cost(self) > most && self.entries.front().is_some_and(|oldest| !self.never_ages(oldest)) {
+            self.drop_oldest();
+        }
+        self.entries.shrink_to(self.entries.len().saturating_mul(2));
+    }
+
+    /// Gives the log away for good, and leaves an empty one.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        let empty = Self::new(Arc::clone(&self.options), self.epoch, self.end());
+        std::mem::replace(self, empty)
+    }
+
+    /// Whether a bound is passed, but for the newest event, which is held whatever its size.
+    pub(super) fn is_over(&self) -> bool {
+        let most = self.options.events.map_or(LIVE_WINDOW, std::num::NonZero::get);
+        let beside = self.entries.len().saturating_sub(self.events);
+        let ends_with_front = match self.entries.front() {
+            Some(entry) if entry.is_event() => self.events <= 1,
+            _ => self.entries.len() <= 1,
+        };
+        self.events > most || beside > MOST_BESIDE.max(most) || (self.bytes > self.options.bytes && !ends_with_front)
+    }
+
+    /// Drops what is too old. The newest `max(1, start)` events never age out, so that a quiet stream makes no false gaps
+    /// and its last values stay.
+    pub fn expire(&mut self, now: Instant) {
+        let Some(age) = self.options.age else { return };
+        while let Some(oldest) = self.entries.front() {
+            if self.never_ages(oldest) || now.saturating_duration_since(oldest.at) <= age {
+                return;
+            }
+            self.drop_oldest();
+            // Whoever is that far behind has lagged.
+            self.behind.clear();
+            self.behind_bytes = 0;
+        }
+    }
+
+    /// Whether the oldest entry is one of the newest `max(1, start)` events.
+    pub(super) fn never_ages(&self, oldest: &Entry) -> bool {
+        let kept = match self.options.start {
+            Start::Back(n) => n.get(),
+            Start::Live | Start::All => 1,
+        };
+        oldest.id != EntryId::Mark && self.events <= kept
+    }
+
+    pub(super) fn drop_oldest(&mut self) {
+        let Some(entry) = self.entries.pop_front() else { return };
+        let seq = self.first;
+        self.has_dropped = true;
+        self.first = seq.plus(1);
+        self.bytes = self.bytes.saturating_sub(entry.frame.text_len());
+        self.behind_bytes = self.behind_bytes.saturating_add(entry.frame.text_len());
+        self.behind.push_back(entry.frame);
+        match entry.id {
+            EntryId::Mark => {
+                self.dropped_beside = Some(seq);
+                // Whoever had the id before it missed the mark.
+                self.before_first = None;
+            }
+            EntryId::Minted => {
+                self.events = self.events.saturating_sub(1);
+                self.before_first = None;
+            }
+            EntryId::Checkpoint(id) => {
+                self.dropped_beside = Some(seq);
+                self.before_first = self.index.remove(&id, seq).then_some(id);
+            }
+            EntryId::Origin(id) => {
+                self.events = self.events.saturating_sub(1);
+                // Of an id that came before, a client may have seen the first event alone.
+                self.before_first = self.index.remove(&id, seq).then_some(id);
+            }
+        }
+    }
+}

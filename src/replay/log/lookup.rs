@@ -1,0 +1,121 @@
+//! What the log holds, and where.
+
+use super::{EntryId, Read, ReplayLog};
+use crate::replay::{Seq, Start, trimmed};
+use crate::sse::{Event, Frame};
+
+impl ReplayLog {
+    /// Gives the frames from `cursor` on, at least one if there is one, and no further one that would pass `most` bytes.
+    pub fn read(&self, cursor: Seq, most: usize, frames: &mut Vec<Frame>) -> Read {
+        let deliverable = Seq(self.first.0.saturating_sub(self.behind.len() as u64));
+        let Some(skip) = cursor.distance_from(deliverable) else {
+            return Read::Behind { oldest: self.first, missed: self.events_between(cursor, self.first) };
+        };
+        let of_behind = self.behind.range(skip.min(self.behind.len())..);
+        let skip = skip.saturating_sub(self.behind.len()).min(self.entries.len());
+        let of_entries = self.entries.range(skip..).map(|entry| &entry.frame);
+        let mut taken = 0_usize;
+        let mut next = cursor;
+        for frame in of_behind.chain(of_entries) {
+            let len = frame.text_len();
+            if taken > 0 && taken.saturating_add(len) > most {
+                break;
+            }
+            taken = taken.saturating_add(len);
+            frames.push(frame.clone());
+            next = next.plus(1);
+        }
+        Read::To(next)
+    }
+
+    /// The bytes of the frames from `cursor` on.
+    #[must_use]
+    pub fn bytes_from(&self, cursor: Seq) -> usize {
+        let skip = cursor.distance_from(self.first).unwrap_or(0).min(self.entries.len());
+        self.entries.range(skip..).map(|entry| entry.frame.text_len()).fold(0, usize::saturating_add)
+    }
+
+    /// How many events a client misses that goes on at `to`, which is held or the end, instead of `from`; `None` where a
+    /// mark is between them, which stands for an unknown number, or a checkpoint that was dropped, which is not counted.
+    #[must_use]
+    pub fn events_between(&self, from: Seq, to: Seq) -> Option<u64> {
+        let held = |seq: Seq| seq.distance_from(self.first).unwrap_or(0).min(self.entries.len());
+        let (begin, end) = (held(from), held(to));
+        let between = || self.entries.range(begin.min(end)..end);
+        let is_uncounted = self.dropped_beside.is_some_and(|beside| beside >= from)
+            || between().any(|entry| entry.id == EntryId::Mark);
+        let checkpoints = || between().filter(|entry| !entry.is_event()).count();
+        (!is_uncounted).then(|| to.0.saturating_sub(from.0).saturating_sub(checkpoints() as u64))
+    }
+
+    /// Where a client starts that brings no `Last-Event-ID`.
+    #[must_use]
+    pub fn start(&self) -> Seq {
+        let back = match self.options.start {
+            Start::Live => return self.end(),
+            _ if self.options.events.is_none() => return self.end(),
+            Start::All => return self.first,
+            Start::Back(n) => n.get(),
+        };
+        let nth_event =
+            self.entries.iter().enumerate().rev().filter(|(_, entry)| entry.is_event()).nth(back.saturating_sub(1));
+        nth_event.map_or(self.first, |(index, _)| self.first.plus(index))
+    }
+
+    /// Whether the event that would be appended is the entry at `seq`, id and bytes.
+    pub(in crate::replay) fn holds_at(&self, seq: Seq, event: &Event) -> bool {
+        let Some(entry) = seq.distance_from(self.first).and_then(|index| self.entries.get(index)) else { return false };
+        if !entry.is_event() {
+            return false;
+        }
+        let (id, frame) = self.encode(event, seq);
+        // An origin may well begin each response with its `retry:`, which then joins the block of the first event. And a minted
+        // id may stand behind a checkpoint that does not come again.
+        let is_compared =
+            |line: &&[u8]| !line.starts_with(b"retry: ") && (id != EntryId::Minted || !line.starts_with(b"id: "));
+        let lines = |frame: &Frame| {
+            frame.text().split(|b| *b == b'\n').filter(is_compared).map(<[u8]>::to_vec).collect::<Vec<_>>()
+        };
+        entry.id == id && lines(&entry.frame) == lines(&frame)
+    }
+
+    /// The first entry at or after `seq` that is this event.
+    pub(in crate::replay) fn find_from(&self, seq: Seq, event: &Event) -> Option<Seq> {
+        let skip = seq.distance_from(self.first).unwrap_or(0);
+        (skip..self.entries.len()).map(|index| self.first.plus(index)).find(|seq| self.holds_at(*seq, event))
+    }
+
+    /// Where this event is held, if it has an id and is held.
+    pub(in crate::replay) fn meets(&self, event: &Event) -> Option<Seq> {
+        let id = event.id.as_ref().filter(|id| !trimmed(id).is_empty())?;
+        self.first_held(id).filter(|seq| self.holds_at(*seq, event))
+    }
+
+    /// The position after the first event that bears `id`, if all that follows is held.
+    pub(in crate::replay) fn after_id(&self, id: &[u8]) -> Option<Seq> {
+        let id = trimmed(id);
+        if self.before_first.as_ref().is_some_and(|before| before == id) {
+            return Some(self.first);
+        }
+        self.index.first_held(id).filter(|_| !self.index.was_dropped(id)).map(|seq| seq.plus(1))
+    }
+
+    /// The position of the first event at or after `seq`.
+    pub(in crate::replay) fn event_from(&self, seq: Seq) -> Seq {
+        let beside = seq
+            .distance_from(self.first)
+            .filter(|skip| *skip <= self.entries.len())
+            .map_or(0, |skip| self.entries.range(skip..).take_while(|entry| !entry.is_event()).count());
+        seq.plus(beside)
+    }
+
+    /// The position after the first entry held that bears `id`, an origin's; also where one before it did and was dropped.
+    pub(in crate::replay) fn after_first_held(&self, id: &[u8]) -> Option<Seq> {
+        self.after_id(id).or_else(|| self.first_held(id).map(|seq| seq.plus(1)))
+    }
+
+    /// The position of the first entry held that bears `id`, an origin's.
+    pub(in crate::replay) fn first_held(&self, id: &[u8]) -> Option<Seq> {
+        self.index.first_held(trimmed(id))
+    }
+}
