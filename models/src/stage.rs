@@ -51,6 +51,7 @@ impl Stage {
             replay: Arc::new(ReplayOptions { start: Start::All, ..ReplayOptions::default() }),
             linger: Duration::from_secs(120),
             max_streams,
+            ids_ride: false,
             counters: Arc::new(RouteCounters::default()),
         };
         Self { hub: Hub::new(Arc::clone(&drivers) as Arc<dyn Open>), drivers, settings }

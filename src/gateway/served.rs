@@ -12,6 +12,7 @@ use http::header::{CONTENT_LOCATION, LOCATION};
 use http::{HeaderMap, HeaderValue};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// A route with its number, its counters and what the hub and the private path need of its policies.
 #[derive(Debug)]
@@ -51,7 +52,9 @@ impl Served {
             flush: policy.client.flush,
             skips: policy.client.on_lag == OnLag::Skip,
         };
-        let private = UpstreamOptions { on_error: OnError::Reflect, ..policy.upstream };
+        // Its client is told whatever the origin says. Where clients are held, an origin without a head is quiet, and no failure.
+        let head_timeout = policy.upstream.head_patience().unwrap_or(Duration::MAX);
+        let private = UpstreamOptions { on_error: OnError::Reflect, head_timeout, ..policy.upstream };
         Self { id, route, counters, settings, pace, private, told_unshared: AtomicBool::new(false) }
     }
 

@@ -54,3 +54,36 @@ impl fmt::Display for Departure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::{Answer, Failure};
+    use bytes::Bytes;
+    use http::{HeaderMap, StatusCode};
+    use std::sync::Arc;
+
+    #[test]
+    fn what_is_cut_does_not_look_whole() {
+        let answer = Answer { status: StatusCode::FORBIDDEN, headers: HeaderMap::new(), body: Bytes::new() };
+        let lost = || Failure::Lost("reset".to_owned());
+        for (departure, is_orderly) in [
+            (Departure::Lifetime, true),
+            (Departure::Drained, true),
+            (Departure::Ended(End::OriginClosed), true),
+            (Departure::Ended(End::NoContent), true),
+            (Departure::Left, false),
+            (Departure::Stalled, false),
+            (Departure::Lagged, false),
+            (Departure::Ended(End::HoldExpired(lost())), false),
+            (Departure::Ended(End::Failed(lost())), false),
+            (Departure::Ended(End::Refused(Arc::new(answer))), false),
+            (Departure::Ended(End::Unusable(String::new())), false),
+            (Departure::Ended(End::Unshareable), false),
+            (Departure::Ended(End::Idle), false),
+            (Departure::Ended(End::PublisherGone), false),
+        ] {
+            assert_eq!(departure.is_orderly(), is_orderly, "{departure:?}");
+        }
+    }
+}

@@ -492,3 +492,40 @@ async fn nonsense_is_a_failure_like_any_other() {
     body.event(&numbered(2)).await;
     assert_eq!(client.next_data().await, "2");
 }
+
+#[tokio::test]
+async fn an_origin_that_gave_an_id_once_and_does_not_resume_is_found_out() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    let (mut client, mut body) = opened(Client::get("/"), &gateway, &origin).await;
+    body.event("id: 1\ndata: 1\n\ndata: 2\n\n").await;
+    assert_eq!(client.next_data().await, "1");
+    assert_eq!(client.next_data().await, "2");
+    body.abort();
+    let exchange = origin.accept().await;
+    assert_eq!(exchange.request.headers.one("last-event-id"), Some("1"));
+    let mut body = exchange.sse().await;
+    // It was asked for what follows 1, and that would begin with 2.
+    body.event("data: 3\n\n").await;
+    assert_eq!(client.next_data().await, gap("upstream", None));
+    assert_eq!(client.next_data().await, "3");
+    body.abort();
+    let mut body = origin.stream().await;
+    body.event("data: 2\n\ndata: 3\n\ndata: 4\n\n").await;
+    assert_eq!(client.next_data().await, "4", "what comes again is known");
+}
+
+#[tokio::test]
+async fn an_origin_that_ends_quiet_responses_in_order_makes_no_gaps() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    let (mut client, mut body) = opened(Client::get("/"), &gateway, &origin).await;
+    body.event(&numbered(1)).await;
+    assert_eq!(client.next_data().await, "1");
+    for _ in 0..5 {
+        body.end().await;
+        body = origin.stream().await;
+    }
+    body.event(&numbered(2)).await;
+    assert_eq!(client.next_data().await, "2");
+}

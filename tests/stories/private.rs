@@ -220,3 +220,23 @@ async fn a_redirect_is_the_browsers_where_a_page_of_another_origin_asks() {
         assert_eq!(answer.await.status, status, "{cross} {location}");
     }
 }
+
+#[tokio::test]
+async fn a_head_that_comes_with_the_first_event_is_waited_for() {
+    let origin = Origin::start();
+    let lazy = "share.mode = \"private\"\nupstream.head_timeout_secs = 0.05";
+    let gateway = Gateway::with(route("/*", &origin).with(lazy)).await;
+    let (mut client, mut body) = tokio::join!(Client::get("/").connect(&gateway), async {
+        let exchange = origin.accept().await;
+        // Many times the head timeout.
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        let mut body = exchange.sse().await;
+        body.event(&numbered(1)).await;
+        body
+    });
+    assert_eq!(client.status, 200);
+    client = client.stream();
+    assert_eq!(client.next_data().await, "1");
+    body.event(&numbered(2)).await;
+    assert_eq!(client.next_data().await, "2");
+}
