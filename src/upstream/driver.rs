@@ -167,9 +167,10 @@ impl Driver {
         let reading = self.admit(response, continuation).map_err(Done::refused)?;
         match self.down.take() {
             Some(down) => down.up(is_lost),
-            None if !self.attempts.was_live() => log::info!("upstream connected {}", self.names()),
-            None => log::debug!("upstream connected {}", self.names()),
+            None => self.settings.outages.up(&self.settings.origin),
         }
+        let is_first = !self.attempts.was_live();
+        log::log!(if is_first { Level::Info } else { Level::Debug }, "upstream connected {}", self.names());
         self.attempts.live(Instant::now());
         Ok(reading)
     }

@@ -3,10 +3,13 @@
 //! ```text
 //!            a stream fails              GATHER is over: "origin down"
 //!   Up ─────────────────────▶ Gathering ──────────────────────────────▶ Told
-//!    ▲                            │ the last stream that failed is          │
-//!    │                            │ back or closed: both lines              │
-//!    └────────────────────────────┴──── the same: "origin up" ◀─────────────┘
+//!    ▲                            │                                         │
+//!    │                            │ a response came, and no stream is down  │ the same: "origin up"
+//!    └────────────────────────────┴─────────────────────────────────────────┘
+//!                                   both lines
 //! ```
+//!
+//! Streams that are closed while the origin is down say nothing of it: the outage goes on until a response comes.
 
 use super::Origin;
 use parking_lot::Mutex;
@@ -35,6 +38,8 @@ struct Outage {
     lost: u64,
     why: String,
     is_told: bool,
+    /// A response came since the last failure.
+    is_back: bool,
 }
 
 /// One stream whose origin is down. Its drop takes the stream off the outage.
@@ -42,7 +47,6 @@ struct Outage {
 pub(super) struct Down {
     outages: Outages,
     origin: Arc<Origin>,
-    lost: bool,
 }
 
 /// A line for the log.
@@ -64,7 +68,28 @@ impl Outages {
                 self.tell_later(Arc::clone(origin));
             }
         }
-        Down { outages: self.clone(), origin: Arc::clone(origin), lost: false }
+        Down { outages: self.clone(), origin: Arc::clone(origin) }
+    }
+
+    /// A response of this origin came, to a stream that did not fail before.
+    pub(super) fn up(&self, origin: &Origin) {
+        self.change(origin, |outage| {
+            outage.is_back = true;
+            outage.over(Instant::now())
+        });
+    }
+
+    /// Changes an outage, and tells and forgets it if it is over.
+    fn change(&self, origin: &Origin, change: impl FnOnce(&mut Outage) -> Option<Line>) {
+        let mut outages = self.0.lock();
+        let Some(outage) = outages.get_mut(origin) else { return };
+        let up = change(outage);
+        let down = up.as_ref().and_then(|_| outage.gathered());
+        if up.is_some() {
+            outages.remove(origin);
+        }
+        drop(outages);
+        down.into_iter().chain(up).for_each(|line| line.log(origin));
     }
 
     fn tell_later(&self, origin: Arc<Origin>) {
@@ -86,27 +111,36 @@ impl Down {
     }
 
     /// The stream is back. `lost`: events may be lost.
-    pub(super) fn up(mut self, lost: bool) {
-        self.lost = lost;
+    pub(super) fn up(self, lost: bool) {
+        self.outages.change(&self.origin, |outage| {
+            outage.is_back = true;
+            outage.lost += u64::from(lost);
+            None
+        });
     }
 }
 
 impl Drop for Down {
     fn drop(&mut self) {
-        let mut outages = self.outages.0.lock();
-        let Some(outage) = outages.get_mut(&*self.origin) else { return };
-        let lines = outage.left(self.lost, Instant::now());
-        if outage.down == 0 {
-            outages.remove(&*self.origin);
-        }
-        drop(outages);
-        lines.into_iter().for_each(|line| line.log(&self.origin));
+        self.outages.change(&self.origin, |outage| {
+            outage.down = outage.down.saturating_sub(1);
+            outage.over(Instant::now())
+        });
     }
 }
 
 impl Outage {
     fn begun(now: Instant, why: &str) -> Self {
-        Self { since: now, down: 1, streams: 1, attempts: 1, lost: 0, why: why.to_owned(), is_told: false }
+        Self {
+            since: now,
+            down: 1,
+            streams: 1,
+            attempts: 1,
+            lost: 0,
+            why: why.to_owned(),
+            is_told: false,
+            is_back: false,
+        }
     }
 
     fn joined(&mut self, why: &str) {
@@ -117,6 +151,7 @@ impl Outage {
 
     fn failed(&mut self, why: &str) {
         self.attempts += 1;
+        self.is_back = false;
         why.clone_into(&mut self.why);
     }
 
@@ -125,15 +160,11 @@ impl Outage {
         is_first.then(|| Line::Down { streams: self.streams, why: self.why.clone() })
     }
 
-    fn left(&mut self, lost: bool, now: Instant) -> Vec<Line> {
-        self.down = self.down.saturating_sub(1);
-        self.lost += u64::from(lost);
-        if self.down > 0 {
-            return Vec::new();
-        }
+    /// The line that tells its end, if it is over.
+    fn over(&self, now: Instant) -> Option<Line> {
         let down_secs = now.duration_since(self.since).as_secs_f64();
-        let up = Line::Up { down_secs, attempts: self.attempts, lost: self.lost };
-        self.gathered().into_iter().chain([up]).collect()
+        let is_over = self.is_back && self.down == 0;
+        is_over.then_some(Line::Up { down_secs, attempts: self.attempts, lost: self.lost })
     }
 }
 
@@ -152,10 +183,6 @@ impl Line {
 mod tests {
     use super::*;
 
-    fn at(begun: Instant, secs: u64) -> Instant {
-        begun + Duration::from_secs(secs)
-    }
-
     #[test]
     fn an_outage_is_told_once_when_it_began_and_once_when_all_are_back() {
         let begun = Instant::now();
@@ -163,39 +190,52 @@ mod tests {
         for _ in 1..200 {
             outage.joined("refused");
         }
-        let down = Line::Down { streams: 200, why: "refused".to_owned() };
-        assert_eq!(outage.gathered(), Some(down));
-        for _ in 0..200 {
-            outage.failed("timed out");
-        }
+        assert_eq!(outage.gathered(), Some(Line::Down { streams: 200, why: "refused".to_owned() }));
+        outage.failed("timed out");
         assert_eq!(outage.gathered(), None);
-        for n in 1..200 {
-            assert_eq!(outage.left(n % 2 == 0, at(begun, 11)), []);
-        }
-        assert_eq!(outage.left(false, at(begun, 12)), [Line::Up { down_secs: 12.0, attempts: 400, lost: 99 }]);
+        outage.is_back = true;
+        outage.down = 1;
+        let end = begun + Duration::from_secs(12);
+        assert_eq!(outage.over(end), None, "one is still down");
+        outage.down = 0;
+        assert_eq!(outage.over(end), Some(Line::Up { down_secs: 12.0, attempts: 201, lost: 0 }));
+        outage.failed("again");
+        assert_eq!(outage.over(end), None);
     }
 
-    #[test]
-    fn a_short_outage_is_told_when_it_is_over() {
-        let begun = Instant::now();
-        let mut outage = Outage::begun(begun, "reset");
-        let told = outage.left(true, at(begun, 0));
-        let down = Line::Down { streams: 1, why: "reset".to_owned() };
-        assert_eq!(told, [down, Line::Up { down_secs: 0.0, attempts: 1, lost: 1 }]);
+    fn known(outages: &Outages, origin: &Origin) -> Option<Outage> {
+        outages.0.lock().get(origin).cloned()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stream_that_is_closed_leaves_the_outage() {
+    async fn an_outage_lasts_until_a_response_comes_whoever_is_closed_meanwhile() {
         let outages = Outages::default();
         let origin = Arc::new(Origin::parse("http://o").unwrap());
         let (first, second) = (outages.down(&origin, "refused"), outages.down(&origin, "refused"));
         sleep(GATHER * 2).await;
-        assert!(outages.0.lock()[&*origin].is_told);
         second.failed_again("refused");
         drop(first);
-        let outage = outages.0.lock()[&*origin].clone();
-        assert_eq!((outage.down, outage.attempts), (1, 3));
-        second.up(false);
-        assert!(outages.0.lock().is_empty());
+        let outage = known(&outages, &origin).unwrap();
+        assert_eq!((outage.is_told, outage.down, outage.streams, outage.attempts), (true, 1, 2, 3));
+        drop(second);
+        assert!(known(&outages, &origin).is_some(), "nobody knows that it is back");
+        let third = outages.down(&origin, "refused");
+        assert_eq!(known(&outages, &origin).unwrap().streams, 3, "it is the same outage");
+        third.up(true);
+        assert_eq!(known(&outages, &origin), None);
+        drop(outages.down(&origin, "refused"));
+        outages.up(&origin);
+        assert_eq!(known(&outages, &origin), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_response_to_one_stream_ends_no_outage_of_others() {
+        let outages = Outages::default();
+        let origin = Arc::new(Origin::parse("http://o").unwrap());
+        let down = outages.down(&origin, "503");
+        outages.up(&origin);
+        assert!(known(&outages, &origin).is_some());
+        down.up(false);
+        assert_eq!(known(&outages, &origin), None);
     }
 }
