@@ -137,7 +137,7 @@ async fn the_page_of_the_go_program_does_not_notice_its_restart() {
     origin.kill().await;
     gateway.log_line("connection refused").await;
     let _origin = start().await;
-    gateway.log_lines("upstream connected", 2).await;
+    gateway.log_line("origin up").await;
     times(3).await;
     assert_eq!(browser.run("return state.textContent").await, "open");
     assert!(!gateway.log().contains("client left"), "{}", gateway.log());
