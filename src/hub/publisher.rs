@@ -173,7 +173,7 @@ impl Publisher {
     }
 
     /// Resolves when more may be read from the origin: the fastest subscriber is near the end of the log, nobody is
-    /// subscribed, or nobody took anything for [`PATIENCE_WITH_READERS`]. So a burst passes whole to a client that reads, as
+    /// subscribed, or nobody took anything for a second. So a burst passes whole to a client that reads, as
     /// through any proxy. Safe to drop and call again.
     pub async fn room(&self) {
         loop {
