@@ -132,6 +132,11 @@ impl Backfilling {
         &self.stream.counters
     }
 
+    /// The origin is asked once more: what the response before brought is forgotten.
+    pub fn begin_again(&mut self) {
+        self.backfill = Backfill::after(self.id().clone());
+    }
+
     /// Takes events that the origin sent after the id, in order; says whether the id is settled.
     pub fn push(&mut self, events: &[Event]) -> bool {
         events.iter().any(|event| self.meet(|backfill, state, now| backfill.push(event, &mut state.log, now)))
@@ -153,7 +158,7 @@ impl Backfilling {
     }
 
     /// The origin's answer is for the clients with this id alone.
-    pub fn refused(self, end: End) {
+    pub fn refused(&self, end: End) {
         self.settle(Settled::Ended(end));
     }
 

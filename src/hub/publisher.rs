@@ -5,6 +5,7 @@ use super::{End, Sharing};
 use crate::counters::RouteCounters;
 use crate::replay::{Continuation, Fate, Gap, GapReason, OnGap, Seq};
 use crate::sse::Event;
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,6 +77,12 @@ impl Publisher {
     #[must_use]
     pub fn end(&self) -> Seq {
         self.stream.locked(|state| state.log.end())
+    }
+
+    /// The origin's id of the newest event, also of one that was put before what was appended.
+    #[must_use]
+    pub fn newest_id(&self) -> Option<Bytes> {
+        self.stream.locked(|state| state.log.newest_id())
     }
 
     /// Appends events and checkpoints, less those that repeat what the log holds; gives how many events were new. Where events before one of them

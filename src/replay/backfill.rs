@@ -24,6 +24,8 @@ pub struct Backfill {
     bytes: usize,
     /// Older ones, which the log could not hold.
     dropped: u64,
+    /// It was silent before while the log had events of its own.
+    was_behind: bool,
 }
 
 /// What is known of the id that a backfill is for.
@@ -46,7 +48,7 @@ impl Backfill {
     /// A backfill of what the origin has after `id`.
     #[must_use]
     pub fn after(id: Bytes) -> Self {
-        Self { id, events: VecDeque::new(), bytes: 0, dropped: 0 }
+        Self { id, events: VecDeque::new(), bytes: 0, dropped: 0, was_behind: false }
     }
 
     /// What the origin is asked to resume after.
@@ -58,7 +60,8 @@ impl Backfill {
     /// Takes the next event. Where it is one that the log holds, what came before it is put before the log's first.
     pub fn push(&mut self, event: &Event, log: &mut ReplayLog, now: Instant) -> Meeting {
         match log.meets(event) {
-            Some(at) => self.met(at, log, now),
+            // Another backfill may have brought meanwhile what is kept.
+            Some(at) => self.met_kept(log, now).unwrap_or_else(|| self.met(at, log, now)),
             None => {
                 self.keep(event, log);
                 Meeting::Apart
@@ -67,15 +70,15 @@ impl Backfill {
     }
 
     /// Nothing came for a while. Where the log has no event of its own, what follows the id is all here. Where it has, it may
-    /// have got meanwhile what was brought before.
+    /// have got meanwhile what was brought before; and what the log got a while ago and this did not get will not come: an id that the
+    /// origin never gave must not keep others waiting.
     pub fn silent(&mut self, log: &mut ReplayLog, now: Instant) -> Meeting {
-        let known = self.events.iter().enumerate().find_map(|(index, event)| Some((index, log.meets(event)?)));
-        if let Some((index, at)) = known {
-            self.events.truncate(index);
-            return self.met(at, log, now);
+        if let Some(meeting) = self.met_kept(log, now) {
+            return meeting;
         }
         if log.has_begun() {
-            return Meeting::Apart;
+            let was_behind = std::mem::replace(&mut self.was_behind, true);
+            return if was_behind { Meeting::Never } else { Meeting::Apart };
         }
         match (self.is_empty(), log.oldest() == log.end()) {
             (true, _) => self.right_before(log.end(), log),
@@ -85,12 +88,20 @@ impl Backfill {
         }
     }
 
-    /// The event after those that are kept is in the log at this position.
+    /// Where the log holds one of the events that are kept, those before the first such one meet it.
+    fn met_kept(&mut self, log: &mut ReplayLog, now: Instant) -> Option<Meeting> {
+        let (index, at) = self.events.iter().enumerate().find_map(|(index, event)| Some((index, log.meets(event)?)))?;
+        self.events.truncate(index);
+        Some(self.met(at, log, now))
+    }
+
+    /// The event after those that are kept is in the log at this position. Marks and checkpoints may stand before it.
     fn met(&mut self, at: Seq, log: &mut ReplayLog, now: Instant) -> Meeting {
         if self.is_empty() {
             return self.right_before(at, log);
         }
-        if at == log.oldest() && !log.has_dropped() { self.put_before(log, now) } else { Meeting::Never }
+        let is_first = at == log.event_from(log.oldest());
+        if is_first && !log.has_dropped() { self.put_before(log, now) } else { Meeting::Never }
     }
 
     #[cfg(test)]

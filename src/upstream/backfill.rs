@@ -4,11 +4,11 @@ use super::connect::{Connector, Request};
 use super::exchange::{Audience, Outcome, attempt};
 use super::reading::Chunks;
 use super::settings::DriverSettings;
-use crate::hub::{Backfilling, End, Sharing, StreamRequest};
+use crate::hub::{Backfilling, End, Failure, Sharing, StreamRequest};
 use crate::sse::{Decoder, Event, Item};
 use http::{HeaderName, HeaderValue, StatusCode};
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// How long a backfill may take: clients wait for it no longer than three seconds.
 const WHOLE_TIME: Duration = Duration::from_secs(4);
@@ -16,35 +16,60 @@ const WHOLE_TIME: Duration = Duration::from_secs(4);
 /// After this long without an event, everything that the origin has after the id is here.
 const SILENCE: Duration = Duration::from_secs(1);
 
+/// Before an origin that died is asked again; doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// What one response came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Came {
+    /// The id is settled, or never will be.
+    ToAnEnd,
+    /// The origin died, or is being deployed: it says nothing of the id.
+    ToNothing,
+}
+
 /// Asks the origin for what follows an id, and settles where its clients stand.
-pub async fn backfill(settings: DriverSettings, connector: Connector, request: StreamRequest, to: Backfilling) {
+pub async fn backfill(settings: DriverSettings, connector: Connector, request: StreamRequest, mut to: Backfilling) {
     log::debug!("backfill begun route={} stream={}", settings.route, request.key());
+    let fetched = async {
+        let mut pause = FIRST_PAUSE;
+        while fetch(&settings, &connector, &request, &mut to).await == Came::ToNothing {
+            sleep(pause).await;
+            pause = pause.saturating_mul(2);
+            to.begin_again();
+        }
+    };
     // What is dropped unsettled is gone.
-    if timeout(WHOLE_TIME, fetch(&settings, &connector, &request, to)).await.is_err() {
+    if timeout(WHOLE_TIME, fetched).await.is_err() {
         log::debug!("backfill took too long route={} stream={}", settings.route, request.key());
     }
 }
 
-async fn fetch(settings: &DriverSettings, connector: &Connector, request: &StreamRequest, mut to: Backfilling) {
+async fn fetch(
+    settings: &DriverSettings,
+    connector: &Connector,
+    request: &StreamRequest,
+    to: &mut Backfilling,
+) -> Came {
     to.counters().upstream_attempts.add(1);
-    let Ok(id) = HeaderValue::from_maybe_shared(to.id().clone()) else { return };
+    let Ok(id) = HeaderValue::from_maybe_shared(to.id().clone()) else { return Came::ToAnEnd };
     let id = [(HeaderName::from_static("last-event-id"), id)];
     let headers = request.headers().iter().cloned().chain(id).collect();
     let asked = Request { path_and_query: request.path_and_query().to_string(), headers };
     let response = match attempt(connector, &settings.origin, &settings.options, Audience::Shared, asked).await {
         Outcome::Stream(response) => response,
-        // It was said to this id alone.
-        Outcome::Final(End::NoContent) => return to.refused(End::NoContent),
-        Outcome::Final(End::Refused(answer))
-            if matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) =>
-        {
-            return to.refused(End::Refused(answer));
+        Outcome::Failed(failure) if may_heal(&failure) => return Came::ToNothing,
+        Outcome::Final(end) => {
+            if is_to_the_id_alone(&end) {
+                to.refused(end);
+            }
+            return Came::ToAnEnd;
         }
-        Outcome::Final(_) | Outcome::Failed(_) => return,
+        Outcome::Failed(_) => return Came::ToAnEnd,
     };
     let sharing = (settings.sharing)(&response.headers, request.has_credentials());
     if sharing != Ok(Sharing::Shared) {
-        return;
+        return Came::ToAnEnd;
     }
     let mut decoder = Decoder::resuming(settings.options.max_event_bytes, to.id().clone());
     let mut chunks = Chunks::new(response);
@@ -53,22 +78,44 @@ async fn fetch(settings: &DriverSettings, connector: &Connector, request: &Strea
             Ok(Ok(Some(bytes))) => {
                 decoder.push(bytes);
                 // An event that is too large is missing: its clients are told a gap.
-                let Some(events) = events(&mut decoder, settings.pass_retry) else { return };
+                let Some(events) = events(&mut decoder, settings.pass_retry) else { return Came::ToAnEnd };
                 if to.push(&events) {
-                    return;
+                    return Came::ToAnEnd;
                 }
             }
             Ok(Ok(None)) => {
+                // To ask again may cost: what ended in order is whole.
                 to.silent();
-                return;
+                return Came::ToAnEnd;
             }
-            Ok(Err(_)) => return,
+            Ok(Err(_)) => return Came::ToNothing,
             Err(_) => {
                 if to.silent() {
-                    return;
+                    return Came::ToAnEnd;
                 }
             }
         }
+    }
+}
+
+/// Whether a failure says nothing of the id: the origin is not there, or a balancer before it says so.
+fn may_heal(failure: &Failure) -> bool {
+    match failure {
+        Failure::Status(answer) => {
+            let of_balancers = [StatusCode::BAD_GATEWAY, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT];
+            of_balancers.contains(&answer.status)
+        }
+        Failure::NoStream(_) => false,
+        Failure::Unreachable(_) | Failure::HeadTimeout | Failure::Ended | Failure::Lost(_) | Failure::Silent(_) => true,
+    }
+}
+
+/// Whether those who came with the id get the origin's answer; otherwise they are told a gap.
+fn is_to_the_id_alone(end: &End) -> bool {
+    match end {
+        End::NoContent => true,
+        End::Refused(answer) => matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN),
+        _ => false,
     }
 }
 

@@ -229,6 +229,10 @@ impl Driver {
             }
         };
         self.lost = reading.is_loss_untold();
+        if self.last_event_id.is_empty() {
+            // The response brought no id, but a backfill may have: the origin goes on after that.
+            self.last_event_id = self.publisher.newest_id().unwrap_or_default();
+        }
         self.tell_unfinished(reading.unfinished(), &why);
         Ok(why)
     }

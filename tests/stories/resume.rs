@@ -2,7 +2,7 @@
 
 use crate::client::{Client, Response, event};
 use crate::gateway::{Gateway, route};
-use crate::origin::{Body, Origin, ResumingOrigin};
+use crate::origin::{Body, Exchange, Origin, ResumingOrigin};
 use crate::stage::{gap, joined, numbered, opened};
 use std::collections::BTreeSet;
 
@@ -265,4 +265,52 @@ async fn a_route_without_replay_is_live_only() {
     let mut client = joined(Client::get("/"), &gateway).await;
     body.event(&numbered(3)).await;
     assert_eq!(client.next_data().await, "3");
+}
+
+/// The shared request and the one that is for an id, in this order.
+async fn two_requests(origin: &Origin) -> [Exchange; 2] {
+    let two = [origin.accept().await, origin.accept().await];
+    let [one, other] = two;
+    if one.request.headers.one("last-event-id").is_none() { [one, other] } else { [other, one] }
+}
+
+#[tokio::test]
+async fn an_origin_that_dies_in_a_backfill_is_asked_again() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    let (mut client, _bodies) = tokio::join!(Client::get("/").after(5).connect(&gateway), async {
+        let [shared, asked] = two_requests(&origin).await;
+        let mut shared = shared.sse().await;
+        shared.event(&numbered(7)).await;
+        let mut dying = asked.sse().await;
+        dying.event(&numbered(6)).await;
+        dying.abort();
+        let again = origin.accept().await;
+        assert_eq!(again.request.headers.one("last-event-id"), Some("5"));
+        let mut body = again.sse().await;
+        body.event(&(numbered(6) + &numbered(7))).await;
+        (shared, body)
+    });
+    assert_eq!(client.next_data().await, "6");
+    assert_eq!(client.next_data().await, "7");
+}
+
+#[tokio::test]
+async fn a_stream_without_an_event_of_its_own_goes_on_after_what_a_backfill_brought() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    let (mut client, (shared, _backfill)) = tokio::join!(Client::get("/").after(5).connect(&gateway), async {
+        let [shared, asked] = two_requests(&origin).await;
+        let shared = shared.sse().await;
+        let mut backfill = asked.sse().await;
+        backfill.event(&numbered(6)).await;
+        (shared, backfill)
+    });
+    assert_eq!(client.next_data().await, "6");
+    shared.abort();
+    let next = origin.accept().await;
+    assert_eq!(next.request.headers.one("last-event-id"), Some("6"), "the origin's id, and no client's");
+    let mut body = next.sse().await;
+    body.event(&numbered(7)).await;
+    assert_eq!(client.next_event().await, event("message", "7", "7"), "and no gap");
 }

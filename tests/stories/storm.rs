@@ -1,10 +1,13 @@
 //! Every event exactly once and in order, whatever dies.
 
 use crate::client::{Client, Response};
-use crate::gateway::{Gateway, route};
+use crate::gateway::{Gateway, configuration, route};
 use crate::guard::guarded;
-use crate::origin::ResumingOrigin;
+use crate::origin::{Port, ResumingOrigin};
+use rustix::process::Signal;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -77,4 +80,222 @@ async fn life(gateway: SocketAddr, progress: watch::Sender<u64>, seed: u64) {
     }
     let extra = client.map(|client| client.unread_events()).unwrap_or_default();
     assert_eq!(extra, [], "client {seed}");
+}
+
+/// How much of a storm: `STORIES_STORM=clients,deaths of the origin,restarts of the gateway` makes it another one, as in
+/// `STORIES_STORM=1000,50,10 cargo test --test stories -- --nocapture forged`, which prints what it came to.
+fn scale() -> [u64; 3] {
+    let Ok(scale) = std::env::var("STORIES_STORM") else { return [150, 6, 3] };
+    let numbers: Vec<u64> = scale.split(',').map(|number| number.parse().unwrap()).collect();
+    numbers.try_into().expect("clients,deaths,restarts")
+}
+
+/// A client that is away misses so many events at most.
+const MOST_AWAY: u64 = 60;
+
+/// For so long a client waits until the gateway knows where it stands. One that waited as long may be told a gap.
+const PLACED_WITHIN: Duration = Duration::from_secs(3);
+
+/// For so long after a restart the gateway asks the origin about ids that it does not know.
+const YOUTH: Duration = Duration::from_secs(30);
+
+/// Of needless gaps, so many are shown.
+const MOST_SHOWN: usize = 10;
+
+const FORGED: [&str; 6] = ["999999999", "0", "x", "18446744073709551615", "1000000000000000000000000", "888888888"];
+
+/// What the clients of a storm know of it.
+struct Weather {
+    port: Port,
+    /// The newest event of the origin.
+    published: watch::Sender<u64>,
+    /// The newest event that a client has.
+    seen: watch::Sender<u64>,
+    /// Clients that were answered for the first time.
+    joined: watch::Sender<u64>,
+    /// Since when the gateway runs; `None` while it does not.
+    up: watch::Sender<Option<Instant>>,
+    /// The newest event, once there will be no other.
+    last: watch::Sender<Option<u64>>,
+}
+
+/// What befell one client, or all together.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Fate {
+    lost_untold: u64,
+    doubled: u64,
+    /// Gaps that it was told, and events that it did not get thereby.
+    gaps: u64,
+    lost: u64,
+    /// Gaps that it was told because it had waited for its place for too long: the machine is slow.
+    late: Vec<String>,
+    /// Those that it was told for any other reason.
+    needless: Vec<String>,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn forged_ids_and_restarts_of_both_cost_nobody_an_event() {
+    let [clients, deaths, restarts] = scale();
+    let origin = ResumingOrigin::start_live();
+    let weather = Arc::new(Weather {
+        port: Port::reserve(),
+        published: watch::Sender::new(0),
+        seen: watch::Sender::new(0),
+        joined: watch::Sender::new(0),
+        up: watch::Sender::new(None),
+        last: watch::Sender::new(None),
+    });
+    let all = "replay.events = 100000\nreplay.age_secs = \"off\"";
+    let text = configuration("drain_secs = 0.1", [route("/ticks", &origin).with(all)])
+        .replace("127.0.0.1:0", &weather.port.addr().to_string());
+    let mut gateway = weather.begin(&text).await;
+    let mut lives = JoinSet::new();
+    for seed in 0..clients {
+        lives.spawn(weathered(Arc::clone(&weather), seed));
+    }
+    guarded("the clients to join", weather.joined.subscribe().wait_for(|n| *n == clients)).await.unwrap();
+    let stranger = tokio::spawn(stranger(Arc::clone(&weather)));
+
+    let mut chance = fastrand::Rng::with_seed(clients);
+    let mut dooms: Vec<bool> = (0..deaths + restarts).map(|n| n < restarts).collect();
+    chance.shuffle(&mut dooms);
+    for restarts_gateway in dooms {
+        weather.publish(&origin, EVENTS_PER_LIFE);
+        let newest = *weather.published.borrow();
+        let moment = chance.u64(newest - EVENTS_PER_LIFE + 1..=newest);
+        guarded("the clients to come on", weather.seen.subscribe().wait_for(|seen| *seen >= moment)).await.unwrap();
+        if restarts_gateway {
+            weather.up.send_replace(None);
+            gateway.signal(if chance.bool() { Signal::INT } else { Signal::TERM });
+            gateway.exit_code().await;
+            weather.publish(&origin, EVENTS_WHILE_DEAD);
+            gateway = weather.begin(&text).await;
+            // What comes before the gateway has a stream is nobody's but for the ids that clients come with.
+            gateway.log_line("upstream connected").await;
+        } else {
+            origin.kill().await;
+            weather.publish(&origin, EVENTS_WHILE_DEAD);
+            origin.restart();
+        }
+    }
+    weather.publish(&origin, EVENTS_PER_LIFE);
+    weather.last.send_replace(Some(*weather.published.borrow()));
+    let mut fate = Fate::default();
+    while let Some(life) = lives.join_next().await {
+        fate.add(life.unwrap());
+    }
+    stranger.abort();
+    println!("{} events to {clients} clients: {fate:?}", *weather.published.borrow());
+    assert_eq!((fate.lost_untold, fate.doubled), (0, 0), "{fate:?}");
+    assert!(fate.needless.is_empty(), "{fate:?}");
+}
+
+impl Weather {
+    fn publish(&self, origin: &ResumingOrigin, n: u64) {
+        publish(origin, n);
+        self.published.send_modify(|newest| *newest += n);
+    }
+
+    async fn begin(&self, text: &str) -> Gateway {
+        let since = Instant::now();
+        let gateway = Gateway::start(text).await;
+        self.up.send_replace(Some(since));
+        gateway
+    }
+
+    /// An answer, from the moment at which it was asked for, with the moment at which the gateway began.
+    async fn ask(&self, id: Option<String>) -> (Response, Instant, Instant) {
+        loop {
+            let up = *guarded("the gateway", self.up.subscribe().wait_for(Option::is_some)).await.unwrap();
+            let (client, asked_at) = (Client::get("/ticks"), Instant::now());
+            let client = match &id {
+                Some(id) => client.after(id),
+                None => client,
+            };
+            match client.try_connect(self.port.addr()).await {
+                Some(answer) => return (answer, asked_at, up.unwrap()),
+                // It died meanwhile.
+                None => tokio::task::yield_now().await,
+            }
+        }
+    }
+}
+
+impl Fate {
+    fn add(&mut self, other: Self) {
+        self.lost_untold += other.lost_untold;
+        self.doubled += other.doubled;
+        self.gaps += other.gaps;
+        self.lost += other.lost;
+        for (all, more) in [(&mut self.late, other.late), (&mut self.needless, other.needless)] {
+            let room = MOST_SHOWN.saturating_sub(all.len());
+            all.extend(more.into_iter().take(room));
+        }
+    }
+}
+
+/// Reads every event, drops the connection now and then, stays away for a while, and resumes.
+async fn weathered(weather: Arc<Weather>, seed: u64) -> Fate {
+    let (mut chance, mut fate, mut seen, mut joined) = (fastrand::Rng::with_seed(seed), Fate::default(), 0, false);
+    let (mut published, mut last) = (weather.published.subscribe(), weather.last.subscribe());
+    loop {
+        let id = (seen > 0).then(|| seen.to_string());
+        let (answer, asked_at, up) = weather.ask(id).await;
+        let mut answer = answer.stream();
+        if !std::mem::replace(&mut joined, true) {
+            weather.joined.send_modify(|joined| *joined += 1);
+        }
+        let (mut told, mut is_first) = (false, true);
+        loop {
+            let event = tokio::select! {
+                event = answer.event_or_end() => event,
+                _ = last.wait_for(|last| *last == Some(seen)) => {
+                    fate.doubled += answer.unread_events().len() as u64;
+                    return fate;
+                }
+            };
+            let Ok(event) = event else { break };
+            let is_first = std::mem::take(&mut is_first);
+            if event.kind == "gap" {
+                told = true;
+                fate.gaps += 1;
+                let (waited, age) = (asked_at.elapsed(), up.elapsed());
+                let is_late = is_first && event.data.contains("unknown") && (waited >= PLACED_WITHIN || age >= YOUTH);
+                let what = format!("client {seed} after {seen}: {} waited {waited:?} age {age:?}", event.data);
+                if is_late { &mut fate.late } else { &mut fate.needless }.push(what);
+                continue;
+            }
+            let number: u64 = event.data.parse().unwrap();
+            if number <= seen {
+                fate.doubled += 1;
+                continue;
+            }
+            let missing = number - seen - 1;
+            *(if std::mem::take(&mut told) { &mut fate.lost } else { &mut fate.lost_untold }) += missing;
+            seen = number;
+            weather.seen.send_if_modified(|most| std::mem::replace(most, seen.max(*most)) < seen);
+            match chance.u64(0..EVENTS_PER_DROP) {
+                0 => drop(answer),
+                1 => answer.reset(),
+                _ => continue,
+            }
+            let back_at = seen + chance.u64(0..MOST_AWAY);
+            let may_return = async {
+                tokio::select! {
+                    _ = published.wait_for(|newest| *newest >= back_at) => {}
+                    _ = last.wait_for(Option::is_some) => {}
+                }
+            };
+            guarded("the time to come back", may_return).await;
+            break;
+        }
+    }
+}
+
+/// Comes with ids that the origin never gave, and leaves.
+async fn stranger(weather: Arc<Weather>) {
+    for forged in FORGED.iter().cycle() {
+        let (answer, ..) = weather.ask(Some((*forged).to_owned())).await;
+        drop(answer);
+    }
 }

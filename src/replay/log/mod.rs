@@ -190,6 +190,15 @@ impl ReplayLog {
         true
     }
 
+    /// The origin's id of the newest event, if that has one; marks are passed over.
+    #[must_use]
+    pub fn newest_id(&self) -> Option<Bytes> {
+        match &self.entries.iter().rev().find(|entry| entry.id != EntryId::Mark)?.id {
+            EntryId::Origin(id) | EntryId::Checkpoint(id) => Some(id.clone()).filter(|id| !id.is_empty()),
+            EntryId::Mark | EntryId::Minted => None,
+        }
+    }
+
     /// Whether an entry was ever dropped.
     #[must_use]
     pub fn has_dropped(&self) -> bool {

@@ -94,6 +94,42 @@ fn what_the_log_gets_after_the_backfill_had_it_is_found_again() {
 }
 
 #[test]
+fn what_two_backfills_brought_is_put_before_once() {
+    let mut tape = young(events(19));
+    let (mut one, mut other) = (Fetch::new(), Fetch::new());
+    assert_eq!(one.push(&mut tape, &numbers(11, 14)), Meeting::Apart);
+    assert_eq!(other.push(&mut tape, &numbers(13, 14)), Meeting::Apart);
+    assert_eq!(other.silent(&mut tape), Meeting::At(Seq(98)));
+    let mut tape = tape.feed(&numbers(15, 15));
+    assert_eq!(one.push(&mut tape, &numbers(15, 15)), Meeting::At(Seq(96)));
+    assert_eq!(tape.held(), "11 12 13 14 15");
+}
+
+#[test]
+fn marks_and_checkpoints_before_the_first_event_do_not_keep_the_two_apart() {
+    for (tape, held) in [(young(events(9)).mark(), "! 14"), (young(events(9)).feed("id: 13||"), "@13 14")] {
+        let mut tape = tape.feed(&numbers(14, 14));
+        assert_eq!(tape.held(), held);
+        assert_eq!(Fetch::new().push(&mut tape, &numbers(12, 14)), Meeting::At(Seq(98)));
+        assert_eq!(tape.held(), format!("12 13 {held}"));
+    }
+}
+
+#[test]
+fn who_does_not_get_what_the_log_got_a_while_ago_will_not_get_it() {
+    let mut tape = young(events(9));
+    let (mut forged, mut slow) = (Fetch::new(), Fetch::new());
+    let mut tape = {
+        slow.push(&mut tape, &numbers(12, 13));
+        tape.feed(&numbers(14, 14))
+    };
+    assert_eq!(forged.silent(&mut tape), Meeting::Apart);
+    assert_eq!(slow.silent(&mut tape), Meeting::Apart, "it may be on its way");
+    assert_eq!(forged.silent(&mut tape), Meeting::Never);
+    assert_eq!(slow.push(&mut tape, &numbers(14, 14)), Meeting::At(Seq(98)));
+}
+
+#[test]
 fn no_more_is_put_before_than_the_log_may_hold_and_the_rest_is_told() {
     let mut tape = young(events(4)).feed(&numbers(14, 15));
     let mut fetch = Fetch::new();

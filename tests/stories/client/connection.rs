@@ -99,6 +99,20 @@ impl Connection {
         Self::new(io, socket)
     }
 
+    /// The same where nobody may listen.
+    pub(super) async fn try_open(addr: SocketAddr) -> Option<Self> {
+        let stream = TcpSocket::new_v4().unwrap().connect(addr).await.ok()?;
+        stream.set_nodelay(true).ok()?;
+        let socket = stream.as_fd().try_clone_to_owned().unwrap();
+        Some(Self::new(Box::new(stream), socket))
+    }
+
+    /// The next answer on this connection, unless that breaks before.
+    pub(super) async fn try_response(mut self) -> Option<Response> {
+        let head = self.reader.head().await.ok()??;
+        Some(Response::of_http1(head, self, false))
+    }
+
     pub(super) fn new(io: Box<dyn Io>, socket: Socket) -> Self {
         let (read, writer) = tokio::io::split(io);
         Self { reader: Reader::new(read), writer, socket }

@@ -12,6 +12,7 @@ use crate::guard::guarded;
 use crate::http1::Headers;
 use crate::origin::Authority;
 use bytes::Bytes;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
 /// What a client speaks.
@@ -119,6 +120,17 @@ impl<'a> Client<'a> {
             let mut connection = Connection::new(io, socket);
             connection.send(&self.to_bytes(&target)).await;
             connection.response(self.method == "HEAD").await
+        };
+        guarded(what, Box::pin(answer)).await
+    }
+
+    /// Connects and asks where the other side may be dead or die; `None` without the head of an answer.
+    pub async fn try_connect(self, addr: SocketAddr) -> Option<Response> {
+        let what = format!("the answer to {} {}, or its failure", self.method, self.target);
+        let answer = async {
+            let mut connection = Connection::try_open(addr).await?;
+            connection.send(&self.to_bytes(&addr.into())).await;
+            connection.try_response().await
         };
         guarded(what, Box::pin(answer)).await
     }

@@ -105,6 +105,19 @@ impl Response {
         self.await_some("an event", |response| response.stream.events.pop_front()).await
     }
 
+    /// The next event, or how the answer ended before one came.
+    pub async fn event_or_end(&mut self) -> Result<Event, End> {
+        let deadline = Deadline::new();
+        loop {
+            if let Some(event) = self.stream.events.pop_front() {
+                return Ok(event);
+            }
+            if let Some(end) = self.pull("an event or the end", &deadline).await {
+                return Err(end);
+            }
+        }
+    }
+
     /// The data of the next event.
     pub async fn next_data(&mut self) -> String {
         self.next_event().await.data

@@ -46,7 +46,11 @@ impl Deref for ResumingOrigin {
 
 async fn answer(exchange: Exchange, mut newest: watch::Receiver<u64>, start: fn(u64) -> u64) {
     let begun = start(*newest.borrow());
-    let mut sent: u64 = exchange.request.headers.one("last-event-id").map_or(begun, |id| id.parse().unwrap());
+    let mut sent: u64 = match exchange.request.headers.one("last-event-id").map(str::parse) {
+        None => begun,
+        Some(Ok(id)) => id,
+        Some(Err(_)) => return exchange.reply(400, &[], "an id is a number").await,
+    };
     let mut body = exchange.sse().await;
     let gone = body.watch_gone();
     loop {
