@@ -132,6 +132,22 @@ impl Backfilling {
         &self.stream.counters
     }
 
+    /// Whether the shared response stands.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.stream.locked(|state| matches!(state.phase, Phase::Live))
+    }
+
+    /// Resolves when the shared response stands, or never will. Safe to drop and call again.
+    pub async fn live(&self) {
+        let mut changes = self.stream.watch();
+        while self.stream.locked(|state| matches!(state.phase, Phase::Connecting { .. } | Phase::Waiting)) {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// The origin is asked once more: what the response before brought is forgotten.
     pub fn begin_again(&mut self) {
         self.backfill = Backfill::after(self.id().clone());

@@ -34,8 +34,13 @@ pub async fn backfill(settings: DriverSettings, connector: Connector, request: S
     let fetched = async {
         let mut pause = FIRST_PAUSE;
         while fetch(&settings, &connector, &request, &mut to).await == Came::ToNothing {
-            sleep(pause).await;
-            pause = pause.saturating_mul(2);
+            // The shared response is tried again meanwhile: when it stands, the origin is back.
+            if to.is_live() {
+                sleep(FIRST_PAUSE).await;
+            } else {
+                let _back_or_not = timeout(pause, to.live()).await;
+                pause = pause.saturating_mul(2);
+            }
             to.begin_again();
         }
     };

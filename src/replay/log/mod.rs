@@ -190,11 +190,14 @@ impl ReplayLog {
         true
     }
 
-    /// The origin's id of the newest event, if that has one; marks are passed over.
+    /// The origin's id of the newest event, if that has one; marks are passed over. The id that stands before the first event
+    /// may be one that a client made up, and is not given.
     #[must_use]
     pub fn newest_id(&self) -> Option<Bytes> {
         match &self.entries.iter().rev().find(|entry| entry.id != EntryId::Mark)?.id {
-            EntryId::Origin(id) | EntryId::Checkpoint(id) => Some(id.clone()).filter(|id| !id.is_empty()),
+            EntryId::Origin(id) | EntryId::Checkpoint(id) => {
+                Some(id.clone()).filter(|id| !id.is_empty() && self.before_first.as_ref() != Some(id))
+            }
             EntryId::Mark | EntryId::Minted => None,
         }
     }

@@ -171,3 +171,17 @@ fn events_without_ids_and_checkpoints_go_with_the_others() {
     assert_eq!(tape.position("12"), "known 100");
     assert_eq!(tape.position("~e-98~11"), "known 99");
 }
+
+#[test]
+fn an_id_that_a_client_came_with_is_never_the_logs_newest() {
+    let mut tape = young(origin_ids(9));
+    let mut fetch = Fetch { decoder: Decoder::resuming(1 << 20, Bytes::from_static(b"x")), ..Fetch::new() };
+    assert_eq!(fetch.push(&mut tape, "data: 1||"), Meeting::Apart);
+    assert_eq!(fetch.silent(&mut tape), Meeting::At(Seq(99)));
+    assert_eq!(tape.log.newest_id(), None);
+    let mut tape = young(origin_ids(9));
+    let mut fetch = Fetch::new();
+    assert_eq!(fetch.push(&mut tape, &numbers(1, 2)), Meeting::Apart);
+    assert_eq!(fetch.silent(&mut tape), Meeting::At(Seq(98)));
+    assert_eq!(tape.log.newest_id(), Some(Bytes::from_static(b"2")));
+}
