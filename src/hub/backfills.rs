@@ -15,9 +15,10 @@ use bytes::Bytes;
 use http::HeaderValue;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::Arc;
+use std::future::Future;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 /// For how long after a stream was opened its log is young: its clients of before come back within a few reconnection times.
 const YOUTH: Duration = Duration::from_secs(30);
@@ -36,10 +37,21 @@ const MOST_IDS: usize = 1024;
 pub(super) struct Backfills {
     queued: VecDeque<Bytes>,
     running: Vec<Bytes>,
+    /// Who waits for the ids that are queued or running.
+    waiting: HashMap<Bytes, Weak<()>>,
     settled: HashMap<Bytes, Settled>,
-    /// Ids that are queued, running or settled.
-    known: usize,
 }
+
+/// What a client waits for. When the last one who waits for an id is gone, the origin is not asked about it any more: a stranger
+/// who comes with made-up ids and leaves must not keep others waiting.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    pub(super) id: Bytes,
+    _by: Arc<()>,
+}
+
+/// How often it is looked whether somebody still waits.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// What became of an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +69,7 @@ impl Backfills {
 }
 
 /// Of an id that the log does not know, what the origin is to be asked about; it is queued then.
-pub(super) fn want(state: &mut State, id: &Bytes, opened_at: Instant, now: Instant) -> Option<Bytes> {
+pub(super) fn want(state: &mut State, id: &Bytes, opened_at: Instant, now: Instant) -> Option<Wanted> {
     let log = &state.log;
     let is_young = now.duration_since(opened_at) < YOUTH && !log.has_dropped();
     if !is_young || log.lacks_ids() || log.options().events.is_none() {
@@ -65,15 +77,19 @@ pub(super) fn want(state: &mut State, id: &Bytes, opened_at: Instant, now: Insta
     }
     let id = for_the_origin(log.options(), id)?;
     let backfills = &mut state.backfills;
-    if backfills.settled.contains_key(&id) || backfills.queued.contains(&id) || backfills.running.contains(&id) {
-        return Some(id);
+    let waiting = backfills.waiting.get(&id).map(Weak::upgrade);
+    let by = waiting.clone().flatten().unwrap_or_default();
+    if backfills.settled.contains_key(&id) {
+        return Some(Wanted { id, _by: by });
     }
-    if backfills.known >= MOST_IDS {
-        return None;
+    if waiting.is_none() {
+        if !backfills.has_room() {
+            return None;
+        }
+        backfills.queued.push_back(id.clone());
     }
-    backfills.known += 1;
-    backfills.queued.push_back(id.clone());
-    Some(id)
+    backfills.waiting.insert(id.clone(), Arc::downgrade(&by));
+    Some(Wanted { id, _by: by })
 }
 
 /// What the origin can be asked to resume after, of an id that a client came with. A part that was minted means nothing to it,
@@ -113,9 +129,34 @@ impl Backfills {
         if self.running.len() >= MOST_AT_ONCE {
             return None;
         }
-        let id = self.queued.pop_front()?;
-        self.running.push(id.clone());
-        Some(id)
+        loop {
+            let id = self.queued.pop_front()?;
+            if self.is_waited_for(&id) {
+                self.running.push(id.clone());
+                return Some(id);
+            }
+            self.waiting.remove(&id);
+        }
+    }
+
+    fn is_waited_for(&self, id: &Bytes) -> bool {
+        self.waiting.get(id).is_some_and(|waiting| waiting.strong_count() > 0)
+    }
+
+    /// Whether one more id may be asked for; those that nobody waits for are forgotten first.
+    fn has_room(&mut self) -> bool {
+        if self.waiting.len().saturating_add(self.settled.len()) < MOST_IDS {
+            return true;
+        }
+        let Self { queued, waiting, settled, .. } = self;
+        queued.retain(|id| {
+            let stays = waiting.get(id).is_some_and(|waiting| waiting.strong_count() > 0);
+            if !stays {
+                waiting.remove(id);
+            }
+            stays
+        });
+        waiting.len().saturating_add(settled.len()) < MOST_IDS
     }
 }
 
@@ -130,6 +171,16 @@ impl Backfilling {
     #[must_use]
     pub fn counters(&self) -> &RouteCounters {
         &self.stream.counters
+    }
+
+    /// Resolves when nobody waits for the id any more.
+    pub fn unwanted(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (stream, id) = (Arc::clone(&self.stream), self.id().clone());
+        async move {
+            while stream.locked(|state| state.backfills.is_waited_for(&id)) {
+                sleep(LOOK_EVERY).await;
+            }
+        }
     }
 
     /// Whether the shared response stands.
@@ -209,10 +260,20 @@ impl Drop for Backfilling {
         self.stream.change(|state| {
             let backfills = &mut state.backfills;
             backfills.running.retain(|id| id != own);
-            backfills.settled.entry(own.clone()).or_insert(Settled::Gone);
+            let was_waited_for = backfills.is_waited_for(own);
+            backfills.waiting.remove(own);
+            if was_waited_for {
+                backfills.settled.entry(own.clone()).or_insert(Settled::Gone);
+            }
             // Those whose ids another backfill brought need none of their own.
-            let log = &state.log;
-            backfills.queued.retain(|id| !matches!(log.position(id), Position::Known(_)));
+            let (log, waiting) = (&state.log, &mut backfills.waiting);
+            backfills.queued.retain(|id| {
+                let is_known = matches!(log.position(id), Position::Known(_));
+                if is_known {
+                    waiting.remove(id);
+                }
+                !is_known
+            });
         });
         begin(&self.stream, &self.opener, &self.request);
     }

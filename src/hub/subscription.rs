@@ -1,6 +1,6 @@
 //! One client's place on a stream.
 
-use super::backfills::{self, Settled};
+use super::backfills::{self, Settled, Wanted};
 use super::seat::Seat;
 use super::sharing::Audience;
 use super::stream::{Phase, Reading, State, Stream};
@@ -243,7 +243,7 @@ struct Unplaced {
     /// The id that it came with.
     id: Bytes,
     /// What of it the origin is asked about.
-    asked: Bytes,
+    asked: Wanted,
 }
 
 fn place(stream: &Stream, state: &mut State, last_event_id: Option<&Bytes>) -> Place {
@@ -290,7 +290,7 @@ fn settled(
     if matches!(state.log.position(id), Position::Known(_)) {
         return Some(Ok(resumed(stream, state, id)));
     }
-    match state.backfills.of(&unplaced.asked) {
+    match state.backfills.of(&unplaced.asked.id) {
         Some(Settled::Ended(end)) => Some(Err(end.clone())),
         Some(Settled::At(seq)) if *seq >= state.log.oldest() => {
             stream.counters.resumes.add(1);

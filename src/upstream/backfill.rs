@@ -31,6 +31,7 @@ enum Came {
 /// Asks the origin for what follows an id, and settles where its clients stand.
 pub async fn backfill(settings: DriverSettings, connector: Connector, request: StreamRequest, mut to: Backfilling) {
     log::debug!("backfill begun route={} stream={}", settings.route, request.key());
+    let unwanted = to.unwanted();
     let fetched = async {
         let mut pause = FIRST_PAUSE;
         while fetch(&settings, &connector, &request, &mut to).await == Came::ToNothing {
@@ -45,8 +46,13 @@ pub async fn backfill(settings: DriverSettings, connector: Connector, request: S
         }
     };
     // What is dropped unsettled is gone.
-    if timeout(WHOLE_TIME, fetched).await.is_err() {
-        log::debug!("backfill took too long route={} stream={}", settings.route, request.key());
+    tokio::select! {
+        fetched = timeout(WHOLE_TIME, fetched) => {
+            if fetched.is_err() {
+                log::debug!("backfill took too long route={} stream={}", settings.route, request.key());
+            }
+        }
+        () = unwanted => log::debug!("nobody waits for a backfill route={} stream={}", settings.route, request.key()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tests of the hub, on a paused clock.
 
+mod backfills;
 mod delivery;
 mod feeds;
 mod lives;
@@ -28,14 +29,16 @@ const ROUTE: RouteId = RouteId(1);
 
 /// Keeps what it is told to open.
 #[derive(Default)]
-struct Opened(Mutex<Vec<(Opening, Publisher)>>);
+struct Opened(Mutex<Vec<(Opening, Publisher)>>, Mutex<Vec<Backfilling>>);
 
 impl Open for Opened {
     fn open(&self, opening: Opening, publisher: Publisher) {
         self.0.lock().push((opening, publisher));
     }
 
-    fn backfill(&self, _: StreamRequest, _: Backfilling) {}
+    fn backfill(&self, _: StreamRequest, backfilling: Backfilling) {
+        self.1.lock().push(backfilling);
+    }
 }
 
 /// A hub whose streams the test itself feeds.

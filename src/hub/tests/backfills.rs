@@ -1,0 +1,117 @@
+//! Clients whose ids are asked of the origin: who waits, how many are asked for at once, and who hears what.
+
+use super::*;
+use tokio::time::Instant;
+
+/// The ids that the origin is being asked about.
+fn running(stage: &Stage) -> Vec<String> {
+    let running = stage.opened.1.lock();
+    running.iter().map(|backfilling| String::from_utf8(backfilling.id().to_vec()).unwrap()).collect()
+}
+
+/// The backfill for an id.
+fn backfill_of(stage: &Stage, id: &str) -> Backfilling {
+    let mut running = stage.opened.1.lock();
+    let at = running.iter().position(|backfilling| backfilling.id() == id).expect("the origin is asked about it");
+    running.remove(at)
+}
+
+fn in_three_secs() -> Instant {
+    Instant::now() + Duration::from_secs(3)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_waits_for_what_its_id_means_and_gets_what_it_missed() {
+    let stage = Stage::new();
+    let mut client = stage.resume("/a", Some("10")).unwrap();
+    let mut live = stage.join("/a").unwrap();
+    let publisher = stage.publisher();
+    super::live(&publisher);
+    let mut backfilling = backfill_of(&stage, "10");
+    assert!(!backfilling.push(&[with_id("11", "11"), with_id("12", "12")]));
+    assert!(backfilling.silent());
+    client.placed(in_three_secs()).await.unwrap();
+    publisher.append(&[with_id("13", "13")], &mut Continuation::fresh(false));
+    assert_eq!(drain(&mut client).0, "11 12 13");
+    assert_eq!(drain(&mut live).0, "13", "who came live is not told the past");
+    // The same id again needs nothing of the origin, nor does one that was brought.
+    drop(backfilling);
+    for (id, expected) in [("10", "11 12 13"), ("11", "12 13")] {
+        let mut again = stage.resume("/a", Some(id)).unwrap();
+        again.placed(in_three_secs()).await.unwrap();
+        assert_eq!(drain(&mut again).0, expected);
+    }
+    assert_eq!(running(&stage), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_not_placed_in_time_is_told_a_gap() {
+    let stage = Stage::new();
+    let mut client = stage.resume("/a", Some("10")).unwrap();
+    let publisher = stage.publisher();
+    append(&publisher, &["0"]);
+    let begun = Instant::now();
+    client.placed(in_three_secs()).await.unwrap();
+    assert_eq!(begun.elapsed(), Duration::from_secs(3));
+    assert_eq!(drain(&mut client).0, r#"{"reason":"unknown","missed":null} 0"#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_origins_word_on_an_id_is_for_its_clients_alone() {
+    let stage = Stage::new();
+    let mut client = stage.resume("/a", Some("10")).unwrap();
+    let mut other = stage.resume("/a", Some("9")).unwrap();
+    backfill_of(&stage, "10").refused(End::NoContent);
+    assert_eq!(client.placed(in_three_secs()).await, Err(End::NoContent));
+    drop(backfill_of(&stage, "9"));
+    assert_eq!(other.placed(in_three_secs()).await, Ok(()));
+    assert_eq!(drain(&mut other).0, r#"{"reason":"unknown","missed":null}"#);
+}
+
+#[tokio::test(start_paused = true)]
+async fn four_ids_are_asked_for_at_once_and_none_that_nobody_waits_for() {
+    let stage = Stage::new();
+    let mut clients: Vec<_> = (0..8).map(|n| Some(stage.resume("/a", Some(&n.to_string())).unwrap())).collect();
+    let _same = stage.resume("/a", Some("7")).unwrap();
+    let _publisher = stage.publisher();
+    assert_eq!(running(&stage), ["0", "1", "2", "3"]);
+    // A stranger leaves: its id is not asked for, and one that is being asked for is given up.
+    let given_up = backfill_of(&stage, "2");
+    for stranger in [2, 4, 6] {
+        clients[stranger] = None;
+    }
+    given_up.unwanted().await;
+    drop(given_up);
+    assert_eq!(running(&stage), ["0", "1", "3", "5"]);
+    drop(backfill_of(&stage, "0"));
+    assert_eq!(running(&stage), ["1", "3", "5", "7"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_stream_and_one_without_ids_ask_for_nothing() {
+    let stage = Stage::new();
+    let (_client, publisher) = stage.open("/a");
+    append(&publisher, &["0"]);
+    let mut back = stage.resume("/a", Some("10")).unwrap();
+    back.placed(in_three_secs()).await.unwrap();
+    assert_eq!(drain(&mut back).0, r#"{"reason":"unknown","missed":null} 0"#, "its events have no ids");
+    let (_client, _publisher) = stage.open("/b");
+    tokio::time::advance(Duration::from_secs(30)).await;
+    let mut late = stage.resume("/b", Some("10")).unwrap();
+    late.placed(in_three_secs()).await.unwrap();
+    assert_eq!(running(&stage), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stranger_with_many_ids_does_not_use_them_up() {
+    let stage = Stage::new();
+    for n in 0..3000 {
+        drop(stage.resume("/a", Some(&format!("forged {n}"))).unwrap());
+    }
+    let _publisher = stage.publisher();
+    let _client = stage.resume("/a", Some("10")).unwrap();
+    // Those that are being asked for are given up.
+    let running_now = std::mem::take(&mut *stage.opened.1.lock());
+    drop(running_now);
+    assert!(running(&stage).contains(&"10".to_owned()), "{:?}", running(&stage));
+}
