@@ -5,6 +5,7 @@ mod delivery;
 mod feeds;
 mod lives;
 mod model;
+mod pace;
 mod room;
 mod unshareable;
 mod verdicts;
