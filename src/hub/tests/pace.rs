@@ -33,6 +33,17 @@ async fn a_publisher_waits_for_the_fastest_and_for_nobody_else() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_small_log_is_no_reason_to_run_ahead() {
+    let stage = Stage::with(events(1));
+    let (mut client, publisher) = stage.open("/a");
+    publisher.append(&[heavy(), heavy()], &mut Continuation::fresh(false));
+    let mut room = Box::pin(publisher.room());
+    assert!((&mut room).now_or_never().is_none(), "what the log dropped is still to be delivered");
+    drain(&mut client);
+    assert!(room.now_or_never().is_some());
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_takes_nothing_for_a_second_is_not_waited_for_until_something_is_taken() {
     let stage = Stage::new();
     let (mut client, publisher) = stage.open("/a");

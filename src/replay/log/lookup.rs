@@ -28,11 +28,15 @@ impl ReplayLog {
         Read::To(next)
     }
 
-    /// The bytes of the frames from `cursor` on.
+    /// The bytes of the frames from `cursor` on, also of those that are kept for delivery alone.
     #[must_use]
     pub fn bytes_from(&self, cursor: Seq) -> usize {
-        let skip = cursor.distance_from(self.first).unwrap_or(0).min(self.entries.len());
-        self.entries.range(skip..).map(|entry| entry.frame.text_len()).fold(0, usize::saturating_add)
+        let deliverable = Seq(self.first.0.saturating_sub(self.behind.len() as u64));
+        let skip = cursor.distance_from(deliverable).unwrap_or(0);
+        let of_behind = self.behind.range(skip.min(self.behind.len())..);
+        let skip = skip.saturating_sub(self.behind.len()).min(self.entries.len());
+        let of_entries = self.entries.range(skip..).map(|entry| &entry.frame);
+        of_behind.chain(of_entries).map(Frame::text_len).fold(0, usize::saturating_add)
     }
 
     /// How many events a client misses that goes on at `to`, which is held or the end, instead of `from`; `None` where a
