@@ -85,8 +85,9 @@ impl Publisher {
         self.stream.locked(|state| state.log.newest_id())
     }
 
-    /// Appends events and checkpoints, less those that repeat what the log holds; gives how many events were new. Where events before one of them
-    /// may be lost, every subscriber is told so at this place of the stream. A stream that is over takes none.
+    /// Appends events and checkpoints, less those that repeat what the log holds; gives how many events were new. Where events
+    /// before one of them may be lost, every subscriber is told so at this place of the stream. A stream that is over takes
+    /// none.
     pub fn append(&self, events: &[Event], continuation: &mut Continuation) -> usize {
         if events.is_empty() {
             return 0;

@@ -7,16 +7,12 @@ use crate::sse::{Event, Frame};
 impl ReplayLog {
     /// Gives the frames from `cursor` on, at least one if there is one, and no further one that would pass `most` bytes.
     pub fn read(&self, cursor: Seq, most: usize, frames: &mut Vec<Frame>) -> Read {
-        let deliverable = Seq(self.first.0.saturating_sub(self.behind.len() as u64));
-        let Some(skip) = cursor.distance_from(deliverable) else {
+        let Some(skip) = cursor.distance_from(self.deliverable()) else {
             return Read::Behind { oldest: self.first, missed: self.events_between(cursor, self.first) };
         };
-        let of_behind = self.behind.range(skip.min(self.behind.len())..);
-        let skip = skip.saturating_sub(self.behind.len()).min(self.entries.len());
-        let of_entries = self.entries.range(skip..).map(|entry| &entry.frame);
         let mut taken = 0_usize;
         let mut next = cursor;
-        for frame in of_behind.chain(of_entries) {
+        for frame in self.frames_after(skip) {
             let len = frame.text_len();
             if taken > 0 && taken.saturating_add(len) > most {
                 break;
@@ -31,12 +27,20 @@ impl ReplayLog {
     /// The bytes of the frames from `cursor` on, also of those that are kept for delivery alone.
     #[must_use]
     pub fn bytes_from(&self, cursor: Seq) -> usize {
-        let deliverable = Seq(self.first.0.saturating_sub(self.behind.len() as u64));
-        let skip = cursor.distance_from(deliverable).unwrap_or(0);
+        let skip = cursor.distance_from(self.deliverable()).unwrap_or(0);
+        self.frames_after(skip).map(Frame::text_len).fold(0, usize::saturating_add)
+    }
+
+    /// The oldest position whose frame is here, held or kept for delivery alone.
+    fn deliverable(&self) -> Seq {
+        Seq(self.first.0.saturating_sub(self.behind.len() as u64))
+    }
+
+    /// The frames from [`Self::deliverable`] on, less the first `skip`.
+    fn frames_after(&self, skip: usize) -> impl Iterator<Item = &Frame> {
         let of_behind = self.behind.range(skip.min(self.behind.len())..);
         let skip = skip.saturating_sub(self.behind.len()).min(self.entries.len());
-        let of_entries = self.entries.range(skip..).map(|entry| &entry.frame);
-        of_behind.chain(of_entries).map(Frame::text_len).fold(0, usize::saturating_add)
+        of_behind.chain(self.entries.range(skip..).map(|entry| &entry.frame))
     }
 
     /// How many events a client misses that goes on at `to`, which is held or the end, instead of `from`; `None` where a
