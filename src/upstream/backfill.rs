@@ -6,7 +6,7 @@ use super::reading::Chunks;
 use super::settings::DriverSettings;
 use crate::hub::{Backfilling, End, Failure, Sharing, StreamRequest};
 use crate::sse::{Decoder, Event, Item};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
@@ -64,9 +64,7 @@ async fn fetch(
 ) -> Came {
     to.counters().upstream_attempts.add(1);
     let Ok(id) = HeaderValue::from_maybe_shared(to.id().clone()) else { return Came::ToAnEnd };
-    let id = [(HeaderName::from_static("last-event-id"), id)];
-    let headers = request.headers().iter().cloned().chain(id).collect();
-    let asked = Request { path_and_query: request.path_and_query().to_string(), headers };
+    let asked = Request::for_stream(request, Some(id));
     let response = match attempt(connector, &settings.origin, &settings.options, Audience::Shared, asked).await {
         Outcome::Stream(response) => response,
         Outcome::Failed(failure) if may_heal(&failure) => return Came::ToNothing,

@@ -9,7 +9,7 @@ use super::settings::DriverSettings;
 use crate::hub::{End, Failure, Opening, Publisher, StreamRequest};
 use crate::replay::{Continuation, Seq, trimmed};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 use log::Level;
 use std::future::{Future, pending};
 use std::pin::{Pin, pin};
@@ -140,9 +140,7 @@ impl Driver {
 
     fn attempt(&self) -> Attempt {
         self.publisher.counters().upstream_attempts.add(1);
-        let id = self.resume_header().map(|id| (HeaderName::from_static("last-event-id"), id));
-        let headers = self.request.headers().iter().cloned().chain(id).collect();
-        let request = Request { path_and_query: self.request.path_and_query().to_string(), headers };
+        let request = Request::for_stream(&self.request, self.resume_header());
         let (connector, origin) = (self.connector.clone(), Arc::clone(&self.settings.origin));
         let options = Arc::clone(&self.settings.options);
         Box::pin(async move { attempt(&connector, &origin, &options, Audience::Shared, request).await })

@@ -13,6 +13,7 @@ pub use reason::advised;
 use super::lookup::Lookups;
 use super::race::{MAX_ADDRESSES, in_order};
 use super::{Origin, UpstreamOptions};
+use crate::hub::StreamRequest;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use pingora::connectors::http::Connector as PingoraConnector;
@@ -55,6 +56,15 @@ pub struct Request {
     pub path_and_query: String,
     /// What is sent beside `Host` and manifold's own headers.
     pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Request {
+    /// The request for a stream, to be resumed after an id if there is one.
+    pub(super) fn for_stream(stream: &StreamRequest, last_event_id: Option<HeaderValue>) -> Self {
+        let id = last_event_id.map(|id| (HeaderName::from_static("last-event-id"), id));
+        let headers = stream.headers().iter().cloned().chain(id).collect();
+        Self { path_and_query: stream.path_and_query().to_string(), headers }
+    }
 }
 
 /// A response whose head was read.
