@@ -209,19 +209,25 @@ impl Backfilling {
         events.iter().any(|event| self.meet(|backfill, state, now| backfill.push(event, &mut state.log, now)))
     }
 
-    /// Nothing came for a while, or the response ended; says whether the id is settled. It is not while the shared response may
-    /// not have begun: what comes in between would be lost.
+    /// Nothing came for a while; says whether the id is settled. It is not while the shared response may not have begun: what comes
+    /// in between would be lost.
     pub fn silent(&mut self) -> bool {
-        let may_listen = self.stream.locked(|state| match state.phase {
+        self.may_listen() && self.meet(|backfill, state, now| backfill.silent(&mut state.log, now))
+    }
+
+    /// The response ended in order; says whether the id is settled, as [`Self::silent`] does.
+    pub fn ended(&mut self) -> bool {
+        self.may_listen() && self.meet(|backfill, state, now| backfill.ended(&mut state.log, now))
+    }
+
+    /// Whether the origin may have begun the shared response.
+    fn may_listen(&self) -> bool {
+        self.stream.locked(|state| match state.phase {
             Phase::Live => true,
             // Many origins send no head before the first event.
             Phase::Connecting { failed } => !failed && self.stream.opened_at.elapsed() >= LISTENS_AFTER,
             Phase::Waiting | Phase::Closed { .. } => false,
-        });
-        if !may_listen {
-            return false;
-        }
-        self.meet(|backfill, state, now| backfill.silent(&mut state.log, now))
+        })
     }
 
     /// The origin's answer is for the clients with this id alone.

@@ -26,6 +26,8 @@ pub struct Backfill {
     dropped: u64,
     /// It was silent before while the log had events of its own.
     was_behind: bool,
+    /// It was silent before, and has brought nothing.
+    was_empty: bool,
 }
 
 /// What is known of the id that a backfill is for.
@@ -48,7 +50,7 @@ impl Backfill {
     /// A backfill of what the origin has after `id`.
     #[must_use]
     pub fn after(id: Bytes) -> Self {
-        Self { id, events: VecDeque::new(), bytes: 0, dropped: 0, was_behind: false }
+        Self { id, events: VecDeque::new(), bytes: 0, dropped: 0, was_behind: false, was_empty: false }
     }
 
     /// What the origin is asked to resume after.
@@ -69,16 +71,27 @@ impl Backfill {
         }
     }
 
-    /// Nothing came for a while. Where the log has no event of its own, what follows the id is all here. Where it has, it may
-    /// have got meanwhile what was brought before; and what the log got a while ago and this did not get will not come: an id that the
-    /// origin never gave must not keep others waiting.
+    /// Nothing came for a while.
+    ///
+    /// Where the log has no event of its own, what follows the id is all here; an origin that brought nothing at all may only be slow
+    /// to look, and gets a second while. Where the log has events, it may have got meanwhile what was brought before. What it got more
+    /// than a while ago and this did not get will not come: an id that the origin never gave must not keep others waiting.
     pub fn silent(&mut self, log: &mut ReplayLog, now: Instant) -> Meeting {
         if let Some(meeting) = self.met_kept(log, now) {
             return meeting;
         }
+        let may_be_late = log.has_begun() && !std::mem::replace(&mut self.was_behind, true);
+        let may_be_slow = self.is_empty() && !std::mem::replace(&mut self.was_empty, true);
+        if may_be_late || may_be_slow { Meeting::Apart } else { self.ended(log, now) }
+    }
+
+    /// The response ended in order: what follows the id is all here.
+    pub fn ended(&mut self, log: &mut ReplayLog, now: Instant) -> Meeting {
+        if let Some(meeting) = self.met_kept(log, now) {
+            return meeting;
+        }
         if log.has_begun() {
-            let was_behind = std::mem::replace(&mut self.was_behind, true);
-            return if was_behind { Meeting::Never } else { Meeting::Apart };
+            return Meeting::Never;
         }
         match (self.is_empty(), log.oldest() == log.end()) {
             (true, _) => self.right_before(log.end(), log),

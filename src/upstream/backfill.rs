@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 /// How long a backfill may take: clients wait for it no longer than three seconds.
 const WHOLE_TIME: Duration = Duration::from_secs(4);
 
-/// After this long without an event, everything that the origin has after the id is here.
+/// After this long without an event, everything that the origin has after the id is here; after twice as long if none came.
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// Before an origin that died is asked again; doubled each time.
@@ -94,7 +94,7 @@ async fn fetch(
             }
             Ok(Ok(None)) => {
                 // To ask again may cost: what ended in order is whole.
-                to.silent();
+                to.ended();
                 return Came::ToAnEnd;
             }
             Ok(Err(_)) => return Came::ToNothing,

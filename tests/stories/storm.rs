@@ -242,7 +242,8 @@ async fn weathered(weather: Arc<Weather>, seed: u64) -> Fate {
         let id = (seen > 0).then(|| seen.to_string());
         let (answer, asked_at, up) = weather.ask(id).await;
         let mut answer = answer.stream();
-        if !std::mem::replace(&mut joined, true) {
+        let is_again = std::mem::replace(&mut joined, true);
+        if !is_again {
             weather.joined.send_modify(|joined| *joined += 1);
         }
         let (mut told, mut is_first) = (false, true);
@@ -270,7 +271,8 @@ async fn weathered(weather: Arc<Weather>, seed: u64) -> Fate {
                 fate.doubled += 1;
                 continue;
             }
-            let missing = number - seen - 1;
+            // Who comes again without having seen any event names none: nothing before is promised to it.
+            let missing = if seen == 0 && is_again { 0 } else { number - seen - 1 };
             *(if std::mem::take(&mut told) { &mut fate.lost } else { &mut fate.lost_untold }) += missing;
             seen = number;
             weather.seen.send_if_modified(|most| std::mem::replace(most, seen.max(*most)) < seen);

@@ -34,6 +34,10 @@ impl Fetch {
     fn silent(&mut self, tape: &mut Tape) -> Meeting {
         self.backfill.silent(&mut tape.log, tape.now)
     }
+
+    fn ended(&mut self, tape: &mut Tape) -> Meeting {
+        self.backfill.ended(&mut tape.log, tape.now)
+    }
 }
 
 #[test]
@@ -60,18 +64,40 @@ fn an_id_right_before_the_log_needs_nothing_put_before() {
 #[test]
 fn where_the_log_is_quiet_silence_settles_and_the_newest_id_is_caught_up() {
     let mut tape = young(events(9));
-    assert_eq!(Fetch::new().silent(&mut tape), Meeting::At(Seq(100)));
+    let mut newest = Fetch::new();
+    assert_eq!(newest.silent(&mut tape), Meeting::Apart, "the origin may be slow to look");
+    assert_eq!(newest.silent(&mut tape), Meeting::At(Seq(100)));
     let mut fetch = Fetch::new();
     assert_eq!(fetch.push(&mut tape, &numbers(11, 13)), Meeting::Apart);
     assert_eq!(fetch.silent(&mut tape), Meeting::At(Seq(97)));
     // One who has the newest id, and one who comes with an older one than the first did.
-    assert_eq!(Fetch::new().silent(&mut tape), Meeting::At(Seq(100)));
+    assert_eq!(Fetch::new().ended(&mut tape), Meeting::At(Seq(100)));
     let mut older = Fetch::new();
     assert_eq!(older.push(&mut tape, &numbers(9, 11)), Meeting::At(Seq(95)));
     assert_eq!(tape.held(), "9 10 11 12 13");
     // The shared response goes on where they end.
     let tape = tape.feed(&numbers(14, 14));
     assert_eq!(tape.from(Seq(95)), "9 10 11 12 13 14");
+}
+
+#[test]
+fn a_slow_origin_has_a_second_while_for_its_first_event() {
+    let mut tape = young(events(9));
+    let mut slow = Fetch::new();
+    assert_eq!(slow.silent(&mut tape), Meeting::Apart);
+    assert_eq!(slow.push(&mut tape, &numbers(11, 13)), Meeting::Apart);
+    assert_eq!(slow.silent(&mut tape), Meeting::At(Seq(97)));
+    assert_eq!(tape.held(), "11 12 13");
+}
+
+#[test]
+fn what_ended_in_order_is_whole() {
+    let mut tape = young(events(9));
+    let mut some = Fetch::new();
+    assert_eq!(some.push(&mut tape, &numbers(11, 13)), Meeting::Apart);
+    assert_eq!(some.ended(&mut tape), Meeting::At(Seq(97)));
+    let mut tape = young(events(9)).feed(&numbers(14, 14));
+    assert_eq!(Fetch::new().ended(&mut tape), Meeting::Never, "the log goes on after something else");
 }
 
 #[test]
