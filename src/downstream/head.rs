@@ -7,9 +7,10 @@ use super::cors::CorsAnswer;
 use super::fields::{end_to_end, members};
 use super::sharing::is_directive;
 use crate::hub::Mode;
+use crate::replay::VIA as GATEWAY;
 use http::header::{
     ACCEPT_RANGES, ALT_SVC, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE,
-    CONTENT_TYPE, ETAG, LINK, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    CONTENT_TYPE, ETAG, LINK, LOCATION, RETRY_AFTER, SET_COOKIE, VIA, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -65,6 +66,9 @@ pub fn stream_head(
     let cache_control = if unstorable { "no-cache, no-transform, no-store" } else { "no-cache, no-transform" };
     head.insert(CACHE_CONTROL, HeaderValue::from_static(cache_control));
     head.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    if mode == Mode::Shared {
+        head.insert(VIA, HeaderValue::from_static(GATEWAY));
+    }
     if let Some(cors) = cors {
         cors.apply(&mut head);
     }
@@ -140,15 +144,15 @@ mod tests {
 
     #[test]
     fn a_head_without_an_origin_is_manifolds_own() {
-        for (mode, has_credentials, cache_control) in [
-            (Mode::Shared, false, "no-cache, no-transform"),
-            (Mode::Shared, true, "no-cache, no-transform, no-store"),
-            (Mode::Private, false, "no-cache, no-transform"),
-            (Mode::Private, true, "no-cache, no-transform, no-store"),
+        for (mode, has_credentials, cache_control, via) in [
+            (Mode::Shared, false, "no-cache, no-transform", "via: 1.1 manifold|"),
+            (Mode::Shared, true, "no-cache, no-transform, no-store", "via: 1.1 manifold|"),
+            (Mode::Private, false, "no-cache, no-transform", ""),
+            (Mode::Private, true, "no-cache, no-transform, no-store", ""),
         ] {
             assert_eq!(
                 lines(&stream_head(None, mode, has_credentials, None)),
-                format!("cache-control: {cache_control}|content-type: text/event-stream|x-accel-buffering: no")
+                format!("cache-control: {cache_control}|content-type: text/event-stream|{via}x-accel-buffering: no")
             );
         }
     }
@@ -159,7 +163,7 @@ mod tests {
         assert_eq!(
             lines(&stream_head(Some(&origin), Mode::Shared, false, Some(&CorsAnswer::Refused))),
             "cache-control: no-cache, no-transform|content-language: de|content-type: text/event-stream; charset=utf-8|\
-             link: </hub>; rel=mercure|vary: origin|x-accel-buffering: no|x-content-type-options: nosniff"
+             link: </hub>; rel=mercure|vary: origin|via: 1.1 manifold|x-accel-buffering: no|x-content-type-options: nosniff"
         );
     }
 
@@ -170,7 +174,7 @@ mod tests {
             lines(&unshareable_head(&origin, Some(&CorsAnswer::Everyone))),
             "access-control-allow-origin: *|cache-control: no-cache, no-transform, no-store|content-language: de|\
              content-type: text/event-stream; charset=utf-8|link: </hub>; rel=mercure|set-cookie: a=1|set-cookie: b=2|\
-             x-accel-buffering: no|x-content-type-options: nosniff"
+             via: 1.1 manifold|x-accel-buffering: no|x-content-type-options: nosniff"
         );
     }
 

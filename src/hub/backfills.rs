@@ -10,7 +10,7 @@ use super::stream::{Phase, State, Stream};
 use super::{End, Open, StreamRequest};
 use crate::counters::RouteCounters;
 use crate::replay::{Backfill, Meeting, Position, ReplayOptions, Seq};
-use crate::sse::Event;
+use crate::sse::{Event, Frame};
 use bytes::Bytes;
 use http::HeaderValue;
 use std::collections::{HashMap, VecDeque};
@@ -35,11 +35,19 @@ const MOST_IDS: usize = 1024;
 /// The ids that are being asked for, and what came of it.
 #[derive(Debug, Default)]
 pub(super) struct Backfills {
-    queued: VecDeque<Bytes>,
+    queued: VecDeque<Queued>,
     running: Vec<Bytes>,
     /// Who waits for the ids that are queued or running.
     waiting: HashMap<Bytes, Weak<()>>,
     settled: HashMap<Bytes, Settled>,
+}
+
+/// An id that waits for its turn.
+#[derive(Debug)]
+struct Queued {
+    id: Bytes,
+    /// For how long the origin brought nothing in its turns before.
+    silence: Duration,
 }
 
 /// What a client waits for. When the last one who waits for an id is gone, the origin is not asked about it any more: a stranger
@@ -57,7 +65,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Settled {
     At(Seq),
-    Short { missed: u64 },
+    /// At a position, after events of its own.
+    Beside {
+        text: Frame,
+        at: Seq,
+    },
+    Short {
+        missed: u64,
+    },
     Gone,
     Ended(End),
 }
@@ -86,7 +101,7 @@ pub(super) fn want(state: &mut State, id: &Bytes, opened_at: Instant, now: Insta
         if !backfills.has_room() {
             return None;
         }
-        backfills.queued.push_back(id.clone());
+        backfills.queued.push_back(Queued { id: id.clone(), silence: Duration::ZERO });
     }
     backfills.waiting.insert(id.clone(), Arc::downgrade(&by));
     Some(Wanted { id, _by: by })
@@ -105,7 +120,13 @@ pub struct Backfilling {
     stream: Arc<Stream>,
     opener: Arc<dyn Open>,
     request: StreamRequest,
+    /// What its clients wait for.
+    pub(super) id: Bytes,
     backfill: Backfill,
+    /// For how long the origin has brought nothing, in this turn and those before.
+    silence: Duration,
+    /// Its turn is over before anything came of it.
+    is_over: bool,
 }
 
 impl fmt::Debug for Backfilling {
@@ -116,26 +137,33 @@ impl fmt::Debug for Backfilling {
 
 /// Begins as many of the queued backfills as may run.
 pub(super) fn begin(stream: &Arc<Stream>, opener: &Arc<dyn Open>, request: &StreamRequest) {
-    while let Some(id) = stream.locked(|state| state.backfills.next()) {
+    while let Some(Queued { id, silence }) = stream.locked(|state| state.backfills.next()) {
         let (stream, request) = (Arc::clone(stream), request.clone());
-        let backfilling =
-            Backfilling { stream, opener: Arc::clone(opener), request: request.clone(), backfill: Backfill::after(id) };
+        let backfilling = Backfilling {
+            stream,
+            opener: Arc::clone(opener),
+            request: request.clone(),
+            backfill: Backfill::after(id.clone()),
+            id,
+            silence,
+            is_over: false,
+        };
         opener.backfill(request, backfilling);
     }
 }
 
 impl Backfills {
-    fn next(&mut self) -> Option<Bytes> {
+    fn next(&mut self) -> Option<Queued> {
         if self.running.len() >= MOST_AT_ONCE {
             return None;
         }
         loop {
-            let id = self.queued.pop_front()?;
-            if self.is_waited_for(&id) {
-                self.running.push(id.clone());
-                return Some(id);
+            let queued = self.queued.pop_front()?;
+            if self.is_waited_for(&queued.id) {
+                self.running.push(queued.id.clone());
+                return Some(queued);
             }
-            self.waiting.remove(&id);
+            self.waiting.remove(&queued.id);
         }
     }
 
@@ -149,7 +177,7 @@ impl Backfills {
             return true;
         }
         let Self { queued, waiting, settled, .. } = self;
-        queued.retain(|id| {
+        queued.retain(|Queued { id, .. }| {
             let stays = waiting.get(id).is_some_and(|waiting| waiting.strong_count() > 0);
             if !stays {
                 waiting.remove(id);
@@ -161,10 +189,21 @@ impl Backfills {
 }
 
 impl Backfilling {
-    /// The id that the origin is to be asked to resume after.
+    /// A request begins: gives the id that the origin is to be asked to resume after.
+    pub fn begin(&mut self) -> Bytes {
+        self.backfill.begin().clone()
+    }
+
+    /// Whether the id that was asked about last may be one that another log minted: only a gateway knows what it means.
     #[must_use]
-    pub fn id(&self) -> &Bytes {
-        self.backfill.id()
+    pub fn is_minted_elsewhere(&self) -> bool {
+        self.is_empty() && self.stream.locked(|state| state.log.options().is_minted_elsewhere(self.backfill.id()))
+    }
+
+    /// The origin is no gateway: it is asked for what comes after its own part of such an id, if there is one.
+    pub fn unwrap_id(&mut self) -> bool {
+        let part = self.stream.locked(|state| state.log.options().part_behind(self.backfill.id()));
+        part.map(|part| self.backfill = Backfill::after(part)).is_some()
     }
 
     /// The counters of the stream's route.
@@ -175,7 +214,7 @@ impl Backfilling {
 
     /// Resolves when nobody waits for the id any more.
     pub fn unwanted(&self) -> impl Future<Output = ()> + Send + use<> {
-        let (stream, id) = (Arc::clone(&self.stream), self.id().clone());
+        let (stream, id) = (Arc::clone(&self.stream), self.id.clone());
         async move {
             while stream.locked(|state| state.backfills.is_waited_for(&id)) {
                 sleep(LOOK_EVERY).await;
@@ -199,25 +238,51 @@ impl Backfilling {
         }
     }
 
-    /// The origin is asked once more: what the response before brought is forgotten.
-    pub fn begin_again(&mut self) {
-        self.backfill = Backfill::after(self.id().clone());
-    }
-
     /// Takes events that the origin sent after the id, in order; says whether the id is settled.
     pub fn push(&mut self, events: &[Event]) -> bool {
+        self.silence = Duration::ZERO;
         events.iter().any(|event| self.meet(|backfill, state, now| backfill.push(event, &mut state.log, now)))
     }
 
-    /// Nothing came for a while; says whether the id is settled. It is not while the shared response may not have begun: what comes
-    /// in between would be lost.
-    pub fn silent(&mut self) -> bool {
-        self.may_listen() && self.meet(|backfill, state, now| backfill.silent(&mut state.log, now))
+    /// An event that was too large stood here; it moved the id if it had one.
+    pub fn lose(&mut self, id: Option<Bytes>) {
+        self.silence = Duration::ZERO;
+        let backfill = &mut self.backfill;
+        self.stream.locked(|state| backfill.lose(id, &state.log));
+    }
+
+    /// Nothing came for so long since it was asked last; says whether the id is settled. It is not while the shared response may
+    /// not have begun: what comes in between would be lost.
+    pub fn silent(&mut self, more: Duration) -> bool {
+        self.silence = self.silence.saturating_add(more);
+        let silence = self.silence;
+        self.may_listen() && self.meet(|backfill, state, now| backfill.silent(silence, &mut state.log, now))
     }
 
     /// The response ended in order; says whether the id is settled, as [`Self::silent`] does.
     pub fn ended(&mut self) -> bool {
         self.may_listen() && self.meet(|backfill, state, now| backfill.ended(&mut state.log, now))
+    }
+
+    /// Whether the response brought something.
+    #[must_use]
+    pub fn has_moved(&self) -> bool {
+        self.backfill.has_moved()
+    }
+
+    /// Whether nothing came after the id so far.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.backfill.is_empty()
+    }
+
+    /// Gives its turn to the next id, if one waits for it, and waits for another itself: made-up ids, to which an origin may well be
+    /// silent, must not keep those waiting that have an answer.
+    #[must_use]
+    pub fn gives_way(&mut self) -> bool {
+        let others = self.stream.locked(|state| !state.backfills.queued.is_empty());
+        self.is_over = others && self.is_empty();
+        self.is_over
     }
 
     /// Whether the origin may have begun the shared response.
@@ -246,6 +311,7 @@ impl Backfilling {
         let settled = match meeting {
             Meeting::Apart => return false,
             Meeting::At(seq) => Settled::At(seq),
+            Meeting::Beside { text, at } => Settled::Beside { text, at },
             Meeting::Short { missed } => Settled::Short { missed },
             Meeting::Never => Settled::Gone,
         };
@@ -255,25 +321,29 @@ impl Backfilling {
 
     fn settle(&self, settled: Settled) {
         self.stream.change(|state| {
-            state.backfills.settled.entry(self.id().clone()).or_insert(settled);
+            state.backfills.settled.entry(self.id.clone()).or_insert(settled);
         });
     }
 }
 
 impl Drop for Backfilling {
     fn drop(&mut self) {
-        let own = self.id();
+        let own = &self.id;
         self.stream.change(|state| {
             let backfills = &mut state.backfills;
             backfills.running.retain(|id| id != own);
             let was_waited_for = backfills.is_waited_for(own);
+            if self.is_over && was_waited_for {
+                backfills.queued.push_back(Queued { id: own.clone(), silence: self.silence });
+                return;
+            }
             backfills.waiting.remove(own);
             if was_waited_for {
                 backfills.settled.entry(own.clone()).or_insert(Settled::Gone);
             }
             // Those whose ids another backfill brought need none of their own.
             let (log, waiting) = (&state.log, &mut backfills.waiting);
-            backfills.queued.retain(|id| {
+            backfills.queued.retain(|Queued { id, .. }| {
                 let is_known = matches!(log.position(id), Position::Known(_));
                 if is_known {
                     waiting.remove(id);

@@ -296,10 +296,14 @@ fn settled(
             stream.counters.resumes.add(1);
             Some(Ok((*seq, None)))
         }
+        Some(Settled::Beside { text, at }) if *at >= state.log.oldest() => {
+            stream.counters.resumes.add(1);
+            Some(Ok((*at, Some(text.clone()))))
+        }
         Some(Settled::Short { missed }) => {
             Some(Ok(after_gap(stream, state, Gap { reason: GapReason::Evicted, missed: Some(*missed) })))
         }
-        Some(Settled::Gone | Settled::At(_)) => Some(Ok(resumed(stream, state, id))),
+        Some(Settled::Gone | Settled::At(_) | Settled::Beside { .. }) => Some(Ok(resumed(stream, state, id))),
         None if is_late || state.is_closed() => Some(Ok(resumed(stream, state, id))),
         None => None,
     }

@@ -5,6 +5,10 @@ use crate::sse::MAX_ID_BYTES;
 use std::fmt;
 use std::str;
 
+/// What a gateway says in the `Via` of a stream's head (RFC 9110 section 7.6.3): another one in front of it then knows whose the
+/// minted ids are.
+pub const VIA: &str = "1.1 manifold";
+
 /// How many bits of an epoch its lineage leaves.
 const RANDOM_BITS: u32 = 48;
 

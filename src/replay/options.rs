@@ -1,7 +1,7 @@
 //! What a stream keeps for those who come late or come back.
 
 use super::Lineage;
-use super::ids::{part_of_origin, trimmed};
+use super::ids::{MintedId, part_of_origin, trimmed};
 use crate::sse::MAX_ID_BYTES;
 use bytes::Bytes;
 use std::num::NonZeroUsize;
@@ -45,6 +45,20 @@ impl Default for ReplayOptions {
 }
 
 impl ReplayOptions {
+    /// Whether an id that the origin can be asked to resume after may be one that another log minted: that of a gateway behind
+    /// this one, or one of a former life of this, when the route had another origin.
+    #[must_use]
+    pub fn is_minted_elsewhere(&self, id: &[u8]) -> bool {
+        self.ids == IdPolicy::Auto && MintedId::parse(trimmed(id)).is_some()
+    }
+
+    /// The origin's part of such an id, if it has one.
+    #[must_use]
+    pub fn part_behind(&self, id: &Bytes) -> Option<Bytes> {
+        let minted = MintedId::parse(trimmed(id)).filter(|minted| !minted.behind.is_empty())?;
+        Some(id.slice_ref(minted.behind))
+    }
+
     /// What the origin can be asked to resume after, of an id that a client came with; `None`: nothing. Under
     /// [`IdPolicy::Origin`] every id is the origin's.
     #[must_use]

@@ -1,29 +1,39 @@
-//! One request for what a client missed before the log began.
+//! The requests for what a client missed before the log began.
 
-use super::connect::{Connector, Request};
+use super::connect::{Connector, Request, Response};
 use super::exchange::{Audience, Outcome, attempt};
 use super::reading::Chunks;
 use super::settings::DriverSettings;
 use crate::hub::{Backfilling, End, Failure, Sharing, StreamRequest};
+use crate::replay::{VIA as GATEWAY, trimmed};
 use crate::sse::{Decoder, Event, Item};
-use http::{HeaderValue, StatusCode};
+use bytes::Bytes;
+use http::header::VIA;
+use http::{HeaderMap, HeaderValue, StatusCode};
+use std::pin::pin;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 /// How long a backfill may take: clients wait for it no longer than three seconds.
 const WHOLE_TIME: Duration = Duration::from_secs(4);
 
-/// After this long without an event, everything that the origin has after the id is here; after twice as long if none came.
-const SILENCE: Duration = Duration::from_secs(1);
+/// How often it is looked what a silent origin's silence means by now.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// Before an origin that died is asked again; doubled each time.
+/// After so long without a head, the turn goes to another id if one waits.
+const TURN_WITHOUT_HEAD: Duration = Duration::from_millis(500);
+
+/// Before an origin that died is asked again; doubled each time, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What one response came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Came {
     /// The id is settled, or never will be.
     ToAnEnd,
+    /// It ended in order.
+    Whole,
     /// The origin died, or is being deployed: it says nothing of the id.
     ToNothing,
 }
@@ -32,27 +42,38 @@ enum Came {
 pub async fn backfill(settings: DriverSettings, connector: Connector, request: StreamRequest, mut to: Backfilling) {
     log::debug!("backfill begun route={} stream={}", settings.route, request.key());
     let unwanted = to.unwanted();
-    let fetched = async {
-        let mut pause = FIRST_PAUSE;
-        while fetch(&settings, &connector, &request, &mut to).await == Came::ToNothing {
-            // The shared response is tried again meanwhile: when it stands, the origin is back.
-            if to.is_live() {
-                sleep(FIRST_PAUSE).await;
-            } else {
-                let _back_or_not = timeout(pause, to.live()).await;
-                pause = pause.saturating_mul(2);
-            }
-            to.begin_again();
-        }
-    };
     // What is dropped unsettled is gone.
     tokio::select! {
-        fetched = timeout(WHOLE_TIME, fetched) => {
+        fetched = timeout(WHOLE_TIME, fetch_all(&settings, &connector, &request, &mut to)) => {
             if fetched.is_err() {
                 log::debug!("backfill took too long route={} stream={}", settings.route, request.key());
             }
         }
         () = unwanted => log::debug!("nobody waits for a backfill route={} stream={}", settings.route, request.key()),
+    }
+}
+
+/// Makes as many requests as it takes: the next one goes on after the last event that came.
+async fn fetch_all(settings: &DriverSettings, connector: &Connector, request: &StreamRequest, to: &mut Backfilling) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let came = fetch(settings, connector, request, to).await;
+        if came == Came::ToAnEnd || (came == Came::Whole && to.ended()) {
+            return;
+        }
+        if to.has_moved() {
+            pause = FIRST_PAUSE;
+            if came == Came::Whole {
+                continue;
+            }
+        }
+        // The shared response is tried again meanwhile: when it stands, the origin is back.
+        if to.is_live() {
+            sleep(pause).await;
+        } else {
+            let _back_or_not = timeout(pause, to.live()).await;
+        }
+        pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
     }
 }
 
@@ -62,49 +83,84 @@ async fn fetch(
     request: &StreamRequest,
     to: &mut Backfilling,
 ) -> Came {
+    let id = to.begin();
+    let Ok(header) = HeaderValue::from_maybe_shared(id.clone()) else { return Came::ToAnEnd };
     to.counters().upstream_attempts.add(1);
-    let Ok(id) = HeaderValue::from_maybe_shared(to.id().clone()) else { return Came::ToAnEnd };
-    let asked = Request::for_stream(request, Some(id));
-    let response = match attempt(connector, &settings.origin, &settings.options, Audience::Shared, asked).await {
+    let asked = Request::for_stream(request, Some(header));
+    let mut attempt = pin!(attempt(connector, &settings.origin, &settings.options, Audience::Shared, asked));
+    let outcome = loop {
+        match timeout(TURN_WITHOUT_HEAD, &mut attempt).await {
+            Ok(outcome) => break outcome,
+            Err(_) if to.gives_way() => return Came::ToAnEnd,
+            Err(_) => {}
+        }
+    };
+    let response = match outcome {
         Outcome::Stream(response) => response,
         Outcome::Failed(failure) if may_heal(&failure) => return Came::ToNothing,
-        Outcome::Final(end) => {
-            if is_to_the_id_alone(&end) {
-                to.refused(end);
-            }
+        // What came before stands: there is no more.
+        Outcome::Failed(_) | Outcome::Final(_) if !to.is_empty() => return Came::Whole,
+        Outcome::Final(end) if is_to_the_id_alone(&end) => {
+            to.refused(end);
             return Came::ToAnEnd;
         }
-        Outcome::Failed(_) => return Came::ToAnEnd,
+        Outcome::Failed(_) | Outcome::Final(_) => return Came::ToAnEnd,
     };
     let sharing = (settings.sharing)(&response.headers, request.has_credentials());
     if sharing != Ok(Sharing::Shared) {
         return Came::ToAnEnd;
     }
-    let mut decoder = Decoder::resuming(settings.options.max_event_bytes, to.id().clone());
+    if to.is_minted_elsewhere() && !is_gateway(&response.headers) {
+        // The origin cannot know the id: the route had another origin when it was minted.
+        return if to.unwrap_id() { Came::ToNothing } else { Came::ToAnEnd };
+    }
+    read(settings, response, id, to).await
+}
+
+async fn read(settings: &DriverSettings, response: Box<Response>, id: Bytes, to: &mut Backfilling) -> Came {
+    let mut decoder = Decoder::resuming(settings.options.max_event_bytes, id);
     let mut chunks = Chunks::new(response);
     loop {
-        match timeout(SILENCE, chunks.read()).await {
+        match timeout(LOOK_EVERY, chunks.read()).await {
             Ok(Ok(Some(bytes))) => {
                 decoder.push(bytes);
-                // An event that is too large is missing: its clients are told a gap.
-                let Some(events) = events(&mut decoder, settings.pass_retry) else { return Came::ToAnEnd };
-                if to.push(&events) {
+                if take(&mut decoder, settings.pass_retry, to) {
                     return Came::ToAnEnd;
                 }
             }
-            Ok(Ok(None)) => {
-                // To ask again may cost: what ended in order is whole.
-                to.ended();
-                return Came::ToAnEnd;
-            }
+            Ok(Ok(None)) => return Came::Whole,
             Ok(Err(_)) => return Came::ToNothing,
             Err(_) => {
-                if to.silent() {
+                if to.silent(LOOK_EVERY) || to.gives_way() {
                     return Came::ToAnEnd;
                 }
             }
         }
     }
+}
+
+/// Takes the events that were pushed; says whether the id is settled.
+fn take(decoder: &mut Decoder, pass_retry: bool, to: &mut Backfilling) -> bool {
+    let mut events = Vec::new();
+    while let Some(item) = decoder.next_item() {
+        match item {
+            Item::Event(event) => events.push(Event { retry: event.retry.filter(|_| pass_retry), ..event }),
+            Item::Retry(_) => {}
+            Item::Refused { id, .. } => {
+                if to.push(&std::mem::take(&mut events)) {
+                    return true;
+                }
+                to.lose(id.filter(|id| !trimmed(id).is_empty()));
+            }
+        }
+    }
+    to.push(&events)
+}
+
+/// Whether a gateway of this kind answered, which mints ids itself.
+fn is_gateway(head: &HeaderMap) -> bool {
+    let says = |value: &HeaderValue| value.to_str().is_ok_and(|via| via.split(',').any(|by| by.trim() == GATEWAY));
+    head.get_all(VIA).iter().any(says)
 }
 
 /// Whether a failure says nothing of the id: the origin is not there, or a balancer before it says so.
@@ -126,17 +182,4 @@ fn is_to_the_id_alone(end: &End) -> bool {
         End::Refused(answer) => matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN),
         _ => false,
     }
-}
-
-/// The events that were pushed; `None` if one was refused.
-fn events(decoder: &mut Decoder, pass_retry: bool) -> Option<Vec<Event>> {
-    let mut events = Vec::new();
-    while let Some(item) = decoder.next_item() {
-        match item {
-            Item::Event(event) => events.push(Event { retry: event.retry.filter(|_| pass_retry), ..event }),
-            Item::Retry(_) => {}
-            Item::Refused { .. } => return None,
-        }
-    }
-    Some(events)
 }

@@ -186,6 +186,43 @@ async fn every_name_of_the_query_parameter_resumes_and_is_no_part_of_the_stream(
     assert_eq!(origin.requests().len(), 1);
 }
 
+#[tokio::test]
+async fn of_an_id_that_another_gateway_minted_an_origin_that_is_none_is_asked_for_its_own_part() {
+    // Of a former life, when the route had another origin.
+    let minted = "~5365003efae239c6-1001";
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    let (mut client, _bodies) = tokio::join!(Client::get("/a").after(format!("{minted}~1")).connect(&gateway), async {
+        let mut bodies = Vec::new();
+        let mut asked = BTreeSet::new();
+        for _ in 0..3 {
+            let exchange = origin.accept().await;
+            let after = asked_after(&exchange).map(str::to_owned);
+            let mut body = exchange.sse().await;
+            if after.as_deref() == Some("1") {
+                body.event("id: 2\ndata: 2\n\n").await;
+            }
+            asked.insert(after);
+            bodies.push(body);
+        }
+        assert_eq!(asked, BTreeSet::from([None, Some(format!("{minted}~1")), Some("1".to_owned())]));
+        bodies
+    });
+    assert_eq!(client.next_data().await, "2");
+    // Without such a part nothing is known of what was lost.
+    let (mut client, _bodies) = tokio::join!(Client::get("/b").after(minted).connect(&gateway), async {
+        let mut bodies = Vec::new();
+        for _ in 0..2 {
+            let mut body = origin.accept().await.sse().await;
+            body.event("id: 3\ndata: 3\n\n").await;
+            bodies.push(body);
+        }
+        bodies
+    });
+    assert_eq!(client.next_data().await, gap("unknown", None));
+    assert_eq!(client.next_data().await, "3");
+}
+
 /// Two gateways, the inner one at a port of its own.
 struct Chain<'a> {
     origin: &'a Origin,

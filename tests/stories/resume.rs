@@ -286,11 +286,51 @@ async fn an_origin_that_dies_in_a_backfill_is_asked_again() {
         dying.event(&numbered(6)).await;
         dying.abort();
         let again = origin.accept().await;
-        assert_eq!(again.request.headers.one("last-event-id"), Some("5"));
+        assert_eq!(again.request.headers.one("last-event-id"), Some("6"), "after what it brought");
         let mut body = again.sse().await;
-        body.event(&(numbered(6) + &numbered(7))).await;
+        body.event(&numbered(7)).await;
         (shared, body)
     });
+    assert_eq!(client.next_data().await, "6");
+    assert_eq!(client.next_data().await, "7");
+}
+
+#[tokio::test]
+async fn an_origin_that_gives_its_history_in_pages_is_asked_for_each() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    let (mut client, _bodies) = tokio::join!(Client::get("/").after(5).connect(&gateway), async {
+        let [shared, page] = two_requests(&origin).await;
+        let mut shared = shared.sse().await;
+        shared.event(&numbered(9)).await;
+        let mut body = page.sse().await;
+        body.event(&(numbered(6) + &numbered(7))).await;
+        body.end().await;
+        let page = origin.accept().await;
+        assert_eq!(page.request.headers.one("last-event-id"), Some("7"));
+        let mut body = page.sse().await;
+        body.event(&(numbered(8) + &numbered(9))).await;
+        (shared, body)
+    });
+    for n in 6..=9 {
+        assert_eq!(client.next_data().await, n.to_string());
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_is_too_large_for_a_backfill_costs_only_itself() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin).with("upstream.max_event_bytes = 1024")).await;
+    let (mut client, _bodies) = tokio::join!(Client::get("/").after(4).connect(&gateway), async {
+        let [shared, asked] = two_requests(&origin).await;
+        let mut shared = shared.sse().await;
+        shared.event(&numbered(7)).await;
+        let mut body = asked.sse().await;
+        let large = format!("id: 5\ndata: {}\n\n", "x".repeat(2000));
+        body.event(&(large + &numbered(6) + &numbered(7))).await;
+        (shared, body)
+    });
+    assert_eq!(client.next_data().await, gap("upstream", Some(1)));
     assert_eq!(client.next_data().await, "6");
     assert_eq!(client.next_data().await, "7");
 }

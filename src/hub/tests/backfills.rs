@@ -6,13 +6,13 @@ use tokio::time::Instant;
 /// The ids that the origin is being asked about.
 fn running(stage: &Stage) -> Vec<String> {
     let running = stage.opened.1.lock();
-    running.iter().map(|backfilling| String::from_utf8(backfilling.id().to_vec()).unwrap()).collect()
+    running.iter().map(|backfilling| String::from_utf8(backfilling.id.to_vec()).unwrap()).collect()
 }
 
 /// The backfill for an id.
 fn backfill_of(stage: &Stage, id: &str) -> Backfilling {
     let mut running = stage.opened.1.lock();
-    let at = running.iter().position(|backfilling| backfilling.id() == id).expect("the origin is asked about it");
+    let at = running.iter().position(|backfilling| backfilling.id == id).expect("the origin is asked about it");
     running.remove(at)
 }
 
@@ -29,7 +29,7 @@ async fn a_client_waits_for_what_its_id_means_and_gets_what_it_missed() {
     super::live(&publisher);
     let mut backfilling = backfill_of(&stage, "10");
     assert!(!backfilling.push(&[with_id("11", "11"), with_id("12", "12")]));
-    assert!(backfilling.silent());
+    assert!(backfilling.silent(Duration::from_secs(1)));
     client.placed(in_three_secs()).await.unwrap();
     publisher.append(&[with_id("13", "13")], &mut Continuation::fresh(false));
     assert_eq!(drain(&mut client).0, "11 12 13");
@@ -85,6 +85,57 @@ async fn four_ids_are_asked_for_at_once_and_none_that_nobody_waits_for() {
     assert_eq!(running(&stage), ["0", "1", "3", "5"]);
     drop(backfill_of(&stage, "0"));
     assert_eq!(running(&stage), ["1", "3", "5", "7"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_that_brings_nothing_gives_its_turn_to_those_that_wait_and_gets_another() {
+    let stage = Stage::new();
+    let mut clients: Vec<_> = (0..6).map(|n| stage.resume("/a", Some(&n.to_string())).unwrap()).collect();
+    let publisher = stage.publisher();
+    live(&publisher);
+    let second = Duration::from_secs(1);
+    let mut busy = backfill_of(&stage, "1");
+    assert!(!busy.push(&[with_id("7", "7")]));
+    assert!(!busy.gives_way(), "it brought something");
+    for (silent, next) in [("0", "4"), ("2", "5"), ("3", "0")] {
+        let mut forged = backfill_of(&stage, silent);
+        assert!(!forged.silent(second));
+        assert!(forged.gives_way());
+        drop(forged);
+        assert!(running(&stage).contains(&next.to_owned()), "{:?}", running(&stage));
+    }
+    // The silence of both turns counts.
+    let mut caught_up = backfill_of(&stage, "0");
+    assert!(caught_up.silent(second));
+    drop(caught_up);
+    clients[0].placed(in_three_secs()).await.unwrap();
+    append(&publisher, &["8"]);
+    assert_eq!(drain(&mut clients[0]).0, "8");
+    // Where nobody waits for a turn, there is no need to give way.
+    drop(busy);
+    assert!(!backfill_of(&stage, "4").gives_way(), "{:?}", running(&stage));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_id_brought_that_fits_to_nothing_is_for_its_own_clients() {
+    let stage = Stage::new();
+    let mut stranger = stage.resume("/a", Some("forged")).unwrap();
+    let mut client = stage.resume("/a", Some("45")).unwrap();
+    let publisher = stage.publisher();
+    live(&publisher);
+    let second = Duration::from_secs(1);
+    let mut forged = backfill_of(&stage, "forged");
+    assert!(!forged.push(&[with_id("r", "resumed")]));
+    assert!(forged.silent(second));
+    let mut honest = backfill_of(&stage, "45");
+    assert!(!honest.push(&[with_id("46", "46"), with_id("47", "47")]));
+    assert!(honest.silent(second));
+    stranger.placed(in_three_secs()).await.unwrap();
+    client.placed(in_three_secs()).await.unwrap();
+    publisher.append(&[with_id("48", "48")], &mut Continuation::fresh(false));
+    assert_eq!(drain(&mut stranger).0, "resumed 48");
+    let told = drain(&mut client).0;
+    assert!(told.contains("46") && told.contains("47") && told.ends_with("48") && !told.contains("resumed"), "{told}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ mod lookup;
 
 use super::ids::{Epoch, trimmed};
 use super::index::IdIndex;
-use super::{IdPolicy, ReplayOptions, Seq};
+use super::{Gap, IdPolicy, OnGap, ReplayOptions, Seq};
 use crate::sse::{Event, Frame};
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -174,14 +174,30 @@ impl ReplayLog {
         let Some(seq) = self.first.0.checked_sub(1).map(Seq).filter(|_| self.events < most) else { return false };
         self.ids_seen |= !event.last_event_id.is_empty();
         let (id, frame) = self.encode(event, seq);
-        let bytes = self.bytes.saturating_add(frame.text_len());
+        if !self.push_front(Entry { frame, id, at: now }, seq) {
+            return false;
+        }
+        if let Some(EntryId::Origin(id) | EntryId::Checkpoint(id)) = self.entries.front().map(|entry| &entry.id) {
+            self.index.insert_first(id, seq);
+        }
+        true
+    }
+
+    /// The same for the mark of a gap, where clients are told of gaps.
+    pub(in crate::replay) fn prepend_mark(&mut self, gap: Gap, now: Instant) -> bool {
+        if self.options.on_gap != OnGap::Event {
+            return true;
+        }
+        let Some(seq) = self.first.0.checked_sub(1).map(Seq) else { return false };
+        let frame = gap.frame(&self.options.gap_event);
+        self.push_front(Entry { frame, id: EntryId::Mark, at: now }, seq)
+    }
+
+    fn push_front(&mut self, entry: Entry, seq: Seq) -> bool {
+        let bytes = self.bytes.saturating_add(entry.frame.text_len());
         if bytes > self.options.bytes {
             return false;
         }
-        if let EntryId::Origin(id) | EntryId::Checkpoint(id) = &id {
-            self.index.insert_first(id, seq);
-        }
-        let entry = Entry { frame, id, at: now };
         self.bytes = bytes;
         self.events = self.events.saturating_add(usize::from(entry.is_event()));
         self.first = seq;

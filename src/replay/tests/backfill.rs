@@ -26,13 +26,30 @@ impl Fetch {
 
     /// What the events settle, at the first that settles anything.
     fn push(&mut self, tape: &mut Tape, text: &str) -> Meeting {
-        let events = decode(&mut self.decoder, text);
-        let mut meetings = events.iter().map(|event| self.backfill.push(event, &mut tape.log, tape.now));
-        meetings.find(|meeting| *meeting != Meeting::Apart).unwrap_or(Meeting::Apart)
+        for event in decode(&mut self.decoder, text) {
+            let meeting = self.backfill.push(&event, &mut tape.log, tape.now);
+            if meeting != Meeting::Apart {
+                return meeting;
+            }
+        }
+        Meeting::Apart
+    }
+
+    /// A second without an event, of `secs` in a row.
+    fn silent_for(&mut self, tape: &mut Tape, secs: u64) -> Meeting {
+        tape.now += Duration::from_secs(1);
+        self.backfill.silent(Duration::from_secs(secs), &mut tape.log, tape.now)
     }
 
     fn silent(&mut self, tape: &mut Tape) -> Meeting {
-        self.backfill.silent(&mut tape.log, tape.now)
+        self.silent_for(tape, 1)
+    }
+
+    /// Another request, for what comes after what was brought.
+    fn again(&mut self) -> &str {
+        let id = self.backfill.begin();
+        self.decoder = Decoder::resuming(1 << 20, id.clone());
+        std::str::from_utf8(id).unwrap()
     }
 
     fn ended(&mut self, tape: &mut Tape) -> Meeting {
@@ -65,8 +82,8 @@ fn an_id_right_before_the_log_needs_nothing_put_before() {
 fn where_the_log_is_quiet_silence_settles_and_the_newest_id_is_caught_up() {
     let mut tape = young(events(9));
     let mut newest = Fetch::new();
-    assert_eq!(newest.silent(&mut tape), Meeting::Apart, "the origin may be slow to look");
-    assert_eq!(newest.silent(&mut tape), Meeting::At(Seq(100)));
+    assert_eq!(newest.silent_for(&mut tape, 1), Meeting::Apart, "the origin may be slow to look");
+    assert_eq!(newest.silent_for(&mut tape, 2), Meeting::At(Seq(100)));
     let mut fetch = Fetch::new();
     assert_eq!(fetch.push(&mut tape, &numbers(11, 13)), Meeting::Apart);
     assert_eq!(fetch.silent(&mut tape), Meeting::At(Seq(97)));
@@ -93,11 +110,65 @@ fn a_slow_origin_has_a_second_while_for_its_first_event() {
 #[test]
 fn what_ended_in_order_is_whole() {
     let mut tape = young(events(9));
-    let mut some = Fetch::new();
-    assert_eq!(some.push(&mut tape, &numbers(11, 13)), Meeting::Apart);
-    assert_eq!(some.ended(&mut tape), Meeting::At(Seq(97)));
+    assert_eq!(Fetch::new().ended(&mut tape), Meeting::At(Seq(100)));
     let mut tape = young(events(9)).feed(&numbers(14, 14));
     assert_eq!(Fetch::new().ended(&mut tape), Meeting::Never, "the log goes on after something else");
+}
+
+#[test]
+fn history_in_pages_is_asked_for_until_the_two_meet_or_no_more_comes() {
+    for quiet in [true, false] {
+        let mut tape = if quiet { young(events(9)) } else { young(events(9)).feed(&numbers(16, 17)) };
+        let mut paged = Fetch::new();
+        assert_eq!(paged.again(), "x");
+        assert_eq!(paged.push(&mut tape, &numbers(11, 12)), Meeting::Apart);
+        assert_eq!(paged.ended(&mut tape), Meeting::Apart, "it is not known whether that is all");
+        assert_eq!(paged.again(), "12");
+        assert_eq!(paged.push(&mut tape, &numbers(13, 15)), Meeting::Apart);
+        assert_eq!(paged.ended(&mut tape), Meeting::Apart);
+        assert_eq!(paged.again(), "15");
+        let met = if quiet { paged.ended(&mut tape) } else { paged.push(&mut tape, &numbers(16, 16)) };
+        assert_eq!(met, Meeting::At(Seq(95)));
+        assert_eq!(tape.held(), if quiet { "11 12 13 14 15" } else { "11 12 13 14 15 16 17" });
+    }
+}
+
+#[test]
+fn what_broke_off_goes_on_after_its_last_event_and_what_comes_again_is_brought_once() {
+    let mut tape = young(events(9));
+    let mut broken = Fetch::new();
+    assert_eq!(broken.push(&mut tape, &numbers(11, 13)), Meeting::Apart);
+    assert_eq!(broken.again(), "13");
+    assert_eq!(broken.push(&mut tape, &numbers(12, 14)), Meeting::Apart, "an origin that begins a little earlier");
+    assert_eq!(broken.again(), "14");
+    assert_eq!(broken.ended(&mut tape), Meeting::At(Seq(96)));
+    assert_eq!(tape.held(), "11 12 13 14");
+    // One that knows no ids sends the same each time: it is not asked for ever.
+    let mut tape = young(events(9));
+    let mut deaf = Fetch::new();
+    for meeting in [Meeting::Apart, Meeting::At(Seq(98))] {
+        deaf.again();
+        assert_eq!(deaf.push(&mut tape, &numbers(1, 2)), Meeting::Apart);
+        assert_eq!(deaf.ended(&mut tape), meeting);
+    }
+    assert_eq!(tape.held(), "1 2");
+}
+
+#[test]
+fn an_event_that_was_too_large_is_told_in_its_place() {
+    let mut tape = young(events(9)).feed(&numbers(14, 14));
+    let mut fetch = Fetch::new();
+    assert_eq!(fetch.push(&mut tape, &numbers(11, 11)), Meeting::Apart);
+    fetch.backfill.lose(Some(Bytes::from_static(b"12")), &tape.log);
+    assert_eq!(fetch.again(), "12", "it is not asked for once more");
+    assert_eq!(fetch.push(&mut tape, &numbers(13, 14)), Meeting::At(Seq(96)));
+    assert_eq!(tape.held(), r#"11 {"reason":"upstream","missed":1} @12 13 14"#);
+    let silent = ReplayOptions { on_gap: OnGap::Oldest, ..events(9) };
+    let mut tape = young(silent).feed(&numbers(14, 14));
+    let mut fetch = Fetch::new();
+    fetch.backfill.lose(None, &tape.log);
+    assert_eq!(fetch.push(&mut tape, &numbers(13, 14)), Meeting::At(Seq(99)));
+    assert_eq!(tape.held(), "13 14", "nobody is told");
 }
 
 #[test]
@@ -149,9 +220,9 @@ fn who_does_not_get_what_the_log_got_a_while_ago_will_not_get_it() {
         slow.push(&mut tape, &numbers(12, 13));
         tape.feed(&numbers(14, 14))
     };
-    assert_eq!(forged.silent(&mut tape), Meeting::Apart);
+    assert_eq!(forged.silent_for(&mut tape, 2), Meeting::Apart);
     assert_eq!(slow.silent(&mut tape), Meeting::Apart, "it may be on its way");
-    assert_eq!(forged.silent(&mut tape), Meeting::Never);
+    assert_eq!(forged.silent_for(&mut tape, 3), Meeting::Never);
     assert_eq!(slow.push(&mut tape, &numbers(14, 14)), Meeting::At(Seq(98)));
 }
 
@@ -180,7 +251,15 @@ fn what_does_not_fit_together_is_never_put_together() {
     one.push(&mut tape, "id: a|data: a||");
     other.push(&mut tape, "id: b|data: b||");
     assert_eq!(one.silent(&mut tape), Meeting::At(Seq(99)));
-    assert_eq!(other.silent(&mut tape), Meeting::Never);
+    let Meeting::Beside { text, at } = other.silent(&mut tape) else { panic!("they share no event") };
+    assert_eq!((text.text().as_ref(), at), (&b"id: b\ndata: b\n\n"[..], Seq(100)), "for its own clients alone");
+    assert_eq!(tape.held(), "a");
+    let mut large = Fetch::new();
+    large.push(&mut tape, &format!("id: c|data: {}||", "c".repeat(64 << 10)));
+    assert_eq!(large.silent(&mut tape), Meeting::Never, "that is more than is kept beside a log");
+    let mut begun = tape.feed("id: d|data: d||");
+    assert_eq!(other.silent(&mut begun), Meeting::Apart);
+    assert_eq!(other.silent(&mut begun), Meeting::Never, "now it is not known whether all of it is here");
     // An event has the id of the log's first, and is another.
     let mut tape = young(events(9)).feed(&numbers(14, 14));
     assert_eq!(Fetch::new().push(&mut tape, "id: 14|data: other||"), Meeting::Apart);
