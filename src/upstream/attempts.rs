@@ -111,6 +111,12 @@ impl Attempts {
         self.failures = 0;
     }
 
+    /// Whether the successor that was asked for while a response stood may take its place after it ended in this way. Where
+    /// its orderly end is that of its clients, nothing follows it.
+    pub(super) fn is_succeeded(&self, why: &Failure) -> bool {
+        self.on_close == OnClose::Reconnect || *why != Failure::Ended
+    }
+
     /// The response is over.
     pub(super) fn response_over(&mut self, why: Failure, moment: &Moment) -> Next {
         // A response that stood for a while was no failure, with or without events: quiet is not sick.

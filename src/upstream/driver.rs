@@ -1,9 +1,10 @@
 //! The task that feeds one stream: connect, decode, publish, back off, resume.
 
 use super::attempts::{Attempts, Done, Moment, Next};
-use super::connect::{Connector, Request, Response};
+use super::connect::{Connector, Request, Response, Turns};
 use super::exchange::{Audience, Outcome, attempt};
 use super::outage::Down;
+use super::pending::{Answered, Attempt, Pending, of};
 use super::reading::Reading;
 use super::settings::DriverSettings;
 use crate::hub::{End, Failure, Opening, Publisher, StreamRequest};
@@ -12,7 +13,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use log::Level;
 use std::future::{Future, pending};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
@@ -20,6 +21,10 @@ use tokio::time::{Instant, sleep_until};
 
 /// Reads of a response that is given up for its successor: what arrived before is not lost.
 const LAST_READS: usize = 64;
+
+/// What a quiet response says when its successor is asked for may be its last words: an origin may let only one of the two
+/// stand. If it still stands after this, it is not quiet any more, and the successor is not needed.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Feeds one stream until it is closed.
 #[derive(Debug)]
@@ -39,10 +44,9 @@ pub struct Driver {
     down: Option<Down>,
     /// The log was told that a response ended within an event, and none has ended behind one since.
     told_unfinished: bool,
+    /// Where attempts were since the newest response began.
+    turns: Turns,
 }
-
-/// An attempt that is under way.
-type Attempt = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 impl Driver {
     /// A driver for the stream that was opened.
@@ -60,6 +64,7 @@ impl Driver {
             lost: false,
             down: None,
             told_unfinished: false,
+            turns: Turns::default(),
         }
     }
 
@@ -75,8 +80,14 @@ impl Driver {
     async fn feed(&mut self) -> Result<std::convert::Infallible, Done> {
         loop {
             let response = self.ask().await?;
-            let reading = self.begin(response)?;
-            let why = self.follow(reading).await?;
+            let mut reading = self.begin(response, None)?;
+            let why = loop {
+                let (why, successor) = self.follow(reading).await?;
+                reading = match self.succeed(successor).await? {
+                    Some(next) => next,
+                    None => break why,
+                };
+            };
             if why != Failure::Ended {
                 self.publisher.counters().upstream_failures.add(1);
                 self.fails(&why.to_string());
@@ -90,7 +101,8 @@ impl Driver {
     async fn ask(&mut self) -> Result<Box<Response>, Done> {
         loop {
             self.publisher.connecting();
-            let next = match self.answer().await? {
+            let attempt = self.attempt(None);
+            let next = match self.answer(attempt).await?.outcome {
                 Outcome::Stream(response) => return Ok(response),
                 Outcome::Failed(failure) => {
                     self.publisher.counters().upstream_failures.add(1);
@@ -113,37 +125,30 @@ impl Driver {
         }
     }
 
-    /// What one attempt comes to. Silence is no failure: where clients are held, an origin that accepted the request and
-    /// sends no head is waited for, and beside it another attempt is made when nothing came for `idle_timeout_secs`.
-    async fn answer(&mut self) -> Result<Outcome, Done> {
-        let mut attempt = self.attempt();
-        let mut second: Option<Attempt> = None;
+    /// What an attempt comes to. Silence is no failure: where clients are held, an origin that accepted the request and sends
+    /// no head is waited for, and beside it another attempt is made whenever nothing came for `idle_timeout_secs`.
+    async fn answer(&mut self, attempt: Attempt) -> Result<Answered, Done> {
+        let mut pending = Pending::new(attempt);
         let mut quiet_at = self.quiet_at();
         loop {
             tokio::select! {
-                outcome = &mut attempt => match (outcome, second.take()) {
-                    (Outcome::Failed(_), Some(next)) => attempt = next,
-                    (outcome, _) => return Ok(outcome),
-                },
-                outcome = of(&mut second) => {
-                    if let Outcome::Stream(_) = outcome {
-                        return Ok(outcome);
-                    }
-                    second = None;
+                answered = pending.answered() => return Ok(answered),
+                () = at(quiet_at) => {
+                    pending.add(|| self.attempt(None));
                     quiet_at = self.quiet_at();
                 }
-                () = at(quiet_at), if second.is_none() => second = Some(self.attempt()),
                 () = self.publisher.abandoned() => return Err(Done::forgotten(End::Idle)),
             }
         }
     }
 
-    fn attempt(&self) -> Attempt {
+    /// Asks the origin. `overlaps`: as in [`Answered`].
+    fn attempt(&self, overlaps: Option<Seq>) -> Attempt {
         self.publisher.counters().upstream_attempts.add(1);
         let request = Request::for_stream(&self.request, self.resume_header());
-        let (connector, origin) = (self.connector.clone(), Arc::clone(&self.settings.origin));
+        let (connector, origin) = (self.connector.in_turn(&self.turns), Arc::clone(&self.settings.origin));
         let options = Arc::clone(&self.settings.options);
-        Box::pin(async move { attempt(&connector, &origin, &options, Audience::Shared, request).await })
+        Attempt::new(overlaps, async move { attempt(&connector, &origin, &options, Audience::Shared, request).await })
     }
 
     /// What the origin is asked to resume after; `None` if there is no id, or one that no header can hold.
@@ -151,14 +156,24 @@ impl Driver {
         HeaderValue::from_maybe_shared(self.last_event_id.clone()).ok().filter(|id| !trimmed(id.as_bytes()).is_empty())
     }
 
-    /// A response begins after a break.
-    fn begin(&mut self, response: Box<Response>) -> Result<Reading, Done> {
+    /// The response that takes the place of one that ended while this successor of it was on its way.
+    async fn succeed(&mut self, successor: Option<Attempt>) -> Result<Option<Reading>, Done> {
+        let Some(successor) = successor else { return Ok(None) };
+        let Answered { outcome, overlaps } = self.answer(successor).await?;
+        // What came to nothing leaves the end of the response as it was.
+        let Outcome::Stream(response) = outcome else { return Ok(None) };
+        self.begin(response, overlaps).map(Some)
+    }
+
+    /// A response begins after another ended, or the first one. `overlaps`: as in [`Answered`].
+    fn begin(&mut self, response: Box<Response>, overlaps: Option<Seq>) -> Result<Reading, Done> {
         // Clients that were told 200 while the origin failed have missed what it sent meanwhile.
         let was_held = !self.attempts.was_live() && self.attempts.is_failing();
         let lost = self.lost || was_held;
-        let continuation = match self.resume_header() {
-            Some(_) => Continuation::after(self.last_event_id.clone(), self.is_followed, lost),
-            None => Continuation::fresh(lost || self.attempts.was_live()),
+        let continuation = match (overlaps, self.resume_header()) {
+            (Some(from), _) => Continuation::overlapping(from, lost),
+            (None, Some(_)) => Continuation::after(self.last_event_id.clone(), self.is_followed, lost),
+            (None, None) => Continuation::fresh(lost || self.attempts.was_live()),
         };
         self.lost = false;
         let is_lost = continuation.is_loss_untold();
@@ -174,55 +189,48 @@ impl Driver {
     }
 
     /// Takes a response for the stream; the error is the end of a stream whose clients may not have it.
-    fn admit(&self, mut response: Box<Response>, continuation: Continuation) -> Result<Reading, End> {
+    fn admit(&mut self, mut response: Box<Response>, continuation: Continuation) -> Result<Reading, End> {
         let headers = std::mem::take(&mut response.headers);
         let sharing = (self.settings.sharing)(&headers, self.request.has_credentials()).map_err(End::Unusable)?;
         if !self.publisher.connected(&headers, sharing) {
             return Err(End::Unshareable);
         }
+        self.turns = Turns::default();
         let max_event_bytes = self.settings.options.max_event_bytes;
         Ok(Reading::new(response, max_event_bytes, self.last_event_id.clone(), continuation))
     }
 
-    /// Reads a response to its end and says why it ended. When nothing came for `idle_timeout_secs` the next response is
-    /// opened first: nothing is lost between them, and if the attempt fails, the quiet response stays.
-    async fn follow(&mut self, mut reading: Reading) -> Result<Failure, Done> {
+    /// Reads a response to its end; says why it ended, and gives its successor if that is on its way. When nothing came for
+    /// `idle_timeout_secs` the next response is opened first: nothing is lost between them, and if the attempt fails, the
+    /// quiet response stays.
+    async fn follow(&mut self, mut reading: Reading) -> Result<(Failure, Option<Attempt>), Done> {
         let mut successor: Option<Attempt> = None;
-        let mut asked_at = Seq(0);
         let mut quiet_at = self.quiet_at();
+        // Means something only while there is a successor.
+        let mut needless_at = None;
         let why = loop {
             tokio::select! {
                 read = next(&self.publisher, &mut reading) => match read {
                     Ok(Some(bytes)) => {
                         self.publish(&mut reading, bytes);
-                        successor = None;
                         quiet_at = self.quiet_at();
+                        needless_at = needless_at.or_else(|| Some(Instant::now() + LAST_WORDS));
                     }
                     Ok(None) => break Failure::Ended,
                     Err(error) => break Failure::Lost(error.to_string()),
                 },
-                outcome = of(&mut successor) => {
+                answered = of(&mut successor) => {
                     successor = None;
                     quiet_at = self.quiet_at();
-                    if let Outcome::Stream(response) = outcome {
-                        self.finish(&mut reading);
-                        let continuation = Continuation::overlapping(asked_at, reading.is_loss_untold());
-                        match self.admit(response, continuation) {
-                            Ok(fresh) => {
-                                reading = fresh;
-                                self.attempts.live(Instant::now());
-                            }
-                            Err(End::Unusable(why)) => {
-                                log::debug!("quiet response kept {} why=\"{why}\"", self.names());
-                            }
-                            Err(end) => return Err(Done::refused(end)),
-                        }
+                    if let Some(fresh) = self.replace(&mut reading, answered)? {
+                        reading = fresh;
                     }
                 }
                 () = at(quiet_at), if successor.is_none() => {
-                    asked_at = self.publisher.end();
-                    successor = Some(self.attempt());
+                    needless_at = None;
+                    successor = Some(self.attempt(Some(self.publisher.end())));
                 }
+                () = at(needless_at), if successor.is_some() => successor = None,
                 () = self.publisher.abandoned() => return Err(Done::forgotten(End::Idle)),
             }
         };
@@ -232,7 +240,25 @@ impl Driver {
             self.last_event_id = self.publisher.newest_id().unwrap_or_default();
         }
         self.tell_unfinished(reading.unfinished(), &why);
-        Ok(why)
+        let successor = successor.filter(|_| self.attempts.is_succeeded(&why));
+        Ok((why, successor))
+    }
+
+    /// The response that takes the place of a quiet one, which is read as far as it came.
+    fn replace(&mut self, quiet: &mut Reading, answered: Answered) -> Result<Option<Reading>, Done> {
+        let Answered { outcome: Outcome::Stream(response), overlaps: Some(from) } = answered else { return Ok(None) };
+        self.finish(quiet);
+        match self.admit(response, Continuation::overlapping(from, quiet.is_loss_untold())) {
+            Ok(fresh) => {
+                self.attempts.live(Instant::now());
+                Ok(Some(fresh))
+            }
+            Err(End::Unusable(why)) => {
+                log::debug!("quiet response kept {} why=\"{why}\"", self.names());
+                Ok(None)
+            }
+            Err(end) => Err(Done::refused(end)),
+        }
     }
 
     /// Tells of an event that the end of a response left without its end, `bytes` long: once until a response ends without
@@ -362,14 +388,6 @@ async fn next(publisher: &Publisher, reading: &mut Reading) -> std::io::Result<O
     reading.read().await
 }
 
-/// What an attempt comes to; never, where there is none.
-async fn of(attempt: &mut Option<Attempt>) -> Outcome {
-    match attempt {
-        Some(attempt) => attempt.await,
-        None => pending().await,
-    }
-}
-
 /// Resolves at an instant; never, where there is none.
 async fn at(instant: Option<Instant>) {
     match instant {
@@ -377,3 +395,7 @@ async fn at(instant: Option<Instant>) {
         None => pending().await,
     }
 }
+
+#[cfg(test)]
+#[path = "tests/driver.rs"]
+mod tests;

@@ -10,6 +10,7 @@ mod options;
 mod origin;
 mod outage;
 mod own_header;
+mod pending;
 mod race;
 mod reading;
 mod redirect;

@@ -26,5 +26,6 @@ mod proxy;
 mod resume;
 mod sharing;
 mod storm;
+mod succession;
 mod unshareable;
 mod wire;

@@ -86,6 +86,11 @@ impl Dial {
         Some(peer)
     }
 
+    /// The address that was connected last.
+    pub(super) fn current(&self) -> Option<SocketAddr> {
+        self.state.lock().current
+    }
+
     /// The connection that was made last came to nothing, for this reason. Without one, nothing is noted: the addresses
     /// that could not be connected to are noted already, and a connection of an earlier request says nothing of them.
     pub fn note(&self, why: String) {

@@ -6,9 +6,11 @@ mod dial;
 mod reason;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 pub use dial::Dial;
 pub use reason::advised;
+pub(super) use turns::Turns;
 
 use super::lookup::Lookups;
 use super::race::{MAX_ADDRESSES, in_order};
@@ -25,6 +27,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
+use turns::Turn;
 
 /// Sent as `User-Agent`, unless the route's upstream headers name another.
 pub const USER_AGENT: &str = concat!("manifold/", env!("CARGO_PKG_VERSION"));
@@ -41,6 +44,8 @@ const MAX_INFORMATIONAL: usize = 16;
 pub struct Connector {
     pingora: Arc<PingoraConnector>,
     lookups: Lookups,
+    /// The attempt that it connects for, where another may be made beside it.
+    turn: Option<Arc<Turn>>,
 }
 
 impl fmt::Debug for Connector {
@@ -113,7 +118,13 @@ impl Connector {
     }
 
     fn looking_up(lookups: Lookups) -> Self {
-        Self { pingora: Arc::new(PingoraConnector::new(None)), lookups }
+        Self { pingora: Arc::new(PingoraConnector::new(None)), lookups, turn: None }
+    }
+
+    /// A connector for one attempt of several: it begins at an address where none of the others is.
+    #[must_use]
+    pub(super) fn in_turn(&self, turns: &Turns) -> Self {
+        Self { turn: Some(Arc::new(turns.next())), ..self.clone() }
     }
 
     /// Resolves the origin's name, tries every address until one sends a response head, and reads it. Without a
@@ -134,11 +145,16 @@ impl Connector {
         let dial = self.resolved(origin, options, false).await.map_err(ConnectError::Unreachable)?;
         while let Some(peer) = dial.peer(origin, options) {
             match self.pingora.get_http_session(&peer).await {
-                Ok((session, _)) => match exchange(session, origin, head.clone(), head_timeout).await {
-                    Ok(response) => return Ok(response),
-                    Err(NoHead::Late) => return Err(ConnectError::HeadTimeout),
-                    Err(NoHead::Broken(why)) => dial.note(why),
-                },
+                Ok((session, _)) => {
+                    if let (Some(turn), Some(address)) = (&self.turn, dial.current()) {
+                        turn.goes_to(address);
+                    }
+                    match exchange(session, origin, head.clone(), head_timeout).await {
+                        Ok(response) => return Ok(response),
+                        Err(NoHead::Late) => return Err(ConnectError::HeadTimeout),
+                        Err(NoHead::Broken(why)) => dial.note(why),
+                    }
+                }
                 Err(error) => dial.note(advised(&error, origin)),
             }
         }
@@ -158,7 +174,12 @@ impl Connector {
         let found = self.lookups.find(host, origin.port(), options.connect_timeout).await;
         let found =
             found.map_err(|why| format!("cannot resolve {host}: {why}: correct the route's origin, or its DNS"))?;
-        Ok(Dial::new(in_order(&found, fastrand::usize(..)), options.connect_timeout, kept))
+        let order = in_order(&found, fastrand::usize(..));
+        let order = match &self.turn {
+            Some(turn) => turn.in_turn(order),
+            None => order,
+        };
+        Ok(Dial::new(order, options.connect_timeout, kept))
     }
 }
 

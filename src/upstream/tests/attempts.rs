@@ -133,6 +133,19 @@ fn on_close_decides_what_an_end_means_and_a_loss_does_not_look_whole() {
 }
 
 #[test]
+fn a_successor_follows_any_end_but_one_that_is_the_clients_too() {
+    for (on_close, why, follows) in [
+        (OnClose::Reconnect, Failure::Ended, true),
+        (OnClose::Reconnect, lost(), true),
+        (OnClose::Close, Failure::Ended, false),
+        (OnClose::Close, lost(), true),
+    ] {
+        let table = Table::new(|options| options.on_close = on_close);
+        assert_eq!(table.attempts.is_succeeded(&why), follows, "{on_close:?} {why}");
+    }
+}
+
+#[test]
 fn what_was_never_live_gets_the_origins_answer() {
     for status in [400, 401, 403, 404, 410, 418] {
         let mut table = Table::new(|_| {});

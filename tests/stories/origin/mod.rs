@@ -7,7 +7,7 @@ mod resuming;
 mod state;
 mod tls;
 
-pub use exchange::{Body, Coding, Exchange};
+pub use exchange::{Body, Coding, Exchange, over};
 pub use port::Port;
 pub use resuming::ResumingOrigin;
 pub use state::Request;

@@ -1,0 +1,159 @@
+//! Attempts that are under way beside each other: the first that is answered with a stream is taken.
+//!
+//! ```text
+//!            nothing came for a while: another beside it
+//!   one ────────────────────────────────────────────────▶ two ──┐ the same: the older is given up for another
+//!    ▲                                                     │ ▲──┘
+//!    └─────────────────────────────────────────────────────┘
+//!                    either of them came to nothing
+//! ```
+
+use super::exchange::Outcome;
+use crate::replay::Seq;
+use std::future::{Future, pending};
+use std::pin::Pin;
+
+/// An attempt that is under way.
+pub(super) struct Attempt {
+    overlaps: Option<Seq>,
+    outcome: Pin<Box<dyn Future<Output = Outcome> + Send>>,
+}
+
+/// What an attempt came to.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) outcome: Outcome,
+    /// Where the log ended when the origin was asked, if a response still stood then: nothing is lost between the two.
+    pub(super) overlaps: Option<Seq>,
+}
+
+impl Attempt {
+    /// The attempt that comes to `outcome`. `overlaps`: as in [`Answered`].
+    pub(super) fn new(overlaps: Option<Seq>, outcome: impl Future<Output = Outcome> + Send + 'static) -> Self {
+        Self { overlaps, outcome: Box::pin(outcome) }
+    }
+
+    /// What it comes to. Safe to drop and call again.
+    pub(super) async fn answered(&mut self) -> Answered {
+        Answered { outcome: self.outcome.as_mut().await, overlaps: self.overlaps }
+    }
+}
+
+/// One attempt, or two.
+pub(super) struct Pending {
+    older: Attempt,
+    newer: Option<Attempt>,
+}
+
+impl Pending {
+    pub(super) fn new(attempt: Attempt) -> Self {
+        Self { older: attempt, newer: None }
+    }
+
+    /// Makes another attempt. There are never more than two: the oldest is given up first, so that the new one finds its
+    /// address free.
+    pub(super) fn add(&mut self, attempt: impl FnOnce() -> Attempt) {
+        if let Some(newer) = self.newer.take() {
+            self.older = newer;
+        }
+        self.newer = Some(attempt());
+    }
+
+    /// What they come to: a stream of either; or else what the last of them to fail says, or the origin's word to the older.
+    /// Safe to drop and call again.
+    pub(super) async fn answered(&mut self) -> Answered {
+        loop {
+            tokio::select! {
+                older = self.older.answered() => match (&older.outcome, self.newer.take()) {
+                    (Outcome::Failed(_), Some(newer)) => self.older = newer,
+                    _ => return older,
+                },
+                newer = of(&mut self.newer) => {
+                    self.newer = None;
+                    if let Outcome::Stream(_) = newer.outcome {
+                        return newer;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What an attempt comes to; never, where there is none.
+pub(super) async fn of(attempt: &mut Option<Attempt>) -> Answered {
+    match attempt {
+        Some(attempt) => attempt.answered().await,
+        None => pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::{End, Failure};
+    use std::sync::Arc;
+    use std::time::Duration;
+    use tokio::time::sleep;
+
+    /// An attempt that comes to `outcome` after so many milliseconds; never, without one. It lasts for as long as `lasts` is
+    /// held.
+    fn attempt(n: u64, after: u64, outcome: Option<Outcome>, lasts: &Arc<()>) -> Attempt {
+        let lasts = Arc::clone(lasts);
+        Attempt::new(Some(Seq(n)), async move {
+            sleep(Duration::from_millis(after)).await;
+            let outcome = match outcome {
+                Some(outcome) => outcome,
+                None => pending().await,
+            };
+            drop(lasts);
+            outcome
+        })
+    }
+
+    fn failed() -> Option<Outcome> {
+        Some(Outcome::Failed(Failure::HeadTimeout))
+    }
+
+    fn word() -> Option<Outcome> {
+        Some(Outcome::Final(End::NoContent))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_fails_leaves_the_other_and_the_word_to_the_older_counts() {
+        for (older, newer, told) in [
+            ((5, failed()), None, 1),
+            ((5, word()), None, 1),
+            ((5, failed()), Some((9, failed())), 2),
+            ((5, failed()), Some((9, word())), 2),
+            ((9, failed()), Some((5, failed())), 1),
+            ((9, failed()), Some((5, word())), 1),
+            ((9, word()), Some((5, word())), 1),
+            ((5, word()), Some((9, failed())), 1),
+        ] {
+            let lasts = Arc::new(());
+            let case = format!("{older:?} {newer:?}");
+            let mut pending = Pending::new(attempt(1, older.0, older.1, &lasts));
+            if let Some((after, outcome)) = newer {
+                pending.add(|| attempt(2, after, outcome, &lasts));
+            }
+            let answered = pending.answered().await;
+            assert_eq!(answered.overlaps, Some(Seq(told)), "{case}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn there_are_two_at_most_and_the_older_is_given_up_before_another_is_made() {
+        let lasts: Vec<Arc<()>> = (0..4).map(|_| Arc::new(())).collect();
+        let under_way = || lasts.iter().map(|lasts| Arc::strong_count(lasts) - 1).collect::<Vec<_>>();
+        let mut pending = Pending::new(attempt(0, 0, None, &lasts[0]));
+        for (n, before, after) in
+            [(1, [1, 0, 0, 0], [1, 1, 0, 0]), (2, [0, 1, 0, 0], [0, 1, 1, 0]), (3, [0, 0, 1, 0], [0, 0, 1, 1])]
+        {
+            pending.add(|| {
+                assert_eq!(under_way(), before);
+                attempt(n as u64, 0, None, &lasts[n])
+            });
+            assert_eq!(under_way(), after);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! A driver between a hub and real sockets, with a look-up of the test's own.
+
+use super::*;
+use crate::counters::RouteCounters;
+use crate::hub::{Backfilling, Hub, Open, RouteId, ShareOptions, Sharing, StreamSettings, Verdict};
+use crate::replay::ReplayOptions;
+use crate::upstream::{Origin, Outages, UpstreamOptions};
+use http::HeaderMap;
+use std::collections::HashSet;
+use std::net::{Ipv4Addr, SocketAddr};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+
+/// A test that waits longer has failed.
+const NEVER: Duration = Duration::from_secs(60);
+
+/// Feeds streams from an origin that has these addresses.
+struct Drivers(DriverSettings, Connector);
+
+impl Open for Drivers {
+    fn open(&self, opening: Opening, publisher: Publisher) {
+        tokio::spawn(Driver::new(self.0.clone(), self.1.clone(), opening, publisher).run());
+    }
+
+    fn backfill(&self, _: StreamRequest, _: Backfilling) {}
+}
+
+/// Listens on 127.0.0.2, .3 and so on, on one port, and tells of each request: which address, and the connection.
+async fn addresses(n: u8) -> (Vec<SocketAddr>, mpsc::Receiver<(u8, TcpStream)>) {
+    let mut found: Vec<TcpListener> = Vec::new();
+    while found.len() < usize::from(n) {
+        let port = found.first().map_or(0, |first| first.local_addr().unwrap().port());
+        let ip = Ipv4Addr::new(127, 0, 0, 2 + u8::try_from(found.len()).unwrap());
+        match TcpListener::bind((ip, port)).await {
+            Ok(listener) => found.push(listener),
+            // Another test has the port there.
+            Err(_) => found.clear(),
+        }
+    }
+    let (told, requests) = mpsc::channel(1000);
+    let addresses = found.iter().map(|listener| listener.local_addr().unwrap()).collect();
+    for (n, listener) in (0..n).zip(found) {
+        let told = told.clone();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") && stream.read_buf(&mut request).await.is_ok_and(|n| n > 0) {}
+                told.send((n, stream)).await.unwrap();
+            }
+        });
+    }
+    (addresses, requests)
+}
+
+/// A hub whose streams come from there, and what is needed to join one.
+fn hub(addresses: Vec<SocketAddr>, options: UpstreamOptions) -> (Hub, StreamSettings) {
+    let settings = DriverSettings {
+        route: "test".into(),
+        origin: Arc::new(Origin::parse(&format!("http://origin.example:{}", addresses[0].port())).unwrap()),
+        options: Arc::new(options),
+        no_content_memory: Duration::ZERO,
+        sharing: Arc::new(|_, _| Ok(Sharing::Shared)),
+        outages: Outages::default(),
+        pass_retry: true,
+    };
+    let stream = StreamSettings {
+        replay: Arc::new(ReplayOptions::default()),
+        linger: Duration::ZERO,
+        max_streams: 100,
+        ids_ride: false,
+        counters: Arc::new(RouteCounters::default()),
+    };
+    (Hub::new(Arc::new(Drivers(settings, Connector::finding(addresses)))), stream)
+}
+
+fn request() -> StreamRequest {
+    StreamRequest::new(RouteId(0), &ShareOptions::default(), "/", None, &HeaderMap::new())
+}
+
+#[tokio::test]
+async fn addresses_that_take_the_request_and_say_nothing_are_tried_in_turn() {
+    const SILENT: u8 = 3;
+    let (addresses, mut requests) = addresses(SILENT).await;
+    let options = UpstreamOptions { idle_timeout: Some(Duration::from_millis(100)), ..UpstreamOptions::default() };
+    let (hub, settings) = hub(addresses, options);
+    let mut client = hub.join(request(), &settings, None).unwrap();
+    let mut asked = HashSet::new();
+    let mut held = Vec::new();
+    // Whichever was the first, it is passed over, and so is the second.
+    while asked.len() < usize::from(SILENT) {
+        let (address, stream) = timeout(NEVER, requests.recv()).await.unwrap().unwrap();
+        asked.insert(address);
+        held.push(stream);
+    }
+    // The newest that still stands may answer.
+    let answers = async {
+        loop {
+            let (_, mut stream) = requests.recv().await.unwrap();
+            let _sent = stream.write_all(HEAD).await;
+            held.push(stream);
+        }
+    };
+    let verdict = tokio::select! {
+        verdict = client.verdict(Some(NEVER)) => verdict,
+        () = answers => unreachable!(),
+    };
+    assert!(matches!(verdict, Verdict::Live(_)), "{verdict:?}");
+}
