@@ -3,7 +3,7 @@
 use crate::downstream::{RetryPolicy, SharingVerdict, sharing_verdict, unshareable_advice};
 use crate::hub::{Backfilling, Open, Opening, Publisher, StreamRequest};
 use crate::route::{Route, StreamPolicy};
-use crate::upstream::{Connector, Driver, DriverSettings, Outages, SharingCheck, backfill};
+use crate::upstream::{Connector, Driver, DriverSettings, SharingCheck, backfill};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -21,9 +21,7 @@ pub(super) struct Drivers {
 
 impl Drivers {
     pub(super) fn new(connector: Connector, routes: &[Arc<Route>]) -> Self {
-        let outages = Outages::default();
-        let settings =
-            routes.iter().map(|route| route.stream().map(|policy| settings(route, policy, &outages))).collect();
+        let settings = routes.iter().map(|route| route.stream().map(|policy| settings(route, policy))).collect();
         Self { connector, settings }
     }
 }
@@ -51,14 +49,13 @@ impl Open for Drivers {
     }
 }
 
-fn settings(route: &Route, policy: &StreamPolicy, outages: &Outages) -> DriverSettings {
+fn settings(route: &Route, policy: &StreamPolicy) -> DriverSettings {
     DriverSettings {
         route: Arc::clone(&route.name),
         origin: Arc::new(route.origin.clone()),
         options: Arc::new(policy.upstream.clone()),
         no_content_memory: policy.share.linger,
         sharing: sharing(&route.name, policy),
-        outages: outages.clone(),
         pass_retry: policy.client.retry == RetryPolicy::Origin,
     }
 }

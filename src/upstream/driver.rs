@@ -180,7 +180,7 @@ impl Driver {
         let reading = self.admit(response, continuation).map_err(Done::refused)?;
         match self.down.take() {
             Some(down) => down.up(is_lost),
-            None => self.settings.outages.up(&self.settings.origin),
+            None => self.connector.outages().up(&self.settings.origin),
         }
         let is_first = !self.attempts.was_live();
         log::log!(if is_first { Level::Info } else { Level::Debug }, "upstream connected {}", self.names());
@@ -344,7 +344,7 @@ impl Driver {
         log::debug!("upstream failed {} why=\"{why}\"", self.names());
         match &self.down {
             Some(down) => down.failed_again(why),
-            None => self.down = Some(self.settings.outages.down(&self.settings.origin, why)),
+            None => self.down = Some(self.connector.outages().down(&self.settings.origin, why)),
         }
     }
 

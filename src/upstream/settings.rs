@@ -1,6 +1,5 @@
 //! What a driver is told of its route.
 
-use super::outage::Outages;
 use super::{Origin, UpstreamOptions};
 use crate::hub::Sharing;
 use http::HeaderMap;
@@ -24,8 +23,6 @@ pub struct DriverSettings {
     pub no_content_memory: Duration,
     /// Whether a response may be shared.
     pub sharing: SharingCheck,
-    /// The outages of the origins.
-    pub outages: Outages,
     /// Whether the origin's `retry:` goes to clients; not where the route has its own for them.
     pub pass_retry: bool,
 }

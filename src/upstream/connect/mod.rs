@@ -13,6 +13,7 @@ pub use reason::advised;
 pub(super) use turns::Turns;
 
 use super::lookup::Lookups;
+use super::outage::Outages;
 use super::race::{MAX_ADDRESSES, in_order};
 use super::{Origin, UpstreamOptions};
 use crate::hub::StreamRequest;
@@ -44,6 +45,7 @@ const MAX_INFORMATIONAL: usize = 16;
 pub struct Connector {
     pingora: Arc<PingoraConnector>,
     lookups: Lookups,
+    outages: Outages,
     /// The attempt that it connects for, where another may be made beside it.
     turn: Option<Arc<Turn>>,
 }
@@ -118,7 +120,13 @@ impl Connector {
     }
 
     fn looking_up(lookups: Lookups) -> Self {
-        Self { pingora: Arc::new(PingoraConnector::new(None)), lookups, turn: None }
+        Self { pingora: Arc::new(PingoraConnector::new(None)), lookups, outages: Outages::default(), turn: None }
+    }
+
+    /// The outages of the origins, which are those of all who connect by it.
+    #[must_use]
+    pub fn outages(&self) -> &Outages {
+        &self.outages
     }
 
     /// A connector for one attempt of several: it begins at an address where none of the others is.

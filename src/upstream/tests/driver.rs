@@ -4,7 +4,7 @@ use super::*;
 use crate::counters::RouteCounters;
 use crate::hub::{Backfilling, Hub, Open, RouteId, ShareOptions, Sharing, StreamSettings, Verdict};
 use crate::replay::ReplayOptions;
-use crate::upstream::{Origin, Outages, UpstreamOptions};
+use crate::upstream::{Origin, UpstreamOptions};
 use http::HeaderMap;
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -64,7 +64,6 @@ fn hub(addresses: Vec<SocketAddr>, options: UpstreamOptions) -> (Hub, StreamSett
         options: Arc::new(options),
         no_content_memory: Duration::ZERO,
         sharing: Arc::new(|_, _| Ok(Sharing::Shared)),
-        outages: Outages::default(),
         pass_retry: true,
     };
     let stream = StreamSettings {
