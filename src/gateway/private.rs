@@ -44,16 +44,9 @@ impl Gateway {
             outcome = attempt(&self.connector, &served.route.origin, &served.private, audience, upstream) => outcome,
             broken = writer.left() => return Outcome::Done(broken.into()),
         };
-        let response = match outcome {
-            upstream::Outcome::Stream(mut response) => {
-                served.name_places(&mut response.headers);
-                response
-            }
-            upstream::Outcome::Final(end) => return Outcome::Refused(private_refusal(served, end)),
-            upstream::Outcome::Failed(failure) => {
-                served.counters.upstream_failures.add(1);
-                return Outcome::Refused(private_refusal(served, End::Failed(failure)));
-            }
+        let response = match self.judged(served, outcome) {
+            Ok(response) => response,
+            Err(end) => return Outcome::Refused(Refusal::Ended(end)),
         };
         let _present = Present::new(served);
         let why = match unusable(&response.headers) {
@@ -62,6 +55,31 @@ impl Gateway {
         };
         served.departed(request.key(), writer.sent(), &why, 0);
         Outcome::Done(why)
+    }
+
+    /// The response, or the answer that there is instead. Both count in the origin's outages.
+    fn judged(&self, served: &Served, outcome: upstream::Outcome) -> Result<Box<Response>, End> {
+        let (route, outages) = (&served.route, self.connector.outages());
+        match outcome {
+            upstream::Outcome::Stream(mut response) => {
+                outages.up(&route.origin);
+                served.name_places(&mut response.headers);
+                Ok(response)
+            }
+            upstream::Outcome::Final(end) => {
+                outages.up(&route.origin);
+                if let End::Unusable(why) = &end {
+                    log::warn!("stream refused route={} why=\"{why}\"", route.name);
+                }
+                Err(end)
+            }
+            upstream::Outcome::Failed(failure) => {
+                served.counters.upstream_failures.add(1);
+                outages.failed(&route.origin, &failure.to_string());
+                log::debug!("upstream failed route={} why=\"{failure}\"", route.name);
+                Err(End::Failed(failure))
+            }
+        }
     }
 
     async fn pass(
@@ -205,13 +223,4 @@ impl Drop for Present<'_> {
         self.0.counters.subscribers.sub_one();
         self.0.counters.streams.sub_one();
     }
-}
-
-fn private_refusal(served: &Served, end: End) -> Refusal {
-    match &end {
-        End::Unusable(why) => log::warn!("stream refused route={} why=\"{why}\"", served.route.name),
-        End::Failed(why) => log::warn!("upstream failed route={} why=\"{why}\"", served.route.name),
-        _ => {}
-    }
-    Refusal::Ended(end)
 }

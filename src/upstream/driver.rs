@@ -72,7 +72,10 @@ impl Driver {
     pub async fn run(mut self) {
         log::info!("stream opened route={} stream={}", self.settings.route, self.request.key());
         let Err(done) = self.feed().await;
-        self.down = None;
+        match (&done.end, self.down.take()) {
+            (End::HoldExpired(_), Some(down)) => down.expired(),
+            (_, down) => drop(down),
+        }
         self.log_end(&done.end);
         self.publisher.close(done.end, done.memory).await;
     }
@@ -367,9 +370,8 @@ impl Driver {
         let names = self.names();
         match end {
             End::Unusable(why) => log::warn!("stream refused {names} why=\"{why}\""),
-            End::Failed(why) | End::HoldExpired(why) => {
-                log::warn!("stream closed {names} end={end} why=\"{why}\"");
-            }
+            // The outage is told for all streams of the origin.
+            End::Failed(why) | End::HoldExpired(why) => log::debug!("stream closed {names} end={end} why=\"{why}\""),
             End::OriginClosed
             | End::NoContent
             | End::Refused(_)

@@ -1,12 +1,12 @@
-//! Outages of origins, told in two lines each, however many streams they hit.
+//! Outages of origins, told in two or three lines each, however many streams and clients they hit.
 //!
 //! ```text
-//!            a stream fails              GATHER is over: "origin down"
-//!   Up ─────────────────────▶ Gathering ──────────────────────────────▶ Told
-//!    ▲                            │                                         │
-//!    │                            │ a response came, and no stream is down  │ the same: "origin up"
-//!    └────────────────────────────┴─────────────────────────────────────────┘
-//!                                   both lines
+//!            a request fails             GATHER is over: "origin down"
+//!   Up ─────────────────────▶ Gathering ──────────────────────────────▶ Told ──┐ streams are closed: "origin still down", once
+//!    ▲                            │                                      │ ▲───┘
+//!    │                            │ a response came, no stream is down,  │ the same: "origin up"
+//!    └────────────────────────────┴──────────────────────────────────────┘
+//!                                   and none was given up for SETTLE: all lines
 //! ```
 //!
 //! Streams that are closed while the origin is down say nothing of it: the outage goes on until a response comes.
@@ -16,10 +16,15 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// For how long streams that fail are gathered before the outage is told: those of one origin fail together.
 const GATHER: Duration = Duration::from_secs(1);
+
+/// A response to one client says that the origin is back only if no other was given up for this long: of an origin that fails
+/// on one path and is well on another, each failure would be an outage otherwise.
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// The outages of all origins. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -38,8 +43,15 @@ struct Outage {
     lost: u64,
     why: String,
     is_told: bool,
-    /// A response came since the last failure.
-    is_back: bool,
+    /// Streams that were closed because their hold was over; not counted any more once that is told.
+    expired: usize,
+    is_expiry_told: bool,
+    /// When the newest response came since the last failure.
+    back_at: Option<Instant>,
+    /// When a stream was closed that was still down.
+    gave_up_at: Option<Instant>,
+    /// Somebody looks whether it is over when that is settled.
+    is_looked_after: bool,
 }
 
 /// One stream whose origin is down. Its drop takes the stream off the outage.
@@ -47,12 +59,14 @@ struct Outage {
 pub(super) struct Down {
     outages: Outages,
     origin: Arc<Origin>,
+    is_back: bool,
 }
 
 /// A line for the log.
 #[derive(Debug, Clone, PartialEq)]
 enum Line {
     Down { streams: usize, why: String },
+    StillDown { streams: usize },
     Up { down_secs: f64, attempts: u64, lost: u64 },
 }
 
@@ -65,38 +79,57 @@ impl Outages {
             Some(outage) => outage.joined(why),
             None => {
                 outages.insert(Origin::clone(origin), Outage::begun(Instant::now(), why));
-                self.tell_later(Arc::clone(origin));
+                self.tell_later(Arc::clone(origin), Outage::gathered);
             }
         }
-        Down { outages: self.clone(), origin: Arc::clone(origin) }
+        Down { outages: self.clone(), origin: Arc::clone(origin), is_back: false }
+    }
+
+    /// A request to this origin failed, and is not made again.
+    pub fn failed(&self, origin: &Origin, why: &str) {
+        drop(self.down(&Arc::new(origin.clone()), why));
     }
 
     /// A response of this origin came, to a stream that did not fail before.
-    pub(super) fn up(&self, origin: &Origin) {
-        self.change(origin, |outage| {
-            outage.is_back = true;
-            outage.over(Instant::now())
-        });
+    pub fn up(&self, origin: &Origin) {
+        self.change(origin, |outage| outage.back_at = Some(Instant::now()));
     }
 
     /// Changes an outage, and tells and forgets it if it is over.
-    fn change(&self, origin: &Origin, change: impl FnOnce(&mut Outage) -> Option<Line>) {
+    fn change(&self, origin: &Origin, change: impl FnOnce(&mut Outage)) {
+        let now = Instant::now();
         let mut outages = self.0.lock();
         let Some(outage) = outages.get_mut(origin) else { return };
-        let up = change(outage);
-        let down = up.as_ref().and_then(|_| outage.gathered());
-        if up.is_some() {
-            outages.remove(origin);
+        change(outage);
+        match outage.over_at() {
+            Some(over_at) if over_at <= now => {
+                let lines = outage.last_lines();
+                outages.remove(origin);
+                drop(outages);
+                lines.iter().for_each(|line| line.log(origin));
+            }
+            Some(over_at) if !std::mem::replace(&mut outage.is_looked_after, true) => {
+                self.look_later(origin.clone(), over_at);
+            }
+            _ => {}
         }
-        drop(outages);
-        down.into_iter().chain(up).for_each(|line| line.log(origin));
     }
 
-    fn tell_later(&self, origin: Arc<Origin>) {
+    fn look_later(&self, origin: Origin, at: Instant) {
+        let outages = self.clone();
+        // Streams are dropped at the end of the process too, when there is nothing to tell.
+        let Ok(runtime) = Handle::try_current() else { return };
+        runtime.spawn(async move {
+            sleep_until(at).await;
+            outages.change(&origin, |outage| outage.is_looked_after = false);
+        });
+    }
+
+    fn tell_later(&self, origin: Arc<Origin>, line: fn(&mut Outage) -> Option<Line>) {
         let outages = self.clone();
         tokio::spawn(async move {
             sleep(GATHER).await;
-            let line = outages.0.lock().get_mut(&*origin).and_then(Outage::gathered);
+            let line = outages.0.lock().get_mut(&*origin).and_then(line);
             line.into_iter().for_each(|line| line.log(&origin));
         });
     }
@@ -111,12 +144,24 @@ impl Down {
     }
 
     /// The stream is back. `lost`: events may be lost.
-    pub(super) fn up(self, lost: bool) {
+    pub(super) fn up(mut self, lost: bool) {
+        self.is_back = true;
         self.outages.change(&self.origin, |outage| {
-            outage.is_back = true;
+            outage.back_at = Some(Instant::now());
             outage.lost += u64::from(lost);
-            None
         });
+    }
+
+    /// The stream is closed, because its hold is over.
+    pub(super) fn expired(self) {
+        let mut is_first = false;
+        self.outages.change(&self.origin, |outage| {
+            is_first = outage.expired == 0;
+            outage.expired += 1;
+        });
+        if is_first {
+            self.outages.tell_later(Arc::clone(&self.origin), Outage::expiry);
+        }
     }
 }
 
@@ -124,7 +169,9 @@ impl Drop for Down {
     fn drop(&mut self) {
         self.outages.change(&self.origin, |outage| {
             outage.down = outage.down.saturating_sub(1);
-            outage.over(Instant::now())
+            if !self.is_back {
+                outage.gave_up_at = Some(Instant::now());
+            }
         });
     }
 }
@@ -139,7 +186,11 @@ impl Outage {
             lost: 0,
             why: why.to_owned(),
             is_told: false,
-            is_back: false,
+            expired: 0,
+            is_expiry_told: false,
+            back_at: None,
+            gave_up_at: None,
+            is_looked_after: false,
         }
     }
 
@@ -151,7 +202,7 @@ impl Outage {
 
     fn failed(&mut self, why: &str) {
         self.attempts += 1;
-        self.is_back = false;
+        self.back_at = None;
         why.clone_into(&mut self.why);
     }
 
@@ -160,11 +211,22 @@ impl Outage {
         is_first.then(|| Line::Down { streams: self.streams, why: self.why.clone() })
     }
 
-    /// The line that tells its end, if it is over.
-    fn over(&self, now: Instant) -> Option<Line> {
-        let down_secs = now.duration_since(self.since).as_secs_f64();
-        let is_over = self.is_back && self.down == 0;
-        is_over.then_some(Line::Up { down_secs, attempts: self.attempts, lost: self.lost })
+    fn expiry(&mut self) -> Option<Line> {
+        let is_first = self.expired > 0 && !std::mem::replace(&mut self.is_expiry_told, true);
+        is_first.then_some(Line::StillDown { streams: self.expired })
+    }
+
+    /// From when on it is over, as far as is known now.
+    fn over_at(&self) -> Option<Instant> {
+        let back_at = self.back_at.filter(|_| self.down == 0)?;
+        Some(self.gave_up_at.map_or(back_at, |gave_up_at| back_at.max(gave_up_at + SETTLE)))
+    }
+
+    /// What is still to be told when it is over.
+    fn last_lines(&mut self) -> Vec<Line> {
+        let down_secs = self.back_at.unwrap_or(self.since).duration_since(self.since).as_secs_f64();
+        let up = Line::Up { down_secs, attempts: self.attempts, lost: self.lost };
+        self.gathered().into_iter().chain(self.expiry()).chain([up]).collect()
     }
 }
 
@@ -172,6 +234,11 @@ impl Line {
     fn log(&self, origin: &Origin) {
         match self {
             Self::Down { streams, why } => log::warn!("origin down origin={origin} streams={streams} why=\"{why}\""),
+            Self::StillDown { streams } => {
+                log::warn!(
+                    "origin still down: hold_secs is over, clients are closed origin={origin} streams={streams}"
+                );
+            }
             Self::Up { down_secs, attempts, lost } => {
                 log::info!("origin up origin={origin} down_secs={down_secs:.3} attempts={attempts} lost={lost}");
             }
@@ -190,17 +257,51 @@ mod tests {
         for _ in 1..200 {
             outage.joined("refused");
         }
-        assert_eq!(outage.gathered(), Some(Line::Down { streams: 200, why: "refused".to_owned() }));
+        let down = |why: &str| Line::Down { streams: 200, why: why.to_owned() };
+        assert_eq!(outage.clone().gathered(), Some(down("refused")));
         outage.failed("timed out");
-        assert_eq!(outage.gathered(), None);
-        outage.is_back = true;
-        outage.down = 1;
+        assert_eq!((outage.gathered(), outage.gathered()), (Some(down("timed out")), None));
         let end = begun + Duration::from_secs(12);
-        assert_eq!(outage.over(end), None, "one is still down");
+        outage.back_at = Some(end);
+        outage.down = 1;
+        assert_eq!(outage.over_at(), None, "one is still down");
         outage.down = 0;
-        assert_eq!(outage.over(end), Some(Line::Up { down_secs: 12.0, attempts: 201, lost: 0 }));
+        assert_eq!(outage.over_at(), Some(end));
+        assert_eq!(outage.clone().last_lines(), [Line::Up { down_secs: 12.0, attempts: 201, lost: 0 }]);
         outage.failed("again");
-        assert_eq!(outage.over(end), None);
+        assert_eq!(outage.over_at(), None);
+    }
+
+    #[test]
+    fn what_was_not_told_yet_is_told_at_the_end() {
+        let mut outage = Outage::begun(Instant::now(), "refused");
+        assert_eq!(outage.expiry(), None, "none is closed");
+        outage.expired = 1;
+        let told = |outage: &mut Outage| {
+            outage.last_lines().iter().map(|line| format!("{line:?}").chars().next().unwrap()).collect::<String>()
+        };
+        assert_eq!(told(&mut outage.clone()), "DSU");
+        outage.gathered();
+        assert_eq!(told(&mut outage.clone()), "SU");
+        outage.expired = 9;
+        assert_eq!((outage.expiry(), outage.expiry()), (Some(Line::StillDown { streams: 9 }), None));
+        outage.expired = 12;
+        assert_eq!(told(&mut outage), "U", "those who come again are closed again, and that is known");
+    }
+
+    #[test]
+    fn an_outage_is_over_a_while_after_the_last_was_given_up() {
+        let begun = Instant::now();
+        let at = |secs: u64| begun + Duration::from_secs(secs);
+        for (back, gave_up, over) in
+            [(None, None, None), (None, Some(3), None), (Some(5), None, Some(5)), (Some(5), Some(3), Some(5))]
+        {
+            let mut outage = Outage { down: 0, ..Outage::begun(begun, "503") };
+            (outage.back_at, outage.gave_up_at) = (back.map(at), gave_up.map(at));
+            assert_eq!(outage.over_at(), over.map(at), "{back:?} {gave_up:?}");
+        }
+        let outage = Outage { down: 0, back_at: Some(at(5)), gave_up_at: Some(at(5)), ..Outage::begun(begun, "503") };
+        assert_eq!(outage.over_at(), Some(at(5) + SETTLE));
     }
 
     fn known(outages: &Outages, origin: &Origin) -> Option<Outage> {
@@ -217,14 +318,13 @@ mod tests {
         drop(first);
         let outage = known(&outages, &origin).unwrap();
         assert_eq!((outage.is_told, outage.down, outage.streams, outage.attempts), (true, 1, 2, 3));
-        drop(second);
-        assert!(known(&outages, &origin).is_some(), "nobody knows that it is back");
+        second.expired();
+        sleep(GATHER * 2).await;
+        let outage = known(&outages, &origin).expect("nobody knows that it is back");
+        assert_eq!((outage.expired, outage.is_expiry_told), (1, true));
         let third = outages.down(&origin, "refused");
         assert_eq!(known(&outages, &origin).unwrap().streams, 3, "it is the same outage");
         third.up(true);
-        assert_eq!(known(&outages, &origin), None);
-        drop(outages.down(&origin, "refused"));
-        outages.up(&origin);
         assert_eq!(known(&outages, &origin), None);
     }
 
@@ -236,6 +336,25 @@ mod tests {
         outages.up(&origin);
         assert!(known(&outages, &origin).is_some());
         down.up(false);
+        assert_eq!(known(&outages, &origin), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_that_fail_beside_others_that_do_not_are_one_outage() {
+        let outages = Outages::default();
+        let origin = Origin::parse("http://o").unwrap();
+        for _ in 0..100 {
+            outages.failed(&origin, "500");
+            outages.up(&origin);
+            sleep(SETTLE / 10).await;
+        }
+        assert_eq!(known(&outages, &origin).unwrap().attempts, 100);
+        sleep(SETTLE).await;
+        assert_eq!(known(&outages, &origin), None);
+        outages.failed(&origin, "500");
+        sleep(SETTLE * 9).await;
+        assert!(known(&outages, &origin).is_some(), "no response came");
+        outages.up(&origin);
         assert_eq!(known(&outages, &origin), None);
     }
 }

@@ -27,5 +27,6 @@ mod resume;
 mod sharing;
 mod storm;
 mod succession;
+mod told;
 mod unshareable;
 mod wire;
