@@ -7,6 +7,7 @@ use super::outage::Down;
 use super::pending::{Answered, Attempt, Pending, of};
 use super::reading::Reading;
 use super::settings::DriverSettings;
+use super::told;
 use crate::hub::{End, Failure, Opening, Publisher, StreamRequest};
 use crate::replay::{Continuation, Seq, trimmed};
 use bytes::Bytes;
@@ -76,7 +77,7 @@ impl Driver {
             (End::HoldExpired(_), Some(down)) => down.expired(),
             (_, down) => drop(down),
         }
-        self.log_end(&done.end);
+        told::closed(&self.names(), &done.end);
         self.publisher.close(done.end, done.memory).await;
     }
 
@@ -364,23 +365,6 @@ impl Driver {
     /// Route and stream, for a line of the log.
     fn names(&self) -> String {
         format!("route={} stream={}", self.settings.route, self.request.key())
-    }
-
-    fn log_end(&self, end: &End) {
-        let names = self.names();
-        match end {
-            End::Unusable(why) => log::warn!("stream refused {names} why=\"{why}\""),
-            // The outage is told for all streams of the origin.
-            End::Failed(why) | End::HoldExpired(why) => log::debug!("stream closed {names} end={end} why=\"{why}\""),
-            End::OriginClosed
-            | End::NoContent
-            | End::Refused(_)
-            | End::Unshareable
-            | End::Idle
-            | End::PublisherGone => {
-                log::info!("stream closed {names} end={end}");
-            }
-        }
     }
 }
 

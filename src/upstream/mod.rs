@@ -15,6 +15,7 @@ mod race;
 mod reading;
 mod redirect;
 mod settings;
+mod told;
 
 pub use backfill::backfill;
 pub use connect::{ConnectError, Connector, Dial, MAX_PEERS, Request, Response, USER_AGENT, advised};
