@@ -116,11 +116,11 @@ impl Driver {
                 }
                 Outcome::Final(end) => {
                     let (moment, with_id) = (self.moment(), self.resume_header().is_some());
-                    let what = end.to_string();
+                    let why = told::no_stream(&end);
                     let next = self.attempts.answered(end, with_id, &moment);
                     if let Next::Ask(_) = next {
                         self.publisher.counters().upstream_failures.add(1);
-                        self.fails(&format!("no stream came: {what}"));
+                        self.fails(&why);
                     }
                     next
                 }

@@ -13,3 +13,30 @@ pub(super) fn closed(names: &str, end: &End) {
         }
     }
 }
+
+/// What an answer is that is no stream, where there was one before.
+pub(super) fn no_stream(end: &End) -> String {
+    match end {
+        End::Refused(answer) => format!("origin answered {}, which is no stream", answer.status.as_u16()),
+        End::Unusable(why) => why.clone(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::Answer;
+    use bytes::Bytes;
+    use http::{HeaderMap, StatusCode};
+    use std::sync::Arc;
+
+    #[test]
+    fn an_answer_that_is_no_stream_is_told_in_plain_words() {
+        let answer = Answer { status: StatusCode::NOT_FOUND, headers: HeaderMap::new(), body: Bytes::new() };
+        let refused = End::Refused(Arc::new(answer));
+        assert_eq!(no_stream(&refused), "origin answered 404, which is no stream");
+        let html = "origin answered 200 with text/html, not text/event-stream";
+        assert_eq!(no_stream(&End::Unusable(html.to_owned())), html);
+    }
+}
