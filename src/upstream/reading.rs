@@ -79,7 +79,7 @@ impl Reading {
         while let Some(item) = self.decoder.next_item() {
             match item {
                 Item::Event(mut event) => {
-                    brought.is_followed = Some(event.id.as_ref().is_none_or(|id| trimmed(id).is_empty()));
+                    brought.is_followed = comes_behind_id(&event).or(brought.is_followed);
                     newest_id = event.last_event_id.clone();
                     event.retry = event.retry.filter(|_| pass_retry);
                     events.push(event);
@@ -122,7 +122,37 @@ impl Reading {
     }
 }
 
+/// Whether an event comes behind the newest id without one of its own; `None`: it says nothing of that. A block with an empty id
+/// and nothing else is no event that an origin which resumes would send again.
+fn comes_behind_id(event: &Event) -> Option<bool> {
+    let has_id = event.id.as_ref().is_some_and(|id| !trimmed(id).is_empty());
+    (has_id || !event.is_checkpoint).then_some(!has_id)
+}
+
 async fn read(mut response: Box<Response>) -> (Box<Response>, io::Result<Option<Bytes>>) {
     let result = response.read().await;
     (response, result)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_without_an_id_comes_behind_the_newest_and_a_block_with_an_empty_one_does_not() {
+        for (text, expected) in [
+            ("data: a\n\n", Some(true)),
+            ("id: 1\ndata: a\n\n", Some(false)),
+            ("id:\ndata: a\n\n", Some(true)),
+            ("id:  \ndata: a\n\n", Some(true)),
+            ("id: 1\n\n", Some(false)),
+            ("id:\n\n", None),
+            ("id:  \n\n", None),
+        ] {
+            let mut decoder = Decoder::resuming(1 << 20, Bytes::from_static(b"0"));
+            decoder.push(Bytes::from_static(text.as_bytes()));
+            let Some(Item::Event(event)) = decoder.next_item() else { panic!("{text:?} is no event") };
+            assert_eq!(comes_behind_id(&event), expected, "{text:?}");
+        }
+    }
 }

@@ -529,6 +529,20 @@ async fn an_origin_that_gave_an_id_once_and_does_not_resume_is_found_out() {
 }
 
 #[tokio::test]
+async fn a_block_with_an_empty_id_makes_no_gap() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    let (mut client, mut body) = opened(Client::get("/"), &gateway, &origin).await;
+    body.event("id: 1\ndata: 1\n\nid:\n\n").await;
+    assert_eq!(client.next_data().await, "1");
+    body.end().await;
+    let exchange = origin.accept().await;
+    assert_eq!(exchange.request.headers.one("last-event-id"), Some("1"));
+    exchange.sse().await.event(&numbered(2)).await;
+    assert_eq!(client.next_data().await, "2");
+}
+
+#[tokio::test]
 async fn an_origin_that_ends_quiet_responses_in_order_makes_no_gaps() {
     let origin = Origin::start();
     let gateway = Gateway::with(route("/*", &origin)).await;
