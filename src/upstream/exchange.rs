@@ -18,8 +18,8 @@ const MAX_REDIRECTS: usize = 5;
 /// How much of the body of an answer that is no stream is passed on.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
 
-/// How long that body may take.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
+/// How long that body may take: well within the three seconds that a client waits, who would get 200 instead.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What one attempt came to.
 #[derive(Debug)]
@@ -238,24 +238,50 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn the_body_of_a_failure_that_nobody_sees_is_not_waited_for() {
+    /// An origin, and what serves it: one request is answered with `bytes`, and with no more.
+    async fn answering(bytes: &'static [u8]) -> (Origin, impl Future<Output = ()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = Origin::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
-        let serving = async {
+        let serving = async move {
             let (mut stream, _) = listener.accept().await.unwrap();
-            let head = b"HTTP/1.1 503 No\r\nRetry-After: 7\r\nContent-Type: a/b\r\nContent-Length: 9\r\n\r\n";
-            stream.write_all(head).await.unwrap();
+            stream.write_all(bytes).await.unwrap();
             std::future::pending::<()>().await;
         };
+        (origin, serving)
+    }
+
+    fn request() -> Request {
+        Request { path_and_query: "/".to_owned(), headers: Vec::new() }
+    }
+
+    #[tokio::test]
+    async fn the_body_of_a_refusal_is_waited_for_for_less_long_than_a_client_waits() {
+        const CLIENT: Duration = Duration::from_secs(3);
+        let (origin, serving) = answering(b"HTTP/1.1 404 No\r\nContent-Length: 9\r\n\r\nslow").await;
+        let (connector, options) = (Connector::new(), UpstreamOptions::default());
+        let refused = async {
+            let response = connector.send(&origin, &options, &request(), None).await.unwrap();
+            tokio::time::pause();
+            timeout(CLIENT.mul_f64(0.8), answer(response)).await
+        };
+        let refused = tokio::select! {
+            refused = refused => refused,
+            () = serving => unreachable!(),
+        };
+        assert_eq!(refused.expect("an answer in time").status, 404);
+    }
+
+    #[tokio::test]
+    async fn the_body_of_a_failure_that_nobody_sees_is_not_waited_for() {
+        let head = b"HTTP/1.1 503 No\r\nRetry-After: 7\r\nContent-Type: a/b\r\nContent-Length: 9\r\n\r\n";
+        let (origin, serving) = answering(head).await;
         let (_open, waits) = std::sync::mpsc::channel::<()>();
         // While it runs, the paused clock stands still: no patience ever ends.
         let in_vain = tokio::task::spawn_blocking(move || waits.recv_timeout(Duration::from_secs(60)));
         tokio::time::pause();
         let (connector, options) = (Connector::new(), UpstreamOptions::default());
-        let request = Request { path_and_query: "/".to_owned(), headers: Vec::new() };
         let outcome = tokio::select! {
-            outcome = attempt(&connector, &origin, &options, Audience::Shared, request) => outcome,
+            outcome = attempt(&connector, &origin, &options, Audience::Shared, request()) => outcome,
             () = serving => unreachable!(),
             _ = in_vain => panic!("the body was waited for"),
         };
