@@ -1,15 +1,15 @@
 //! One attempt: the request, redirects, and what the origin's answer means.
 
 use super::connect::{ConnectError, Connector, Request, Response};
-use super::redirect::{Carried, hide_origin, is_absolute, is_followed, within};
+use super::redirect::{Carried, hide_origin, is_absolute, is_followed, seen_from_anywhere, set_cookies, within};
 use super::{OnError, Origin, UpstreamOptions};
 use crate::hub::{Answer, End, Failure};
 use crate::sse::is_event_stream;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_TYPE, LOCATION};
+use http::header::{CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_TYPE, LOCATION, SET_COOKIE};
 use http::{HeaderMap, StatusCode};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
 
 /// Redirects followed in one attempt.
@@ -44,9 +44,9 @@ pub enum Audience {
     },
 }
 
-/// Sends the request and judges the answer. Redirects within the origin's scheme, host and port are followed; of one client
-/// only those whose `Location` is absolute, since it may not reach the origin's address itself. Where the origin answers
-/// 401 and a file holds another header by now, it is asked once more.
+/// Sends the request and judges the answer. Redirects within the origin's scheme, host and port are followed, with the cookies
+/// that they set; of one client only those that set none and whose `Location` is absolute, since it may not reach the origin's
+/// address itself. Where the origin answers 401 and a file holds another header by now, it is asked once more.
 pub async fn attempt(
     connector: &Connector,
     origin: &Origin,
@@ -76,11 +76,17 @@ pub async fn attempt(
                 return Outcome::Final(End::Unusable(format!("more than {MAX_REDIRECTS} redirects")));
             }
             redirects += 1;
-            carried.take(&response.headers, audience == Audience::Shared);
+            if audience == Audience::Shared {
+                carried.take(&response.headers);
+            }
+            set_cookies(&mut request.headers, &response.headers, SystemTime::now());
             request.path_and_query = path_and_query;
             continue;
         }
         carried.join(&mut response.headers);
+        if redirects > 0 {
+            seen_from_anywhere(origin, &request.path_and_query, &mut response.headers);
+        }
         let leads_beside = hide_origin(origin, &request.path_and_query, &mut response.headers);
         if is_followed(response.status) {
             return unfollowed(response, options.on_error, leads_beside).await;
@@ -94,11 +100,14 @@ pub async fn attempt(
 }
 
 impl Audience {
-    /// Whether a redirect within the origin is followed here.
+    /// Whether a redirect within the origin is followed here. What sets a cookie is for the client that has the others.
     fn follows(self, headers: &HeaderMap) -> bool {
         match self {
             Self::Shared => true,
-            Self::Private { cross_origin } => !cross_origin && headers.get(LOCATION).is_some_and(is_absolute),
+            Self::Private { cross_origin: true } => false,
+            Self::Private { cross_origin: false } => {
+                headers.get(LOCATION).is_some_and(is_absolute) && !headers.contains_key(SET_COOKIE)
+            }
         }
     }
 }

@@ -1,8 +1,9 @@
 //! Redirects: where they lead, seen from the origin, and what of them clients may see.
 
 use super::Origin;
-use http::header::{CACHE_CONTROL, CONTENT_LOCATION, LOCATION, SET_COOKIE, VARY};
+use http::header::{CACHE_CONTROL, CONTENT_LOCATION, COOKIE, LOCATION, SET_COOKIE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use std::time::SystemTime;
 
 /// Whether the status is that of a redirect that a GET follows by a GET (RFC 9110 section 15.4).
 pub(super) fn is_followed(status: StatusCode) -> bool {
@@ -55,6 +56,15 @@ pub(super) fn within(origin: &Origin, from: &str, headers: &HeaderMap) -> Option
     }
 }
 
+/// Names the target of a redirect that is not followed, in an answer to a request for `from`, by its path: the client asked for
+/// another one, and a relative reference would lead it elsewhere.
+pub(super) fn seen_from_anywhere(origin: &Origin, from: &str, headers: &mut HeaderMap) {
+    let path = within(origin, from, headers).and_then(|path| HeaderValue::from_str(&path).ok());
+    if let Some(path) = path {
+        headers.insert(LOCATION, path);
+    }
+}
+
 /// Takes the origin's address out of the references in an answer to a request for `from`, before it goes to clients: what
 /// is at the origin is named by its path. Says whether a reference leads to the origin's host by another scheme or port,
 /// which no path can name.
@@ -84,23 +94,73 @@ pub(super) fn is_absolute(reference: &HeaderValue) -> bool {
     text.starts_with("//") || text.starts_with("\\\\") || url::Url::parse(text).is_ok()
 }
 
-/// What of the redirects that were followed belongs to the answer they led to.
+/// Gives the next request the cookies that a redirect sets (RFC 6265 section 5): of cookies with one name the newest. What else
+/// is said of them does not matter, since they go no further than to the origin that set them, and at once.
+pub(super) fn set_cookies(request: &mut Vec<(HeaderName, HeaderValue)>, redirect: &HeaderMap, now: SystemTime) {
+    if !redirect.contains_key(SET_COOKIE) {
+        return;
+    }
+    let sent = request.iter().filter(|(name, _)| *name == COOKIE);
+    let sent = sent.flat_map(|(_, value)| value.as_bytes().split(|byte| *byte == b';').map(<[u8]>::trim_ascii));
+    let mut cookies: Vec<Vec<u8>> = sent.filter(|cookie| !cookie.is_empty()).map(<[u8]>::to_vec).collect();
+    for line in redirect.get_all(SET_COOKIE) {
+        let mut parts = line.as_bytes().split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
+        let cookie = parts.next().unwrap_or_default();
+        if !cookie.contains(&b'=') || name_of(cookie).is_empty() {
+            continue;
+        }
+        cookies.retain(|known| name_of(known) != name_of(cookie));
+        if !is_expired(parts, now) {
+            cookies.push(cookie.to_vec());
+        }
+    }
+    request.retain(|(name, _)| *name != COOKIE);
+    if let Ok(mut joined) = HeaderValue::from_bytes(&cookies.join(&b"; "[..]))
+        && !cookies.is_empty()
+    {
+        joined.set_sensitive(true);
+        request.push((COOKIE, joined));
+    }
+}
+
+/// The name of a `name=value`.
+fn name_of(cookie: &[u8]) -> &[u8] {
+    cookie.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii()
+}
+
+/// Whether a cookie with these attributes is one to forget; `Max-Age` stands above `Expires` (RFC 6265 section 5.3).
+fn is_expired<'a>(attributes: impl Iterator<Item = &'a [u8]>, now: SystemTime) -> bool {
+    let (mut by_age, mut by_date) = (None, false);
+    for attribute in attributes.filter_map(|attribute| str::from_utf8(attribute).ok()) {
+        let (name, value) = attribute.split_once('=').unwrap_or((attribute, ""));
+        if name.trim().eq_ignore_ascii_case("max-age") {
+            by_age = value.trim().parse::<i64>().ok().map(|secs| secs <= 0).or(by_age);
+        } else if name.trim().eq_ignore_ascii_case("expires") {
+            by_date = httpdate::parse_http_date(value.trim()).is_ok_and(|date| date <= now);
+        }
+    }
+    by_age.unwrap_or(by_date)
+}
+
+/// What of the redirects that were followed belongs to the shared response they led to: whatever says that it is one client's
+/// own.
 #[derive(Debug, Default)]
 pub(super) struct Carried(HeaderMap);
 
+/// The fields that may say so.
+const OF_PRIVACY: [HeaderName; 3] = [SET_COOKIE, CACHE_CONTROL, VARY];
+
 impl Carried {
-    /// Takes it from a redirect that is followed. Its cookies are for the client; and what says that a response is one
-    /// client's own is true of all that follows.
-    pub(super) fn take(&mut self, redirect: &HeaderMap, is_shared: bool) {
-        let names: &[HeaderName] = if is_shared { &[SET_COOKIE, CACHE_CONTROL, VARY] } else { &[SET_COOKIE] };
-        for name in names {
-            self.0.extend(redirect.get_all(name).iter().map(|value| (name.clone(), value.clone())));
+    /// Takes it from a redirect that is followed.
+    pub(super) fn take(&mut self, redirect: &HeaderMap) {
+        for name in OF_PRIVACY {
+            self.0.extend(redirect.get_all(&name).iter().map(|value| (name.clone(), value.clone())));
         }
     }
 
     /// Puts it before the fields of the answer, so that a cookie that the answer sets once more is the later one.
     pub(super) fn join(self, headers: &mut HeaderMap) {
-        for name in [SET_COOKIE, CACHE_CONTROL, VARY] {
+        for name in OF_PRIVACY {
             if !self.0.contains_key(&name) {
                 continue;
             }
@@ -177,19 +237,63 @@ mod tests {
                 line(LOCATION, "/".to_owned()),
             ])
         };
-        for is_shared in [false, true] {
-            let mut carried = Carried::default();
-            carried.take(&redirect(1), is_shared);
-            carried.take(&redirect(2), is_shared);
-            let mut headers = HeaderMap::from_iter([
-                (SET_COOKIE, HeaderValue::from_static("a=3")),
-                (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-            ]);
-            carried.join(&mut headers);
-            let all = |name| headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>();
-            assert_eq!(all(SET_COOKIE), ["a=1", "b=1", "a=2", "b=2", "a=3"]);
-            let (privacy, vary) = if is_shared { (3, 2) } else { (1, 0) };
-            assert_eq!((all(CACHE_CONTROL).len(), all(VARY).len(), all(LOCATION).len()), (privacy, vary, 0));
+        let mut carried = Carried::default();
+        carried.take(&redirect(1));
+        carried.take(&redirect(2));
+        let mut headers = HeaderMap::from_iter([
+            (SET_COOKIE, HeaderValue::from_static("a=3")),
+            (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        ]);
+        carried.join(&mut headers);
+        let all = |name| headers.get_all(name).iter().map(|value| value.to_str().unwrap()).collect::<Vec<_>>();
+        assert_eq!(all(SET_COOKIE), ["a=1", "b=1", "a=2", "b=2", "a=3"]);
+        assert_eq!((all(CACHE_CONTROL).len(), all(VARY).len(), all(LOCATION).len()), (3, 2, 0));
+    }
+
+    #[test]
+    fn the_newest_cookie_of_each_name_goes_with_the_next_request() {
+        let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(784_111_777);
+        for (sent, set, next) in [
+            (&[][..], &[][..], &[][..]),
+            (&["a=1"], &[], &["a=1"]),
+            (&["a=1", "b=2"], &[], &["a=1", "b=2"]),
+            (&[], &["a=1; Path=/; HttpOnly"], &["a=1"]),
+            (&["a=1; b=2"], &["a=3"], &["b=2; a=3"]),
+            (&["a=1; A=2"], &["a=3", "c=x=y", "a=4;Secure"], &["A=2; c=x=y; a=4"]),
+            (&["bare; b=2"], &["a="], &["bare; b=2; a="]),
+            (&["a=1"], &["", "nothing", "=x", " ; Path=/"], &["a=1"]),
+            (&["a=1"], &["a=; Max-Age=0"], &[]),
+            (&["a=1; b=2"], &["a=0; max-age = -5; expires=Sun, 06 Nov 2094 08:49:37 GMT"], &["b=2"]),
+            (&["a=1; b=2"], &["a=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"], &["b=2"]),
+            (&["a=1"], &["a=2; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=9"], &["a=2"]),
+            (&["a=1"], &["a=2; Expires=soon; Max-Age=soon"], &["a=2"]),
+        ] {
+            let other = (LOCATION, HeaderValue::from_static("x"));
+            let lines = |name: HeaderName, values: &[&'static str]| {
+                values.iter().map(|value| (name.clone(), HeaderValue::from_static(value))).collect::<Vec<_>>()
+            };
+            let mut request = lines(COOKIE, sent);
+            request.push(other.clone());
+            set_cookies(&mut request, &lines(SET_COOKIE, set).into_iter().collect(), now);
+            assert!(request.contains(&other));
+            request.retain(|(name, _)| *name == COOKIE);
+            assert_eq!(request, lines(COOKIE, next), "{sent:?} {set:?}");
+        }
+    }
+
+    #[test]
+    fn after_redirects_that_were_followed_a_target_is_named_by_its_path() {
+        let origin = Origin::parse("http://10.0.0.5:9000").unwrap();
+        for (location, shown) in [
+            ("b?c", "/x/b?c"),
+            ("/a", "/a"),
+            ("http://10.0.0.5:9000/a", "/a"),
+            ("https://10.0.0.5:9000/a", "https://10.0.0.5:9000/a"),
+            ("https://login.example/a", "https://login.example/a"),
+        ] {
+            let mut headers = located(location);
+            seen_from_anywhere(&origin, "/x/y", &mut headers);
+            assert_eq!(headers[LOCATION], shown);
         }
     }
 }

@@ -53,6 +53,29 @@ async fn a_cookie_of_a_redirect_that_was_followed_makes_a_response_ones_own() {
 }
 
 #[tokio::test]
+async fn cookies_of_a_redirect_go_with_the_request_that_follows_it() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    for (own, next) in [(None, "session=1; b=2"), (Some("a=1; session=0"), "a=1; session=1; b=2")] {
+        let ask = own.into_iter().fold(Client::get("/login"), |client, own| client.header("Cookie", own));
+        let (client, _body) = tokio::join!(ask.connect(&gateway), async {
+            let set = [("Location", "/stream"), ("Set-Cookie", "session=1; Path=/"), ("Set-Cookie", "b=2")];
+            origin.accept().await.reply(303, &set, "").await;
+            let exchange = origin.accept().await;
+            assert_eq!(
+                (exchange.request.target.as_str(), exchange.request.headers.one("cookie")),
+                ("/stream", Some(next))
+            );
+            exchange.sse().await
+        });
+        let client = client.stream();
+        // Without a credential of its own the response is that one client's.
+        let set: &[&str] = if own.is_none() { &["session=1; Path=/", "b=2"] } else { &[] };
+        assert_eq!(client.headers.all("set-cookie"), set, "{own:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_header_is_read_from_its_file_anew() {
     let origin = Origin::start();
     let token = tempfile::NamedTempFile::new().unwrap();
