@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::gateway::{Gateway, route};
-use crate::origin::Origin;
+use crate::origin::{Coding, Origin};
 use crate::stage::{asked, joined, opened};
 use tokio::task::JoinSet;
 
@@ -58,6 +58,26 @@ async fn different_credentials_never_share() {
             assert_eq!(client.unread_events(), []);
         }
         drop(body);
+    }
+}
+
+#[tokio::test]
+async fn who_bears_an_empty_credential_shares_no_private_response() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin).with("share.cookies = [\"session\"]")).await;
+    for (name, value) in [("Authorization", ""), ("Authorization", "Bearer"), ("Cookie", "session=; theme=dark")] {
+        let mut opened = Vec::new();
+        for n in 0..2 {
+            let ask = Client::get("/").header(name, value);
+            let (client, mut body) = tokio::join!(ask.connect(&gateway), async {
+                let headers = [("Content-Type", "text/event-stream"), ("Cache-Control", "private")];
+                origin.accept().await.head(200, &headers, Coding::Chunked).await
+            });
+            let mut client = client.stream();
+            body.event(&format!("data: of {n}\n\n")).await;
+            assert_eq!(client.next_data().await, format!("of {n}"), "{name}: {value}");
+            opened.push((client, body));
+        }
     }
 }
 
@@ -196,7 +216,7 @@ async fn an_answer_for_one_person_is_not_shared() {
         let routes = [route("/*", &origin).with(share), route("/trusting", &origin).with(&trusting)];
         let gateway = Gateway::with_all(routes).await;
         let headers = [("Content-Type", "text/event-stream"), (name, value)];
-        let chunked = crate::origin::Coding::Chunked;
+        let chunked = Coding::Chunked;
         let refused =
             asked(Client::get("/"), &gateway, &origin, async |ask| drop(ask.head(200, &headers, chunked).await)).await;
         assert_eq!(refused.status, 502, "{name}: {value}");

@@ -45,7 +45,7 @@ pub fn is_forwardable(name: &HeaderName) -> bool {
 pub(super) struct Forwarded {
     /// Each name's values stand together, in the order in which the client wrote them.
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
-    /// Whether one of the headers is a credential.
+    /// Whether one of the headers is a credential. An empty one is none: whoever sends it is nobody in particular.
     pub(super) has_credentials: bool,
 }
 
@@ -82,8 +82,8 @@ impl Forwarded {
         let copies = client.get_all(name).iter().filter_map(|value| HeaderValue::from_bytes(value.as_bytes()).ok());
         for mut value in copies {
             value.set_sensitive(credential);
+            self.has_credentials |= credential && is_told(name, value.as_bytes());
             self.headers.push((name.clone(), value));
-            self.has_credentials |= credential;
         }
     }
 
@@ -103,14 +103,31 @@ impl Forwarded {
     fn push_cookies(&mut self, cookies: Option<HeaderValue>) {
         if let Some(mut cookies) = cookies {
             cookies.set_sensitive(true);
+            self.has_credentials |= cookies.as_bytes().split(|byte| *byte == b';').any(has_value);
             self.headers.push((COOKIE, cookies));
-            self.has_credentials = true;
         }
     }
 
     fn holds(&self, name: &HeaderName) -> bool {
         self.headers.iter().any(|(held, _)| held == name)
     }
+}
+
+/// Whether a header for credentials tells one: not where it is empty, nor where a scheme stands alone, as a page writes it that has
+/// no token.
+fn is_told(name: &HeaderName, value: &[u8]) -> bool {
+    const SCHEMES: [&[u8]; 2] = [b"bearer", b"basic"];
+    let value = value.trim_ascii();
+    let is_bare_scheme = *name == AUTHORIZATION && SCHEMES.iter().any(|scheme| value.eq_ignore_ascii_case(scheme));
+    !value.is_empty() && !is_bare_scheme
+}
+
+/// Whether a `name=value` has a value; what has no name is one.
+fn has_value(cookie: &[u8]) -> bool {
+    let value =
+        cookie.iter().position(|byte| *byte == b'=').map_or(cookie, |at| cookie.get(at + 1..).unwrap_or_default());
+    let value = value.trim_ascii();
+    !value.is_empty() && value != b"\"\""
 }
 
 /// One `Cookie` header of the cookies that are wanted, in the order written; `None` if there are none.

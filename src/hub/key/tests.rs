@@ -259,6 +259,39 @@ fn a_request_says_whether_it_bears_credentials() {
 }
 
 #[test]
+fn an_empty_credential_is_none() {
+    let session = only_cookies(&["session"]);
+    let all = ShareOptions::default();
+    for (options, lines, is_some) in [
+        (&all, &[("authorization", "Bearer t")][..], true),
+        (&all, &[("authorization", "t")], true),
+        (&all, &[("authorization", "")], false),
+        (&all, &[("authorization", "  ")], false),
+        (&all, &[("authorization", "Bearer")], false),
+        (&all, &[("authorization", "basic ")], false),
+        (&all, &[("authorization", ""), ("authorization", "t")], true),
+        (&all, &[("x-api-key", "")], false),
+        (&all, &[("x-api-key", "basic")], true),
+        (&all, &[("cookie", "session=1")], true),
+        (&all, &[("cookie", "session=")], false),
+        (&all, &[("cookie", "session=; theme=\"\"")], false),
+        (&all, &[("cookie", "session=; theme=dark")], true),
+        (&all, &[("cookie", "session="), ("authorization", "t")], true),
+        (&all, &[("cookie", "bare")], true),
+        (&all, &[("cookie", "a==")], true),
+        (&session, &[("cookie", "session=")], false),
+        (&session, &[("cookie", "session = ; theme=dark")], false),
+        (&session, &[("cookie", "session=x")], true),
+    ] {
+        assert_eq!(request(options, "/a", lines).has_credentials(), is_some, "{lines:?}");
+    }
+    // What reaches the origin stays as it is, and so does the key.
+    assert_eq!(forwarded(&all, &[("authorization", "")]), ["authorization: "]);
+    assert_eq!(forwarded(&session, &[("cookie", "session=")]), ["cookie: session="]);
+    assert_ne!(request(&all, "/a", &[("cookie", "session=")]).key(), request(&all, "/a", &[]).key());
+}
+
+#[test]
 fn what_is_shown_holds_no_credential_and_no_query() {
     let options = ShareOptions { headers: names(&["x-tenant"]), ..ShareOptions::default() };
     let lines = [("authorization", "Bearer hush"), ("cookie", "sid=hush"), ("x-tenant", "hush")];
