@@ -31,7 +31,8 @@ pub enum Fate {
 /// Leading events are repeats while they equal (id and bytes) a contiguous run of the log; the first that differs ends it. An
 /// event with an id starts a run at the first entry with that id. One without can only be the entry right after the id from
 /// which the origin was asked to resume, or one that came while the response before still stood; otherwise two equal ticks
-/// would be taken for one. A run goes on past checkpoints that do not come again, and a checkpoint that the log knows is a repeat
+/// would be taken for one. While the response before still stood, that goes for an event with an id, too, if the log holds it more
+/// than once. A run goes on past checkpoints that do not come again, and a checkpoint that the log knows is a repeat
 /// wherever it comes: the run goes on after it.
 #[derive(Debug, Clone)]
 pub struct Continuation {
@@ -92,7 +93,11 @@ impl Continuation {
         let candidate = match (&self.expected, id) {
             (Expected::Passed, _) | (Expected::Anything, _) => None,
             (Expected::Repeating(seq), _) => Some(*seq),
-            (Expected::After(_) | Expected::From(_), Some(id)) => log.first_held(id),
+            (Expected::After(_), Some(id)) => log.first_held(id),
+            (Expected::From(from), Some(id)) => {
+                let first = log.first_held(id).filter(|first| is_alone(log, id, *first, event));
+                first.or_else(|| log.find_from(*from, event))
+            }
             (Expected::After(resumed_from), None) => log.after_id(resumed_from).map(|seq| log.event_from(seq)),
             (Expected::From(from), None) => log.find_from(*from, event),
         };
@@ -123,4 +128,10 @@ impl Continuation {
             }
         }
     }
+}
+
+/// Whether the entry at `seq`, the first held that bears `id`, is this event, and no other one is or was.
+fn is_alone(log: &ReplayLog, id: &[u8], seq: Seq, event: &Event) -> bool {
+    let next = seq.plus(1);
+    log.after_id(id) == Some(next) && log.holds_at(seq, event) && log.find_from(next, event).is_none()
 }

@@ -174,3 +174,24 @@ fn what_came_while_two_responses_stood_comes_once() {
     }
     assert_eq!(judged(&seen(), overlapping(5), "c", "id: c|data: 3||data: 4||id: d|data: 5||"), "5");
 }
+
+#[test]
+fn ticks_that_all_bear_one_id_come_once_though_they_are_equal() {
+    let tape = Tape::new(events(9)).feed("id: 7|data: tick||id: 7|data: tick||id: 7|data: other||id: 7|data: tick||");
+    for (from, again, new) in [
+        // None came while both responses stood.
+        (4, "id: 7|data: tick||id: 7|data: tick||", "tick tick"),
+        (4, "id: 7|data: other||", "other"),
+        // One did.
+        (3, "id: 7|data: tick||id: 7|data: tick||", "tick"),
+        (2, "id: 7|data: other||id: 7|data: tick||id: 7|data: tick||", "tick"),
+    ] {
+        assert_eq!(judged(&tape, Continuation::overlapping(Seq(from), false), "", again), new, "{from} {again}");
+    }
+    // Where the log forgets, those that it does not hold any more were there all the same.
+    let last = Tape::new(events(1)).feed("id: 7|data: tick||id: 7|data: tick||");
+    assert_eq!(judged(&last, Continuation::overlapping(Seq(2), false), "", "id: 7|data: tick||"), "tick");
+    // The id of one event is that of the other, too, and only the younger came while both responses stood.
+    let tape = Tape::new(events(9)).feed("id: 7|data: a||id: 7|data: b||");
+    assert_eq!(judged(&tape, Continuation::overlapping(Seq(1), false), "", "id: 7|data: b||id: 7|data: c||"), "c");
+}
