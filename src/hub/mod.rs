@@ -10,6 +10,7 @@ mod end;
 mod feed;
 mod key;
 mod options;
+mod pace;
 mod publisher;
 mod seat;
 mod sharing;

@@ -1,6 +1,7 @@
 //! The one who writes to a stream.
 
-use super::stream::{Pace, Phase, State, Stream};
+use super::pace::Pace;
+use super::stream::{Phase, State, Stream};
 use super::{End, Sharing};
 use crate::counters::RouteCounters;
 use crate::replay::{Continuation, Fate, Gap, GapReason, OnGap, Seq};
@@ -185,16 +186,12 @@ impl Publisher {
     /// through any proxy. Safe to drop and call again.
     pub async fn room(&self) {
         loop {
-            let must_wait = self.stream.locked(|state| {
-                let is_ahead = !state.is_empty()
-                    && state.pace != Pace::Gave
-                    && state.log.bytes_from(state.furthest) > MOST_AHEAD_BYTES;
-                if is_ahead {
-                    state.pace = Pace::Waits;
-                }
-                is_ahead
+            let pace = self.stream.locked(|state| {
+                let is_ahead = || !state.is_empty() && state.log.bytes_from(state.furthest) > MOST_AHEAD_BYTES;
+                state.pace = state.pace.looked(is_ahead);
+                state.pace
             });
-            if !must_wait {
+            if pace != Pace::Waits {
                 return;
             }
             if timeout(PATIENCE_WITH_READERS, self.stream.taken.notified()).await.is_err() {

@@ -14,6 +14,7 @@
 
 use super::backfills::Backfills;
 use super::budget::{Budget, STREAM_OVERHEAD};
+use super::pace::Pace;
 use super::sharing::{Audience, Sharing};
 use super::streams::{Place, Streams};
 use super::{End, StreamKey, StreamRequest, Watcher};
@@ -81,17 +82,6 @@ pub(super) struct State {
     pub(super) place: Place,
     /// The bytes that the budget knows of.
     accounted: usize,
-}
-
-/// The publisher beside the fastest subscriber.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pace {
-    /// It goes on, or never had to wait.
-    Free,
-    /// It waits until the fastest takes something.
-    Waits,
-    /// It waited in vain, and does not wait again until somebody takes something.
-    Gave,
 }
 
 #[derive(Debug, Clone)]

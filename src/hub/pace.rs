@@ -1,0 +1,50 @@
+//! How far the publisher may be ahead of the fastest subscriber.
+
+/// The publisher beside the fastest subscriber.
+///
+/// ```text
+///            too far ahead             out of patience
+///   Free ─────────────────────▶ Waits ─────────────────▶ Gave
+///    ▲ ▲                          │                       │
+///    │ └── near enough, taken ────┘                       │
+///    └──────────────────────────────────────────── taken ─┘
+/// ```
+///
+/// *Taken*: a subscriber took events from the log that none had taken before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// It goes on.
+    Free,
+    /// It waits until somebody takes something.
+    Waits,
+    /// It waited in vain, and does not wait again until somebody takes something.
+    Gave,
+}
+
+impl Pace {
+    /// The publisher would go on. `is_ahead`: whether it is further ahead than it may be.
+    pub(super) fn looked(self, is_ahead: impl FnOnce() -> bool) -> Self {
+        match self {
+            Self::Gave => Self::Gave,
+            Self::Free | Self::Waits => {
+                if is_ahead() {
+                    Self::Waits
+                } else {
+                    Self::Free
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Pace::{Free, Gave, Waits};
+
+    #[test]
+    fn the_publisher_waits_only_ahead_of_who_takes() {
+        for (pace, near, ahead) in [(Free, Free, Waits), (Waits, Free, Waits), (Gave, Gave, Gave)] {
+            assert_eq!((pace.looked(|| false), pace.looked(|| true)), (near, ahead), "{pace:?}");
+        }
+    }
+}
