@@ -38,4 +38,6 @@ impl Watcher for Bell {
     fn changed(&self) {
         self.ring();
     }
+
+    fn asked(&self) {}
 }

@@ -1,12 +1,14 @@
 //! One client: a socket, a place on a stream, and what it was sent.
 
+use super::on_the_way::on_the_way;
+use super::sending::limit_stall;
 use super::terms::Sent;
 use crate::hub::{Departure, Seat};
 use crate::replay::Seq;
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use std::any::Any;
 use std::os::fd::OwnedFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A client of a shard.
 #[derive(Debug)]
@@ -23,10 +25,30 @@ pub(super) struct Client {
     pub(super) _place: Box<dyn Any + Send>,
     /// When it last was sent something, but for what it was sent as one of those that are caught up.
     pub(super) heard: Instant,
+    /// The kernel does not judge by itself whether it stalls: see [`Self::trust`].
+    pub(super) trusted: bool,
     /// When its time is over, whatever it has been sent by then.
     pub(super) ends: Option<Ends>,
     /// What it was sent; of those that are caught up, less what the group was sent when they joined it.
     pub(super) sent: Sent,
+}
+
+impl Client {
+    /// It is behind and reads slowly, or not at all: that is the shard's to judge from now on, which looks at what arrives.
+    pub(super) fn trust(&mut self) {
+        if !std::mem::replace(&mut self.trusted, true) {
+            limit_stall(&self.socket, None);
+        }
+    }
+
+    /// It has caught up. Once nothing is on its way to it, the kernel judges again: it alone sees that a client has vanished
+    /// to which little is sent.
+    pub(super) fn judge(&mut self, stall: Duration) {
+        if self.trusted && on_the_way(&self.socket) == 0 {
+            self.trusted = false;
+            limit_stall(&self.socket, Some(stall));
+        }
+    }
 }
 
 /// The end of a client's time.
@@ -87,6 +109,44 @@ pub(super) struct Behind {
     pub(super) pending: Bytes,
     /// The socket takes no more; a word of the poll is awaited. If not, the client is in the group's queue.
     pub(super) blocked: bool,
-    /// When it last accepted a byte.
+    /// Bytes on their way to it when that was last looked at. Meaningless unless it is blocked.
+    pub(super) on_the_way: u32,
+    /// When it last was seen to take a byte.
     pub(super) accepted: Instant,
+}
+
+impl Behind {
+    /// At a place of the log, with nothing to be sent before it.
+    pub(super) fn at(cursor: Seq, now: Instant) -> Self {
+        Self { cursor, pending: Bytes::new(), blocked: false, on_the_way: 0, accepted: now }
+    }
+
+    /// Its socket, which takes no more, is awaited.
+    pub(super) fn block(&mut self, socket: &OwnedFd) {
+        self.blocked = true;
+        self.on_the_way = on_the_way(socket);
+    }
+
+    /// The socket took some of what is pending.
+    pub(super) fn took(&mut self, taken: usize, now: Instant) {
+        if taken > 0 {
+            self.pending.advance(taken);
+            self.accepted = now;
+        }
+    }
+
+    /// Whether it took nothing for `stall`. It is looked at that often, so it stalls for up to twice as long before it is found.
+    pub(super) fn stalls(&mut self, stall: Duration, socket: &OwnedFd, now: Instant) -> bool {
+        self.blocked && self.accepted + stall <= now && !self.arrived(socket, now)
+    }
+
+    /// Whether bytes arrived at it since it was last looked at, though its socket does not take more yet.
+    pub(super) fn arrived(&mut self, socket: &OwnedFd, now: Instant) -> bool {
+        let before = std::mem::replace(&mut self.on_the_way, on_the_way(socket));
+        let has_taken = self.blocked && self.on_the_way < before;
+        if has_taken {
+            self.accepted = now;
+        }
+        has_taken
+    }
 }

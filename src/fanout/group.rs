@@ -49,6 +49,10 @@ impl Watcher for Change {
     fn changed(&self) {
         self.raise();
     }
+
+    fn asked(&self) {
+        self.ask();
+    }
 }
 
 impl Group {

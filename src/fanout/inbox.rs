@@ -28,13 +28,15 @@ pub(super) struct Told<A, D> {
     pub(super) arrivals: Vec<A>,
     /// The groups whose streams changed. Bounded: each is told once until the shard has looked.
     pub(super) changed: Vec<u32>,
+    /// The groups whose streams' publishers wait until somebody takes something. Bounded like that.
+    pub(super) asked: Vec<u32>,
     pub(super) drain: Option<D>,
     is_closed: bool,
 }
 
 impl<A, D> Default for Told<A, D> {
     fn default() -> Self {
-        Self { arrivals: Vec::new(), changed: Vec::new(), drain: None, is_closed: false }
+        Self { arrivals: Vec::new(), changed: Vec::new(), asked: Vec::new(), drain: None, is_closed: false }
     }
 }
 
@@ -57,8 +59,14 @@ impl<A, D, W: Wake> Inbox<A, D, W> {
     }
 
     /// A group's stream changed.
-    pub(super) fn changed(&self, group: u32) {
+    fn changed(&self, group: u32) {
         self.told.lock().changed.push(group);
+        self.wake();
+    }
+
+    /// A group is asked whether bytes arrived at its clients.
+    fn asked(&self, group: u32) {
+        self.told.lock().asked.push(group);
         self.wake();
     }
 
@@ -81,10 +89,11 @@ impl<A, D, W: Wake> Inbox<A, D, W> {
 
     /// Moves what was told into `told`, which is to be empty; says whether the shard is to go on.
     pub(super) fn take(&self, told: &mut Told<A, D>) -> bool {
-        debug_assert!(told.arrivals.is_empty() && told.changed.is_empty());
+        debug_assert!(told.arrivals.is_empty() && told.changed.is_empty() && told.asked.is_empty());
         let mut waiting = self.told.lock();
         std::mem::swap(&mut waiting.arrivals, &mut told.arrivals);
         std::mem::swap(&mut waiting.changed, &mut told.changed);
+        std::mem::swap(&mut waiting.asked, &mut told.asked);
         told.drain = waiting.drain.take();
         !waiting.is_closed
     }
@@ -93,7 +102,11 @@ impl<A, D, W: Wake> Inbox<A, D, W> {
     pub(super) fn may_sleep(&self) -> bool {
         self.awake.store(false, Ordering::SeqCst);
         let told = self.told.lock();
-        let is_empty = told.arrivals.is_empty() && told.changed.is_empty() && told.drain.is_none() && !told.is_closed;
+        let is_empty = told.arrivals.is_empty()
+            && told.changed.is_empty()
+            && told.asked.is_empty()
+            && told.drain.is_none()
+            && !told.is_closed;
         if !is_empty {
             self.awake.store(true, Ordering::SeqCst);
         }
@@ -112,16 +125,17 @@ impl<A, D, W: Wake> Inbox<A, D, W> {
     }
 }
 
-/// Tells a shard that one group's stream changed, once until the shard has looked.
+/// Tells a shard that one group's stream changed, and asks it for that stream: each once until the shard has looked.
 pub(super) struct Flag<A, D, W> {
     group: u32,
     raised: AtomicBool,
+    asks: AtomicBool,
     inbox: Arc<Inbox<A, D, W>>,
 }
 
 impl<A, D, W: Wake> Flag<A, D, W> {
     pub(super) fn new(group: u32, inbox: Arc<Inbox<A, D, W>>) -> Self {
-        Self { group, raised: AtomicBool::new(false), inbox }
+        Self { group, raised: AtomicBool::new(false), asks: AtomicBool::new(false), inbox }
     }
 
     /// The stream changed.
@@ -129,6 +143,18 @@ impl<A, D, W: Wake> Flag<A, D, W> {
         if !self.raised.swap(true, Ordering::SeqCst) {
             self.inbox.changed(self.group);
         }
+    }
+
+    /// The publisher asks whether bytes arrived at the group's clients.
+    pub(super) fn ask(&self) {
+        if !self.asks.swap(true, Ordering::SeqCst) {
+            self.inbox.asked(self.group);
+        }
+    }
+
+    /// The shard is about to answer: what is asked from now on is asked again.
+    pub(super) fn answer(&self) {
+        self.asks.store(false, Ordering::SeqCst);
     }
 
     /// The shard is about to read the stream: changes from now on are told again.

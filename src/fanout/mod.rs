@@ -17,6 +17,7 @@ mod client;
 mod engine;
 mod group;
 mod inbox;
+mod on_the_way;
 mod roster;
 mod sending;
 mod shard;
@@ -25,4 +26,5 @@ mod wheel;
 
 pub use batch::Framing;
 pub use engine::{Arrival, Engine, Refused};
+pub use on_the_way::on_the_way;
 pub use terms::{LINGER, MOST_STRAY_BYTES, Pace, SPREAD_OF_DRAIN, Sent, Terms};

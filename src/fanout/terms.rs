@@ -37,7 +37,7 @@ pub trait Terms: Send + Sync + fmt::Debug {
 pub struct Pace {
     /// A comment line is sent to a client that heard nothing for this long; `None` is off.
     pub heartbeat: Option<Duration>,
-    /// A client that accepted no byte for this long is closed.
+    /// A client that takes no byte for this long is closed.
     pub stall: Duration,
     /// Events are held up to this long to share a write; `None` is off.
     pub flush: Option<Duration>,

@@ -1,4 +1,4 @@
-//! Options of a client's socket, and the one `unsafe` of the crate.
+//! Options of a client's socket, and one of the two `unsafe` of the crate.
 #![allow(unsafe_code, reason = "pingora's stream gives its descriptor as a raw number only")]
 
 use pingora::protocols::Stream;

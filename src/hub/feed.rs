@@ -12,6 +12,10 @@ use std::sync::Arc;
 pub trait Watcher: Send + Sync + fmt::Debug {
     /// The stream has events to read, or is over.
     fn changed(&self);
+
+    /// The publisher waits until somebody takes something: whether bytes arrived at a client since it was last asked is to be
+    /// answered by [`Feed::arrived`], if they did.
+    fn asked(&self);
 }
 
 /// A stream that is watched and read for many clients, each of whom has a [`Seat`]. Its drop ends the watching.
@@ -41,6 +45,11 @@ impl Feed {
     /// Gives the frames from `cursor` on, about `most` bytes at a time.
     pub fn read(&self, cursor: Seq, most: usize, frames: &mut Vec<Frame>) -> Reading {
         self.stream.read(cursor, self.is_opener, most, frames)
+    }
+
+    /// Bytes arrived at a client, of what was read for it before.
+    pub fn arrived(&self) {
+        self.stream.arrived();
     }
 
     /// For a client at `cursor` that fell off the log: the oldest position held, and the frame that tells of the gap.

@@ -3,14 +3,15 @@
 /// The publisher beside the fastest subscriber.
 ///
 /// ```text
-///            too far ahead             out of patience
-///   Free ─────────────────────▶ Waits ─────────────────▶ Gave
-///    ▲ ▲                          │                       │
-///    │ └── near enough, taken ────┘                       │
-///    └──────────────────────────────────────────── taken ─┘
+///            too far ahead               out of patience
+///   Free ─────────────────────▶ Waits ───────────────────▶ Gave
+///    ▲ ▲                        │ ▲ │                       │
+///    │ └─ near enough, taken ───┘ └─┘ bytes arrived         │
+///    └───────────────────────────── taken, bytes arrived ───┘
 /// ```
 ///
-/// *Taken*: a subscriber took events from the log that none had taken before.
+/// *Taken*: a subscriber took events from the log that none had taken before. *Bytes arrived*: a client's side took in bytes
+/// that it had been sent already, so it reads, though its connection does not take more yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pace {
     /// It goes on.
@@ -35,6 +36,14 @@ impl Pace {
             }
         }
     }
+
+    /// Bytes arrived at a client.
+    pub(super) fn arrived(self) -> Self {
+        match self {
+            Self::Waits => Self::Waits,
+            Self::Free | Self::Gave => Self::Free,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -43,8 +52,14 @@ mod tests {
 
     #[test]
     fn the_publisher_waits_only_ahead_of_who_takes() {
-        for (pace, near, ahead) in [(Free, Free, Waits), (Waits, Free, Waits), (Gave, Gave, Gave)] {
-            assert_eq!((pace.looked(|| false), pace.looked(|| true)), (near, ahead), "{pace:?}");
+        for (pace, near, ahead, arrived) in
+            [(Free, Free, Waits, Free), (Waits, Free, Waits, Waits), (Gave, Gave, Gave, Free)]
+        {
+            assert_eq!(
+                (pace.looked(|| false), pace.looked(|| true), pace.arrived()),
+                (near, ahead, arrived),
+                "{pace:?}"
+            );
         }
     }
 }

@@ -10,13 +10,18 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// Bytes of frames that the log may be ahead of the fastest subscriber before the origin is read no further.
 const MOST_AHEAD_BYTES: usize = 64 << 10;
 
-/// For how long a subscriber that takes nothing holds the origin up.
-const PATIENCE_WITH_READERS: Duration = Duration::from_secs(1);
+/// For how long subscribers that take nothing hold the origin up. A second would be enough, were every read seen: but kernels
+/// tell of what a client reads from its receive buffer in steps of up to 128 KiB, so one that reads 20 KB a second may look
+/// as if it slept for six.
+const PATIENCE_WITH_READERS: Duration = Duration::from_secs(8);
+
+/// While the publisher waits, those who read for clients are asked so often whether bytes arrived.
+const ASKS_EVERY: Duration = Duration::from_millis(250);
 
 /// The right to write to one stream. Its drop closes the stream and wakes its readers: nobody waits for a publisher that is
 /// gone.
@@ -182,9 +187,10 @@ impl Publisher {
     }
 
     /// Resolves when more may be read from the origin: the fastest subscriber is near the end of the log, nobody is
-    /// subscribed, or nobody took anything for a second. So a burst passes whole to a client that reads, as
+    /// subscribed, or nobody took a byte for [`PATIENCE_WITH_READERS`]. So a burst passes whole to a client that reads, as
     /// through any proxy. Safe to drop and call again.
     pub async fn room(&self) {
+        let mut patience = None;
         loop {
             let pace = self.stream.locked(|state| {
                 let is_ahead = || !state.is_empty() && state.log.bytes_from(state.furthest) > MOST_AHEAD_BYTES;
@@ -194,8 +200,15 @@ impl Publisher {
             if pace != Pace::Waits {
                 return;
             }
-            if timeout(PATIENCE_WITH_READERS, self.stream.taken.notified()).await.is_err() {
+            let now = Instant::now();
+            let until = *patience.get_or_insert(now + PATIENCE_WITH_READERS);
+            if now >= until {
                 self.stream.locked(|state| state.pace = Pace::Gave);
+                return;
+            }
+            match timeout_at(until.min(now + ASKS_EVERY), self.stream.taken.notified()).await {
+                Ok(()) => patience = None,
+                Err(_) => self.stream.ask(),
             }
         }
     }

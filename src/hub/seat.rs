@@ -19,7 +19,8 @@ impl Seat {
     pub(super) fn take(stream: &Arc<Stream>, locked: &mut State, cursor: Seq, is_opener: bool) -> Self {
         locked.subscribers += 1;
         locked.has_opener |= is_opener;
-        locked.furthest = locked.furthest.max(cursor);
+        // Whatever the others do, it may take what comes.
+        stream.reached(locked, cursor);
         stream.counters.subscribers.add(1);
         stream.counters.subscribers_total.add(1);
         stream.occupancy.notify_one();

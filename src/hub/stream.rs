@@ -45,7 +45,7 @@ pub(super) struct Stream {
     pub(super) occupancy: Notify,
     /// Told when a subscriber comes, for who waits for one.
     pub(super) arrivals: Notify,
-    /// Told when the fastest subscriber took events, if the publisher waits for it.
+    /// Told when somebody took something, if the publisher waits for that.
     pub(super) taken: Notify,
 }
 
@@ -158,6 +158,34 @@ impl Stream {
         result
     }
 
+    /// A subscriber came this far; `locked` is the state of this stream.
+    pub(super) fn reached(&self, locked: &mut State, seq: Seq) {
+        if seq > locked.furthest {
+            locked.furthest = seq;
+            if std::mem::replace(&mut locked.pace, Pace::Free) == Pace::Waits {
+                self.taken.notify_one();
+            }
+        }
+    }
+
+    /// The publisher waits: whoever reads for many subscribers is to say whether bytes arrived at one of them.
+    pub(super) fn ask(&self) {
+        for watcher in &*self.watchers.read() {
+            watcher.asked();
+        }
+    }
+
+    /// Bytes arrived at a subscriber that had been read from the log before.
+    pub(super) fn arrived(&self) {
+        let waits = self.locked(|state| {
+            state.pace = state.pace.arrived();
+            state.pace == Pace::Waits
+        });
+        if waits {
+            self.taken.notify_one();
+        }
+    }
+
     /// Resolves at the next change.
     pub(super) fn watch(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
@@ -184,12 +212,7 @@ impl Stream {
             match state.log.read(cursor, most, frames) {
                 Read::Behind { missed, .. } => Reading::Lagged(Gap { reason: GapReason::Lag, missed }),
                 Read::To(next) if next != cursor => {
-                    if next > state.furthest {
-                        state.furthest = next;
-                        if std::mem::replace(&mut state.pace, Pace::Free) == Pace::Waits {
-                            self.taken.notify_one();
-                        }
-                    }
+                    self.reached(state, next);
                     Reading::To(next)
                 }
                 Read::To(_) => match &state.phase {

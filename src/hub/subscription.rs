@@ -184,6 +184,11 @@ impl Subscription {
         }
     }
 
+    /// Bytes arrived at the client, of what it read before: it takes something, though not more yet.
+    pub fn arrived(&self) {
+        self.stream().arrived();
+    }
+
     /// After [`Delivery::Lagged`]: goes on with the oldest event held, and tells the client of the gap.
     pub fn skip(&mut self, gap: Gap) {
         let (oldest, frame) = self.stream().skip(self.cursor, gap);

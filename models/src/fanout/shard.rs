@@ -45,6 +45,10 @@ impl Watcher for Change {
     fn changed(&self) {
         self.raise();
     }
+
+    fn asked(&self) {
+        self.ask();
+    }
 }
 
 #[derive(Debug)]
@@ -90,6 +94,11 @@ impl Shard {
                     group.change.clear();
                 }
                 self.serve(group as usize);
+            }
+            for group in told.asked.drain(..) {
+                if let Some(group) = &self.groups[group as usize] {
+                    group.change.answer();
+                }
             }
             self.room.add_permits(told.arrivals.len());
             for newcomer in told.arrivals.drain(..) {

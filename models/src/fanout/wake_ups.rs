@@ -10,31 +10,40 @@ use std::sync::Arc;
 const TELLERS: usize = 2;
 const CHANGES: usize = 3;
 
-/// Streams change while the shard looks, sleeps and wakes: it reads every change, and is woken once for a sleep at most.
+/// Streams change and ask while the shard looks, sleeps and wakes: it reads every change and answers every question, and is
+/// woken once for a sleep at most.
 pub fn no_change_is_lost() {
     check(|| {
         let waker = Waker::default();
         let inbox = Arc::new(Inbox::<(), (), _>::new(waker.clone()));
         let streams: Vec<_> = (0..TELLERS)
-            .map(|n| (AtomicUsize::new(0), Flag::new(u32::try_from(n).unwrap(), Arc::clone(&inbox))))
+            .map(|n| ([AtomicUsize::new(0), AtomicUsize::new(0)], Flag::new(u32::try_from(n).unwrap(), Arc::clone(&inbox))))
             .collect();
         let streams = Arc::new(streams);
         for n in 0..TELLERS * 2 {
             let streams = Arc::clone(&streams);
             thread::spawn(move || {
-                let (appended, flag) = &streams[n % TELLERS];
+                let ([appended, asked], flag) = &streams[n % TELLERS];
                 for _ in 0..CHANGES {
                     appended.fetch_add(1, Ordering::SeqCst);
                     flag.raise();
+                    asked.fetch_add(1, Ordering::SeqCst);
+                    flag.ask();
                 }
             });
         }
-        let (mut told, mut sleeps, mut read) = (Told::default(), 0, [0; TELLERS]);
-        while read != [CHANGES * 2; TELLERS] {
+        let (mut told, mut sleeps) = (Told::default(), 0);
+        let (mut read, mut answered) = ([0; TELLERS], [0; TELLERS]);
+        while [read, answered] != [[CHANGES * 2; TELLERS]; 2] {
             assert!(turn(&inbox, &waker.0, &mut told, &mut sleeps));
-            assert!(told.changed.len() <= TELLERS, "told twice before it was looked at");
+            assert!(told.changed.len().max(told.asked.len()) <= TELLERS, "told twice before it was looked at");
+            for group in told.asked.drain(..) {
+                let ([_, asked], flag) = &streams[group as usize];
+                flag.answer();
+                answered[group as usize] = asked.load(Ordering::SeqCst);
+            }
             for group in told.changed.drain(..) {
-                let (appended, flag) = &streams[group as usize];
+                let ([appended, _], flag) = &streams[group as usize];
                 flag.clear();
                 read[group as usize] = appended.load(Ordering::SeqCst);
             }

@@ -27,9 +27,19 @@ impl Shard {
             }
         };
         let ends = lifetime.map(|lifetime| Ends { at: now + lifetime, because: Because::Lifetime });
-        let state = State::Behind(Box::new(Behind { cursor, pending, blocked: false, accepted: now }));
-        let client =
-            Client { socket, group, stray_bytes: 0, state, seat: Some(seat), _place: place, heard: now, ends, sent };
+        let state = State::Behind(Box::new(Behind { pending, ..Behind::at(cursor, now) }));
+        let client = Client {
+            socket,
+            group,
+            stray_bytes: 0,
+            state,
+            seat: Some(seat),
+            _place: place,
+            heard: now,
+            trusted: false,
+            ends,
+            sent,
+        };
         self.counted(group, sent);
         let entry = self.clients.vacant_entry();
         let Ok(key) = u32::try_from(entry.key()) else { return };

@@ -8,7 +8,6 @@ use super::super::terms::Sent;
 use super::{Shard, placed};
 use crate::hub::{Departure, Reading};
 use crate::replay::{Gap, Seq};
-use bytes::{Buf, Bytes};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -128,8 +127,9 @@ impl Shard {
         client.sent -= batch.sent;
         client.sent += cut.sent;
         client.heard = now;
-        client.state =
-            State::Behind(Box::new(Behind { cursor: cut.cursor, pending: cut.rest, blocked: true, accepted: now }));
+        let mut behind = Behind { pending: cut.rest, ..Behind::at(cut.cursor, now) };
+        behind.block(&client.socket);
+        client.state = State::Behind(Box::new(behind));
         let group = client.group;
         self.counted(group, cut.sent);
         self.arm(key);
@@ -155,7 +155,8 @@ impl Shard {
                     *heard = now;
                 }
                 if !behind.pending.is_empty() {
-                    behind.blocked = true;
+                    behind.block(socket);
+                    client.trust();
                     return self.arm(key);
                 }
                 behind.cursor
@@ -204,7 +205,12 @@ impl Shard {
             State::Behind(behind) if taken == 0 => behind.accepted,
             _ => now,
         };
-        client.state = State::Behind(Box::new(Behind { cursor: cut.cursor, pending: cut.rest, blocked, accepted }));
+        let mut behind = Behind { pending: cut.rest, ..Behind::at(cut.cursor, accepted) };
+        if blocked {
+            behind.block(&client.socket);
+            client.trust();
+        }
+        client.state = State::Behind(Box::new(behind));
         let group = client.group;
         self.counted(group, cut.sent);
         if blocked {
@@ -232,6 +238,7 @@ impl Shard {
         let Some(group) = self.groups.get_mut(group_key as usize) else { return };
         if let Some(client) = self.clients.get_mut(key as usize) {
             client.sent -= group.sent_to(had_batch);
+            client.judge(group.terms.pace().stall);
         }
         group.roster.join(key, had_batch, placed(&mut self.clients));
         self.arm(key);
@@ -283,19 +290,4 @@ fn read(group: &Group, cursor: Seq) -> Result<Batch, Reading> {
 /// The group has moved, or has nobody on its roster: those who wait for it look again.
 fn release(group: &mut Group) {
     group.ready.extend(group.waiting.drain(..));
-}
-
-impl Behind {
-    /// Nothing is pending.
-    fn at(cursor: Seq, now: Instant) -> Self {
-        Self { cursor, pending: Bytes::new(), blocked: false, accepted: now }
-    }
-
-    /// The socket took some of what is pending.
-    pub(super) fn took(&mut self, taken: usize, now: Instant) {
-        if taken > 0 {
-            self.pending.advance(taken);
-            self.accepted = now;
-        }
-    }
 }

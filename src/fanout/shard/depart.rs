@@ -47,7 +47,7 @@ impl Shard {
             }
             return self.remove(key);
         }
-        client.state = State::Parting(Box::new(Behind { cursor, pending, blocked: true, accepted: now }));
+        client.state = State::Parting(Box::new(Behind { pending, ..Behind::at(cursor, now) }));
         self.part(key, now);
     }
 
@@ -63,6 +63,7 @@ impl Shard {
             // It may have closed already, and its end been heard.
             return self.listen_to(key, now);
         }
+        last.block(&client.socket);
         self.arm(key);
     }
 

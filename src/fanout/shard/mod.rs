@@ -2,6 +2,7 @@
 //!
 //! Everything here is one thread's: no lock but the inbox's and, once per stream and pass, a log's. The clock is handed in.
 
+mod answer;
 mod arrive;
 mod deliver;
 mod depart;
@@ -152,6 +153,7 @@ impl Shard {
         self.room.add_permits(told.arrivals.len());
         self.had_arrivals = !told.arrivals.is_empty();
         told.arrivals.drain(..).for_each(|newcomer| self.arrive(newcomer, now));
+        told.asked.drain(..).for_each(|group| self.answer(group, now));
         if let Some(by) = told.drain.take() {
             self.drain(by, now);
         }

@@ -50,11 +50,15 @@ impl Shard {
         let Some(client) = self.clients.get_mut(key as usize) else { return };
         let Some(group) = self.groups.get(client.group as usize) else { return };
         let pace = group.terms.pace();
-        let has_stalled = |behind: &Behind| behind.blocked && behind.accepted + pace.stall <= now;
-        match &client.state {
+        let Client { socket, state, .. } = client;
+        let stalls = match state {
+            State::Behind(behind) | State::Parting(behind) => behind.stalls(pace.stall, socket, now),
+            State::CaughtUp { .. } | State::Waiting { .. } | State::Closing { .. } => false,
+        };
+        match state {
             State::Closing { until } if *until <= now => return self.remove(key),
-            State::Parting(last) if has_stalled(last) => {
-                reset_on_close(&client.socket);
+            State::Parting(_) if stalls => {
+                reset_on_close(socket);
                 return self.remove(key);
             }
             State::Closing { .. } | State::Parting(_) => return self.arm(key),
@@ -64,7 +68,7 @@ impl Shard {
             return self.depart(key, &ends.because.into(), now);
         }
         match &client.state {
-            State::Behind(behind) if has_stalled(behind) => return self.depart(key, &Departure::Stalled, now),
+            State::Behind(_) if stalls => return self.depart(key, &Departure::Stalled, now),
             State::CaughtUp { .. } | State::Waiting { .. }
                 if pace.heartbeat.is_some_and(|interval| heard(client, group) + interval <= now) =>
             {
@@ -83,6 +87,7 @@ impl Shard {
             Framing::Chunked => HEARTBEAT_CHUNK,
             Framing::UntilClose => HEARTBEAT,
         };
+        client.judge(group.terms.pace().stall);
         let taken = match send_some(&client.socket, line) {
             Ok(taken) => taken,
             Err(departure) => return self.depart(key, &departure, now),
@@ -96,7 +101,9 @@ impl Shard {
             let Some(client) = self.clients.get_mut(key as usize) else { return };
             if let State::Waiting { cursor } = client.state {
                 let pending = Bytes::from_static(line).slice(taken..);
-                client.state = State::Behind(Box::new(Behind { cursor, pending, blocked: true, accepted: now }));
+                let mut behind = Behind { pending, ..Behind::at(cursor, now) };
+                behind.block(&client.socket);
+                client.state = State::Behind(Box::new(behind));
             }
         }
     }

@@ -11,6 +11,8 @@ impl Watcher for Told {
     fn changed(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
+
+    fn asked(&self) {}
 }
 
 impl Told {

@@ -178,6 +178,8 @@ struct Nobody;
 
 impl Watcher for Nobody {
     fn changed(&self) {}
+
+    fn asked(&self) {}
 }
 
 /// Clients that were answered before the head share feeds with others: the opener is not among those.

@@ -219,6 +219,13 @@ impl Reader {
         }
     }
 
+    /// Reads so many bytes, which have come, and no more.
+    fn read_exactly(&mut self, bytes: usize) {
+        let mut buffer = vec![0; bytes];
+        self.socket.read_exact(&mut buffer).unwrap();
+        self.heard.append(&mut buffer);
+    }
+
     /// What was heard since the last time.
     fn take(&mut self) -> Vec<u8> {
         self.read();

@@ -1,6 +1,19 @@
 //! Heartbeats, stalls, lifetimes, and events that are held.
 
+use super::super::super::client::State;
+use super::super::super::on_the_way::on_the_way;
 use super::*;
+use crate::hub::Watcher;
+use futures_util::FutureExt;
+use std::net::{TcpListener, TcpStream};
+
+/// More than the kernel queues in one piece on a Unix socket: so many bytes read are a piece less.
+const PIECE: usize = 37 << 10;
+
+/// Has the kernel hold many pieces for a client that reads slowly.
+fn hold_much(newcomer: &mut Newcomer) {
+    sockopt::set_socket_send_buffer_size(&newcomer.socket, 200 << 10).unwrap();
+}
 
 const BEAT: &str = "2\r\n:\n\r\n";
 
@@ -110,4 +123,83 @@ fn who_joins_while_events_are_held_gets_what_is_its_own() {
     stage.later(2 * SECOND);
     stage.later(2 * SECOND);
     assert_eq!((first.data().as_str(), second.data().as_str()), ("3", "3"));
+}
+
+/// Bytes that its side takes tell it from one that stalls: its socket is not writable before most of what it holds is taken.
+#[test]
+fn one_who_takes_a_little_at_a_time_does_not_stall() {
+    let mut stage = Stage::new();
+    let mut slow = stage.client_with("/a", hold_much);
+    stage.settle();
+    let publisher = stage.publisher();
+    publish(&publisher, &[&"x".repeat(1 << 20)]);
+    stage.settle();
+    for _ in 0..4 {
+        stage.slowly(20 * SECOND);
+        slow.read_exactly(PIECE);
+    }
+    let held_back =
+        stage.shard.clients.iter().all(|(_, client)| matches!(&client.state, State::Behind(b) if b.blocked));
+    assert!(held_back, "its socket takes no more all the while");
+    stage.slowly(29 * SECOND);
+    assert_eq!(stage.departed(), []);
+    stage.slowly(30 * SECOND);
+    assert_eq!(stage.departed(), [Departure::Stalled]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_publisher_that_waits_is_told_whether_bytes_arrived() {
+    let mut stage = Stage::new();
+    let (_deaf, publisher) = stage.opened("/a");
+    let mut slow = stage.client_with("/a", hold_much);
+    stage.settle();
+    publish(&publisher, &[&"x".repeat(1 << 20), &"x".repeat(1 << 20)]);
+    stage.settle();
+    publisher.room().await;
+    let ask = |stage: &mut Stage| {
+        stage.shard.groups.iter().for_each(|(_, group)| group.change.asked());
+        stage.settle();
+    };
+    ask(&mut stage);
+    assert!(publisher.room().now_or_never().is_some(), "it gave up, and heard nothing new");
+    slow.read_exactly(PIECE);
+    ask(&mut stage);
+    assert!(publisher.room().now_or_never().is_none(), "it is patient again");
+    publisher.room().await;
+    ask(&mut stage);
+    assert!(publisher.room().now_or_never().is_some(), "bytes are told of once");
+}
+
+/// What the kernel takes for the silence of one that is gone is a window into which no whole piece fits.
+#[test]
+fn the_kernel_gives_nobody_up_who_is_far_behind() {
+    let mut stage = Stage::with(ReplayOptions::default(), |pace| pace.heartbeat = Some(10 * SECOND));
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut reader = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (socket, _) = listener.accept().unwrap();
+    let seen = socket.try_clone().unwrap();
+    sockopt::set_tcp_user_timeout(&seen, 30_000).unwrap();
+    let mut _unused = stage.client_with("/a", |newcomer| {
+        hold_little(newcomer);
+        newcomer.socket = OwnedFd::from(socket);
+    });
+    stage.settle();
+    const BYTES: usize = 32 << 20;
+    let publisher = stage.publisher();
+    publish(&publisher, &[&"x".repeat(BYTES)]);
+    stage.settle();
+    assert_eq!(sockopt::tcp_user_timeout(&seen).unwrap(), 30_000, "one send was cut short");
+    let (mut heard, mut lifted) = (0, false);
+    let mut buffer = vec![0; 1 << 20];
+    while heard < BYTES {
+        heard += reader.read(&mut buffer).unwrap();
+        stage.settle();
+        lifted |= sockopt::tcp_user_timeout(&seen).unwrap() == 0;
+    }
+    assert!(lifted);
+    while on_the_way(&seen) > 0 {
+        std::thread::yield_now();
+    }
+    stage.slowly(25 * SECOND);
+    assert_eq!((sockopt::tcp_user_timeout(&seen).unwrap(), stage.departed()), (30_000, vec![]));
 }
