@@ -25,8 +25,8 @@ pub(super) struct Client {
     pub(super) _place: Box<dyn Any + Send>,
     /// When it last was sent something, but for what it was sent as one of those that are caught up.
     pub(super) heard: Instant,
-    /// The kernel does not judge by itself whether it stalls: see [`Self::trust`].
-    pub(super) trusted: bool,
+    /// Since when the kernel does not judge whether it stalls: see [`Self::trust`].
+    pub(super) trusted: Option<Instant>,
     /// When its time is over, whatever it has been sent by then.
     pub(super) ends: Option<Ends>,
     /// What it was sent; of those that are caught up, less what the group was sent when they joined it.
@@ -34,18 +34,25 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// It is behind and reads slowly, or not at all: that is the shard's to judge from now on, which looks at what arrives.
-    pub(super) fn trust(&mut self) {
-        if !std::mem::replace(&mut self.trusted, true) {
-            limit_stall(&self.socket, None);
+    /// It is behind, and reads slowly or not at all: that is the shard's to judge from now on, which looks at what arrives.
+    pub(super) fn trust(&mut self, now: Instant) {
+        self.trusted.get_or_insert(now);
+        limit_stall(&self.socket, None);
+    }
+
+    /// It has caught up, and the kernel judges again: it alone sees that one has vanished to which little is sent. What is on
+    /// the way to it may have been so for as long as it was trusted, as the kernel has it.
+    pub(super) fn judge(&mut self, stall: Duration, now: Instant) {
+        if let Some(since) = self.trusted {
+            limit_stall(&self.socket, Some(now.duration_since(since) + stall));
+            self.forgive(stall);
         }
     }
 
-    /// It has caught up. Once nothing is on its way to it, the kernel judges again: it alone sees that a client has vanished
-    /// to which little is sent.
-    pub(super) fn judge(&mut self, stall: Duration) {
-        if self.trusted && on_the_way(&self.socket) == 0 {
-            self.trusted = false;
+    /// Once all has arrived, nothing is held against it.
+    pub(super) fn forgive(&mut self, stall: Duration) {
+        if self.trusted.is_some() && on_the_way(&self.socket) == 0 {
+            self.trusted = None;
             limit_stall(&self.socket, Some(stall));
         }
     }

@@ -27,4 +27,5 @@ mod wheel;
 pub use batch::Framing;
 pub use engine::{Arrival, Engine, Refused};
 pub use on_the_way::on_the_way;
+pub use sending::limit_stall;
 pub use terms::{LINGER, MOST_STRAY_BYTES, Pace, SPREAD_OF_DRAIN, Sent, Terms};

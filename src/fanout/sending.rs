@@ -91,7 +91,7 @@ pub(super) fn end(socket: &OwnedFd) {
 /// Has the kernel give a client up when it acknowledged nothing for `stall`; `None`: when it has done so for very long. The
 /// kernel is wrong about one that takes what is on its way in small steps: while no piece that it has queued fits into the
 /// window of the other side, it takes the whole time for one without an answer.
-pub(super) fn limit_stall(socket: &OwnedFd, stall: Option<Duration>) {
+pub fn limit_stall(socket: impl AsFd, stall: Option<Duration>) {
     let millis = stall.map_or(0, |stall| u32::try_from(stall.as_millis()).unwrap_or(u32::MAX));
     // Fails on a Unix socket, whose peer cannot vanish.
     if let Err(error) = sockopt::set_tcp_user_timeout(socket, millis) {

@@ -122,6 +122,7 @@ impl Gateway {
     ) -> Departure {
         // What the origin asks for from here on comes with its event.
         let origin_retry = subscription.origin_retry();
+        writer.tell(subscription.arrivals());
         let begun = async {
             writer.head(head, policy.client.stall).await?;
             writer.text(greeting(&policy.client, origin_retry).into()).await

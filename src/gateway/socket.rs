@@ -1,6 +1,7 @@
 //! Options of a client's socket, and one of the two `unsafe` of the crate.
 #![allow(unsafe_code, reason = "pingora's stream gives its descriptor as a raw number only")]
 
+use crate::fanout::{self, on_the_way};
 use pingora::protocols::Stream;
 use pingora::protocols::l4::stream::Stream as L4Stream;
 use rustix::net::sockopt;
@@ -58,14 +59,37 @@ pub(super) fn prepare(stream: &Stream) {
     }
 }
 
-/// Gives a connection up when the client acknowledged nothing for `stall`: a phone that vanished would otherwise keep
-/// heartbeats in the send buffer for a quarter of an hour.
-pub(super) fn limit_stall(stream: &Stream, stall: Duration) {
-    let millis = u32::try_from(stall.as_millis()).unwrap_or(u32::MAX);
-    // Fails on a Unix socket, whose peer cannot vanish.
-    if let Some(Err(error)) = with_descriptor(stream, |fd| sockopt::set_tcp_user_timeout(fd, millis)) {
-        log::trace!("no TCP_USER_TIMEOUT: {error}");
+/// A second descriptor of a client's connection, which shows whether bytes arrive there while a write waits.
+#[derive(Debug)]
+pub(super) struct Witness {
+    socket: OwnedFd,
+    on_the_way: u32,
+}
+
+impl Witness {
+    /// Of a plain stream, as long as there are descriptors.
+    pub(super) fn of(stream: &Stream) -> Option<Self> {
+        let socket = with_descriptor(stream, |fd| fd.try_clone_to_owned())?.ok()?;
+        let on_the_way = on_the_way(&socket);
+        Some(Self { socket, on_the_way })
     }
+
+    /// Whether bytes arrived since this was last asked, or were taken by the kernel to be sent.
+    pub(super) fn saw_some(&mut self) -> bool {
+        let before = std::mem::replace(&mut self.on_the_way, on_the_way(&self.socket));
+        self.on_the_way != before
+    }
+}
+
+/// Whether all that was sent on a plain stream has arrived.
+pub(super) fn has_arrived(stream: &Stream) -> bool {
+    with_descriptor(stream, |fd| on_the_way(fd) == 0).unwrap_or(true)
+}
+
+/// Gives a connection up when the client acknowledged nothing for `stall`: a phone that vanished would otherwise keep
+/// heartbeats in the send buffer for a quarter of an hour. See [`fanout::limit_stall`].
+pub(super) fn limit_stall(stream: &Stream, stall: Option<Duration>) {
+    with_descriptor(stream, |fd| fanout::limit_stall(fd, stall));
 }
 
 /// Makes the coming close a reset: what a stalled client did not take is freed at once.

@@ -1,9 +1,10 @@
 //! The way to one client through its pingora session: heads, frames, heartbeats, and what was sent.
 
 use super::refusal::Reply;
-use super::socket;
+use super::socket::{self, Witness};
 use crate::counters::RouteCounters;
 use crate::fanout::{Framing, MOST_STRAY_BYTES, Sent};
+use crate::hub::Arrivals;
 use crate::sse::{Frame, HEARTBEAT};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, TRANSFER_ENCODING};
@@ -12,11 +13,16 @@ use pingora::ErrorType;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use std::io;
+use std::pin::pin;
 use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 /// The most that is written in one go: a write that does not finish within `stall_secs` is then a client that stalls, not
 /// one that is slow.
 const PIECE_BYTES: usize = 16 << 10;
+
+/// While a write waits, it is looked this often whether bytes arrive.
+const LOOKS_EVERY: Duration = Duration::from_millis(250);
 
 /// The seconds of keep-alive after which pingora hands a finished connection back, to be closed in an orderly way.
 const HANDED_BACK: Option<u64> = Some(60);
@@ -27,6 +33,20 @@ pub(super) struct Writer<'a> {
     counters: Option<&'a RouteCounters>,
     stray_bytes: usize,
     sent: Sent,
+    /// Where the stream is told of what arrives at the client while a write waits.
+    arrivals: Option<Arrivals>,
+    pace: Pace,
+}
+
+/// How a client takes what is written.
+#[derive(Debug, Default)]
+struct Pace {
+    /// When the kernel is to give the client up.
+    stall: Duration,
+    /// The last write waited for long.
+    is_slow: bool,
+    /// Since when the kernel does not judge whether the client stalls: the time limit of writes does.
+    trusted: Option<Instant>,
 }
 
 /// Why nothing more can be sent.
@@ -40,12 +60,17 @@ pub(super) enum Broken {
 
 impl<'a> Writer<'a> {
     pub(super) fn new(session: &'a mut ServerSession) -> Self {
-        Self { session, counters: None, stray_bytes: 0, sent: Sent::default() }
+        Self { session, counters: None, stray_bytes: 0, sent: Sent::default(), arrivals: None, pace: Pace::default() }
     }
 
     /// A writer of a stream, which is counted for its route as it goes.
     pub(super) fn of_stream(session: &'a mut ServerSession, counters: &'a RouteCounters) -> Self {
-        Self { session, counters: Some(counters), stray_bytes: 0, sent: Sent::default() }
+        Self { counters: Some(counters), ..Self::new(session) }
+    }
+
+    /// From here on the stream is told of bytes that arrive at the client while a write waits.
+    pub(super) fn tell(&mut self, arrivals: Arrivals) {
+        self.arrivals = Some(arrivals);
     }
 
     /// Notes that the client has been sent so many events by now.
@@ -85,7 +110,7 @@ impl<'a> Writer<'a> {
         opening.extend_from_slice(b"\r\n");
         opening.extend_from_slice(&framing.wire(&Frame::of_text(greeting)));
         if let Some(stream) = self.session.stream() {
-            socket::limit_stall(stream, stall);
+            socket::limit_stall(stream, Some(stall));
         }
         // Else a request that asks for its connection to be closed, or one with bytes behind it, would be: without a word.
         self.session.req_header_mut().remove_header(&CONNECTION);
@@ -107,8 +132,9 @@ impl<'a> Writer<'a> {
         }
         let head = stream_head(&headers, chunked).map_err(|_| Broken::Left)?;
         if let Some(stream) = self.session.stream() {
-            socket::limit_stall(stream, stall);
+            socket::limit_stall(stream, Some(stall));
         }
+        self.pace.stall = stall;
         self.session.set_write_timeout(Some(stall));
         self.session.write_response_header(Box::new(head)).await.map_err(|error| broken(&error))?;
         // Whatever the client asked for: the connection is to come back for its orderly close.
@@ -149,12 +175,60 @@ impl<'a> Writer<'a> {
             if let Some(counters) = self.counters {
                 counters.bytes_out.add(piece.len() as u64);
             }
-            self.session.write_response_body(piece, false).await.map_err(|error| broken(&error))?;
+            let was_slow = self.pace.is_slow;
+            self.piece(piece).await?;
+            if was_slow && !self.pace.is_slow {
+                self.judge();
+            }
         }
         Ok(())
     }
 
+    /// Writes one piece. While that waits, the stream is told whether bytes arrive; not the first time, so that no other
+    /// client costs a descriptor.
+    async fn piece(&mut self, piece: Bytes) -> Result<(), Broken> {
+        let mut witness = None;
+        if self.pace.is_slow
+            && let Some(stream) = self.session.stream()
+        {
+            witness = Witness::of(stream);
+            self.pace.trusted.get_or_insert_with(Instant::now);
+            socket::limit_stall(stream, None);
+        }
+        self.pace.is_slow = false;
+        let mut write = pin!(self.session.write_response_body(piece, false));
+        loop {
+            tokio::select! {
+                biased;
+                written = &mut write => return written.map_err(|error| broken(&error)),
+                () = sleep(LOOKS_EVERY) => {
+                    self.pace.is_slow = true;
+                    let saw_some = witness.as_mut().is_some_and(Witness::saw_some);
+                    if let Some(arrivals) = self.arrivals.as_ref().filter(|_| saw_some) {
+                        arrivals.arrived();
+                    }
+                }
+            }
+        }
+    }
+
+    /// The client takes what it is sent again, and the kernel judges whether it stalls: what is on the way may have been so for
+    /// as long as the client was trusted, as the kernel has it.
+    fn judge(&mut self) {
+        let Pace { stall, trusted: Some(since), .. } = self.pace else { return };
+        let Some(stream) = self.session.stream() else { return };
+        let has_arrived = socket::has_arrived(stream);
+        let allowed = if has_arrived { stall } else { stall + since.elapsed() };
+        socket::limit_stall(stream, Some(allowed));
+        if has_arrived {
+            self.pace.trusted = None;
+        }
+    }
+
     pub(super) async fn heartbeat(&mut self) -> Result<(), Broken> {
+        if self.pace.trusted.is_some() && self.session.stream().is_some_and(socket::has_arrived) {
+            self.judge();
+        }
         self.text(Bytes::from_static(HEARTBEAT)).await
     }
 

@@ -30,7 +30,7 @@ pub use publisher::Publisher;
 pub use seat::Seat;
 pub use sharing::Sharing;
 pub use stream::Reading;
-pub use subscription::{Delivery, Detached, Subscription, Verdict};
+pub use subscription::{Arrivals, Delivery, Detached, Subscription, Verdict};
 
 use crate::counters::RouteCounters;
 use crate::replay::{Epoch, ReplayLog, ReplayOptions, Seq};

@@ -9,7 +9,7 @@ use crate::replay::{Gap, GapReason, OnGap, Position, Seq};
 use crate::sse::Frame;
 use bytes::Bytes;
 use http::HeaderMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
@@ -35,6 +35,19 @@ pub struct Detached {
     pub cursor: Seq,
     /// What the client is told before all else.
     pub told_first: Option<Frame>,
+}
+
+/// Where it is told that bytes arrive at a client, of what it was given before: it takes something, though not more yet.
+#[derive(Debug, Clone)]
+pub struct Arrivals(Weak<Stream>);
+
+impl Arrivals {
+    /// Bytes arrived.
+    pub fn arrived(&self) {
+        if let Some(stream) = self.0.upgrade() {
+            stream.arrived();
+        }
+    }
 }
 
 /// What a client that arrives is answered.
@@ -184,9 +197,10 @@ impl Subscription {
         }
     }
 
-    /// Bytes arrived at the client, of what it read before: it takes something, though not more yet.
-    pub fn arrived(&self) {
-        self.stream().arrived();
+    /// Where to tell of bytes that arrive at the client.
+    #[must_use]
+    pub fn arrivals(&self) -> Arrivals {
+        Arrivals(Arc::downgrade(&self.seat.stream))
     }
 
     /// After [`Delivery::Lagged`]: goes on with the oldest event held, and tells the client of the gap.

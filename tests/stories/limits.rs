@@ -4,6 +4,7 @@ use crate::client::{Client, Connection, End};
 use crate::gateway::{Gateway, configuration, route};
 use crate::origin::Origin;
 use crate::stage::{joined, numbered, opened};
+use std::time::Duration;
 
 /// More than the kernel holds for one client on either side, in events of [`BIG`] bytes.
 const MANY: u64 = 400;
@@ -48,6 +49,50 @@ async fn a_client_that_stops_reading_a_quiet_stream_is_closed_as_one_that_stalls
             assert!(left.contains("why=stall"), "{left}");
         }
     }
+}
+
+/// Its socket takes more only now and then, so that the gateway hears for long of nothing but bytes that arrive; and to the kernel
+/// it looks all the while as if it took nothing.
+#[tokio::test]
+async fn a_burst_passes_whole_to_an_only_client_that_reads_slowly_and_steadily() {
+    tokio::join!(reads_slowly(""), reads_slowly("shards = \"off\""));
+}
+
+async fn reads_slowly(server: &str) {
+    const EVENTS: usize = 6000;
+    const SLOWLY: usize = 450;
+    let padding = "x".repeat(200);
+    let burst: String = (0..EVENTS).map(|n| format!("data: {n} {padding}\n\n")).collect();
+    // One that a busy machine keeps from reading for as long as one may stall is no slow one: another one is tried.
+    for _ in 0..5 {
+        let origin = Origin::start();
+        let options = "replay.events = 100\nupstream.on_close = \"close\"\nclient.stall_secs = 3";
+        let gateway = Gateway::start(&configuration(server, [route("/*", &origin).with(options)])).await;
+        let (mut client, mut body) = opened(Client::get("/").small_receive_buffer(), &gateway, &origin).await;
+        let sent = async {
+            body.event(&burst).await;
+            body.end().await;
+        };
+        let read = async {
+            let mut next = 0;
+            loop {
+                match client.event_or_end().await {
+                    Ok(event) => assert_eq!(event.data.split(' ').next(), Some(next.to_string().as_str())),
+                    Err(end) => return (next, end),
+                }
+                next += 1;
+                if next < SLOWLY && next % 5 == 0 {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            }
+        };
+        let ((), read) = tokio::join!(sent, read);
+        if read == (EVENTS, End::Orderly) {
+            return;
+        }
+        assert_ne!(read.1, End::Orderly, "what was cut does not look whole");
+    }
+    panic!("no client was sent the whole burst {server}");
 }
 
 #[tokio::test]

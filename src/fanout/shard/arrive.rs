@@ -36,7 +36,7 @@ impl Shard {
             seat: Some(seat),
             _place: place,
             heard: now,
-            trusted: false,
+            trusted: None,
             ends,
             sent,
         };

@@ -156,7 +156,7 @@ impl Shard {
                 }
                 if !behind.pending.is_empty() {
                     behind.block(socket);
-                    client.trust();
+                    client.trust(now);
                     return self.arm(key);
                 }
                 behind.cursor
@@ -164,7 +164,7 @@ impl Shard {
             State::CaughtUp { .. } | State::Behind(_) | State::Parting(_) | State::Closing { .. } => return,
         };
         if let Some(had_batch) = group.admits(cursor) {
-            return self.join_roster(key, group_key, had_batch);
+            return self.join_roster(key, group_key, had_batch, now);
         }
         let batch = match group.replayed.take().filter(|batch| batch.from == cursor) {
             Some(batch) => Ok(batch),
@@ -177,7 +177,7 @@ impl Shard {
             }
             Err(Reading::CaughtUp) if group.roster.is_empty() && group.batch.is_none() => {
                 group.cursor = cursor;
-                self.join_roster(key, group_key, true);
+                self.join_roster(key, group_key, true, now);
             }
             Err(Reading::Lagged(gap)) if group.terms.pace().skips => self.skip(key, cursor, gap, now),
             Err(Reading::Lagged(_)) => self.depart(key, &Departure::Lagged, now),
@@ -208,7 +208,7 @@ impl Shard {
         let mut behind = Behind { pending: cut.rest, ..Behind::at(cut.cursor, accepted) };
         if blocked {
             behind.block(&client.socket);
-            client.trust();
+            client.trust(now);
         }
         client.state = State::Behind(Box::new(behind));
         let group = client.group;
@@ -234,11 +234,11 @@ impl Shard {
         self.counted(key, told);
     }
 
-    fn join_roster(&mut self, key: u32, group_key: u32, had_batch: bool) {
+    fn join_roster(&mut self, key: u32, group_key: u32, had_batch: bool, now: Instant) {
         let Some(group) = self.groups.get_mut(group_key as usize) else { return };
         if let Some(client) = self.clients.get_mut(key as usize) {
             client.sent -= group.sent_to(had_batch);
-            client.judge(group.terms.pace().stall);
+            client.judge(group.terms.pace().stall, now);
         }
         group.roster.join(key, had_batch, placed(&mut self.clients));
         self.arm(key);

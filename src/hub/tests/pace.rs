@@ -62,7 +62,7 @@ async fn who_takes_nothing_for_long_is_not_waited_for_until_something_is_taken()
     drain(&mut client);
     send();
     assert_eq!(waited(&publisher).await, PATIENCE, "it read again");
-    client.arrived();
+    client.arrivals().arrived();
     send();
     assert_eq!(waited(&publisher).await, PATIENCE, "bytes arrived");
 }
@@ -75,7 +75,7 @@ async fn who_takes_bytes_but_reads_no_more_of_the_log_is_waited_for() {
     let mut room = Box::pin(publisher.room());
     for _ in 0..10 {
         assert!(timeout(PATIENCE - SECOND, &mut room).await.is_err());
-        client.arrived();
+        client.arrivals().arrived();
     }
     drain(&mut client);
     assert!(room.now_or_never().is_some());

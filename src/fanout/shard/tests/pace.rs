@@ -197,6 +197,7 @@ fn the_kernel_gives_nobody_up_who_is_far_behind() {
         lifted |= sockopt::tcp_user_timeout(&seen).unwrap() == 0;
     }
     assert!(lifted);
+    assert!(sockopt::tcp_user_timeout(&seen).unwrap() >= 30_000, "it has caught up");
     while on_the_way(&seen) > 0 {
         std::thread::yield_now();
     }
