@@ -213,6 +213,12 @@ impl Publisher {
         }
     }
 
+    /// Whether the origin is read no further until somebody takes something.
+    #[must_use]
+    pub fn holds_back(&self) -> bool {
+        self.stream.locked(|state| state.pace == Pace::Waits)
+    }
+
     /// Resolves, with the stream closed, when nobody was subscribed for the route's `linger_secs`, or at once where the stream
     /// does not linger or gave way to others. Safe to drop and call again.
     pub async fn abandoned(&self) {

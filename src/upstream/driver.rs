@@ -230,9 +230,13 @@ impl Driver {
                         reading = fresh;
                     }
                 }
+                // An origin that is not read is not quiet.
                 () = at(quiet_at), if successor.is_none() => {
-                    needless_at = None;
-                    successor = Some(self.attempt(Some(self.publisher.end())));
+                    quiet_at = self.quiet_at();
+                    if !self.publisher.holds_back() {
+                        needless_at = None;
+                        successor = Some(self.attempt(Some(self.publisher.end())));
+                    }
                 }
                 () = at(needless_at), if successor.is_some() => successor = None,
                 () = self.publisher.abandoned() => return Err(Done::forgotten(End::Idle)),

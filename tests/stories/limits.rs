@@ -66,8 +66,9 @@ async fn reads_slowly(server: &str) {
     // One that a busy machine keeps from reading for as long as one may stall is no slow one: another one is tried.
     for _ in 0..5 {
         let origin = Origin::start();
-        let options = "replay.events = 100\nupstream.on_close = \"close\"\nclient.stall_secs = 3";
-        let gateway = Gateway::start(&configuration(server, [route("/*", &origin).with(options)])).await;
+        let upstream = "upstream.on_close = \"close\"\nupstream.idle_timeout_secs = 0.4";
+        let options = format!("replay.events = 100\nclient.stall_secs = 3\n{upstream}");
+        let gateway = Gateway::start(&configuration(server, [route("/*", &origin).with(&options)])).await;
         let (mut client, mut body) = opened(Client::get("/").small_receive_buffer(), &gateway, &origin).await;
         let sent = async {
             body.event(&burst).await;
@@ -87,6 +88,7 @@ async fn reads_slowly(server: &str) {
             }
         };
         let ((), read) = tokio::join!(sent, read);
+        assert_eq!(origin.requests().len(), 1, "an origin that is not read is not quiet");
         if read == (EVENTS, End::Orderly) {
             return;
         }
