@@ -5,7 +5,7 @@ use crate::hub::{Departure, End};
 use crate::sse::{HEARTBEAT, retry_line};
 use std::time::Duration;
 
-/// The reconnection time that a drain spreads where neither the route nor the origin named one: what browsers use.
+/// The reconnection time that a client is asked back by where neither the route nor the origin named one: what browsers use.
 const USUAL_RETRY: Duration = Duration::from_secs(3);
 
 /// The first lines of a response: a comment, which flushes picky intermediaries, and the client's own reconnection time.
@@ -21,12 +21,12 @@ pub(super) fn greeting(options: &ClientOptions, origin_retry: Option<u64>) -> Ve
     lines
 }
 
-/// The last lines before an orderly end: in a drain, a reconnection time that spreads the clients; at the origin's end, a
-/// `retry:` of the origin's that no event carried.
+/// The last lines before an orderly end: where manifold asks the client back, in a drain and at the end of its lifetime, a
+/// reconnection time that spreads the clients; at the origin's end, a `retry:` of the origin's that no event carried.
 pub(super) fn last_words(options: &ClientOptions, departure: &Departure, origin_retry: Option<u64>) -> Vec<u8> {
     match (departure, options.retry) {
-        (Departure::Drained, RetryPolicy::Fixed(retry)) => jittered(retry, options),
-        (Departure::Drained, RetryPolicy::Origin) => {
+        (Departure::Drained | Departure::Lifetime, RetryPolicy::Fixed(retry)) => jittered(retry, options),
+        (Departure::Drained | Departure::Lifetime, RetryPolicy::Origin) => {
             jittered(origin_retry.map_or(USUAL_RETRY, Duration::from_millis), options)
         }
         (Departure::Ended(End::OriginClosed), RetryPolicy::Origin) => {
@@ -39,4 +39,32 @@ pub(super) fn last_words(options: &ClientOptions, departure: &Departure, origin_
 fn jittered(retry: Duration, options: &ClientOptions) -> Vec<u8> {
     let spread = spread(retry, options.retry_jitter, fastrand::f64());
     retry_line(u64::try_from(spread.as_millis()).unwrap_or(u64::MAX)).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_asked_back_is_told_when() {
+        let of = |retry| ClientOptions { retry, retry_jitter: 0.0, ..ClientOptions::default() };
+        let origin = of(RetryPolicy::Origin);
+        let fixed = of(RetryPolicy::Fixed(Duration::from_secs(7)));
+        let closed = Departure::Ended(End::OriginClosed);
+        for (departure, options, origin_retry, words) in [
+            (&Departure::Drained, &fixed, Some(5), "retry: 7000\n"),
+            (&Departure::Lifetime, &fixed, Some(5), "retry: 7000\n"),
+            (&Departure::Drained, &origin, Some(5), "retry: 5\n"),
+            (&Departure::Lifetime, &origin, Some(5), "retry: 5\n"),
+            (&Departure::Drained, &origin, None, "retry: 3000\n"),
+            (&Departure::Lifetime, &origin, None, "retry: 3000\n"),
+            (&closed, &fixed, Some(5), ""),
+            (&closed, &origin, Some(5), "retry: 5\n"),
+            (&closed, &origin, None, ""),
+            (&Departure::Ended(End::NoContent), &origin, Some(5), ""),
+        ] {
+            let said = String::from_utf8(last_words(options, departure, origin_retry)).unwrap();
+            assert_eq!(said, words, "{departure:?} {origin_retry:?}");
+        }
+    }
 }

@@ -134,14 +134,25 @@ async fn a_client_that_falls_off_the_log_is_closed_or_told_as_the_route_says() {
 
 #[tokio::test]
 async fn a_life_has_an_end_where_the_route_says_so() {
-    let origin = Origin::start();
-    let gateway = Gateway::with(route("/*", &origin).with("client.max_lifetime_secs = 0.05")).await;
-    let (mut first, _body) = opened(Client::get("/"), &gateway, &origin).await;
-    assert_eq!(first.ended().await, End::Orderly);
-    for client in [Client::get("/").http10(), Client::get("/").h2()] {
-        assert_eq!(joined(client, &gateway).await.ended().await, End::Orderly);
+    let life = "client.max_lifetime_secs = 0.05\nclient.retry_jitter = 0";
+    for server in ["", "shards = \"off\""] {
+        let origin = Origin::start();
+        let gateway = Gateway::start(&configuration(server, [route("/*", &origin).with(life)])).await;
+        let (mut first, _body) = opened(Client::get("/"), &gateway, &origin).await;
+        assert_eq!((first.ended().await, first.retries()), (End::Orderly, &[3000][..]));
+        for client in [Client::get("/").http10(), Client::get("/").h2()] {
+            let mut client = joined(client, &gateway).await;
+            assert_eq!((client.ended().await, client.retries()), (End::Orderly, &[3000][..]), "it is asked back");
+        }
+        assert_eq!(origin.requests().len(), 1);
     }
-    assert_eq!(origin.requests().len(), 1);
+    let origin = Origin::start();
+    let private = format!("share.mode = \"private\"\n{life}");
+    let gateway = Gateway::with(route("/*", &origin).with(&private)).await;
+    for client in [Client::get("/"), Client::get("/").http10(), Client::get("/").h2()] {
+        let (mut client, _body) = opened(client, &gateway, &origin).await;
+        assert_eq!((client.ended().await, client.retries()), (End::Orderly, &[3000][..]));
+    }
 }
 
 #[tokio::test]
