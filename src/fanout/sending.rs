@@ -1,5 +1,6 @@
 //! The engine's calls to the kernel.
 
+use super::batch::Framing;
 use super::client::Client;
 use crate::hub::Departure;
 use rustix::io::Errno;
@@ -81,8 +82,11 @@ pub(super) fn hear(socket: &OwnedFd, most: usize) -> Result<usize, Departure> {
     }
 }
 
-/// Ends our side of a connection.
-pub(super) fn end(socket: &OwnedFd) {
+/// Ends our side of a connection in an orderly way.
+pub(super) fn end(socket: &OwnedFd, framing: Framing) {
+    if framing == Framing::UntilClose {
+        set_linger(socket, None);
+    }
     if let Err(error) = shutdown(socket, Shutdown::Write) {
         log::trace!("client gone before its end: {error}");
     }
@@ -99,9 +103,14 @@ pub fn limit_stall(socket: impl AsFd, stall: Option<Duration>) {
     }
 }
 
-/// Makes the coming close a reset: what a stalled client did not take is freed at once.
+/// Makes the coming close a reset: what a stalled client did not take is freed at once, and what is framed until its
+/// connection ends does not look whole.
 pub(super) fn reset_on_close(socket: &OwnedFd) {
-    if let Err(error) = sockopt::set_socket_linger(socket.as_fd(), Some(Duration::ZERO)) {
-        log::debug!("cannot reset a stalled client: {error}");
+    set_linger(socket, Some(Duration::ZERO));
+}
+
+fn set_linger(socket: &OwnedFd, linger: Option<Duration>) {
+    if let Err(error) = sockopt::set_socket_linger(socket.as_fd(), linger) {
+        log::debug!("cannot say how a connection is to be closed: {error}");
     }
 }

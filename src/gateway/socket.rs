@@ -92,9 +92,19 @@ pub(super) fn limit_stall(stream: &Stream, stall: Option<Duration>) {
     with_descriptor(stream, |fd| fanout::limit_stall(fd, stall));
 }
 
-/// Makes the coming close a reset: what a stalled client did not take is freed at once.
+/// Makes the coming close a reset: what a stalled client did not take is freed at once, and what is framed until its
+/// connection ends does not look whole.
 pub(super) fn reset_on_close(stream: &Stream) {
-    if let Some(Err(error)) = with_descriptor(stream, |fd| sockopt::set_socket_linger(fd, Some(Duration::ZERO))) {
-        log::debug!("cannot reset a stalled client: {error}");
+    set_linger(stream, Some(Duration::ZERO));
+}
+
+/// Makes the coming close an orderly one.
+pub(super) fn end_on_close(stream: &Stream) {
+    set_linger(stream, None);
+}
+
+fn set_linger(stream: &Stream, linger: Option<Duration>) {
+    if let Some(Err(error)) = with_descriptor(stream, |fd| sockopt::set_socket_linger(fd, linger)) {
+        log::debug!("cannot say how a connection is to be closed: {error}");
     }
 }

@@ -129,6 +129,10 @@ impl<'a> Writer<'a> {
         if !chunked && !self.session.is_http2() {
             // HTTP/1.0 knows the end of the response by the end of the connection.
             self.session.set_keepalive(None);
+            // So only its orderly end is to look like one, whatever becomes of it or of us.
+            if let Some(stream) = self.session.stream() {
+                socket::reset_on_close(stream);
+            }
         }
         let head = stream_head(&headers, chunked).map_err(|_| Broken::Left)?;
         if let Some(stream) = self.session.stream() {
@@ -248,6 +252,9 @@ impl<'a> Writer<'a> {
 
     /// At an orderly end: bytes that the client sent besides do not keep the connection from its orderly close.
     pub(super) fn end(&mut self) {
+        if let Some(stream) = self.session.stream() {
+            socket::end_on_close(stream);
+        }
         self.session.set_pipelining_enabled(true);
     }
 

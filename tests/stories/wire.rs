@@ -1,10 +1,11 @@
 //! Exact bytes: heads, framing, methods, versions, heartbeats.
 
 use crate::client::{Client, Connection, End, event};
-use crate::gateway::{Gateway, route};
+use crate::gateway::{Gateway, configuration, route};
 use crate::http1::Framing;
 use crate::origin::{Coding, Origin};
 use crate::stage::{gap, joined, numbered, opened};
+use rustix::process::Signal;
 
 const NO_HEARTBEAT: &str = "client.heartbeat_secs = \"off\"";
 const OFTEN: &str = "client.heartbeat_secs = 0.01";
@@ -37,6 +38,44 @@ async fn a_stream_has_the_head_that_every_middlebox_understands() {
     assert_eq!(client.header("content-language"), Some("de"));
     for absent in ["content-length", "etag", "keep-alive", "server", "x-hop", "x-user"] {
         assert_eq!(client.headers.all(absent), [""; 0], "{absent}");
+    }
+}
+
+/// HTTP/1.0 has no last chunk: the end of the connection is the end of the body, and a reset the one sign that it was cut.
+#[tokio::test]
+async fn what_is_cut_looks_so_in_http10_too() {
+    let close = "upstream.on_close = \"close\"";
+    let private = "share.mode = \"private\"";
+    for (server, options) in [("", close), ("shards = \"off\"", close), ("", private)] {
+        let origin = Origin::start();
+        let gateway = Gateway::start(&configuration(server, [route("/*", &origin).with(options)])).await;
+        for (n, end) in [End::Reset, End::Orderly, End::Reset].into_iter().enumerate() {
+            let (mut client, mut body) = opened(Client::get(format!("/{n}")).http10(), &gateway, &origin).await;
+            body.event(&numbered(1)).await;
+            assert_eq!(client.next_data().await, "1");
+            match n {
+                0 => body.cut().await,
+                1 => body.end().await,
+                _ => body.abort(),
+            }
+            assert_eq!(client.ended().await, end, "{server} {options} {n}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_of_a_live_stream_and_the_end_of_the_gateway_are_cuts_in_http10_too() {
+    for server in ["", "shards = \"off\""] {
+        let origin = Origin::start();
+        let options = "upstream.backoff_min_ms = 10";
+        let gateway = Gateway::start(&configuration(server, [route("/*", &origin).with(options)])).await;
+        let (mut client, body) = opened(Client::get("/refused").http10(), &gateway, &origin).await;
+        body.end().await;
+        origin.accept().await.reply(401, &[], "no").await;
+        assert_eq!(client.ended().await, End::Reset);
+        let (mut client, _body) = opened(Client::get("/").http10(), &gateway, &origin).await;
+        gateway.signal(Signal::KILL);
+        assert_eq!(client.ended().await, End::Reset);
     }
 }
 

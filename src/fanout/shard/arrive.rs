@@ -1,7 +1,9 @@
 //! Clients come.
 
+use super::super::batch::Framing;
 use super::super::client::{Because, Behind, Client, Ends, State};
 use super::super::group::Group;
+use super::super::sending::reset_on_close;
 use super::super::terms::Sent;
 use super::{Change, Newcomer, Shard};
 use crate::hub::{Departure, Detached, Feed};
@@ -40,6 +42,10 @@ impl Shard {
             ends,
             sent,
         };
+        if framing == Framing::UntilClose {
+            // Only its orderly end is to look like one, whatever becomes of it or of us.
+            reset_on_close(&client.socket);
+        }
         self.counted(group, sent);
         let entry = self.clients.vacant_entry();
         let Ok(key) = u32::try_from(entry.key()) else { return };

@@ -1,6 +1,8 @@
 //! Clients go: by themselves, or with an orderly end.
 
+use super::super::batch::Framing;
 use super::super::client::{Behind, State};
+use super::super::group::Group;
 use super::super::sending::{end, hear, reset_on_close, send_last};
 use super::super::terms::{LINGER, MOST_STRAY_BYTES, Sent};
 use super::Shard;
@@ -58,7 +60,8 @@ impl Shard {
         let Ok(taken) = send_last(&client.socket, &last.pending) else { return self.remove(key) };
         last.took(taken, now);
         if last.pending.is_empty() {
-            end(&client.socket);
+            let framing = self.groups.get(client.group as usize).map_or(Framing::Chunked, Group::framing);
+            end(&client.socket, framing);
             client.state = State::Closing { until: now + LINGER };
             // It may have closed already, and its end been heard.
             return self.listen_to(key, now);

@@ -73,6 +73,29 @@ fn what_broke_off_upstream_breaks_off_here() {
     assert!(stage.shard.clients.is_empty());
 }
 
+/// Its client has no other sign.
+#[test]
+fn what_is_framed_until_the_end_of_its_connection_is_reset_unless_it_ends_in_order() {
+    for (why, linger) in [(End::OriginClosed, None), (End::Failed(Failure::Ended), Some(Duration::ZERO))] {
+        let mut stage = Stage::new();
+        let (_first, publisher) = stage.opened("/a");
+        let mut seen = Vec::new();
+        for framing in [Framing::Chunked, Framing::UntilClose] {
+            let client = stage.client_with("/a", |newcomer| {
+                newcomer.framing = framing;
+                seen.push(newcomer.socket.try_clone().unwrap());
+            });
+            seen.push(OwnedFd::from(client.socket));
+        }
+        stage.settle();
+        let lingers = |socket| sockopt::socket_linger(socket).unwrap();
+        assert_eq!([lingers(&seen[0]), lingers(&seen[2])], [None, Some(Duration::ZERO)], "while it lasts");
+        end(publisher, why);
+        stage.settle();
+        assert_eq!([lingers(&seen[0]), lingers(&seen[2])], [None, linger]);
+    }
+}
+
 #[test]
 fn in_a_drain_each_gets_its_end_within_the_time_and_none_in_the_middle_of_an_event() {
     let mut stage = Stage::new();
