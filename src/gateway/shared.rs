@@ -59,18 +59,21 @@ impl Gateway {
                 verdict = subscription.arrival(patience, deadline) => verdict,
                 broken = writer.left() => return Outcome::Done(broken.into()),
             };
-            match verdict {
+            let goes_alone = match &verdict {
                 // What this client waited for is another's: it asks for itself.
-                Verdict::Ended(end) if !subscription.is_opener() && is_anothers(&end) => {
-                    drop(subscription);
-                    subscription = match self.hub.join_alone(asked.stream_request(served, policy), &served.settings, id)
-                    {
-                        Ok(subscription) => subscription,
-                        Err(error) => return Outcome::Refused(Refusal::Join(error)),
-                    };
-                }
-                verdict => break verdict,
+                Verdict::Ended(end) => !subscription.is_opener() && is_anothers(end),
+                // What was asked for all is its own: it asks again with its id, which decides for nobody else.
+                Verdict::Own(_) => subscription.is_without_its_id(),
+                Verdict::Live(_) | Verdict::Held => false,
+            };
+            if !goes_alone {
+                break verdict;
             }
+            drop(subscription);
+            subscription = match self.hub.join_alone(asked.stream_request(served, policy), &served.settings, id) {
+                Ok(subscription) => subscription,
+                Err(error) => return Outcome::Refused(Refusal::Join(error)),
+            };
         };
         let cors = asked.cors.as_ref();
         let head = match verdict {

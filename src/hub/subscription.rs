@@ -24,6 +24,8 @@ pub struct Subscription {
     told_first: Option<Frame>,
     /// While it is not known where the client stands.
     unplaced: Option<Unplaced>,
+    /// It opened the stream, whose request does not bear the id that it came with.
+    without_its_id: bool,
 }
 
 /// A subscription without its waking.
@@ -106,7 +108,11 @@ impl Subscription {
             Place::At(cursor, told_first) => (cursor, told_first, None),
             Place::Unknown(unplaced) => (state.log.end(), None, Some(unplaced)),
         };
-        Self { seat: Seat::take(stream, state, cursor, is_opener), changes, cursor, told_first, unplaced }
+        let without_its_id = is_opener
+            && !stream.origins.alone
+            && last_event_id.is_some_and(|id| backfills::for_the_origin(state.log.options(), id).is_some());
+        let seat = Seat::take(stream, state, cursor, is_opener);
+        Self { seat, changes, cursor, told_first, unplaced, without_its_id }
     }
 
     /// Leaves the waking behind: what is left is read through a [`Feed`](super::Feed) of the seat's stream.
@@ -145,12 +151,20 @@ impl Subscription {
         }
     }
 
-    /// Waits for the [verdict](Self::verdict), and until the client is [placed](Self::placed).
+    /// Whether the stream's request did not bear the id that this client came with and opened it: the stream was to be
+    /// everyone's. If it is the client's own, one that is opened for it alone [can bear it](super::Hub::join_alone).
+    #[must_use]
+    pub fn is_without_its_id(&self) -> bool {
+        self.without_its_id
+    }
+
+    /// Waits for the [verdict](Self::verdict), and until the client is [placed](Self::placed): unless it is to have another
+    /// stream anyway.
     pub async fn arrival(&mut self, patience: Option<Duration>, deadline: Instant) -> Verdict {
-        let verdict = self.verdict(patience).await;
-        match (verdict, self.placed(deadline).await) {
-            (Verdict::Ended(end), _) | (_, Err(end)) => Verdict::Ended(end),
-            (verdict, Ok(())) => verdict,
+        match self.verdict(patience).await {
+            Verdict::Ended(end) => Verdict::Ended(end),
+            Verdict::Own(head) if self.without_its_id => Verdict::Own(head),
+            verdict => self.placed(deadline).await.map_or_else(Verdict::Ended, |()| verdict),
         }
     }
 

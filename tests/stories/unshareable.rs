@@ -1,6 +1,6 @@
 //! A response that the origin makes one client's own, though the client bore no credential.
 
-use crate::client::{Client, End, Response};
+use crate::client::{Client, End, Response, event};
 use crate::gateway::{Gateway, configuration, route};
 use crate::origin::{Body, Coding, Exchange, Origin};
 use crate::stage::{asked, gap, joined, opened};
@@ -185,6 +185,36 @@ async fn an_own_stream_outlives_its_upstream_unless_the_origin_takes_its_client_
     for client in [&mut again, &mut tab] {
         assert_eq!(client.next_data().await, "3");
     }
+}
+
+#[tokio::test]
+async fn an_opener_with_an_id_resumes_though_its_response_turns_out_its_own() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin).with("share.max_streams = 1")).await;
+    let mut answers = Vec::new();
+    // The request for everyone, perhaps one for what was missed, and the client's own.
+    let answer_all = async {
+        loop {
+            let exchange = origin.accept().await;
+            let id = exchange.request.headers.one("last-event-id").map(str::to_owned);
+            let mut body = own(exchange, answers.len()).await;
+            if id.is_some() {
+                body.event("id: 46\ndata: missed\n\n").await;
+            }
+            answers.push((id, body));
+        }
+    };
+    let client = tokio::select! {
+        client = Client::get("/me").after(45).connect(&gateway) => client,
+        () = answer_all => unreachable!(),
+    };
+    let mut client = client.stream();
+    assert_eq!(client.next_event().await, event("message", "missed", "46"), "and no gap before it");
+    let [session] = client.headers.all("set-cookie")[..] else { panic!("{:?}", client.headers) };
+    let (id, body) = &mut answers[session.trim_start_matches("session=").parse::<usize>().unwrap()];
+    assert_eq!(id.as_deref(), Some("45"));
+    body.event("id: 47\ndata: live\n\n").await;
+    assert_eq!(client.next_data().await, "live");
 }
 
 #[tokio::test]

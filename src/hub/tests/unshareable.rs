@@ -4,7 +4,7 @@ use super::*;
 use crate::hub::{Detached, Feed, Reading, Watcher};
 use http::HeaderValue;
 use http::header::SET_COOKIE;
-use tokio::time::{advance, timeout};
+use tokio::time::{Instant, advance, timeout};
 
 const PRIVATE: Sharing = Sharing::Unshareable { sets_cookie: false };
 const COOKIE: Sharing = Sharing::Unshareable { sets_cookie: true };
@@ -66,6 +66,39 @@ async fn each_of_the_others_gets_a_stream_of_its_own_and_so_do_all_who_come_soon
     assert_eq!(stage.opened(), 1);
     assert!(stage.join("/other").is_ok() && stage.opened() == 1, "another key is shared as ever");
     drop(other);
+}
+
+/// Its id did not ride on the request, which was for everyone; on that of a stream of its own it does.
+#[tokio::test(start_paused = true)]
+async fn an_opener_whose_stream_is_its_own_waits_for_no_word_on_its_id() {
+    let stage = Stage::new();
+    let id = Bytes::from_static(b"45");
+    let mut opener = stage.resume("/me", Some("45")).unwrap();
+    let publisher = stage.publisher();
+    assert!(publisher.connected(&cookie_head(), COOKIE));
+    let deadline = Instant::now() + LINGER;
+    let arrival = opener.arrival(None, deadline).now_or_never();
+    assert!(matches!(arrival, Some(Verdict::Own(_))) && opener.is_without_its_id());
+    drop(opener);
+    let mut own = stage.hub.join_alone(request(ROUTE, "/me"), &stage.settings, Some(&id)).unwrap();
+    let (opening, publisher) = stage.opened.0.lock().pop().unwrap();
+    assert_eq!(opening.last_event_id, Some(id));
+    assert!(publisher.connected(&cookie_head(), COOKIE));
+    let arrival = own.arrival(None, deadline).now_or_never();
+    assert!(matches!(arrival, Some(Verdict::Own(_))) && !own.is_without_its_id(), "once");
+    append(&publisher, &["46"]);
+    assert_eq!(drain(&mut own).0, "46");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_came_without_an_id_for_the_origin_keeps_the_stream_that_turned_out_its_own() {
+    for id in [None, Some("~0123456789ab-5")] {
+        let stage = Stage::new();
+        let mut opener = stage.resume("/me", id).unwrap();
+        assert!(stage.publisher().connected(&cookie_head(), COOKIE));
+        assert!(matches!(opener.arrival(None, Instant::now() + LINGER).await, Verdict::Own(_)));
+        assert!(!opener.is_without_its_id(), "{id:?}");
+    }
 }
 
 fn append_if_open(publisher: &Publisher, data: &str) {
