@@ -187,7 +187,7 @@ impl Publisher {
     }
 
     /// Resolves when more may be read from the origin: the fastest subscriber is near the end of the log, nobody is
-    /// subscribed, or nobody took a byte for [`PATIENCE_WITH_READERS`]. So a burst passes whole to a client that reads, as
+    /// subscribed, or nobody took a byte for eight seconds. So a burst passes whole to a client that reads, as
     /// through any proxy. Safe to drop and call again.
     pub async fn room(&self) {
         let mut patience = None;

@@ -407,7 +407,7 @@ async fn a_burst_passes_whole_to_a_client_that_reads() {
     const EVENTS: usize = 20_000;
     let padding = "x".repeat(200);
     let burst: String = (0..EVENTS).map(|n| format!("data: {n} {padding}\n\n")).collect();
-    // It reads more slowly than the origin sends. One that a busy machine keeps from reading for a whole second is one that does
+    // It reads more slowly than the origin sends. One that a busy machine keeps from reading for long is one that does
     // not read: another one is tried.
     for _ in 0..5 {
         let origin = Origin::start();

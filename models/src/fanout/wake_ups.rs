@@ -17,7 +17,9 @@ pub fn no_change_is_lost() {
         let waker = Waker::default();
         let inbox = Arc::new(Inbox::<(), (), _>::new(waker.clone()));
         let streams: Vec<_> = (0..TELLERS)
-            .map(|n| ([AtomicUsize::new(0), AtomicUsize::new(0)], Flag::new(u32::try_from(n).unwrap(), Arc::clone(&inbox))))
+            .map(|n| {
+                ([AtomicUsize::new(0), AtomicUsize::new(0)], Flag::new(u32::try_from(n).unwrap(), Arc::clone(&inbox)))
+            })
             .collect();
         let streams = Arc::new(streams);
         for n in 0..TELLERS * 2 {
