@@ -16,9 +16,9 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 const MOST_AHEAD_BYTES: usize = 64 << 10;
 
 /// For how long subscribers that take nothing hold the origin up. A second would be enough, were every read seen: but kernels
-/// tell of what a client reads from its receive buffer in steps of up to 128 KiB, so one that reads 20 KB a second may look
-/// as if it slept for six.
-const PATIENCE_WITH_READERS: Duration = Duration::from_secs(8);
+/// tell of what a client reads from its receive buffer in steps of up to 128 KiB, so one that reads 64 KiB a second may look
+/// as if it slept for two.
+const PATIENCE_WITH_READERS: Duration = Duration::from_secs(2);
 
 /// While the publisher waits, those who read for clients are asked so often whether bytes arrived.
 const ASKS_EVERY: Duration = Duration::from_millis(250);
@@ -187,7 +187,7 @@ impl Publisher {
     }
 
     /// Resolves when more may be read from the origin: the fastest subscriber is near the end of the log, nobody is
-    /// subscribed, or nobody took a byte for eight seconds. So a burst passes whole to a client that reads, as
+    /// subscribed, or nobody took a byte for two seconds. So a burst passes whole to a client that reads, as
     /// through any proxy. Safe to drop and call again.
     pub async fn room(&self) {
         let mut patience = None;

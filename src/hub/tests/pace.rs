@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout};
 const SECOND: Duration = Duration::from_secs(1);
 
 /// For how long a publisher waits for those who take nothing.
-const PATIENCE: Duration = Duration::from_secs(8);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// An event of 40 KiB: two of them are more than the log may be ahead.
 fn heavy() -> Event {
