@@ -230,11 +230,13 @@ impl From<&Gateway> for Target {
     }
 }
 
-/// With `STORIES_SHARDS=off` every story is told without the delivery engine: each client is a task.
+/// With `STORIES_SHARDS=off` every story that does not choose is told without the delivery engine: each client is a task.
 fn on_the_path_under_test(config: &str) -> String {
     match std::env::var("STORIES_SHARDS") {
-        Ok(shards) => config.replacen("[server]\n", &format!("[server]\nshards = {shards:?}\n"), 1),
-        Err(_) => config.to_owned(),
+        Ok(shards) if !config.contains("shards = ") => {
+            config.replacen("[server]\n", &format!("[server]\nshards = {shards:?}\n"), 1)
+        }
+        Ok(_) | Err(_) => config.to_owned(),
     }
 }
 
