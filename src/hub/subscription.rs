@@ -1,11 +1,11 @@
 //! One client's place on a stream.
 
-use super::backfills::{self, Settled, Wanted};
+use super::backfills::{self, Wanted};
 use super::seat::Seat;
 use super::sharing::Audience;
 use super::stream::{Phase, Reading, State, Stream};
 use super::{End, StreamKey};
-use crate::replay::{Gap, GapReason, OnGap, Position, Seq};
+use crate::replay::{Gap, GapReason, Meeting, OnGap, Position, Seq};
 use crate::sse::Frame;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -324,19 +324,19 @@ fn settled(
         return Some(Ok(resumed(stream, state, id)));
     }
     match state.backfills.of(&unplaced.asked.id) {
-        Some(Settled::Ended(end)) => Some(Err(end.clone())),
-        Some(Settled::At(seq)) if *seq >= state.log.oldest() => {
+        Some(Err(end)) => Some(Err(end.clone())),
+        Some(Ok(Meeting::At(seq))) if *seq >= state.log.oldest() => {
             stream.counters.resumes.add(1);
             Some(Ok((*seq, None)))
         }
-        Some(Settled::Beside { text, at }) if *at >= state.log.oldest() => {
+        Some(Ok(Meeting::Beside { text, at })) if *at >= state.log.oldest() => {
             stream.counters.resumes.add(1);
             Some(Ok((*at, Some(text.clone()))))
         }
-        Some(Settled::Short { missed }) => {
+        Some(Ok(Meeting::Short { missed })) => {
             Some(Ok(after_gap(stream, state, Gap { reason: GapReason::Evicted, missed: Some(*missed) })))
         }
-        Some(Settled::Gone | Settled::At(_) | Settled::Beside { .. }) => Some(Ok(resumed(stream, state, id))),
+        Some(Ok(Meeting::Never | Meeting::At(_) | Meeting::Beside { .. })) => Some(Ok(resumed(stream, state, id))),
         None if is_late || state.is_closed() => Some(Ok(resumed(stream, state, id))),
         None => None,
     }

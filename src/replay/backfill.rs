@@ -57,11 +57,9 @@ enum Kept {
     Lost,
 }
 
-/// What is known of the id that a backfill is for.
+/// Where those who came with the id of a backfill stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Meeting {
-    /// Not yet: more events are needed.
-    Apart,
     /// The log goes on after the id at this position.
     At(Seq),
     /// The log goes on at this position, after events that it does not hold: those of another backfill are in their place.
@@ -121,19 +119,18 @@ impl Backfill {
         self.resume != self.asked_after
     }
 
-    /// Takes the next event. Where it is one that the log holds, what came before it is put before the log's first.
-    pub fn push(&mut self, event: &Event, log: &mut ReplayLog, now: Instant) -> Meeting {
+    /// Takes the next event. Where it is one that the log holds, what came before it is put before the log's first. `None`, here and
+    /// below: it is not known yet, and more events are needed.
+    pub fn push(&mut self, event: &Event, log: &mut ReplayLog, now: Instant) -> Option<Meeting> {
         if std::mem::take(&mut self.is_first) {
             self.forget_from(event);
         }
-        match log.meets(event) {
-            // Another backfill may have brought meanwhile what is kept.
-            Some(at) => self.met_kept(log, now).unwrap_or_else(|| self.met(at, log, now)),
-            None => {
-                self.keep(event, log);
-                Meeting::Apart
-            }
-        }
+        let Some(at) = log.meets(event) else {
+            self.keep(event, log);
+            return None;
+        };
+        // Another backfill may have brought meanwhile what is kept.
+        Some(self.met_kept(log, now).unwrap_or_else(|| self.met(at, log, now)))
     }
 
     /// An event that was too large stood here; it moved the id if it had one.
@@ -149,27 +146,23 @@ impl Backfill {
     /// Where the log has no event of its own, what follows the id is all here. Where it has, it may have got meanwhile what was brought
     /// before. What it got a while ago and this did not get will not come: an id that the origin never gave must not keep others
     /// waiting.
-    pub fn silent(&mut self, since: Duration, log: &mut ReplayLog, now: Instant) -> Meeting {
-        if let Some(meeting) = self.met_kept(log, now) {
-            return meeting;
-        }
-        if since < if self.is_empty() { EMPTY } else { QUIET } {
-            return Meeting::Apart;
-        }
-        let waits_on = log.has_begun() && {
-            let since = *self.behind_since.get_or_insert(now);
-            now.saturating_duration_since(since) < LATE
-        };
-        if waits_on { Meeting::Apart } else { self.whole(log, now) }
+    pub fn silent(&mut self, since: Duration, log: &mut ReplayLog, now: Instant) -> Option<Meeting> {
+        self.met_kept(log, now).or_else(|| {
+            let patience = if self.is_empty() { EMPTY } else { QUIET };
+            let is_over = since >= patience && !(log.has_begun() && self.waits_on(now));
+            is_over.then(|| self.whole(log, now))
+        })
+    }
+
+    /// Whether the log's own events may still be on their way here, too.
+    fn waits_on(&mut self, now: Instant) -> bool {
+        let since = *self.behind_since.get_or_insert(now);
+        now.saturating_duration_since(since) < LATE
     }
 
     /// The response ended in order. Unless it brought events, after which there may be more, what follows the id is all here.
-    pub fn ended(&mut self, log: &mut ReplayLog, now: Instant) -> Meeting {
-        match self.met_kept(log, now) {
-            Some(meeting) => meeting,
-            None if self.has_moved() => Meeting::Apart,
-            None => self.whole(log, now),
-        }
+    pub fn ended(&mut self, log: &mut ReplayLog, now: Instant) -> Option<Meeting> {
+        self.met_kept(log, now).or_else(|| (!self.has_moved()).then(|| self.whole(log, now)))
     }
 
     /// Where no more will come.

@@ -165,10 +165,10 @@ impl Backfilling {
 
     /// The origin's answer is for the clients with this id alone.
     pub fn refused(&self, end: End) {
-        self.settle(Settled::Ended(end));
+        self.settle(Err(end));
     }
 
-    fn meet(&mut self, step: impl FnOnce(&mut Backfill, &mut State, std::time::Instant) -> Meeting) -> bool {
+    fn meet(&mut self, step: impl FnOnce(&mut Backfill, &mut State, std::time::Instant) -> Option<Meeting>) -> bool {
         let backfill = &mut self.backfill;
         let stream = &self.stream;
         let meeting = stream.locked(|state| {
@@ -176,15 +176,11 @@ impl Backfilling {
             stream.account(state);
             meeting
         });
-        let settled = match meeting {
-            Meeting::Apart => return false,
-            Meeting::At(seq) => Settled::At(seq),
-            Meeting::Beside { text, at } => Settled::Beside { text, at },
-            Meeting::Short { missed } => Settled::Short { missed },
-            Meeting::Never => Settled::Gone,
-        };
-        self.settle(settled);
-        true
+        let is_settled = meeting.is_some();
+        if let Some(meeting) = meeting {
+            self.settle(Ok(meeting));
+        }
+        is_settled
     }
 
     fn settle(&self, settled: Settled) {
@@ -207,7 +203,7 @@ impl Drop for Backfilling {
             }
             backfills.waiting.remove(own);
             if was_waited_for {
-                backfills.settled.entry(own.clone()).or_insert(Settled::Gone);
+                backfills.settled.entry(own.clone()).or_insert(Ok(Meeting::Never));
             }
             // Those whose ids another backfill brought need none of their own.
             let (log, waiting) = (&state.log, &mut backfills.waiting);

@@ -13,8 +13,7 @@ pub(super) use backfilling::begin;
 
 use super::End;
 use super::stream::State;
-use crate::replay::{ReplayOptions, Seq};
-use crate::sse::Frame;
+use crate::replay::{Meeting, ReplayOptions};
 use bytes::Bytes;
 use http::HeaderValue;
 use std::collections::{HashMap, VecDeque};
@@ -57,21 +56,8 @@ pub(super) struct Wanted {
     _by: Arc<()>,
 }
 
-/// What became of an id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Settled {
-    At(Seq),
-    /// At a position, after events of its own.
-    Beside {
-        text: Frame,
-        at: Seq,
-    },
-    Short {
-        missed: u64,
-    },
-    Gone,
-    Ended(End),
-}
+/// What became of an id: where its clients stand, or the origin's own answer to them.
+pub(super) type Settled = Result<Meeting, End>;
 
 impl Backfills {
     pub(super) fn of(&self, id: &Bytes) -> Option<&Settled> {
