@@ -17,8 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a client waits for the origin's head or its first failure, and for the origin's word on its id, before it is told 200: many origins send no head
-/// before the first event.
+/// How long a client waits for the origin's head or its first failure, and for the origin's word on its id, before it is told
+/// 200: many origins send no head before the first event.
 const VERDICT_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Bytes of frames taken from the log at a time.
@@ -38,10 +38,9 @@ impl Gateway {
         served.warn_unless_shared(policy);
         let id = asked.last_event_id.as_ref();
         let is_anothers = |end: &End| is_anothers(end, &policy.share, has_credentials);
+        let join_alone = || self.hub.join_alone(asked.stream_request(served, policy), &served.settings, id);
         let joined = match self.hub.join(request, &served.settings, id) {
-            Err(JoinError::Ended(end)) if is_anothers(&end) => {
-                self.hub.join_alone(asked.stream_request(served, policy), &served.settings, id)
-            }
+            Err(JoinError::Ended(end)) if is_anothers(&end) => join_alone(),
             joined => joined,
         };
         let mut subscription = match joined {
@@ -70,7 +69,7 @@ impl Gateway {
                 break verdict;
             }
             drop(subscription);
-            subscription = match self.hub.join_alone(asked.stream_request(served, policy), &served.settings, id) {
+            subscription = match join_alone() {
                 Ok(subscription) => subscription,
                 Err(error) => return Outcome::Refused(Refusal::Join(error)),
             };

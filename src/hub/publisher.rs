@@ -223,14 +223,7 @@ impl Publisher {
     /// does not linger or gave way to others. Safe to drop and call again.
     pub async fn abandoned(&self) {
         loop {
-            let over_at = self.stream.locked(|state| {
-                if state.is_closed() {
-                    return Some(state.empty_since);
-                }
-                let linger = if state.lingers() { self.linger } else { Duration::ZERO };
-                state.is_empty().then(|| state.empty_since + linger)
-            });
-            let Some(over_at) = over_at else {
+            let Some(over_at) = self.stream.locked(|state| self.over_at(state)) else {
                 self.stream.occupancy.notified().await;
                 continue;
             };
@@ -239,8 +232,7 @@ impl Publisher {
                 () = sleep_until(over_at) => {
                     // Under the lock that a joining client takes: it finds the stream open, or closed and makes a new one.
                     let is_over = self.stream.locked(|state| {
-                        let linger = if state.lingers() { self.linger } else { Duration::ZERO };
-                        if state.is_empty() && state.empty_since + linger == over_at {
+                        if self.over_at(state) == Some(over_at) {
                             state.close(End::Idle, None);
                         }
                         state.is_closed()
@@ -251,6 +243,15 @@ impl Publisher {
                 }
             }
         }
+    }
+
+    /// When the stream is over if nobody comes; `None` while somebody is on it.
+    fn over_at(&self, state: &State) -> Option<Instant> {
+        if state.is_closed() {
+            return Some(state.empty_since);
+        }
+        let linger = if state.lingers() { self.linger } else { Duration::ZERO };
+        state.is_empty().then(|| state.empty_since + linger)
     }
 
     /// Closes the stream, and gives its clients and those who ask within `remembered` the same answer; resolves after that,
