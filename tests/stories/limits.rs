@@ -3,7 +3,7 @@
 use crate::client::{Client, Connection, End};
 use crate::gateway::{Gateway, configuration, route};
 use crate::origin::Origin;
-use crate::stage::{joined, numbered, opened};
+use crate::stage::{joined, numbered, opened, read_burst};
 use std::time::Duration;
 
 /// More than the kernel holds for one client on either side, in events of [`BIG`] bytes.
@@ -61,33 +61,15 @@ async fn a_burst_passes_whole_to_an_only_client_that_reads_slowly_and_steadily()
 async fn reads_slowly(server: &str) {
     const EVENTS: usize = 6000;
     const SLOWLY: usize = 450;
-    let padding = "x".repeat(200);
-    let burst: String = (0..EVENTS).map(|n| format!("data: {n} {padding}\n\n")).collect();
     // One that a busy machine keeps from reading for as long as one may stall is no slow one: another one is tried.
     for _ in 0..5 {
         let origin = Origin::start();
         let upstream = "upstream.on_close = \"close\"\nupstream.idle_timeout_secs = 0.4";
         let options = format!("replay.events = 100\nclient.stall_secs = 3\n{upstream}");
         let gateway = Gateway::start(&configuration(server, [route("/*", &origin).with(&options)])).await;
-        let (mut client, mut body) = opened(Client::get("/").small_receive_buffer(), &gateway, &origin).await;
-        let sent = async {
-            body.event(&burst).await;
-            body.end().await;
-        };
-        let read = async {
-            let mut next = 0;
-            loop {
-                match client.event_or_end().await {
-                    Ok(event) => assert_eq!(event.data.split(' ').next(), Some(next.to_string().as_str())),
-                    Err(end) => return (next, end),
-                }
-                next += 1;
-                if next < SLOWLY && next % 5 == 0 {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            }
-        };
-        let ((), read) = tokio::join!(sent, read);
+        let (mut client, body) = opened(Client::get("/").small_receive_buffer(), &gateway, &origin).await;
+        let pause = |next| (next < SLOWLY && next % 5 == 0).then(|| Duration::from_millis(50));
+        let read = read_burst(&mut client, body, EVENTS, pause).await;
         assert_eq!(origin.requests().len(), 1, "an origin that is not read is not quiet");
         if read == (EVENTS, End::Orderly) {
             return;

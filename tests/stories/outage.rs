@@ -3,8 +3,8 @@
 use crate::client::{Client, End, event};
 use crate::gateway::{Gateway, route};
 use crate::origin::{Coding, Origin, Port, Speech};
-use crate::stage::{asked, gap, joined, numbered, opened};
-use std::time::Instant;
+use crate::stage::{asked, gap, joined, numbered, opened, read_burst};
+use std::time::{Duration, Instant};
 
 const REFLECT: &str = "upstream.on_error = \"reflect\"";
 
@@ -372,7 +372,7 @@ async fn a_finite_stream_is_not_asked_again_while_nobody_is_there() {
     body.end().await;
     origin.open_connections(0).await;
     // Many times the longest backoff of these stories.
-    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(origin.requests().len(), 1);
     // The log is there for who comes back, and so is the origin.
     let (mut back, mut body) = tokio::join!(Client::get("/").after(id).connect(&gateway), origin.stream());
@@ -405,33 +405,15 @@ async fn an_outage_is_told_in_two_lines_however_many_streams_it_hits() {
 #[tokio::test]
 async fn a_burst_passes_whole_to_a_client_that_reads() {
     const EVENTS: usize = 20_000;
-    let padding = "x".repeat(200);
-    let burst: String = (0..EVENTS).map(|n| format!("data: {n} {padding}\n\n")).collect();
     // It reads more slowly than the origin sends. One that a busy machine keeps from reading for long is one that does
     // not read: another one is tried.
     for _ in 0..5 {
         let origin = Origin::start();
         let gateway =
             Gateway::with(route("/*", &origin).with("replay.events = 100\nupstream.on_close = \"close\"")).await;
-        let (mut client, mut body) = opened(Client::get("/").small_receive_buffer(), &gateway, &origin).await;
-        let sent = async {
-            body.event(&burst).await;
-            body.end().await;
-        };
-        let read = async {
-            let mut next = 0;
-            loop {
-                match client.event_or_end().await {
-                    Ok(event) => assert_eq!(event.data.split(' ').next(), Some(next.to_string().as_str())),
-                    Err(end) => return (next, end),
-                }
-                next += 1;
-                if next % 100 == 0 {
-                    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-                }
-            }
-        };
-        let ((), read) = tokio::join!(sent, read);
+        let (mut client, body) = opened(Client::get("/").small_receive_buffer(), &gateway, &origin).await;
+        let pause = |next| (next % 100 == 0).then(|| Duration::from_millis(5));
+        let read = read_burst(&mut client, body, EVENTS, pause).await;
         if read == (EVENTS, End::Orderly) {
             return;
         }

@@ -1,9 +1,10 @@
 //! Scenes that many stories begin with.
 
-use crate::client::{Client, Response};
+use crate::client::{Client, End, Response};
 use crate::gateway::Gateway;
 use crate::origin::{Body, Exchange, Origin};
 use rustix::process::{Pid, Signal, kill_process};
+use std::time::Duration;
 
 /// A process that a gateway started in its place; ended with this value.
 pub struct Successor(Pid);
@@ -68,4 +69,34 @@ pub fn numbered(n: u64) -> String {
 pub fn gap(reason: &str, missed: Option<u64>) -> String {
     let missed = missed.map_or_else(|| "null".to_owned(), |missed| missed.to_string());
     format!("{{\"reason\":\"{reason}\",\"missed\":{missed}}}")
+}
+
+/// Sends so many events at once, and the end, to a client that reads them with pauses: `pause` gives the one that follows the
+/// first so many. Gives how many it read, all in their order, and how its response ended.
+pub async fn read_burst(
+    client: &mut Response,
+    mut body: Body,
+    events: usize,
+    pause: impl Fn(usize) -> Option<Duration>,
+) -> (usize, End) {
+    let padding = "x".repeat(200);
+    let burst: String = (0..events).map(|n| format!("data: {n} {padding}\n\n")).collect();
+    let sent = async {
+        body.event(&burst).await;
+        body.end().await;
+    };
+    let read = async {
+        let mut next = 0;
+        loop {
+            match client.event_or_end().await {
+                Ok(event) => assert_eq!(event.data.split(' ').next(), Some(next.to_string().as_str())),
+                Err(end) => return (next, end),
+            }
+            next += 1;
+            if let Some(pause) = pause(next) {
+                tokio::time::sleep(pause).await;
+            }
+        }
+    };
+    tokio::join!(sent, read).1
 }
