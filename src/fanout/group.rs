@@ -6,7 +6,7 @@ use super::shard::Change;
 use super::terms::{Sent, Terms};
 use crate::hub::{Feed, FeedId, Watcher};
 use crate::replay::Seq;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -37,6 +37,8 @@ pub(super) struct Group {
     pub(super) held: Option<Instant>,
     /// Clients that are behind and can be sent something.
     pub(super) ready: VecDeque<u32>,
+    /// Clients that are behind and cannot be sent more now. May name some that have departed.
+    pub(super) blocked: BTreeSet<u32>,
     /// Clients that are ahead of the roster: it has a pass to make first. May name some that have left.
     pub(super) waiting: Vec<u32>,
     /// The batch that was last made for one who is behind: a crowd that resumes at one place shares it.
@@ -71,6 +73,7 @@ impl Group {
             unread: false,
             held: None,
             ready: VecDeque::new(),
+            blocked: BTreeSet::new(),
             waiting: Vec::new(),
             replayed: None,
             queued: false,

@@ -10,8 +10,8 @@ impl Shard {
     pub(super) fn answer(&mut self, key: u32, now: Instant) {
         let Some(group) = self.groups.get(key as usize) else { return };
         group.change.answer();
-        let takes = self.clients.iter_mut().filter(|(_, client)| client.group == key).any(|(_, client)| {
-            let Client { socket, state, .. } = client;
+        let takes = group.blocked.iter().any(|client| {
+            let Some(Client { socket, state, .. }) = self.clients.get_mut(*client as usize) else { return false };
             if let State::Behind(behind) = state { behind.arrived(socket, now) } else { false }
         });
         if takes {

@@ -132,6 +132,15 @@ impl Shard {
         client.state = State::Behind(Box::new(behind));
         let group = client.group;
         self.counted(group, cut.sent);
+        self.blocked(key);
+    }
+
+    /// A client's socket takes no more: a word of the poll is awaited.
+    pub(super) fn blocked(&mut self, key: u32) {
+        let Some(client) = self.clients.get(key as usize) else { return };
+        if let Some(group) = self.groups.get_mut(client.group as usize) {
+            group.blocked.insert(key);
+        }
         self.arm(key);
     }
 
@@ -157,7 +166,7 @@ impl Shard {
                 if !behind.pending.is_empty() {
                     behind.block(socket);
                     client.trust(now);
-                    return self.arm(key);
+                    return self.blocked(key);
                 }
                 behind.cursor
             }
@@ -214,7 +223,7 @@ impl Shard {
         let group = client.group;
         self.counted(group, cut.sent);
         if blocked {
-            self.arm(key);
+            self.blocked(key);
         } else if let Some(group) = self.groups.get_mut(group as usize) {
             group.ready.push_back(key);
         }
@@ -268,6 +277,7 @@ impl Shard {
                 behind.blocked = false;
                 let group = client.group;
                 if let Some(group) = self.groups.get_mut(group as usize) {
+                    group.blocked.remove(&key);
                     group.ready.push_back(key);
                 }
                 self.enqueue(group);

@@ -92,6 +92,7 @@ impl Shard {
         self.wheel.cancel(key);
         let Some(client) = self.clients.try_remove(key as usize) else { return };
         let Some(group) = self.groups.get_mut(client.group as usize) else { return };
+        group.blocked.remove(&key);
         group.clients -= 1;
         if group.clients == 0 {
             self.let_go(client.group);

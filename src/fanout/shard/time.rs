@@ -104,6 +104,7 @@ impl Shard {
                 let mut behind = Behind { pending, ..Behind::at(cursor, now) };
                 behind.block(&client.socket);
                 client.state = State::Behind(Box::new(behind));
+                self.blocked(key);
             }
         }
     }
