@@ -1,8 +1,8 @@
 //! One client: a socket, a place on a stream, and what it was sent.
 
 use super::on_the_way::on_the_way;
-use super::sending::limit_stall;
 use super::terms::Sent;
+use super::trust::Trust;
 use crate::hub::{Departure, Seat};
 use crate::replay::Seq;
 use bytes::{Buf, Bytes};
@@ -25,37 +25,12 @@ pub(super) struct Client {
     pub(super) _place: Box<dyn Any + Send>,
     /// When it last was sent something, but for what it was sent as one of those that are caught up.
     pub(super) heard: Instant,
-    /// Since when the kernel does not judge whether it stalls: see [`Self::trust`].
-    pub(super) trusted: Option<Instant>,
+    /// It is trusted while it is behind and reads slowly or not at all: the shard looks at what arrives.
+    pub(super) trust: Trust,
     /// When its time is over, whatever it has been sent by then.
     pub(super) ends: Option<Ends>,
     /// What it was sent; of those that are caught up, less what the group was sent when they joined it.
     pub(super) sent: Sent,
-}
-
-impl Client {
-    /// It is behind, and reads slowly or not at all: that is the shard's to judge from now on, which looks at what arrives.
-    pub(super) fn trust(&mut self, now: Instant) {
-        self.trusted.get_or_insert(now);
-        limit_stall(&self.socket, None);
-    }
-
-    /// It has caught up, and the kernel judges again: it alone sees that one has vanished to which little is sent. What is on
-    /// the way to it may have been so for as long as it was trusted, as the kernel has it.
-    pub(super) fn judge(&mut self, stall: Duration, now: Instant) {
-        if let Some(since) = self.trusted {
-            limit_stall(&self.socket, Some(now.duration_since(since) + stall));
-            self.forgive(stall);
-        }
-    }
-
-    /// Once all has arrived, nothing is held against it.
-    pub(super) fn forgive(&mut self, stall: Duration) {
-        if self.trusted.is_some() && on_the_way(&self.socket) == 0 {
-            self.trusted = None;
-            limit_stall(&self.socket, Some(stall));
-        }
-    }
 }
 
 /// The end of a client's time.

@@ -22,6 +22,7 @@ mod roster;
 mod sending;
 mod shard;
 mod terms;
+mod trust;
 mod wheel;
 
 pub use batch::Framing;
@@ -29,3 +30,4 @@ pub use engine::{Arrival, Engine, Refused};
 pub use on_the_way::on_the_way;
 pub use sending::limit_stall;
 pub use terms::{LINGER, MOST_STRAY_BYTES, Pace, SPREAD_OF_DRAIN, Sent, Terms};
+pub use trust::Trust;

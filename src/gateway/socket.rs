@@ -1,14 +1,14 @@
 //! Options of a client's socket, and one of the two `unsafe` of the crate.
 #![allow(unsafe_code, reason = "pingora's stream gives its descriptor as a raw number only")]
 
-use crate::fanout::{self, on_the_way};
+use crate::fanout::{self, Trust, on_the_way};
 use pingora::protocols::Stream;
 use pingora::protocols::l4::stream::Stream as L4Stream;
 use rustix::net::sockopt;
 use socket2::SockRef;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Bytes that the kernel may queue unsent for one TCP client before its socket stops being writable: one that reads slowly
 /// costs a cursor in the log and some 45 KB of kernel memory, where a send buffer of 128 KiB alone costs 270 KB, and slows
@@ -81,15 +81,23 @@ impl Witness {
     }
 }
 
-/// Whether all that was sent on a plain stream has arrived.
-pub(super) fn has_arrived(stream: &Stream) -> bool {
-    with_descriptor(stream, |fd| on_the_way(fd) == 0).unwrap_or(true)
-}
-
 /// Gives a connection up when the client acknowledged nothing for `stall`: a phone that vanished would otherwise keep
 /// heartbeats in the send buffer for a quarter of an hour. See [`fanout::limit_stall`].
-pub(super) fn limit_stall(stream: &Stream, stall: Option<Duration>) {
-    with_descriptor(stream, |fd| fanout::limit_stall(fd, stall));
+pub(super) fn limit_stall(stream: &Stream, stall: Duration) {
+    with_descriptor(stream, |fd| fanout::limit_stall(fd, Some(stall)));
+}
+
+/// As [`Trust::begin`], of a plain stream; the others as their namesakes.
+pub(super) fn begin_trust(stream: &Stream, trust: &mut Trust) {
+    with_descriptor(stream, |fd| trust.begin(fd, Instant::now()));
+}
+
+pub(super) fn end_trust(stream: &Stream, trust: &mut Trust, stall: Duration) {
+    with_descriptor(stream, |fd| trust.end(fd, stall, Instant::now()));
+}
+
+pub(super) fn forgive(stream: &Stream, trust: &mut Trust, stall: Duration) {
+    with_descriptor(stream, |fd| trust.forgive(fd, stall));
 }
 
 /// Makes the coming close a reset: what a stalled client did not take is freed at once, and what is framed until its

@@ -3,7 +3,7 @@
 use super::refusal::Reply;
 use super::socket::{self, Witness};
 use crate::counters::RouteCounters;
-use crate::fanout::{Framing, MOST_STRAY_BYTES, Sent};
+use crate::fanout::{Framing, MOST_STRAY_BYTES, Sent, Trust};
 use crate::hub::Arrivals;
 use crate::sse::{Frame, HEARTBEAT};
 use bytes::{Bytes, BytesMut};
@@ -15,7 +15,7 @@ use pingora::protocols::http::ServerSession;
 use std::io;
 use std::pin::pin;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 /// The most that is written in one go: a write that does not finish within `stall_secs` is then a client that stalls, not
 /// one that is slow.
@@ -45,8 +45,8 @@ struct Pace {
     stall: Duration,
     /// The last write waited for long.
     is_slow: bool,
-    /// Since when the kernel does not judge whether the client stalls: the time limit of writes does.
-    trusted: Option<Instant>,
+    /// While the client is trusted, the time limit of writes judges it.
+    trust: Trust,
 }
 
 /// Why nothing more can be sent.
@@ -110,7 +110,7 @@ impl<'a> Writer<'a> {
         opening.extend_from_slice(b"\r\n");
         opening.extend_from_slice(&framing.wire(&Frame::of_text(greeting)));
         if let Some(stream) = self.session.stream() {
-            socket::limit_stall(stream, Some(stall));
+            socket::limit_stall(stream, stall);
         }
         // Else a request that asks for its connection to be closed, or one with bytes behind it, would be: without a word.
         self.session.req_header_mut().remove_header(&CONNECTION);
@@ -136,7 +136,7 @@ impl<'a> Writer<'a> {
         }
         let head = stream_head(&headers, chunked).map_err(|_| Broken::Left)?;
         if let Some(stream) = self.session.stream() {
-            socket::limit_stall(stream, Some(stall));
+            socket::limit_stall(stream, stall);
         }
         self.pace.stall = stall;
         self.session.set_write_timeout(Some(stall));
@@ -181,8 +181,11 @@ impl<'a> Writer<'a> {
             }
             let was_slow = self.pace.is_slow;
             self.piece(piece).await?;
-            if was_slow && !self.pace.is_slow {
-                self.judge();
+            if was_slow
+                && !self.pace.is_slow
+                && let Some(stream) = self.session.stream()
+            {
+                socket::end_trust(stream, &mut self.pace.trust, self.pace.stall);
             }
         }
         Ok(())
@@ -196,8 +199,7 @@ impl<'a> Writer<'a> {
             && let Some(stream) = self.session.stream()
         {
             witness = Witness::of(stream);
-            self.pace.trusted.get_or_insert_with(Instant::now);
-            socket::limit_stall(stream, None);
+            socket::begin_trust(stream, &mut self.pace.trust);
         }
         self.pace.is_slow = false;
         let mut write = pin!(self.session.write_response_body(piece, false));
@@ -216,22 +218,9 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// The client takes what it is sent again, and the kernel judges whether it stalls: what is on the way may have been so for
-    /// as long as the client was trusted, as the kernel has it.
-    fn judge(&mut self) {
-        let Pace { stall, trusted: Some(since), .. } = self.pace else { return };
-        let Some(stream) = self.session.stream() else { return };
-        let has_arrived = socket::has_arrived(stream);
-        let allowed = if has_arrived { stall } else { stall + since.elapsed() };
-        socket::limit_stall(stream, Some(allowed));
-        if has_arrived {
-            self.pace.trusted = None;
-        }
-    }
-
     pub(super) async fn heartbeat(&mut self) -> Result<(), Broken> {
-        if self.pace.trusted.is_some() && self.session.stream().is_some_and(socket::has_arrived) {
-            self.judge();
+        if let Some(stream) = self.session.stream() {
+            socket::forgive(stream, &mut self.pace.trust, self.pace.stall);
         }
         self.text(Bytes::from_static(HEARTBEAT)).await
     }

@@ -5,6 +5,7 @@ use super::super::client::{Because, Behind, Client, Ends, State};
 use super::super::group::Group;
 use super::super::sending::reset_on_close;
 use super::super::terms::Sent;
+use super::super::trust::Trust;
 use super::{Change, Newcomer, Shard};
 use crate::hub::{Departure, Detached, Feed};
 use bytes::{Bytes, BytesMut};
@@ -38,7 +39,7 @@ impl Shard {
             seat: Some(seat),
             _place: place,
             heard: now,
-            trusted: None,
+            trust: Trust::default(),
             ends,
             sent,
         };

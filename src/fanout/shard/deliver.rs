@@ -165,7 +165,7 @@ impl Shard {
                 }
                 if !behind.pending.is_empty() {
                     behind.block(socket);
-                    client.trust(now);
+                    client.trust.begin(&client.socket, now);
                     return self.blocked(key);
                 }
                 behind.cursor
@@ -217,7 +217,7 @@ impl Shard {
         let mut behind = Behind { pending: cut.rest, ..Behind::at(cut.cursor, accepted) };
         if blocked {
             behind.block(&client.socket);
-            client.trust(now);
+            client.trust.begin(&client.socket, now);
         }
         client.state = State::Behind(Box::new(behind));
         let group = client.group;
@@ -247,7 +247,7 @@ impl Shard {
         let Some(group) = self.groups.get_mut(group_key as usize) else { return };
         if let Some(client) = self.clients.get_mut(key as usize) {
             client.sent -= group.sent_to(had_batch);
-            client.judge(group.terms.pace().stall, now);
+            client.trust.end(&client.socket, group.terms.pace().stall, now);
         }
         group.roster.join(key, had_batch, placed(&mut self.clients));
         self.arm(key);

@@ -87,7 +87,7 @@ impl Shard {
             Framing::Chunked => HEARTBEAT_CHUNK,
             Framing::UntilClose => HEARTBEAT,
         };
-        client.forgive(group.terms.pace().stall);
+        client.trust.forgive(&client.socket, group.terms.pace().stall);
         let taken = match send_some(&client.socket, line) {
             Ok(taken) => taken,
             Err(departure) => return self.depart(key, &departure, now),
