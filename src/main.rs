@@ -135,7 +135,11 @@ async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let mut signals = Signals::new()?;
     let mut running = Service::bind(config)?.start();
     loop {
-        match signals.next().await {
+        let asked = tokio::select! {
+            asked = signals.next() => asked,
+            error = running.failed() => return Err(error.into()),
+        };
+        match asked {
             Asked::Exit => return Ok(()),
             Asked::Drain => break,
             Asked::HandOver => match running.hand_over().await {

@@ -1,12 +1,11 @@
 //! One client: a socket, a place on a stream, and what it was sent.
 
 use super::on_the_way::on_the_way;
-use super::terms::Sent;
+use super::terms::{Home, MOST_KEPT_BYTES, Sent};
 use super::trust::Trust;
 use crate::hub::{Departure, Seat};
 use crate::replay::Seq;
 use bytes::{Buf, Bytes};
-use std::any::Any;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -16,13 +15,12 @@ pub(super) struct Client {
     pub(super) socket: OwnedFd,
     /// The group that it is in.
     pub(super) group: u32,
-    /// Bytes that it sent after its request.
-    pub(super) stray_bytes: u32,
+    pub(super) strays: Strays,
     pub(super) state: State,
     /// Its presence on the stream; none once it has departed.
     pub(super) seat: Option<Seat>,
-    /// What is held as long as the socket is open.
-    pub(super) _place: Box<dyn Any + Send>,
+    /// Where its connection goes back to.
+    pub(super) home: Box<dyn Home>,
     /// When it last was sent something, but for what it was sent as one of those that are caught up.
     pub(super) heard: Instant,
     /// It is trusted while it is behind and reads slowly or not at all: the shard looks at what arrives.
@@ -31,6 +29,46 @@ pub(super) struct Client {
     pub(super) ends: Option<Ends>,
     /// What it was sent; of those that are caught up, less what the group was sent when they joined it.
     pub(super) sent: Sent,
+}
+
+/// What a client sent after its request.
+#[derive(Debug, Default)]
+pub(super) struct Strays {
+    bytes: usize,
+    /// They themselves, as long as the connection serves another request after an orderly end.
+    unread: Option<Vec<u8>>,
+}
+
+impl Strays {
+    /// `is_kept`: the head says that the connection serves another request. `unread` is what the client has sent by now.
+    pub(super) fn new(is_kept: bool, unread: &[u8]) -> Self {
+        let mut strays = Self { bytes: 0, unread: is_kept.then(Vec::new) };
+        strays.add(unread);
+        strays
+    }
+
+    pub(super) fn add(&mut self, bytes: &[u8]) {
+        self.bytes += bytes.len();
+        match &mut self.unread {
+            Some(unread) if self.bytes <= MOST_KEPT_BYTES => unread.extend_from_slice(bytes),
+            _ => self.unread = None,
+        }
+    }
+
+    /// How many bytes there were.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether the connection serves another request.
+    pub(super) fn is_kept(&self) -> bool {
+        self.unread.is_some()
+    }
+
+    /// What the next request begins with.
+    pub(super) fn into_unread(self) -> Vec<u8> {
+        self.unread.unwrap_or_default()
+    }
 }
 
 /// The end of a client's time.
@@ -65,8 +103,9 @@ impl From<Because> for Departure {
 ///   adopted ▶ Behind ◀── a send was cut short ── CaughtUp        │
 ///              │ ▲                                │              │
 ///              │ └─ the group has caught up ── Waiting ◀─ ahead of it
-///              ▼                                                 
+///              ▼
 ///           Parting ──── last words sent ──▶ Closing ──▶ dropped
+///                                        └─▶ given back, where its connection is kept
 /// ```
 #[derive(Debug)]
 pub(super) enum State {

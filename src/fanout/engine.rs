@@ -2,11 +2,10 @@
 
 use super::batch::Framing;
 use super::shard::{Newcomer, Shard, ShardInbox};
-use super::terms::Terms;
+use super::terms::{Home, Terms};
 use crate::hub::Subscription;
 use crate::sync::{AtomicUsize, Ordering, thread};
 use bytes::Bytes;
-use std::any::Any;
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
@@ -35,8 +34,12 @@ pub struct Arrival {
     pub lifetime: Option<Duration>,
     /// The terms of its route.
     pub terms: Arc<dyn Terms>,
-    /// Held as long as the socket is open.
-    pub place: Box<dyn Any + Send>,
+    /// What the client has sent after its request.
+    pub unread: Vec<u8>,
+    /// The head says that the connection serves another request.
+    pub is_kept: bool,
+    /// Where the connection goes back to after an orderly end; held as long as the socket is open.
+    pub home: Box<dyn Home>,
 }
 
 /// There is no shard left to serve a client.
@@ -91,9 +94,11 @@ impl Engine {
     /// # Errors
     /// When every shard has ended; the client's connection is closed then.
     pub async fn adopt(&self, arrival: Arrival) -> Result<(), Refused> {
-        let Arrival { socket, subscription, framing, opening, opening_text, lifetime, terms, place } = arrival;
+        let Arrival { socket, subscription, framing, opening, opening_text, lifetime, terms, unread, is_kept, home } =
+            arrival;
         let detached = subscription.detach();
-        let mut newcomer = Newcomer { socket, detached, framing, opening, opening_text, lifetime, terms, place };
+        let mut newcomer =
+            Newcomer { socket, detached, framing, opening, opening_text, lifetime, terms, unread, is_kept, home };
         let shards = &self.shards.doors;
         let first = self.shards.next.fetch_add(1, Ordering::Relaxed);
         for door in (0..shards.len()).filter_map(|n| shards.get((first.wrapping_add(n)) % shards.len())) {
@@ -179,6 +184,13 @@ mod tests {
         fn departed(&self, _: &StreamKey, _: Sent, _: &Departure, _: u64) {}
     }
 
+    #[derive(Debug)]
+    struct Nowhere;
+
+    impl Home for Nowhere {
+        fn take_back(self: Box<Self>, _: OwnedFd, _: Vec<u8>) {}
+    }
+
     fn arrival(settings: &StreamSettings) -> (Arrival, UnixStream) {
         let (socket, client) = UnixStream::pair().unwrap();
         let request = StreamRequest::new(RouteId(0), &ShareOptions::default(), "/", None, &HeaderMap::new());
@@ -191,7 +203,9 @@ mod tests {
             opening_text: 0,
             lifetime: None,
             terms: Arc::new(Untold(pace, RouteCounters::default())),
-            place: Box::new(()),
+            unread: Vec::new(),
+            is_kept: false,
+            home: Box::new(Nowhere),
         };
         (arrival, client)
     }

@@ -63,16 +63,18 @@ fn gone(error: Errno) -> Departure {
     if error == Errno::TIMEDOUT { Departure::Stalled } else { Departure::Left }
 }
 
-/// Reads and drops what a client sends, and says how many bytes that was, or how the client is gone: one that sends more
-/// than `most` is no client.
-pub(super) fn hear(socket: &OwnedFd, most: usize) -> Result<usize, Departure> {
-    let mut dropped = [0_u8; 4096];
+/// Reads what a client sends; an error is how the client is gone. One that sends more than `most` is no client.
+pub(super) fn hear(socket: &OwnedFd, most: usize, mut said: impl FnMut(&[u8])) -> Result<(), Departure> {
+    let mut buffer = [0_u8; 4096];
     let mut heard = 0;
     loop {
-        match recv(socket, &mut dropped[..], RecvFlags::DONTWAIT) {
+        match recv(socket, &mut buffer[..], RecvFlags::DONTWAIT) {
             Ok((_, 0)) => return Err(Departure::Left),
-            Ok((_, n)) => heard += n,
-            Err(Errno::AGAIN) => return Ok(heard),
+            Ok((_, n)) => {
+                heard += n;
+                said(buffer.get(..n).unwrap_or_default());
+            }
+            Err(Errno::AGAIN) => return Ok(()),
             Err(Errno::INTR) => {}
             Err(error) => return Err(gone(error)),
         }

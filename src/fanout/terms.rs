@@ -4,6 +4,7 @@ use crate::counters::RouteCounters;
 use crate::hub::{Departure, StreamKey};
 use std::fmt;
 use std::ops::{AddAssign, SubAssign};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 /// Of the drain time, the part over which ends are spread; the rest is for the last bytes to arrive.
@@ -12,9 +13,20 @@ pub const SPREAD_OF_DRAIN: f64 = 0.6;
 /// How long a client may take to close after our end, before its socket is closed in its face.
 pub const LINGER: Duration = Duration::from_secs(2);
 
-/// Bytes that a client may send after its request: a stray CRLF, a request that it pipelined. They have no meaning here; who
-/// sends more is no client.
+/// Bytes that a client may send after its request: a stray CRLF, a request that it pipelined. They have no meaning while its
+/// response lasts; who sends more is no client.
 pub const MOST_STRAY_BYTES: usize = 16 << 10;
+
+/// Of these, the bytes that are kept for its connection's next request. Whoever sent more finds the connection closed after
+/// the response: a crowd of such clients must not hold much memory.
+pub(super) const MOST_KEPT_BYTES: usize = 2 << 10;
+
+/// Where a client's connection is at home, and goes back to after an orderly end. Its drop frees what the connection holds
+/// there, such as its place.
+pub trait Home: Send + fmt::Debug {
+    /// Serves the connection from now on. `unread` is what the client has sent after its request.
+    fn take_back(self: Box<Self>, socket: OwnedFd, unread: Vec<u8>);
+}
 
 /// The terms of one route.
 pub trait Terms: Send + Sync + fmt::Debug {

@@ -1,229 +1,311 @@
-//! What stands in front of pingora: the first bytes of a connection.
+//! What stands in front of everything: a connection, from one request head to the next.
+//!
+//! ```text
+//!               ┌───────────────────── Next ─────────────────────────┐
+//!               ▼                                                    │
+//!   accepted ▶ Waiting ─ a head ▶ plan ─┬▶ an answer of ours ────────┤
+//!               │                       ├▶ a session of pingora's ───┤
+//!               │                       └▶ the engine ── took it ────┴▶ (it comes back with the next head)
+//!               ├─ a preface ▶ HTTP/2, to its end
+//!               └─ too large, too slow, malformed, the client's end, a drain ▶ closed
+//! ```
 //!
 //! pingora peeks for exactly 24 bytes of the HTTP/2 preface without a timeout, and limits a head only at 1 MiB and each read
-//! alone in time. So the first bytes are read here, in whatever pieces they come, until they are a preface or a whole head;
-//! then they are put back and pingora goes on with the question decided.
+//! alone in time. So heads are read here, in whatever pieces they come. The limits hold for every head of a connection.
 
 use super::Gateway;
+use super::after::After;
+use super::connection::{Connection, Gate};
+use super::first::{Judgement, is_blank, judge};
+use super::head::{Body, Head};
 use super::places::Places;
-use super::sessions::Sessions;
-use super::socket;
+use super::plan::{Ask, Plan, Request};
+use super::refusal::Reply;
+use super::sessions::{Decided, Sessions, close};
+use super::shared::NotJoined;
+use super::transport::Transport;
+use super::writer::Broken;
+use super::{socket, wire};
+use crate::fanout::Engine;
 use crate::upstream::MAX_PEERS;
-use async_trait::async_trait;
-use pingora::apps::{HttpServerApp, ServerApp};
-use pingora::protocols::Stream;
-use pingora::protocols::l4::stream::Stream as L4Stream;
+use http::{Method, StatusCode};
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 use pingora::server::configuration::ServerConf;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
-
-/// RFC 9113 section 3.4.
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// Bytes of empty lines before a request line that are put up with.
-const MAX_BLANK: usize = 64;
-
-/// The bytes of the longest end of a head.
-const LONGEST_END: usize = 4;
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// The time for a head where there is no place: silent connections must not use up the descriptors.
 const WITHOUT_A_PLACE: Duration = Duration::from_secs(1);
 
-/// The limits of a connection's first head.
+/// The time that a client may take to accept an answer of ours: it fits into any socket's buffer.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
+
+/// When a drain begins, the time for a new connection's first bytes: they may be on their way.
+const LAST_CALL: Duration = Duration::from_secs(1);
+
+/// The limits of a connection's heads.
 #[derive(Debug, Clone, Copy)]
 pub struct FrontOptions {
     /// Bytes of a request head; beyond: 431. Enough for the largest cookies that browsers send.
     pub head_bytes: usize,
-    /// Time for the whole first head, from the connection on; beyond: 408, or nothing where nothing was sent.
+    /// Time for a whole head, from the connection on or from its first byte; beyond: 408, or nothing where nothing was sent.
     pub head_time: Duration,
+    /// Time between two requests; beyond, the connection is closed.
+    pub keepalive: Duration,
     /// Connections open at once; beyond: 503.
     pub max_connections: usize,
 }
 
 impl Default for FrontOptions {
     fn default() -> Self {
-        Self { head_bytes: 64 << 10, head_time: Duration::from_secs(20), max_connections: usize::MAX }
+        Self {
+            head_bytes: 64 << 10,
+            head_time: Duration::from_secs(20),
+            keepalive: Duration::from_secs(75),
+            max_connections: usize::MAX,
+        }
     }
 }
 
-/// The application of a listening service.
+/// Serves connections.
 #[derive(Debug)]
 pub struct Front {
     options: FrontOptions,
-    http1: Arc<Sessions>,
-    http2: Arc<Sessions>,
+    sessions: Arc<Sessions>,
     places: Arc<Places>,
+    gateway: Gateway,
+    /// Said when the process is on its way out.
+    stopping: ShutdownWatch,
 }
 
-/// What the first bytes are.
+/// What the client's next bytes are.
 #[derive(Debug, PartialEq, Eq)]
 enum First {
-    Http1(Vec<u8>),
-    Http2(Vec<u8>),
+    /// A head, of so many bytes.
+    Http1(usize),
+    Http2,
     TooLarge,
     TooSlow,
+    /// The client left, or sent nothing.
     Nothing,
 }
 
+/// When a head is to be there.
+#[derive(Debug, Clone, Copy)]
+struct Wait {
+    is_first: bool,
+    until: Instant,
+}
+
 impl Front {
-    /// A front for a gateway. `alive` is held by every connection, wherever it is served.
+    /// A front for a gateway. `alive` is held by every connection, wherever it is served. `stopping` is set when the process
+    /// is on its way out.
     #[must_use]
-    pub fn new(options: FrontOptions, gateway: Gateway, alive: mpsc::Sender<()>) -> Self {
+    pub fn new(options: FrontOptions, gateway: Gateway, alive: mpsc::Sender<()>, stopping: ShutdownWatch) -> Self {
         let conf = ServerConf { max_retries: MAX_PEERS, ..ServerConf::default() };
-        let mut proxy = HttpProxy::new(gateway, Arc::new(conf));
+        let mut proxy = HttpProxy::new(gateway.clone(), Arc::new(conf));
         proxy.handle_init_modules();
-        let proxy = Arc::new(proxy);
-        let [http1, http2] = [false, true].map(|h2c| Arc::new(Sessions::new(Arc::clone(&proxy), h2c)));
-        Self { options, http1, http2, places: Places::new(options.max_connections, alive) }
+        let sessions = Arc::new(Sessions::new(proxy));
+        Self { options, sessions, places: Places::new(options.max_connections, alive), gateway, stopping }
     }
 
-    async fn first(&self, stream: &mut L4Stream, head_time: Duration) -> First {
-        let mut bytes = Vec::with_capacity(1024);
-        let read = timeout(head_time, async {
-            let mut scanned = 0;
-            loop {
-                match judge(&bytes, scanned, self.options.head_bytes) {
-                    Judgement::Incomplete => {}
-                    Judgement::Preface => return First::Http2(std::mem::take(&mut bytes)),
-                    Judgement::Head => return First::Http1(std::mem::take(&mut bytes)),
-                    Judgement::TooLarge => return First::TooLarge,
+    /// Serves a connection that was just accepted, to its end or until it is the engine's.
+    pub async fn serve(self: Arc<Self>, transport: Transport) {
+        let connection = Connection::new(transport, self.places.take());
+        socket::prepare(&connection);
+        let longest = self.options.head_time;
+        let time = if connection.has_place() { longest } else { WITHOUT_A_PLACE.min(longest) };
+        self.serve_from(connection, Wait { is_first: true, until: Instant::now() + time }).await;
+    }
+
+    /// Serves a connection on which a response is over.
+    pub(super) async fn serve_next(self: Arc<Self>, connection: Connection) {
+        let wait = self.between_requests();
+        self.serve_from(connection, wait).await;
+    }
+
+    fn between_requests(&self) -> Wait {
+        Wait { is_first: false, until: Instant::now() + self.options.keepalive }
+    }
+
+    async fn serve_from(self: Arc<Self>, mut connection: Connection, mut wait: Wait) {
+        loop {
+            let first = self.first(&mut connection, wait).await;
+            let (back, after) = match first {
+                First::Nothing => return,
+                First::TooLarge => return refuse(connection, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE).await,
+                First::TooSlow => return refuse(connection, StatusCode::REQUEST_TIMEOUT).await,
+                First::Http1(_) | First::Http2 if !connection.has_place() => {
+                    return refuse(connection, StatusCode::SERVICE_UNAVAILABLE).await;
                 }
-                scanned = bytes.len();
-                match stream.read_buf(&mut bytes).await {
+                First::Http2 if wait.is_first => return self.sessions.http2(connection, &self.stopping).await,
+                First::Http2 => return refuse(connection, StatusCode::BAD_REQUEST).await,
+                First::Http1(end) => match Box::pin(self.request(connection, end)).await {
+                    None => return,
+                    Some(back) => back,
+                },
+            };
+            match after {
+                After::HandOver(client) => return client.complete(back, &self).await,
+                After::Next if !*self.stopping.borrow() => {
+                    connection = back;
+                    wait = self.between_requests();
+                }
+                After::Next | After::Close => return close(back).await,
+            }
+        }
+    }
+
+    /// Reads until a head or a preface is whole.
+    async fn first(&self, connection: &mut Connection, wait: Wait) -> First {
+        let Wait { is_first, mut until } = wait;
+        let mut stopping = self.stopping.clone();
+        let mut last_call = false;
+        let mut scanned = 0;
+        let mut had_none = true;
+        loop {
+            match judge(connection.unread(), scanned, self.options.head_bytes) {
+                Judgement::Incomplete => {}
+                Judgement::Preface => return First::Http2,
+                Judgement::Head { blank, end } => {
+                    connection.consume(blank);
+                    return First::Http1(end - blank);
+                }
+                Judgement::TooLarge => return First::TooLarge,
+            }
+            let unread = connection.unread();
+            scanned = unread.len();
+            // Between two requests, empty lines are nothing yet.
+            let has_none = unread.iter().all(|byte| !is_first && is_blank(*byte));
+            if had_none && !has_none && !is_first {
+                until = Instant::now() + self.options.head_time;
+            }
+            had_none = has_none;
+            tokio::select! {
+                biased;
+                read = connection.fill() => match read {
                     Ok(0) | Err(_) => return First::Nothing,
                     Ok(_) => {}
+                },
+                () = sleep_until(until) => return if has_none { First::Nothing } else { First::TooSlow },
+                _ = stopping.wait_for(|stopping| *stopping), if has_none && !last_call => {
+                    if !is_first {
+                        return First::Nothing;
+                    }
+                    last_call = true;
+                    until = until.min(Instant::now() + LAST_CALL);
                 }
             }
-        });
-        match read.await {
-            Ok(first) => first,
-            Err(_) if bytes.is_empty() => First::Nothing,
-            Err(_) => First::TooSlow,
         }
     }
-}
 
-#[async_trait]
-impl ServerApp for Front {
-    async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
-        let place = self.places.take();
-        socket::prepare(&stream);
-        let mut stopping = shutdown.clone();
-        let Ok(mut stream) = stream.into_any().downcast::<L4Stream>() else { return None };
-        let head_time =
-            if place.is_some() { self.options.head_time } else { WITHOUT_A_PLACE.min(self.options.head_time) };
-        let first = tokio::select! {
-            first = self.first(&mut stream, head_time) => first,
-            _ = stopping.wait_for(|stopping| *stopping) => return None,
+    /// Serves one request, whose head is so many of the bytes that are unread; gives the connection back if it is of further
+    /// use.
+    async fn request(&self, mut connection: Connection, head_bytes: usize) -> Option<(Connection, After)> {
+        let head = match Head::parse(connection.unread().get(..head_bytes).unwrap_or_default()) {
+            Ok(head) => head,
+            Err(bad) => {
+                connection.consume(head_bytes);
+                let reply = Reply::text(bad.status(), &bad.to_string());
+                return answer(connection, &reply, false, false).await;
+            }
         };
-        match (first, place) {
-            (First::Http1(bytes), Some(place)) => {
-                stream.rewind(&bytes);
-                place.during(ServerApp::process_new(&self.http1, stream, shutdown)).await
+        let planned = self.gateway.plan(&Request {
+            method: &head.method,
+            version: head.version,
+            target: &head.target,
+            authority: None,
+            headers: &head.headers,
+        });
+        let is_kept = head.is_kept && !*self.stopping.borrow();
+        let plan = match planned {
+            Err(refusal) => return self.answer_to(connection, head_bytes, &head, &refusal.reply()).await,
+            Ok(Plan::Answer(reply)) => return self.answer_to(connection, head_bytes, &head, &reply).await,
+            Ok(plan) => plan,
+        };
+        if let (Plan::Shared(ask), Some(engine), true) = (&plan, self.gateway.engine(), head.is_plain) {
+            connection.consume(head_bytes);
+            return self.join(connection, &head, ask, engine).await;
+        }
+        let gate = match head.body {
+            _ if head.upgrades() => Gate::Open,
+            Body::Chunked => Gate::Open,
+            Body::None => Gate::Bytes(head_bytes as u64),
+            Body::Length(bytes) => Gate::Bytes((head_bytes as u64).saturating_add(bytes)),
+        };
+        self.sessions.request(connection, gate, Decided { plan, is_kept }, &self.stopping).await
+    }
+
+    /// Answers a request. A body that nobody wants is not read: its connection is closed.
+    async fn answer_to(
+        &self,
+        mut connection: Connection,
+        head_bytes: usize,
+        head: &Head,
+        reply: &Reply,
+    ) -> Option<(Connection, After)> {
+        connection.consume(head_bytes);
+        let has_body = !matches!(head.body, Body::None | Body::Length(0));
+        let is_kept = head.is_kept && !has_body && !head.upgrades() && !*self.stopping.borrow();
+        answer(connection, reply, head.method == Method::HEAD, is_kept).await
+    }
+
+    /// Has the client of a plain request join its stream, and makes it ready for the engine.
+    async fn join(
+        &self,
+        mut connection: Connection,
+        head: &Head,
+        ask: &Ask,
+        engine: &Engine,
+    ) -> Option<(Connection, After)> {
+        let left = async {
+            connection.left().await;
+            Broken::Left
+        };
+        let joined = match self.gateway.join(ask, left).await {
+            Ok(joined) => joined,
+            Err(NotJoined::Broken(_)) => return None,
+            Err(NotJoined::Refused(refusal)) => {
+                refusal.tell();
+                let is_kept = head.is_kept && !*self.stopping.borrow();
+                return answer(connection, &refusal.reply(), false, is_kept).await;
             }
-            (First::Http2(bytes), Some(_place)) => {
-                stream.rewind(&bytes);
-                ServerApp::process_new(&self.http2, stream, shutdown).await
-            }
-            (First::Http1(_) | First::Http2(_), None) => refuse(stream, "503 Service Unavailable").await,
-            (First::TooLarge, _) => refuse(stream, "431 Request Header Fields Too Large").await,
-            (First::TooSlow, _) => refuse(stream, "408 Request Timeout").await,
-            (First::Nothing, _) => None,
-        }
-    }
-
-    async fn cleanup(&self) {
-        HttpServerApp::http_cleanup(&*self.http1).await;
-        HttpServerApp::http_cleanup(&*self.http2).await;
+        };
+        let is_kept = head.is_kept && !*self.stopping.borrow();
+        let client = self.gateway.leave(engine, &ask.served, joined, head.version, is_kept).ok()?;
+        Some((connection, After::HandOver(Box::new(client))))
     }
 }
 
-/// Answers in place of pingora, and closes.
-async fn refuse(mut stream: Box<L4Stream>, status: &str) -> Option<Stream> {
-    let answer = format!("HTTP/1.1 {status}\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-    let written = async {
-        stream.write_all(answer.as_bytes()).await?;
-        stream.flush().await
-    };
-    if let Err(error) = written.await {
-        log::debug!("client gone before its {status}: {error}");
-        return None;
-    }
-    super::sessions::close(stream).await;
-    None
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Judgement {
-    Incomplete,
-    Preface,
-    Head,
-    TooLarge,
-}
-
-/// What the bytes so far are, of which `scanned` held no end of a head. An empty line ends a head, with CR or without
-/// (RFC 9112 section 2.2); a few empty lines before the request line are not it.
-fn judge(bytes: &[u8], scanned: usize, most: usize) -> Judgement {
-    if bytes.starts_with(PREFACE) {
-        return Judgement::Preface;
-    }
-    let blank = bytes.iter().take(MAX_BLANK).take_while(|b| matches!(b, b'\r' | b'\n')).count();
-    let from = scanned.saturating_sub(LONGEST_END - 1).max(blank);
-    let unread = bytes.get(from..).unwrap_or_default();
-    let ends = |end: &[u8]| memchr::memmem::find(unread, end).map(|at| from + at + end.len());
-    let end = [ends(b"\r\n\r\n"), ends(b"\n\n"), ends(b"\n\r\n")].into_iter().flatten().min();
-    let may_be_preface = PREFACE.starts_with(bytes.get(blank..).unwrap_or_default());
-    match end {
-        // What follows the head is not counted.
-        Some(end) if end <= most && !may_be_preface => Judgement::Head,
-        Some(end) if end > most => Judgement::TooLarge,
-        _ if bytes.len() > most || blank == MAX_BLANK => Judgement::TooLarge,
-        _ => Judgement::Incomplete,
+/// Answers a request of which nothing is left to be read.
+async fn answer(
+    mut connection: Connection,
+    reply: &Reply,
+    without_body: bool,
+    is_kept: bool,
+) -> Option<(Connection, After)> {
+    let response = wire::whole(reply, without_body, is_kept).ok()?;
+    match timeout(ANSWER_TIME, connection.write_all(&response)).await {
+        Ok(Ok(())) => Some((connection, if is_kept { After::Next } else { After::Close })),
+        Ok(Err(error)) => {
+            log::debug!("client gone before its {}: {error}", reply.status);
+            None
+        }
+        Err(_) => {
+            // Else the kernel would hold the answer, and the client's silence, for a quarter of an hour.
+            socket::reset_on_close(&connection);
+            None
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_first_bytes_are_judged_in_whatever_pieces_they_come() {
-        let head = b"GET / HTTP/1.1\r\nhost: a\r\n\r\nmore";
-        for end in 0..27 {
-            assert_eq!(judge(&head[..end], 0, 100), Judgement::Incomplete, "{end}");
-        }
-        for end in 27..=head.len() {
-            assert_eq!(judge(&head[..end], 0, 27), Judgement::Head, "{end}");
-            assert_eq!(judge(&head[..end], 0, 26), Judgement::TooLarge, "{end}");
-        }
-        for end in 0..PREFACE.len() {
-            assert_eq!(judge(&PREFACE[..end], 0, 100), Judgement::Incomplete, "{end}");
-        }
-        assert_eq!(judge(PREFACE, 0, 100), Judgement::Preface);
-    }
-
-    #[test]
-    fn what_was_scanned_is_not_scanned_again_and_no_end_is_missed() {
-        for head in
-            [&b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"[..], b"GET / HTTP/1.1\nhost: a\n\n", b"\r\nGET / HTTP/1.1\n\r\n"]
-        {
-            for scanned in 0..head.len() {
-                assert_eq!(judge(head, scanned, 100), Judgement::Head, "{scanned} of {head:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn bare_line_feeds_and_leading_empty_lines_are_understood() {
-        assert_eq!(judge(b"GET / HTTP/1.1\nhost: a\n\n", 0, 100), Judgement::Head);
-        assert_eq!(judge(b"\r\n\r\n", 0, 100), Judgement::Incomplete);
-        assert_eq!(judge(b"\r\n\r\nGET / HTTP/1.0\r\n\r\n", 0, 100), Judgement::Head);
-        assert_eq!(judge(&[b'\n'; 63], 0, 100), Judgement::Incomplete);
-        assert_eq!(judge(&[b'\n'; 64], 0, 100), Judgement::TooLarge);
+/// Answers what is no request, and closes.
+async fn refuse(connection: Connection, status: StatusCode) {
+    if let Some((connection, _)) = answer(connection, &Reply::come_again(status), false, false).await {
+        close(connection).await;
     }
 }

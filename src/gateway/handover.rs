@@ -1,27 +1,32 @@
-//! A client on its way from its session to the delivery engine.
+//! A client on its way to the delivery engine.
 //!
-//! The request is decided in a session; what is left of it is a socket and a place on a stream. Nothing of the response was
-//! written by then: the engine writes it from its first byte.
+//! What is left of its request is a socket and a place on a stream. Nothing of the response was written by then: the engine
+//! writes it from its first byte, and gives the connection back after an orderly end.
 
+use super::connection::{Connection, Parts};
+use super::front::Front;
 use super::places::Place;
-use super::served::Served;
+use super::served::StreamRoute;
 use super::socket;
-use crate::fanout::{Arrival, Engine, Framing};
+use super::transport::Transport;
+use crate::fanout::{Arrival, Engine, Framing, Home, limit_stall};
 use crate::hub::Subscription;
 use bytes::Bytes;
-use pingora::protocols::Stream;
 use std::fmt;
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
+use tokio::runtime::Handle;
 
-/// A client that leaves its session. If it never gets to the engine, its drop takes it off its stream, and is counted.
+/// A client that is to be the engine's. If it never gets there, its drop takes it off its stream, and is counted.
 pub(super) struct HandOver {
     /// None once it is on its way.
     client: Option<Leaving>,
-    served: Arc<Served>,
+    served: Arc<StreamRoute>,
 }
 
-/// What is known of the client beside its socket.
+/// What is known of the client beside its connection.
 pub(super) struct Leaving {
     pub(super) engine: Engine,
     pub(super) subscription: Subscription,
@@ -29,19 +34,23 @@ pub(super) struct Leaving {
     pub(super) opening: Bytes,
     pub(super) opening_text: u64,
     pub(super) lifetime: Option<Duration>,
+    pub(super) is_kept: bool,
 }
 
 impl HandOver {
-    pub(super) fn new(served: Arc<Served>, client: Leaving) -> Self {
+    pub(super) fn new(served: Arc<StreamRoute>, client: Leaving) -> Self {
         Self { client: Some(client), served }
     }
 
-    /// Gives the client and its connection to the engine.
-    pub(super) async fn complete(mut self, stream: Stream) {
+    /// Gives the client and its connection to the engine. `front` serves the connection once the response is over.
+    pub(super) async fn complete(mut self, connection: Connection, front: &Arc<Front>) {
         let Some(client) = self.client.take() else { return };
-        let why = match socket::detach(stream) {
-            Ok(socket) => {
-                let Leaving { engine, subscription, framing, opening, opening_text, lifetime } = client;
+        socket::bound_stream(&connection);
+        limit_stall(&connection, Some(self.served.policy.client.stall));
+        let why = match connection.into_parts() {
+            Ok(Parts { socket, unread, peer, place, is_tcp }) => {
+                let Leaving { engine, subscription, framing, opening, opening_text, lifetime, is_kept } = client;
+                let front = Arc::downgrade(front);
                 let arrival = Arrival {
                     socket,
                     subscription,
@@ -50,7 +59,9 @@ impl HandOver {
                     opening_text,
                     lifetime,
                     terms: Arc::clone(&self.served) as _,
-                    place: Box::new(Place::moved()),
+                    unread,
+                    is_kept,
+                    home: Box::new(AtTheFront { front, runtime: Handle::current(), peer, place, is_tcp }),
                 };
                 match engine.adopt(arrival).await {
                     Ok(()) => return,
@@ -76,5 +87,31 @@ impl Drop for HandOver {
 impl fmt::Debug for HandOver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HandOver").field("route", &self.served.route.name).finish_non_exhaustive()
+    }
+}
+
+/// The front, as the home of a connection that the engine serves.
+#[derive(Debug)]
+struct AtTheFront {
+    front: Weak<Front>,
+    runtime: Handle,
+    peer: Option<SocketAddr>,
+    place: Option<Place>,
+    is_tcp: bool,
+}
+
+impl Home for AtTheFront {
+    fn take_back(self: Box<Self>, socket: OwnedFd, unread: Vec<u8>) {
+        let Self { front, runtime, peer, place, is_tcp } = *self;
+        // Where the front is gone, nobody is served any more: the socket is closed.
+        let Some(front) = front.upgrade() else { return };
+        let _in_the_runtime = runtime.enter();
+        match Transport::from_descriptor(socket, is_tcp) {
+            Ok(transport) => {
+                let connection = Connection::taken_back(transport, peer, place, &unread);
+                runtime.spawn(front.serve_next(connection));
+            }
+            Err(error) => log::debug!("cannot take a connection back: {error}"),
+        }
     }
 }

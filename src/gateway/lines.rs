@@ -36,6 +36,11 @@ pub(super) fn last_words(options: &ClientOptions, departure: &Departure, origin_
     }
 }
 
+/// All that a client is told that comes while the process is on its way out.
+pub(super) fn come_again(options: &ClientOptions) -> Vec<u8> {
+    [HEARTBEAT, &last_words(options, &Departure::Drained, None)].concat()
+}
+
 fn jittered(retry: Duration, options: &ClientOptions) -> Vec<u8> {
     let spread = spread(retry, options.retry_jitter, fastrand::f64());
     retry_line(u64::try_from(spread.as_millis()).unwrap_or(u64::MAX)).to_vec()

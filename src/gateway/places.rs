@@ -1,19 +1,14 @@
 //! How many connections may be open at once.
 
-use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::mpsc;
 
-tokio::task_local! {
-    /// The place of the connection that the task serves: a client that leaves its session takes it along.
-    static PLACE: Cell<Option<Place>>;
-}
-
 /// The places for connections: so many, and no more.
 #[derive(Debug)]
 pub(super) struct Places {
-    /// Whoever has the other end knows when the last place is free and no more are given.
+    /// The other end learns from it when all connections are over: this end is dropped with the last place, once nobody can
+    /// take another.
     _alive: mpsc::Sender<()>,
     most: usize,
     taken: AtomicUsize,
@@ -40,18 +35,6 @@ impl Places {
             log::warn!("no places left: new clients get 503 max_connections={}", self.most);
         }
         None
-    }
-}
-
-impl Place {
-    /// Serves a connection that has this place.
-    pub(super) async fn during<F: Future>(self, serving: F) -> F::Output {
-        PLACE.scope(Cell::new(Some(self)), serving).await
-    }
-
-    /// The place of the connection that this task serves, to be held elsewhere.
-    pub(super) fn moved() -> Option<Self> {
-        PLACE.try_with(Cell::take).ok().flatten()
     }
 }
 

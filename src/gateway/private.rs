@@ -1,12 +1,13 @@
 //! A client with an upstream of its own: what the origin sends passes unchanged.
 
+use super::Gateway;
 use super::deadlines::{Deadlines, Due};
 use super::lines::{greeting, last_words};
-use super::refusal::Refusal;
-use super::served::Served;
+use super::plan::Ask;
+use super::refusal::{Refusal, Why};
+use super::served::{StreamRoute, name_places};
 use super::writer::{Broken, Writer};
-use super::{Asked, Gateway, Outcome};
-use crate::downstream::{refusal_head, stream_head};
+use crate::downstream::{CorsAnswer, refusal_head, stream_head};
 use crate::fanout::Terms;
 use crate::hub::{Departure, End, Failure, Mode};
 use crate::route::StreamPolicy;
@@ -14,7 +15,7 @@ use crate::sse::Passthrough;
 use crate::upstream::{self, Audience, Request, Response, attempt, unusable};
 use bytes::Bytes;
 use http::header::ORIGIN;
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use std::io;
 use std::pin::pin;
 use std::time::Duration;
@@ -25,45 +26,44 @@ impl Gateway {
     /// Serves one client from one upstream until either ends.
     pub(super) async fn serve_private(
         &self,
-        served: &Served,
-        policy: &StreamPolicy,
-        asked: &Asked<'_>,
+        ask: &Ask,
+        request_headers: &HeaderMap,
         writer: &mut Writer<'_>,
-    ) -> Outcome {
-        let request = asked.stream_request(served, policy);
+    ) -> Result<Departure, Refusal> {
+        let Ask { served, request, cors, .. } = ask;
+        let policy = &served.policy;
+        ask.tell_unreadable();
         let mut headers = request.headers().to_vec();
-        if let Some(id) = asked.last_event_id.clone()
+        if let Some(id) = ask.last_event_id.clone()
             && let Ok(id) = HeaderValue::from_maybe_shared(id)
         {
             headers.push((HeaderName::from_static("last-event-id"), id));
         }
         served.counters.upstream_attempts.add(1);
-        let audience = Audience::Private { cross_origin: asked.headers.contains_key(ORIGIN) };
+        let audience = Audience::Private { cross_origin: request_headers.contains_key(ORIGIN) };
         let upstream = Request { path_and_query: request.path_and_query().to_string(), headers };
         let outcome = tokio::select! {
             outcome = attempt(&self.connector, &served.route.origin, &served.private, audience, upstream) => outcome,
-            broken = writer.left() => return Outcome::Done(broken.into()),
+            broken = writer.left() => return Ok(broken.into()),
         };
-        let response = match self.judged(served, outcome) {
-            Ok(response) => response,
-            Err(end) => return Outcome::Refused(Refusal::Ended(end)),
-        };
+        let response =
+            self.judged(served, outcome).map_err(|end| Refusal::on(served, cors.clone(), Why::Ended(end)))?;
         let _present = Present::new(served);
         let why = match unusable(&response.headers) {
-            None => self.pass(policy, asked, writer, response).await,
-            Some(_) => pass_on(policy, asked, writer, response).await,
+            None => self.pass(policy, cors.as_ref(), writer, response).await,
+            Some(_) => pass_on(policy, cors.as_ref(), writer, response).await,
         };
         served.departed(request.key(), writer.sent(), &why, 0);
-        Outcome::Done(why)
+        Ok(why)
     }
 
     /// The response, or the answer that there is instead. Both count in the origin's outages.
-    fn judged(&self, served: &Served, outcome: upstream::Outcome) -> Result<Box<Response>, End> {
+    fn judged(&self, served: &StreamRoute, outcome: upstream::Outcome) -> Result<Box<Response>, End> {
         let (route, outages) = (&served.route, self.connector.outages());
         match outcome {
             upstream::Outcome::Stream(mut response) => {
                 outages.up(&route.origin);
-                served.name_places(&mut response.headers);
+                name_places(route, &mut response.headers);
                 Ok(response)
             }
             upstream::Outcome::Final(end) => {
@@ -85,11 +85,11 @@ impl Gateway {
     async fn pass(
         &self,
         policy: &StreamPolicy,
-        asked: &Asked<'_>,
+        cors: Option<&CorsAnswer>,
         writer: &mut Writer<'_>,
         response: Box<Response>,
     ) -> Departure {
-        let head = stream_head(Some(&response.headers), Mode::Private, true, asked.cors.as_ref());
+        let head = stream_head(Some(&response.headers), Mode::Private, true, cors);
         let mut relay = Relay {
             response,
             passthrough: Passthrough::new(),
@@ -117,11 +117,11 @@ impl Gateway {
 /// Passes a 200 on that is no event stream: the client asked, and this is its answer.
 async fn pass_on(
     policy: &StreamPolicy,
-    asked: &Asked<'_>,
+    cors: Option<&CorsAnswer>,
     writer: &mut Writer<'_>,
     mut response: Box<Response>,
 ) -> Departure {
-    let head = refusal_head(&response.headers, Mode::Private, asked.cors.as_ref());
+    let head = refusal_head(&response.headers, Mode::Private, cors);
     if let Err(broken) = writer.head(head, policy.client.stall).await {
         return broken.into();
     }
@@ -207,10 +207,10 @@ impl Relay {
 }
 
 /// A client on a private stream, in the counters.
-struct Present<'a>(&'a Served);
+struct Present<'a>(&'a StreamRoute);
 
 impl<'a> Present<'a> {
-    fn new(served: &'a Served) -> Self {
+    fn new(served: &'a StreamRoute) -> Self {
         served.counters.subscribers.add(1);
         served.counters.subscribers_total.add(1);
         served.counters.streams.add(1);

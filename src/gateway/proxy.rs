@@ -1,23 +1,29 @@
 //! pingora's callbacks: the way into the gateway, and plain proxying.
 
-use super::handover::HandOver;
-use super::served::Served;
-use super::sessions::{HeadDeadline, StreamEnded};
+use super::Gateway;
+use super::after::After;
+use super::plan::{Plan, Request};
+use super::refusal::Refusal;
+use super::served::{ProxyRoute, name_places};
+use super::sessions::Decided;
+use super::shared::NotJoined;
 use super::writer::Writer;
-use super::{Decision, Gateway};
 use crate::hub::Departure;
 use crate::upstream::{Dial, advised, hide_origin};
 use async_trait::async_trait;
 use bytes::BytesMut;
 use http::header::{CONTENT_LOCATION, FORWARDED, HOST, LOCATION};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::uri::{Authority, PathAndQuery};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
 use parking_lot::Mutex;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
+use pingora::protocols::http::ServerSession;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use std::any::Any;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,15 +38,15 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub struct Exchange {
     /// The route, if the request is proxied.
-    proxied: Option<Arc<Served>>,
+    proxied: Option<Arc<ProxyRoute>>,
     /// The origin's addresses that are left.
     dial: Option<Arc<Dial>>,
     /// The path and query that the origin is asked for.
     target: String,
-    /// A client that is to leave its session.
-    leaving: Mutex<Option<Box<HandOver>>>,
-    /// A stream was served, and the connection is to be closed in an orderly way.
-    streamed: bool,
+    /// What the front decided, for a request that it has seen.
+    decided: Option<Box<Decided>>,
+    /// What the connection is for when the request is over.
+    after: Mutex<Option<After>>,
 }
 
 impl Exchange {
@@ -64,35 +70,40 @@ impl ProxyHttp for Gateway {
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
-        match self.decide(session.as_downstream_mut()).await? {
-            Decision::Answered => Ok(true),
-            Decision::Proxy(served) => {
-                session.as_downstream_mut().set_write_timeout(Some(WRITE_TIMEOUT));
+        let session = session.as_downstream_mut();
+        let (planned, is_kept) = match exchange.decided.take() {
+            Some(decided) => (Ok(decided.plan), decided.is_kept),
+            None => (self.plan_of(session.req_header()), false),
+        };
+        let refusal = match planned {
+            Ok(Plan::Proxy(served)) => {
+                session.set_write_timeout(Some(WRITE_TIMEOUT));
                 exchange.proxied = Some(served);
-                Ok(false)
+                return Ok(false);
             }
-            Decision::HandedOver(client) => {
-                exchange.leaving = Mutex::new(Some(client));
-                Ok(true)
+            Ok(Plan::Answer(reply)) => {
+                Writer::new(session).reply(reply).await?;
+                return Ok(true);
             }
-            Decision::Streamed(departure) if departure.is_orderly() => {
-                Writer::new(session.as_downstream_mut()).end();
-                exchange.streamed = true;
-                Ok(true)
-            }
-            // The connection is dropped as it is.
-            Decision::Streamed(departure) => {
-                if departure == Departure::Stalled {
-                    Writer::new(session.as_downstream_mut()).reset();
+            Ok(plan) => match Box::pin(self.serve(session, plan, is_kept)).await? {
+                Ok(after) => {
+                    exchange.after = Mutex::new(Some(after));
+                    return Ok(true);
                 }
-                Error::e_explain(ErrorType::ConnectionClosed, departure.to_string())
-            }
-        }
+                Err(refusal) => {
+                    refusal.tell();
+                    refusal
+                }
+            },
+            Err(refusal) => refusal,
+        };
+        Writer::new(session).reply(refusal.reply()).await?;
+        Ok(true)
     }
 
     async fn upstream_peer(&self, _: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
         let Some(served) = &exchange.proxied else { return Error::e_explain(ErrorType::InternalError, "no route") };
-        let (origin, options) = (&served.route.origin, &served.private);
+        let (origin, options) = (&served.route.origin, &served.options);
         let dial = match &exchange.dial {
             Some(dial) => dial,
             None => {
@@ -157,15 +168,15 @@ impl ProxyHttp for Gateway {
         let Some(served) = &exchange.proxied else { return Ok(()) };
         let route = &served.route;
         let path_and_query = request.uri.path_and_query();
-        let path = route.upstream_path(path_and_query.map_or("/", http::uri::PathAndQuery::path));
-        let target = match path_and_query.and_then(http::uri::PathAndQuery::query) {
+        let path = route.upstream_path(path_and_query.map_or("/", PathAndQuery::path));
+        let target = match path_and_query.and_then(PathAndQuery::query) {
             Some(query) => format!("{path}?{query}"),
             None => path,
         };
         forwarded(session, request)?;
         request.set_raw_path(target.as_bytes())?;
         request.insert_header(HOST, route.origin.authority())?;
-        for (name, value) in &served.private.headers {
+        for (name, value) in &served.options.headers {
             request.insert_header(name, value.now())?;
         }
         exchange.target = target;
@@ -181,7 +192,7 @@ impl ProxyHttp for Gateway {
         let Some(served) = &exchange.proxied else { return Ok(()) };
         if response.status == StatusCode::UNAUTHORIZED {
             // For the next request: the body of this one may be gone.
-            let options = &served.private;
+            let options = &served.options;
             let is_changed = options.read_headers_anew(&options.header_values());
             log::debug!("origin answered 401 route={} header_changed={is_changed}", served.route.name);
         }
@@ -196,7 +207,7 @@ impl ProxyHttp for Gateway {
             return Ok(());
         }
         hide_origin(&served.route.origin, &exchange.target, &mut places);
-        served.name_places(&mut places);
+        name_places(&served.route, &mut places);
         for (name, value) in &places {
             response.insert_header(name, value)?;
         }
@@ -241,16 +252,72 @@ impl ProxyHttp for Gateway {
     }
 
     fn persist_connection_context(&self, _: &Session, exchange: &Exchange) -> Option<Box<dyn Any + Send + Sync>> {
-        if let Some(client) = exchange.leaving.lock().take() {
-            return Some(client);
-        }
-        exchange.streamed.then(|| Box::new(StreamEnded) as Box<dyn Any + Send + Sync>)
+        exchange.after.lock().take().map(After::persisted)
     }
 
-    fn on_connection_reuse(&self, _: &mut Session, _: &mut Exchange, context: Box<dyn Any + Send + Sync>) {
-        if let Some(deadline) = context.downcast_ref::<HeadDeadline>() {
-            deadline.disarm();
+    /// The front hands over what it decided.
+    fn on_connection_reuse(&self, _: &mut Session, exchange: &mut Exchange, context: Box<dyn Any + Send + Sync>) {
+        exchange.decided = Decided::handed_over(context);
+    }
+}
+
+impl Gateway {
+    /// Decides a request that the front has not seen.
+    fn plan_of(&self, request: &RequestHeader) -> std::result::Result<Plan, Refusal> {
+        let target = match request.version {
+            Version::HTTP_2 => Cow::Borrowed(request.uri.path_and_query().map_or("/", PathAndQuery::as_str)),
+            _ => String::from_utf8_lossy(request.raw_path()),
+        };
+        let authority = request.uri.authority().filter(|_| request.version == Version::HTTP_2);
+        self.plan(&Request {
+            method: &request.method,
+            version: request.version,
+            target: &target,
+            authority: authority.map(Authority::as_str),
+            headers: &request.headers,
+        })
+    }
+
+    /// Serves a stream in its session, or makes its client ready for the engine.
+    async fn serve(
+        &self,
+        session: &mut ServerSession,
+        plan: Plan,
+        is_kept: bool,
+    ) -> Result<std::result::Result<After, Refusal>> {
+        let Some(counters) = plan.ask().map(|ask| Arc::clone(&ask.served.counters)) else {
+            return Error::e_explain(ErrorType::InternalError, "not a stream");
+        };
+        let mut writer = Writer::of_stream(session, &counters);
+        let departure = match plan {
+            Plan::Shared(ask) => match self.join(&ask, writer.left()).await {
+                Err(NotJoined::Refused(refusal)) => return Ok(Err(refusal)),
+                Err(NotJoined::Broken(broken)) => broken.into(),
+                Ok(joined) => {
+                    let engine = self.engine.as_ref().zip(writer.can_hand_over());
+                    if let Some((engine, version)) = engine {
+                        let client = self.leave(engine, &ask.served, joined, version, is_kept)?;
+                        writer.hand_over();
+                        return Ok(Ok(After::HandOver(Box::new(client))));
+                    }
+                    self.serve_shared(&ask, joined, &mut writer).await
+                }
+            },
+            Plan::Private(ask, headers) => match self.serve_private(&ask, &headers, &mut writer).await {
+                Err(refusal) => return Ok(Err(refusal)),
+                Ok(departure) => departure,
+            },
+            Plan::Answer(_) | Plan::Proxy(_) => Departure::Left,
+        };
+        if departure.is_orderly() {
+            writer.end();
+            return Ok(Ok(if is_kept && !self.is_draining() { After::Next } else { After::Close }));
         }
+        // The connection is dropped as it is.
+        if departure == Departure::Stalled {
+            writer.reset();
+        }
+        Error::e_explain(ErrorType::ConnectionClosed, departure.to_string())
     }
 }
 

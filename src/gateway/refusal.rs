@@ -1,12 +1,13 @@
 //! The one table that maps what is known below to HTTP.
 
-use super::served::Served;
+use super::served::{StreamRoute, name_places};
 use crate::downstream::{CorsAnswer, refusal_head};
 use crate::hub::{Answer, End, Failure, JoinError, Mode};
 use crate::route::BadTarget;
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use std::sync::Arc;
 
 /// Seconds after which a client that found manifold full may come again.
 const COME_AGAIN: HeaderValue = HeaderValue::from_static("1");
@@ -15,15 +16,23 @@ const COME_AGAIN: HeaderValue = HeaderValue::from_static("1");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD");
 const METHODS_WITH_PREFLIGHT: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
-/// Why a request gets no stream.
+/// A request that is answered with an error.
 #[derive(Debug)]
-pub(super) enum Refusal {
+pub(super) struct Refusal {
+    pub(super) why: Why,
+    /// The stream route that refuses, where there is one, and what it says to the page that asks.
+    of: Option<(Arc<StreamRoute>, Option<CorsAnswer>)>,
+}
+
+/// Why a request is refused.
+#[derive(Debug)]
+pub(super) enum Why {
     /// The request target is malformed or ambiguous.
     Target(BadTarget),
     /// HTTP/1.1 without exactly one `Host` (RFC 9112 section 3.2).
     Host,
-    /// No route for this host and path.
-    NoRoute,
+    /// No route for this host and path, which are shortened here.
+    NoRoute { host: String, path: String },
     /// Not GET or HEAD on a stream route.
     Method,
     /// The stream cannot be joined.
@@ -40,26 +49,49 @@ pub(super) struct Reply {
     pub(super) body: Bytes,
 }
 
+impl From<Why> for Refusal {
+    fn from(why: Why) -> Self {
+        Self { why, of: None }
+    }
+}
+
 impl Refusal {
-    /// The response. `served` is the route, where there is one; `cors` its answer to the request.
-    pub(super) fn reply(&self, served: Option<&Served>, cors: Option<&CorsAnswer>) -> Reply {
-        let mode = served.map_or(Mode::Shared, Served::mode);
-        let mut reply = match self {
-            Self::Target(why) => Reply::text(StatusCode::BAD_REQUEST, &format!("the request target {why}")),
-            Self::Host => Reply::text(StatusCode::BAD_REQUEST, "HTTP/1.1 needs one Host header"),
-            Self::NoRoute => Reply::text(StatusCode::NOT_FOUND, "no route serves this path"),
-            Self::Method => {
-                let with_cors = served.and_then(Served::cors).is_some();
+    /// A refusal on a stream route.
+    pub(super) fn on(served: &Arc<StreamRoute>, cors: Option<CorsAnswer>, why: Why) -> Self {
+        Self { why, of: Some((Arc::clone(served), cors)) }
+    }
+
+    /// Counts it, and says what an operator is to know of it.
+    pub(super) fn tell(&self) {
+        if let Some((served, _)) = &self.of {
+            served.counters.refused.add(1);
+        }
+        if let Why::NoRoute { host, path } = &self.why {
+            log::info!("no_route host={host:?} path={path:?}: no [[routes]] path serves it");
+        }
+    }
+
+    /// The response.
+    pub(super) fn reply(&self) -> Reply {
+        let served = self.of.as_ref().map(|(served, _)| served);
+        let cors = self.of.as_ref().and_then(|(_, cors)| cors.as_ref());
+        let mode = served.map_or(Mode::Shared, |served| served.mode());
+        let mut reply = match &self.why {
+            Why::Target(why) => Reply::text(StatusCode::BAD_REQUEST, &format!("the request target {why}")),
+            Why::Host => Reply::text(StatusCode::BAD_REQUEST, "HTTP/1.1 needs one Host header"),
+            Why::NoRoute { .. } => Reply::text(StatusCode::NOT_FOUND, "no route serves this path"),
+            Why::Method => {
+                let with_cors = served.is_some_and(|served| served.cors().is_some());
                 let methods = if with_cors { METHODS_WITH_PREFLIGHT } else { METHODS };
                 Reply::text(StatusCode::METHOD_NOT_ALLOWED, "a stream is read with GET").with(ALLOW, methods)
             }
-            Self::Join(JoinError::TooManyStreams) => {
+            Why::Join(JoinError::TooManyStreams) => {
                 Reply::text(StatusCode::SERVICE_UNAVAILABLE, "too many streams").with(RETRY_AFTER, COME_AGAIN)
             }
-            Self::Join(JoinError::Ended(end)) | Self::Ended(end) => of_end(end, mode, cors),
+            Why::Join(JoinError::Ended(end)) | Why::Ended(end) => of_end(end, mode, cors),
         };
         if let Some(served) = served {
-            served.name_places(&mut reply.headers);
+            name_places(&served.route, &mut reply.headers);
         }
         if let Some(cors) = cors {
             cors.apply(&mut reply.headers);
@@ -102,11 +134,16 @@ fn reflected(answer: &Answer, mode: Mode, cors: Option<&CorsAnswer>) -> Reply {
 
 impl Reply {
     /// A line of text; nothing of the configuration or of the origin's place is in it.
-    fn text(status: StatusCode, text: &str) -> Self {
+    pub(super) fn text(status: StatusCode, text: &str) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Self { status, headers, body: Bytes::from(format!("{text}\n")) }.sized()
+    }
+
+    /// An answer without a body to whoever may come again at once.
+    pub(super) fn come_again(status: StatusCode) -> Self {
+        Self::empty(status).with(RETRY_AFTER, COME_AGAIN).sized()
     }
 
     fn empty(status: StatusCode) -> Self {
@@ -128,7 +165,8 @@ impl Reply {
         self
     }
 
-    fn sized(mut self) -> Self {
+    /// Says how long the body is.
+    pub(super) fn sized(mut self) -> Self {
         // RFC 9110 section 8.6: none with a 204.
         if self.status == StatusCode::NO_CONTENT {
             return self;

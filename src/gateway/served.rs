@@ -1,46 +1,108 @@
-//! A route with what serving it needs.
+//! A route with what serving it needs: its one home.
 
 use super::lines;
 use crate::counters::RouteCounters;
-use crate::downstream::{CorsOptions, OnLag};
+use crate::downstream::{CorsOptions, OnLag, RetryPolicy, SharingVerdict, sharing_verdict, unshareable_advice};
 use crate::fanout::{Pace, Sent, Terms};
 use crate::hub::{Credentials, Departure, Mode, RouteId, StreamKey, StreamSettings};
 use crate::replay::{Lineage, ReplayOptions};
 use crate::route::{Route, RouteKind, StreamPolicy};
-use crate::upstream::{OnClose, OnError, UpstreamOptions};
+use crate::upstream::{DriverSettings, OnClose, OnError, SharingCheck, UpstreamOptions};
 use http::header::{CONTENT_LOCATION, LOCATION};
 use http::{HeaderMap, HeaderValue};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// A route with its number, its counters and what the hub and the private path need of its policies.
+/// Said when a response is given to nobody.
+const WHAT_TO_DO: &str =
+    "share.credentials = 'isolate' keeps clients apart, share.trust_origin = true shares it all the same";
+
+/// Clients on a route before it is judged whether they share.
+const JUDGED_FROM: u64 = 50;
+
+/// A route as it is served.
+#[derive(Debug, Clone)]
+pub enum Served {
+    /// Its responses are event streams.
+    Stream(Arc<StreamRoute>),
+    /// A plain reverse proxy.
+    Proxy(Arc<ProxyRoute>),
+}
+
+/// A route of event streams, shared or private.
 #[derive(Debug)]
-pub struct Served {
+pub struct StreamRoute {
     pub(super) id: RouteId,
     pub(super) route: Arc<Route>,
+    pub(super) policy: StreamPolicy,
     pub(super) counters: Arc<RouteCounters>,
+    /// What the hub is told of the policy.
     pub(super) settings: StreamSettings,
+    /// What the engine is told of it.
     pace: Pace,
+    /// What the driver of a shared stream is told of it.
+    driver: DriverSettings,
     /// The policy toward the origin for a client of its own: whatever the origin answers is the client's answer.
     pub(super) private: UpstreamOptions,
+    /// Where preflights go that are the origin's to answer.
+    pub(super) preflights: Arc<ProxyRoute>,
     /// The log was told that nearly nobody shares.
     told_unshared: AtomicBool,
 }
 
-/// Clients on a route before it is judged whether they share.
-const JUDGED_FROM: u64 = 50;
+/// A route that is a plain reverse proxy.
+#[derive(Debug)]
+pub struct ProxyRoute {
+    pub(super) route: Arc<Route>,
+    pub(super) counters: Arc<RouteCounters>,
+    pub(super) options: UpstreamOptions,
+}
 
 impl Served {
     /// Prepares a route to be served.
     #[must_use]
     pub fn new(id: RouteId, route: Arc<Route>, counters: Arc<RouteCounters>) -> Self {
-        let policy = match &route.kind {
-            RouteKind::Stream(policy) => policy.clone(),
-            RouteKind::Proxy(upstream) => StreamPolicy { upstream: upstream.clone(), ..StreamPolicy::default() },
-        };
+        match route.kind.clone() {
+            RouteKind::Stream(policy) => Self::Stream(Arc::new(StreamRoute::new(id, route, policy, counters))),
+            RouteKind::Proxy(upstream) => {
+                let options = of_one_client(&upstream);
+                Self::Proxy(Arc::new(ProxyRoute { route, counters, options }))
+            }
+        }
+    }
+
+    pub(super) fn route(&self) -> &Arc<Route> {
+        match self {
+            Self::Stream(served) => &served.route,
+            Self::Proxy(served) => &served.route,
+        }
+    }
+
+    /// The route's counters.
+    #[must_use]
+    pub fn counters(&self) -> &Arc<RouteCounters> {
+        match self {
+            Self::Stream(served) => &served.counters,
+            Self::Proxy(served) => &served.counters,
+        }
+    }
+}
+
+/// The policy toward the origin where each client is told whatever it says. Where clients are held, an origin without a head
+/// is quiet, and no failure.
+fn of_one_client(upstream: &UpstreamOptions) -> UpstreamOptions {
+    let head_timeout = upstream.head_patience().unwrap_or(Duration::MAX);
+    UpstreamOptions { on_error: OnError::Reflect, head_timeout, ..upstream.clone() }
+}
+
+impl StreamRoute {
+    fn new(id: RouteId, route: Arc<Route>, policy: StreamPolicy, counters: Arc<RouteCounters>) -> Self {
         let settings = StreamSettings {
-            replay: Arc::new(ReplayOptions { lineage: Lineage::of(&route.origin.to_string()), ..policy.replay }),
+            replay: Arc::new(ReplayOptions {
+                lineage: Lineage::of(&route.origin.to_string()),
+                ..policy.replay.clone()
+            }),
             linger: policy.share.linger,
             max_streams: policy.share.max_streams,
             ids_ride: policy.upstream.on_close == OnClose::Close,
@@ -52,19 +114,36 @@ impl Served {
             flush: policy.client.flush,
             skips: policy.client.on_lag == OnLag::Skip,
         };
-        // Its client is told whatever the origin says. Where clients are held, an origin without a head is quiet, and no failure.
-        let head_timeout = policy.upstream.head_patience().unwrap_or(Duration::MAX);
-        let private = UpstreamOptions { on_error: OnError::Reflect, head_timeout, ..policy.upstream };
-        Self { id, route, counters, settings, pace, private, told_unshared: AtomicBool::new(false) }
+        let driver = DriverSettings {
+            route: Arc::clone(&route.name),
+            origin: Arc::new(route.origin.clone()),
+            options: Arc::new(policy.upstream.clone()),
+            no_content_memory: policy.share.linger,
+            sharing: sharing(&route.name, &policy),
+            pass_retry: policy.client.retry == RetryPolicy::Origin,
+        };
+        let private = of_one_client(&policy.upstream);
+        let preflights = Arc::new(ProxyRoute {
+            route: Arc::clone(&route),
+            counters: Arc::clone(&counters),
+            options: private.clone(),
+        });
+        let told_unshared = AtomicBool::new(false);
+        Self { id, route, policy, counters, settings, pace, driver, private, preflights, told_unshared }
+    }
+
+    /// What the driver of a shared stream is told.
+    pub(super) fn driver(&self) -> &DriverSettings {
+        &self.driver
     }
 
     /// Says once if nearly every client has a stream of its own: the usual cause is a cookie that differs for each.
-    pub(super) fn warn_unless_shared(&self, policy: &StreamPolicy) {
+    pub(super) fn warn_unless_shared(&self) {
         let (subscribers, streams) = (self.counters.subscribers.value(), self.counters.streams.value());
         let is_unshared = subscribers >= JUDGED_FROM && streams.saturating_mul(10) >= subscribers.saturating_mul(9);
         // Where responses are clients' own, the log was told why.
         if is_unshared
-            && policy.share.credentials == Credentials::Isolate
+            && self.policy.share.credentials == Credentials::Isolate
             && self.counters.unshareable.value() == 0
             && !self.told_unshared.swap(true, Ordering::Relaxed)
         {
@@ -76,26 +155,16 @@ impl Served {
         }
     }
 
-    /// Names what is at the origin by the paths at which clients find it.
-    pub(super) fn name_places(&self, headers: &mut HeaderMap) {
-        for name in [LOCATION, CONTENT_LOCATION] {
-            let Some(reference) = headers.get(&name).and_then(|value| value.to_str().ok()) else { continue };
-            if let Ok(named) = HeaderValue::from_str(&self.route.client_reference(reference)) {
-                headers.insert(name, named);
-            }
-        }
-    }
-
     pub(super) fn mode(&self) -> Mode {
-        self.route.stream().map_or(Mode::Private, |policy| policy.share.mode)
+        self.policy.share.mode
     }
 
     pub(super) fn cors(&self) -> Option<&CorsOptions> {
-        self.route.stream().and_then(|policy| policy.cors.as_ref())
+        self.policy.cors.as_ref()
     }
 }
 
-impl Terms for Served {
+impl Terms for StreamRoute {
     fn pace(&self) -> &Pace {
         &self.pace
     }
@@ -105,8 +174,7 @@ impl Terms for Served {
     }
 
     fn last_words(&self, departure: &Departure, origin_retry: Option<u64>) -> Vec<u8> {
-        let options = self.route.stream().map(|policy| &policy.client);
-        options.map(|options| lines::last_words(options, departure, origin_retry)).unwrap_or_default()
+        lines::last_words(&self.policy.client, departure, origin_retry)
     }
 
     fn departed(&self, stream: &StreamKey, sent: Sent, departure: &Departure, lag: u64) {
@@ -114,4 +182,31 @@ impl Terms for Served {
         let (route, Sent { bytes, events }) = (&self.route.name, sent);
         log::info!("client left route={route} stream={stream} bytes={bytes} events={events} why={departure} lag={lag}");
     }
+}
+
+/// Names what is at the origin by the paths at which clients find it.
+pub(super) fn name_places(route: &Route, headers: &mut HeaderMap) {
+    for name in [LOCATION, CONTENT_LOCATION] {
+        let Some(reference) = headers.get(&name).and_then(|value| value.to_str().ok()) else { continue };
+        if let Ok(named) = HeaderValue::from_str(&route.client_reference(reference)) {
+            headers.insert(name, named);
+        }
+    }
+}
+
+/// Who may be given a response. That one is not shared is said once for each route.
+fn sharing(route: &Arc<str>, policy: &StreamPolicy) -> SharingCheck {
+    let (route, share, told) = (Arc::clone(route), policy.share.clone(), AtomicBool::new(false));
+    Arc::new(move |head, has_credentials| {
+        let verdict = sharing_verdict(head, &share, has_credentials);
+        if let SharingVerdict::Unshareable(why) = &verdict
+            && !told.swap(true, Ordering::Relaxed)
+        {
+            let advice = unshareable_advice(head, &share);
+            log::warn!(
+                "response not shared, each client gets an upstream of its own route={route} why=\"{why}\": {advice}"
+            );
+        }
+        verdict.into_sharing().map_err(|refusal| format!("{refusal}: {WHAT_TO_DO}"))
+    })
 }

@@ -1,26 +1,26 @@
-//! pingora's proxy, wrapped: what happens to a connection between two requests, and at its end.
+//! pingora's proxy, wrapped: one request of HTTP/1.x, or a connection of HTTP/2.
 
 use super::Gateway;
-use super::handover::HandOver;
+use super::after::After;
+use super::connection::{Connection, Gate};
+use super::plan::Plan;
 use crate::fanout::LINGER;
 use async_trait::async_trait;
-use pingora::apps::{HttpPersistentSettings, HttpServerApp, HttpServerOptions, ReusedHttpStream};
+use parking_lot::Mutex;
+use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 /// Bytes read and dropped at a time until then.
 const LINGER_BYTES: usize = 4096;
-
-/// How long a kept-alive connection may take for its next request's head, idle time included.
-const NEXT_HEAD: Duration = Duration::from_secs(75);
 
 /// An HTTP/2 connection without a stream is closed after this.
 const HTTP2_IDLE: Duration = Duration::from_secs(75);
@@ -28,47 +28,69 @@ const HTTP2_IDLE: Duration = Duration::from_secs(75);
 /// Streams that one HTTP/2 connection may have open at once.
 const HTTP2_STREAMS: u32 = 256;
 
-/// The user context of a connection whose stream is over: it is to be closed in an orderly way.
-pub(super) struct StreamEnded;
+/// How long the rest of a body is read that nobody wants, before its connection is closed.
+const UNWANTED_BODY: Duration = Duration::from_secs(5);
 
-/// The user context of a connection that waits for its next request: the deadline of that request's head.
-#[derive(Clone, Default)]
-pub(super) struct HeadDeadline(Arc<AtomicBool>);
-
-impl HeadDeadline {
-    /// The head came: the deadline is none any more.
-    pub(super) fn disarm(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-
-    /// Resolves when the deadline passes, and never once it is disarmed.
-    async fn passed(&self) {
-        sleep(NEXT_HEAD).await;
-        if self.0.load(Ordering::Acquire) {
-            std::future::pending::<()>().await;
-        }
-    }
-}
-
-/// One protocol's sessions.
+/// pingora's proxy.
 pub(super) struct Sessions {
     proxy: Arc<HttpProxy<Gateway>>,
-    options: HttpServerOptions,
+    http2: HttpServerOptions,
+}
+
+/// What the front decided of a request that a session is to serve.
+#[derive(Debug)]
+pub(super) struct Decided {
+    pub(super) plan: Plan,
+    /// The client is content to have its connection kept.
+    pub(super) is_kept: bool,
+}
+
+impl Decided {
+    /// As the context that pingora hands over with a session. It demands a value that may be looked at from two threads.
+    fn into_context(self) -> Box<dyn Any + Send + Sync> {
+        Box::new(Mutex::new(Some(Box::new(self))))
+    }
+
+    /// The same, at the other end.
+    pub(super) fn handed_over(context: Box<dyn Any + Send + Sync>) -> Option<Box<Self>> {
+        context.downcast::<Mutex<Option<Box<Self>>>>().ok()?.into_inner()
+    }
 }
 
 impl fmt::Debug for Sessions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sessions").field("h2c", &self.options.h2c).finish_non_exhaustive()
+        f.debug_struct("Sessions").finish_non_exhaustive()
     }
 }
 
 impl Sessions {
-    /// Sessions of HTTP/1.x, or of HTTP/2 with prior knowledge.
-    pub(super) fn new(proxy: Arc<HttpProxy<Gateway>>, h2c: bool) -> Self {
-        let mut options = HttpServerOptions::default();
-        options.h2c = h2c;
-        options.h2_idle_timeout = Some(HTTP2_IDLE);
-        Self { proxy, options }
+    pub(super) fn new(proxy: HttpProxy<Gateway>) -> Self {
+        let mut http2 = HttpServerOptions::default();
+        http2.h2c = true;
+        http2.h2_idle_timeout = Some(HTTP2_IDLE);
+        Self { proxy: Arc::new(proxy), http2 }
+    }
+
+    /// Serves one request of HTTP/1.x, of which nothing was read by anybody else; gives the connection back if it is of
+    /// further use.
+    pub(super) async fn request(
+        &self,
+        mut connection: Connection,
+        gate: Gate,
+        decided: Decided,
+        shutdown: &ShutdownWatch,
+    ) -> Option<(Connection, After)> {
+        connection.set_gate(gate);
+        let mut session = ServerSession::new_http1(Box::new(connection));
+        session.set_total_drain_timeout(Some(UNWANTED_BODY));
+        session.set_connection_user_context(Some(decided.into_context()));
+        After::of(HttpServerApp::process_new_http(&self.proxy, session, shutdown).await?)
+    }
+
+    /// Serves a connection of HTTP/2 to its end.
+    pub(super) async fn http2(self: &Arc<Self>, mut connection: Connection, shutdown: &ShutdownWatch) {
+        connection.set_gate(Gate::Open);
+        ServerApp::process_new(self, Box::new(connection), shutdown).await;
     }
 }
 
@@ -76,38 +98,10 @@ impl Sessions {
 impl HttpServerApp for Sessions {
     async fn process_new_http(
         self: &Arc<Self>,
-        mut session: ServerSession,
+        session: ServerSession,
         shutdown: &ShutdownWatch,
     ) -> Option<ReusedHttpStream> {
-        let context = session.take_connection_user_context();
-        let deadline = context.and_then(|context| context.downcast::<HeadDeadline>().ok());
-        session.set_connection_user_context(deadline.clone().map(|deadline| deadline as _));
-        let served = HttpServerApp::process_new_http(&self.proxy, session, shutdown);
-        let reused = match deadline {
-            None => served.await?,
-            Some(deadline) => tokio::select! {
-                reused = served => reused?,
-                () = deadline.passed() => return None,
-            },
-        };
-        let (stream, mut settings) = reused.consume();
-        let context = settings.as_mut().and_then(HttpPersistentSettings::take_user_context);
-        let context = match context.map(|context| context.downcast::<HandOver>()) {
-            Some(Ok(client)) => {
-                client.complete(stream).await;
-                return None;
-            }
-            Some(Err(context)) => Some(context),
-            None => None,
-        };
-        if context.is_some_and(|context| context.is::<StreamEnded>()) {
-            close(stream).await;
-            return None;
-        }
-        if let Some(settings) = settings.as_mut() {
-            settings.set_user_context(Box::new(HeadDeadline::default()));
-        }
-        Some(ReusedHttpStream::new(stream, settings))
+        HttpServerApp::process_new_http(&self.proxy, session, shutdown).await
     }
 
     fn h2_options(&self) -> Option<H2Options> {
@@ -117,11 +111,7 @@ impl HttpServerApp for Sessions {
     }
 
     fn server_options(&self) -> Option<&HttpServerOptions> {
-        Some(&self.options)
-    }
-
-    async fn http_cleanup(&self) {
-        HttpServerApp::http_cleanup(&*self.proxy).await;
+        Some(&self.http2)
     }
 }
 
@@ -142,7 +132,7 @@ pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
 mod tests {
     use super::*;
     use tokio::io::duplex;
-    use tokio::time::Instant;
+    use tokio::time::{Instant, sleep};
 
     #[tokio::test(start_paused = true)]
     async fn a_close_ends_our_side_first_and_reads_on_until_the_peer_ends_its_own() {
@@ -177,18 +167,5 @@ mod tests {
         close(busy).await;
         assert_eq!(begun.elapsed().as_millis(), LINGER.as_millis());
         sending.await.unwrap();
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_deadline_of_a_head_passes_unless_the_head_came() {
-        let deadline = HeadDeadline::default();
-        let begun = Instant::now();
-        deadline.passed().await;
-        assert_eq!(begun.elapsed().as_secs(), NEXT_HEAD.as_secs());
-        let disarmed = deadline.clone();
-        let waiting = tokio::spawn(async move { timeout(10 * NEXT_HEAD, deadline.passed()).await });
-        sleep(NEXT_HEAD / 2).await;
-        disarmed.disarm();
-        assert!(waiting.await.unwrap().is_err());
     }
 }

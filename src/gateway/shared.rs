@@ -1,18 +1,20 @@
-//! A client on a shared stream: one session, one cursor.
+//! A client on a shared stream: how it gets there, and how a session serves it.
 
 use super::deadlines::{Deadlines, Due, at};
 use super::handover::{HandOver, Leaving};
 use super::lines::{greeting, last_words};
-use super::refusal::Refusal;
-use super::served::Served;
+use super::plan::Ask;
+use super::refusal::{Refusal, Why};
+use super::served::StreamRoute;
 use super::writer::{Broken, Writer};
-use super::{Asked, Gateway, Outcome};
+use super::{Gateway, wire};
 use crate::downstream::{OnLag, SharingVerdict, lifetime, sharing_verdict, stream_head, unshareable_head};
 use crate::fanout::{Engine, Terms};
 use crate::hub::{Delivery, Departure, End, JoinError, Mode, ShareOptions, Subscription, Verdict};
 use crate::route::StreamPolicy;
 use crate::upstream::OnError;
-use http::HeaderMap;
+use http::{HeaderMap, Version};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -24,39 +26,49 @@ const VERDICT_PATIENCE: Duration = Duration::from_secs(3);
 /// Bytes of frames taken from the log at a time.
 const BATCH_BYTES: usize = 64 << 10;
 
+/// A client that is on its stream, and the head that it is to be sent.
+#[derive(Debug)]
+pub(super) struct Joined {
+    subscription: Subscription,
+    head: HeaderMap,
+}
+
+/// Why a client is not on a stream.
+#[derive(Debug)]
+pub(super) enum NotJoined {
+    /// This is to be answered.
+    Refused(Refusal),
+    /// It left.
+    Broken(Broken),
+}
+
 impl Gateway {
-    /// Serves one client until it or its stream ends.
-    pub(super) async fn serve_shared(
-        &self,
-        served: &Arc<Served>,
-        policy: &StreamPolicy,
-        asked: &Asked<'_>,
-        writer: &mut Writer<'_>,
-    ) -> Outcome {
-        let request = asked.stream_request(served, policy);
-        let has_credentials = request.has_credentials();
-        served.warn_unless_shared(policy);
-        let id = asked.last_event_id.as_ref();
+    /// Has a client join its stream, and waits for the head. `left` resolves when the client leaves.
+    pub(super) async fn join(&self, ask: &Ask, left: impl Future<Output = Broken>) -> Result<Joined, NotJoined> {
+        let (served, id) = (&ask.served, ask.last_event_id.as_ref());
+        let has_credentials = ask.request.has_credentials();
+        let policy = &served.policy;
+        ask.tell_unreadable();
+        served.warn_unless_shared();
+        let refused = |why| NotJoined::Refused(Refusal::on(served, ask.cors.clone(), why));
         let is_anothers = |end: &End| is_anothers(end, &policy.share, has_credentials);
-        let join_alone = || self.hub.join_alone(asked.stream_request(served, policy), &served.settings, id);
-        let joined = match self.hub.join(request, &served.settings, id) {
+        let join_alone = || self.hub.join_alone(ask.request.clone(), &served.settings, id);
+        let joined = match self.hub.join(ask.request.clone(), &served.settings, id) {
             Err(JoinError::Ended(end)) if is_anothers(&end) => join_alone(),
             joined => joined,
         };
-        let mut subscription = match joined {
-            Ok(subscription) => subscription,
-            Err(error) => return Outcome::Refused(Refusal::Join(error)),
-        };
+        let mut subscription = joined.map_err(|error| refused(Why::Join(error)))?;
         let patience = match policy.upstream.on_error {
             OnError::Hold => Some(VERDICT_PATIENCE),
             // The attempt itself ends after `head_timeout_secs`.
             OnError::Reflect => None,
         };
         let deadline = Instant::now() + VERDICT_PATIENCE;
+        let mut left = pin!(left);
         let verdict = loop {
             let verdict = tokio::select! {
                 verdict = subscription.arrival(patience, deadline) => verdict,
-                broken = writer.left() => return Outcome::Done(broken.into()),
+                broken = &mut left => return Err(NotJoined::Broken(broken)),
             };
             let goes_alone = match &verdict {
                 // What this client waited for is another's: it asks for itself.
@@ -69,50 +81,51 @@ impl Gateway {
                 break verdict;
             }
             drop(subscription);
-            subscription = match join_alone() {
-                Ok(subscription) => subscription,
-                Err(error) => return Outcome::Refused(Refusal::Join(error)),
-            };
+            subscription = join_alone().map_err(|error| refused(Why::Join(error)))?;
         };
-        let cors = asked.cors.as_ref();
+        let cors = ask.cors.as_ref();
         let head = match verdict {
             Verdict::Live(head) => stream_head(Some(&head), Mode::Shared, has_credentials, cors),
             Verdict::Own(head) => unshareable_head(&head, cors),
             Verdict::Held => stream_head(None, Mode::Shared, has_credentials, cors),
-            Verdict::Ended(end) => return Outcome::Refused(Refusal::Ended(end)),
+            Verdict::Ended(end) => return Err(refused(Why::Ended(end))),
         };
-        if let Some(engine) = self.engine.as_ref().filter(|_| writer.can_hand_over()) {
-            return match self.leaving(engine, policy, writer, subscription, &head) {
-                Ok(client) => Outcome::HandedOver(Box::new(HandOver::new(Arc::clone(served), client))),
-                Err(broken) => Outcome::Done(broken.into()),
-            };
-        }
-        let why = self.deliver(policy, writer, &mut subscription, head).await;
+        Ok(Joined { subscription, head })
+    }
+
+    /// Makes a client ready for the engine. `is_kept`: its connection serves another request after an orderly end.
+    pub(super) fn leave(
+        &self,
+        engine: &Engine,
+        served: &Arc<StreamRoute>,
+        joined: Joined,
+        version: Version,
+        is_kept: bool,
+    ) -> pingora::Result<HandOver> {
+        let Joined { subscription, head } = joined;
+        let options = &served.policy.client;
+        let greeting = greeting(options, subscription.origin_retry());
+        let framing = wire::framing(version);
+        let client = Leaving {
+            engine: engine.clone(),
+            framing,
+            opening: wire::opening(&head, &greeting, framing, is_kept)?,
+            opening_text: greeting.len() as u64,
+            subscription,
+            lifetime: options.max_lifetime.map(|max| lifetime(max, fastrand::f64())),
+            is_kept,
+        };
+        Ok(HandOver::new(Arc::clone(served), client))
+    }
+
+    /// Serves a client in its session until it or its stream ends.
+    pub(super) async fn serve_shared(&self, ask: &Ask, joined: Joined, writer: &mut Writer<'_>) -> Departure {
+        let (served, Joined { mut subscription, head }) = (&ask.served, joined);
+        let why = self.deliver(&served.policy, writer, &mut subscription, head).await;
         let (stream, lag) = (subscription.key().clone(), subscription.lag());
         drop(subscription);
         served.departed(&stream, writer.sent(), &why, lag);
-        Outcome::Done(why)
-    }
-
-    /// What the engine is to know of a client.
-    fn leaving(
-        &self,
-        engine: &Engine,
-        policy: &StreamPolicy,
-        writer: &mut Writer<'_>,
-        subscription: Subscription,
-        head: &HeaderMap,
-    ) -> Result<Leaving, Broken> {
-        let greeting = greeting(&policy.client, subscription.origin_retry());
-        let (framing, opening) = writer.hand_over(head, &greeting, policy.client.stall)?;
-        Ok(Leaving {
-            engine: engine.clone(),
-            subscription,
-            framing,
-            opening,
-            opening_text: greeting.len() as u64,
-            lifetime: policy.client.max_lifetime.map(|max| lifetime(max, fastrand::f64())),
-        })
+        why
     }
 
     async fn deliver(

@@ -1,20 +1,22 @@
 //! The way to one client through its pingora session: heads, frames, heartbeats, and what was sent.
 
+use super::after::come_back;
+use super::connection::Connection;
 use super::refusal::Reply;
 use super::socket::{self, Witness};
+use super::wire::response_head;
 use crate::counters::RouteCounters;
-use crate::fanout::{Framing, MOST_STRAY_BYTES, Sent, Trust};
+use crate::fanout::{self, MOST_STRAY_BYTES, Sent, Trust};
 use crate::hub::Arrivals;
 use crate::sse::{Frame, HEARTBEAT};
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::header::TRANSFER_ENCODING;
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use pingora::ErrorType;
-use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use std::io;
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 /// The most that is written in one go: a write that does not finish within `stall_secs` is then a client that stalls, not
@@ -23,9 +25,6 @@ const PIECE_BYTES: usize = 16 << 10;
 
 /// While a write waits, it is looked this often whether bytes arrive.
 const LOOKS_EVERY: Duration = Duration::from_millis(250);
-
-/// The seconds of keep-alive after which pingora hands a finished connection back, to be closed in an orderly way.
-const HANDED_BACK: Option<u64> = Some(60);
 
 /// One client's response as it is written.
 pub(super) struct Writer<'a> {
@@ -86,37 +85,21 @@ impl<'a> Writer<'a> {
         self.sent
     }
 
-    /// Whether the connection can leave its session for the engine: plain HTTP/1.x, and nothing of the request to come.
-    pub(super) fn can_hand_over(&mut self) -> bool {
-        !self.session.is_http2()
-            && self.session.is_body_empty()
-            && self.session.stream().is_some_and(socket::has_descriptor)
+    /// The version of the request if its connection can leave the session for the engine: HTTP/1.x, and nothing of the
+    /// request to come.
+    pub(super) fn can_hand_over(&mut self) -> Option<Version> {
+        let is_ready = !self.session.is_http2() && self.session.is_body_empty() && self.connection().is_some();
+        is_ready.then(|| self.session.req_header().version)
     }
 
-    /// Makes the session ready to give its connection back without a response, and gives the bytes that the response is to
-    /// begin with.
-    pub(super) fn hand_over(
-        &mut self,
-        headers: &HeaderMap,
-        greeting: &[u8],
-        stall: Duration,
-    ) -> Result<(Framing, Bytes), Broken> {
-        let framing = if self.is_chunked() { Framing::Chunked } else { Framing::UntilClose };
-        let mut head = stream_head(headers, self.is_chunked()).map_err(|_| Broken::Left)?;
-        let connection = if self.is_chunked() { "keep-alive" } else { "close" };
-        head.insert_header(CONNECTION, HeaderValue::from_static(connection)).map_err(|_| Broken::Left)?;
-        let mut opening = BytesMut::from("HTTP/1.1 200 OK\r\n");
-        head.header_to_h1_wire(&mut opening);
-        opening.extend_from_slice(b"\r\n");
-        opening.extend_from_slice(&framing.wire(&Frame::of_text(greeting)));
-        if let Some(stream) = self.session.stream() {
-            socket::limit_stall(stream, stall);
-        }
-        // Else a request that asks for its connection to be closed, or one with bytes behind it, would be: without a word.
-        self.session.req_header_mut().remove_header(&CONNECTION);
-        self.session.set_pipelining_enabled(true);
-        self.session.set_keepalive(HANDED_BACK);
-        Ok((framing, opening.freeze()))
+    /// Makes the session give its connection back without a response.
+    pub(super) fn hand_over(&mut self) {
+        come_back(self.session);
+    }
+
+    /// The connection under the session; `None` of a stream of HTTP/2.
+    fn connection(&self) -> Option<&Connection> {
+        self.session.stream().and_then(Connection::within)
     }
 
     fn is_chunked(&self) -> bool {
@@ -126,23 +109,25 @@ impl<'a> Writer<'a> {
     /// Writes the head of a stream: on the wire before anything else.
     pub(super) async fn head(&mut self, headers: HeaderMap, stall: Duration) -> Result<(), Broken> {
         let chunked = self.is_chunked();
-        if !chunked && !self.session.is_http2() {
+        let mut head = response_head(StatusCode::OK, &headers).map_err(|_| Broken::Left)?;
+        if chunked {
+            head.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked")).map_err(|_| Broken::Left)?;
+        } else if !self.session.is_http2() {
             // HTTP/1.0 knows the end of the response by the end of the connection.
             self.session.set_keepalive(None);
-            // So only its orderly end is to look like one, whatever becomes of it or of us.
-            if let Some(stream) = self.session.stream() {
-                socket::reset_on_close(stream);
-            }
         }
-        let head = stream_head(&headers, chunked).map_err(|_| Broken::Left)?;
-        if let Some(stream) = self.session.stream() {
-            socket::limit_stall(stream, stall);
+        if let Some(connection) = self.connection() {
+            socket::bound_stream(connection);
+            fanout::limit_stall(connection, Some(stall));
+            if !chunked {
+                // So only its orderly end is to look like one, whatever becomes of it or of us.
+                socket::reset_on_close(connection);
+            }
         }
         self.pace.stall = stall;
         self.session.set_write_timeout(Some(stall));
         self.session.write_response_header(Box::new(head)).await.map_err(|error| broken(&error))?;
-        // Whatever the client asked for: the connection is to come back for its orderly close.
-        self.session.set_keepalive(HANDED_BACK);
+        come_back(self.session);
         Ok(())
     }
 
@@ -183,23 +168,23 @@ impl<'a> Writer<'a> {
             self.piece(piece).await?;
             if was_slow
                 && !self.pace.is_slow
-                && let Some(stream) = self.session.stream()
+                && let Some(connection) = self.session.stream().and_then(Connection::within)
             {
-                socket::end_trust(stream, &mut self.pace.trust, self.pace.stall);
+                self.pace.trust.end(connection, self.pace.stall, Instant::now());
             }
         }
         Ok(())
     }
 
-    /// Writes one piece. While that waits, the stream is told whether bytes arrive; not the first time, so that no other
-    /// client costs a descriptor.
+    /// Writes one piece. While that waits, the stream is told whether bytes arrive; not the first time, so that a client that
+    /// reads costs nothing.
     async fn piece(&mut self, piece: Bytes) -> Result<(), Broken> {
         let mut witness = None;
         if self.pace.is_slow
-            && let Some(stream) = self.session.stream()
+            && let Some(connection) = self.session.stream().and_then(Connection::within)
         {
-            witness = Witness::of(stream);
-            socket::begin_trust(stream, &mut self.pace.trust);
+            witness = Some(Witness::of(connection.transport()));
+            self.pace.trust.begin(connection, Instant::now());
         }
         self.pace.is_slow = false;
         let mut write = pin!(self.session.write_response_body(piece, false));
@@ -219,8 +204,8 @@ impl<'a> Writer<'a> {
     }
 
     pub(super) async fn heartbeat(&mut self) -> Result<(), Broken> {
-        if let Some(stream) = self.session.stream() {
-            socket::forgive(stream, &mut self.pace.trust, self.pace.stall);
+        if let Some(connection) = self.session.stream().and_then(Connection::within) {
+            self.pace.trust.forgive(connection, self.pace.stall);
         }
         self.text(Bytes::from_static(HEARTBEAT)).await
     }
@@ -239,37 +224,19 @@ impl<'a> Writer<'a> {
         std::future::pending().await
     }
 
-    /// At an orderly end: bytes that the client sent besides do not keep the connection from its orderly close.
+    /// At an orderly end: the connection is closed in order, whatever it was set to before.
     pub(super) fn end(&mut self) {
-        if let Some(stream) = self.session.stream() {
-            socket::end_on_close(stream);
+        if let Some(connection) = self.connection() {
+            socket::end_on_close(connection);
         }
-        self.session.set_pipelining_enabled(true);
     }
 
     /// Frees at once what a stalled client did not take.
     pub(super) fn reset(&mut self) {
-        if let Some(stream) = self.session.stream() {
-            socket::reset_on_close(stream);
+        if let Some(connection) = self.connection() {
+            socket::reset_on_close(connection);
         }
     }
-}
-
-/// The head of a stream, less what pingora adds.
-fn stream_head(headers: &HeaderMap, chunked: bool) -> pingora::Result<ResponseHeader> {
-    let mut head = response_head(StatusCode::OK, headers)?;
-    if chunked {
-        head.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
-    }
-    Ok(head)
-}
-
-fn response_head(status: StatusCode, headers: &HeaderMap) -> pingora::Result<ResponseHeader> {
-    let mut head = ResponseHeader::build(status, Some(headers.len() + 4))?;
-    for (name, value) in headers {
-        head.append_header(name, value)?;
-    }
-    Ok(head)
 }
 
 fn broken(error: &pingora::Error) -> Broken {

@@ -3,18 +3,18 @@
 use crate::config::ListenAddr;
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::{IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 
 /// A socket and its address; the port is the real one.
 #[derive(Debug)]
 pub(super) struct Bound {
     pub(super) address: ListenAddr,
-    socket: Socket,
+    pub(super) socket: Socket,
 }
 
 #[derive(Debug)]
-enum Socket {
+pub(super) enum Socket {
     Tcp(TcpListener),
     Unix(UnixListener),
 }
@@ -45,14 +45,6 @@ impl Bound {
         match self.socket {
             Socket::Tcp(listener) => Some(listener),
             Socket::Unix(_) => None,
-        }
-    }
-
-    /// The descriptor, to be closed by whoever gets it.
-    pub(super) fn into_descriptor(self) -> RawFd {
-        match self.socket {
-            Socket::Tcp(listener) => listener.into_raw_fd(),
-            Socket::Unix(listener) => listener.into_raw_fd(),
         }
     }
 }

@@ -3,8 +3,6 @@
 use super::bound::Bound;
 use super::upgrade::Inherited;
 use crate::config::{ListenAddr, ServerConfig};
-use pingora::listeners::{L4BufferSettings, ListenerConfig, Listeners};
-use pingora::server::Fds;
 use std::fmt;
 use std::io;
 use std::net::TcpListener;
@@ -84,25 +82,6 @@ fn remove_stale(path: &Path) -> io::Result<()> {
         }
         Err(_) => Ok(()),
     }
-}
-
-/// Hands the sockets to pingora, which takes them from a table by address and closes them when it stops listening.
-pub(super) fn hand_over(bound: Vec<Bound>) -> (Listeners, Fds) {
-    let mut listeners = Listeners::new();
-    let mut table = Fds::new();
-    for bound in bound {
-        let (key, config) = match &bound.address {
-            ListenAddr::Tcp(address) => (address.to_string(), ListenerConfig::tcp(address.to_string())),
-            ListenAddr::Unix(path) => {
-                let path = path.to_string_lossy().into_owned();
-                (path.clone(), ListenerConfig::uds(path))
-            }
-        };
-        table.add(key, bound.into_descriptor());
-        // Without a write buffer a head is on the wire before the first event; the read buffers would cost 64 KiB each.
-        listeners.add_listener(config.l4_buffer(L4BufferSettings::unbuffered()));
-    }
-    (listeners, table)
 }
 
 /// Removes the files of Unix sockets.

@@ -1,9 +1,9 @@
 //! A configuration brought to life: sockets, hub, gateway; and its end.
 //!
 //! pingora's `Server::run` does not fit: it retries a taken address for 30 s, swallows panics, hides the port of `:0` and
-//! always sleeps through the whole grace period. So the sockets are bound here, and pingora's service is driven with a
-//! shutdown watch of our own.
+//! always sleeps through the whole grace period. So the sockets are bound here, and connections are accepted here.
 
+mod accept;
 mod bound;
 mod descriptors;
 mod listen;
@@ -12,27 +12,27 @@ mod notify;
 mod opener;
 mod upgrade;
 
+pub use accept::AcceptError;
 pub use listen::BindError;
 
 use crate::admin::{Admin, Facts};
 use crate::config::{Config, ListenAddr};
 use crate::counters::RouteCounters;
 use crate::fanout::Engine;
-use crate::gateway::{Front, FrontOptions, Gateway, Lifecycle, Served};
-use crate::hub::{Hub, RouteId};
+use crate::gateway::{CurrentRouting, Front, FrontOptions, Gateway, Lifecycle, RouteIds, Routing};
+use crate::hub::Hub;
 use crate::upstream::Connector;
+use accept::{Accepting, accept_all};
 use bound::Bound;
 use listen::Sockets;
 use opener::Drivers;
-use parking_lot::Mutex;
-use pingora::services::Service as _;
-use pingora::services::listening::Service as ListeningService;
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 /// The counters of each route, by its name.
@@ -53,7 +53,11 @@ pub struct Running {
     admin_address: Option<ListenAddr>,
     drain: Duration,
     lifecycle: watch::Sender<Lifecycle>,
-    shutdown: watch::Sender<bool>,
+    /// Connections are to end.
+    stopping: watch::Sender<bool>,
+    accepting: watch::Sender<Accepting>,
+    /// Ends when connections are accepted no longer.
+    accepts: JoinHandle<Result<(), AcceptError>>,
     /// Closed when the last connection is gone and none is accepted any more.
     alive: mpsc::Receiver<()>,
     counters: CountersByRoute,
@@ -84,18 +88,15 @@ impl Service {
         let addresses: Vec<_> = clients.iter().map(|bound| bound.address.clone()).collect();
         let admin_address = admin.as_ref().map(|bound| bound.address.clone());
         let (lifecycle, lifecycle_seen) = watch::channel(Lifecycle::Running);
-        let (shutdown, shutdown_seen) = watch::channel(false);
+        let (stopping, stopping_seen) = watch::channel(false);
+        let (accepting, accepting_seen) = watch::channel(Accepting::Yes);
         let (alive_held, alive) = mpsc::channel(1);
         let engine = engine(self.config.server.shards);
         let (gateway, counters) = gateway(&self.config, engine.clone(), lifecycle_seen.clone());
-        let front = Front::new(self.front, gateway, alive_held);
+        let front = Arc::new(Front::new(self.front, gateway, alive_held, stopping_seen));
         let spares = clients.iter().chain(&admin).filter_map(|bound| bound.duplicate().ok()).collect();
-        let (listeners, table) = listen::hand_over(clients);
-        let mut service = ListeningService::with_listeners("manifold".to_owned(), listeners, front);
-        let accepting = tokio::spawn(async move {
-            service.start_service(Some(Arc::new(Mutex::new(table))), shutdown_seen, 1).await;
-        });
-        let facts = Facts { lifecycle: lifecycle_seen, accepting: accepting.abort_handle() };
+        let accepts = tokio::spawn(accept_all(clients, front, accepting_seen));
+        let facts = Facts { lifecycle: lifecycle_seen, accepting: accepts.abort_handle() };
         for address in &addresses {
             log::info!("listening addr={address}");
         }
@@ -109,7 +110,9 @@ impl Service {
             admin_address,
             drain,
             lifecycle,
-            shutdown,
+            stopping,
+            accepting,
+            accepts,
             alive,
             counters,
             engine,
@@ -143,15 +146,11 @@ fn gateway(
     let routes = config.routes.routes();
     let connector = Connector::new();
     let replay_bytes = config.server.replay_bytes.unwrap_or_else(memory::for_logs);
-    let hub = Hub::bounded(Arc::new(Drivers::new(connector.clone(), routes)), replay_bytes);
-    let mut served = Vec::with_capacity(routes.len());
-    let mut counters = Vec::with_capacity(routes.len());
-    for (number, route) in (0_u32..).zip(routes) {
-        let of_route = Arc::new(RouteCounters::default());
-        counters.push((Arc::clone(&route.name), Arc::clone(&of_route)));
-        served.push(Arc::new(Served::new(RouteId(number), Arc::clone(route), of_route)));
-    }
-    (Gateway::new(config.routes.clone(), served, hub, connector, engine, lifecycle), counters)
+    let routing = Routing::new(routes, &mut RouteIds::default());
+    let counters = routing.counters();
+    let routing = CurrentRouting::new(routing);
+    let hub = Hub::bounded(Arc::new(Drivers::new(connector.clone(), routing.clone())), replay_bytes);
+    (Gateway::new(routing, hub, connector, engine, lifecycle), counters)
 }
 
 impl Running {
@@ -189,6 +188,15 @@ impl Running {
         Ok(process)
     }
 
+    /// Resolves when connections are accepted no longer, though nobody asked for it; never otherwise.
+    pub async fn failed(&mut self) -> AcceptError {
+        match (&mut self.accepts).await {
+            Ok(Ok(())) => std::future::pending().await,
+            Ok(Err(error)) => error,
+            Err(error) => AcceptError::Task(error),
+        }
+    }
+
     /// Stops accepting, tells every client its end within the drain time, and resolves when the last one is gone or the
     /// time is over.
     pub async fn drain(mut self) {
@@ -201,7 +209,8 @@ impl Running {
         if let Some(engine) = &self.engine {
             engine.drain(by.into_std());
         }
-        self.shutdown.send_replace(true);
+        self.accepting.send_replace(if self.handed_over { Accepting::No } else { Accepting::Last });
+        self.stopping.send_replace(true);
         if timeout(self.drain, self.alive.recv()).await.is_err() {
             log::warn!("drain time is over with clients left drain_secs={}", self.drain.as_secs_f64());
         }
@@ -210,7 +219,8 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.shutdown.send_replace(true);
+        self.accepting.send_replace(Accepting::No);
+        self.stopping.send_replace(true);
         if !self.handed_over {
             listen::remove_files(&self.addresses);
         }

@@ -1,7 +1,7 @@
 //! Clients come.
 
 use super::super::batch::Framing;
-use super::super::client::{Because, Behind, Client, Ends, State};
+use super::super::client::{Because, Behind, Client, Ends, State, Strays};
 use super::super::group::Group;
 use super::super::sending::reset_on_close;
 use super::super::terms::Sent;
@@ -19,7 +19,8 @@ impl Shard {
     /// Takes a client in; what opens its response is sent in the group's turn.
     pub(super) fn arrive(&mut self, newcomer: Newcomer, now: Instant) {
         let group = self.group_of(&newcomer, now);
-        let Newcomer { socket, detached, framing, opening, opening_text, lifetime, place, .. } = newcomer;
+        let Newcomer { socket, detached, framing, opening, opening_text, lifetime, unread, is_kept, home, .. } =
+            newcomer;
         let Detached { seat, cursor, told_first } = detached;
         let mut sent = Sent { bytes: opening_text, events: 0 };
         let pending = match &told_first {
@@ -34,10 +35,10 @@ impl Shard {
         let client = Client {
             socket,
             group,
-            stray_bytes: 0,
+            strays: Strays::new(is_kept, &unread),
             state,
             seat: Some(seat),
-            _place: place,
+            home,
             heard: now,
             trust: Trust::default(),
             ends,

@@ -1,14 +1,16 @@
 //! Clients go: by themselves, or with an orderly end.
 
 use super::super::batch::Framing;
-use super::super::client::{Behind, State};
+use super::super::client::{Behind, Client, State};
 use super::super::group::Group;
-use super::super::sending::{end, hear, reset_on_close, send_last};
+use super::super::sending::{end, hear, reset_on_close, send_last, send_some};
 use super::super::terms::{LINGER, MOST_STRAY_BYTES, Sent};
 use super::Shard;
 use super::arrive::joined;
 use crate::hub::Departure;
 use crate::sse::Frame;
+use mio::unix::SourceFd;
+use std::os::fd::AsRawFd;
 use std::time::Instant;
 
 /// Bytes that a client may send after our end, until it closes.
@@ -53,12 +55,17 @@ impl Shard {
         self.part(key, now);
     }
 
-    /// Sends what is left of a client's last words, then ends our side.
+    /// Sends what is left of a client's last words, then gives its connection back or ends our side.
     pub(super) fn part(&mut self, key: u32, now: Instant) {
         let Some(client) = self.clients.get_mut(key as usize) else { return };
         let State::Parting(last) = &mut client.state else { return };
-        let Ok(taken) = send_last(&client.socket, &last.pending) else { return self.remove(key) };
+        let goes_back = client.strays.is_kept() && self.draining.is_none();
+        let send = if goes_back { send_some } else { send_last };
+        let Ok(taken) = send(&client.socket, &last.pending) else { return self.remove(key) };
         last.took(taken, now);
+        if last.pending.is_empty() && goes_back {
+            return self.give_back(key);
+        }
         if last.pending.is_empty() {
             let framing = self.groups.get(client.group as usize).map_or(Framing::Chunked, Group::framing);
             end(&client.socket, framing);
@@ -75,9 +82,11 @@ impl Shard {
         let Some(client) = self.clients.get_mut(key as usize) else { return };
         let is_closing = matches!(client.state, State::Closing { .. });
         let most = if is_closing { MOST_LATE_BYTES } else { MOST_STRAY_BYTES };
-        match (hear(&client.socket, most.saturating_sub(client.stray_bytes as usize)), &client.state) {
-            (Ok(n), _) => {
-                client.stray_bytes = client.stray_bytes.saturating_add(u32::try_from(n).unwrap_or(u32::MAX));
+        let mut strays = std::mem::take(&mut client.strays);
+        let heard = hear(&client.socket, most.saturating_sub(strays.bytes()), |bytes| strays.add(bytes));
+        client.strays = strays;
+        match (heard, &client.state) {
+            (Ok(()), _) => {
                 if is_closing {
                     self.arm(key);
                 }
@@ -87,11 +96,25 @@ impl Shard {
         }
     }
 
-    /// Closes a client's socket and forgets it; its group too if it was the last one.
+    /// A client's response is over, and its connection serves another request.
+    fn give_back(&mut self, key: u32) {
+        let Some(Client { socket, strays, home, .. }) = self.forget(key) else { return };
+        match self.poll.registry().deregister(&mut SourceFd(&socket.as_raw_fd())) {
+            Ok(()) => home.take_back(socket, strays.into_unread()),
+            Err(error) => log::error!("cannot give a connection back: {error}"),
+        }
+    }
+
+    /// Closes a client's socket and forgets it.
     pub(super) fn remove(&mut self, key: u32) {
+        drop(self.forget(key));
+    }
+
+    /// Forgets a client; its group too if it was the last one.
+    fn forget(&mut self, key: u32) -> Option<Client> {
         self.wheel.cancel(key);
-        let Some(client) = self.clients.try_remove(key as usize) else { return };
-        let Some(group) = self.groups.get_mut(client.group as usize) else { return };
+        let client = self.clients.try_remove(key as usize)?;
+        let Some(group) = self.groups.get_mut(client.group as usize) else { return Some(client) };
         group.blocked.remove(&key);
         group.clients -= 1;
         if group.clients == 0 {
@@ -99,5 +122,6 @@ impl Shard {
             let group = self.groups.remove(client.group as usize);
             self.by_id.remove(&group.id);
         }
+        Some(client)
     }
 }

@@ -15,14 +15,13 @@ use super::client::{Client, State};
 use super::group::{Group, GroupId};
 use super::inbox::{Flag, Inbox, Told, Wake};
 use super::sending::Stopped;
-use super::terms::Terms;
+use super::terms::{Home, Terms};
 use super::wheel::Wheel;
 use crate::hub::Detached;
 use bytes::Bytes;
 use mio::event::Event;
 use mio::{Events, Poll, Token, Waker};
 use slab::Slab;
-use std::any::Any;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -49,7 +48,9 @@ pub(super) struct Newcomer {
     pub(super) opening_text: u64,
     pub(super) lifetime: Option<Duration>,
     pub(super) terms: Arc<dyn Terms>,
-    pub(super) place: Box<dyn Any + Send>,
+    pub(super) unread: Vec<u8>,
+    pub(super) is_kept: bool,
+    pub(super) home: Box<dyn Home>,
 }
 
 /// The way into a shard.

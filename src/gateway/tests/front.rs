@@ -1,11 +1,8 @@
 //! The first bytes of a connection: real sockets, on a paused clock, which runs on when nobody has anything to do.
 
-use crate::gateway::{Front, FrontOptions, Gateway, Lifecycle};
+use crate::gateway::{CurrentRouting, Front, FrontOptions, Gateway, Lifecycle, RouteIds, Routing, Transport};
 use crate::hub::{Backfilling, Hub, Open, Opening, Publisher, StreamRequest};
-use crate::route::RouteTable;
 use crate::upstream::Connector;
-use pingora::apps::ServerApp;
-use pingora::protocols::l4::stream::Stream as L4Stream;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,8 +11,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-const OPTIONS: FrontOptions =
-    FrontOptions { head_bytes: 1000, head_time: Duration::from_secs(20), max_connections: 100 };
+const OPTIONS: FrontOptions = FrontOptions {
+    head_bytes: 1000,
+    head_time: Duration::from_secs(20),
+    keepalive: Duration::from_secs(75),
+    max_connections: 100,
+};
 
 const HEAD: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
 
@@ -47,17 +48,15 @@ impl Stage {
     async fn new(options: FrontOptions) -> Self {
         let (lifecycle, watched) = watch::channel(Lifecycle::Running);
         let hub = Hub::new(Arc::new(Nothing));
-        let gateway = Gateway::new(RouteTable::new(Vec::new()), Vec::new(), hub, Connector::new(), None, watched);
+        let routing = CurrentRouting::new(Routing::new(&[], &mut RouteIds::default()));
+        let gateway = Gateway::new(routing, hub, Connector::new(), None, watched);
         let (sender, alive) = mpsc::channel(1);
-        let front = Arc::new(Front::new(options, gateway, sender));
+        let (stop, stopping) = watch::channel(false);
+        let front = Arc::new(Front::new(options, gateway, sender, stopping));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (accepted, _) = listener.accept().await.unwrap();
-        let (stop, stopping) = watch::channel(false);
-        let served = tokio::spawn(async move {
-            let left = ServerApp::process_new(&front, Box::new(L4Stream::from(accepted)), &stopping).await;
-            assert!(left.is_none(), "a connection is served to its end");
-        });
+        let served = tokio::spawn(front.serve(Transport::Tcp(accepted)));
         Self { client, served, begun: Instant::now(), stop, alive, _lifecycle: lifecycle }
     }
 
@@ -149,8 +148,39 @@ async fn the_preface_of_http2_is_understood_in_pieces() {
 async fn a_connection_that_is_kept_but_not_used_is_closed() {
     let kept = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
     assert_eq!(Stage::new(OPTIONS).await.answer_to(&[kept]).await, expect("HTTP/1.1 404 Not Found", 75));
+    assert_eq!(Stage::new(OPTIONS).await.answer_to(&[kept, b"\r\n"]).await, expect("HTTP/1.1 404 Not Found", 75));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_limits_hold_for_every_head_of_a_connection() {
+    let kept = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+    let endless = [b"GET / HTTP/1.1\r\nx: ".to_vec(), vec![b'x'; 2000]].concat();
+    for (second, status, secs) in
+        [(&b"GET / HT"[..], "408 Request Timeout", 21), (&endless, "431 Request Header Fields Too Large", 1)]
+    {
+        let mut stage = Stage::new(OPTIONS).await;
+        stage.client.write_all(kept).await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+        stage.client.write_all(second).await.unwrap();
+        let mut heard = String::new();
+        timeout(NEVER, stage.client.read_to_string(&mut heard)).await.expect("an end").unwrap();
+        let lines: Vec<_> = heard.lines().filter(|line| line.starts_with("HTTP/1.1 ")).collect();
+        assert_eq!(lines, ["HTTP/1.1 404 Not Found", &format!("HTTP/1.1 {status}")]);
+        assert_eq!(stage.begun.elapsed().as_secs(), secs);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pipelined_requests_are_answered_in_order_and_a_body_that_nobody_wants_ends_the_connection() {
+    let get = "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+    let post = "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nGET /";
     let mut stage = Stage::new(OPTIONS).await;
-    assert_eq!(stage.answer_to(&[kept, b"GET / HT"]).await, expect("HTTP/1.1 404 Not Found", 75));
+    stage.client.write_all(format!("{get}\r\n{get}{post}{get}").as_bytes()).await.unwrap();
+    let mut heard = String::new();
+    timeout(NEVER, stage.client.read_to_string(&mut heard)).await.expect("an end").unwrap();
+    let said: Vec<_> = heard.lines().filter_map(|line| line.strip_prefix("Connection: ")).collect();
+    assert_eq!(said, ["keep-alive", "keep-alive", "close"], "{heard}");
+    assert_eq!(heard.matches("\r\nDate: ").count(), 3, "{heard}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -163,13 +193,30 @@ async fn whoever_finds_no_place_is_told_to_come_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shutdown_does_not_wait_for_a_head() {
-    let mut stage = Stage::new(OPTIONS).await;
-    stage.client.write_all(&HEAD[..10]).await.unwrap();
-    sleep(Duration::from_secs(1)).await;
-    stage.stop.send_replace(true);
-    stage.served.await.unwrap();
-    assert_eq!(stage.begun.elapsed().as_secs(), 1);
+async fn a_drain_closes_who_waits_between_two_requests_and_gives_a_new_connection_a_moment() {
+    for (sent, lasts) in [(&b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"[..], 0), (b"", 1)] {
+        let mut stage = Stage::new(OPTIONS).await;
+        stage.client.write_all(sent).await.unwrap();
+        sleep(Duration::from_secs(5)).await;
+        stage.stop.send_replace(true);
+        timeout(NEVER, stage.served).await.unwrap().unwrap();
+        assert_eq!(stage.begun.elapsed().as_secs(), 5 + lasts, "{sent:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_is_on_its_way_when_a_drain_begins_is_answered() {
+    for cut in [0, 10] {
+        let mut stage = Stage::new(OPTIONS).await;
+        let kept = b"GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+        stage.client.write_all(&kept[..cut]).await.unwrap();
+        stage.stop.send_replace(true);
+        sleep(Duration::from_millis(900)).await;
+        stage.client.write_all(&kept[cut..]).await.unwrap();
+        let mut heard = String::new();
+        timeout(NEVER, stage.client.read_to_string(&mut heard)).await.expect("an end").unwrap();
+        assert!(heard.starts_with("HTTP/1.1 404 ") && heard.contains("\r\nConnection: close\r\n"), "{heard}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

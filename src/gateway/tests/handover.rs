@@ -3,14 +3,12 @@
 use crate::config::{Config, SystemSources};
 use crate::counters::RouteCounters;
 use crate::fanout::Engine;
-use crate::gateway::{Front, FrontOptions, Gateway, Lifecycle, Served};
-use crate::hub::{Backfilling, Hub, Open, Opening, Publisher, RouteId, Sharing, StreamRequest};
+use crate::gateway::{CurrentRouting, Front, FrontOptions, Gateway, Lifecycle, RouteIds, Routing, Transport};
+use crate::hub::{Backfilling, End, Hub, Open, Opening, Publisher, Sharing, StreamRequest};
 use crate::replay::Continuation;
 use crate::sse::Event;
 use crate::upstream::Connector;
 use http::HeaderMap;
-use pingora::apps::ServerApp;
-use pingora::protocols::l4::stream::Stream as L4Stream;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +39,6 @@ struct Stage {
     opened: mpsc::Receiver<Publisher>,
     alive: mpsc::Receiver<()>,
     counters: Arc<RouteCounters>,
-    stopping: watch::Receiver<bool>,
     engine: Engine,
     _stop: watch::Sender<bool>,
     _lifecycle: watch::Sender<Lifecycle>,
@@ -51,28 +48,26 @@ impl Stage {
     async fn new() -> Self {
         let text = "[[routes]]\npath = '/*'\norigin = 'http://127.0.0.1:1'";
         let config = Config::parse(text, &SystemSources::beside("x".as_ref())).unwrap();
-        let counters = Arc::new(RouteCounters::default());
-        let route = Arc::clone(&config.routes.routes()[0]);
-        let served = Arc::new(Served::new(RouteId(0), route, Arc::clone(&counters)));
+        let routing = Routing::new(config.routes.routes(), &mut RouteIds::default());
+        let (_, counters) = routing.counters().remove(0);
         let (publishers, opened) = mpsc::channel(10);
         let (lifecycle, watched) = watch::channel(Lifecycle::Running);
         let engine = Engine::start(NonZeroUsize::MIN).unwrap();
         let hub = Hub::new(Arc::new(Opened(publishers)));
-        let gateway = Gateway::new(config.routes, vec![served], hub, Connector::new(), Some(engine.clone()), watched);
+        let gateway = Gateway::new(CurrentRouting::new(routing), hub, Connector::new(), Some(engine.clone()), watched);
         let (sender, alive) = mpsc::channel(1);
         let options = FrontOptions { max_connections: 1, ..FrontOptions::default() };
-        let front = Arc::new(Front::new(options, gateway, sender));
+        let (stop, stopping) = watch::channel(false);
+        let front = Arc::new(Front::new(options, gateway, sender, stopping));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (stop, stopping) = watch::channel(false);
-        Self { client, front, listener, opened, alive, counters, stopping, engine, _stop: stop, _lifecycle: lifecycle }
+        Self { client, front, listener, opened, alive, counters, engine, _stop: stop, _lifecycle: lifecycle }
     }
 
     /// Serves the next connection until its session is over.
     async fn session(&self) {
         let (accepted, _) = self.listener.accept().await.unwrap();
-        let left = ServerApp::process_new(&self.front, Box::new(L4Stream::from(accepted)), &self.stopping).await;
-        assert!(left.is_none());
+        Arc::clone(&self.front).serve(Transport::Tcp(accepted)).await;
     }
 
     /// Has the stream opened and answered while the client's session is served to its end.
@@ -80,15 +75,14 @@ impl Stage {
         self.client.write_all(request).await.unwrap();
         let answered = async {
             let (accepted, _) = self.listener.accept().await.unwrap();
-            ServerApp::process_new(&self.front, Box::new(L4Stream::from(accepted)), &self.stopping).await
+            Arc::clone(&self.front).serve(Transport::Tcp(accepted)).await;
         };
         let opened = async {
             let publisher = self.opened.recv().await.unwrap();
             assert!(publisher.connected(&HeaderMap::new(), Sharing::Shared));
             publisher
         };
-        let (left, publisher) = timeout(NEVER, async { tokio::join!(answered, opened) }).await.unwrap();
-        assert!(left.is_none());
+        let ((), publisher) = timeout(NEVER, async { tokio::join!(answered, opened) }).await.unwrap();
         publisher
     }
 
@@ -115,7 +109,8 @@ async fn the_session_ends_and_the_client_stays_with_its_place() {
     let publisher = stage.handed_over(b"GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
     let head = stage.heard("2\r\n:\n\r\n").await;
     assert!(head.starts_with("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"), "{head}");
-    assert!(head.contains("\r\nTransfer-Encoding: chunked\r\nConnection: keep-alive\r\n\r\n"), "{head}");
+    assert!(head.contains("\r\nTransfer-Encoding: chunked\r\n") && head.contains("\r\nDate: "), "{head}");
+    assert!(head.contains("\r\nConnection: close\r\n\r\n"), "{head}");
     publish(&publisher, "1");
     stage.heard("data: 1\n\n\r\n").await;
     assert_eq!((stage.counters.subscribers.value(), stage.counters.hand_overs_failed.value()), (1, 0));
@@ -142,6 +137,30 @@ async fn the_session_ends_and_the_client_stays_with_its_place() {
 }
 
 #[tokio::test]
+async fn after_an_orderly_end_the_connection_serves_the_next_request() {
+    let mut stage = Stage::new().await;
+    let mut request = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n".to_vec();
+    for (n, next) in [b"GET /b".as_slice(), b"", b""].into_iter().enumerate() {
+        // The rest of it was sent while the response before it lasted.
+        let publisher = if n == 0 {
+            stage.handed_over(&[&request, next].concat()).await
+        } else {
+            stage.client.write_all(if n == 1 { b" HTTP/1.1\r\nHost: x\r\n\r\n" } else { &request }).await.unwrap();
+            let publisher = timeout(NEVER, stage.opened.recv()).await.unwrap().unwrap();
+            assert!(publisher.connected(&HeaderMap::new(), Sharing::Shared));
+            publisher
+        };
+        let head = stage.heard("2\r\n:\n\r\n").await;
+        assert!(head.contains("\r\nConnection: keep-alive\r\n"), "{head}");
+        publish(&publisher, "1");
+        publisher.close(End::OriginClosed, Duration::ZERO).await;
+        stage.heard("data: 1\n\n\r\n0\r\n\r\n").await;
+        request = format!("GET /{n} HTTP/1.1\r\nHost: x\r\n\r\n").into_bytes();
+    }
+    assert_eq!(stage.counters.subscribers_total.value(), 3);
+}
+
+#[tokio::test]
 async fn a_request_with_a_body_stays_in_its_session() {
     let mut stage = Stage::new().await;
     stage.client.write_all(b"GET /a HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n").await.unwrap();
@@ -158,7 +177,7 @@ async fn a_request_with_a_body_stays_in_its_session() {
         publisher
     };
     let (accepted, _) = stage.listener.accept().await.unwrap();
-    let session = ServerApp::process_new(&stage.front, Box::new(L4Stream::from(accepted)), &stage.stopping);
+    let session = Arc::clone(&stage.front).serve(Transport::Tcp(accepted));
     let session = async {
         session.await;
         panic!("the session ended under its client");

@@ -3,5 +3,7 @@
 mod deadlines;
 mod front;
 mod handover;
+mod heads;
+mod plan;
 mod proxy;
 mod refusal;

@@ -1,12 +1,9 @@
 //! A plain proxy in front of an origin with several addresses.
 
 use crate::config::{Config, SystemSources};
-use crate::counters::RouteCounters;
-use crate::gateway::{Front, FrontOptions, Gateway, Lifecycle, Served};
-use crate::hub::{Backfilling, Hub, Open, Opening, Publisher, RouteId, StreamRequest};
+use crate::gateway::{CurrentRouting, Front, FrontOptions, Gateway, Lifecycle, RouteIds, Routing, Transport};
+use crate::hub::{Backfilling, Hub, Open, Opening, Publisher, StreamRequest};
 use crate::upstream::Connector;
-use pingora::apps::ServerApp;
-use pingora::protocols::l4::stream::Stream as L4Stream;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,13 +42,13 @@ fn front(addresses: &[SocketAddr]) -> Front {
     let text =
         format!("[[routes]]\npath = '/*'\norigin = 'http://origin.example:{}'\nkind = 'proxy'", addresses[0].port());
     let config = Config::parse(&text, &SystemSources::beside("x".as_ref())).unwrap();
-    let route = Arc::clone(&config.routes.routes()[0]);
-    let served = Arc::new(Served::new(RouteId(0), route, Arc::new(RouteCounters::default())));
+    let routing = CurrentRouting::new(Routing::new(config.routes.routes(), &mut RouteIds::default()));
     let (_, watched) = watch::channel(Lifecycle::Running);
     let connector = Connector::finding(addresses.to_vec());
-    let gateway = Gateway::new(config.routes, vec![served], Hub::new(Arc::new(NoStreams)), connector, None, watched);
+    let gateway = Gateway::new(routing, Hub::new(Arc::new(NoStreams)), connector, None, watched);
     let (alive, _) = mpsc::channel(1);
-    Front::new(FrontOptions { max_connections: REQUESTS, ..FrontOptions::default() }, gateway, alive)
+    let (_, stopping) = watch::channel(false);
+    Front::new(FrontOptions { max_connections: REQUESTS, ..FrontOptions::default() }, gateway, alive, stopping)
 }
 
 /// What a client of its own is answered.
@@ -60,9 +57,7 @@ async fn asked(front: &Arc<Front>, request: &str) -> String {
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     client.write_all(request.as_bytes()).await.unwrap();
     let (accepted, _) = listener.accept().await.unwrap();
-    let (_stop, stopping) = watch::channel(false);
-    let front = Arc::clone(front);
-    tokio::spawn(async move { ServerApp::process_new(&front, Box::new(L4Stream::from(accepted)), &stopping).await });
+    tokio::spawn(Arc::clone(front).serve(Transport::Tcp(accepted)));
     let mut answer = String::new();
     timeout(NEVER, client.read_to_string(&mut answer)).await.unwrap().unwrap();
     answer

@@ -2,8 +2,8 @@
 
 use crate::counters::RouteCounters;
 use crate::downstream::{AllowedOrigins, CorsAnswer, CorsOptions};
-use crate::gateway::Served;
-use crate::gateway::refusal::Refusal;
+use crate::gateway::refusal::{Refusal, Why};
+use crate::gateway::{Served, StreamRoute};
 use crate::hub::{Answer, End, Failure, JoinError, Mode, RouteId, ShareOptions};
 use crate::route::{BadTarget, Hosts, PathPattern, Route, RouteKind, StreamPolicy};
 use crate::upstream::Origin;
@@ -14,7 +14,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, StatusCode};
 use std::sync::Arc;
 
-fn served(mode: Mode, cors: Option<CorsOptions>) -> Served {
+fn served(mode: Mode, cors: Option<CorsOptions>) -> Arc<StreamRoute> {
     let share = ShareOptions { mode, ..ShareOptions::default() };
     let route = Route {
         name: Arc::from("a"),
@@ -24,12 +24,19 @@ fn served(mode: Mode, cors: Option<CorsOptions>) -> Served {
         strip_prefix: None,
         kind: RouteKind::Stream(StreamPolicy { share, cors, ..StreamPolicy::default() }),
     };
-    Served::new(RouteId(0), Arc::new(route), Arc::new(RouteCounters::default()))
+    match Served::new(RouteId(0), Arc::new(route), Arc::new(RouteCounters::default())) {
+        Served::Stream(served) => served,
+        Served::Proxy(_) => panic!("it is a route of streams"),
+    }
 }
 
 /// `status`, the headers in order of their names without those that every line of text has, and the body.
-fn shown(refusal: &Refusal, served: Option<&Served>, cors: Option<&CorsAnswer>) -> String {
-    let reply = refusal.reply(served, cors);
+fn shown(why: Why, served: Option<&Arc<StreamRoute>>, cors: Option<&CorsAnswer>) -> String {
+    let refusal = match served {
+        Some(served) => Refusal::on(served, cors.cloned(), why),
+        None => why.into(),
+    };
+    let reply = refusal.reply();
     let length = reply.headers.get(CONTENT_LENGTH).map(|length| length.to_str().unwrap().parse::<usize>().unwrap());
     assert_eq!(length, (reply.status != StatusCode::NO_CONTENT).then_some(reply.body.len()), "{refusal:?}");
     let mut headers: Vec<String> =
@@ -56,8 +63,12 @@ fn answer(status: StatusCode) -> Arc<Answer> {
     Arc::new(Answer { status, headers, body: Bytes::from_static(b"{}") })
 }
 
-fn ended(end: End) -> Refusal {
-    Refusal::Ended(end)
+fn no_route() -> Why {
+    Why::NoRoute { host: String::new(), path: String::new() }
+}
+
+fn ended(end: End) -> Why {
+    Why::Ended(end)
 }
 
 #[test]
@@ -65,13 +76,13 @@ fn every_refusal_has_its_status_its_headers_and_its_line() {
     let lost = || Failure::Lost("10.0.0.1: reset".to_owned());
     let unreachable = || Failure::Unreachable("10.0.0.1: connection refused".to_owned());
     let table = [
-        (Refusal::Target(BadTarget::Backslash), "400 | text: the request target must not hold a backslash"),
-        (Refusal::Host, "400 | text: HTTP/1.1 needs one Host header"),
-        (Refusal::NoRoute, "404 | text: no route serves this path"),
-        (Refusal::Method, "405, allow: GET, HEAD | text: a stream is read with GET"),
-        (Refusal::Join(JoinError::TooManyStreams), "503, retry-after: 1 | text: too many streams"),
+        (Why::Target(BadTarget::Backslash), "400 | text: the request target must not hold a backslash"),
+        (Why::Host, "400 | text: HTTP/1.1 needs one Host header"),
+        (no_route(), "404 | text: no route serves this path"),
+        (Why::Method, "405, allow: GET, HEAD | text: a stream is read with GET"),
+        (Why::Join(JoinError::TooManyStreams), "503, retry-after: 1 | text: too many streams"),
         (ended(End::NoContent), "204 |"),
-        (Refusal::Join(JoinError::Ended(End::NoContent)), "204 |"),
+        (Why::Join(JoinError::Ended(End::NoContent)), "204 |"),
         (ended(End::Failed(Failure::HeadTimeout)), "504 | text: the origin did not answer in time"),
         (ended(End::Failed(unreachable())), "502 | text: the origin cannot be reached"),
         (ended(End::HoldExpired(unreachable())), "502 | text: the origin cannot be reached"),
@@ -89,14 +100,14 @@ fn every_refusal_has_its_status_its_headers_and_its_line() {
             "403, cache-control: no-store, content-type: application/json, retry-after: 7 | {}",
         ),
         (
-            Refusal::Join(JoinError::Ended(End::Failed(Failure::Status(answer(StatusCode::TOO_MANY_REQUESTS))))),
+            Why::Join(JoinError::Ended(End::Failed(Failure::Status(answer(StatusCode::TOO_MANY_REQUESTS))))),
             "429, cache-control: no-store, content-type: application/json, retry-after: 7 | {}",
         ),
     ];
     let shared = served(Mode::Shared, None);
     for (refusal, expected) in table {
-        let shown = shown(&refusal, Some(&shared), None);
-        assert_eq!(shown, expected, "{refusal:?}");
+        let shown = shown(refusal, Some(&shared), None);
+        assert_eq!(shown, expected);
         assert!(!shown.contains("10.0.0.1"), "nothing of the origin's place");
     }
 }
@@ -105,17 +116,17 @@ fn every_refusal_has_its_status_its_headers_and_its_line() {
 fn where_pages_of_others_are_answered_a_method_that_is_not_allowed_is_told_so() {
     let with_cors = served(Mode::Shared, Some(CorsOptions::default()));
     assert_eq!(
-        shown(&Refusal::Method, Some(&with_cors), Some(&CorsAnswer::Everyone)),
+        shown(Why::Method, Some(&with_cors), Some(&CorsAnswer::Everyone)),
         "405, access-control-allow-origin: *, allow: GET, HEAD, OPTIONS | text: a stream is read with GET"
     );
-    assert_eq!(shown(&Refusal::NoRoute, None, None), "404 | text: no route serves this path");
+    assert_eq!(shown(no_route(), None, None), "404 | text: no route serves this path");
 }
 
 #[test]
 fn a_private_refusal_passes_the_origins_headers_but_not_its_cors_beside_ours() {
-    let refusal = ended(End::Refused(answer(StatusCode::UNAUTHORIZED)));
+    let refusal = || ended(End::Refused(answer(StatusCode::UNAUTHORIZED)));
     assert_eq!(
-        shown(&refusal, Some(&served(Mode::Private, None)), None),
+        shown(refusal(), Some(&served(Mode::Private, None)), None),
         "401, access-control-allow-credentials: true, access-control-allow-origin: https://theirs, \
          cache-control: no-store, content-type: application/json, retry-after: 7, server: theirs | {}"
     );
@@ -129,7 +140,7 @@ fn a_private_refusal_passes_the_origins_headers_but_not_its_cors_beside_ours() {
         ),
     ] {
         assert_eq!(
-            shown(&refusal, Some(&private), Some(&answer)),
+            shown(refusal(), Some(&private), Some(&answer)),
             format!(
                 "401, {allowed}cache-control: no-store, content-type: application/json, retry-after: 7, \
                  server: theirs, vary: origin | {{}}"

@@ -12,7 +12,8 @@ use std::fmt;
 /// How an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// Complete as its framing says, and then a FIN (in h2: the end of the stream).
+    /// Complete as its framing says, and then a FIN unless the head said that the connection is kept (in h2: the end of the
+    /// stream).
     Orderly,
     /// A FIN in the middle of it.
     Cut,
@@ -200,6 +201,9 @@ impl Response {
     async fn pull(&mut self, what: &str, deadline: &Deadline) -> Option<End> {
         let waiting = Waiting { what, status: self.status, so_far: SoFar(&self.bytes) };
         let data = match &mut self.body {
+            Body::Http1 { complete: true, .. } if self.headers.one("connection") == Some("keep-alive") => {
+                return Some(End::Orderly);
+            }
             Body::Http1 { connection, complete: true, .. } => {
                 return Some(match deadline.guarded(waiting, connection.reader.fill()).await {
                     Ok(false) => End::Orderly,

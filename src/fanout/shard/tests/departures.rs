@@ -1,5 +1,6 @@
 //! How clients go.
 
+use super::super::super::terms::MOST_KEPT_BYTES;
 use super::*;
 use crate::hub::Failure;
 
@@ -167,4 +168,51 @@ fn of_an_unshareable_response_the_shard_gives_the_opener_all_and_the_others_noth
     publish(&publisher, &["more"]);
     stage.slowly(3 * SECOND);
     assert_eq!(opener.data(), "more");
+}
+
+#[test]
+fn a_kept_connection_goes_back_after_an_orderly_end_with_what_its_client_sent() {
+    let mut stage = Stage::new();
+    let (_first, publisher) = stage.opened("/a");
+    let mut client = stage.client_with("/a", |newcomer| {
+        newcomer.is_kept = true;
+        newcomer.unread = b"GET /n".to_vec();
+    });
+    let mut greedy = stage.client_with("/a", |newcomer| newcomer.is_kept = true);
+    stage.settle();
+    client.say(b"ext HTTP/1.1\r\n");
+    greedy.say(&[b'x'; MOST_KEPT_BYTES + 1]);
+    stage.settle();
+    publish(&publisher, &["1"]);
+    end(publisher, End::OriginClosed);
+    stage.settle();
+    assert_eq!((client.read(), greedy.read()), (Link::Open, Link::Ended));
+    let text = client.text();
+    assert!(text.contains("data: 1\n") && text.ends_with("\r\n0\r\n\r\n"), "{text:?}");
+    let kept = std::mem::take(&mut *stage.kept.lock());
+    assert_eq!(kept.len(), 1);
+    let (socket, unread) = &kept[0];
+    assert_eq!(unread, b"GET /next HTTP/1.1\r\n");
+    rustix::io::write(socket, b"next").unwrap();
+    assert_eq!(client.read(), Link::Open);
+    client.expect(b"next");
+    assert_eq!(stage.shard.clients.len(), 2, "the two that are to close");
+}
+
+#[test]
+fn no_connection_is_kept_in_a_drain_nor_where_its_response_broke_off() {
+    for (why, link) in [(End::OriginClosed, Link::Ended), (End::Failed(Failure::Ended), Link::Ended)] {
+        let mut stage = Stage::new();
+        let (_first, publisher) = stage.opened("/a");
+        let mut client = stage.client_with("/a", |newcomer| newcomer.is_kept = true);
+        stage.settle();
+        if why == End::OriginClosed {
+            stage.inbox.drain(stage.now + 10 * SECOND);
+            stage.settle();
+        }
+        end(publisher, why);
+        stage.settle();
+        assert_eq!(client.read(), link);
+        assert!(stage.kept.lock().is_empty());
+    }
 }

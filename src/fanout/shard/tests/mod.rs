@@ -5,7 +5,7 @@ mod departures;
 mod model;
 mod pace;
 
-use super::super::terms::{Pace, Sent, Terms};
+use super::super::terms::{Home, Pace, Sent, Terms};
 use super::{Events, Framing, Newcomer, Shard, ShardInbox};
 use crate::counters::RouteCounters;
 use crate::hub::{
@@ -77,6 +77,18 @@ impl Terms for Noting {
     }
 }
 
+/// The connections that were given back, with what their clients had sent.
+type Returned = Arc<Mutex<Vec<(OwnedFd, Vec<u8>)>>>;
+
+#[derive(Debug)]
+struct Kept(Returned);
+
+impl Home for Kept {
+    fn take_back(self: Box<Self>, socket: OwnedFd, unread: Vec<u8>) {
+        self.0.lock().push((socket, unread));
+    }
+}
+
 /// A shard, the streams that its clients are on, and the clock.
 struct Stage {
     shard: Shard,
@@ -87,6 +99,7 @@ struct Stage {
     opened: Arc<Opened>,
     settings: StreamSettings,
     terms: Arc<Noting>,
+    kept: Returned,
 }
 
 impl Stage {
@@ -116,6 +129,7 @@ impl Stage {
                 counters: Arc::clone(&counters),
             },
             terms: Arc::new(Noting { pace, counters, departed: Mutex::default() }),
+            kept: Returned::default(),
         }
     }
 
@@ -137,7 +151,9 @@ impl Stage {
             opening_text: 2,
             lifetime: None,
             terms: Arc::clone(&self.terms) as _,
-            place: Box::new(()),
+            unread: Vec::new(),
+            is_kept: false,
+            home: Box::new(Kept(Arc::clone(&self.kept))),
         };
         change(&mut newcomer);
         self.inbox.arrive(newcomer).unwrap();

@@ -1,0 +1,242 @@
+//! A client's connection: the one owner of its socket from the accept to the close.
+//!
+//! ```text
+//!            accept                 a plain GET of a shared stream
+//!   kernel ─────────▶ Connection ───────────────────────────────▶ engine
+//!                      │      ▲                                      │
+//!         other heads  │      │ taken back whole                     │ an orderly end
+//!                      ▼      │                                      ▼
+//!                  pingora's session                             Connection, for the next head
+//! ```
+//!
+//! pingora serves any stream that implements its public traits. This one gives a session the bytes of one request and no
+//! more: what the client sends beyond them stays here and begins the next request.
+
+use super::places::Place;
+use super::transport::Transport;
+use async_trait::async_trait;
+use bytes::{Buf, BytesMut};
+use pingora::protocols::l4::socket::SocketAddr as PeerAddr;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::{
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest,
+    UniqueID, UniqueIDType,
+};
+use std::future::poll_fn;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Bytes that are kept beyond the request that is served. The client is read no further until the next request.
+const MOST_AHEAD: usize = 16 << 10;
+
+/// Bytes that are read at once.
+const READ_BYTES: usize = 4 << 10;
+
+/// A client's connection.
+#[derive(Debug)]
+pub(super) struct Connection {
+    /// Shared with whoever looks at the socket while a session writes to it.
+    transport: Arc<Transport>,
+    /// What the client sent and nobody has read.
+    unread: BytesMut,
+    gate: Gate,
+    /// The other end of the socket; `None` of a Unix socket.
+    peer: Option<SocketAddr>,
+    place: Option<Place>,
+}
+
+/// How much of what the client sends is given to whoever reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// Everything: nobody knows where the request ends, or the protocol is not HTTP/1.
+    Open,
+    /// So many bytes more.
+    Bytes(u64),
+}
+
+impl Connection {
+    /// A connection that was just accepted.
+    pub(super) fn new(transport: Transport, place: Option<Place>) -> Self {
+        let peer = transport.peer();
+        Self { transport: Arc::new(transport), unread: BytesMut::new(), gate: Gate::Open, peer, place }
+    }
+
+    /// A connection that was elsewhere for a while; `unread` is what its client has sent meanwhile.
+    pub(super) fn taken_back(
+        transport: Transport,
+        peer: Option<SocketAddr>,
+        place: Option<Place>,
+        unread: &[u8],
+    ) -> Self {
+        Self { transport: Arc::new(transport), unread: BytesMut::from(unread), gate: Gate::Open, peer, place }
+    }
+
+    /// The connection that pingora was given; `None` of a stream that is none of ours.
+    pub(super) fn of(stream: Stream) -> Option<Self> {
+        stream.into_any().downcast::<Self>().ok().map(|connection| *connection)
+    }
+
+    /// The same, lent.
+    pub(super) fn within(stream: &Stream) -> Option<&Self> {
+        stream.as_any().downcast_ref::<Self>()
+    }
+
+    /// What the client sent and nobody has read.
+    pub(super) fn unread(&self) -> &[u8] {
+        &self.unread
+    }
+
+    /// Drops the first bytes of what is unread.
+    pub(super) fn consume(&mut self, bytes: usize) {
+        self.unread.advance(bytes.min(self.unread.len()));
+    }
+
+    /// Bounds what a reader gets from now on.
+    pub(super) fn set_gate(&mut self, gate: Gate) {
+        self.gate = gate;
+    }
+
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
+    pub(super) fn has_place(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// The socket, to be looked at while a session writes to it.
+    pub(super) fn transport(&self) -> &Arc<Transport> {
+        &self.transport
+    }
+
+    /// Reads more of what the client sends, whatever the gate; 0 is its end.
+    pub(super) async fn fill(&mut self) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_fill(cx)).await
+    }
+
+    /// Resolves when the client has closed its side or is gone, or sends so much ahead that it is no client.
+    pub(super) async fn left(&mut self) {
+        while self.unread.len() < MOST_AHEAD {
+            match self.fill().await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.unread.reserve(READ_BYTES);
+        self.transport.poll_read(cx, &mut self.unread)
+    }
+
+    /// Takes the connection apart, for whoever serves it without a runtime.
+    pub(super) fn into_parts(self) -> io::Result<Parts> {
+        let Self { transport, unread, peer, place, .. } = self;
+        let transport = Arc::into_inner(transport).ok_or_else(|| io::Error::other("the socket is in use"))?;
+        let is_tcp = matches!(transport, Transport::Tcp(_));
+        Ok(Parts { socket: transport.into_descriptor()?, unread: unread.to_vec(), peer, place, is_tcp })
+    }
+}
+
+/// A connection taken apart.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) socket: OwnedFd,
+    pub(super) unread: Vec<u8>,
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) place: Option<Place>,
+    pub(super) is_tcp: bool,
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let most = match self.gate {
+            Gate::Open => usize::MAX,
+            Gate::Bytes(left) => usize::try_from(left).unwrap_or(usize::MAX),
+        };
+        if most == 0 {
+            // The request was read to its end: only the client's own end is still of interest.
+            while self.unread.len() < MOST_AHEAD {
+                if ready!(self.poll_fill(cx))? == 0 {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            return Poll::Pending;
+        }
+        if self.unread.is_empty() && ready!(self.poll_fill(cx))? == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let given = most.min(buf.remaining()).min(self.unread.len());
+        buf.put_slice(self.unread.get(..given).unwrap_or_default());
+        self.unread.advance(given);
+        if let Gate::Bytes(left) = &mut self.gate {
+            *left -= given as u64;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.transport.poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.transport.end())
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.transport.as_fd()
+    }
+}
+
+#[async_trait]
+impl Shutdown for Connection {
+    async fn shutdown(&mut self) {
+        if let Err(error) = self.transport.end() {
+            log::trace!("client gone before its end: {error}");
+        }
+    }
+}
+
+impl UniqueID for Connection {
+    fn id(&self) -> UniqueIDType {
+        self.transport.as_fd().as_raw_fd()
+    }
+}
+
+impl Ssl for Connection {}
+
+impl Peek for Connection {}
+
+impl GetTimingDigest for Connection {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        Vec::new()
+    }
+}
+
+impl GetProxyDigest for Connection {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        None
+    }
+}
+
+impl GetSocketDigest for Connection {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        let digest = SocketDigest::from_raw_fd(self.id());
+        // The cell is new, so that this is the one value that it gets.
+        let _peer = digest.peer_addr.get_or_init(|| self.peer.map(PeerAddr::Inet));
+        Some(Arc::new(digest))
+    }
+}

@@ -1,0 +1,90 @@
+//! The first bytes of a request: an HTTP/2 preface, a head of HTTP/1.x, or not enough of either.
+
+/// RFC 9113 section 3.4.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Bytes of empty lines before a request line that are put up with.
+const MAX_BLANK: usize = 64;
+
+/// The bytes of the longest end of a head.
+const LONGEST_END: usize = 4;
+
+/// Whether a byte is of an empty line.
+pub(super) fn is_blank(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n')
+}
+
+/// What the bytes so far are.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Judgement {
+    Incomplete,
+    Preface,
+    /// A whole head, which ends here; so many bytes of empty lines stand before it.
+    Head {
+        blank: usize,
+        end: usize,
+    },
+    TooLarge,
+}
+
+/// What the bytes so far are, of which `scanned` held no end of a head. An empty line ends a head, with CR or without
+/// (RFC 9112 section 2.2); a few empty lines before the request line are not it.
+pub(super) fn judge(bytes: &[u8], scanned: usize, most: usize) -> Judgement {
+    if bytes.starts_with(PREFACE) {
+        return Judgement::Preface;
+    }
+    let blank = bytes.iter().take(MAX_BLANK).take_while(|byte| is_blank(**byte)).count();
+    let from = scanned.saturating_sub(LONGEST_END - 1).max(blank);
+    let unread = bytes.get(from..).unwrap_or_default();
+    let ends = |end: &[u8]| memchr::memmem::find(unread, end).map(|at| from + at + end.len());
+    let end = [ends(b"\r\n\r\n"), ends(b"\n\n"), ends(b"\n\r\n")].into_iter().flatten().min();
+    let may_be_preface = PREFACE.starts_with(bytes.get(blank..).unwrap_or_default());
+    match end {
+        // What follows the head is not counted.
+        Some(end) if end <= most && !may_be_preface => Judgement::Head { blank, end },
+        Some(end) if end > most => Judgement::TooLarge,
+        _ if bytes.len() > most || blank == MAX_BLANK => Judgement::TooLarge,
+        _ => Judgement::Incomplete,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_bytes_are_judged_in_whatever_pieces_they_come() {
+        let head = b"GET / HTTP/1.1\r\nhost: a\r\n\r\nmore";
+        for end in 0..27 {
+            assert_eq!(judge(&head[..end], 0, 100), Judgement::Incomplete, "{end}");
+        }
+        for end in 27..=head.len() {
+            assert_eq!(judge(&head[..end], 0, 27), Judgement::Head { blank: 0, end: 27 }, "{end}");
+            assert_eq!(judge(&head[..end], 0, 26), Judgement::TooLarge, "{end}");
+        }
+        for end in 0..PREFACE.len() {
+            assert_eq!(judge(&PREFACE[..end], 0, 100), Judgement::Incomplete, "{end}");
+        }
+        assert_eq!(judge(PREFACE, 0, 100), Judgement::Preface);
+    }
+
+    #[test]
+    fn what_was_scanned_is_not_scanned_again_and_no_end_is_missed() {
+        for head in
+            [&b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"[..], b"GET / HTTP/1.1\nhost: a\n\n", b"\r\nGET / HTTP/1.1\n\r\n"]
+        {
+            for scanned in 0..head.len() {
+                assert!(matches!(judge(head, scanned, 100), Judgement::Head { .. }), "{scanned} of {head:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn bare_line_feeds_and_leading_empty_lines_are_understood() {
+        assert_eq!(judge(b"GET / HTTP/1.1\nhost: a\n\n", 0, 100), Judgement::Head { blank: 0, end: 24 });
+        assert_eq!(judge(b"\r\n\r\n", 0, 100), Judgement::Incomplete);
+        assert_eq!(judge(b"\r\n\r\nGET / HTTP/1.0\r\n\r\n", 0, 100), Judgement::Head { blank: 4, end: 22 });
+        assert_eq!(judge(&[b'\n'; 63], 0, 100), Judgement::Incomplete);
+        assert_eq!(judge(&[b'\n'; 64], 0, 100), Judgement::TooLarge);
+    }
+}

@@ -1,0 +1,177 @@
+//! A request head of HTTP/1.x, read strictly (RFC 9112).
+//!
+//! Every head is judged here before anyone acts on it: what two readers could take for two requests, or for two lengths, is
+//! refused. So pingora, which is more lenient, sees only heads that can be read in one way.
+
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+
+/// The most fields of a head: as many as pingora takes.
+const MAX_FIELDS: usize = 256;
+
+/// Beside the version, a request head of HTTP/1.x.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) method: Method,
+    /// As it was sent.
+    pub(super) target: String,
+    pub(super) version: Version,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Body,
+    /// The client is content to have its connection kept for another request.
+    pub(super) is_kept: bool,
+    /// It can be answered without a session: a GET without a body, of which no field is about the connection.
+    pub(super) is_plain: bool,
+}
+
+/// The body that follows a head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Body {
+    None,
+    /// So many bytes.
+    Length(u64),
+    /// Chunks, and whoever reads them finds the end.
+    Chunked,
+}
+
+/// Why a head is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum BadHead {
+    #[error("the request line is malformed")]
+    RequestLine,
+    #[error("the HTTP version is not supported")]
+    Version,
+    #[error("a header field is malformed")]
+    Field,
+    #[error("there are too many header fields")]
+    TooManyFields,
+    #[error("the Host header is malformed")]
+    Host,
+    #[error("the Content-Length is malformed or there are several")]
+    ContentLength,
+    #[error("the Transfer-Encoding is not \"chunked\" alone")]
+    TransferEncoding,
+    #[error("there are both Content-Length and Transfer-Encoding")]
+    TwoLengths,
+}
+
+impl BadHead {
+    pub(super) fn status(self) -> StatusCode {
+        match self {
+            Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Self::TooManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::TransferEncoding => StatusCode::NOT_IMPLEMENTED,
+            _ => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+impl Head {
+    /// Reads a whole head, which ends with its empty line.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Self, BadHead> {
+        let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+        let mut request = httparse::Request::new(&mut fields);
+        match request.parse(bytes) {
+            Ok(httparse::Status::Complete(_)) => {}
+            Ok(httparse::Status::Partial) => return Err(BadHead::Field),
+            Err(httparse::Error::TooManyHeaders) => return Err(BadHead::TooManyFields),
+            Err(httparse::Error::Version) if has_version(bytes) => return Err(BadHead::Version),
+            Err(httparse::Error::Version | httparse::Error::Token) => return Err(BadHead::RequestLine),
+            Err(_) => return Err(BadHead::Field),
+        }
+        let method = Method::from_bytes(request.method.unwrap_or_default().as_bytes());
+        let method = method.map_err(|_| BadHead::RequestLine)?;
+        let target = request.path.unwrap_or_default().to_owned();
+        let version = if request.version == Some(1) { Version::HTTP_11 } else { Version::HTTP_10 };
+        let mut headers = HeaderMap::with_capacity(request.headers.len());
+        for field in request.headers.iter() {
+            let name = HeaderName::from_bytes(field.name.as_bytes()).map_err(|_| BadHead::Field)?;
+            let value = HeaderValue::from_bytes(field.value).map_err(|_| BadHead::Field)?;
+            headers.append(name, value);
+        }
+        if headers.get_all(HOST).iter().any(|host| !is_host(host.as_bytes())) {
+            return Err(BadHead::Host);
+        }
+        let body = body_of(version, &headers)?;
+        let options = Options::of(&headers);
+        let is_kept = if version == Version::HTTP_11 { !options.close } else { options.keep_alive && !options.close };
+        let is_plain = method == Method::GET
+            && body == Body::None
+            && !options.others
+            && ![CONTENT_LENGTH, EXPECT, UPGRADE].iter().any(|name| headers.contains_key(name));
+        Ok(Self { method, target, version, headers, body, is_kept, is_plain })
+    }
+
+    /// Whether the client asks to go on in another protocol: the bytes after the head may not be HTTP.
+    pub(super) fn upgrades(&self) -> bool {
+        self.headers.contains_key(UPGRADE)
+    }
+}
+
+/// What a head's `Connection` asks for (RFC 9110 section 7.6.1).
+#[derive(Debug, Default)]
+struct Options {
+    close: bool,
+    keep_alive: bool,
+    /// Anything else.
+    others: bool,
+}
+
+impl Options {
+    fn of(headers: &HeaderMap) -> Self {
+        let mut options = Self::default();
+        let values = headers.get_all(CONNECTION).iter();
+        for option in values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')) {
+            match option.trim_ascii() {
+                b"" => {}
+                option if option.eq_ignore_ascii_case(b"close") => options.close = true,
+                option if option.eq_ignore_ascii_case(b"keep-alive") => options.keep_alive = true,
+                _ => options.others = true,
+            }
+        }
+        options
+    }
+}
+
+/// The body by RFC 9112 section 6.3, where it can be only this one.
+fn body_of(version: Version, headers: &HeaderMap) -> Result<Body, BadHead> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let (coding, second_coding) = (codings.next(), codings.next());
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let (length, second_length) = (lengths.next(), lengths.next());
+    match (coding, length) {
+        (None, None) => Ok(Body::None),
+        (Some(_), Some(_)) => Err(BadHead::TwoLengths),
+        (None, Some(length)) => match length_of(length.as_bytes()) {
+            Some(bytes) if second_length.is_none() => Ok(Body::Length(bytes)),
+            _ => Err(BadHead::ContentLength),
+        },
+        (Some(coding), None) => {
+            let is_chunked = coding.as_bytes().eq_ignore_ascii_case(b"chunked") && second_coding.is_none();
+            // HTTP/1.0 has no transfer codings: such a message is framed wrongly (RFC 9112 section 6.1).
+            if is_chunked && version == Version::HTTP_11 { Ok(Body::Chunked) } else { Err(BadHead::TransferEncoding) }
+        }
+    }
+}
+
+/// A length in digits alone: no sign, no list, no more than fits.
+fn length_of(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// Whether a `Host` can be one (RFC 9112 section 3.2): it may be empty, and has neither credentials nor a path.
+fn is_host(text: &[u8]) -> bool {
+    text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=%:[]".contains(byte))
+}
+
+/// Whether a request line has three parts, the last being a version that is not ours.
+fn has_version(bytes: &[u8]) -> bool {
+    let line = bytes.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
+    let mut parts = line.trim_ascii().split(|byte| *byte == b' ');
+    let version = parts.nth(2).and_then(|version| version.strip_prefix(b"HTTP/"));
+    parts.next().is_none()
+        && version.is_some_and(|v| matches!(v, [a, b'.', b] if a.is_ascii_digit() && b.is_ascii_digit()))
+}

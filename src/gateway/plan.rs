@@ -1,0 +1,191 @@
+//! What is to be done with a request: decided once, from the request, the facts and the routing alone.
+//!
+//! ```text
+//!   request ─▶ target and host ─▶ route ─┬─ none ─────────────────────────────▶ Refusal
+//!              (or a Refusal)            ├─ proxy ────────────────────────────▶ Plan::Proxy
+//!                                        └─ stream ─▶ preflight? ─ yes ───────▶ Plan::Answer
+//!                                                     HEAD? ────── yes ───────▶ Plan::Answer
+//!                                                     no GET? ──── yes ───────▶ Refusal
+//!                                                     draining? ── yes ───────▶ Plan::ComeAgain
+//!                                                     private? ─── yes ───────▶ Plan::Private
+//!                                                     otherwise ──────────────▶ Plan::Shared
+//! ```
+
+use super::lines::come_again;
+use super::refusal::{Refusal, Reply, Why};
+use super::routing::Routing;
+use super::served::{ProxyRoute, Served, StreamRoute};
+use crate::downstream::{CorsAnswer, Preflight, last_event_id, stream_head, without_last_event_id};
+use crate::hub::{Mode, StreamRequest};
+use crate::route::{Target, check_target};
+use bytes::Bytes;
+use http::header::{HOST, ORIGIN};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use std::sync::Arc;
+
+/// The target of an `OPTIONS` that is for the server as a whole: it shows that the server answers (RFC 9110 section 9.3.7).
+const ASTERISK: &str = "*";
+
+/// Characters in the log of what strangers choose.
+const SHOWN: usize = 200;
+
+/// A request, as far as it decides what is to be done.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Request<'a> {
+    pub(super) method: &'a Method,
+    pub(super) version: Version,
+    /// The target as it was sent; of HTTP/2 its `:path`.
+    pub(super) target: &'a str,
+    /// The `:authority` of HTTP/2.
+    pub(super) authority: Option<&'a str>,
+    pub(super) headers: &'a HeaderMap,
+}
+
+/// What is known beside the request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Facts {
+    /// The process is on its way out.
+    pub(super) is_draining: bool,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub(super) enum Plan {
+    /// This is the answer.
+    Answer(Reply),
+    /// A shared stream.
+    Shared(Box<Ask>),
+    /// A stream of the client's own.
+    Private(Box<Ask>, HeaderMap),
+    /// To be proxied.
+    Proxy(Arc<ProxyRoute>),
+}
+
+/// A request for a stream, taken apart.
+#[derive(Debug)]
+pub(super) struct Ask {
+    pub(super) served: Arc<StreamRoute>,
+    /// All of the request that may reach the origin of a shared stream.
+    pub(super) request: StreamRequest,
+    pub(super) last_event_id: Option<Bytes>,
+    pub(super) cors: Option<CorsAnswer>,
+    /// The page that asks cannot read the answer: its origin.
+    pub(super) unreadable: Option<HeaderValue>,
+}
+
+impl Plan {
+    /// The route whose stream is asked for.
+    pub(super) fn ask(&self) -> Option<&Ask> {
+        match self {
+            Self::Shared(ask) | Self::Private(ask, _) => Some(ask),
+            Self::Answer(_) | Self::Proxy(_) => None,
+        }
+    }
+}
+
+/// Decides a request.
+pub(super) fn plan(request: &Request<'_>, facts: Facts, routing: &Routing) -> Result<Plan, Refusal> {
+    let (target, host) = look(request)?;
+    if target.path == ASTERISK {
+        return Ok(Plan::Answer(Reply::no_content()));
+    }
+    match routing.find(host, target.path) {
+        None => Err(Why::NoRoute { host: shown(host.unwrap_or_default()), path: shown(target.path) }.into()),
+        Some(Served::Proxy(served)) => Ok(Plan::Proxy(Arc::clone(served))),
+        Some(Served::Stream(served)) => plan_stream(request, facts, served, &target, host),
+    }
+}
+
+/// Decides a request on a stream route.
+fn plan_stream(
+    request: &Request<'_>,
+    facts: Facts,
+    served: &Arc<StreamRoute>,
+    target: &Target<'_>,
+    host: Option<&str>,
+) -> Result<Plan, Refusal> {
+    let Request { method, headers, .. } = *request;
+    let is_private = served.mode() == Mode::Private;
+    let cors = served.cors().map(|options| options.answer(headers));
+    let refused = |why| Refusal::on(served, cors.clone(), why);
+    if let Some(preflight) = Preflight::of(method, headers) {
+        return match (served.cors(), &cors) {
+            (Some(options), Some(cors)) => Ok(Plan::Answer(Reply::preflight(preflight.head(options, cors)))),
+            // Where nothing is shared and CORS is the origin's, so is the answer.
+            _ if is_private => Ok(Plan::Proxy(Arc::clone(&served.preflights))),
+            _ => Err(refused(Why::Method)),
+        };
+    }
+    let path = served.route.upstream_path(target.path);
+    let asks = |query| StreamRequest::new(served.id, &served.policy.share, &path, query, headers);
+    match *method {
+        Method::GET => {}
+        Method::HEAD => {
+            let unstorable = asks(target.query).has_credentials() || is_private;
+            let head = stream_head(None, served.mode(), unstorable, cors.as_ref());
+            return Ok(Plan::Answer(Reply { status: StatusCode::OK, headers: head, body: Bytes::new() }));
+        }
+        _ => return Err(refused(Why::Method)),
+    }
+    if facts.is_draining {
+        return Ok(Plan::Answer(asked_back(served, cors.as_ref())));
+    }
+    let nobody_answers = cors.is_none() && !is_private;
+    let is_unreadable = cors == Some(CorsAnswer::Refused) || (nobody_answers && crosses(headers, host));
+    let query = without_last_event_id(target.query);
+    let ask = Box::new(Ask {
+        served: Arc::clone(served),
+        request: asks(query.as_deref()),
+        last_event_id: last_event_id(headers, target.query),
+        unreadable: headers.get(ORIGIN).filter(|_| is_unreadable).cloned(),
+        cors,
+    });
+    Ok(if is_private { Plan::Private(ask, headers.clone()) } else { Plan::Shared(ask) })
+}
+
+/// The answer to a client that comes while the process is on its way out: an event stream that is over, and when to come
+/// again. An `EventSource` would give up for good at a 503.
+fn asked_back(served: &StreamRoute, cors: Option<&CorsAnswer>) -> Reply {
+    let headers = stream_head(None, served.mode(), true, cors);
+    let body = Bytes::from(come_again(&served.policy.client));
+    Reply { status: StatusCode::OK, headers, body }.sized()
+}
+
+/// The target and the host of a request.
+fn look<'a>(request: &Request<'a>) -> Result<(Target<'a>, Option<&'a str>), Refusal> {
+    let mut hosts = request.headers.get_all(HOST).iter();
+    let (host, second) = (hosts.next(), hosts.next());
+    if second.is_some() || (host.is_none() && request.version == Version::HTTP_11) {
+        return Err(Why::Host.into());
+    }
+    let target = check_target(request.method, request.target).map_err(Why::Target)?;
+    let host = target.authority.or(request.authority).or_else(|| host.and_then(|host| host.to_str().ok()));
+    Ok((target, host))
+}
+
+/// The beginning of a text.
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN).collect()
+}
+
+impl Ask {
+    /// Names the page that may not read a stream, and the key that would allow it.
+    pub(super) fn tell_unreadable(&self) {
+        let Some(origin) = &self.unreadable else { return };
+        let origin = shown(&String::from_utf8_lossy(origin.as_bytes()));
+        let advice = if self.cors.is_some() {
+            "to allow it, add it to"
+        } else {
+            "the route has no [routes.cors]: to allow it, name it in"
+        };
+        let route = &self.served.route.name;
+        log::info!("cors_origin_refused route={route} origin={origin:?}: {advice} cors.origins of the route");
+    }
+}
+
+/// Whether a page of another origin asks, so that the lack of CORS headers will keep the answer from it.
+fn crosses(headers: &HeaderMap, host: Option<&str>) -> bool {
+    let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
+    let Some((origin, host)) = origin.zip(host) else { return false };
+    origin.split_once("://").map_or(origin, |(_, authority)| authority) != host
+}

@@ -1,0 +1,118 @@
+//! All routes as one value, which is replaced as a whole.
+
+use super::served::{Served, StreamRoute};
+use crate::counters::RouteCounters;
+use crate::hub::RouteId;
+use crate::route::{Route, RouteTable};
+use crate::upstream::DriverSettings;
+use arc_swap::ArcSwap;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// The routes that are served, found by request and by number.
+#[derive(Debug)]
+pub struct Routing {
+    table: RouteTable,
+    served: HashMap<Arc<str>, Served>,
+    by_id: HashMap<RouteId, Arc<StreamRoute>>,
+}
+
+/// The routing that is in force. Handles share it, so that all see a new one at once.
+#[derive(Debug, Clone)]
+pub struct CurrentRouting(Arc<ArcSwap<Routing>>);
+
+/// The numbers of routes, by their names. A number is never given to another route, so that no change of the configuration
+/// can make two routes share a stream.
+#[derive(Debug, Default)]
+pub struct RouteIds {
+    next: u32,
+    by_name: HashMap<Arc<str>, RouteId>,
+}
+
+impl RouteIds {
+    /// The number of the route of this name.
+    pub fn of(&mut self, name: &Arc<str>) -> RouteId {
+        let next = &mut self.next;
+        *self.by_name.entry(Arc::clone(name)).or_insert_with(|| {
+            let id = RouteId(*next);
+            *next += 1;
+            id
+        })
+    }
+
+    /// Forgets the names of routes that are gone. A route that is called so later is another one.
+    pub fn retain(&mut self, is_served: impl Fn(&str) -> bool) {
+        self.by_name.retain(|name, _| is_served(name));
+    }
+}
+
+impl Routing {
+    /// Prepares routes to be served; the first that fits a request serves it.
+    #[must_use]
+    pub fn new(routes: &[Arc<Route>], ids: &mut RouteIds) -> Self {
+        let served: Vec<Served> = routes
+            .iter()
+            .map(|route| Served::new(ids.of(&route.name), Arc::clone(route), Arc::new(RouteCounters::default())))
+            .collect();
+        let streams = served.iter().filter_map(|served| match served {
+            Served::Stream(stream) => Some((stream.id, Arc::clone(stream))),
+            Served::Proxy(_) => None,
+        });
+        let by_id = streams.collect();
+        let served = served.into_iter().map(|served| (Arc::clone(&served.route().name), served)).collect();
+        Self { table: RouteTable::new(routes.to_vec()), served, by_id }
+    }
+
+    /// The route that serves a request.
+    pub(super) fn find(&self, host: Option<&str>, path: &str) -> Option<&Served> {
+        self.table.find(host, path).and_then(|route| self.served.get(&route.name))
+    }
+
+    /// The counters of each route, by its name.
+    #[must_use]
+    pub fn counters(&self) -> Vec<(Arc<str>, Arc<RouteCounters>)> {
+        let routes = self.table.routes().iter().filter_map(|route| self.served.get(&route.name));
+        routes.map(|served| (Arc::clone(&served.route().name), Arc::clone(served.counters()))).collect()
+    }
+}
+
+impl CurrentRouting {
+    /// Begins with this one.
+    #[must_use]
+    pub fn new(routing: Routing) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(routing)))
+    }
+
+    /// The routing in force now.
+    pub(super) fn get(&self) -> arc_swap::Guard<Arc<Routing>> {
+        self.0.load()
+    }
+
+    /// What the driver of a route's stream is told; `None` of a route that is gone.
+    #[must_use]
+    pub fn driver(&self, route: RouteId) -> Option<DriverSettings> {
+        self.get().by_id.get(&route).map(|served| served.driver().clone())
+    }
+
+    /// Puts another routing in force, for requests that come from now on.
+    pub fn replace(&self, routing: Routing) {
+        self.0.store(Arc::new(routing));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_belongs_to_a_name_and_is_never_given_again() {
+        let mut ids = RouteIds::default();
+        let [a, b] = ["a", "b"].map(|name| ids.of(&Arc::from(name)));
+        assert_ne!(a, b);
+        assert_eq!(ids.of(&Arc::from("a")), a, "wherever it stands in the file");
+        ids.retain(|name| name == "a");
+        let again = ids.of(&Arc::from("b"));
+        assert!(again != a && again != b, "{again:?}");
+        assert_eq!(ids.of(&Arc::from("a")), a);
+    }
+}

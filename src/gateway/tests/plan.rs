@@ -1,0 +1,108 @@
+//! What is to be done with a request, as a table.
+
+use crate::config::{Config, SystemSources};
+use crate::gateway::plan::{Facts, Plan, Request, plan};
+use crate::gateway::{RouteIds, Routing};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+
+const ROUTES: &str = r#"
+[[routes]]
+path = "/shared/*"
+origin = "http://127.0.0.1:1"
+client.retry_ms = 100
+client.retry_jitter = 0.0
+
+[[routes]]
+path = "/cors/*"
+origin = "http://127.0.0.1:1"
+cors.origins = ["https://page.example"]
+
+[[routes]]
+path = "/private/*"
+origin = "http://127.0.0.1:1"
+share.mode = "private"
+
+[[routes]]
+path = "/plain/*"
+origin = "http://127.0.0.1:1"
+kind = "proxy"
+"#;
+
+const PREFLIGHT: &str = "origin: https://page.example\naccess-control-request-method: GET";
+
+/// A request as `METHOD target`, with header fields in lines; `Host` is added unless a line names it.
+fn planned(line: &str, fields: &str, is_draining: bool) -> String {
+    let config = Config::parse(ROUTES, &SystemSources::beside("x".as_ref())).unwrap();
+    let routing = Routing::new(config.routes.routes(), &mut RouteIds::default());
+    let (method, target) = line.split_once(' ').unwrap();
+    let mut headers: HeaderMap = fields
+        .lines()
+        .map(|field| field.split_once(':').unwrap())
+        .map(|(name, value)| (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value.trim()).unwrap()))
+        .fold(HeaderMap::new(), |mut headers, (name, value)| {
+            headers.append(name, value);
+            headers
+        });
+    if !fields.contains("host:") {
+        headers.append("host", HeaderValue::from_static("gateway.example"));
+    }
+    headers.remove("no-host").map(|_| headers.remove("host"));
+    let method = Method::from_bytes(method.as_bytes()).unwrap();
+    let request = Request { method: &method, version: Version::HTTP_11, target, authority: None, headers: &headers };
+    match plan(&request, Facts { is_draining }, &routing) {
+        Err(refusal) => format!("refused {}", refusal.reply().status.as_u16()),
+        Ok(Plan::Proxy(served)) => format!("proxy {}", served.route.name),
+        Ok(Plan::Answer(reply)) => {
+            format!("answer {} {}", reply.status.as_u16(), reply.body.escape_ascii()).trim_end().to_owned()
+        }
+        Ok(Plan::Private(ask, headers)) => format!("private {} fields={}", ask.request.key().path(), headers.len()),
+        Ok(Plan::Shared(ask)) => {
+            let id = ask.last_event_id.as_ref().map(|id| format!(" after {}", id.escape_ascii()));
+            let unreadable = if ask.unreadable.is_some() { " unreadable" } else { "" };
+            format!("shared {}{}{unreadable}", ask.request.path_and_query(), id.unwrap_or_default())
+        }
+    }
+}
+
+#[test]
+fn a_request_has_one_plan() {
+    for (line, fields, expected) in [
+        ("OPTIONS *", "", "answer 204"),
+        ("GET /shared/a?b=c", "", "shared /shared/a?b=c"),
+        ("GET /shared/a?lastEventId=7&b=c", "", "shared /shared/a?b=c after 7"),
+        ("GET /shared/a", "last-event-id: 8", "shared /shared/a after 8"),
+        ("GET http://other/shared/a", "", "shared /shared/a"),
+        ("HEAD /shared/a", "", "answer 200"),
+        ("POST /shared/a", "", "refused 405"),
+        ("OPTIONS /shared/a", PREFLIGHT, "refused 405"),
+        ("GET /shared/a", "origin: https://page.example", "shared /shared/a unreadable"),
+        ("GET /shared/a", "origin: http://gateway.example", "shared /shared/a"),
+        ("OPTIONS /cors/a", PREFLIGHT, "answer 204"),
+        ("GET /cors/a", "origin: https://page.example", "shared /cors/a"),
+        ("GET /cors/a", "origin: https://other.example", "shared /cors/a unreadable"),
+        ("OPTIONS /private/a", PREFLIGHT, "proxy /private/*"),
+        ("GET /private/a", "cookie: a=b", "private /private/a fields=2"),
+        ("POST /private/a", "", "refused 405"),
+        ("GET /plain/a", "", "proxy /plain/*"),
+        ("POST /plain/a", "", "proxy /plain/*"),
+        ("GET /elsewhere", "", "refused 404"),
+        ("GET /shared/../plain/a", "", "refused 400"),
+        ("GET /shared/a", "host: a\nhost: b", "refused 400"),
+        ("GET /shared/a", "no-host: 1", "refused 400"),
+    ] {
+        assert_eq!(planned(line, fields, false), expected, "{line} {fields:?}");
+    }
+}
+
+#[test]
+fn in_a_drain_streams_are_asked_back_and_all_else_is_served() {
+    for (line, expected) in [
+        ("GET /shared/a", r"answer 200 :\nretry: 100\n"),
+        ("HEAD /shared/a", "answer 200"),
+        ("GET /plain/a", "proxy /plain/*"),
+        ("GET /elsewhere", "refused 404"),
+    ] {
+        assert_eq!(planned(line, "", true), expected, "{line}");
+    }
+    assert!(planned("GET /private/a", "", true).starts_with(r"answer 200 :\nretry: "));
+}

@@ -1,0 +1,91 @@
+//! The socket of a connection, as the runtime sees it: everything by a shared reference, so that it can be looked at while a
+//! session reads or writes.
+
+use bytes::BytesMut;
+use rustix::net::{Shutdown, shutdown};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::task::{Context, Poll, ready};
+use tokio::net::{TcpStream, UnixStream};
+
+/// A client's socket.
+#[derive(Debug)]
+pub enum Transport {
+    /// TCP.
+    Tcp(TcpStream),
+    /// A Unix socket.
+    Unix(UnixStream),
+}
+
+/// Runs an operation again for each word of the runtime that the socket is ready, until it is done.
+macro_rules! when_ready {
+    ($stream:expr, $cx:expr, $poll_ready:ident, $try:expr) => {
+        loop {
+            ready!($stream.$poll_ready($cx))?;
+            match $try {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return Poll::Ready(done),
+            }
+        }
+    };
+}
+
+impl Transport {
+    /// A socket that was the runtime's, or another's, before.
+    ///
+    /// # Errors
+    /// When the descriptor is no socket of these kinds, or the runtime cannot watch it.
+    pub(super) fn from_descriptor(socket: OwnedFd, is_tcp: bool) -> io::Result<Self> {
+        if is_tcp {
+            Ok(Self::Tcp(TcpStream::from_std(socket.into())?))
+        } else {
+            Ok(Self::Unix(UnixStream::from_std(socket.into())?))
+        }
+    }
+
+    /// The socket, of which the runtime knows no more.
+    pub(super) fn into_descriptor(self) -> io::Result<OwnedFd> {
+        match self {
+            Self::Tcp(stream) => stream.into_std().map(OwnedFd::from),
+            Self::Unix(stream) => stream.into_std().map(OwnedFd::from),
+        }
+    }
+
+    /// The address of the other end; `None` of a Unix socket.
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.peer_addr().ok(),
+            Self::Unix(_) => None,
+        }
+    }
+
+    /// Appends to `bytes` what has come; 0 is the other side's end.
+    pub(super) fn poll_read(&self, cx: &mut Context<'_>, bytes: &mut BytesMut) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => when_ready!(stream, cx, poll_read_ready, stream.try_read_buf(bytes)),
+            Self::Unix(stream) => when_ready!(stream, cx, poll_read_ready, stream.try_read_buf(bytes)),
+        }
+    }
+
+    pub(super) fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => when_ready!(stream, cx, poll_write_ready, stream.try_write(bytes)),
+            Self::Unix(stream) => when_ready!(stream, cx, poll_write_ready, stream.try_write(bytes)),
+        }
+    }
+
+    /// Ends our side.
+    pub(super) fn end(&self) -> io::Result<()> {
+        Ok(shutdown(self.as_fd(), Shutdown::Write)?)
+    }
+}
+
+impl AsFd for Transport {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
+    }
+}

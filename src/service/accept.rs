@@ -1,0 +1,184 @@
+//! The loops that accept connections, one for each listening socket.
+//!
+//! ```text
+//!              a connection ▶ served in a task of its own
+//!             ╭──▶──╮
+//!   ─────▶ Accepting ─── no descriptors left ──▶ Resting ──▶ Accepting
+//!             │  │
+//!             │  └────── an error of the socket ──▶ the loop ends, and the process with it
+//!             └───────── the drain begins ──▶ who waits in the queue is accepted ──▶ closed
+//! ```
+
+use super::bound::{Bound, Socket};
+use crate::config::ListenAddr;
+use crate::gateway::{Front, Transport};
+use rustix::io::Errno;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+/// How long a loop rests that cannot accept, until connections may have ended.
+const REST: Duration = Duration::from_millis(100);
+
+/// The log is told so often that connections cannot be accepted.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
+
+/// Whether connections are accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Accepting {
+    Yes,
+    /// Those that wait in the queue still are.
+    Last,
+    /// Another process accepts them.
+    No,
+}
+
+/// Why connections are accepted no longer, though nobody asked for it.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// The socket is of no use any more.
+    #[error("cannot accept connections any more at {0}: {1}")]
+    Socket(ListenAddr, io::Error),
+    /// A loop ended by a fault of its own.
+    #[error("a loop that accepts connections ended: {0}")]
+    Task(tokio::task::JoinError),
+}
+
+/// Accepts connections at all sockets until it is told to stop.
+///
+/// # Errors
+/// When a socket cannot be accepted from any more. The others are closed then.
+pub(super) async fn accept_all(
+    sockets: Vec<Bound>,
+    front: Arc<Front>,
+    accepting: watch::Receiver<Accepting>,
+) -> Result<(), AcceptError> {
+    let mut loops = JoinSet::new();
+    for bound in sockets {
+        let (front, accepting) = (Arc::clone(&front), accepting.clone());
+        loops.spawn(accept(bound, front, accepting));
+    }
+    drop(front);
+    while let Some(ended) = loops.join_next().await {
+        ended.map_err(AcceptError::Task)??;
+    }
+    Ok(())
+}
+
+/// What is done about an error of `accept`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Remedy {
+    /// The connection was gone before it was accepted: the next one.
+    Next,
+    /// There is a lack of descriptors or memory: others must end first.
+    Rest,
+    /// The socket is of no use.
+    End,
+}
+
+impl Remedy {
+    fn of(error: &io::Error) -> Self {
+        match Errno::from_io_error(error) {
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => Self::Rest,
+            Some(Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::FAULT | Errno::OPNOTSUPP) | None => Self::End,
+            // accept(2): an error that is pending on the new connection comes as if it were of `accept`.
+            Some(_) => Self::Next,
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Listener {
+    fn new(socket: Socket) -> io::Result<Self> {
+        match socket {
+            Socket::Tcp(listener) => TcpListener::from_std(listener).map(Self::Tcp),
+            Socket::Unix(listener) => UnixListener::from_std(listener).map(Self::Unix),
+        }
+    }
+
+    async fn accept(&self) -> io::Result<Transport> {
+        match self {
+            Self::Tcp(listener) => listener.accept().await.map(|(stream, _)| Transport::Tcp(stream)),
+            Self::Unix(listener) => listener.accept().await.map(|(stream, _)| Transport::Unix(stream)),
+        }
+    }
+}
+
+async fn accept(bound: Bound, front: Arc<Front>, mut accepting: watch::Receiver<Accepting>) -> Result<(), AcceptError> {
+    let Bound { address, socket } = bound;
+    let of_socket = |error| AcceptError::Socket(address.clone(), error);
+    let listener = Listener::new(socket).map_err(of_socket)?;
+    let mut told: Option<Instant> = None;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = accepting.wait_for(|accepting| *accepting != Accepting::Yes) => break,
+            accepted = listener.accept() => accepted,
+        };
+        let error = match accepted {
+            Ok(transport) => {
+                tokio::spawn(Arc::clone(&front).serve(transport));
+                continue;
+            }
+            Err(error) => error,
+        };
+        match Remedy::of(&error) {
+            Remedy::Next => log::debug!("a connection was gone before it was accepted addr={address}: {error}"),
+            Remedy::End => return Err(of_socket(error)),
+            Remedy::Rest => {
+                if told.is_none_or(|at| at.elapsed() >= TOLD_EVERY) {
+                    told = Some(Instant::now());
+                    log::error!("connections wait, none can be accepted addr={address}: {error}");
+                }
+                sleep(REST).await;
+            }
+        }
+    }
+    // A close would reset those that the kernel has accepted by now.
+    while *accepting.borrow() == Accepting::Last {
+        tokio::select! {
+            biased;
+            accepted = listener.accept() => match accepted {
+                Ok(transport) => drop(tokio::spawn(Arc::clone(&front).serve(transport))),
+                Err(_) => break,
+            },
+            () = std::future::ready(()) => break,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_one_connection_is_not_one_of_the_socket() {
+        for (errno, remedy) in [
+            (Errno::CONNABORTED, Remedy::Next),
+            (Errno::INTR, Remedy::Next),
+            (Errno::PROTO, Remedy::Next),
+            (Errno::HOSTUNREACH, Remedy::Next),
+            (Errno::PERM, Remedy::Next),
+            (Errno::MFILE, Remedy::Rest),
+            (Errno::NFILE, Remedy::Rest),
+            (Errno::NOMEM, Remedy::Rest),
+            (Errno::NOBUFS, Remedy::Rest),
+            (Errno::BADF, Remedy::End),
+            (Errno::INVAL, Remedy::End),
+            (Errno::NOTSOCK, Remedy::End),
+        ] {
+            assert_eq!(Remedy::of(&io::Error::from(errno)), remedy, "{errno}");
+        }
+        assert_eq!(Remedy::of(&io::Error::other("?")), Remedy::End);
+    }
+}
