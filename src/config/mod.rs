@@ -12,6 +12,7 @@
 
 mod environment;
 mod error;
+mod networks;
 mod policy;
 mod reader;
 mod report;
@@ -25,6 +26,7 @@ mod tests;
 mod value;
 
 pub use error::{ConfigError, ConfigErrors};
+pub use networks::Networks;
 pub use server::{ListenAddr, ServerConfig};
 pub use sources::{Sources, SystemSources};
 

@@ -103,20 +103,19 @@ impl<'t> Report<'t> {
         if errors.is_empty() { Ok(()) } else { Err(ConfigErrors::new(errors)) }
     }
 
-    /// A similar key of the same section; or else the same key of another section, of this part of the file if possible.
+    /// The same key of another section, of this part of the file if possible; or else a similar key of this section.
     fn probably_meant(&self, unknown: &Unknown) -> Option<String> {
         let vocabulary = self.vocabulary.borrow();
-        let siblings = vocabulary.iter().filter(|(section, _)| *section == unknown.section);
-        let likeness = |known: &str| strsim::jaro_winkler(known, &unknown.key.to_ascii_lowercase());
-        let ranked = siblings.map(|(_, known)| (likeness(known), *known)).filter(|(rank, _)| *rank >= LIKENESS);
-        if let Some((_, known)) = ranked.max_by(|(one, _), (other, _)| one.total_cmp(other)) {
-            return Some(known.to_owned());
-        }
         let part = |section: &str| section.split('.').next().unwrap_or_default().to_owned();
         let elsewhere = vocabulary.iter().filter(|(_, known)| *known == unknown.key);
         let nearest = elsewhere.max_by_key(|(section, _)| part(section) == part(&unknown.section));
-        nearest
-            .map(|(section, known)| if section.is_empty() { (*known).to_owned() } else { format!("{section}.{known}") })
+        if let Some((section, known)) = nearest {
+            return Some(if section.is_empty() { (*known).to_owned() } else { format!("{section}.{known}") });
+        }
+        let siblings = vocabulary.iter().filter(|(section, _)| *section == unknown.section);
+        let likeness = |known: &str| strsim::jaro_winkler(known, &unknown.key.to_ascii_lowercase());
+        let ranked = siblings.map(|(_, known)| (likeness(known), *known)).filter(|(rank, _)| *rank >= LIKENESS);
+        ranked.max_by(|(one, _), (other, _)| one.total_cmp(other)).map(|(_, known)| known.to_owned())
     }
 
     pub(super) fn add_substituted(&self, offset: usize) {

@@ -1,13 +1,16 @@
 //! `[defaults]` and `[[routes]]`.
 
-use super::policy::{CorsLayer, ShareLayer, UpstreamLayer, read_client, read_replay};
+use super::policy::{CorsLayer, ShareLayer, UpstreamLayer, read_client, read_proxy, read_replay};
 use super::reader::{Item, Rule, Section};
 use super::sources::Sources;
-use super::value::word;
+use super::value::{boolean, word};
 use crate::downstream::ClientOptions;
 use crate::replay::ReplayOptions;
-use crate::route::{Hosts, PathPattern, Route, RouteKind, RouteTable, StreamPolicy, host_name};
-use crate::upstream::Origin;
+use crate::route::{
+    Hosts, MediaType, Methods, PathPattern, ProxyPolicy, Route, RouteKind, RouteTable, StreamPolicy, host_name,
+};
+use crate::upstream::{Origin, UpstreamOptions};
+use http::Method;
 use std::sync::Arc;
 use toml::de::DeValue;
 
@@ -24,6 +27,7 @@ struct Defaults<'a> {
     upstream: UpstreamLayer<'a>,
     /// `None` without `[defaults.cors]`.
     cors: Option<CorsLayer<'a>>,
+    proxy: ProxyPolicy,
 }
 
 /// A route as far as it is good, with what is compared between routes.
@@ -33,8 +37,12 @@ struct Draft<'a> {
     path: Option<(PathPattern, Item<'a>)>,
     /// The name, written or not, and the item that it is from.
     name: Option<(String, Item<'a>)>,
+    is_named: bool,
     hosts: Hosts,
+    methods: Methods,
+    accept: Option<MediaType>,
     origin: Option<Origin>,
+    preserve_host: bool,
     strip_prefix: Option<String>,
     kind: RouteKind,
 }
@@ -59,12 +67,33 @@ pub(super) fn read<'a>(root: &mut Section<'a>, sources: &dyn Sources) -> RouteTa
         }
     };
     let sections = elements.iter().filter_map(Item::section);
-    let drafts: Vec<_> = sections.map(|section| Draft::read(section, &defaults, sources)).collect();
+    let mut drafts: Vec<_> = sections.map(|section| Draft::read(section, &defaults, sources)).collect();
+    name_apart(&mut drafts);
     for (at, draft) in drafts.iter().enumerate() {
         let earlier = drafts.get(..at).unwrap_or_default();
         draft.check_against(earlier);
     }
     RouteTable::new(drafts.into_iter().filter_map(Draft::finish).map(Arc::new).collect())
+}
+
+/// Routes of one path that differ in methods or in accept need no names of their own: each further one is named by both.
+fn name_apart(drafts: &mut [Draft<'_>]) {
+    for at in 1..drafts.len() {
+        let (earlier, rest) = drafts.split_at_mut(at);
+        let Some(draft) = rest.first_mut().filter(|draft| !draft.is_named) else { continue };
+        let differs = |other: &&Draft<'_>| {
+            other.path.as_ref().map(|(path, _)| path) == draft.path.as_ref().map(|(path, _)| path)
+                && (&other.methods, &other.accept) != (&draft.methods, &draft.accept)
+        };
+        if earlier.iter().any(|other| differs(&other))
+            && let Some((name, _)) = &mut draft.name
+        {
+            name.push_str(&match &draft.accept {
+                Some(accept) => format!("[{},{accept}]", draft.methods),
+                None => format!("[{}]", draft.methods),
+            });
+        }
+    }
 }
 
 impl<'a> Defaults<'a> {
@@ -78,6 +107,7 @@ impl<'a> Defaults<'a> {
             client: read_client(section.section("client"), &ClientOptions::default()),
             upstream: UpstreamLayer::read(section.section("upstream"), &UpstreamLayer::default(), sources),
             cors: has_cors.then_some(cors),
+            proxy: read_proxy(section.section("proxy"), &ProxyPolicy::default()),
         };
         section.finish();
         defaults
@@ -92,6 +122,7 @@ impl<'a> Draft<'a> {
         }
         let path = path_item.and_then(|item| item.converted(pattern).map(|pattern| (pattern, item)));
         let name = section.take("name").map(|item| (item.converted(name), item));
+        let is_named = name.is_some();
         let name = match name {
             Some((name, item)) => name.map(|name| (name, item)),
             None => path.as_ref().map(|(pattern, item)| (pattern.to_string(), item.clone())),
@@ -102,29 +133,40 @@ impl<'a> Draft<'a> {
         }
         let origin = origin_item.and_then(|item| origin(&item));
         let hosts = section.take("host").and_then(|item| hosts(&item)).unwrap_or(Hosts::Any);
+        let methods_item = section.take("methods");
+        let methods = methods_item.as_ref().and_then(methods).unwrap_or(Methods::Any);
+        let accept = section.take("accept").filter(|item| item.str() != Some("any"));
+        let accept = accept.and_then(|item| item.converted(media_type));
+        let mut preserve_host = false;
+        section.set(&mut preserve_host, "preserve_host", boolean);
         let strip_prefix = section.take("strip_prefix").filter(|item| item.str() != Some("off"));
         let strip_prefix = strip_prefix.and_then(|item| strip(&item, path.as_ref().map(|(pattern, _)| pattern)));
         let mut kind = Kind::Stream;
         section.set(&mut kind, "kind", word(&[("stream", Kind::Stream), ("proxy", Kind::Proxy)]));
         let kind = match kind {
-            Kind::Stream => RouteKind::Stream(stream_policy(&mut section, defaults, sources)),
+            Kind::Stream => {
+                if let Some(item) = &methods_item {
+                    check_stream_methods(item, &methods);
+                }
+                RouteKind::Stream(stream_policy(&mut section, defaults, sources))
+            }
             Kind::Proxy => proxy_policy(&mut section, defaults, sources),
         };
         let label = section.path().to_owned();
         section.finish();
-        Self { label, path, name, hosts, origin, strip_prefix, kind }
+        Self { label, path, name, is_named, hosts, methods, accept, origin, preserve_host, strip_prefix, kind }
     }
 
-    /// Rules between routes: no two serve the same, no two have one name.
+    /// Rules between routes: no two serve the same, none is hidden by an earlier one, no two have one name.
     fn check_against(&self, earlier: &[Self]) {
-        let serves_same = |other: &&Self| match (&self.path, &other.path) {
-            (Some((one, _)), Some((another, _))) => one == another && overlap(&self.hosts, &other.hosts),
-            _ => false,
-        };
-        if let (Some((_, item)), Some(other)) = (&self.path, earlier.iter().find(serves_same)) {
+        if let (Some((_, item)), Some(other)) = (&self.path, earlier.iter().find(|other| other.hides(self))) {
+            let label = &other.label;
             // That they share a default name too goes without saying.
-            return item
-                .fail(format_args!("must not be the path of two routes for one host: {} has it too", other.label));
+            return if self.methods.cover(&other.methods) {
+                item.fail(format_args!("must not be the path of two routes for one host: {label} has it too"));
+            } else {
+                item.fail(format_args!("is never asked for: {label} has the same path, and all methods of this route"));
+            };
         }
         let Some((name, item)) = &self.name else { return };
         if let Some(other) = earlier.iter().find(|other| other.name.as_ref().is_some_and(|(held, _)| held == name)) {
@@ -133,13 +175,28 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Whether each request for `later` comes here. Of two routes with one path, the more specific one is asked first, so
+    /// that only one that is as specific is hidden.
+    fn hides(&self, later: &Self) -> bool {
+        let (Some((path, _)), Some((of_later, _))) = (&self.path, &later.path) else { return false };
+        let lists = |draft: &Self| draft.methods != Methods::Any;
+        path == of_later
+            && overlap(&self.hosts, &later.hosts)
+            && self.accept == later.accept
+            && lists(self) == lists(later)
+            && self.methods.cover(&later.methods)
+    }
+
     /// The route, if all that it needs is good.
     fn finish(self) -> Option<Route> {
         Some(Route {
             name: Arc::from(self.name?.0),
             path: self.path?.0,
             hosts: self.hosts,
+            methods: self.methods,
+            accept: self.accept,
             origin: self.origin?,
+            preserve_host: self.preserve_host,
             strip_prefix: self.strip_prefix,
             kind: self.kind,
         })
@@ -147,6 +204,11 @@ impl<'a> Draft<'a> {
 }
 
 fn stream_policy<'a>(section: &mut Section<'a>, defaults: &Defaults<'a>, sources: &dyn Sources) -> StreamPolicy {
+    match section.take("proxy") {
+        Some(item) => item.fail("is for plain proxies: it must not stand on a route of kind \"stream\""),
+        // Read for its vocabulary.
+        None => drop(read_proxy(section.absent("proxy"), &ProxyPolicy::default())),
+    }
     let share = ShareLayer::read(section.section("share"), &defaults.share);
     let replay = read_replay(section.section("replay"), &defaults.replay);
     let client = read_client(section.section("client"), &defaults.client);
@@ -176,8 +238,15 @@ fn proxy_policy<'a>(section: &mut Section<'a>, defaults: &Defaults<'a>, sources:
             item.fail("is for streams: it must not stand on a route of kind \"proxy\"");
         }
     }
-    let upstream = UpstreamLayer::read_proxy(section.section("upstream"), &defaults.upstream, sources);
-    RouteKind::Proxy(upstream.resolve_proxy())
+    let layer = UpstreamLayer::read_proxy(section.section("upstream"), &defaults.upstream, sources);
+    let mut base = defaults.proxy.clone();
+    if let Some(idle_timeout) = layer.written_idle_timeout() {
+        base.idle_timeout = idle_timeout;
+    }
+    let policy = read_proxy(section.section("proxy"), &base);
+    // One value, wherever it is asked for.
+    let upstream = UpstreamOptions { idle_timeout: policy.idle_timeout, ..layer.resolve_proxy() };
+    RouteKind::Proxy(ProxyPolicy { upstream, ..policy })
 }
 
 fn pattern(value: &DeValue<'_>) -> Result<PathPattern, Rule> {
@@ -220,6 +289,41 @@ fn hosts(item: &Item<'_>) -> Option<Hosts> {
         }
         None => item.list(rule, name).map(Hosts::Only),
     }
+}
+
+fn methods(item: &Item<'_>) -> Option<Methods> {
+    let rule = "must be \"any\" or a list of methods such as [\"GET\"]";
+    if item.str() == Some("any") {
+        return Some(Methods::Any);
+    }
+    if item.elements().is_some_and(|elements| elements.is_empty()) {
+        item.fail(rule);
+        return None;
+    }
+    let method = |text: &str| match text {
+        "any" => Err("must stand alone: methods = \"any\"".to_owned()),
+        _ => Methods::method(text).map_err(|invalid| invalid.to_string()),
+    };
+    item.list(rule, method).map(Methods::Only)
+}
+
+/// A stream is read with GET; a route that takes others of its path away from the next route would only refuse them.
+fn check_stream_methods(item: &Item<'_>, methods: &Methods) {
+    let Methods::Only(listed) = methods else { return };
+    let is_of_streams = |method: &Method| [Method::GET, Method::HEAD, Method::OPTIONS].contains(method);
+    match listed.iter().find(|method| !is_of_streams(method)) {
+        Some(other) => item.fail(format_args!(
+            "must not hold {other} on a route of kind \"stream\", which is read with GET: write a route of kind \"proxy\" for it"
+        )),
+        None if !listed.is_empty() && !listed.contains(&Method::GET) => {
+            item.fail("must hold GET on a route of kind \"stream\"");
+        }
+        None => {}
+    }
+}
+
+fn media_type(value: &DeValue<'_>) -> Result<MediaType, Rule> {
+    MediaType::parse(value.as_str().unwrap_or_default()).map_err(|invalid| invalid.to_string())
 }
 
 /// `/ticks` or `/ticks/`, which every path of the route must begin with; kept without the final slash.

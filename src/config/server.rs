@@ -1,18 +1,23 @@
 //! `[server]`: sockets, threads and limits of the process.
 
-use super::reader::{Item, Section};
-use super::value::{bytes_or, count_or, count_to, count_to_or_off, seconds};
+use super::networks::{Networks, network};
+use super::reader::{Item, Rule, Section};
+use super::value::{bytes, bytes_or, count_or, count_to, count_to_or_off, seconds, word};
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Duration;
+use toml::de::DeValue;
 
 /// More threads than this are a slip.
 const MAX_THREADS: usize = 1024;
 /// The longest path of a Unix socket, without the final NUL (`sun_path` in unix(7)).
 const MAX_SOCKET_PATH: usize = 107;
+/// Bytes of a request head: below, requests of browsers are refused; above, pingora refuses them in any case.
+const HEAD_BYTES: RangeInclusive<usize> = 1 << 10..=1 << 20;
 
 const TCP_RULE: &str = "must be an address with a port such as \"127.0.0.1:8080\" or \"[::1]:8080\"";
 
@@ -23,6 +28,16 @@ pub struct ServerConfig {
     pub listen: Vec<ListenAddr>,
     /// Where health, metrics and status are served; `None` is off.
     pub admin: Option<SocketAddr>,
+    /// Whose word about a client's address, scheme and host is believed; from all others it is replaced.
+    pub trusted_proxies: Networks,
+    /// Connections of trusted proxies begin with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
+    /// Bytes of a request head; beyond: 431.
+    pub head_bytes: usize,
+    /// Time for a whole request head, from its first byte on; beyond: 408.
+    pub head_timeout: Duration,
+    /// How long a connection is kept on which no request is going on.
+    pub keepalive: Duration,
     /// pingora's workers.
     pub threads: NonZeroUsize,
     /// Threads of the delivery engine; `None` is off: every client is a task of its own.
@@ -41,6 +56,11 @@ impl Default for ServerConfig {
         Self {
             listen: vec![ListenAddr::Tcp(SocketAddr::from(([127, 0, 0, 1], 8080)))],
             admin: None,
+            trusted_proxies: Networks::default(),
+            proxy_protocol: false,
+            head_bytes: 64 << 10,
+            head_timeout: Duration::from_secs(20),
+            keepalive: Duration::from_secs(75),
             threads: cores,
             shards: Some(cores),
             max_connections: None,
@@ -76,6 +96,19 @@ pub(super) fn read(mut section: Section<'_>) -> ServerConfig {
     if let Some(item) = section.take("admin").filter(|item| item.str() != Some("off")) {
         server.admin = admin(&item, &server.listen);
     }
+    if let Some(item) = section.take("trusted_proxies") {
+        let rule = "must be a list of addresses and networks such as [\"127.0.0.1\", \"10.0.0.0/8\"]";
+        server.trusted_proxies = item.list(rule, network).unwrap_or_default().into();
+    }
+    let proxy_protocol =
+        section.set(&mut server.proxy_protocol, "proxy_protocol", word(&[("off", false), ("on", true)]));
+    // Otherwise whoever connects says which address is the client's.
+    if let Some(item) = proxy_protocol.filter(|_| server.proxy_protocol && server.trusted_proxies.is_empty()) {
+        item.fail("needs server.trusted_proxies: only from the proxies named there are such headers believed");
+    }
+    section.set(&mut server.head_bytes, "head_bytes", head_bytes);
+    section.set(&mut server.head_timeout, "head_secs", seconds);
+    section.set(&mut server.keepalive, "keepalive_secs", seconds);
     section.set(&mut server.threads, "threads", count_to(MAX_THREADS));
     section.set(&mut server.shards, "shards", count_to_or_off(MAX_THREADS));
     let max_connections = section.take("max_connections").and_then(|item| item.converted(count_or("auto")));
@@ -84,6 +117,11 @@ pub(super) fn read(mut section: Section<'_>) -> ServerConfig {
     section.set(&mut server.drain, "drain_secs", seconds);
     section.finish();
     server
+}
+
+fn head_bytes(value: &DeValue<'_>) -> Result<usize, Rule> {
+    let bytes = bytes(value)?;
+    if HEAD_BYTES.contains(&bytes) { Ok(bytes) } else { Err("must be from 1KiB to 1MiB".to_owned()) }
 }
 
 fn listen(item: &Item<'_>) -> Vec<ListenAddr> {

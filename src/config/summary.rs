@@ -1,8 +1,8 @@
 //! What a good configuration was understood to mean, in words: `manifold --test` prints it.
 
-use super::Config;
+use super::{Config, ServerConfig};
 use crate::hub::{CookiePolicy, Credentials, Mode, QueryPolicy, ShareOptions};
-use crate::route::{Hosts, PathPattern, Route, RouteKind};
+use crate::route::{Hosts, Methods, PathPattern, Route, RouteKind};
 use http::HeaderName;
 use std::fmt;
 
@@ -15,8 +15,18 @@ impl Config {
         let listen: Vec<_> = self.server.listen.iter().map(ToString::to_string).collect();
         let admin = self.server.admin.map_or_else(|| "off".to_owned(), |address| address.to_string());
         let routes: String = routes.iter().map(|route| of_route(route)).collect();
-        format!("configuration ok: {count}\nlisten: {}\nadmin: {admin}{routes}", listen.join(", "))
+        let proxies = of_proxies(&self.server);
+        format!("configuration ok: {count}\nlisten: {}\nadmin: {admin}{proxies}{routes}", listen.join(", "))
     }
+}
+
+/// Who is believed, if anybody is.
+fn of_proxies(server: &ServerConfig) -> String {
+    if server.trusted_proxies.is_empty() {
+        return String::new();
+    }
+    let proxy_protocol = if server.proxy_protocol { ", whose connections begin with a PROXY header" } else { "" };
+    format!("\ntrusted proxies: {}{proxy_protocol}", server.trusted_proxies)
 }
 
 fn of_route(route: &Route) -> String {
@@ -26,11 +36,16 @@ fn of_route(route: &Route) -> String {
         Hosts::Any => String::new(),
         Hosts::Only(hosts) => format!(" host={}", hosts.join(",")),
     };
+    let methods = match &route.methods {
+        Methods::Any => String::new(),
+        only @ Methods::Only(_) => format!(" methods={only}"),
+    };
+    let accept = route.accept.as_ref().map(|accept| format!(" accept={accept}")).unwrap_or_default();
     let shares = match &route.kind {
         RouteKind::Proxy(_) => "a plain proxy: each request goes to the origin".to_owned(),
         RouteKind::Stream(policy) => who_shares(&policy.share),
     };
-    format!("\nroute {path}{name}{hosts}\n  origin: {}\n  {shares}", UrlAtOrigin(route))
+    format!("\nroute {path}{name}{hosts}{methods}{accept}\n  origin: {}\n  {shares}", UrlAtOrigin(route))
 }
 
 /// The URL that the origin is asked for; the star of a prefix stays.
@@ -89,6 +104,25 @@ fn names(names: &[HeaderName]) -> String {
 mod tests {
     use crate::config::{Config, SystemSources};
     use std::path::Path;
+
+    #[test]
+    fn who_is_believed_and_which_requests_a_route_is_for_are_told() {
+        let text = "[server]\ntrusted_proxies = ['127.0.0.1', '10.0.0.0/8']\nproxy_protocol = 'on'\n\
+             [[routes]]\npath = '/mcp'\norigin = 'http://o'\nmethods = ['GET']\naccept = 'text/event-stream'\nshare.mode = 'private'\n\
+             [[routes]]\npath = '/mcp'\norigin = 'http://o'\nkind = 'proxy'\n";
+        let config = Config::parse(text, &SystemSources::beside(Path::new("m.toml"))).unwrap();
+        let expected = "configuration ok: 2 routes\n\
+            listen: 127.0.0.1:8080\n\
+            admin: off\n\
+            trusted proxies: 127.0.0.1, 10.0.0.0/8, whose connections begin with a PROXY header\n\
+            route /mcp methods=GET accept=text/event-stream\n\
+            \x20 origin: http://o/mcp\n\
+            \x20 private: each client has an upstream of its own\n\
+            route /mcp name=/mcp[any]\n\
+            \x20 origin: http://o/mcp\n\
+            \x20 a plain proxy: each request goes to the origin";
+        assert_eq!(config.summary(), expected);
+    }
 
     #[test]
     fn addresses_routes_and_who_shares_are_told() {

@@ -20,7 +20,7 @@ static HOP_BY_HOP: [HeaderName; 9] = [
 /// The parts of a field's value between `separator`s that are not within a quoted string, trimmed, without empty ones.
 ///
 /// A value with a quote that is never closed has no quoted strings: what it seems to quote must not be overlooked.
-pub(super) fn parts(value: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn parts(value: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let mut closed = Quotes::default();
     value.iter().for_each(|&byte| closed.take(byte));
     let honoured = !closed.open;
@@ -54,12 +54,12 @@ impl Quotes {
 }
 
 /// The members of all lines of a list-valued field.
-pub(super) fn members<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+pub(crate) fn members<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
     headers.get_all(name).iter().flat_map(|value| parts(value.as_bytes(), b','))
 }
 
 /// Whether the bytes are a token (RFC 9110 section 5.6.2).
-pub(super) fn is_token(bytes: &[u8]) -> bool {
+pub(crate) fn is_token(bytes: &[u8]) -> bool {
     let is_tchar = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     !bytes.is_empty() && bytes.iter().all(is_tchar)
 }

@@ -65,8 +65,8 @@ impl Served {
     pub fn new(id: RouteId, route: Arc<Route>, counters: Arc<RouteCounters>) -> Self {
         match route.kind.clone() {
             RouteKind::Stream(policy) => Self::Stream(Arc::new(StreamRoute::new(id, route, policy, counters))),
-            RouteKind::Proxy(upstream) => {
-                let options = of_one_client(&upstream);
+            RouteKind::Proxy(policy) => {
+                let options = of_one_client(&policy.upstream);
                 Self::Proxy(Arc::new(ProxyRoute { route, counters, options }))
             }
         }

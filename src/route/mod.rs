@@ -4,14 +4,18 @@
 //! route tells the path that the origin is asked for ([`Route::upstream_path`]). Paths are compared raw, byte by byte:
 //! `/a%62` is not `/ab`.
 
+mod accept;
 mod host;
+mod methods;
 mod pattern;
 mod table;
 mod target;
 #[cfg(test)]
 mod tests;
 
+pub use accept::{InvalidMediaType, MediaType};
 pub use host::{InvalidHost, canonical_host, host_name};
+pub use methods::{InvalidMethod, Methods};
 pub use pattern::{InvalidPattern, PathPattern};
 pub use table::RouteTable;
 pub use target::{BadTarget, Target, check_target};
@@ -21,6 +25,7 @@ use crate::hub::ShareOptions;
 use crate::replay::ReplayOptions;
 use crate::upstream::{Origin, UpstreamOptions};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A configured path pattern, its origin and its policies.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,8 +36,14 @@ pub struct Route {
     pub path: PathPattern,
     /// Which hosts.
     pub hosts: Hosts,
+    /// Which methods; other requests of the path go to the next route that fits.
+    pub methods: Methods,
+    /// The media type that a request's `Accept` must name; `None`: whatever it says.
+    pub accept: Option<MediaType>,
     /// Where requests go.
     pub origin: Origin,
+    /// The origin gets the client's `Host` instead of its own.
+    pub preserve_host: bool,
     /// A prefix taken off the path before it goes to the origin.
     pub strip_prefix: Option<String>,
     /// A stream with its policies, or a plain reverse proxy.
@@ -83,8 +94,32 @@ impl Route {
 pub enum RouteKind {
     /// A stream route.
     Stream(StreamPolicy),
-    /// A plain reverse proxy; of the upstream policy only timeouts, headers and trust apply.
-    Proxy(UpstreamOptions),
+    /// A plain reverse proxy.
+    Proxy(ProxyPolicy),
+}
+
+/// The policies of a plain reverse proxy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProxyPolicy {
+    /// How the origin is treated; of these only the time to connect, headers and trust apply.
+    pub upstream: UpstreamOptions,
+    /// A response of which nothing was read for this long is given up, unless it is an event stream; `None` is never.
+    pub idle_timeout: Option<Duration>,
+    /// A side that accepts no byte for this long is given up; `None` is never.
+    pub write_timeout: Option<Duration>,
+    /// A larger request body is refused; `None`: any size passes.
+    pub max_body: Option<u64>,
+}
+
+impl Default for ProxyPolicy {
+    fn default() -> Self {
+        Self {
+            upstream: UpstreamOptions::default(),
+            idle_timeout: Some(Duration::from_secs(90)),
+            write_timeout: None,
+            max_body: None,
+        }
+    }
 }
 
 /// The policies of a stream route.

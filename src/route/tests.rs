@@ -13,9 +13,12 @@ fn route(name: &str, hosts: &[&str], path: &str) -> Arc<Route> {
         name: Arc::from(name),
         path: PathPattern::parse(path).unwrap(),
         hosts,
+        methods: Methods::Any,
+        accept: None,
         origin: Origin::parse("http://127.0.0.1:9000").unwrap(),
+        preserve_host: false,
         strip_prefix: None,
-        kind: RouteKind::Proxy(UpstreamOptions::default()),
+        kind: RouteKind::Proxy(ProxyPolicy::default()),
     })
 }
 

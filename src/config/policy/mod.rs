@@ -6,12 +6,14 @@
 mod client;
 mod cors;
 mod headers;
+mod proxy;
 mod replay;
 mod share;
 mod upstream;
 
 pub(super) use client::read as read_client;
 pub(super) use cors::CorsLayer;
+pub(super) use proxy::read as read_proxy;
 pub(super) use replay::read as read_replay;
 pub(super) use share::ShareLayer;
 pub(super) use upstream::UpstreamLayer;

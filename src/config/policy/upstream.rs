@@ -20,6 +20,8 @@ pub(in crate::config) struct UpstreamLayer<'a> {
     options: UpstreamOptions,
     backoff_min: Duration,
     backoff_max: Duration,
+    /// `idle_timeout_secs` is in the layer itself, and not only in one below.
+    has_idle_timeout: bool,
     culprit: Option<Item<'a>>,
 }
 
@@ -27,7 +29,7 @@ impl Default for UpstreamLayer<'_> {
     fn default() -> Self {
         let options = UpstreamOptions::default();
         let (backoff_min, backoff_max) = (options.backoff.min(), options.backoff.max());
-        Self { options, backoff_min, backoff_max, culprit: None }
+        Self { options, backoff_min, backoff_max, has_idle_timeout: false, culprit: None }
     }
 }
 
@@ -37,7 +39,7 @@ impl<'a> UpstreamLayer<'a> {
         let options = &mut layer.options;
         section.set(&mut options.connect_timeout, "connect_timeout_secs", seconds);
         section.set(&mut options.head_timeout, "head_timeout_secs", seconds);
-        section.set(&mut options.idle_timeout, "idle_timeout_secs", seconds_or_off);
+        let idle_timeout = section.set(&mut options.idle_timeout, "idle_timeout_secs", seconds_or_off);
         let min = section.set(&mut layer.backoff_min, "backoff_min_ms", millis);
         let max = section.set(&mut layer.backoff_max, "backoff_max_ms", millis);
         let on_close = [("reconnect", OnClose::Reconnect), ("close", OnClose::Close)];
@@ -52,6 +54,7 @@ impl<'a> UpstreamLayer<'a> {
             options.trusted = trusted(&item, sources);
         }
         section.finish();
+        layer.has_idle_timeout = idle_timeout.is_some();
         layer.culprit = max.or(min).or(layer.culprit);
         layer
     }
@@ -79,6 +82,11 @@ impl<'a> UpstreamLayer<'a> {
             (Err(_), None) => {}
         }
         self.options
+    }
+
+    /// The idle timeout of this layer, if it is written there. Of the layers below, it is about streams.
+    pub(in crate::config) fn written_idle_timeout(&self) -> Option<Option<Duration>> {
+        self.has_idle_timeout.then_some(self.options.idle_timeout)
     }
 
     /// The options of a proxy route.

@@ -5,7 +5,7 @@ use crate::config::{ListenAddr, ServerConfig};
 use crate::downstream::{AllowedOrigins, CorsOptions, RetryPolicy};
 use crate::hub::{CookiePolicy, QueryPolicy};
 use crate::replay::Start;
-use crate::route::{Hosts, PathPattern};
+use crate::route::{Hosts, PathPattern, ProxyPolicy};
 use crate::upstream::{Backoff, UpstreamOptions};
 use http::HeaderName;
 use std::num::NonZeroUsize;
@@ -73,7 +73,9 @@ fn cors_is_absent_inherited_or_off() {
 #[test]
 fn every_key_of_the_server_is_read() {
     let text = "[server]\nlisten = ['0.0.0.0:0', '0.0.0.0:0', '[::]:80', 'unix:/run/m.sock']\nadmin = '127.0.0.1:9090'\n\
-         threads = 3\nshards = 1\nmax_connections = 50000\nreplay_bytes = '64MiB'\ndrain_secs = 0.25\n";
+         threads = 3\nshards = 1\nmax_connections = 50000\nreplay_bytes = '64MiB'\ndrain_secs = 0.25\n\
+         trusted_proxies = ['127.0.0.1', '10.0.0.0/8', 'fd00::/8']\nproxy_protocol = 'on'\nhead_bytes = '16KiB'\nhead_secs = 2.5\n\
+         keepalive_secs = 5\n";
     let server = good(&format!("{text}[[routes]]\npath = '/'\norigin = 'http://o'")).server;
     let shown: Vec<_> = server.listen.iter().map(ListenAddr::to_string).collect();
     assert_eq!(shown, ["0.0.0.0:0", "0.0.0.0:0", "[::]:80", "unix:/run/m.sock"]);
@@ -81,6 +83,10 @@ fn every_key_of_the_server_is_read() {
     assert_eq!((server.threads.get(), server.shards.unwrap().get(), server.max_connections), (3, 1, Some(50_000)));
     assert_eq!(server.replay_bytes, Some(64 << 20));
     assert_eq!(server.drain, Duration::from_millis(250));
+    assert_eq!(server.trusted_proxies.to_string(), "127.0.0.1, 10.0.0.0/8, fd00::/8");
+    assert!(server.proxy_protocol);
+    assert_eq!((server.head_bytes, server.head_timeout), (16 << 10, Duration::from_millis(2500)));
+    assert_eq!(server.keepalive, Duration::from_secs(5));
 }
 
 #[test]
@@ -146,8 +152,73 @@ fn a_proxy_route_inherits_what_concerns_it_and_is_not_hurt_by_the_rest() {
         "[defaults.upstream]\nhead_timeout_secs = 9\nbackoff_min_ms = 60000\n[defaults.cors]\n\
          [[routes]]\npath = '/*'\norigin = 'http://o'\nkind = 'proxy'\nupstream.headers.x-a = 'one'",
     );
-    let RouteKind::Proxy(options) = &config.routes.routes()[0].kind else { panic!("a stream route") };
+    let options = &proxy(&config.routes.routes()[0]).upstream;
     assert_eq!((options.head_timeout, headers(options)), (Duration::from_secs(9), vec!["x-a: one".to_owned()]));
+}
+
+fn proxy(route: &Route) -> &ProxyPolicy {
+    match &route.kind {
+        RouteKind::Proxy(policy) => policy,
+        RouteKind::Stream(_) => panic!("a stream route"),
+    }
+}
+
+#[test]
+fn a_proxy_route_has_timeouts_of_its_own() {
+    let secs = |secs| Some(Duration::from_secs(secs));
+    let head = "[[routes]]\npath = '/*'\norigin = 'http://o'\nkind = 'proxy'\n";
+    let defaults = "[defaults.upstream]\nidle_timeout_secs = 7\n";
+    for (before, after, idle, write, max_body) in [
+        ("", "", secs(90), None, None),
+        // What the streams' origins may do is nothing to a proxy.
+        (defaults, "", secs(90), None, None),
+        ("", "[routes.upstream]\nidle_timeout_secs = 'off'", None, None, None),
+        ("[defaults.proxy]\nidle_timeout_secs = 5\nmax_body_bytes = 10\n", "", secs(5), None, Some(10)),
+        (
+            "[defaults.proxy]\nidle_timeout_secs = 5\nmax_body_bytes = 10\n",
+            "[routes.proxy]\nidle_timeout_secs = 'off'\nwrite_timeout_secs = 30\nmax_body_bytes = '1MiB'",
+            None,
+            secs(30),
+            Some(1 << 20),
+        ),
+        ("", "[routes.upstream]\nidle_timeout_secs = 3\n[routes.proxy]\nidle_timeout_secs = 4", secs(4), None, None),
+    ] {
+        let text = format!("{before}{head}{after}");
+        let config = good(&text);
+        let policy = proxy(&config.routes.routes()[0]);
+        assert_eq!((policy.idle_timeout, policy.write_timeout, policy.max_body), (idle, write, max_body), "{text}");
+        assert_eq!(policy.upstream.idle_timeout, idle, "{text}");
+    }
+}
+
+#[test]
+fn routes_of_one_path_differ_in_methods_or_accept_and_are_named_apart() {
+    let config = good(
+        "[[routes]]\npath = '/mcp'\norigin = 'http://o'\nmethods = ['GET']\naccept = 'Text/Event-Stream'\n\
+         [[routes]]\npath = '/mcp'\norigin = 'http://o'\nkind = 'proxy'\nmethods = ['POST', 'DELETE']\npreserve_host = true\n\
+         [[routes]]\npath = '/mcp'\norigin = 'http://o'\nkind = 'proxy'\naccept = 'text/html'\n\
+         [[routes]]\npath = '/mcp'\norigin = 'http://o'\nkind = 'proxy'\nmethods = 'any'\naccept = 'any'\n\
+         [[routes]]\npath = '/mcp'\norigin = 'http://o'\nkind = 'proxy'\nmethods = ['PUT']\nname = 'put'",
+    );
+    let shown: Vec<_> = config
+        .routes
+        .routes()
+        .iter()
+        .map(|route| {
+            let accept = route.accept.as_ref().map_or_else(|| "any".to_owned(), ToString::to_string);
+            format!("{} {} {accept} {}", route.name, route.methods, route.preserve_host)
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "/mcp GET text/event-stream false",
+            "/mcp[POST,DELETE] POST,DELETE any true",
+            "/mcp[any,text/html] any text/html false",
+            "/mcp[any] any any false",
+            "put PUT any false",
+        ]
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::downstream::{AllowedOrigins, CorsAnswer, CorsOptions};
 use crate::gateway::refusal::{Refusal, Why};
 use crate::gateway::{Served, StreamRoute};
 use crate::hub::{Answer, End, Failure, JoinError, Mode, RouteId, ShareOptions};
-use crate::route::{BadTarget, Hosts, PathPattern, Route, RouteKind, StreamPolicy};
+use crate::route::{BadTarget, Hosts, Methods, PathPattern, Route, RouteKind, StreamPolicy};
 use crate::upstream::Origin;
 use bytes::Bytes;
 use http::header::{
@@ -20,7 +20,10 @@ fn served(mode: Mode, cors: Option<CorsOptions>) -> Arc<StreamRoute> {
         name: Arc::from("a"),
         path: PathPattern::parse("/a").unwrap(),
         hosts: Hosts::Any,
+        methods: Methods::Any,
+        accept: None,
         origin: Origin::parse("http://127.0.0.1:9").unwrap(),
+        preserve_host: false,
         strip_prefix: None,
         kind: RouteKind::Stream(StreamPolicy { share, cors, ..StreamPolicy::default() }),
     };
