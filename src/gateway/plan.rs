@@ -17,7 +17,7 @@ use super::routing::Routing;
 use super::served::{ProxyRoute, Served, StreamRoute};
 use crate::downstream::{CorsAnswer, Preflight, last_event_id, stream_head, without_last_event_id};
 use crate::hub::{Mode, StreamRequest};
-use crate::route::{Target, check_target};
+use crate::route::{Misfit, Target, Wanted, check_target};
 use bytes::Bytes;
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
@@ -89,10 +89,20 @@ pub(super) fn plan(request: &Request<'_>, facts: Facts, routing: &Routing) -> Re
     if target.path == ASTERISK {
         return Ok(Plan::Answer(Reply::no_content()));
     }
-    match routing.find(host, target.path) {
-        None => Err(Why::NoRoute { host: shown(host.unwrap_or_default()), path: shown(target.path) }.into()),
-        Some(Served::Proxy(served)) => Ok(Plan::Proxy(Arc::clone(served))),
-        Some(Served::Stream(served)) => plan_stream(request, facts, served, &target, host),
+    let wanted = Wanted { host, path: target.path, method: request.method, headers: request.headers };
+    match routing.find(&wanted) {
+        Err(misfit) => Err(no_route(misfit, &wanted).into()),
+        Ok(Served::Proxy(served)) => Ok(Plan::Proxy(Arc::clone(served))),
+        Ok(Served::Stream(served)) => plan_stream(request, facts, served, &target, host),
+    }
+}
+
+fn no_route(misfit: Misfit, wanted: &Wanted<'_>) -> Why {
+    match misfit {
+        Misfit::Target(why) => Why::Target(why),
+        Misfit::Method(methods) => Why::OtherMethods(methods),
+        Misfit::Accept(types) => Why::OtherTypes(types),
+        Misfit::Path => Why::NoRoute { host: shown(wanted.host.unwrap_or_default()), path: shown(wanted.path) },
     }
 }
 

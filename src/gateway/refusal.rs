@@ -3,10 +3,10 @@
 use super::served::{StreamRoute, name_places};
 use crate::downstream::{CorsAnswer, refusal_head};
 use crate::hub::{Answer, End, Failure, JoinError, Mode};
-use crate::route::BadTarget;
+use crate::route::{BadTarget, MediaType};
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::sync::Arc;
 
 /// Seconds after which a client that found manifold full may come again.
@@ -35,6 +35,10 @@ pub(super) enum Why {
     NoRoute { host: String, path: String },
     /// Not GET or HEAD on a stream route.
     Method,
+    /// The path is served with other methods: these.
+    OtherMethods(Vec<Method>),
+    /// The path is served to those who ask for one of these types.
+    OtherTypes(Vec<MediaType>),
     /// The stream cannot be joined.
     Join(JoinError),
     /// The stream ended before it began.
@@ -84,6 +88,19 @@ impl Refusal {
                 let with_cors = served.is_some_and(|served| served.cors().is_some());
                 let methods = if with_cors { METHODS_WITH_PREFLIGHT } else { METHODS };
                 Reply::text(StatusCode::METHOD_NOT_ALLOWED, "a stream is read with GET").with(ALLOW, methods)
+            }
+            Why::OtherMethods(methods) => {
+                let methods: Vec<_> = methods.iter().map(Method::as_str).collect();
+                let reply = Reply::text(StatusCode::METHOD_NOT_ALLOWED, "no route serves this path with this method");
+                match HeaderValue::from_str(&methods.join(", ")) {
+                    Ok(methods) => reply.with(ALLOW, methods),
+                    Err(_) => reply,
+                }
+            }
+            Why::OtherTypes(types) => {
+                let types: Vec<_> = types.iter().map(ToString::to_string).collect();
+                let text = format!("this path is for requests whose Accept names {}", types.join(" or "));
+                Reply::text(StatusCode::NOT_ACCEPTABLE, &text)
             }
             Why::Join(JoinError::TooManyStreams) => {
                 Reply::text(StatusCode::SERVICE_UNAVAILABLE, "too many streams").with(RETRY_AFTER, COME_AGAIN)

@@ -3,7 +3,7 @@
 use super::served::{Served, StreamRoute};
 use crate::counters::RouteCounters;
 use crate::hub::RouteId;
-use crate::route::{Route, RouteTable};
+use crate::route::{Misfit, Route, RouteTable, Routed, Wanted};
 use crate::upstream::DriverSettings;
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
@@ -12,8 +12,7 @@ use std::sync::Arc;
 /// The routes that are served, found by request and by number.
 #[derive(Debug)]
 pub struct Routing {
-    table: RouteTable,
-    served: HashMap<Arc<str>, Served>,
+    table: RouteTable<Served>,
     by_id: HashMap<RouteId, Arc<StreamRoute>>,
 }
 
@@ -59,20 +58,19 @@ impl Routing {
             Served::Proxy(_) => None,
         });
         let by_id = streams.collect();
-        let served = served.into_iter().map(|served| (Arc::clone(&served.route().name), served)).collect();
-        Self { table: RouteTable::new(routes.to_vec()), served, by_id }
+        Self { table: RouteTable::new(served), by_id }
     }
 
     /// The route that serves a request.
-    pub(super) fn find(&self, host: Option<&str>, path: &str) -> Option<&Served> {
-        self.table.find(host, path).and_then(|route| self.served.get(&route.name))
+    pub(super) fn find(&self, wanted: &Wanted<'_>) -> Result<&Served, Misfit> {
+        self.table.find(wanted)
     }
 
     /// The counters of each route, by its name.
     #[must_use]
     pub fn counters(&self) -> Vec<(Arc<str>, Arc<RouteCounters>)> {
-        let routes = self.table.routes().iter().filter_map(|route| self.served.get(&route.name));
-        routes.map(|served| (Arc::clone(&served.route().name), Arc::clone(served.counters()))).collect()
+        let served = self.table.routes().iter();
+        served.map(|served| (Arc::clone(&served.route().name), Arc::clone(served.counters()))).collect()
     }
 }
 

@@ -6,7 +6,7 @@ use crate::downstream::{CorsOptions, OnLag, RetryPolicy, SharingVerdict, sharing
 use crate::fanout::{Pace, Sent, Terms};
 use crate::hub::{Credentials, Departure, Mode, RouteId, StreamKey, StreamSettings};
 use crate::replay::{Lineage, ReplayOptions};
-use crate::route::{Route, RouteKind, StreamPolicy};
+use crate::route::{Route, RouteKind, Routed, StreamPolicy};
 use crate::upstream::{DriverSettings, OnClose, OnError, SharingCheck, UpstreamOptions};
 use http::header::{CONTENT_LOCATION, LOCATION};
 use http::{HeaderMap, HeaderValue};
@@ -72,19 +72,21 @@ impl Served {
         }
     }
 
-    pub(super) fn route(&self) -> &Arc<Route> {
-        match self {
-            Self::Stream(served) => &served.route,
-            Self::Proxy(served) => &served.route,
-        }
-    }
-
     /// The route's counters.
     #[must_use]
     pub fn counters(&self) -> &Arc<RouteCounters> {
         match self {
             Self::Stream(served) => &served.counters,
             Self::Proxy(served) => &served.counters,
+        }
+    }
+}
+
+impl Routed for Served {
+    fn route(&self) -> &Route {
+        match self {
+            Self::Stream(served) => &served.route,
+            Self::Proxy(served) => &served.route,
         }
     }
 }

@@ -1,29 +1,33 @@
 //! Routes, ready to use, and the table that finds the one for a request.
 //!
 //! A request's target is judged first ([`check_target`]), then the table finds its route ([`RouteTable::find`]), and the
-//! route tells the path that the origin is asked for ([`Route::upstream_path`]). Paths are compared raw, byte by byte:
-//! `/a%62` is not `/ab`.
+//! route tells the path that the origin is asked for ([`Route::upstream_path`]). A path is matched with its letters decoded
+//! (`/a%62` is `/ab`) and goes on as it came.
 
 mod accept;
 mod host;
 mod methods;
 mod pattern;
+mod reading;
 mod table;
 mod target;
 #[cfg(test)]
 mod tests;
+mod wanted;
 
 pub use accept::{InvalidMediaType, MediaType};
 pub use host::{InvalidHost, canonical_host, host_name};
 pub use methods::{InvalidMethod, Methods};
 pub use pattern::{InvalidPattern, PathPattern};
-pub use table::RouteTable;
+pub use table::{Misfit, RouteTable, Routed};
 pub use target::{BadTarget, Target, check_target};
+pub use wanted::Wanted;
 
 use crate::downstream::{ClientOptions, CorsOptions};
 use crate::hub::ShareOptions;
 use crate::replay::ReplayOptions;
 use crate::upstream::{Origin, UpstreamOptions};
+use reading::behind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,11 +66,11 @@ impl Route {
 
     /// The path that the origin is asked for: its base path, then `path` less [`Route::strip_prefix`].
     ///
-    /// It always begins with `/`. The prefix is taken off at the border of a segment only: `/ticks` comes off `/ticks/a`
+    /// It always begins with `/`, and what is kept of `path` is as it came. The prefix is taken off at the border of a segment only: `/ticks` comes off `/ticks/a`
     /// and `/ticks`, never off `/ticksy`.
     #[must_use]
     pub fn upstream_path(&self, path: &str) -> String {
-        let rest = self.strip_prefix.as_deref().and_then(|prefix| path.strip_prefix(prefix.trim_end_matches('/')));
+        let rest = self.strip_prefix.as_deref().and_then(|prefix| behind(path, prefix.trim_end_matches('/')));
         let rest = rest.filter(|rest| rest.is_empty() || rest.starts_with('/')).unwrap_or(path);
         let joined = format!("{}{rest}", self.origin.base_path());
         if joined.starts_with('/') { joined } else { format!("/{joined}") }

@@ -1,30 +1,43 @@
 //! Which paths a route serves.
 
-use super::target::{BadTarget, check_path};
+use super::reading::{behind, plain};
+use super::target::{BadTarget, check_strictly};
 use std::fmt;
 
-/// Which paths a route serves.
+/// Which paths a route serves; both as the plain reading of a path is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum PathPattern {
-    /// This raw path exactly.
+    /// This path exactly.
     Exact(String),
     /// Paths that begin with this, which ends in `/` (`/ticks/*` is `/ticks/` here).
     Prefix(String),
 }
 
 /// Why a text is not a [`PathPattern`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPattern {
+    /// A placeholder or a regular expression, as other programs have them.
+    #[error(
+        "must be an exact path or a prefix that ends in \"/*\", without placeholders and regular expressions: \
+         for all paths below, write \"{0}\""
+    )]
+    Placeholder(String),
     /// A `*` elsewhere than in a final `/*`.
     #[error("must not hold \"*\" except in a final \"/*\"")]
     Asterisk,
     /// A `?`.
     #[error("must not hold a query (\"?\"): see share.query")]
     Query,
+    /// An octet that ends a segment or the path for some servers and not for others.
+    #[error("must not hold \"{0}\", which servers read in different ways: write a shorter path that ends in \"/*\"")]
+    Separator(String),
     /// No request with such a path is ever routed.
     #[error(transparent)]
     Path(#[from] BadTarget),
 }
+
+/// What some servers take for a separator, raw and encoded, and an encoded `%`, which they may decode twice.
+const SEPARATORS: [&str; 7] = [";", "%2F", "%5C", "%3B", "%3F", "%23", "%25"];
 
 impl PathPattern {
     /// Reads `/path`, or `/prefix/*`.
@@ -32,6 +45,9 @@ impl PathPattern {
     /// # Errors
     /// When the text is no such pattern, or one that no good request could match.
     pub fn parse(text: &str) -> Result<Self, InvalidPattern> {
+        if let Some(meant) = meant_by_placeholder(text) {
+            return Err(InvalidPattern::Placeholder(meant));
+        }
         let (path, is_prefix) = match text.strip_suffix('*') {
             Some(path) if path.ends_with('/') => (path, true),
             _ => (text, false),
@@ -42,12 +58,15 @@ impl PathPattern {
         if path.contains('?') {
             return Err(InvalidPattern::Query);
         }
-        check_path(path)?;
-        let path = path.to_owned();
+        check_strictly(path)?;
+        let path = plain(path).into_owned();
+        if let Some(separator) = SEPARATORS.iter().find(|separator| path.contains(**separator)) {
+            return Err(InvalidPattern::Separator((*separator).to_owned()));
+        }
         Ok(if is_prefix { Self::Prefix(path) } else { Self::Exact(path) })
     }
 
-    /// Whether this pattern serves `path`. `/ticks/*` serves `/ticks/` and `/ticks/a`, but not `/ticks`.
+    /// Whether this pattern serves `path`, a plain reading. `/ticks/*` serves `/ticks/` and `/ticks/a`, but not `/ticks`.
     #[must_use]
     pub fn matches(&self, path: &str) -> bool {
         match self {
@@ -60,8 +79,32 @@ impl PathPattern {
     #[must_use]
     pub fn is_under(&self, prefix: &str) -> bool {
         let (Self::Exact(path) | Self::Prefix(path)) = self;
-        path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        behind(path, prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
+}
+
+/// The prefix that is meant by a pattern of another program: what is before the first segment that holds a placeholder or a
+/// regular expression.
+fn meant_by_placeholder(text: &str) -> Option<String> {
+    const EXPRESSIONS: [&str; 9] = ["(?", ".*", ".+", "[^", "[0-9", "[a-z", "\\d", "\\w", "**"];
+    let path = text.strip_prefix('^').unwrap_or(text);
+    let is_odd = |segment: &str| {
+        let names = segment.strip_prefix(':').is_some_and(|name| name.starts_with(|c: char| c.is_ascii_alphabetic()));
+        let is_enclosed = [('{', '}'), ('<', '>')]
+            .iter()
+            .any(|(open, close)| segment.split_once(*open).is_some_and(|(_, rest)| rest.contains(*close)));
+        names || is_enclosed || EXPRESSIONS.iter().any(|expression| segment.contains(expression))
+    };
+    // A `/` within a set of a regular expression (`[^/]`) separates nothing, but what is before the set does not change.
+    let kept: Vec<_> = path.split('/').take_while(|segment| !is_odd(segment)).collect();
+    let is_anchored = path != text || path.ends_with('$') && !path.ends_with("/$");
+    if kept.len() == path.split('/').count() && !is_anchored {
+        return None;
+    }
+    let kept = kept.join("/");
+    let kept = kept.trim_end_matches(['$', '/']);
+    let kept = kept.trim_start_matches('/');
+    Some(if kept.is_empty() { "/*".to_owned() } else { format!("/{kept}/*") })
 }
 
 impl fmt::Display for PathPattern {
@@ -69,6 +112,77 @@ impl fmt::Display for PathPattern {
         match self {
             Self::Exact(path) => f.write_str(path),
             Self::Prefix(path) => write!(f, "{path}*"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_that_no_request_could_match_is_none() {
+        use InvalidPattern as Bad;
+        for (text, why) in [
+            ("", Bad::Path(BadTarget::NoSlash)),
+            ("ticks", Bad::Path(BadTarget::NoSlash)),
+            ("*", Bad::Asterisk),
+            ("/a*", Bad::Asterisk),
+            ("/*/a", Bad::Asterisk),
+            ("/a?b", Bad::Query),
+            ("/a#b", Bad::Path(BadTarget::Fragment)),
+            ("//a", Bad::Path(BadTarget::DoubleSlash)),
+            ("/a//*", Bad::Path(BadTarget::DoubleSlash)),
+            ("/a/%2E./b", Bad::Path(BadTarget::DotSegment)),
+            ("/a%2fb", Bad::Separator("%2F".to_owned())),
+            ("/a;b/*", Bad::Separator(";".to_owned())),
+            ("/a%3bb", Bad::Separator("%3B".to_owned())),
+            ("/a%252fb", Bad::Separator("%25".to_owned())),
+        ] {
+            assert_eq!(PathPattern::parse(text), Err(why), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_held_in_its_plain_reading() {
+        for (text, shown) in [
+            ("/*", "/*"),
+            ("/m%65/*", "/me/*"),
+            ("/caf%c3%a9", "/caf%C3%A9"),
+            ("/a[1]|b", "/a%5B1%5D%7Cb"),
+            ("/v1/jobs:watch", "/v1/jobs:watch"),
+            ("/:8080/x", "/:8080/x"),
+            ("/a(b)+c$d", "/a(b)+c$d"),
+            ("/$", "/$"),
+        ] {
+            assert_eq!(PathPattern::parse(text).map(|pattern| pattern.to_string()), Ok(shown.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn patterns_of_other_programs_are_told_what_is_meant() {
+        for (text, meant) in [
+            ("/events/:id", "/events/*"),
+            ("/jobs/:id/events", "/jobs/*"),
+            ("/events/{id}", "/events/*"),
+            ("/events/{id...}", "/events/*"),
+            ("/events/<id>", "/events/*"),
+            ("/events/<int:id>", "/events/*"),
+            ("/user-{name}/x", "/*"),
+            ("/{any}", "/*"),
+            ("/:id", "/*"),
+            ("/events/.*", "/events/*"),
+            ("/events/(.+)", "/events/*"),
+            ("/events/[^/]+", "/events/*"),
+            ("/events/[0-9]+/x", "/events/*"),
+            ("/events/\\d+", "/events/*"),
+            ("^/events/.*$", "/events/*"),
+            ("^/events", "/events/*"),
+            ("/events$", "/events/*"),
+            ("/events/(?<id>x)", "/events/*"),
+            ("/events/**", "/events/*"),
+        ] {
+            assert_eq!(PathPattern::parse(text), Err(InvalidPattern::Placeholder(meant.to_owned())), "{text}");
         }
     }
 }

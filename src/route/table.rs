@@ -1,90 +1,179 @@
 //! The table that finds the route for a request.
 
-use super::{Hosts, PathPattern, Route, canonical_host};
+use super::reading::{is_plain, plain, readings};
+use super::target::check_strictly;
+use super::wanted::Wanted;
+use super::{BadTarget, Hosts, MediaType, Methods, PathPattern, Route, RouteKind, canonical_host};
+use http::Method;
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::Arc;
 
-/// All routes, found by host and path.
+/// What a table holds: a route, or a route with what serving it needs.
+pub trait Routed {
+    /// The route.
+    fn route(&self) -> &Route;
+}
+
+impl Routed for Arc<Route> {
+    fn route(&self) -> &Route {
+        self
+    }
+}
+
+/// All routes, found by host, path, method and `Accept`.
 ///
-/// The host decides first: routes that name the request's host are asked, and only if none of them serves the path, those
-/// for any host. Within either, an exact path beats prefixes, and the longest prefix wins.
+/// The host decides first: routes that name the request's host are asked, and only if none of them serves the request, those
+/// for any host. Within either, an exact path beats prefixes, and the longest prefix wins. Of routes with one path, those
+/// with `accept` are asked first, then those with `methods`, then in the order of the configuration.
+#[derive(Clone)]
+pub struct RouteTable<T = Arc<Route>> {
+    routes: Vec<T>,
+    index: Index,
+}
+
+/// Why no route serves a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Misfit {
+    /// The path may not be asked for: 400.
+    Target(BadTarget),
+    /// The path is served, but not with this method: 405, with those in `Allow`.
+    Method(Vec<Method>),
+    /// The path is served with this method to those who ask for one of these types: 406.
+    Accept(Vec<MediaType>),
+    /// No route has this host and path: 404.
+    Path,
+}
+
+/// Places in the list of routes.
 #[derive(Clone, Default)]
-pub struct RouteTable {
-    routes: Vec<Arc<Route>>,
+struct Index {
     /// By canonical host.
     named: HashMap<String, Paths>,
     any: Paths,
 }
 
-/// The routes of one host, or of any.
+/// The routes of one host, or of any. Those of one path are in the order in which they are asked.
 #[derive(Clone, Default)]
 struct Paths {
-    exact: HashMap<String, Arc<Route>>,
+    exact: HashMap<String, Vec<usize>>,
     /// The longest first.
-    prefixes: Vec<(String, Arc<Route>)>,
+    prefixes: Vec<(String, Vec<usize>)>,
 }
 
-impl RouteTable {
-    /// A table of these routes. Of two with the same host and path, the first is found.
+impl<T: Routed> RouteTable<T> {
+    /// A table of these routes. Of two that serve the same requests, the first is found.
     #[must_use]
-    pub fn new(routes: Vec<Arc<Route>>) -> Self {
-        let mut table = Self::default();
-        for route in &routes {
+    pub fn new(routes: Vec<T>) -> Self {
+        let mut order: Vec<usize> = (0..routes.len()).collect();
+        // Stable: what is as specific stays in its order.
+        order.sort_by_key(|at| {
+            routes.get(*at).map(Routed::route).map(|route| (route.accept.is_none(), route.methods == Methods::Any))
+        });
+        let mut index = Index::default();
+        for at in order {
+            let Some(route) = routes.get(at).map(Routed::route) else { continue };
             match &route.hosts {
-                Hosts::Any => table.any.add(route),
+                Hosts::Any => index.any.add(&route.path, at),
                 Hosts::Only(hosts) => {
                     for host in hosts {
-                        table.named.entry(canonical_host(host)).or_default().add(route);
+                        index.named.entry(canonical_host(host)).or_default().add(&route.path, at);
                     }
                 }
             }
         }
-        table.routes = routes;
-        table
+        Self { routes, index }
     }
 
-    /// The route for a request: `host` is its `Host` or authority as written, `path` its raw path.
+    /// A table that finds something else for the same requests. What `convert` makes must have the same route.
     #[must_use]
-    pub fn find(&self, host: Option<&str>, path: &str) -> Option<&Arc<Route>> {
+    pub fn map<U: Routed>(&self, convert: impl FnMut(&T) -> U) -> RouteTable<U> {
+        RouteTable { routes: self.routes.iter().map(convert).collect(), index: self.index.clone() }
+    }
+
+    /// The route for a request.
+    ///
+    /// A path is matched by its plain reading: what needs no encoding is decoded. If a lax server could read it as a path
+    /// that is not for the same route, it is refused, because it would be a way around that route. What streams are named by
+    /// has one spelling, so that a path with `//`, `\` or a stray `%` is for plain proxies only.
+    ///
+    /// # Errors
+    /// When no route serves the request.
+    pub fn find(&self, wanted: &Wanted<'_>) -> Result<&T, Misfit> {
+        let paths = self.paths(wanted.host);
+        let found = if is_plain(wanted.path) {
+            self.look_up(&paths, wanted.path, wanted)
+        } else {
+            self.look_up_odd(&paths, wanted)
+        };
+        found.and_then(|at| self.routes.get(at).ok_or(Misfit::Path))
+    }
+
+    fn look_up_odd(&self, paths: &[&Paths], wanted: &Wanted<'_>) -> Result<usize, Misfit> {
+        let found = self.look_up(paths, &plain(wanted.path), wanted);
+        let is_proxy =
+            |at: &usize| self.routes.get(*at).is_some_and(|routed| matches!(routed.route().kind, RouteKind::Proxy(_)));
+        if !found.as_ref().is_ok_and(is_proxy) {
+            check_strictly(wanted.path).map_err(Misfit::Target)?;
+        }
+        let others = readings(wanted.path).ok_or(Misfit::Target(BadTarget::Ambiguous))?;
+        let is_same = |reading: &String| self.look_up(paths, reading, wanted).ok() == found.as_ref().ok().copied();
+        if others.iter().all(is_same) { found } else { Err(Misfit::Target(BadTarget::Ambiguous)) }
+    }
+
+    /// The place of the route that serves a request whose path is read as `path`.
+    fn look_up(&self, paths: &[&Paths], path: &str, wanted: &Wanted<'_>) -> Result<usize, Misfit> {
+        let of_path = || paths.iter().flat_map(|paths| paths.of(path));
+        let fits = |at: &usize| self.routes.get(*at).is_some_and(|routed| wanted.fits(routed.route()));
+        let found = of_path().find(fits);
+        found.ok_or_else(|| wanted.misfit(of_path().filter_map(|at| self.routes.get(at)).map(Routed::route)))
+    }
+
+    /// The routes that name the host, then those for any.
+    fn paths(&self, host: Option<&str>) -> [&Paths; 2] {
+        static NONE: std::sync::LazyLock<Paths> = std::sync::LazyLock::new(Paths::default);
         // Most tables name no host: they need not make one comparable.
-        let host = host.filter(|_| !self.named.is_empty());
-        let named = host.and_then(|host| self.named.get(&canonical_host(host)));
-        named.and_then(|paths| paths.find(path)).or_else(|| self.any.find(path))
+        let host = host.filter(|_| !self.index.named.is_empty());
+        let named = host.and_then(|host| self.index.named.get(&canonical_host(host)));
+        [named.unwrap_or(&NONE), &self.index.any]
     }
 
     /// The routes in the order of the configuration.
     #[must_use]
-    pub fn routes(&self) -> &[Arc<Route>] {
+    pub fn routes(&self) -> &[T] {
         &self.routes
     }
 }
 
 impl Paths {
-    fn add(&mut self, route: &Arc<Route>) {
-        match &route.path {
-            PathPattern::Exact(path) => {
-                if let Entry::Vacant(vacant) = self.exact.entry(path.clone()) {
-                    vacant.insert(Arc::clone(route));
+    fn add(&mut self, pattern: &PathPattern, at: usize) {
+        match pattern {
+            PathPattern::Exact(path) => self.exact.entry(path.clone()).or_default().push(at),
+            PathPattern::Prefix(prefix) => match self.prefixes.iter_mut().find(|(held, _)| held == prefix) {
+                Some((_, places)) => places.push(at),
+                None => {
+                    let place = self.prefixes.partition_point(|(held, _)| held.len() >= prefix.len());
+                    self.prefixes.insert(place, (prefix.clone(), vec![at]));
                 }
-            }
-            PathPattern::Prefix(prefix) => {
-                // Behind all that are as long: the first of two equal ones is found.
-                let at = self.prefixes.partition_point(|(held, _)| held.len() >= prefix.len());
-                self.prefixes.insert(at, (prefix.clone(), Arc::clone(route)));
-            }
+            },
         }
     }
 
-    fn find(&self, path: &str) -> Option<&Arc<Route>> {
-        let by_prefix = || self.prefixes.iter().find(|(prefix, _)| path.starts_with(prefix.as_str()));
-        self.exact.get(path).or_else(|| by_prefix().map(|(_, route)| route))
+    /// The places of routes that serve a path, in the order in which they are asked.
+    fn of(&self, path: &str) -> impl Iterator<Item = usize> {
+        let by_prefix = self.prefixes.iter().filter(move |(prefix, _)| path.starts_with(prefix.as_str()));
+        self.exact.get(path).into_iter().chain(by_prefix.map(|(_, places)| places)).flatten().copied()
     }
 }
 
-impl fmt::Debug for RouteTable {
+impl<T: Routed> Default for RouteTable<T> {
+    fn default() -> Self {
+        Self::new(Vec::new())
+    }
+}
+
+impl<T: Routed> fmt::Debug for RouteTable<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(&self.routes).finish()
+        f.debug_list().entries(self.routes.iter().map(Routed::route)).finish()
     }
 }

@@ -1,7 +1,8 @@
 //! What a request asks for: its target, judged before anything is routed by it.
 //!
-//! A path that the origin may read otherwise than manifold does is refused, not repaired: a route must not be a way
-//! around another route's rules. Encoded slashes stay allowed as data, but no dot segment may hide between them.
+//! What no route serves is refused here, not repaired. Whether a path that servers read in different ways may pass is for
+//! the table to say, which knows the route ([`RouteTable::find`](super::RouteTable::find)). Encoded slashes stay allowed as
+//! data, but no dot segment may hide between them.
 
 use http::Method;
 
@@ -43,6 +44,9 @@ pub enum BadTarget {
     /// A `%` without two hexadecimal digits, or an encoded NUL.
     #[error("must not hold a \"%\" that is no percent-encoding, nor \"%00\"")]
     Encoding,
+    /// What some servers read as a path of another route.
+    #[error("must not be one that servers read in different ways, as paths of different routes")]
+    Ambiguous,
     /// `//`.
     #[error("must not hold \"//\"")]
     DoubleSlash,
@@ -98,25 +102,33 @@ fn check_authority(authority: &str) -> Result<(), BadTarget> {
     if host_is_good && port_is_good { Ok(()) } else { Err(BadTarget::Authority) }
 }
 
-/// Judges a raw path, which begins with `/`.
-pub(super) fn check_path(path: &str) -> Result<(), BadTarget> {
+/// Judges a raw path, which begins with `/`, as far as it is the same for all routes.
+fn check_path(path: &str) -> Result<(), BadTarget> {
     if !path.starts_with('/') {
         return Err(BadTarget::NoSlash);
     }
     check_characters(path)?;
+    let lax = decode_separators(path)?;
+    // What follows a `;` is a parameter to some servers: to them, `..;a` is `..`.
+    let is_dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
+    if lax.split('/').any(is_dots) {
+        return Err(BadTarget::DotSegment);
+    }
+    Ok(())
+}
+
+/// Judges a raw path as strictly as patterns and streams need it: nothing in it is to be repaired.
+pub(super) fn check_strictly(path: &str) -> Result<(), BadTarget> {
+    check_path(path)?;
     if path.contains('\\') {
         return Err(BadTarget::Backslash);
     }
     if path.contains("//") {
         return Err(BadTarget::DoubleSlash);
     }
-    let plain = decode_separators(path)?;
-    // What follows a `;` is a parameter to some servers: to them, `..;a` is `..`.
-    let is_dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
-    if plain.split('/').any(is_dots) {
-        return Err(BadTarget::DotSegment);
-    }
-    Ok(())
+    let is_encoding =
+        |part: &str| part.as_bytes().get(..2).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+    if path.split('%').skip(1).all(is_encoding) { Ok(()) } else { Err(BadTarget::Encoding) }
 }
 
 fn check_characters(text: &str) -> Result<(), BadTarget> {
@@ -130,22 +142,20 @@ fn check_characters(text: &str) -> Result<(), BadTarget> {
 /// lax server makes of it.
 fn decode_separators(path: &str) -> Result<String, BadTarget> {
     let mut parts = path.split('%');
-    let mut plain = parts.next().unwrap_or_default().to_owned();
+    let mut lax = parts.next().unwrap_or_default().replace('\\', "/");
     for part in parts {
-        let (digits, rest) = part.split_at_checked(2).ok_or(BadTarget::Encoding)?;
-        if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(BadTarget::Encoding);
-        }
-        match digits.to_ascii_lowercase().as_str() {
+        let (digits, rest) = part.split_at_checked(2).unwrap_or_default();
+        let (decoded, rest) = match digits.to_ascii_lowercase().as_str() {
             "00" => return Err(BadTarget::Encoding),
-            "2e" => plain.push('.'),
-            "2f" | "5c" => plain.push('/'),
-            "3b" => plain.push(';'),
-            _ => plain.push('%'),
-        }
-        plain.push_str(rest);
+            "2e" => (".", rest),
+            "2f" | "5c" => ("/", rest),
+            "3b" => (";", rest),
+            _ => ("%", part),
+        };
+        lax.push_str(decoded);
+        lax.push_str(&rest.replace('\\', "/"));
     }
-    Ok(plain)
+    Ok(lax)
 }
 
 #[cfg(test)]
@@ -161,6 +171,11 @@ mod tests {
             ("/a?", None, "/a", Some("")),
             ("/a%2Fb/%252e%252e/c", None, "/a%2Fb/%252e%252e/c", None),
             ("/|[]^{}\"'", None, "/|[]^{}\"'", None),
+            // For one route, or for none, as the table finds.
+            ("//a//b", None, "//a//b", None),
+            ("/a\\b;c", None, "/a\\b;c", None),
+            ("/100%", None, "/100%", None),
+            ("/%zz%4%", None, "/%zz%4%", None),
             ("http://Host:80/a?b", Some("Host:80"), "/a", Some("b")),
             ("HTTPS://h", Some("h"), "/", None),
             ("http://h?b", Some("h"), "/", Some("b")),
@@ -188,14 +203,12 @@ mod tests {
             ("/a\0", Bad::Character),
             ("/a?b\r\n", Bad::Character),
             ("/\u{e9}", Bad::Character),
-            ("/a\\b", Bad::Backslash),
-            ("/a%", Bad::Encoding),
-            ("/a%2", Bad::Encoding),
-            ("/a%zz", Bad::Encoding),
-            ("/a%+1", Bad::Encoding),
             ("/a%00", Bad::Encoding),
-            ("//a", Bad::DoubleSlash),
-            ("/a//", Bad::DoubleSlash),
+            ("/%%00", Bad::Encoding),
+            ("/a\\..\\b", Bad::DotSegment),
+            ("/%zz/../b", Bad::DotSegment),
+            ("/%2/%2e%2e/b", Bad::DotSegment),
+            ("//..", Bad::DotSegment),
             ("/.", Bad::DotSegment),
             ("/..", Bad::DotSegment),
             ("/a/./b", Bad::DotSegment),
@@ -219,9 +232,28 @@ mod tests {
             ("http://[x]/a", Bad::Authority),
             ("http://h\\x/a", Bad::Authority),
             ("http://h/../a", Bad::DotSegment),
-            ("http://h//a", Bad::DoubleSlash),
         ] {
             assert_eq!(check_target(&Method::GET, text), Err(why), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_and_a_stream_need_a_path_without_oddities() {
+        use BadTarget as Bad;
+        for (path, expected) in [
+            ("/a%2Fb", Ok(())),
+            ("/a;b", Ok(())),
+            ("/a\\b", Err(Bad::Backslash)),
+            ("/a%", Err(Bad::Encoding)),
+            ("/a%2", Err(Bad::Encoding)),
+            ("/a%zz", Err(Bad::Encoding)),
+            ("/a%+1", Err(Bad::Encoding)),
+            ("/a%%41", Err(Bad::Encoding)),
+            ("//a", Err(Bad::DoubleSlash)),
+            ("/a//", Err(Bad::DoubleSlash)),
+            ("/a/..", Err(Bad::DotSegment)),
+        ] {
+            assert_eq!(check_strictly(path), expected, "{path}");
         }
     }
 }

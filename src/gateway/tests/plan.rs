@@ -26,6 +26,18 @@ share.mode = "private"
 path = "/plain/*"
 origin = "http://127.0.0.1:1"
 kind = "proxy"
+
+[[routes]]
+path = "/calls"
+origin = "http://127.0.0.1:1"
+methods = ["GET"]
+accept = "text/event-stream"
+
+[[routes]]
+path = "/calls"
+origin = "http://127.0.0.1:1"
+kind = "proxy"
+methods = ["POST"]
 "#;
 
 const PREFLIGHT: &str = "origin: https://page.example\naccess-control-request-method: GET";
@@ -85,6 +97,13 @@ fn a_request_has_one_plan() {
         ("POST /private/a", "", "refused 405"),
         ("GET /plain/a", "", "proxy /plain/*"),
         ("POST /plain/a", "", "proxy /plain/*"),
+        ("GET /pl%61in//a", "", "proxy /plain/*"),
+        ("GET /plain%2fa", "", "refused 400"),
+        ("GET /shared//a", "", "refused 400"),
+        ("GET /calls", "accept: text/event-stream", "shared /calls"),
+        ("POST /calls", "accept: text/event-stream", "proxy /calls[POST]"),
+        ("GET /calls", "", "refused 406"),
+        ("PUT /calls", "", "refused 405"),
         ("GET /elsewhere", "", "refused 404"),
         ("GET /shared/../plain/a", "", "refused 400"),
         ("GET /shared/a", "host: a\nhost: b", "refused 400"),
