@@ -10,14 +10,14 @@
 //! - *separators*, which end a segment or a path for some servers when they are not encoded: `/ \ ; ? #` and NUL;
 //! - all others, which stand for themselves, and are compared in their encoded form.
 
+mod decoding;
+
+use decoding::{Octet, decoded, first_octet, octets};
 use std::borrow::Cow;
 
 /// Most readings of one path, and most octets of all of them. Whoever sends a path with more wants to be read in many ways.
 const MAX_READINGS: usize = 64;
 const MAX_OCTETS: usize = 512 << 10;
-
-/// Most results of decoding a path again and again.
-const MAX_DECODED: usize = 12;
 
 /// Makes one reading of another.
 type Step = fn(&str) -> String;
@@ -99,105 +99,6 @@ fn add(readings: &mut Vec<String>, reading: String) -> Option<()> {
         readings.push(reading);
     }
     Some(())
-}
-
-/// What becomes of a path when it is decoded once or again, strictly or not.
-fn decoded(path: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let mut all = vec![path.to_vec()];
-    let mut at = 0;
-    while let Some(bytes) = all.get(at) {
-        for next in [decode(bytes), decode_utf16(bytes), shortened(bytes)] {
-            if !all.contains(&next) {
-                all.push(next);
-            }
-        }
-        if all.len() > MAX_DECODED {
-            return None;
-        }
-        at = at.saturating_add(1);
-    }
-    all.remove(0);
-    Some(all)
-}
-
-/// An octet of a path as it is written.
-#[derive(Clone, Copy)]
-enum Octet {
-    Raw(u8),
-    Encoded(u8),
-}
-
-fn octets(mut path: &[u8]) -> impl Iterator<Item = Octet> {
-    std::iter::from_fn(move || {
-        let (octet, rest) = first_octet(path)?;
-        path = rest;
-        Some(octet)
-    })
-}
-
-fn first_octet(path: &[u8]) -> Option<(Octet, &[u8])> {
-    match path {
-        [b'%', high, low, rest @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-            Some((Octet::Encoded(digit(*high) << 4 | digit(*low)), rest))
-        }
-        [byte, rest @ ..] => Some((Octet::Raw(*byte), rest)),
-        [] => None,
-    }
-}
-
-/// The value of a hexadecimal digit.
-fn digit(byte: u8) -> u8 {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok()).unwrap_or_default()
-}
-
-fn decode(path: &[u8]) -> Vec<u8> {
-    let decoded = octets(path).map(|octet| match octet {
-        Octet::Raw(byte) | Octet::Encoded(byte) => byte,
-    });
-    decoded.collect()
-}
-
-/// `%u002f` decoded, as some servers do it beside the standard.
-fn decode_utf16(mut path: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::with_capacity(path.len());
-    loop {
-        path = match path {
-            [b'%', b'u' | b'U', a, b, c, d, rest @ ..] if [a, b, c, d].iter().all(|byte| byte.is_ascii_hexdigit()) => {
-                let unit = [a, b, c, d].iter().fold(0, |unit, byte| unit << 4 | u32::from(digit(**byte)));
-                let unit = char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER);
-                decoded.extend_from_slice(unit.encode_utf8(&mut [0; 4]).as_bytes());
-                rest
-            }
-            [byte, rest @ ..] => {
-                decoded.push(*byte);
-                rest
-            }
-            [] => return decoded,
-        }
-    }
-}
-
-/// ASCII that is written in more octets than UTF-8 allows (RFC 3629 section 3), written as it should be.
-fn shortened(mut path: &[u8]) -> Vec<u8> {
-    let mut shortened = Vec::with_capacity(path.len());
-    loop {
-        path = match path {
-            [first @ (0xC0 | 0xC1), last @ 0x80..=0xBF, rest @ ..] => {
-                shortened.push((first & 1) << 6 | (last & 0x3F));
-                rest
-            }
-            [0xE0, middle @ (0x80 | 0x81), last @ 0x80..=0xBF, rest @ ..]
-            | [0xF0, 0x80, middle @ (0x80 | 0x81), last @ 0x80..=0xBF, rest @ ..] => {
-                shortened.push((middle & 1) << 6 | (last & 0x3F));
-                rest
-            }
-            [byte, rest @ ..] => {
-                shortened.push(*byte);
-                rest
-            }
-            [] => return shortened,
-        }
-    }
 }
 
 /// What means the same whether it is encoded or not.
@@ -380,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_path_of_too_many_readings_has_none() {
-        let encoded = (0..MAX_DECODED).fold("%2f".to_owned(), |encoded, _| encoded.replace('%', "%25"));
+        let encoded = (0..decoding::MAX_DECODED).fold("%2f".to_owned(), |encoded, _| encoded.replace('%', "%25"));
         assert_eq!(readings(&format!("/{encoded}")), None);
         assert!(readings(&format!("/{}", "a%2fb;c//".repeat(100))).is_some());
         assert_eq!(readings(&format!("/{}", "a%2fb;c//".repeat(20_000))), None);
