@@ -41,7 +41,14 @@ impl<'a> Section<'a> {
     /// Takes out a key.
     pub(super) fn take(&mut self, key: &'static str) -> Option<Item<'a>> {
         self.report.add_known(&self.name, key);
-        let (_, value) = self.entries.remove(key)?;
+        let item = self.peek(key)?;
+        self.entries.remove(key);
+        Some(item)
+    }
+
+    /// A key that stays to be taken out.
+    pub(super) fn peek(&self, key: &str) -> Option<Item<'a>> {
+        let (_, value) = self.entries.get(key)?;
         let (path, name) = (joined(&self.path, key), joined(&self.name, key));
         Some(Item { report: self.report, path, name, value, is_secret: false })
     }

@@ -1,6 +1,6 @@
 //! `[defaults]` and `[[routes]]`.
 
-use super::policy::{CorsLayer, ShareLayer, UpstreamLayer, read_client, read_proxy, read_replay};
+use super::policy::{CorsLayer, ShareLayer, UpstreamLayer, check_private, read_client, read_proxy, read_replay};
 use super::reader::{Item, Rule, Section};
 use super::sources::Sources;
 use super::value::{boolean, word};
@@ -209,6 +209,7 @@ fn stream_policy<'a>(section: &mut Section<'a>, defaults: &Defaults<'a>, sources
         // Read for its vocabulary.
         None => drop(read_proxy(section.absent("proxy"), &ProxyPolicy::default())),
     }
+    check_private(section, defaults.share.mode());
     let share = ShareLayer::read(section.section("share"), &defaults.share);
     let replay = read_replay(section.section("replay"), &defaults.replay);
     let client = read_client(section.section("client"), &defaults.client);

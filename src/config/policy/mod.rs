@@ -6,6 +6,7 @@
 mod client;
 mod cors;
 mod headers;
+mod private;
 mod proxy;
 mod replay;
 mod share;
@@ -13,6 +14,7 @@ mod upstream;
 
 pub(super) use client::read as read_client;
 pub(super) use cors::CorsLayer;
+pub(super) use private::check_private;
 pub(super) use proxy::read as read_proxy;
 pub(super) use replay::read as read_replay;
 pub(super) use share::ShareLayer;

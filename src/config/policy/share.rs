@@ -6,7 +6,6 @@ use crate::config::value::{boolean, count, seconds_or_zero, word};
 use crate::downstream::LAST_EVENT_ID_PARAMETERS;
 use crate::hub::{CookiePolicy, Credentials, Mode, QueryPolicy, ShareOptions};
 use http::HeaderName;
-use http::header::COOKIE;
 use std::num::NonZeroUsize;
 
 /// The sharing policy as far as it was read.
@@ -45,6 +44,10 @@ impl<'a> ShareLayer<'a> {
         Self { options, culprit: headers.or(secret).or_else(|| base.culprit.clone()) }
     }
 
+    pub(in crate::config) fn mode(&self) -> Mode {
+        self.options.mode
+    }
+
     /// The options, once no header is both a credential and not.
     pub(in crate::config) fn resolve(self) -> ShareOptions {
         let ShareOptions { headers, credential_headers, .. } = &self.options;
@@ -80,7 +83,16 @@ fn parameter(name: &str) -> Result<String, Rule> {
 
 fn share_header(name: &str) -> Result<HeaderName, Rule> {
     let name = forwardable(name)?;
-    if name == COOKIE { Err("cookies are named in share.cookies".to_owned()) } else { Ok(name) }
+    match name.as_str() {
+        "cookie" => Err("cookies are named in share.cookies".to_owned()),
+        "expect" => Err("announces a request's body: the request for a stream has none".to_owned()),
+        "range" => Err("asks for a part of a response: a stream is read from where it is".to_owned()),
+        text if text.starts_with("content-") => Err("describes a body: the request for a stream has none".to_owned()),
+        text if text.starts_with("if-") => {
+            Err("makes a request conditional: the answer could be 304, which is no stream".to_owned())
+        }
+        _ => Ok(name),
+    }
 }
 
 fn cookies(item: &Item<'_>) -> Option<CookiePolicy> {
