@@ -84,6 +84,9 @@ fn main() -> ExitCode {
     if arguments.test {
         return say(&config.summary());
     }
+    for advice in config.advice() {
+        log::warn!("{advice}");
+    }
     code_of(block_on(Some(config.server.threads), serve(config)))
 }
 

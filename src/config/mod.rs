@@ -10,6 +10,7 @@
 //! by key. Every error is collected with its place, key, value and rule, and all are reported at once; an error under
 //! `[defaults]` is reported once, there. Values of upstream headers are never part of a message.
 
+mod advice;
 mod environment;
 mod error;
 mod networks;

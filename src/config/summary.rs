@@ -15,8 +15,9 @@ impl Config {
         let listen: Vec<_> = self.server.listen.iter().map(ToString::to_string).collect();
         let admin = self.server.admin.map_or_else(|| "off".to_owned(), |address| address.to_string());
         let routes: String = routes.iter().map(|route| of_route(route)).collect();
+        let advice: String = self.advice().iter().map(|line| format!("\nwarning: {line}")).collect();
         let proxies = of_proxies(&self.server);
-        format!("configuration ok: {count}\nlisten: {}\nadmin: {admin}{proxies}{routes}", listen.join(", "))
+        format!("configuration ok: {count}\nlisten: {}\nadmin: {admin}{proxies}{routes}{advice}", listen.join(", "))
     }
 }
 
@@ -55,8 +56,7 @@ impl fmt::Display for UrlAtOrigin<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(route) = self;
         let (PathPattern::Exact(path) | PathPattern::Prefix(path)) = &route.path;
-        let scheme = if route.origin.is_tls() { "https" } else { "http" };
-        write!(f, "{scheme}://{}{}", route.origin.authority(), route.upstream_path(path))?;
+        f.write_str(&route.url(path))?;
         if matches!(route.path, PathPattern::Prefix(_)) { f.write_str("*") } else { Ok(()) }
     }
 }

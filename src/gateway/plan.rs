@@ -91,18 +91,22 @@ pub(super) fn plan(request: &Request<'_>, facts: Facts, routing: &Routing) -> Re
     }
     let wanted = Wanted { host, path: target.path, method: request.method, headers: request.headers };
     match routing.find(&wanted) {
-        Err(misfit) => Err(no_route(misfit, &wanted).into()),
+        Err(misfit) => Err(no_route(misfit, &wanted, routing).into()),
         Ok(Served::Proxy(served)) => Ok(Plan::Proxy(Arc::clone(served))),
         Ok(Served::Stream(served)) => plan_stream(request, facts, served, &target, host),
     }
 }
 
-fn no_route(misfit: Misfit, wanted: &Wanted<'_>) -> Why {
+fn no_route(misfit: Misfit, wanted: &Wanted<'_>, routing: &Routing) -> Why {
     match misfit {
         Misfit::Target(why) => Why::Target(why),
         Misfit::Method(methods) => Why::OtherMethods(methods),
         Misfit::Accept(types) => Why::OtherTypes(types),
-        Misfit::Path => Why::NoRoute { host: shown(wanted.host.unwrap_or_default()), path: shown(wanted.path) },
+        Misfit::Path => Why::NoRoute {
+            host: shown(wanted.host.unwrap_or_default()),
+            path: shown(wanted.path),
+            nearest: routing.nearest(wanted),
+        },
     }
 }
 

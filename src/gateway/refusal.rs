@@ -31,8 +31,8 @@ pub(super) enum Why {
     Target(BadTarget),
     /// HTTP/1.1 without exactly one `Host` (RFC 9112 section 3.2).
     Host,
-    /// No route for this host and path, which are shortened here.
-    NoRoute { host: String, path: String },
+    /// No route for this host and path, which are shortened here. The nearest one, if there is any.
+    NoRoute { host: String, path: String, nearest: Option<String> },
     /// Not GET or HEAD on a stream route.
     Method,
     /// The path is served with other methods: these.
@@ -70,8 +70,9 @@ impl Refusal {
         if let Some((served, _)) = &self.of {
             served.counters.refused.add(1);
         }
-        if let Why::NoRoute { host, path } = &self.why {
-            log::info!("no_route host={host:?} path={path:?}: no [[routes]] path serves it");
+        if let Why::NoRoute { host, path, nearest } = &self.why {
+            let nearest = nearest.as_ref().map(|nearest| format!("; the nearest is {nearest}")).unwrap_or_default();
+            log::info!("no_route host={host:?} path={path:?}: no [[routes]] path serves it{nearest}");
         }
     }
 

@@ -66,6 +66,11 @@ impl Routing {
         self.table.find(wanted)
     }
 
+    /// The place of the route that was probably meant by a request for which there is none.
+    pub(super) fn nearest(&self, wanted: &Wanted<'_>) -> Option<String> {
+        self.table.nearest(wanted.host, wanted.path).map(|served| served.route().place())
+    }
+
     /// The counters of each route, by its name.
     #[must_use]
     pub fn counters(&self) -> Vec<(Arc<str>, Arc<RouteCounters>)> {

@@ -7,6 +7,7 @@
 mod accept;
 mod host;
 mod methods;
+mod near;
 mod pattern;
 mod reading;
 mod table;
@@ -62,6 +63,21 @@ impl Route {
             RouteKind::Stream(policy) => Some(policy),
             RouteKind::Proxy(_) => None,
         }
+    }
+
+    /// The path and, where it names some, the hosts that it serves, in words for a log.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match &self.hosts {
+            Hosts::Any => format!("{} (route {})", self.path, self.name),
+            Hosts::Only(hosts) => format!("{} of {} (route {})", self.path, hosts.join(", "), self.name),
+        }
+    }
+
+    /// The URL that the origin is asked for when a client asks for `path`.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{}", self.origin.root_url(), self.upstream_path(path))
     }
 
     /// The path that the origin is asked for: its base path, then `path` less [`Route::strip_prefix`].

@@ -81,6 +81,13 @@ impl Origin {
         &self.base_path
     }
 
+    /// The URL without the base path and without a final slash.
+    #[must_use]
+    pub fn root_url(&self) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{}", self.authority())
+    }
+
     /// The `Host` header's value (RFC 9110 section 7.2): the port only where it is not the scheme's default.
     #[must_use]
     pub fn authority(&self) -> String {

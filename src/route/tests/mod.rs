@@ -8,7 +8,7 @@ use crate::upstream::Origin;
 use http::{HeaderMap, HeaderValue, Method};
 use proptest::prelude::*;
 
-fn route(name: &str, hosts: &[&str], path: &str) -> Arc<Route> {
+pub(super) fn route(name: &str, hosts: &[&str], path: &str) -> Arc<Route> {
     let hosts = match hosts {
         [] => Hosts::Any,
         names => Hosts::Only(names.iter().map(|name| (*name).to_owned()).collect()),

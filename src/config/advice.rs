@@ -1,0 +1,89 @@
+//! What is good, but probably not what was meant.
+
+use super::Config;
+use crate::route::{PathPattern, Route};
+
+impl Config {
+    /// One line for each thing that is probably not what was meant.
+    #[must_use]
+    pub fn advice(&self) -> Vec<String> {
+        self.routes.routes().iter().filter_map(|route| of_doubled_path(route)).collect()
+    }
+}
+
+/// An origin that ends in segments with which the path begins: it is asked for them twice.
+fn of_doubled_path(route: &Route) -> Option<String> {
+    let (PathPattern::Exact(path) | PathPattern::Prefix(path)) = &route.path;
+    let base = route.origin.base_path();
+    let url = route.url(path);
+    let origin = format!("{}{base}", route.origin.root_url());
+    let behind = url.strip_prefix(&origin)?;
+    let base_segments: Vec<_> = base.split('/').skip(1).collect();
+    let segments: Vec<_> = behind.split('/').skip(1).filter(|segment| !segment.is_empty()).collect();
+    let doubled = (1..=base_segments.len().min(segments.len())).rev().find(|count| {
+        let end = base_segments.len().saturating_sub(*count);
+        base_segments.get(end..) == segments.get(..*count)
+    })?;
+    let doubled = format!("/{}", segments.get(..doubled)?.join("/"));
+    let shorter = origin.strip_suffix(doubled.as_str())?;
+    let star = if matches!(route.path, PathPattern::Prefix(_)) { "*" } else { "" };
+    let or_strip = match route.strip_prefix {
+        None => format!(", or strip_prefix = \"{doubled}\""),
+        Some(_) => String::new(),
+    };
+    Some(format!(
+        "route {}: the origin is asked for {url}{star}, because a path goes behind the path of the origin. If \
+         {shorter}{behind}{star} is meant, write origin = \"{shorter}\"{or_strip}",
+        route.name
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, SystemSources};
+    use std::path::Path;
+
+    #[test]
+    fn a_path_that_is_asked_for_twice_is_told_with_its_url() {
+        for (origin, path, more, expected) in [
+            ("http://h", "/events", "", None),
+            ("http://h/api", "/events", "", None),
+            ("http://h/event", "/events", "", None),
+            ("http://h/events", "/events", "strip_prefix = '/events'", None),
+            ("http://h/events", "/*", "", None),
+            (
+                "http://h/events",
+                "/events",
+                "",
+                Some(
+                    "route /events: the origin is asked for http://h/events/events, because a path goes behind the path of \
+                     the origin. If http://h/events is meant, write origin = \"http://h\", or strip_prefix = \"/events\"",
+                ),
+            ),
+            (
+                "https://h:8443/api/events/",
+                "/events/*",
+                "name = 'e'",
+                Some(
+                    "route e: the origin is asked for https://h:8443/api/events/events/*, because a path goes behind the \
+                     path of the origin. If https://h:8443/api/events/* is meant, write origin = \"https://h:8443/api\", or \
+                     strip_prefix = \"/events\"",
+                ),
+            ),
+            (
+                "http://h/v1/events",
+                "/a/v1/events",
+                "strip_prefix = '/a'",
+                Some(
+                    "route /a/v1/events: the origin is asked for http://h/v1/events/v1/events, because a path goes behind \
+                     the path of the origin. If http://h/v1/events is meant, write origin = \"http://h\"",
+                ),
+            ),
+        ] {
+            let text = format!("[[routes]]\npath = '{path}'\norigin = '{origin}'\n{more}");
+            let config = Config::parse(&text, &SystemSources::beside(Path::new("m.toml"))).unwrap();
+            assert_eq!(config.advice(), expected.into_iter().collect::<Vec<_>>(), "{text}");
+            assert_eq!(config.summary().contains("\nwarning: "), expected.is_some(), "{text}");
+        }
+    }
+}
