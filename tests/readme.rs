@@ -12,6 +12,7 @@ use std::process::{Child, Command, Stdio};
 const README: &str = include_str!("../README.md");
 const SHARING: &str = include_str!("../docs/sharing.md");
 const ORIGINS: &str = include_str!("../docs/origins.md");
+const ROUTES: &str = include_str!("../docs/routes.md");
 const LOAD_TESTING: &str = include_str!("../docs/load-testing.md");
 const CONTAINER: &str = include_str!("../docs/container.md");
 
@@ -39,7 +40,7 @@ fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
 
 #[test]
 fn every_configuration_of_the_documents_loads() {
-    let blocks = [README, SHARING, ORIGINS, LOAD_TESTING, CONTAINER].map(|text| blocks(text, "toml")).concat();
+    let blocks = [README, SHARING, ORIGINS, ROUTES, LOAD_TESTING, CONTAINER].map(|text| blocks(text, "toml")).concat();
     assert!(blocks.len() >= 8, "{} blocks", blocks.len());
     for block in blocks {
         if let Err(errors) = Config::parse(block, &Everything) {
