@@ -12,7 +12,7 @@
 //! ```
 
 use super::lines::come_again;
-use super::refusal::{Refusal, Reply, Why};
+use super::refusal::{NoRoute, Refusal, Reply, Why};
 use super::routing::Routing;
 use super::served::{ProxyRoute, Served, StreamRoute};
 use crate::downstream::{CorsAnswer, Preflight, last_event_id, stream_head, without_last_event_id};
@@ -102,11 +102,11 @@ fn no_route(misfit: Misfit, wanted: &Wanted<'_>, routing: &Routing) -> Why {
         Misfit::Target(why) => Why::Target(why),
         Misfit::Method(methods) => Why::OtherMethods(methods),
         Misfit::Accept(types) => Why::OtherTypes(types),
-        Misfit::Path => Why::NoRoute {
+        Misfit::Path => Why::NoRoute(Box::new(NoRoute {
             host: shown(wanted.host.unwrap_or_default()),
             path: shown(wanted.path),
             nearest: routing.nearest(wanted),
-        },
+        })),
     }
 }
 

@@ -31,8 +31,8 @@ pub(super) enum Why {
     Target(BadTarget),
     /// HTTP/1.1 without exactly one `Host` (RFC 9112 section 3.2).
     Host,
-    /// No route for this host and path, which are shortened here. The nearest one, if there is any.
-    NoRoute { host: String, path: String, nearest: Option<String> },
+    /// No route has this host and path.
+    NoRoute(Box<NoRoute>),
     /// Not GET or HEAD on a stream route.
     Method,
     /// The path is served with other methods: these.
@@ -43,6 +43,17 @@ pub(super) enum Why {
     Join(JoinError),
     /// The stream ended before it began.
     Ended(End),
+}
+
+/// A request for which there is no route, in words for the log.
+#[derive(Debug, Default)]
+pub(super) struct NoRoute {
+    /// Shortened.
+    pub(super) host: String,
+    /// Shortened.
+    pub(super) path: String,
+    /// The route that was probably meant.
+    pub(super) nearest: Option<String>,
 }
 
 /// A whole response.
@@ -70,7 +81,8 @@ impl Refusal {
         if let Some((served, _)) = &self.of {
             served.counters.refused.add(1);
         }
-        if let Why::NoRoute { host, path, nearest } = &self.why {
+        if let Why::NoRoute(no_route) = &self.why {
+            let NoRoute { host, path, nearest } = &**no_route;
             let nearest = nearest.as_ref().map(|nearest| format!("; the nearest is {nearest}")).unwrap_or_default();
             log::info!("no_route host={host:?} path={path:?}: no [[routes]] path serves it{nearest}");
         }
@@ -84,7 +96,7 @@ impl Refusal {
         let mut reply = match &self.why {
             Why::Target(why) => Reply::text(StatusCode::BAD_REQUEST, &format!("the request target {why}")),
             Why::Host => Reply::text(StatusCode::BAD_REQUEST, "HTTP/1.1 needs one Host header"),
-            Why::NoRoute { .. } => Reply::text(StatusCode::NOT_FOUND, "no route serves this path"),
+            Why::NoRoute(_) => Reply::text(StatusCode::NOT_FOUND, "no route serves this path"),
             Why::Method => {
                 let with_cors = served.is_some_and(|served| served.cors().is_some());
                 let methods = if with_cors { METHODS_WITH_PREFLIGHT } else { METHODS };

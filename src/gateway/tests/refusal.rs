@@ -67,7 +67,7 @@ fn answer(status: StatusCode) -> Arc<Answer> {
 }
 
 fn no_route() -> Why {
-    Why::NoRoute { host: String::new(), path: String::new(), nearest: None }
+    Why::NoRoute(Box::default())
 }
 
 fn ended(end: End) -> Why {
