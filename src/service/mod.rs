@@ -16,7 +16,7 @@ pub use accept::AcceptError;
 pub use listen::BindError;
 
 use crate::admin::{Admin, Facts};
-use crate::config::{Config, ListenAddr};
+use crate::config::{Config, ListenAddr, ServerConfig};
 use crate::counters::RouteCounters;
 use crate::fanout::Engine;
 use crate::gateway::{CurrentRouting, Front, FrontOptions, Gateway, Lifecycle, RouteIds, Routing};
@@ -77,8 +77,8 @@ impl Service {
     /// For the first address that cannot be listened on.
     pub fn bind(config: Config) -> Result<Self, BindError> {
         let sockets = listen::bind(&config.server)?;
-        let max_connections = config.server.max_connections.unwrap_or_else(descriptors::for_clients);
-        Ok(Self { config, sockets, front: FrontOptions { max_connections, ..FrontOptions::default() } })
+        let front = front_options(&config.server);
+        Ok(Self { config, sockets, front })
     }
 
     /// Starts to serve, on the runtime that this is called in.
@@ -120,6 +120,15 @@ impl Service {
             spares,
             handed_over: false,
         }
+    }
+}
+
+fn front_options(server: &ServerConfig) -> FrontOptions {
+    FrontOptions {
+        head_bytes: server.head_bytes,
+        head_time: server.head_timeout,
+        keepalive: server.keepalive,
+        max_connections: server.max_connections.unwrap_or_else(descriptors::for_clients),
     }
 }
 
@@ -224,5 +233,23 @@ impl Drop for Running {
         if !self.handed_over {
             listen::remove_files(&self.addresses);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limits_of_heads_are_those_of_the_configuration() {
+        let server = ServerConfig {
+            head_bytes: 2048,
+            head_timeout: Duration::from_secs(3),
+            keepalive: Duration::from_secs(4),
+            max_connections: Some(5),
+            ..ServerConfig::default()
+        };
+        let FrontOptions { head_bytes, head_time, keepalive, max_connections } = front_options(&server);
+        assert_eq!((head_bytes, head_time.as_secs(), keepalive.as_secs(), max_connections), (2048, 3, 4, 5));
     }
 }

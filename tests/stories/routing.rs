@@ -118,3 +118,14 @@ async fn who_finds_no_route_is_told_the_nearest_in_the_log() {
         assert!(line.contains(&format!("the nearest is {nearest}")), "{line}");
     }
 }
+
+#[tokio::test]
+async fn a_head_is_as_large_as_the_configuration_allows() {
+    let origin = Origin::start();
+    let routes = [route("/*", &origin).with("kind = \"proxy\"")];
+    let gateway = Gateway::start(&configuration("head_bytes = \"2KiB\"", routes)).await;
+    let with = |length| Client::get("/").header("X", "x".repeat(length));
+    let small = asked(with(1 << 10), &gateway, &origin, async |ask| ask.reply(200, &[], "").await).await;
+    assert_eq!(small.status, 200);
+    assert_eq!(with(3 << 10).connect(&gateway).await.status, 431);
+}
