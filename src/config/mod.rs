@@ -27,7 +27,7 @@ mod tests;
 mod value;
 
 pub use error::{ConfigError, ConfigErrors};
-pub use networks::Networks;
+pub use networks::{Networks, Trusted};
 pub use server::{ListenAddr, ServerConfig};
 pub use sources::{Sources, SystemSources};
 

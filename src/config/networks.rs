@@ -4,12 +4,18 @@ use ipnet::IpNet;
 use std::fmt;
 use std::net::IpAddr;
 
-/// Addresses, written one by one or as networks (RFC 4632, RFC 4291 section 2.3).
+/// Addresses, written one by one or as networks (RFC 4632, RFC 4291 section 2.3), and whoever may connect to a Unix socket.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Networks(Vec<IpNet>);
+pub struct Networks {
+    networks: Vec<IpNet>,
+    unix: bool,
+}
+
+/// What stands for whoever may connect to a Unix socket.
+const UNIX: &str = "unix";
 
 /// The rule for an address or a network.
-const RULE: &str = "must be an address such as \"127.0.0.1\" or \"::1\", or a network such as \"10.0.0.0/8\"";
+const RULE: &str = "must be an address such as \"127.0.0.1\" or \"::1\", a network such as \"10.0.0.0/8\", or \"unix\"";
 
 impl Networks {
     /// Whether `address` is in one of them. An IPv4 address that an IPv6 socket accepted (`::ffff:10.0.0.1`) is the IPv4
@@ -17,44 +23,73 @@ impl Networks {
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        self.0.iter().any(|network| network.contains(&address))
+        self.networks.iter().any(|network| network.contains(&address))
+    }
+
+    /// Whether the other end of a connection is in one of them: an address, or `None` of a Unix socket.
+    #[must_use]
+    pub fn trusts(&self, peer: Option<IpAddr>) -> bool {
+        peer.map_or(self.unix, |address| self.contains(address))
     }
 
     /// Whether no address is in any.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.networks.is_empty() && !self.unix
     }
 }
 
-impl From<Vec<IpNet>> for Networks {
-    fn from(networks: Vec<IpNet>) -> Self {
-        Self(networks)
+/// One of those who are trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trusted {
+    /// Addresses.
+    Network(IpNet),
+    /// Whoever may connect to a Unix socket.
+    Unix,
+}
+
+impl FromIterator<Trusted> for Networks {
+    fn from_iter<T: IntoIterator<Item = Trusted>>(trusted: T) -> Self {
+        let mut networks = Self::default();
+        for trusted in trusted {
+            match trusted {
+                Trusted::Network(network) => networks.networks.push(network),
+                Trusted::Unix => networks.unix = true,
+            }
+        }
+        networks
     }
 }
 
 impl fmt::Display for Networks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, network) in self.0.iter().enumerate() {
+        for (at, network) in self.networks.iter().enumerate() {
             if at > 0 {
                 f.write_str(", ")?;
             }
             let is_address = network.prefix_len() == network.max_prefix_len();
             if is_address { network.addr().fmt(f)? } else { network.fmt(f)? }
         }
-        Ok(())
+        match (self.unix, self.networks.is_empty()) {
+            (true, true) => f.write_str(UNIX),
+            (true, false) => write!(f, ", {UNIX}"),
+            (false, _) => Ok(()),
+        }
     }
 }
 
 /// Reads an address, or a network without bits behind its prefix: those would be a slip in either of the two.
-pub(super) fn network(text: &str) -> Result<IpNet, String> {
+pub(super) fn trusted(text: &str) -> Result<Trusted, String> {
+    if text == UNIX {
+        return Ok(Trusted::Unix);
+    }
     let network = match text.parse::<IpAddr>() {
         Ok(address) => IpNet::from(address.to_canonical()),
         Err(_) => text.parse::<IpNet>().map_err(|_| RULE.to_owned())?,
     };
     let meant = network.trunc();
     if network == meant {
-        return Ok(of_ipv4(network));
+        return Ok(Trusted::Network(of_ipv4(network)));
     }
     Err(format!("must not have bits behind its prefix: the network is \"{meant}\", the address \"{}\"", network.addr()))
 }
@@ -77,7 +112,7 @@ mod tests {
     use super::*;
 
     fn networks(texts: &[&str]) -> Networks {
-        texts.iter().map(|text| network(text).unwrap()).collect::<Vec<_>>().into()
+        texts.iter().map(|text| trusted(text).unwrap()).collect()
     }
 
     #[test]
@@ -101,5 +136,17 @@ mod tests {
         }
         assert_eq!(networks.to_string(), "127.0.0.1, 10.0.0.0/8, fd00::/8, 192.168.0.0/16, 1.2.3.4");
         assert!(!Networks::default().contains("127.0.0.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn whoever_comes_by_a_unix_socket_is_trusted_where_it_is_named() {
+        for (texts, unix, shown) in
+            [(&["127.0.0.1"][..], false, "127.0.0.1"), (&["unix"], true, "unix"), (&["::1", "unix"], true, "::1, unix")]
+        {
+            let networks = networks(texts);
+            assert_eq!((networks.trusts(None), networks.to_string().as_str()), (unix, shown));
+            assert_eq!(networks.trusts(Some("127.0.0.1".parse().unwrap())), texts == ["127.0.0.1"]);
+            assert!(!networks.is_empty());
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! `[server]`: sockets, threads and limits of the process.
 
-use super::networks::{Networks, network};
+use super::networks::{Networks, trusted};
 use super::reader::{Item, Rule, Section};
 use super::value::{bytes, bytes_or, count_or, count_to, count_to_or_off, seconds, word};
 use std::fmt;
@@ -98,7 +98,7 @@ pub(super) fn read(mut section: Section<'_>) -> ServerConfig {
     }
     if let Some(item) = section.take("trusted_proxies") {
         let rule = "must be a list of addresses and networks such as [\"127.0.0.1\", \"10.0.0.0/8\"]";
-        server.trusted_proxies = item.list(rule, network).unwrap_or_default().into();
+        server.trusted_proxies = item.list(rule, trusted).unwrap_or_default().into_iter().collect();
     }
     let proxy_protocol =
         section.set(&mut server.proxy_protocol, "proxy_protocol", word(&[("off", false), ("on", true)]));

@@ -148,13 +148,13 @@ impl Drop for Closed {
 mod tests {
     use super::*;
     use crate::counters::RouteCounters;
-    use crate::fanout::{Pace, Sent};
+    use crate::fanout::{Farewell, Pace};
     use crate::hub::{
-        Backfilling, Departure, Hub, Open, Opening, Publisher, RouteId, ShareOptions, StreamKey, StreamRequest,
-        StreamSettings,
+        Backfilling, Departure, Hub, Open, Opening, Publisher, RouteId, ShareOptions, StreamRequest, StreamSettings,
     };
     use http::HeaderMap;
     use std::io::Read;
+    use std::net::IpAddr;
     use std::os::unix::net::UnixStream;
 
     struct Nothing;
@@ -181,13 +181,17 @@ mod tests {
             Vec::new()
         }
 
-        fn departed(&self, _: &StreamKey, _: Sent, _: &Departure, _: u64) {}
+        fn departed(&self, _: &Farewell<'_>) {}
     }
 
     #[derive(Debug)]
     struct Nowhere;
 
     impl Home for Nowhere {
+        fn client(&self) -> Option<IpAddr> {
+            None
+        }
+
         fn take_back(self: Box<Self>, _: OwnedFd, _: Vec<u8>) {}
     }
 

@@ -3,6 +3,7 @@
 use crate::counters::RouteCounters;
 use crate::hub::{Departure, StreamKey};
 use std::fmt;
+use std::net::IpAddr;
 use std::ops::{AddAssign, SubAssign};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -24,6 +25,9 @@ pub(super) const MOST_KEPT_BYTES: usize = 2 << 10;
 /// Where a client's connection is at home, and goes back to after an orderly end. Its drop frees what the connection holds
 /// there, such as its place.
 pub trait Home: Send + fmt::Debug {
+    /// The client's address, as far as it is known.
+    fn client(&self) -> Option<IpAddr>;
+
     /// Serves the connection from now on. `unread` is what the client has sent after its request.
     fn take_back(self: Box<Self>, socket: OwnedFd, unread: Vec<u8>);
 }
@@ -40,8 +44,23 @@ pub trait Terms: Send + Sync + fmt::Debug {
     /// the origin last asked for, in milliseconds.
     fn last_words(&self, departure: &Departure, origin_retry: Option<u64>) -> Vec<u8>;
 
-    /// A client departs: it is to be counted and logged. `lag`: entries of the log that it was not given.
-    fn departed(&self, stream: &StreamKey, sent: Sent, departure: &Departure, lag: u64);
+    /// A client departs: it is to be counted and logged.
+    fn departed(&self, farewell: &Farewell<'_>);
+}
+
+/// A client that departs.
+#[derive(Debug)]
+pub struct Farewell<'a> {
+    /// The stream that it was on.
+    pub stream: &'a StreamKey,
+    /// Its address, as far as it is known.
+    pub client: Option<IpAddr>,
+    /// What it was sent.
+    pub sent: Sent,
+    /// Why it departs.
+    pub departure: &'a Departure,
+    /// Entries of the log that it was not given.
+    pub lag: u64,
 }
 
 /// How clients are paced.

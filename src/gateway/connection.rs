@@ -24,7 +24,7 @@ use pingora::protocols::{
 };
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -45,9 +45,26 @@ pub(super) struct Connection {
     /// What the client sent and nobody has read.
     unread: BytesMut,
     gate: Gate,
-    /// The other end of the socket; `None` of a Unix socket.
-    peer: Option<SocketAddr>,
+    peer: Peer,
     place: Option<Place>,
+}
+
+/// The other end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Peer {
+    /// The other end of the socket; `None` of a Unix socket.
+    pub(super) socket: Option<SocketAddr>,
+    /// The client of whom a trusted proxy told by the PROXY protocol.
+    pub(super) told: Option<SocketAddr>,
+    /// The client came by TLS, to that proxy.
+    pub(super) is_tls: bool,
+}
+
+impl Peer {
+    /// The address of the nearest hop that sends HTTP; `None` of a Unix socket.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.told.or(self.socket).map(|address| address.ip().to_canonical())
+    }
 }
 
 /// How much of what the client sends is given to whoever reads.
@@ -62,17 +79,12 @@ pub(super) enum Gate {
 impl Connection {
     /// A connection that was just accepted.
     pub(super) fn new(transport: Transport, place: Option<Place>) -> Self {
-        let peer = transport.peer();
+        let peer = Peer { socket: transport.peer(), told: None, is_tls: false };
         Self { transport: Arc::new(transport), unread: BytesMut::new(), gate: Gate::Open, peer, place }
     }
 
     /// A connection that was elsewhere for a while; `unread` is what its client has sent meanwhile.
-    pub(super) fn taken_back(
-        transport: Transport,
-        peer: Option<SocketAddr>,
-        place: Option<Place>,
-        unread: &[u8],
-    ) -> Self {
+    pub(super) fn taken_back(transport: Transport, peer: Peer, place: Option<Place>, unread: &[u8]) -> Self {
         Self { transport: Arc::new(transport), unread: BytesMut::from(unread), gate: Gate::Open, peer, place }
     }
 
@@ -101,8 +113,13 @@ impl Connection {
         self.gate = gate;
     }
 
-    pub(super) fn peer(&self) -> Option<SocketAddr> {
-        self.peer
+    pub(super) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// A trusted proxy told whom it serves.
+    pub(super) fn told(&mut self, client: Option<SocketAddr>, is_tls: bool) {
+        (self.peer.told, self.peer.is_tls) = (client, is_tls);
     }
 
     pub(super) fn has_place(&self) -> bool {
@@ -148,7 +165,7 @@ impl Connection {
 pub(super) struct Parts {
     pub(super) socket: OwnedFd,
     pub(super) unread: Vec<u8>,
-    pub(super) peer: Option<SocketAddr>,
+    pub(super) peer: Peer,
     pub(super) place: Option<Place>,
     pub(super) is_tcp: bool,
 }
@@ -236,7 +253,7 @@ impl GetSocketDigest for Connection {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
         let digest = SocketDigest::from_raw_fd(self.id());
         // The cell is new, so that this is the one value that it gets.
-        let _peer = digest.peer_addr.get_or_init(|| self.peer.map(PeerAddr::Inet));
+        let _peer = digest.peer_addr.get_or_init(|| self.peer.told.or(self.peer.socket).map(PeerAddr::Inet));
         Some(Arc::new(digest))
     }
 }

@@ -20,6 +20,7 @@ use super::first::{Judgement, is_blank, judge};
 use super::head::{Body, Head};
 use super::places::Places;
 use super::plan::{Ask, Plan, Request};
+use super::proxy_header::{ProxyHeader, Told, proxy_header};
 use super::refusal::Reply;
 use super::sessions::{Decided, Sessions, close};
 use super::shared::NotJoined;
@@ -36,7 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 /// The time for a head where there is no place: silent connections must not use up the descriptors.
 const WITHOUT_A_PLACE: Duration = Duration::from_secs(1);
@@ -58,6 +59,8 @@ pub struct FrontOptions {
     pub keepalive: Duration,
     /// Connections open at once; beyond: 503.
     pub max_connections: usize,
+    /// Connections of trusted proxies begin with a header of the PROXY protocol.
+    pub proxy_protocol: bool,
 }
 
 impl Default for FrontOptions {
@@ -67,6 +70,7 @@ impl Default for FrontOptions {
             head_time: Duration::from_secs(20),
             keepalive: Duration::from_secs(75),
             max_connections: usize::MAX,
+            proxy_protocol: false,
         }
     }
 }
@@ -115,11 +119,23 @@ impl Front {
 
     /// Serves a connection that was just accepted, to its end or until it is the engine's.
     pub async fn serve(self: Arc<Self>, transport: Transport) {
-        let connection = Connection::new(transport, self.places.take());
+        let mut connection = Connection::new(transport, self.places.take());
         socket::prepare(&connection);
         let longest = self.options.head_time;
         let time = if connection.has_place() { longest } else { WITHOUT_A_PLACE.min(longest) };
-        self.serve_from(connection, Wait { is_first: true, until: Instant::now() + time }).await;
+        let wait = Wait { is_first: true, until: Instant::now() + time };
+        if self.options.proxy_protocol && self.gateway.trusts(connection.peer()) {
+            match timeout_at(wait.until, introduced(&mut connection)).await {
+                Ok(true) => {}
+                // The proxy is not set up as this listener is: an operator is to hear of it.
+                Ok(false) => {
+                    let peer = connection.peer().socket;
+                    return log::warn!("connection closed: it begins without a PROXY header peer={peer:?}");
+                }
+                Err(_) => return,
+            }
+        }
+        self.serve_from(connection, wait).await;
     }
 
     /// Serves a connection on which a response is over.
@@ -214,13 +230,14 @@ impl Front {
                 return answer(connection, &reply, false, false).await;
             }
         };
-        let planned = self.gateway.plan(&Request {
+        let request = Request {
             method: &head.method,
             version: head.version,
             target: &head.target,
             authority: None,
             headers: &head.headers,
-        });
+        };
+        let planned = self.gateway.plan(&request, connection.peer());
         let is_kept = head.is_kept && !*self.stopping.borrow();
         let plan = match planned {
             Err(refusal) => return self.answer_to(connection, head_bytes, &head, &refusal.reply()).await,
@@ -276,8 +293,28 @@ impl Front {
             }
         };
         let is_kept = head.is_kept && !*self.stopping.borrow();
-        let client = self.gateway.leave(engine, &ask.served, joined, head.version, is_kept).ok()?;
+        let client = self.gateway.leave(engine, ask, joined, head.version, is_kept).ok()?;
         Some((connection, After::HandOver(Box::new(client))))
+    }
+}
+
+/// Reads with which header of the PROXY protocol a connection begins; false if there is none, also where the connection ends
+/// within it.
+async fn introduced(connection: &mut Connection) -> bool {
+    loop {
+        match proxy_header(connection.unread()) {
+            ProxyHeader::Malformed => return false,
+            ProxyHeader::Whole(Told { bytes, client, is_tls }) => {
+                connection.consume(bytes);
+                connection.told(client, is_tls);
+                return true;
+            }
+            ProxyHeader::Incomplete => match connection.fill().await {
+                // A health check may connect and say nothing.
+                Ok(0) | Err(_) => return connection.unread().is_empty(),
+                Ok(_) => {}
+            },
+        }
     }
 }
 

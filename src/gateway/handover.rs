@@ -3,7 +3,7 @@
 //! What is left of its request is a socket and a place on a stream. Nothing of the response was written by then: the engine
 //! writes it from its first byte, and gives the connection back after an orderly end.
 
-use super::connection::{Connection, Parts};
+use super::connection::{Connection, Parts, Peer};
 use super::front::Front;
 use super::places::Place;
 use super::served::StreamRoute;
@@ -13,7 +13,7 @@ use crate::fanout::{Arrival, Engine, Framing, Home, limit_stall};
 use crate::hub::Subscription;
 use bytes::Bytes;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -35,6 +35,8 @@ pub(super) struct Leaving {
     pub(super) opening_text: u64,
     pub(super) lifetime: Option<Duration>,
     pub(super) is_kept: bool,
+    /// Its address, as far as it is known.
+    pub(super) address: Option<IpAddr>,
 }
 
 impl HandOver {
@@ -49,7 +51,8 @@ impl HandOver {
         limit_stall(&connection, Some(self.served.policy.client.stall));
         let why = match connection.into_parts() {
             Ok(Parts { socket, unread, peer, place, is_tcp }) => {
-                let Leaving { engine, subscription, framing, opening, opening_text, lifetime, is_kept } = client;
+                let Leaving { engine, subscription, framing, opening, opening_text, lifetime, is_kept, address } =
+                    client;
                 let front = Arc::downgrade(front);
                 let arrival = Arrival {
                     socket,
@@ -61,7 +64,14 @@ impl HandOver {
                     terms: Arc::clone(&self.served) as _,
                     unread,
                     is_kept,
-                    home: Box::new(AtTheFront { front, runtime: Handle::current(), peer, place, is_tcp }),
+                    home: Box::new(AtTheFront {
+                        front,
+                        runtime: Handle::current(),
+                        peer,
+                        client: address,
+                        place,
+                        is_tcp,
+                    }),
                 };
                 match engine.adopt(arrival).await {
                     Ok(()) => return,
@@ -95,14 +105,19 @@ impl fmt::Debug for HandOver {
 struct AtTheFront {
     front: Weak<Front>,
     runtime: Handle,
-    peer: Option<SocketAddr>,
+    peer: Peer,
+    client: Option<IpAddr>,
     place: Option<Place>,
     is_tcp: bool,
 }
 
 impl Home for AtTheFront {
+    fn client(&self) -> Option<IpAddr> {
+        self.client
+    }
+
     fn take_back(self: Box<Self>, socket: OwnedFd, unread: Vec<u8>) {
-        let Self { front, runtime, peer, place, is_tcp } = *self;
+        let Self { front, runtime, peer, place, is_tcp, .. } = *self;
         // Where the front is gone, nobody is served any more: the socket is closed.
         let Some(front) = front.upgrade() else { return };
         let _in_the_runtime = runtime.enter();

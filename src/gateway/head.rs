@@ -163,7 +163,7 @@ fn length_of(text: &[u8]) -> Option<u64> {
 }
 
 /// Whether a `Host` can be one (RFC 9112 section 3.2): it may be empty, and has neither credentials nor a path.
-fn is_host(text: &[u8]) -> bool {
+pub(super) fn is_host(text: &[u8]) -> bool {
     text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=%:[]".contains(byte))
 }
 

@@ -12,6 +12,7 @@
 //! ```
 
 mod after;
+mod client;
 mod connection;
 mod deadlines;
 mod first;
@@ -23,6 +24,7 @@ mod places;
 mod plan;
 mod private;
 mod proxy;
+mod proxy_header;
 mod refusal;
 mod routing;
 mod served;
@@ -45,6 +47,7 @@ pub use transport::Transport;
 use crate::fanout::Engine;
 use crate::hub::Hub;
 use crate::upstream::Connector;
+use connection::Peer;
 use plan::{Facts, Plan, Request};
 use refusal::Refusal;
 use tokio::sync::watch;
@@ -77,13 +80,18 @@ impl Gateway {
         self.engine.as_ref()
     }
 
+    /// Whether what this peer tells of others is believed.
+    fn trusts(&self, peer: &Peer) -> bool {
+        self.routing.get().trusted().trusts(peer.address())
+    }
+
     fn is_draining(&self) -> bool {
         *self.lifecycle.borrow() != Lifecycle::Running
     }
 
     /// Decides a request by what is known now.
-    fn plan(&self, request: &Request<'_>) -> Result<Plan, Refusal> {
-        let planned = plan::plan(request, Facts { is_draining: self.is_draining() }, &self.routing.get());
+    fn plan(&self, request: &Request<'_>, peer: &Peer) -> Result<Plan, Refusal> {
+        let planned = plan::plan(request, Facts { is_draining: self.is_draining(), peer }, &self.routing.get());
         if let Err(refusal) = &planned {
             refusal.tell();
         }

@@ -11,6 +11,8 @@
 //!                                                     otherwise ──────────────▶ Plan::Shared
 //! ```
 
+use super::client::ClientFacts;
+use super::connection::Peer;
 use super::lines::come_again;
 use super::refusal::{NoRoute, Refusal, Reply, Why};
 use super::routing::Routing;
@@ -21,6 +23,8 @@ use crate::route::{Misfit, Target, Wanted, check_target};
 use bytes::Bytes;
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The target of an `OPTIONS` that is for the server as a whole: it shows that the server answers (RFC 9110 section 9.3.7).
@@ -43,9 +47,11 @@ pub(super) struct Request<'a> {
 
 /// What is known beside the request.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Facts {
+pub(super) struct Facts<'a> {
     /// The process is on its way out.
     pub(super) is_draining: bool,
+    /// The other end of the connection.
+    pub(super) peer: &'a Peer,
 }
 
 /// What is to be done.
@@ -55,10 +61,10 @@ pub(super) enum Plan {
     Answer(Reply),
     /// A shared stream.
     Shared(Box<Ask>),
-    /// A stream of the client's own.
+    /// A stream of the client's own, and all fields of its request.
     Private(Box<Ask>, HeaderMap),
     /// To be proxied.
-    Proxy(Arc<ProxyRoute>),
+    Proxy(Arc<ProxyRoute>, ClientFacts),
 }
 
 /// A request for a stream, taken apart.
@@ -69,6 +75,8 @@ pub(super) struct Ask {
     pub(super) request: StreamRequest,
     pub(super) last_event_id: Option<Bytes>,
     pub(super) cors: Option<CorsAnswer>,
+    /// The client's address, as far as it is known.
+    pub(super) address: Option<IpAddr>,
     /// The page that asks cannot read the answer: its origin.
     pub(super) unreadable: Option<HeaderValue>,
 }
@@ -78,22 +86,23 @@ impl Plan {
     pub(super) fn ask(&self) -> Option<&Ask> {
         match self {
             Self::Shared(ask) | Self::Private(ask, _) => Some(ask),
-            Self::Answer(_) | Self::Proxy(_) => None,
+            Self::Answer(_) | Self::Proxy(..) => None,
         }
     }
 }
 
 /// Decides a request.
-pub(super) fn plan(request: &Request<'_>, facts: Facts, routing: &Routing) -> Result<Plan, Refusal> {
+pub(super) fn plan(request: &Request<'_>, facts: Facts<'_>, routing: &Routing) -> Result<Plan, Refusal> {
     let (target, host) = look(request)?;
+    let client = ClientFacts::of(facts.peer, request.headers, host, routing.trusted());
     if target.path == ASTERISK {
         return Ok(Plan::Answer(Reply::no_content()));
     }
     let wanted = Wanted { host, path: target.path, method: request.method, headers: request.headers };
     match routing.find(&wanted) {
         Err(misfit) => Err(no_route(misfit, &wanted, routing).into()),
-        Ok(Served::Proxy(served)) => Ok(Plan::Proxy(Arc::clone(served))),
-        Ok(Served::Stream(served)) => plan_stream(request, facts, served, &target, host),
+        Ok(Served::Proxy(served)) => Ok(Plan::Proxy(Arc::clone(served), client)),
+        Ok(Served::Stream(served)) => plan_stream(request, facts, served, &target, client),
     }
 }
 
@@ -113,12 +122,13 @@ fn no_route(misfit: Misfit, wanted: &Wanted<'_>, routing: &Routing) -> Why {
 /// Decides a request on a stream route.
 fn plan_stream(
     request: &Request<'_>,
-    facts: Facts,
+    facts: Facts<'_>,
     served: &Arc<StreamRoute>,
     target: &Target<'_>,
-    host: Option<&str>,
+    client: ClientFacts,
 ) -> Result<Plan, Refusal> {
-    let Request { method, headers, .. } = *request;
+    let Request { method, .. } = *request;
+    let headers = &told(request.headers, served, &client);
     let is_private = served.mode() == Mode::Private;
     let cors = served.cors().map(|options| options.answer(headers));
     let refused = |why| Refusal::on(served, cors.clone(), why);
@@ -126,7 +136,7 @@ fn plan_stream(
         return match (served.cors(), &cors) {
             (Some(options), Some(cors)) => Ok(Plan::Answer(Reply::preflight(preflight.head(options, cors)))),
             // Where nothing is shared and CORS is the origin's, so is the answer.
-            _ if is_private => Ok(Plan::Proxy(Arc::clone(&served.preflights))),
+            _ if is_private => Ok(Plan::Proxy(Arc::clone(&served.preflights), client)),
             _ => Err(refused(Why::Method)),
         };
     }
@@ -145,7 +155,8 @@ fn plan_stream(
         return Ok(Plan::Answer(asked_back(served, cors.as_ref())));
     }
     let nobody_answers = cors.is_none() && !is_private;
-    let is_unreadable = cors == Some(CorsAnswer::Refused) || (nobody_answers && crosses(headers, host));
+    let is_unreadable =
+        cors == Some(CorsAnswer::Refused) || (nobody_answers && crosses(headers, client.host.as_deref()));
     let query = without_last_event_id(target.query);
     let ask = Box::new(Ask {
         served: Arc::clone(served),
@@ -153,8 +164,16 @@ fn plan_stream(
         last_event_id: last_event_id(headers, target.query),
         unreadable: headers.get(ORIGIN).filter(|_| is_unreadable).cloned(),
         cors,
+        address: client.address,
     });
-    Ok(if is_private { Plan::Private(ask, headers.clone()) } else { Plan::Shared(ask) })
+    Ok(if is_private { Plan::Private(ask, headers.clone().into_owned()) } else { Plan::Shared(ask) })
+}
+
+/// The fields of a request, with what is said of the client in them where the route passes such fields on.
+fn told<'a>(headers: &'a HeaderMap, served: &StreamRoute, client: &ClientFacts) -> Cow<'a, HeaderMap> {
+    let share = &served.policy.share;
+    let passes_on = share.mode == Mode::Private || share.headers.iter().any(ClientFacts::is_told_in);
+    if passes_on { Cow::Owned(client.applied(headers)) } else { Cow::Borrowed(headers) }
 }
 
 /// The answer to a client that comes while the process is on its way out: an event stream that is over, and when to come

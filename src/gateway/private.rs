@@ -8,7 +8,7 @@ use super::refusal::{Refusal, Why};
 use super::served::{StreamRoute, name_places};
 use super::writer::{Broken, Writer};
 use crate::downstream::{CorsAnswer, refusal_head, stream_head};
-use crate::fanout::Terms;
+use crate::fanout::{Farewell, Terms};
 use crate::hub::{Departure, End, Failure, Mode};
 use crate::route::StreamPolicy;
 use crate::sse::Passthrough;
@@ -53,7 +53,8 @@ impl Gateway {
             None => self.pass(policy, cors.as_ref(), writer, response).await,
             Some(_) => pass_on(policy, cors.as_ref(), writer, response).await,
         };
-        served.departed(request.key(), writer.sent(), &why, 0);
+        let (stream, sent) = (request.key(), writer.sent());
+        served.departed(&Farewell { stream, client: ask.address, sent, departure: &why, lag: 0 });
         Ok(why)
     }
 

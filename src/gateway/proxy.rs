@@ -2,6 +2,8 @@
 
 use super::Gateway;
 use super::after::After;
+use super::client::ClientFacts;
+use super::connection::Peer;
 use super::plan::{Plan, Request};
 use super::refusal::Refusal;
 use super::served::{ProxyRoute, name_places};
@@ -11,10 +13,9 @@ use super::writer::Writer;
 use crate::hub::Departure;
 use crate::upstream::{Dial, advised, hide_origin};
 use async_trait::async_trait;
-use bytes::BytesMut;
-use http::header::{CONTENT_LOCATION, FORWARDED, HOST, LOCATION};
+use http::header::{CONTENT_LOCATION, HOST, LOCATION};
 use http::uri::{Authority, PathAndQuery};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
+use http::{HeaderMap, StatusCode, Version};
 use parking_lot::Mutex;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
@@ -27,10 +28,6 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-
 /// On a plain proxy route: a side that accepts nothing for this long is given up.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -39,6 +36,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Exchange {
     /// The route, if the request is proxied.
     proxied: Option<Arc<ProxyRoute>>,
+    /// Whom it comes from.
+    client: Option<ClientFacts>,
     /// The origin's addresses that are left.
     dial: Option<Arc<Dial>>,
     /// The path and query that the origin is asked for.
@@ -73,12 +72,12 @@ impl ProxyHttp for Gateway {
         let session = session.as_downstream_mut();
         let (planned, is_kept) = match exchange.decided.take() {
             Some(decided) => (Ok(decided.plan), decided.is_kept),
-            None => (self.plan_of(session.req_header()), false),
+            None => (self.plan_of(session), false),
         };
         let refusal = match planned {
-            Ok(Plan::Proxy(served)) => {
+            Ok(Plan::Proxy(served, client)) => {
                 session.set_write_timeout(Some(WRITE_TIMEOUT));
-                exchange.proxied = Some(served);
+                (exchange.proxied, exchange.client) = (Some(served), Some(client));
                 return Ok(false);
             }
             Ok(Plan::Answer(reply)) => {
@@ -161,7 +160,7 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_request_filter(
         &self,
-        session: &mut Session,
+        _: &mut Session,
         request: &mut RequestHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
@@ -173,7 +172,13 @@ impl ProxyHttp for Gateway {
             Some(query) => format!("{path}?{query}"),
             None => path,
         };
-        forwarded(session, request)?;
+        let told = exchange.client.as_ref().map(|client| client.fields(&request.headers));
+        for (name, value) in told.into_iter().flatten() {
+            request.remove_header(&name);
+            if let Some(value) = value {
+                request.insert_header(name, value)?;
+            }
+        }
         request.set_raw_path(target.as_bytes())?;
         request.insert_header(HOST, route.origin.authority())?;
         for (name, value) in &served.options.headers {
@@ -263,19 +268,23 @@ impl ProxyHttp for Gateway {
 
 impl Gateway {
     /// Decides a request that the front has not seen.
-    fn plan_of(&self, request: &RequestHeader) -> std::result::Result<Plan, Refusal> {
+    fn plan_of(&self, session: &ServerSession) -> std::result::Result<Plan, Refusal> {
+        let request = session.req_header();
+        let socket = session.client_addr().and_then(|address| address.as_inet()).copied();
+        let peer = Peer { socket, told: None, is_tls: false };
         let target = match request.version {
             Version::HTTP_2 => Cow::Borrowed(request.uri.path_and_query().map_or("/", PathAndQuery::as_str)),
             _ => String::from_utf8_lossy(request.raw_path()),
         };
         let authority = request.uri.authority().filter(|_| request.version == Version::HTTP_2);
-        self.plan(&Request {
+        let request = Request {
             method: &request.method,
             version: request.version,
             target: &target,
             authority: authority.map(Authority::as_str),
             headers: &request.headers,
-        })
+        };
+        self.plan(&request, &peer)
     }
 
     /// Serves a stream in its session, or makes its client ready for the engine.
@@ -296,7 +305,7 @@ impl Gateway {
                 Ok(joined) => {
                     let engine = self.engine.as_ref().zip(writer.can_hand_over());
                     if let Some((engine, version)) = engine {
-                        let client = self.leave(engine, &ask.served, joined, version, is_kept)?;
+                        let client = self.leave(engine, &ask, joined, version, is_kept)?;
                         writer.hand_over();
                         return Ok(Ok(After::HandOver(Box::new(client))));
                     }
@@ -307,7 +316,7 @@ impl Gateway {
                 Err(refusal) => return Ok(Err(refusal)),
                 Ok(departure) => departure,
             },
-            Plan::Answer(_) | Plan::Proxy(_) => Departure::Left,
+            Plan::Answer(_) | Plan::Proxy(..) => Departure::Left,
         };
         if departure.is_orderly() {
             writer.end();
@@ -319,26 +328,4 @@ impl Gateway {
         }
         Error::e_explain(ErrorType::ConnectionClosed, departure.to_string())
     }
-}
-
-/// Tells the origin of a proxied request whom it serves, behind whatever those in front said.
-fn forwarded(session: &Session, request: &mut RequestHeader) -> Result<()> {
-    let client = session.client_addr().and_then(|address| address.as_inet()).map(|address| address.ip().to_string());
-    let mut chain = BytesMut::new();
-    for value in request.headers.get_all(&X_FORWARDED_FOR) {
-        chain.extend_from_slice(value.as_bytes());
-        chain.extend_from_slice(b", ");
-    }
-    chain.extend_from_slice(client.as_deref().unwrap_or("unknown").as_bytes());
-    let chain = HeaderValue::from_maybe_shared(chain.freeze())
-        .map_err(|_| Error::explain(ErrorType::InvalidHTTPHeader, "X-Forwarded-For"))?;
-    let of_h2 = || request.uri.authority().and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
-    let host = request.headers.get(HOST).cloned().or_else(of_h2);
-    request.insert_header(X_FORWARDED_FOR.clone(), chain)?;
-    request.insert_header(X_FORWARDED_PROTO.clone(), "http")?;
-    if let Some(host) = host {
-        request.insert_header(X_FORWARDED_HOST.clone(), host)?;
-    }
-    request.remove_header(&FORWARDED);
-    Ok(())
 }

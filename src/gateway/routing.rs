@@ -1,6 +1,7 @@
 //! All routes as one value, which is replaced as a whole.
 
 use super::served::{Served, StreamRoute};
+use crate::config::Networks;
 use crate::counters::RouteCounters;
 use crate::hub::RouteId;
 use crate::route::{Misfit, Route, RouteTable, Routed, Wanted};
@@ -14,6 +15,8 @@ use std::sync::Arc;
 pub struct Routing {
     table: RouteTable<Served>,
     by_id: HashMap<RouteId, Arc<StreamRoute>>,
+    /// Whose word about a client is believed.
+    trusted: Networks,
 }
 
 /// The routing that is in force. Handles share it, so that all see a new one at once.
@@ -48,7 +51,7 @@ impl RouteIds {
 impl Routing {
     /// Prepares routes to be served; the first that fits a request serves it.
     #[must_use]
-    pub fn new(routes: &[Arc<Route>], ids: &mut RouteIds) -> Self {
+    pub fn new(routes: &[Arc<Route>], trusted: Networks, ids: &mut RouteIds) -> Self {
         let served: Vec<Served> = routes
             .iter()
             .map(|route| Served::new(ids.of(&route.name), Arc::clone(route), Arc::new(RouteCounters::default())))
@@ -58,7 +61,12 @@ impl Routing {
             Served::Proxy(_) => None,
         });
         let by_id = streams.collect();
-        Self { table: RouteTable::new(served), by_id }
+        Self { table: RouteTable::new(served), by_id, trusted }
+    }
+
+    /// Whose word about a client is believed.
+    pub(super) fn trusted(&self) -> &Networks {
+        &self.trusted
     }
 
     /// The route that serves a request.

@@ -3,8 +3,8 @@
 use super::lines;
 use crate::counters::RouteCounters;
 use crate::downstream::{CorsOptions, OnLag, RetryPolicy, SharingVerdict, sharing_verdict, unshareable_advice};
-use crate::fanout::{Pace, Sent, Terms};
-use crate::hub::{Credentials, Departure, Mode, RouteId, StreamKey, StreamSettings};
+use crate::fanout::{Farewell, Pace, Sent, Terms};
+use crate::hub::{Credentials, Departure, Mode, RouteId, StreamSettings};
 use crate::replay::{Lineage, ReplayOptions};
 use crate::route::{Route, RouteKind, Routed, StreamPolicy};
 use crate::upstream::{DriverSettings, OnClose, OnError, SharingCheck, UpstreamOptions};
@@ -179,10 +179,15 @@ impl Terms for StreamRoute {
         lines::last_words(&self.policy.client, departure, origin_retry)
     }
 
-    fn departed(&self, stream: &StreamKey, sent: Sent, departure: &Departure, lag: u64) {
+    fn departed(&self, farewell: &Farewell<'_>) {
+        let Farewell { stream, client, sent: Sent { bytes, events }, departure, lag } = farewell;
         departure.count(&self.counters);
-        let (route, Sent { bytes, events }) = (&self.route.name, sent);
-        log::info!("client left route={route} stream={stream} bytes={bytes} events={events} why={departure} lag={lag}");
+        let route = &self.route.name;
+        let client = client.map_or_else(|| "unix".to_owned(), |client| client.to_string());
+        log::info!(
+            "client left route={route} stream={stream} client={client} bytes={bytes} events={events} why={departure} \
+             lag={lag}"
+        );
     }
 }
 

@@ -5,11 +5,10 @@ use super::handover::{HandOver, Leaving};
 use super::lines::{greeting, last_words};
 use super::plan::Ask;
 use super::refusal::{Refusal, Why};
-use super::served::StreamRoute;
 use super::writer::{Broken, Writer};
 use super::{Gateway, wire};
 use crate::downstream::{OnLag, SharingVerdict, lifetime, sharing_verdict, stream_head, unshareable_head};
-use crate::fanout::{Engine, Terms};
+use crate::fanout::{Engine, Farewell, Terms};
 use crate::hub::{Delivery, Departure, End, JoinError, Mode, ShareOptions, Subscription, Verdict};
 use crate::route::StreamPolicy;
 use crate::upstream::OnError;
@@ -97,13 +96,13 @@ impl Gateway {
     pub(super) fn leave(
         &self,
         engine: &Engine,
-        served: &Arc<StreamRoute>,
+        ask: &Ask,
         joined: Joined,
         version: Version,
         is_kept: bool,
     ) -> pingora::Result<HandOver> {
         let Joined { subscription, head } = joined;
-        let options = &served.policy.client;
+        let options = &ask.served.policy.client;
         let greeting = greeting(options, subscription.origin_retry());
         let framing = wire::framing(version);
         let client = Leaving {
@@ -114,8 +113,9 @@ impl Gateway {
             subscription,
             lifetime: options.max_lifetime.map(|max| lifetime(max, fastrand::f64())),
             is_kept,
+            address: ask.address,
         };
-        Ok(HandOver::new(Arc::clone(served), client))
+        Ok(HandOver::new(Arc::clone(&ask.served), client))
     }
 
     /// Serves a client in its session until it or its stream ends.
@@ -124,7 +124,8 @@ impl Gateway {
         let why = self.deliver(&served.policy, writer, &mut subscription, head).await;
         let (stream, lag) = (subscription.key().clone(), subscription.lag());
         drop(subscription);
-        served.departed(&stream, writer.sent(), &why, lag);
+        let sent = writer.sent();
+        served.departed(&Farewell { stream: &stream, client: ask.address, sent, departure: &why, lag });
         why
     }
 

@@ -129,6 +129,7 @@ fn front_options(server: &ServerConfig) -> FrontOptions {
         head_time: server.head_timeout,
         keepalive: server.keepalive,
         max_connections: server.max_connections.unwrap_or_else(descriptors::for_clients),
+        proxy_protocol: server.proxy_protocol,
     }
 }
 
@@ -155,7 +156,7 @@ fn gateway(
     let routes = config.routes.routes();
     let connector = Connector::new();
     let replay_bytes = config.server.replay_bytes.unwrap_or_else(memory::for_logs);
-    let routing = Routing::new(routes, &mut RouteIds::default());
+    let routing = Routing::new(routes, config.server.trusted_proxies.clone(), &mut RouteIds::default());
     let counters = routing.counters();
     let routing = CurrentRouting::new(routing);
     let hub = Hub::bounded(Arc::new(Drivers::new(connector.clone(), routing.clone())), replay_bytes);
@@ -247,9 +248,11 @@ mod tests {
             head_timeout: Duration::from_secs(3),
             keepalive: Duration::from_secs(4),
             max_connections: Some(5),
+            proxy_protocol: true,
             ..ServerConfig::default()
         };
-        let FrontOptions { head_bytes, head_time, keepalive, max_connections } = front_options(&server);
+        let FrontOptions { head_bytes, head_time, keepalive, max_connections, proxy_protocol } = front_options(&server);
+        assert!(proxy_protocol);
         assert_eq!((head_bytes, head_time.as_secs(), keepalive.as_secs(), max_connections), (2048, 3, 4, 5));
     }
 }

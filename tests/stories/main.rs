@@ -4,6 +4,7 @@
 
 #[allow(unused_imports, reason = "the peers need more of it than is needed here")]
 mod client;
+mod clients;
 mod gateway;
 mod guard;
 mod hardening;

@@ -4,7 +4,7 @@ use super::super::batch::Framing;
 use super::super::client::{Behind, Client, State};
 use super::super::group::Group;
 use super::super::sending::{end, hear, reset_on_close, send_last, send_some};
-use super::super::terms::{LINGER, MOST_STRAY_BYTES, Sent};
+use super::super::terms::{Farewell, LINGER, MOST_STRAY_BYTES, Sent};
 use super::Shard;
 use super::arrive::joined;
 use crate::hub::Departure;
@@ -43,7 +43,8 @@ impl Shard {
             // What is told of as gone is gone: its stream may give way to another.
             let (stream, lag) = (seat.key().clone(), group.feed.lag(cursor));
             drop(seat);
-            group.terms.departed(&stream, client.sent, departure, lag);
+            let (sent, client) = (client.sent, client.home.client());
+            group.terms.departed(&Farewell { stream: &stream, client, sent, departure, lag });
         }
         if !is_orderly {
             if *departure == Departure::Stalled {

@@ -1,5 +1,6 @@
 //! The first bytes of a connection: real sockets, on a paused clock, which runs on when nobody has anything to do.
 
+use crate::config::Networks;
 use crate::gateway::{CurrentRouting, Front, FrontOptions, Gateway, Lifecycle, RouteIds, Routing, Transport};
 use crate::hub::{Backfilling, Hub, Open, Opening, Publisher, StreamRequest};
 use crate::upstream::Connector;
@@ -16,6 +17,7 @@ const OPTIONS: FrontOptions = FrontOptions {
     head_time: Duration::from_secs(20),
     keepalive: Duration::from_secs(75),
     max_connections: 100,
+    proxy_protocol: false,
 };
 
 const HEAD: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
@@ -48,7 +50,7 @@ impl Stage {
     async fn new(options: FrontOptions) -> Self {
         let (lifecycle, watched) = watch::channel(Lifecycle::Running);
         let hub = Hub::new(Arc::new(Nothing));
-        let routing = CurrentRouting::new(Routing::new(&[], &mut RouteIds::default()));
+        let routing = CurrentRouting::new(Routing::new(&[], Networks::default(), &mut RouteIds::default()));
         let gateway = Gateway::new(routing, hub, Connector::new(), None, watched);
         let (sender, alive) = mpsc::channel(1);
         let (stop, stopping) = watch::channel(false);

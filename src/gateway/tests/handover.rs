@@ -1,6 +1,6 @@
 //! A client leaves its session for the engine: what holds it then, and what does not.
 
-use crate::config::{Config, SystemSources};
+use crate::config::{Config, Networks, SystemSources};
 use crate::counters::RouteCounters;
 use crate::fanout::Engine;
 use crate::gateway::{CurrentRouting, Front, FrontOptions, Gateway, Lifecycle, RouteIds, Routing, Transport};
@@ -48,7 +48,7 @@ impl Stage {
     async fn new() -> Self {
         let text = "[[routes]]\npath = '/*'\norigin = 'http://127.0.0.1:1'";
         let config = Config::parse(text, &SystemSources::beside("x".as_ref())).unwrap();
-        let routing = Routing::new(config.routes.routes(), &mut RouteIds::default());
+        let routing = Routing::new(config.routes.routes(), Networks::default(), &mut RouteIds::default());
         let (_, counters) = routing.counters().remove(0);
         let (publishers, opened) = mpsc::channel(10);
         let (lifecycle, watched) = watch::channel(Lifecycle::Running);

@@ -1,6 +1,7 @@
 //! What is to be done with a request, as a table.
 
-use crate::config::{Config, SystemSources};
+use crate::config::{Config, Networks, SystemSources};
+use crate::gateway::connection::Peer;
 use crate::gateway::plan::{Facts, Plan, Request, plan};
 use crate::gateway::{RouteIds, Routing};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
@@ -40,12 +41,14 @@ kind = "proxy"
 methods = ["POST"]
 "#;
 
+const PEER: Peer = Peer { socket: None, told: None, is_tls: false };
+
 const PREFLIGHT: &str = "origin: https://page.example\naccess-control-request-method: GET";
 
 /// A request as `METHOD target`, with header fields in lines; `Host` is added unless a line names it.
 fn planned(line: &str, fields: &str, is_draining: bool) -> String {
     let config = Config::parse(ROUTES, &SystemSources::beside("x".as_ref())).unwrap();
-    let routing = Routing::new(config.routes.routes(), &mut RouteIds::default());
+    let routing = Routing::new(config.routes.routes(), Networks::default(), &mut RouteIds::default());
     let (method, target) = line.split_once(' ').unwrap();
     let mut headers: HeaderMap = fields
         .lines()
@@ -61,9 +64,9 @@ fn planned(line: &str, fields: &str, is_draining: bool) -> String {
     headers.remove("no-host").map(|_| headers.remove("host"));
     let method = Method::from_bytes(method.as_bytes()).unwrap();
     let request = Request { method: &method, version: Version::HTTP_11, target, authority: None, headers: &headers };
-    match plan(&request, Facts { is_draining }, &routing) {
+    match plan(&request, Facts { is_draining, peer: &PEER }, &routing) {
         Err(refusal) => format!("refused {}", refusal.reply().status.as_u16()),
-        Ok(Plan::Proxy(served)) => format!("proxy {}", served.route.name),
+        Ok(Plan::Proxy(served, _)) => format!("proxy {}", served.route.name),
         Ok(Plan::Answer(reply)) => {
             format!("answer {} {}", reply.status.as_u16(), reply.body.escape_ascii()).trim_end().to_owned()
         }
@@ -93,7 +96,7 @@ fn a_request_has_one_plan() {
         ("GET /cors/a", "origin: https://page.example", "shared /cors/a"),
         ("GET /cors/a", "origin: https://other.example", "shared /cors/a unreadable"),
         ("OPTIONS /private/a", PREFLIGHT, "proxy /private/*"),
-        ("GET /private/a", "cookie: a=b", "private /private/a fields=2"),
+        ("GET /private/a", "cookie: a=b", "private /private/a fields=5"),
         ("POST /private/a", "", "refused 405"),
         ("GET /plain/a", "", "proxy /plain/*"),
         ("POST /plain/a", "", "proxy /plain/*"),

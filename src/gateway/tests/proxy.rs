@@ -1,6 +1,6 @@
 //! A plain proxy in front of an origin with several addresses.
 
-use crate::config::{Config, SystemSources};
+use crate::config::{Config, Networks, SystemSources};
 use crate::gateway::{CurrentRouting, Front, FrontOptions, Gateway, Lifecycle, RouteIds, Routing, Transport};
 use crate::hub::{Backfilling, Hub, Open, Opening, Publisher, StreamRequest};
 use crate::upstream::Connector;
@@ -42,7 +42,8 @@ fn front(addresses: &[SocketAddr]) -> Front {
     let text =
         format!("[[routes]]\npath = '/*'\norigin = 'http://origin.example:{}'\nkind = 'proxy'", addresses[0].port());
     let config = Config::parse(&text, &SystemSources::beside("x".as_ref())).unwrap();
-    let routing = CurrentRouting::new(Routing::new(config.routes.routes(), &mut RouteIds::default()));
+    let routing =
+        CurrentRouting::new(Routing::new(config.routes.routes(), Networks::default(), &mut RouteIds::default()));
     let (_, watched) = watch::channel(Lifecycle::Running);
     let connector = Connector::finding(addresses.to_vec());
     let gateway = Gateway::new(routing, Hub::new(Arc::new(NoStreams)), connector, None, watched);

@@ -5,12 +5,12 @@ mod departures;
 mod model;
 mod pace;
 
-use super::super::terms::{Home, Pace, Sent, Terms};
+use super::super::terms::{Farewell, Home, Pace, Sent, Terms};
 use super::{Events, Framing, Newcomer, Shard, ShardInbox};
 use crate::counters::RouteCounters;
 use crate::hub::{
-    Backfilling, Departure, End, Hub, Open, Opening, Publisher, RouteId, ShareOptions, Sharing, StreamKey,
-    StreamRequest, StreamSettings,
+    Backfilling, Departure, End, Hub, Open, Opening, Publisher, RouteId, ShareOptions, Sharing, StreamRequest,
+    StreamSettings,
 };
 use crate::replay::{Continuation, ReplayOptions};
 use crate::sse::Event;
@@ -19,6 +19,7 @@ use http::HeaderMap;
 use parking_lot::Mutex;
 use rustix::net::sockopt;
 use std::io::{ErrorKind, Read, Write};
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -72,8 +73,8 @@ impl Terms for Noting {
         if *departure == Departure::Drained { b"retry: 7\n".to_vec() } else { Vec::new() }
     }
 
-    fn departed(&self, _: &StreamKey, sent: Sent, departure: &Departure, lag: u64) {
-        self.departed.lock().push((departure.clone(), sent, lag));
+    fn departed(&self, farewell: &Farewell<'_>) {
+        self.departed.lock().push((farewell.departure.clone(), farewell.sent, farewell.lag));
     }
 }
 
@@ -84,6 +85,10 @@ type Returned = Arc<Mutex<Vec<(OwnedFd, Vec<u8>)>>>;
 struct Kept(Returned);
 
 impl Home for Kept {
+    fn client(&self) -> Option<IpAddr> {
+        None
+    }
+
     fn take_back(self: Box<Self>, socket: OwnedFd, unread: Vec<u8>) {
         self.0.lock().push((socket, unread));
     }
