@@ -287,7 +287,7 @@ impl Front {
             Ok(joined) => joined,
             Err(NotJoined::Broken(_)) => return None,
             Err(NotJoined::Refused(refusal)) => {
-                refusal.tell();
+                self.gateway.tell(&refusal);
                 let is_kept = head.is_kept && !*self.stopping.borrow();
                 return answer(connection, &refusal.reply(), false, is_kept).await;
             }

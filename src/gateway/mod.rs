@@ -20,6 +20,7 @@ mod front;
 mod handover;
 mod head;
 mod lines;
+mod pacing;
 mod places;
 mod plan;
 mod private;
@@ -48,8 +49,11 @@ use crate::fanout::Engine;
 use crate::hub::Hub;
 use crate::upstream::Connector;
 use connection::Peer;
-use plan::{Facts, Plan, Request};
-use refusal::Refusal;
+use pacing::Lines;
+use plan::{Facts, Plan, Request, shown};
+use refusal::{NoRoute, Refusal, Why};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// Decides what becomes of each request, and serves the streams.
@@ -61,7 +65,12 @@ pub struct Gateway {
     /// `None`: every client stays in its session.
     engine: Option<Engine>,
     lifecycle: watch::Receiver<Lifecycle>,
+    /// Requests for which there is no route, in the log.
+    no_routes: Arc<Lines>,
 }
+
+/// Lines of the log in so many seconds that name a request without a route: strangers ask for many.
+const NO_ROUTES: (u32, Duration) = (10, Duration::from_secs(10));
 
 impl Gateway {
     /// A gateway for these routes.
@@ -73,7 +82,8 @@ impl Gateway {
         engine: Option<Engine>,
         lifecycle: watch::Receiver<Lifecycle>,
     ) -> Self {
-        Self { routing, hub, connector, engine, lifecycle }
+        let no_routes = Arc::new(Lines::new(NO_ROUTES.0, NO_ROUTES.1));
+        Self { routing, hub, connector, engine, lifecycle, no_routes }
     }
 
     fn engine(&self) -> Option<&Engine> {
@@ -93,8 +103,21 @@ impl Gateway {
     fn plan(&self, request: &Request<'_>, peer: &Peer) -> Result<Plan, Refusal> {
         let planned = plan::plan(request, Facts { is_draining: self.is_draining(), peer }, &self.routing.get());
         if let Err(refusal) = &planned {
-            refusal.tell();
+            self.tell(refusal);
         }
         planned
+    }
+
+    /// Counts a refusal, and says what an operator is to know of it.
+    fn tell(&self, refusal: &Refusal) {
+        refusal.count();
+        let Why::NoRoute(no_route) = &refusal.why else { return };
+        let Some(untold) = self.no_routes.next(Instant::now()) else { return };
+        let NoRoute { host, path } = &**no_route;
+        let nearest = self.routing.get().nearest(host.as_deref(), path);
+        let nearest = nearest.map(|nearest| format!("; the nearest is {nearest}")).unwrap_or_default();
+        let (host, path) = (shown(host.as_deref().unwrap_or_default()), shown(path));
+        let untold = if untold > 0 { format!(" untold={untold}") } else { String::new() };
+        log::info!("no_route host={host:?} path={path:?}{untold}: no [[routes]] path serves it{nearest}");
     }
 }

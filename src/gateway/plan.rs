@@ -3,12 +3,11 @@
 //! ```text
 //!   request ─▶ target and host ─▶ route ─┬─ none ─────────────────────────────▶ Refusal
 //!              (or a Refusal)            ├─ proxy ────────────────────────────▶ Plan::Proxy
-//!                                        └─ stream ─▶ preflight? ─ yes ───────▶ Plan::Answer
-//!                                                     HEAD? ────── yes ───────▶ Plan::Answer
-//!                                                     no GET? ──── yes ───────▶ Refusal
-//!                                                     draining? ── yes ───────▶ Plan::ComeAgain
-//!                                                     private? ─── yes ───────▶ Plan::Private
-//!                                                     otherwise ──────────────▶ Plan::Shared
+//!                                        └─ stream ─▶ OPTIONS, HEAD ──────────▶ Plan::Answer
+//!                                                     no GET ─────────────────▶ Refusal
+//!                                                     GET in a drain ─────────▶ Plan::Answer: come again
+//!                                                     GET of a private route ─▶ Plan::Private
+//!                                                     any other GET ──────────▶ Plan::Shared
 //! ```
 
 use super::client::ClientFacts;
@@ -100,22 +99,20 @@ pub(super) fn plan(request: &Request<'_>, facts: Facts<'_>, routing: &Routing) -
     }
     let wanted = Wanted { host, path: target.path, method: request.method, headers: request.headers };
     match routing.find(&wanted) {
-        Err(misfit) => Err(no_route(misfit, &wanted, routing).into()),
+        Err(misfit) => Err(no_route(misfit, &wanted).into()),
         Ok(Served::Proxy(served)) => Ok(Plan::Proxy(Arc::clone(served), client)),
         Ok(Served::Stream(served)) => plan_stream(request, facts, served, &target, client),
     }
 }
 
-fn no_route(misfit: Misfit, wanted: &Wanted<'_>, routing: &Routing) -> Why {
+fn no_route(misfit: Misfit, wanted: &Wanted<'_>) -> Why {
     match misfit {
         Misfit::Target(why) => Why::Target(why),
         Misfit::Method(methods) => Why::OtherMethods(methods),
         Misfit::Accept(types) => Why::OtherTypes(types),
-        Misfit::Path => Why::NoRoute(Box::new(NoRoute {
-            host: shown(wanted.host.unwrap_or_default()),
-            path: shown(wanted.path),
-            nearest: routing.nearest(wanted),
-        })),
+        Misfit::Path => {
+            Why::NoRoute(Box::new(NoRoute { host: wanted.host.map(str::to_owned), path: wanted.path.to_owned() }))
+        }
     }
 }
 
@@ -139,6 +136,9 @@ fn plan_stream(
             _ if is_private => Ok(Plan::Proxy(Arc::clone(&served.preflights), client)),
             _ => Err(refused(Why::Method)),
         };
+    }
+    if let (&Method::OPTIONS, Some(cors)) = (method, &cors) {
+        return Ok(Plan::Answer(Reply::allowed(cors)));
     }
     let path = served.route.upstream_path(target.path);
     let asks = |query| StreamRequest::new(served.id, &served.policy.share, &path, query, headers);
@@ -197,7 +197,7 @@ fn look<'a>(request: &Request<'a>) -> Result<(Target<'a>, Option<&'a str>), Refu
 }
 
 /// The beginning of a text.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     text.chars().take(SHOWN).collect()
 }
 

@@ -90,7 +90,7 @@ impl ProxyHttp for Gateway {
                     return Ok(true);
                 }
                 Err(refusal) => {
-                    refusal.tell();
+                    self.tell(&refusal);
                     refusal
                 }
             },

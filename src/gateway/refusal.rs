@@ -45,15 +45,11 @@ pub(super) enum Why {
     Ended(End),
 }
 
-/// A request for which there is no route, in words for the log.
+/// A request for which there is no route.
 #[derive(Debug, Default)]
 pub(super) struct NoRoute {
-    /// Shortened.
-    pub(super) host: String,
-    /// Shortened.
+    pub(super) host: Option<String>,
     pub(super) path: String,
-    /// The route that was probably meant.
-    pub(super) nearest: Option<String>,
 }
 
 /// A whole response.
@@ -76,15 +72,10 @@ impl Refusal {
         Self { why, of: Some((Arc::clone(served), cors)) }
     }
 
-    /// Counts it, and says what an operator is to know of it.
-    pub(super) fn tell(&self) {
+    /// Counts it on its route.
+    pub(super) fn count(&self) {
         if let Some((served, _)) = &self.of {
             served.counters.refused.add(1);
-        }
-        if let Why::NoRoute(no_route) = &self.why {
-            let NoRoute { host, path, nearest } = &**no_route;
-            let nearest = nearest.as_ref().map(|nearest| format!("; the nearest is {nearest}")).unwrap_or_default();
-            log::info!("no_route host={host:?} path={path:?}: no [[routes]] path serves it{nearest}");
         }
     }
 
@@ -183,6 +174,13 @@ impl Reply {
     /// Nothing to say but that all is well.
     pub(super) fn no_content() -> Self {
         Self::empty(StatusCode::NO_CONTENT)
+    }
+
+    /// What may be asked of a stream route with CORS, by a request that is no preflight.
+    pub(super) fn allowed(cors: &CorsAnswer) -> Self {
+        let mut reply = Self::no_content().with(ALLOW, METHODS_WITH_PREFLIGHT);
+        cors.apply(&mut reply.headers);
+        reply
     }
 
     /// The answer to a preflight.

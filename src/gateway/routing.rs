@@ -75,8 +75,8 @@ impl Routing {
     }
 
     /// The place of the route that was probably meant by a request for which there is none.
-    pub(super) fn nearest(&self, wanted: &Wanted<'_>) -> Option<String> {
-        self.table.nearest(wanted.host, wanted.path).map(|served| served.route().place())
+    pub(super) fn nearest(&self, host: Option<&str>, path: &str) -> Option<String> {
+        self.table.nearest(host, path).map(|served| served.route().place())
     }
 
     /// The counters of each route, by its name.

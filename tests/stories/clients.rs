@@ -67,8 +67,7 @@ async fn the_log_names_the_client() {
     let origin = Origin::start();
     let server = "trusted_proxies = [\"127.0.0.1\"]";
     let gateway = Gateway::start(&configuration(server, [route("/*", &origin)])).await;
-    let (client, _body) =
-        opened(Client::get("/").header("X-Forwarded-For", "203.0.113.7"), &gateway, &origin).await;
+    let (client, _body) = opened(Client::get("/").header("X-Forwarded-For", "203.0.113.7"), &gateway, &origin).await;
     drop(client);
     let line = gateway.log_line("client left").await;
     assert!(line.contains(" client=203.0.113.7 "), "{line}");
@@ -102,7 +101,8 @@ async fn the_proxy_protocol_tells_the_client_where_it_is_on_and_its_sender_trust
     assert_eq!(without.rest().await, b"", "whoever is trusted must begin with the header");
     gateway.log_line("begins without a PROXY header").await;
 
-    for server in ["", "trusted_proxies = [\"10.0.0.1\"]\nproxy_protocol = \"on\"", "trusted_proxies = [\"127.0.0.1\"]"] {
+    for server in ["", "trusted_proxies = [\"10.0.0.1\"]\nproxy_protocol = \"on\"", "trusted_proxies = [\"127.0.0.1\"]"]
+    {
         let gateway = Gateway::start(&configuration(server, proxied())).await;
         for header in [VERSION_1, VERSION_2] {
             let mut connection = Connection::open(gateway.addr()).await;

@@ -93,6 +93,8 @@ fn a_request_has_one_plan() {
         ("GET /shared/a", "origin: https://page.example", "shared /shared/a unreadable"),
         ("GET /shared/a", "origin: http://gateway.example", "shared /shared/a"),
         ("OPTIONS /cors/a", PREFLIGHT, "answer 204"),
+        ("OPTIONS /cors/a", "", "answer 204"),
+        ("OPTIONS /shared/a", "", "refused 405"),
         ("GET /cors/a", "origin: https://page.example", "shared /cors/a"),
         ("GET /cors/a", "origin: https://other.example", "shared /cors/a unreadable"),
         ("OPTIONS /private/a", PREFLIGHT, "proxy /private/*"),

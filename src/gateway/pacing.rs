@@ -1,0 +1,56 @@
+//! How often the log is told one and the same thing that strangers can bring about.
+
+use parking_lot::Mutex;
+use std::time::{Duration, Instant};
+
+/// Lines of one kind in a period: so many, and the others are counted.
+#[derive(Debug)]
+pub(super) struct Lines {
+    most: u32,
+    period: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    begun: Option<Instant>,
+    told: u32,
+    untold: u64,
+}
+
+impl Lines {
+    pub(super) fn new(most: u32, period: Duration) -> Self {
+        Self { most, period, state: Mutex::default() }
+    }
+
+    /// Whether a line may be written now; with it, how many were not written since the last one that was.
+    pub(super) fn next(&self, now: Instant) -> Option<u64> {
+        let mut state = self.state.lock();
+        if state.begun.is_none_or(|begun| begun + self.period <= now) {
+            state.begun = Some(now);
+            state.told = 0;
+        }
+        if state.told == self.most {
+            state.untold += 1;
+            return None;
+        }
+        state.told += 1;
+        Some(std::mem::take(&mut state.untold))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_crowd_of_lines_a_few_are_written_and_the_others_are_counted() {
+        let second = Duration::from_secs(1);
+        let lines = Lines::new(2, 10 * second);
+        let begun = Instant::now();
+        let at = |secs: u32| lines.next(begun + secs * second);
+        assert_eq!([at(0), at(1), at(2), at(9)], [Some(0), Some(0), None, None]);
+        assert_eq!([at(10), at(11), at(12)], [Some(2), Some(0), None]);
+        assert_eq!(at(40), Some(1));
+    }
+}
