@@ -18,10 +18,10 @@ SCENARIOS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test lint configs check licenses fuzz bench image try-image
+.PHONY: help setup run serve test test-rust lint configs check licenses fuzz bench image try-image
 
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what the build needs (cmake, a C compiler), if it is missing
 	@scripts/setup
@@ -39,6 +39,10 @@ test: ## Run all tests, installing the browser, origins and clients that they ar
 	$(CARGO) test --locked
 	STORIES_SHARDS=off $(CARGO) test --locked --test stories
 	$(CARGO) test --locked --manifest-path models/Cargo.toml --test models
+
+test-rust: setup ## Run the tests that need nothing but cargo: no browser, no other programs, no other origins
+	$(CARGO) test --locked --lib --bins --test stories --test arrows --test licenses
+	STORIES_SHARDS=off $(CARGO) test --locked --test stories
 
 lint: ## Check the format, lints and docs
 	@scripts/setup --lint

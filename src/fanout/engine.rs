@@ -153,14 +153,19 @@ mod tests {
         Backfilling, Departure, Hub, Open, Opening, Publisher, RouteId, ShareOptions, StreamRequest, StreamSettings,
     };
     use http::HeaderMap;
+    use parking_lot::Mutex;
     use std::io::Read;
     use std::net::IpAddr;
     use std::os::unix::net::UnixStream;
 
-    struct Nothing;
+    /// Keeps the publishers: a stream whose publisher is gone ends.
+    #[derive(Default)]
+    struct Opened(Mutex<Vec<Publisher>>);
 
-    impl Open for Nothing {
-        fn open(&self, _: Opening, _: Publisher) {}
+    impl Open for Opened {
+        fn open(&self, _: Opening, publisher: Publisher) {
+            self.0.lock().push(publisher);
+        }
 
         fn backfill(&self, _: StreamRequest, _: Backfilling) {}
     }
@@ -195,13 +200,14 @@ mod tests {
         fn take_back(self: Box<Self>, _: OwnedFd, _: Vec<u8>) {}
     }
 
-    fn arrival(settings: &StreamSettings) -> (Arrival, UnixStream) {
+    fn arrival(settings: &StreamSettings) -> (Arrival, UnixStream, Arc<Opened>) {
         let (socket, client) = UnixStream::pair().unwrap();
         let request = StreamRequest::new(RouteId(0), &ShareOptions::default(), "/", None, &HeaderMap::new());
         let pace = Pace { heartbeat: None, stall: Duration::from_secs(30), flush: None, skips: false };
+        let opened = Arc::new(Opened::default());
         let arrival = Arrival {
             socket: socket.into(),
-            subscription: Hub::new(Arc::new(Nothing)).join(request, settings, None).unwrap(),
+            subscription: Hub::new(Arc::clone(&opened) as _).join(request, settings, None).unwrap(),
             framing: Framing::Chunked,
             opening: Bytes::from_static(b"hello"),
             opening_text: 0,
@@ -211,7 +217,7 @@ mod tests {
             is_kept: false,
             home: Box::new(Nowhere),
         };
-        (arrival, client)
+        (arrival, client, opened)
     }
 
     fn settings() -> StreamSettings {
@@ -224,7 +230,7 @@ mod tests {
         let engine = Engine::start(NonZeroUsize::new(2).unwrap()).unwrap();
         engine.shards.doors[0].inbox.close();
         for _ in 0..4 {
-            let (arrival, mut client) = arrival(&settings());
+            let (arrival, mut client, _opened) = arrival(&settings());
             engine.adopt(arrival).await.unwrap();
             let mut heard = [0; 5];
             client.read_exact(&mut heard).unwrap();
@@ -237,7 +243,7 @@ mod tests {
         let engine = Engine::start(NonZeroUsize::MIN).unwrap();
         engine.shards.doors[0].inbox.close();
         let settings = settings();
-        let (arrival, mut client) = arrival(&settings);
+        let (arrival, mut client, _opened) = arrival(&settings);
         assert_eq!(engine.adopt(arrival).await, Err(Refused));
         assert_eq!(client.read(&mut [0]).unwrap(), 0);
         assert_eq!((settings.counters.subscribers.value(), settings.counters.subscribers_total.value()), (0, 1));
@@ -247,11 +253,15 @@ mod tests {
     async fn the_end_of_the_engine_closes_its_clients_connections() {
         let engine = Engine::start(NonZeroUsize::MIN).unwrap();
         let settings = settings();
-        let (arrival, mut client) = arrival(&settings);
+        let (arrival, mut client, _opened) = arrival(&settings);
         engine.adopt(arrival).await.unwrap();
+        let mut heard = [0; 5];
+        client.read_exact(&mut heard).unwrap();
+        client.set_nonblocking(true).unwrap();
+        let open = client.read(&mut [0]).unwrap_err();
+        assert_eq!(open.kind(), io::ErrorKind::WouldBlock, "it stays as long as the engine does");
+        client.set_nonblocking(false).unwrap();
         drop(engine);
-        let mut heard = Vec::new();
-        client.read_to_end(&mut heard).unwrap();
-        assert!(heard.is_empty() || heard == b"hello", "{heard:?}");
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
     }
 }

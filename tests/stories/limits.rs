@@ -2,6 +2,7 @@
 
 use crate::client::{Client, Connection, End};
 use crate::gateway::{Gateway, configuration, route};
+use crate::guard::guarded;
 use crate::origin::Origin;
 use crate::stage::{joined, numbered, opened, read_burst};
 use std::time::Duration;
@@ -191,14 +192,28 @@ async fn a_client_that_goes_before_it_asked_costs_nothing() {
 
 #[tokio::test]
 async fn the_limit_of_connections_is_kept() {
-    let origin = Origin::start();
-    let gateway = Gateway::start(&configuration("max_connections = 2", [route("/*", &origin)])).await;
-    let (first, _body) = opened(Client::get("/"), &gateway, &origin).await;
-    let second = joined(Client::get("/"), &gateway).await;
-    assert_eq!(Client::get("/").connect(&gateway).await.status, 503);
-    drop(first);
-    gateway.log_line("client left").await;
-    drop(second);
+    for shards in ["1", "\"off\""] {
+        let origin = Origin::start();
+        let server = format!("max_connections = 2\nshards = {shards}");
+        let gateway = Gateway::start(&configuration(&server, [route("/*", &origin)])).await;
+        let (first, _body) = opened(Client::get("/"), &gateway, &origin).await;
+        let _second = joined(Client::get("/"), &gateway).await;
+        assert_eq!(Client::get("/").connect(&gateway).await.status, 503);
+        drop(first);
+        gateway.log_line("client left").await;
+        // The place is free, and it is one.
+        let _third = guarded("the freed place", async {
+            loop {
+                let client = Client::get("/").connect(&gateway).await;
+                if client.status == 200 {
+                    return client;
+                }
+                assert_eq!(client.status, 503);
+            }
+        })
+        .await;
+        assert_eq!(Client::get("/").connect(&gateway).await.status, 503);
+    }
 }
 
 #[tokio::test]
