@@ -14,6 +14,7 @@ const SHARING: &str = include_str!("../docs/sharing.md");
 const ORIGINS: &str = include_str!("../docs/origins.md");
 const ROUTES: &str = include_str!("../docs/routes.md");
 const LOAD_TESTING: &str = include_str!("../docs/load-testing.md");
+const BEHIND_A_PROXY: &str = include_str!("../docs/behind-a-proxy.md");
 const CONTAINER: &str = include_str!("../docs/container.md");
 
 /// The section of the README whose commands `scripts/try-image` runs, because they need a container engine.
@@ -40,7 +41,9 @@ fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
 
 #[test]
 fn every_configuration_of_the_documents_loads() {
-    let blocks = [README, SHARING, ORIGINS, ROUTES, LOAD_TESTING, CONTAINER].map(|text| blocks(text, "toml")).concat();
+    let blocks = [README, SHARING, ORIGINS, ROUTES, LOAD_TESTING, BEHIND_A_PROXY, CONTAINER]
+        .map(|text| blocks(text, "toml"))
+        .concat();
     assert!(blocks.len() >= 8, "{} blocks", blocks.len());
     for block in blocks {
         if let Err(errors) = Config::parse(block, &Everything) {
