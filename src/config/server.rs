@@ -19,6 +19,9 @@ const MAX_SOCKET_PATH: usize = 107;
 /// Bytes of a request head: below, requests of browsers are refused; above, pingora refuses them in any case.
 const HEAD_BYTES: RangeInclusive<usize> = 1 << 10..=1 << 20;
 
+/// The rights to write, of owner, group and others (connect(2) on a Unix socket needs one of them; unix(7)).
+const ANYBODY_WRITES: u32 = 0o222;
+
 const TCP_RULE: &str = "must be an address with a port such as \"127.0.0.1:8080\" or \"[::1]:8080\"";
 
 /// Sockets, threads and limits of the process.
@@ -26,6 +29,8 @@ const TCP_RULE: &str = "must be an address with a port such as \"127.0.0.1:8080\
 pub struct ServerConfig {
     /// Where clients are served; at least one.
     pub listen: Vec<ListenAddr>,
+    /// The rights on the files of Unix sockets, as chmod(2) takes them.
+    pub unix_mode: u32,
     /// Where health, metrics and status are served; `None` is off.
     pub admin: Option<SocketAddr>,
     /// Whose word about a client's address, scheme and host is believed; from all others it is replaced.
@@ -55,6 +60,7 @@ impl Default for ServerConfig {
         let cores = available_parallelism().unwrap_or(NonZeroUsize::MIN);
         Self {
             listen: vec![ListenAddr::Tcp(SocketAddr::from(([127, 0, 0, 1], 8080)))],
+            unix_mode: 0o660,
             admin: None,
             trusted_proxies: Networks::default(),
             proxy_protocol: false,
@@ -93,6 +99,7 @@ pub(super) fn read(mut section: Section<'_>) -> ServerConfig {
     if let Some(item) = section.take("listen") {
         server.listen = listen(&item);
     }
+    section.set(&mut server.unix_mode, "unix_mode", file_mode);
     if let Some(item) = section.take("admin").filter(|item| item.str() != Some("off")) {
         server.admin = admin(&item, &server.listen);
     }
@@ -154,6 +161,17 @@ fn listen_addr(text: Option<&str>) -> Result<ListenAddr, String> {
         return Err(format!("must be \"unix:\" and an absolute path of at most {MAX_SOCKET_PATH} bytes"));
     }
     Ok(ListenAddr::Unix(PathBuf::from(path)))
+}
+
+/// Rights as octal digits. A number is refused: `660` in TOML is decimal.
+fn file_mode(value: &DeValue<'_>) -> Result<u32, Rule> {
+    let digits = value.as_str().filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
+    let mode = digits.and_then(|digits| u32::from_str_radix(digits, 8).ok()).filter(|mode| *mode <= 0o777);
+    let mode = mode.ok_or("must be octal digits in quotes, at most \"0777\", such as \"0660\"")?;
+    if mode & ANYBODY_WRITES == 0 {
+        return Err("must let somebody write, which a client needs to connect, such as \"0660\"".to_owned());
+    }
+    Ok(mode)
 }
 
 fn tcp_addr(text: Option<&str>, alternatives: &str) -> Result<SocketAddr, String> {
