@@ -1,7 +1,7 @@
 //! The listening sockets: bound here, so that a taken address is an error that names it and the port of `:0` is known.
 
 use super::bound::Bound;
-use super::upgrade::Inherited;
+use super::inherited::Inherited;
 use crate::config::{ListenAddr, ServerConfig};
 use std::fmt;
 use std::io;

@@ -6,6 +6,7 @@
 mod accept;
 mod bound;
 mod descriptors;
+mod inherited;
 mod listen;
 mod memory;
 mod notify;
