@@ -114,7 +114,7 @@ impl Listener {
 }
 
 async fn accept(bound: Bound, front: Arc<Front>, mut accepting: watch::Receiver<Accepting>) -> Result<(), AcceptError> {
-    let Bound { address, socket } = bound;
+    let Bound { address, socket, file: _ } = bound;
     let of_socket = |error| AcceptError::Socket(address.clone(), error);
     let listener = Listener::new(socket).map_err(of_socket)?;
     let mut told: Option<Instant> = None;

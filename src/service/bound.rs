@@ -1,16 +1,23 @@
 //! A socket that listens, and its real address.
 
+use super::socket_file::{self, SocketFile};
 use crate::config::ListenAddr;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+/// Connections that wait to be accepted; the system has a limit of its own, which is less (listen(2)).
+pub(super) const BACKLOG: i32 = 65_535;
 
 /// A socket and its address; the port is the real one.
 #[derive(Debug)]
 pub(super) struct Bound {
     pub(super) address: ListenAddr,
     pub(super) socket: Socket,
+    /// The file of a Unix socket, where it is this process that removes it: it is not, where systemd has bound the socket.
+    pub(super) file: Option<SocketFile>,
 }
 
 #[derive(Debug)]
@@ -20,16 +27,30 @@ pub(super) enum Socket {
 }
 
 impl Bound {
-    pub(super) fn tcp(listener: TcpListener) -> io::Result<Self> {
-        listener.set_nonblocking(true)?;
-        Ok(Self { address: ListenAddr::Tcp(listener.local_addr()?), socket: Socket::Tcp(listener) })
+    /// Binds a TCP address.
+    pub(super) fn bind_tcp(address: SocketAddr) -> io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
+        rustix::net::listen(&listener, BACKLOG)?;
+        Self::tcp(listener)
     }
 
+    /// Binds the path of a Unix socket, whose file gets these rights.
+    pub(super) fn bind_unix(path: &Path, mode: u32) -> io::Result<Self> {
+        let (listener, file) = socket_file::bind(path, mode)?;
+        Ok(Self { file: Some(file), ..Self::unix(listener)? })
+    }
+
+    pub(super) fn tcp(listener: TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self { address: ListenAddr::Tcp(listener.local_addr()?), socket: Socket::Tcp(listener), file: None })
+    }
+
+    /// A Unix socket whose file is not this process's.
     pub(super) fn unix(listener: UnixListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let path = address.as_pathname().ok_or_else(|| io::Error::other("a Unix socket without a path"))?;
-        Ok(Self { address: ListenAddr::Unix(path.to_owned()), socket: Socket::Unix(listener) })
+        Ok(Self { address: ListenAddr::Unix(path.to_owned()), socket: Socket::Unix(listener), file: None })
     }
 
     /// Another descriptor of the same socket.

@@ -1,40 +1,86 @@
 //! The listening sockets that this process was started with: of systemd, or of the process whose place it takes.
 
 use super::bound::Bound;
+use super::socket_file::{Identity, SocketFile};
 use crate::config::ListenAddr;
 use listenfd::ListenFd;
+use rustix::net::sockopt::socket_acceptconn;
+use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
+
+/// Set for a process that takes the place of another: the files of Unix sockets that are its own from then on, each as
+/// `device:inode`, separated by commas. Those that are not in it are of systemd, or of nobody who is still there.
+pub(super) const OWN_FILES: &str = "MANIFOLD_SOCKET_FILES";
+
+/// What makes a file this process's to remove.
+pub(super) fn own_files<'f>(files: impl IntoIterator<Item = &'f SocketFile>) -> String {
+    files.into_iter().map(|file| file.identity().to_string()).collect::<Vec<_>>().join(",")
+}
 
 /// The listening sockets that this process was started with.
 #[derive(Debug, Default)]
 pub(super) struct Inherited(Vec<Bound>);
 
 impl Inherited {
-    /// Takes them from the environment.
+    /// Takes them from the environment. What cannot be used is named.
     pub(super) fn from_environment() -> Self {
+        let own: Vec<_> = std::env::var(OWN_FILES).unwrap_or_default().split(',').filter_map(Identity::parse).collect();
         let mut given = ListenFd::from_env();
-        let bound = (0..given.len()).filter_map(|at| {
-            let tcp = given.take_tcp_listener(at).ok().flatten().map(Bound::tcp);
-            let bound = tcp.or_else(|| given.take_unix_listener(at).ok().flatten().map(Bound::unix));
-            match bound {
-                Some(Ok(bound)) => Some(bound),
-                Some(Err(error)) => {
-                    log::warn!("an inherited socket cannot be used: {error}");
-                    None
-                }
-                None => None,
+        let mut bound = Vec::with_capacity(given.len());
+        for at in 0..given.len() {
+            match taken(&mut given, at) {
+                Ok(socket) => bound.push(with_its_file(socket, &own)),
+                Err(error) => log::warn!("an inherited descriptor cannot be used number={at}: {error}"),
             }
-        });
-        Self(bound.collect())
+        }
+        Self(bound)
     }
 
-    /// The one for a configured address. Those that nobody takes are closed with this value: open without anyone who
-    /// accepts, they would swallow clients.
+    /// The one for a configured address.
     pub(super) fn take(&mut self, configured: &ListenAddr) -> Option<Bound> {
         let at = self.0.iter().position(|bound| serves(configured, &bound.address))?;
         // In order: addresses with port 0 are alike.
         Some(self.0.remove(at))
     }
+
+    /// Names those that nobody took, and closes them: open without anyone who accepts, they would swallow clients. Gives their
+    /// files, which nobody serves once the process that passed them is gone.
+    pub(super) fn close(self) -> Vec<SocketFile> {
+        let close = |Bound { address, file, .. }: Bound| {
+            log::warn!(
+                "an inherited socket is at no configured address, and is closed addr={address}: add the address to \
+                 server.listen, or pass no socket for it"
+            );
+            file
+        };
+        self.0.into_iter().filter_map(close).collect()
+    }
+}
+
+/// The descriptor in this place as a socket. One of a kind that is not served is closed, as far as it is a socket.
+fn taken(given: &mut ListenFd, at: usize) -> io::Result<Bound> {
+    if let Ok(Some(listener)) = given.take_tcp_listener(at) {
+        return is_listening(&listener).and_then(|()| Bound::tcp(listener));
+    }
+    if let Ok(Some(listener)) = given.take_unix_listener(at) {
+        return is_listening(&listener).and_then(|()| Bound::unix(listener));
+    }
+    let is_datagram =
+        matches!(given.take_udp_socket(at), Ok(Some(_))) || matches!(given.take_unix_datagram(at), Ok(Some(_)));
+    Err(io::Error::other(if is_datagram { "it is a datagram socket" } else { "it is no stream socket" }))
+}
+
+fn is_listening(socket: impl AsFd) -> io::Result<()> {
+    if socket_acceptconn(socket)? { Ok(()) } else { Err(io::Error::other("it is a socket that does not listen")) }
+}
+
+/// The socket with its file, if that is among those that are this process's own.
+fn with_its_file(mut bound: Bound, own: &[Identity]) -> Bound {
+    if let ListenAddr::Unix(path) = &bound.address {
+        bound.file = SocketFile::at(path).ok().filter(|file| own.contains(&file.identity()));
+    }
+    bound
 }
 
 /// Whether a socket at `actual` is what `configured` asks for: port 0 is any.

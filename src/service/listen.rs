@@ -2,12 +2,12 @@
 
 use super::bound::Bound;
 use super::inherited::Inherited;
+use super::socket_file::{SocketFile, cannot_set};
 use crate::config::{ListenAddr, ServerConfig};
+use socket2::{Domain, SockAddr, Socket, Type};
 use std::fmt;
 use std::io;
-use std::net::TcpListener;
 use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
 /// An address that cannot be listened on.
@@ -22,12 +22,16 @@ pub struct BindError {
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot listen on {}: {}", self.address, self.source)?;
-        match self.source.kind() {
-            io::ErrorKind::AddrInUse => {
+        match (&self.address, self.source.kind()) {
+            (_, io::ErrorKind::AddrInUse) => {
                 write!(f, ": stop what listens there, or choose another address in {}", self.key)
             }
-            io::ErrorKind::AddrNotAvailable => write!(f, ": {} must name an address of this machine", self.key),
-            io::ErrorKind::PermissionDenied => {
+            (ListenAddr::Unix(_), io::ErrorKind::NotFound) => f.write_str(": its directory must be there"),
+            (ListenAddr::Unix(_), io::ErrorKind::PermissionDenied) => {
+                f.write_str(": the user that manifold runs as must be allowed to write in its directory")
+            }
+            (_, io::ErrorKind::AddrNotAvailable) => write!(f, ": {} must name an address of this machine", self.key),
+            (ListenAddr::Tcp(_), io::ErrorKind::PermissionDenied) => {
                 write!(f, ": choose another address in {}, such as a port above 1023", self.key)
             }
             _ => Ok(()),
@@ -46,34 +50,71 @@ impl std::error::Error for BindError {
 pub(super) struct Sockets {
     pub(super) clients: Vec<Bound>,
     pub(super) admin: Option<Bound>,
+    /// The files of sockets that the process before this one served and this one does not, to be removed once it serves.
+    pub(super) abandoned: Vec<SocketFile>,
 }
 
 /// Binds every address, or none; those that this process inherited are bound already.
 pub(super) fn bind(server: &ServerConfig) -> Result<Sockets, BindError> {
     let mut inherited = Inherited::from_environment();
-    let mut bind = |key, address: &ListenAddr| match inherited.take(address) {
-        Some(bound) => Ok(bound),
-        None => bind_one(address).map_err(|source| BindError { key, address: address.clone(), source }),
-    };
-    let clients = server.listen.iter().map(|address| bind("server.listen", address)).collect::<Result<_, _>>()?;
-    let admin = server.admin.map(|address| bind("server.admin", &ListenAddr::Tcp(address))).transpose()?;
-    Ok(Sockets { clients, admin })
+    let admin = server.admin.map(ListenAddr::Tcp);
+    let clients = server.listen.iter().map(|address| ("server.listen", address));
+    let wanted: Vec<_> = clients.chain(admin.iter().map(|address| ("server.admin", address))).collect();
+    let taken: Vec<_> = wanted.iter().map(|(_, address)| inherited.take(address)).collect();
+    // First what is not wanted is closed: it may be in the way of what is.
+    let abandoned = inherited.close();
+    // The files that an error leaves to nobody.
+    let mut made = Vec::new();
+    let bound = wanted.into_iter().zip(taken).map(|((key, address), taken)| {
+        let is_made = taken.is_none();
+        let bound = match taken {
+            Some(bound) => with_mode(bound, server.unix_mode),
+            None => bind_one(address, server.unix_mode),
+        };
+        let bound = bound.map_err(|source| BindError { key, address: address.clone(), source })?;
+        made.extend(bound.file.clone().filter(|_| is_made));
+        Ok(bound)
+    });
+    match bound.collect::<Result<Vec<_>, _>>() {
+        Ok(mut clients) => {
+            let admin = admin.and_then(|_| clients.pop());
+            Ok(Sockets { clients, admin, abandoned })
+        }
+        Err(error) => {
+            made.into_iter().for_each(SocketFile::remove);
+            Err(error)
+        }
+    }
 }
 
-fn bind_one(address: &ListenAddr) -> io::Result<Bound> {
+/// An inherited socket whose file is this process's has the rights that this process is configured with.
+fn with_mode(bound: Bound, mode: u32) -> io::Result<Bound> {
+    if let Some(file) = &bound.file {
+        file.set_mode(mode).map_err(|error| cannot_set(mode, &error))?;
+    }
+    Ok(bound)
+}
+
+fn bind_one(address: &ListenAddr, unix_mode: u32) -> io::Result<Bound> {
     match address {
-        ListenAddr::Tcp(address) => Bound::tcp(TcpListener::bind(address)?),
+        ListenAddr::Tcp(address) => Bound::bind_tcp(*address),
         ListenAddr::Unix(path) => {
             remove_stale(path)?;
-            Bound::unix(UnixListener::bind(path)?)
+            Bound::bind_unix(path, unix_mode)
         }
     }
 }
 
 /// Removes a socket's file that a process left which is gone: nobody answers there.
 fn remove_stale(path: &Path) -> io::Result<()> {
-    match UnixStream::connect(path) {
-        Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there")),
+    let asking = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // A process that is stuck accepts nobody, and whoever connects waits once its queue is full.
+    asking.set_nonblocking(true)?;
+    match asking.connect(&SockAddr::unix(path)?) {
+        Ok(()) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there")),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there, and its queue is full"))
+        }
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             if std::fs::symlink_metadata(path)?.file_type().is_socket() {
                 return std::fs::remove_file(path);
@@ -84,13 +125,51 @@ fn remove_stale(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes the files of Unix sockets.
-pub(super) fn remove_files(addresses: &[ListenAddr]) {
-    for address in addresses {
-        if let ListenAddr::Unix(path) = address
-            && let Err(error) = std::fs::remove_file(path)
-        {
-            log::debug!("cannot remove {}: {error}", path.display());
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn an_inherited_file_gets_the_configured_rights_only_if_it_is_this_processs() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let mode = || std::fs::metadata(&path).unwrap().mode() & 0o7777;
+        let own = with_mode(Bound::bind_unix(&path, 0o660).unwrap(), 0o600).unwrap();
+        assert_eq!(mode(), 0o600);
+        let mut of_systemd = own;
+        of_systemd.file = None;
+        with_mode(of_systemd, 0o666).unwrap();
+        assert_eq!(mode(), 0o600);
+    }
+
+    #[test]
+    fn rights_that_cannot_be_set_are_an_error_that_names_address_and_key() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let bound = Bound::bind_unix(&path, 0o660).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let address = bound.address.clone();
+        let source = with_mode(bound, 0o600).unwrap_err();
+        let error = BindError { key: "server.listen", address, source }.to_string();
+        let expected = format!("cannot listen on unix:{}: its file cannot be given the rights 0600", path.display());
+        assert!(error.starts_with(&expected) && error.contains("server.unix_mode"), "{error}");
+    }
+
+    #[test]
+    fn what_can_be_done_about_an_address_is_said() {
+        let tcp = ListenAddr::Tcp(([127, 0, 0, 1], 80).into());
+        let unix = ListenAddr::Unix("/run/a/socket".into());
+        for (address, kind, advice) in [
+            (&tcp, io::ErrorKind::AddrInUse, "stop what listens there"),
+            (&unix, io::ErrorKind::AddrInUse, "stop what listens there"),
+            (&tcp, io::ErrorKind::PermissionDenied, "a port above 1023"),
+            (&unix, io::ErrorKind::PermissionDenied, "write in its directory"),
+            (&unix, io::ErrorKind::NotFound, "its directory must be there"),
+            (&tcp, io::ErrorKind::AddrNotAvailable, "an address of this machine"),
+        ] {
+            let error = BindError { key: "server.listen", address: address.clone(), source: kind.into() }.to_string();
+            assert!(error.starts_with(&format!("cannot listen on {address}: ")) && error.contains(advice), "{error}");
         }
     }
 }

@@ -11,6 +11,7 @@ mod listen;
 mod memory;
 mod notify;
 mod opener;
+mod socket_file;
 mod upgrade;
 
 pub use accept::AcceptError;
@@ -27,6 +28,7 @@ use accept::{Accepting, accept_all};
 use bound::Bound;
 use listen::Sockets;
 use opener::Drivers;
+use socket_file::SocketFile;
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
@@ -67,7 +69,9 @@ pub struct Running {
     admin: Option<Admin>,
     /// The listening sockets once more, to be handed to a new process. Emptied when this one stops listening.
     spares: Vec<OwnedFd>,
-    /// The files of Unix sockets are somebody else's by now.
+    /// The files of Unix sockets that are this process's. Emptied when it stops listening, or another process has them.
+    files: Vec<SocketFile>,
+    /// Another process is the service by now.
     handed_over: bool,
 }
 
@@ -85,7 +89,8 @@ impl Service {
     /// Starts to serve, on the runtime that this is called in.
     #[must_use]
     pub fn start(self) -> Running {
-        let Sockets { clients, admin } = self.sockets;
+        let Sockets { clients, admin, abandoned } = self.sockets;
+        let files = clients.iter().filter_map(|bound| bound.file.clone()).collect();
         let addresses: Vec<_> = clients.iter().map(|bound| bound.address.clone()).collect();
         let admin_address = admin.as_ref().map(|bound| bound.address.clone());
         let (lifecycle, lifecycle_seen) = watch::channel(Lifecycle::Running);
@@ -102,6 +107,7 @@ impl Service {
             log::info!("listening addr={address}");
         }
         let admin = admin.and_then(|bound| serve_admin(bound, facts));
+        abandoned.into_iter().for_each(SocketFile::remove);
         if !upgrade::say_ready() {
             notify::ready();
         }
@@ -119,6 +125,7 @@ impl Service {
             engine,
             admin,
             spares,
+            files,
             handed_over: false,
         }
     }
@@ -189,8 +196,9 @@ impl Running {
     /// # Errors
     /// When the new process does not come to serve; all is as before then.
     pub async fn hand_over(&mut self) -> io::Result<u32> {
-        let process = upgrade::hand_over(&self.spares).await?;
+        let process = upgrade::hand_over(&self.spares, &self.files).await?;
         self.handed_over = true;
+        self.files.clear();
         // Whoever asks for this service's health is to hear of the new process.
         if let Some(admin) = self.admin.take() {
             admin.finish().await;
@@ -211,6 +219,7 @@ impl Running {
     /// Stops accepting, tells every client its end within the drain time, and resolves when the last one is gone or the
     /// time is over.
     pub async fn drain(mut self) {
+        self.remove_files();
         self.spares.clear();
         if !self.handed_over {
             notify::stopping();
@@ -228,13 +237,19 @@ impl Running {
     }
 }
 
+impl Running {
+    /// Before anything else when this process stops listening: its sockets are open still, so that no other file has the inode
+    /// of one of these, and from then on another process may bind the paths.
+    fn remove_files(&mut self) {
+        self.files.drain(..).for_each(SocketFile::remove);
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
+        self.remove_files();
         self.accepting.send_replace(Accepting::No);
         self.stopping.send_replace(true);
-        if !self.handed_over {
-            listen::remove_files(&self.addresses);
-        }
     }
 }
 

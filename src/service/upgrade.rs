@@ -5,6 +5,8 @@
 //! the same thing, and says through a pipe on its standard input that it serves; until then, and if it fails, this process
 //! goes on as before. No connection is refused in between: both accept from the same queue.
 
+use super::inherited::{OWN_FILES, own_files};
+use super::socket_file::SocketFile;
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::io;
@@ -42,7 +44,7 @@ pub(super) fn say_ready() -> bool {
 ///
 /// # Errors
 /// When it cannot be started, or ends or stays silent instead of serving.
-pub(super) async fn hand_over(sockets: &[OwnedFd]) -> io::Result<u32> {
+pub(super) async fn hand_over(sockets: &[OwnedFd], files: &[SocketFile]) -> io::Result<u32> {
     let mut mappings = Vec::with_capacity(sockets.len());
     for (child_fd, socket) in (FIRST_DESCRIPTOR..).zip(sockets) {
         mappings.push(FdMapping { parent_fd: socket.try_clone()?, child_fd });
@@ -54,7 +56,9 @@ pub(super) async fn hand_over(sockets: &[OwnedFd]) -> io::Result<u32> {
         .args(std::env::args_os().skip(1))
         .env(UPGRADE, "1")
         .env("LISTEN_FDS", sockets.len().to_string())
+        .env(OWN_FILES, own_files(files))
         .env_remove("LISTEN_PID")
+        .env_remove("LISTEN_FDNAMES")
         .env_remove("LISTEN_FDS_FIRST_FD")
         .stdin(Stdio::from(theirs))
         .fd_mappings(mappings)

@@ -1,0 +1,190 @@
+//! The file of a Unix socket: its rights, and whose it is.
+//!
+//! A path is a name that another process may have put a socket of its own at by now. So a file is known by its device and its
+//! inode, and it is removed only where both are still those of the socket that was bound. That socket must be open then: while
+//! it is, the inode's number is given to no other file.
+
+use super::bound::BACKLOG;
+use rustix::fs::{Mode, fchmod};
+use socket2::{Domain, SockAddr, Socket, Type};
+use std::fmt;
+use std::fs::{self, Metadata, Permissions};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+/// The file of a socket that this process, or one before it, has bound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SocketFile {
+    path: PathBuf,
+    identity: Identity,
+}
+
+/// What tells a file from every other one on this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity {
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    /// Of a socket's file; `None` of a file that is no socket.
+    fn of(metadata: &Metadata) -> Option<Self> {
+        let identity = Self { device: metadata.dev(), inode: metadata.ino() };
+        metadata.file_type().is_socket().then_some(identity)
+    }
+
+    /// Reads what `Display` wrote.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (device, inode) = text.split_once(':')?;
+        Some(Self { device: device.parse().ok()?, inode: inode.parse().ok()? })
+    }
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.device, self.inode)
+    }
+}
+
+impl SocketFile {
+    /// The socket's file that is at `path` now.
+    pub(super) fn at(path: &Path) -> io::Result<Self> {
+        let identity = Identity::of(&fs::symlink_metadata(path)?);
+        let identity = identity.ok_or_else(|| io::Error::other("the file there is no socket"))?;
+        Ok(Self { path: path.to_owned(), identity })
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        self.identity
+    }
+
+    /// Gives the file these rights. A file that has them already is left alone: it may be of another user.
+    pub(super) fn set_mode(&self, mode: u32) -> io::Result<()> {
+        if fs::symlink_metadata(&self.path)?.mode() & 0o7777 == mode {
+            return Ok(());
+        }
+        fs::set_permissions(&self.path, Permissions::from_mode(mode))
+    }
+
+    /// Removes the file, unless another one is at its path by now.
+    pub(super) fn remove(self) {
+        let path = self.path.display();
+        let removed = match fs::symlink_metadata(&self.path) {
+            Ok(there) if Identity::of(&there) == Some(self.identity) => fs::remove_file(&self.path),
+            Ok(_) => {
+                log::info!("the file of another process is at the path of this one's socket, and stays path={path}");
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = removed {
+            log::warn!("cannot remove the file of a socket path={path}: {error}");
+        }
+    }
+}
+
+/// Binds a socket whose file has these rights. At no moment has it more of them, and nobody can connect before it has all.
+pub(super) fn bind(path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFile)> {
+    let socket = unheard(path, mode)?;
+    let file = SocketFile::at(path)?;
+    // What the umask took away.
+    let listening = file.set_mode(mode).map_err(|error| cannot_set(mode, &error)).and_then(|()| socket.listen(BACKLOG));
+    if let Err(error) = listening {
+        file.remove();
+        return Err(error);
+    }
+    Ok((UnixListener::from(OwnedFd::from(socket)), file))
+}
+
+/// A bound socket that does not listen yet; its file has none but these rights.
+fn unheard(path: &Path, mode: u32) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // On Linux the file begins with the rights of the socket, less those of the umask. Elsewhere it begins with those that the
+    // umask leaves; whoever comes through them is refused, since the socket does not listen yet.
+    if let Err(error) = fchmod(&socket, Mode::from_raw_mode(mode)) {
+        log::debug!("cannot set the rights of a socket before it is bound: {error}");
+    }
+    socket.bind(&SockAddr::unix(path)?)?;
+    Ok(socket)
+}
+
+/// The error of a file whose rights cannot be set.
+pub(super) fn cannot_set(mode: u32, error: &io::Error) -> io::Error {
+    io::Error::other(format!("its file cannot be given the rights {mode:04o} of server.unix_mode: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mode_of(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o7777
+    }
+
+    #[test]
+    fn a_file_has_the_rights_that_are_asked_for_whatever_the_umask_is() {
+        let directory = tempfile::tempdir().unwrap();
+        for mode in [0o660, 0o666, 0o600, 0o777, 0o002] {
+            let path = directory.path().join(format!("{mode:o}"));
+            let (_listener, _file) = bind(&path, mode).unwrap();
+            assert_eq!(mode_of(&path), mode, "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn a_file_never_has_more_rights_and_nobody_connects_before_it_has_all() {
+        let directory = tempfile::tempdir().unwrap();
+        for mode in [0o600, 0o660, 0o222] {
+            let path = directory.path().join(format!("{mode:o}"));
+            let _socket = unheard(&path, mode).unwrap();
+            assert_eq!(mode_of(&path) & !mode, 0, "{mode:o}: {:o}", mode_of(&path));
+            let refused = std::os::unix::net::UnixStream::connect(&path).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        }
+    }
+
+    #[test]
+    fn a_file_goes_only_while_it_is_that_of_the_socket() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let (_first, file) = bind(&path, 0o660).unwrap();
+        fs::rename(&path, directory.path().join("elsewhere")).unwrap();
+        let (_second, second) = bind(&path, 0o660).unwrap();
+        file.clone().remove();
+        assert!(path.exists(), "the file of another socket is gone");
+        fs::rename(directory.path().join("elsewhere"), &path).unwrap();
+        second.remove();
+        assert!(path.exists(), "the file of another socket is gone");
+        file.clone().remove();
+        assert!(!path.exists());
+        file.remove();
+    }
+
+    #[test]
+    fn rights_that_cannot_be_set_are_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("socket");
+        let (_listener, file) = bind(&path, 0o660).unwrap();
+        file.set_mode(0o600).unwrap();
+        assert_eq!(mode_of(&path), 0o600);
+        fs::remove_file(&path).unwrap();
+        let error = cannot_set(0o66, &file.set_mode(0o66).unwrap_err()).to_string();
+        assert!(
+            error.starts_with("its file cannot be given the rights 0066 of server.unix_mode: No such file"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn an_identity_is_read_as_it_is_written() {
+        let identity = Identity { device: 7, inode: u64::MAX };
+        assert_eq!(Identity::parse(&identity.to_string()), Some(identity));
+        for text in ["", ":", "7", "7:", ":7", "7:8:9", "7:-8", "a:b"] {
+            assert_eq!(Identity::parse(text), None, "{text:?}");
+        }
+    }
+}
