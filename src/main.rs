@@ -1,17 +1,19 @@
-//! The command line: arguments, logger, signals, exit code.
+//! The command line: arguments, logger, what signals do, exit code.
+
+mod signals;
 
 use clap::{Parser, Subcommand};
 use manifold::admin::{Question, Unhealthy};
 use manifold::config::{Config, ServerConfig};
 use manifold::demo::{DEFAULT_ADDRESS, Demo, DemoOptions};
 use manifold::service::Service;
+use signals::{Asked, End, Signals};
 use std::future::Future;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Sessions come and go, and clients leave theirs: with 18,000 of them this allocator holds 13 MB where glibc's holds 19 and
 /// mimalloc 31, and it gives back what they leave.
@@ -64,7 +66,7 @@ fn main() -> ExitCode {
     let config = match (arguments.command, arguments.config) {
         (Some(Command::Demo { listen }), _) => {
             // The flaky stream fails for show: its warnings would push the greeting off the screen.
-            start_logger("error");
+            start_logger("error,manifold::signals=warn");
             return code_of(block_on(None, demo(DemoOptions { listen, ..DemoOptions::default() })));
         }
         (Some(Command::Healthcheck { config }), _) => {
@@ -77,17 +79,21 @@ fn main() -> ExitCode {
         (None, config) => config,
     };
     start_logger("warn,manifold=info");
-    let config = match Config::load(config.as_deref()) {
-        Ok(config) => config,
-        Err(errors) => return complain(&errors.to_string(), EX_USAGE),
-    };
     if arguments.test {
-        return say(&config.summary());
+        return match Config::load(config.as_deref()) {
+            Ok(config) => say(&config.summary()),
+            Err(errors) => complain(&errors.to_string(), EX_USAGE),
+        };
     }
-    for advice in config.advice() {
-        log::warn!("{advice}");
+    match load(config) {
+        Ok((config, signals)) => {
+            for advice in config.advice() {
+                log::warn!("{advice}");
+            }
+            code_of(block_on(Some(config.server.threads), serve(config, signals)))
+        }
+        Err(code) => code,
     }
-    code_of(block_on(Some(config.server.threads), serve(config)))
 }
 
 fn healthcheck(server: &ServerConfig) -> ExitCode {
@@ -134,28 +140,66 @@ where
     result
 }
 
-async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
-    let mut signals = Signals::new()?;
+/// Reads the configuration while signals are heard already: its file may be on a disk that is slow, or be a pipe. An error is
+/// the exit code, after the words about it.
+fn load(config: Option<PathBuf>) -> Result<(Config, Signals), ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| complain(&error.to_string(), 1))?;
+    let loaded = runtime.block_on(async {
+        // They are not bound to this runtime: whichever runs wakes all who wait for a signal.
+        let mut signals = Signals::new().map_err(|error| complain(&error.to_string(), 1))?;
+        let loading = tokio::task::spawn_blocking(move || Config::load(config.as_deref()));
+        tokio::select! {
+            loaded = loading => match loaded {
+                Ok(Ok(config)) => Ok((config, signals)),
+                Ok(Err(errors)) => Err(complain(&errors.to_string(), EX_USAGE)),
+                Err(panic) => Err(complain(&panic.to_string(), 1)),
+            },
+            end = signals.end("nothing is done: this process does not serve yet") => {
+                log::info!("{end}: exit");
+                Err(ExitCode::SUCCESS)
+            }
+        }
+    });
+    // Nobody waits for a file that is not read yet.
+    runtime.shutdown_background();
+    loaded
+}
+
+async fn serve(config: Config, mut signals: Signals) -> Result<(), Box<dyn std::error::Error>> {
     let mut running = Service::bind(config)?.start();
-    loop {
+    let end = loop {
         let asked = tokio::select! {
             asked = signals.next() => asked,
             error = running.failed() => return Err(error.into()),
         };
-        match asked {
-            Asked::Exit => return Ok(()),
-            Asked::Drain => break,
-            Asked::HandOver => match running.hand_over().await {
-                Ok(process) => {
-                    log::info!("SIGQUIT: a new process serves, draining pid={process}");
-                    break;
-                }
-                Err(error) => log::error!("SIGQUIT: serving on: {error}"),
-            },
+        if let Asked::End(end) = asked {
+            break end;
+        }
+        // Whoever asks for the end does not wait for the new process, which is ended when nobody waits for it.
+        let successor = tokio::select! {
+            successor = running.successor() => successor,
+            end = signals.end("nothing is done: a new process is starting already") => break end,
+        };
+        match successor {
+            Ok(successor) => {
+                let process = running.hand_over(successor).await;
+                log::info!("SIGQUIT: a new process serves, draining pid={process}");
+                return finish(running.drain(), &mut signals).await;
+            }
+            Err(error) => log::error!("SIGQUIT: serving on: {error}"),
+        }
+    };
+    match end {
+        End::AtOnce => {
+            log::info!("{end}: exit at once");
+            Ok(())
+        }
+        End::Drained => {
+            log::info!("{end}: draining");
+            finish(running.drain(), &mut signals).await
         }
     }
-    signals.interruptible(running.drain()).await;
-    Ok(())
 }
 
 async fn demo(options: DemoOptions) -> Result<(), Box<dyn std::error::Error>> {
@@ -163,56 +207,23 @@ async fn demo(options: DemoOptions) -> Result<(), Box<dyn std::error::Error>> {
     let demo = Demo::start(options).await?;
     io::stdout().write_all(demo.greeting().as_bytes())?;
     match signals.next().await {
-        Asked::Exit => {}
-        Asked::Drain | Asked::HandOver => signals.interruptible(demo.drain()).await,
+        Asked::End(end @ End::AtOnce) => {
+            log::info!("{end}: exit at once");
+            return Ok(());
+        }
+        Asked::End(end @ End::Drained) => log::info!("{end}: draining"),
+        Asked::HandOver => log::warn!("SIGQUIT: draining: no process takes the place of a demo"),
+    }
+    finish(demo.drain(), &mut signals).await
+}
+
+/// Drains, unless a SIGINT says that it takes too long.
+async fn finish(drain: impl Future<Output = ()>, signals: &mut Signals) -> Result<(), Box<dyn std::error::Error>> {
+    tokio::select! {
+        () = drain => log::info!("drained: exit"),
+        () = signals.end_at_once() => log::info!("{}: exit at once", End::AtOnce),
     }
     Ok(())
-}
-
-/// What a signal asks for.
-enum Asked {
-    /// SIGINT.
-    Exit,
-    /// SIGTERM.
-    Drain,
-    /// SIGQUIT.
-    HandOver,
-}
-
-/// The signals that end the process.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    quit: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        let [terminate, interrupt, quit] = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::quit()];
-        Ok(Self { terminate: signal(terminate)?, interrupt: signal(interrupt)?, quit: signal(quit)? })
-    }
-
-    async fn next(&mut self) -> Asked {
-        tokio::select! {
-            _ = self.terminate.recv() => {
-                log::info!("SIGTERM: draining");
-                Asked::Drain
-            }
-            _ = self.interrupt.recv() => {
-                log::info!("SIGINT: exit at once");
-                Asked::Exit
-            }
-            _ = self.quit.recv() => Asked::HandOver,
-        }
-    }
-
-    /// Drains, unless a SIGINT says that it takes too long.
-    async fn interruptible(&mut self, drain: impl Future<Output = ()>) {
-        tokio::select! {
-            () = drain => log::info!("drained: exit"),
-            _ = self.interrupt.recv() => log::info!("SIGINT: exit at once"),
-        }
-    }
 }
 
 fn complain(text: &str, code: u8) -> ExitCode {

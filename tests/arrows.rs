@@ -23,6 +23,7 @@ const FLOORS: &[&[&str]] = &[
     &["admin"],
     &["service"],
     &["demo"],
+    &["signals"],
     &["main"],
 ];
 
@@ -30,7 +31,7 @@ const FLOORS: &[&[&str]] = &[
 const CONFINED: &[(&str, &[&str])] = &[
     ("pingora", &["gateway", "service", "upstream::connect"]),
     ("mio", &["fanout"]),
-    ("tokio", &["hub", "upstream", "fanout", "gateway", "admin", "service", "web", "demo", "main"]),
+    ("tokio", &["hub", "upstream", "fanout", "gateway", "admin", "service", "web", "demo", "signals", "main"]),
     ("hyper", &["web", "admin", "demo"]),
     ("rustix", &["fanout", "gateway", "service", "main", "upstream::connect"]),
 ];

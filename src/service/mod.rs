@@ -7,6 +7,7 @@ mod accept;
 mod bound;
 mod descriptors;
 mod inherited;
+mod launch;
 mod listen;
 mod memory;
 mod notify;
@@ -16,6 +17,7 @@ mod upgrade;
 
 pub use accept::AcceptError;
 pub use listen::BindError;
+pub use upgrade::Successor;
 
 use crate::admin::{Admin, Facts};
 use crate::config::{Config, ListenAddr, ServerConfig};
@@ -26,6 +28,7 @@ use crate::hub::Hub;
 use crate::upstream::Connector;
 use accept::{Accepting, accept_all};
 use bound::Bound;
+use launch::Launch;
 use listen::Sockets;
 use opener::Drivers;
 use socket_file::SocketFile;
@@ -47,6 +50,7 @@ pub struct Service {
     config: Config,
     sockets: Sockets,
     front: FrontOptions,
+    launch: Launch,
 }
 
 /// A service that runs. Its drop stops accepting; it does not wait for clients.
@@ -71,6 +75,7 @@ pub struct Running {
     spares: Vec<OwnedFd>,
     /// The files of Unix sockets that are this process's. Emptied when it stops listening, or another process has them.
     files: Vec<SocketFile>,
+    launch: Launch,
     /// Another process is the service by now.
     handed_over: bool,
 }
@@ -83,7 +88,7 @@ impl Service {
     pub fn bind(config: Config) -> Result<Self, BindError> {
         let sockets = listen::bind(&config.server)?;
         let front = front_options(&config.server);
-        Ok(Self { config, sockets, front })
+        Ok(Self { config, sockets, front, launch: Launch::of_this_process() })
     }
 
     /// Starts to serve, on the runtime that this is called in.
@@ -126,6 +131,7 @@ impl Service {
             admin,
             spares,
             files,
+            launch: self.launch,
             handed_over: false,
         }
     }
@@ -190,13 +196,18 @@ impl Running {
         &self.counters
     }
 
-    /// Starts a new process of the same command line with the listening sockets; gives its process id once it serves.
-    /// This one still serves too, and is to be drained.
+    /// Starts a new process of the same command line with the listening sockets, and resolves once it serves; this one serves
+    /// too. If the future or the successor is dropped, the new process is ended.
     ///
     /// # Errors
     /// When the new process does not come to serve; all is as before then.
-    pub async fn hand_over(&mut self) -> io::Result<u32> {
-        let process = upgrade::hand_over(&self.spares, &self.files).await?;
+    pub async fn successor(&self) -> io::Result<Successor> {
+        upgrade::start(&self.launch, &self.spares, &self.files).await
+    }
+
+    /// Leaves the service to a new process; gives its id. This one still serves, too, and is to be drained.
+    pub async fn hand_over(&mut self, successor: Successor) -> u32 {
+        let process = successor.keep();
         self.handed_over = true;
         self.files.clear();
         // Whoever asks for this service's health is to hear of the new process.
@@ -204,7 +215,7 @@ impl Running {
             admin.finish().await;
         }
         notify::replaced_by(process);
-        Ok(process)
+        process
     }
 
     /// Resolves when connections are accepted no longer, though nobody asked for it; never otherwise.

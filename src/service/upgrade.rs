@@ -1,18 +1,21 @@
 //! SIGQUIT: a new process takes over the listening sockets, then this one drains.
 //!
-//! The new process is the same command line, run from the file that the binary is in now, so that a deploy replaces the
-//! file and sends the signal. It inherits the sockets in the manner of systemd (`LISTEN_FDS`), so that socket activation is
-//! the same thing, and says through a pipe on its standard input that it serves; until then, and if it fails, this process
-//! goes on as before. No connection is refused in between: both accept from the same queue.
+//! The new process is the same command line, by the path that this one was started by: a deploy replaces the file, or
+//! switches a symbolic link on the way to it, and sends the signal. It inherits the sockets in the manner of systemd
+//! (`LISTEN_FDS`), so that socket activation is the same thing, and says through a pipe on its standard input that it serves;
+//! until then, and if it fails, this process goes on as before. No connection is refused in between: both accept from the same
+//! queue.
+//!
+//! The first process of a container is not replaced: when it ends, the kernel kills every other process of the container.
 
 use super::inherited::{OWN_FILES, own_files};
+use super::launch::Launch;
 use super::socket_file::SocketFile;
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
@@ -23,6 +26,9 @@ const UPGRADE: &str = "MANIFOLD_UPGRADE";
 
 /// The first inherited descriptor: SD_LISTEN_FDS_START of sd_listen_fds(3).
 const FIRST_DESCRIPTOR: RawFd = 3;
+
+/// The process with which its container ends (pid_namespaces(7)).
+const FIRST_PROCESS: u32 = 1;
 
 /// How long the new process may take until it serves.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -40,44 +46,113 @@ pub(super) fn say_ready() -> bool {
     is_successor
 }
 
-/// Starts the new process with these sockets and waits until it serves; gives its process id.
+/// Why this process cannot have another one take its place.
+fn refusal(process: u32) -> Option<&'static str> {
+    (process == FIRST_PROCESS).then_some(
+        "this is process 1, with which its container ends, and a new process with it: start a new container, or run \
+         manifold under an init",
+    )
+}
+
+/// A new process that serves. Its drop ends it, unless [`Successor::keep`] came first.
+#[derive(Debug)]
+pub struct Successor(Starting);
+
+impl Successor {
+    /// Leaves the service to the process; gives its id.
+    pub(super) fn keep(mut self) -> u32 {
+        self.0.0.take().map(|child| child.id()).unwrap_or_default()
+    }
+}
+
+/// A new process, ended with this value: whoever no longer waits for it has another use for its sockets.
+#[derive(Debug)]
+struct Starting(Option<Child>);
+
+impl Starting {
+    /// Ends the process; says how it ended.
+    fn end(&mut self) -> io::Result<String> {
+        let Some(mut child) = self.0.take() else { return Ok("it is gone".to_owned()) };
+        // One that ended by itself has a status of its own.
+        if let Some(status) = child.try_wait()? {
+            return Ok(status.to_string());
+        }
+        child.kill()?;
+        child.wait()?;
+        Ok(format!("it was silent for {} seconds, and is ended", PATIENCE.as_secs()))
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if self.0.is_some()
+            && let Err(error) = self.end()
+        {
+            log::warn!("cannot end the new process: {error}");
+        }
+    }
+}
+
+/// Starts the program of `launch` with these sockets and the right to their files, and waits until it serves. If this future
+/// is dropped before, the new process is ended.
 ///
 /// # Errors
 /// When it cannot be started, or ends or stays silent instead of serving.
-pub(super) async fn hand_over(sockets: &[OwnedFd], files: &[SocketFile]) -> io::Result<u32> {
-    let mut mappings = Vec::with_capacity(sockets.len());
-    for (child_fd, socket) in (FIRST_DESCRIPTOR..).zip(sockets) {
-        mappings.push(FdMapping { parent_fd: socket.try_clone()?, child_fd });
+pub(super) async fn start(launch: &Launch, sockets: &[OwnedFd], files: &[SocketFile]) -> io::Result<Successor> {
+    if let Some(why) = refusal(std::process::id()) {
+        return Err(io::Error::other(why));
     }
     let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
     let mut ready = Receiver::from_owned_fd(ours)?;
-    let mut command = Command::new(binary()?);
-    command
-        .args(std::env::args_os().skip(1))
-        .env(UPGRADE, "1")
-        .env("LISTEN_FDS", sockets.len().to_string())
-        .env(OWN_FILES, own_files(files))
-        .env_remove("LISTEN_PID")
-        .env_remove("LISTEN_FDNAMES")
-        .env_remove("LISTEN_FDS_FIRST_FD")
-        .stdin(Stdio::from(theirs))
-        .fd_mappings(mappings)
-        .map_err(io::Error::other)?;
-    let mut child = command.spawn()?;
+    let program = launch.program();
+    log::info!("a new process is started program={}", program.display());
+    let mut command = command(launch, sockets, files)?;
+    command.stdin(Stdio::from(theirs));
+    let child =
+        command.spawn().map_err(|error| io::Error::other(format!("cannot start {}: {error}", program.display())))?;
+    let mut starting = Starting(Some(child));
     // It holds the other end of the pipe, too.
     drop(command);
     let mut said = [0; 1];
     if let Ok(Ok(1..)) = timeout(PATIENCE, ready.read(&mut said)).await {
-        return Ok(child.id());
+        return Ok(Successor(starting));
     }
-    child.kill()?;
-    let status = child.wait()?;
-    Err(io::Error::other(format!("the new process did not serve: {status}")))
+    let status = starting.end()?;
+    Err(io::Error::other(format!("{} did not come to serve: {status}", program.display())))
 }
 
-/// The file of this program, also if it was replaced since the start.
-fn binary() -> io::Result<PathBuf> {
-    let path = std::env::current_exe()?;
-    let text = path.to_string_lossy();
-    Ok(text.strip_suffix(" (deleted)").map_or_else(|| path.clone(), PathBuf::from))
+/// The command line of this process, for a program that may be another one by now.
+fn command(launch: &Launch, sockets: &[OwnedFd], files: &[SocketFile]) -> io::Result<Command> {
+    let mut mappings = Vec::with_capacity(sockets.len());
+    for (child_fd, socket) in (FIRST_DESCRIPTOR..).zip(sockets) {
+        mappings.push(FdMapping { parent_fd: socket.try_clone()?, child_fd });
+    }
+    let mut command = Command::new(launch.program());
+    command
+        .args(std::env::args_os().skip(1))
+        .env(UPGRADE, "1")
+        .env(OWN_FILES, own_files(files))
+        .env("LISTEN_FDS", sockets.len().to_string())
+        .env_remove("LISTEN_PID")
+        .env_remove("LISTEN_FDNAMES")
+        .env_remove("LISTEN_FDS_FIRST_FD")
+        .fd_mappings(mappings)
+        .map_err(io::Error::other)?;
+    if let Some(directory) = launch.directory() {
+        // Relative paths among the arguments are of the new release, too.
+        command.current_dir(directory).env("PWD", directory);
+    }
+    Ok(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_process_of_a_container_stays() {
+        assert!(refusal(1).is_some_and(|why| why.contains("process 1") && why.contains("container")));
+        assert_eq!(refusal(2), None);
+        assert_eq!(refusal(u32::MAX), None);
+    }
 }

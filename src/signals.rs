@@ -1,0 +1,104 @@
+//! The signals that this process hears: those that ask for something, and those that would kill it and are told that nothing is
+//! done instead.
+//!
+//! ```text
+//!   SIGINT                    the end, at once
+//!   SIGTERM                   the end, drained
+//!   SIGQUIT                   a new process in this one's place
+//!   SIGHUP, SIGUSR1, SIGUSR2  nothing: a line in the log
+//! ```
+
+use std::fmt;
+use std::io;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// The end of this process.
+    End(End),
+    /// SIGQUIT: a new process in this one's place.
+    HandOver,
+}
+
+/// How this process is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// SIGINT.
+    AtOnce,
+    /// SIGTERM.
+    Drained,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AtOnce => "SIGINT",
+            Self::Drained => "SIGTERM",
+        })
+    }
+}
+
+/// The signals, heard from this value's making on.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    quit: Signal,
+    hangup: Signal,
+    user1: Signal,
+    user2: Signal,
+}
+
+impl Signals {
+    /// Hears them, on a runtime. From then on none of them kills this process.
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            quit: signal(SignalKind::quit())?,
+            hangup: signal(SignalKind::hangup())?,
+            user1: signal(SignalKind::user_defined1())?,
+            user2: signal(SignalKind::user_defined2())?,
+        })
+    }
+
+    /// The next signal that asks for something.
+    pub(crate) async fn next(&mut self) -> Asked {
+        loop {
+            tokio::select! {
+                biased;
+                _ = self.interrupt.recv() => return Asked::End(End::AtOnce),
+                _ = self.terminate.recv() => return Asked::End(End::Drained),
+                _ = self.quit.recv() => return Asked::HandOver,
+                _ = self.hangup.recv() => log::warn!(
+                    "SIGHUP: nothing is done: a running process does not read its configuration again; SIGQUIT starts a new \
+                     one that does"
+                ),
+                _ = self.user1.recv() => log::warn!(
+                    "SIGUSR1: nothing is done: the log goes to standard error, and there is no file to open again"
+                ),
+                _ = self.user2.recv() => log::warn!(
+                    "SIGUSR2: nothing is done: it is SIGQUIT that starts a new process in this one's place"
+                ),
+            }
+        }
+    }
+
+    /// The next signal that ends this process, where no other one can take its place: `why_not` is told to a SIGQUIT.
+    pub(crate) async fn end(&mut self, why_not: &str) -> End {
+        loop {
+            match self.next().await {
+                Asked::End(end) => return end,
+                Asked::HandOver => log::warn!("SIGQUIT: {why_not}"),
+            }
+        }
+    }
+
+    /// The next SIGINT, while this process drains.
+    pub(crate) async fn end_at_once(&mut self) {
+        while self.end("nothing is done: this process drains").await == End::Drained {
+            log::info!("{}: draining already", End::Drained);
+        }
+    }
+}
