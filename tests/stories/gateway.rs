@@ -5,6 +5,7 @@ use crate::guard::guarded;
 use crate::origin::Port;
 use crate::origin::{Origin, ResumingOrigin};
 use rustix::process::{Pid, Signal, kill_process};
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -14,6 +15,9 @@ use tempfile::NamedTempFile;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
+
+/// The real binary.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_manifold");
 
 /// A route as the configuration has it, to be added to.
 pub struct Route(String);
@@ -120,7 +124,14 @@ impl Gateway {
 
     /// Runs with these arguments and variables alone, whatever comes of it.
     pub fn spawn_on(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
-        let mut child = command(arguments).envs(variables.iter().copied()).spawn().unwrap();
+        let mut command = command(BINARY, arguments);
+        command.envs(variables.iter().copied());
+        Self::run_by(command)
+    }
+
+    /// Runs by a command that is the binary, or becomes it.
+    pub fn run_by(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{:?}: {error}", command.as_std()));
         let (log, lines) = watch::channel(Log::default());
         let stderr = child.stderr.take().unwrap();
         tokio::spawn(async move {
@@ -140,7 +151,7 @@ impl Gateway {
 
     /// The same, with these variables in its environment.
     pub async fn run_with(arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String) {
-        let mut command = command(arguments);
+        let mut command = command(BINARY, arguments);
         let output = command.envs(variables.iter().copied()).output();
         let output = guarded("the end of the process", output).await.unwrap();
         let mut said = String::from_utf8(output.stdout).unwrap();
@@ -247,8 +258,9 @@ pub fn config_file(text: &str) -> NamedTempFile {
     file
 }
 
-fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_manifold"));
+/// A command with these arguments for the binary, or for one that becomes it; its log is read.
+pub fn command(program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command.args(arguments).env("RUST_LOG", "info").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.kill_on_drop(true);
     command

@@ -1,6 +1,6 @@
 //! Scenes that many stories begin with.
 
-use crate::client::{Client, End, Response};
+use crate::client::{Client, Connection, End, Response, Target};
 use crate::gateway::Gateway;
 use crate::origin::{Body, Exchange, Origin};
 use rustix::process::{Pid, Signal, kill_process};
@@ -17,9 +17,17 @@ impl Successor {
     }
 }
 
+impl Successor {
+    /// Sends a signal to the process.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(self.0, signal).unwrap();
+    }
+}
+
 impl Drop for Successor {
     fn drop(&mut self) {
-        kill_process(self.0, Signal::KILL).unwrap();
+        // It may have ended.
+        let _ended = kill_process(self.0, Signal::KILL);
     }
 }
 
@@ -53,6 +61,13 @@ pub async fn asked(
 ) -> Response {
     let path = client.path().to_owned();
     tokio::join!(client.connect(gateway), async { answer(request_for(&path, origin).await).await }).0
+}
+
+/// A request that the origin does not answer, which holds a drain up until it is answered. Its route is a proxy.
+pub async fn unanswered(target: impl Into<Target>, origin: &Origin) -> (Connection, Exchange) {
+    let mut connection = Connection::open(target).await;
+    connection.send("GET /unanswered HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    (connection, origin.accept().await)
 }
 
 /// A client that joins a stream which is there already.
