@@ -31,6 +31,7 @@ mod unit;
 
 mod activation;
 mod compose;
+mod container;
 mod document;
 mod kubernetes;
 mod page;

@@ -1,0 +1,42 @@
+//! What manifold does as the first process of a container, here of a process namespace of its own (`unshare` of util-linux).
+
+use crate::client::Client;
+use crate::origin::Origin;
+use crate::process::{BINARY, Manifold};
+use rustix::process::{Pid, Signal, kill_process};
+use std::net::SocketAddr;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+/// The one child of a process.
+fn child_of(process: Pid) -> Pid {
+    let id = process.as_raw_nonzero();
+    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+    Pid::from_raw(children.trim().parse().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn the_first_process_of_a_container_refuses_to_be_replaced_and_says_why() {
+    let (origin, folder) = (Origin::start(), TempDir::new().unwrap());
+    let config = folder.path().join("manifold.toml");
+    let routes = format!("[[routes]]\npath = \"/*\"\norigin = \"{}\"\n", origin.url());
+    std::fs::write(&config, format!("[server]\nlisten = [\"127.0.0.1:0\"]\n{routes}")).unwrap();
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--pid", "--fork", "--kill-child", BINARY, "-c"]).arg(&config);
+    let mut container = Manifold::run(command);
+    let address = container.logged("] listening addr=").await.parse::<SocketAddr>().unwrap();
+    let manifold = child_of(container.pid());
+
+    kill_process(manifold, Signal::QUIT).unwrap();
+    let line = container.logged("SIGQUIT: serving on").await;
+    assert!(line.contains("process 1") && line.contains("container"), "{line}");
+    assert!(!container.log().contains("a new process is started"), "{}", container.log());
+    let (client, mut body) = tokio::join!(Client::get("/").connect(address), origin.stream());
+    body.event("data: still there\n\n").await;
+    let mut client = client.stream();
+    assert_eq!(client.next_data().await, "still there");
+    drop(client);
+
+    kill_process(manifold, Signal::TERM).unwrap();
+    container.ends_well().await;
+}
