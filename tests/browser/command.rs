@@ -3,7 +3,7 @@
 use crate::browser::guarded;
 use rustix::process::{Pid, Signal, kill_process};
 use std::process::Stdio;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 
 fn demo(listen: &str) -> Command {
@@ -67,9 +67,20 @@ async fn a_port_that_is_taken_is_one_line_that_names_it_and_says_what_to_do() {
 
 #[tokio::test]
 async fn sigint_ends_it_at_once() {
-    let mut child = demo("127.0.0.1:0").spawn().unwrap();
+    let mut child = demo("127.0.0.1:0").env("RUST_LOG", "manifold=info").spawn().unwrap();
     let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
-    guarded("the greeting", said.next_line()).await.unwrap();
+    let greeting = guarded("the greeting", said.next_line()).await.unwrap().expect("an address");
+    let (_, address) = greeting.split_once("http://").expect("a URL");
+    let mut client = tokio::net::TcpStream::connect(address.trim_end_matches('/')).await.unwrap();
+    client.write_all(b"GET /ticker HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    assert_ne!(guarded("a stream", client.read(&mut [0; 64])).await.unwrap(), 0);
     signal(&child, Signal::INT);
     assert_eq!(guarded("the end", child.wait()).await.unwrap().code(), Some(0));
+    // A drain would have ended the stream in order, by its last chunk.
+    let mut rest = Vec::new();
+    let _cut = guarded("the end of the stream", client.read_to_end(&mut rest)).await;
+    assert!(!rest.ends_with(b"0\r\n\r\n"), "{}", String::from_utf8_lossy(&rest));
+    let mut log = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut log).await.unwrap();
+    assert!(log.contains("SIGINT: exit at once") && !log.contains("draining"), "{log}");
 }
