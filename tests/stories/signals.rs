@@ -4,7 +4,7 @@ use crate::client::{Client, End};
 use crate::gateway::{BINARY, Gateway, command, config_file, configuration, route};
 use crate::guard::guarded;
 use crate::origin::Origin;
-use crate::stage::{Successor, joined, numbered, opened, unanswered};
+use crate::stage::{Successor, answered, joined, numbered, opened, unanswered};
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::process::Signal;
 use std::fs;
@@ -96,7 +96,7 @@ async fn a_drain_is_not_disturbed_by_another_sigterm_nor_by_a_sigquit() {
     let origin = Origin::start();
     let text = configuration(HOUR, [route("/*", &origin).with("kind = \"proxy\"")]);
     let mut gateway = Gateway::start(&text).await;
-    let (mut client, exchange) = unanswered(&gateway, &origin).await;
+    let request = unanswered(&gateway, &origin).await;
     gateway.signal(Signal::TERM);
     gateway.log_line("SIGTERM: draining").await;
     gateway.signal(Signal::TERM);
@@ -107,9 +107,7 @@ async fn a_drain_is_not_disturbed_by_another_sigterm_nor_by_a_sigquit() {
         gateway.signal(signal);
         gateway.log_line(line).await;
     }
-    exchange.reply(200, &[], "an answer").await;
-    client.receive("HTTP/1.1 200".len()).await;
-    drop(client);
+    answered(request).await;
     assert_eq!(gateway.exit_code().await, 0, "{}", gateway.log());
     gateway.log_line("drained: exit").await;
 }

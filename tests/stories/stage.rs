@@ -70,6 +70,13 @@ pub async fn unanswered(target: impl Into<Target>, origin: &Origin) -> (Connecti
     (connection, origin.accept().await)
 }
 
+/// Answers such a request. Whoever made it hears the origin's word, and not the gateway's that the origin is silent.
+pub async fn answered((mut connection, exchange): (Connection, Exchange)) {
+    exchange.reply(200, &[], "an answer").await;
+    let head = connection.receive("HTTP/1.1 200".len()).await;
+    assert!(head.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&head));
+}
+
 /// A client that joins a stream which is there already.
 pub async fn joined(client: Client<'_>, gateway: &Gateway) -> Response {
     client.connect(gateway).await.stream()

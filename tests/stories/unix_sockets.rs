@@ -4,7 +4,7 @@ use crate::client::Client;
 use crate::gateway::{BINARY, Gateway, Route, command, config_file, configuration, route};
 use crate::guard::guarded;
 use crate::origin::{Origin, Port};
-use crate::stage::{Successor, numbered, unanswered};
+use crate::stage::{Successor, answered, numbered, unanswered};
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::process::Signal;
 use std::fs;
@@ -85,20 +85,16 @@ async fn the_file_is_gone_when_the_drain_begins_and_the_one_of_a_successor_stays
     let (origin, place) = (Origin::start(), Place::new());
     let text = place.configured("drain_secs = 3600", [proxy(&origin)]);
     let mut old = Gateway::start(&text).await;
-    let (mut client, exchange) = unanswered(place.socket().as_path(), &origin).await;
+    let request = unanswered(place.socket().as_path(), &origin).await;
     old.signal(Signal::TERM);
     // The drain is held up by the request.
     place.vacant().await;
     let new = Gateway::start(&text).await;
     let inode = place.inode();
-    exchange.reply(200, &[], "an answer").await;
-    client.receive("HTTP/1.1 200".len()).await;
-    drop(client);
+    answered(request).await;
     assert_eq!(old.exit_code().await, 0, "{}", old.log());
     assert_eq!(place.inode(), inode);
-    let (mut client, exchange) = unanswered(place.socket().as_path(), &origin).await;
-    exchange.reply(200, &[], "an answer").await;
-    client.receive("HTTP/1.1 200".len()).await;
+    answered(unanswered(place.socket().as_path(), &origin).await).await;
     drop(new);
 }
 
