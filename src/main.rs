@@ -183,9 +183,12 @@ async fn serve(config: Config, mut signals: Signals) -> Result<(), Box<dyn std::
         };
         match successor {
             Ok(successor) => {
-                let process = running.hand_over(successor).await;
-                log::info!("SIGQUIT: a new process serves, draining pid={process}");
-                return finish(running.drain(), &mut signals).await;
+                let rest = async {
+                    let process = running.hand_over(successor).await;
+                    log::info!("SIGQUIT: a new process serves, draining pid={process}");
+                    running.drain().await;
+                };
+                return finish(rest, &mut signals).await;
             }
             Err(error) => log::error!("SIGQUIT: serving on: {error}"),
         }

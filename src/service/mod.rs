@@ -210,11 +210,11 @@ impl Running {
         let process = successor.keep();
         self.handed_over = true;
         self.files.clear();
+        notify::replaced_by(process);
         // Whoever asks for this service's health is to hear of the new process.
         if let Some(admin) = self.admin.take() {
             admin.finish().await;
         }
-        notify::replaced_by(process);
         process
     }
 
