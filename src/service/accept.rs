@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -26,6 +26,9 @@ const REST: Duration = Duration::from_millis(100);
 
 /// The log is told so often that connections cannot be accepted.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
+
+/// Connections that wait in the queue of a socket at most: who connects while it is emptied is none of them.
+const LONGEST_QUEUE: usize = 65_535;
 
 /// Whether connections are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,6 +114,28 @@ impl Listener {
             Self::Unix(listener) => listener.accept().await.map(|(stream, _)| Transport::Unix(stream)),
         }
     }
+
+    /// Those that wait in the kernel's queue. The kernel is asked, since the runtime may not know of them yet.
+    fn queue(self) -> io::Result<Vec<Transport>> {
+        match self {
+            Self::Tcp(listener) => {
+                let listener = listener.into_std()?;
+                let waiting = std::iter::from_fn(|| listener.accept().ok()).take(LONGEST_QUEUE).map(|(stream, _)| {
+                    stream.set_nonblocking(true)?;
+                    TcpStream::from_std(stream).map(Transport::Tcp)
+                });
+                waiting.collect()
+            }
+            Self::Unix(listener) => {
+                let listener = listener.into_std()?;
+                let waiting = std::iter::from_fn(|| listener.accept().ok()).take(LONGEST_QUEUE).map(|(stream, _)| {
+                    stream.set_nonblocking(true)?;
+                    UnixStream::from_std(stream).map(Transport::Unix)
+                });
+                waiting.collect()
+            }
+        }
+    }
 }
 
 async fn accept(bound: Bound, front: Arc<Front>, mut accepting: watch::Receiver<Accepting>) -> Result<(), AcceptError> {
@@ -143,15 +168,10 @@ async fn accept(bound: Bound, front: Arc<Front>, mut accepting: watch::Receiver<
             }
         }
     }
-    // A close would reset those that the kernel has accepted by now.
-    while *accepting.borrow() == Accepting::Last {
-        tokio::select! {
-            biased;
-            accepted = listener.accept() => match accepted {
-                Ok(transport) => drop(tokio::spawn(Arc::clone(&front).serve(transport))),
-                Err(_) => break,
-            },
-            () = std::future::ready(()) => break,
+    if *accepting.borrow() == Accepting::Last {
+        // A close would reset those that the kernel has accepted by now.
+        for transport in listener.queue().map_err(of_socket)? {
+            tokio::spawn(Arc::clone(&front).serve(transport));
         }
     }
     Ok(())
@@ -160,6 +180,50 @@ async fn accept(bound: Bound, front: Arc<Front>, mut accepting: watch::Receiver<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Networks;
+    use crate::gateway::{CurrentRouting, FrontOptions, Gateway, Lifecycle, RouteIds, Routing};
+    use crate::hub::{Backfilling, Hub, Open, Opening, Publisher, StreamRequest};
+    use crate::upstream::Connector;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::mpsc;
+
+    struct NoStreams;
+
+    impl Open for NoStreams {
+        fn open(&self, _: Opening, _: Publisher) {}
+
+        fn backfill(&self, _: StreamRequest, _: Backfilling) {}
+    }
+
+    fn front(stopping: watch::Receiver<bool>) -> Arc<Front> {
+        let routing = CurrentRouting::new(Routing::new(&[], Networks::default(), &mut RouteIds::default()));
+        let (_, lifecycle) = watch::channel(Lifecycle::Running);
+        let gateway = Gateway::new(routing, Hub::new(Arc::new(NoStreams)), Connector::new(), None, lifecycle);
+        Arc::new(Front::new(FrontOptions::default(), gateway, mpsc::channel(1).0, stopping))
+    }
+
+    #[tokio::test]
+    async fn who_waits_in_the_queue_when_the_drain_begins_is_answered_unless_another_process_does() {
+        for (state, expected) in [(Accepting::Last, "HTTP/1.1 404 Not Found"), (Accepting::No, "")] {
+            let bound = Bound::tcp(std::net::TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
+            let ListenAddr::Tcp(address) = bound.address else { panic!("a TCP address") };
+            let mut waiting = Vec::new();
+            for _ in 0..5 {
+                let mut client = TcpStream::connect(address).await.unwrap();
+                client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+                waiting.push(client);
+            }
+            let (_stop, stopping) = watch::channel(true);
+            let (_accepting, accepting) = watch::channel(state);
+            accept_all(vec![bound], front(stopping), accepting).await.unwrap();
+            for mut client in waiting {
+                let mut answer = String::new();
+                // A reset is no answer.
+                let _end = client.read_to_string(&mut answer).await;
+                assert_eq!(answer.lines().next().unwrap_or_default(), expected, "{state:?}");
+            }
+        }
+    }
 
     #[test]
     fn an_error_of_one_connection_is_not_one_of_the_socket() {

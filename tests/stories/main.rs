@@ -12,6 +12,7 @@ mod http1;
 mod origin;
 mod stage;
 
+mod accepting;
 mod admin;
 mod answers;
 mod builders;
