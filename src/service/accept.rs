@@ -9,7 +9,7 @@
 //!             └───────── the drain begins ──▶ who waits in the queue is accepted ──▶ closed
 //! ```
 
-use super::bound::{Bound, Socket};
+use super::bound::{BACKLOG, Bound, Socket};
 use crate::config::ListenAddr;
 use crate::gateway::{Front, Transport};
 use rustix::io::Errno;
@@ -26,9 +26,6 @@ const REST: Duration = Duration::from_millis(100);
 
 /// The log is told so often that connections cannot be accepted.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
-
-/// Connections that wait in the queue of a socket at most: who connects while it is emptied is none of them.
-const LONGEST_QUEUE: usize = 65_535;
 
 /// Whether connections are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,23 +112,26 @@ impl Listener {
         }
     }
 
-    /// Those that wait in the kernel's queue. The kernel is asked, since the runtime may not know of them yet.
+    /// Those that wait in the kernel's queue, and nobody who connects while it is emptied. The kernel is asked, since the
+    /// runtime may not know of them yet.
     fn queue(self) -> io::Result<Vec<Transport>> {
         match self {
             Self::Tcp(listener) => {
                 let listener = listener.into_std()?;
-                let waiting = std::iter::from_fn(|| listener.accept().ok()).take(LONGEST_QUEUE).map(|(stream, _)| {
-                    stream.set_nonblocking(true)?;
-                    TcpStream::from_std(stream).map(Transport::Tcp)
-                });
+                let waiting =
+                    std::iter::from_fn(|| listener.accept().ok()).take(usize::from(BACKLOG)).map(|(stream, _)| {
+                        stream.set_nonblocking(true)?;
+                        TcpStream::from_std(stream).map(Transport::Tcp)
+                    });
                 waiting.collect()
             }
             Self::Unix(listener) => {
                 let listener = listener.into_std()?;
-                let waiting = std::iter::from_fn(|| listener.accept().ok()).take(LONGEST_QUEUE).map(|(stream, _)| {
-                    stream.set_nonblocking(true)?;
-                    UnixStream::from_std(stream).map(Transport::Unix)
-                });
+                let waiting =
+                    std::iter::from_fn(|| listener.accept().ok()).take(usize::from(BACKLOG)).map(|(stream, _)| {
+                        stream.set_nonblocking(true)?;
+                        UnixStream::from_std(stream).map(Transport::Unix)
+                    });
                 waiting.collect()
             }
         }

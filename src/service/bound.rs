@@ -9,7 +9,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 /// Connections that wait to be accepted; the system has a limit of its own, which is less (listen(2)).
-pub(super) const BACKLOG: i32 = 65_535;
+pub(super) const BACKLOG: u16 = 65_535;
 
 /// A socket and its address; the port is the real one.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Bound {
     /// Binds a TCP address.
     pub(super) fn bind_tcp(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
-        rustix::net::listen(&listener, BACKLOG)?;
+        rustix::net::listen(&listener, BACKLOG.into())?;
         Self::tcp(listener)
     }
 

@@ -92,7 +92,8 @@ pub(super) fn bind(path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFi
     let socket = unheard(path, mode)?;
     let file = SocketFile::at(path)?;
     // What the umask took away.
-    let listening = file.set_mode(mode).map_err(|error| cannot_set(mode, &error)).and_then(|()| socket.listen(BACKLOG));
+    let listening =
+        file.set_mode(mode).map_err(|error| cannot_set(mode, &error)).and_then(|()| socket.listen(BACKLOG.into()));
     if let Err(error) = listening {
         file.remove();
         return Err(error);
