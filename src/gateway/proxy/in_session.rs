@@ -1,0 +1,80 @@
+//! Requests that are decided and served in a session of pingora's.
+
+use crate::gateway::Gateway;
+use crate::gateway::after::After;
+use crate::gateway::connection::Peer;
+use crate::gateway::plan::{Plan, Request};
+use crate::gateway::refusal::Refusal;
+use crate::gateway::shared::NotJoined;
+use crate::gateway::writer::Writer;
+use crate::hub::Departure;
+use http::Version;
+use http::uri::{Authority, PathAndQuery};
+use pingora::protocols::http::ServerSession;
+use pingora::{Error, ErrorType, Result};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+impl Gateway {
+    /// Decides a request that the front has not seen.
+    pub(super) fn plan_of(&self, session: &ServerSession) -> std::result::Result<Plan, Refusal> {
+        let request = session.req_header();
+        let socket = session.client_addr().and_then(|address| address.as_inet()).copied();
+        let peer = Peer { socket, told: None, is_tls: false };
+        let target = match request.version {
+            Version::HTTP_2 => Cow::Borrowed(request.uri.path_and_query().map_or("/", PathAndQuery::as_str)),
+            _ => String::from_utf8_lossy(request.raw_path()),
+        };
+        let authority = request.uri.authority().filter(|_| request.version == Version::HTTP_2);
+        let request = Request {
+            method: &request.method,
+            version: request.version,
+            target: &target,
+            authority: authority.map(Authority::as_str),
+            headers: &request.headers,
+        };
+        self.plan(&request, &peer)
+    }
+
+    /// Serves a stream in its session, or makes its client ready for the engine.
+    pub(super) async fn serve(
+        &self,
+        session: &mut ServerSession,
+        plan: Plan,
+        is_kept: bool,
+    ) -> Result<std::result::Result<After, Refusal>> {
+        let Some(counters) = plan.ask().map(|ask| Arc::clone(&ask.served.counters)) else {
+            return Error::e_explain(ErrorType::InternalError, "not a stream");
+        };
+        let mut writer = Writer::of_stream(session, &counters);
+        let departure = match plan {
+            Plan::Shared(ask) => match self.join(&ask, writer.left()).await {
+                Err(NotJoined::Refused(refusal)) => return Ok(Err(refusal)),
+                Err(NotJoined::Broken(broken)) => broken.into(),
+                Ok(joined) => {
+                    let engine = self.engine.as_ref().zip(writer.can_hand_over());
+                    if let Some((engine, version)) = engine {
+                        let client = self.leave(engine, &ask, joined, version, is_kept)?;
+                        writer.hand_over();
+                        return Ok(Ok(After::HandOver(Box::new(client))));
+                    }
+                    self.serve_shared(&ask, joined, &mut writer).await
+                }
+            },
+            Plan::Private(ask, headers) => match self.serve_private(&ask, &headers, &mut writer).await {
+                Err(refusal) => return Ok(Err(refusal)),
+                Ok(departure) => departure,
+            },
+            Plan::Answer(_) | Plan::Proxy(..) => Departure::Left,
+        };
+        if departure.is_orderly() {
+            writer.end();
+            return Ok(Ok(if is_kept && !self.is_draining() { After::Next } else { After::Close }));
+        }
+        // The connection is dropped as it is.
+        if departure == Departure::Stalled {
+            writer.reset();
+        }
+        Error::e_explain(ErrorType::ConnectionClosed, departure.to_string())
+    }
+}
