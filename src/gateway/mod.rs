@@ -111,6 +111,14 @@ impl Gateway {
     /// Counts a refusal, and says what an operator is to know of it.
     fn tell(&self, refusal: &Refusal) {
         refusal.count();
+        if let Why::Loop(route) = &refusal.why {
+            log::warn!(
+                "loop route={} origin={}: the request has come through this process before: the origin is this gateway, or \
+                 leads back to it",
+                route.name,
+                route.origin
+            );
+        }
         let Why::NoRoute(no_route) = &refusal.why else { return };
         let Some(untold) = self.no_routes.next(Instant::now()) else { return };
         let NoRoute { host, path } = &**no_route;

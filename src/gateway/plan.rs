@@ -1,7 +1,7 @@
 //! What is to be done with a request: decided once, from the request, the facts and the routing alone.
 //!
 //! ```text
-//!   request ─▶ target and host ─▶ route ─┬─ none ─────────────────────────────▶ Refusal
+//!   request ─▶ target and host ─▶ route ─┬─ none, or the request came back ────▶ Refusal
 //!              (or a Refusal)            ├─ proxy ────────────────────────────▶ Plan::Proxy
 //!                                        └─ stream ─▶ OPTIONS, HEAD ──────────▶ Plan::Answer
 //!                                                     no GET ─────────────────▶ Refusal
@@ -19,6 +19,7 @@ use super::served::{ProxyRoute, Served, StreamRoute};
 use crate::downstream::{CorsAnswer, Preflight, last_event_id, stream_head, without_last_event_id};
 use crate::hub::{Mode, StreamRequest};
 use crate::route::{Misfit, Target, Wanted, check_target};
+use crate::upstream::has_come_back;
 use bytes::Bytes;
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
@@ -100,6 +101,7 @@ pub(super) fn plan(request: &Request<'_>, facts: Facts<'_>, routing: &Routing) -
     let wanted = Wanted { host, path: target.path, method: request.method, headers: request.headers };
     match routing.find(&wanted) {
         Err(misfit) => Err(no_route(misfit, &wanted).into()),
+        Ok(served) if has_come_back(request.headers) => Err(Why::Loop(served.shared_route()).into()),
         Ok(Served::Proxy(served)) => Ok(Plan::Proxy(Arc::clone(served), client)),
         Ok(Served::Stream(served)) => plan_stream(request, facts, served, &target, client),
     }

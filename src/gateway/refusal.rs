@@ -3,7 +3,7 @@
 use super::served::{StreamRoute, name_places};
 use crate::downstream::{CorsAnswer, refusal_head};
 use crate::hub::{Answer, End, Failure, JoinError, Mode};
-use crate::route::{BadTarget, MediaType};
+use crate::route::{BadTarget, MediaType, Route};
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
@@ -33,6 +33,8 @@ pub(super) enum Why {
     Host,
     /// No route has this host and path.
     NoRoute(Box<NoRoute>),
+    /// The request has come through this process before, and would for ever on this route (RFC 9110 section 7.6.3).
+    Loop(Arc<Route>),
     /// Not GET or HEAD on a stream route.
     Method,
     /// The path is served with other methods: these.
@@ -88,6 +90,7 @@ impl Refusal {
             Why::Target(why) => Reply::text(StatusCode::BAD_REQUEST, &format!("the request target {why}")),
             Why::Host => Reply::text(StatusCode::BAD_REQUEST, "HTTP/1.1 needs one Host header"),
             Why::NoRoute(_) => Reply::text(StatusCode::NOT_FOUND, "no route serves this path"),
+            Why::Loop(_) => Reply::text(StatusCode::LOOP_DETECTED, "the request leads back to this gateway"),
             Why::Method => {
                 let with_cors = served.is_some_and(|served| served.cors().is_some());
                 let methods = if with_cors { METHODS_WITH_PREFLIGHT } else { METHODS };

@@ -82,6 +82,15 @@ impl Served {
     }
 }
 
+impl Served {
+    pub(super) fn shared_route(&self) -> Arc<Route> {
+        match self {
+            Self::Stream(served) => Arc::clone(&served.route),
+            Self::Proxy(served) => Arc::clone(&served.route),
+        }
+    }
+}
+
 impl Routed for Served {
     fn route(&self) -> &Route {
         match self {

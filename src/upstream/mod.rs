@@ -16,6 +16,7 @@ mod reading;
 mod redirect;
 mod settings;
 mod told;
+mod via;
 
 pub use backfill::backfill;
 pub use connect::{ConnectError, Connector, Dial, MAX_PEERS, Request, Response, USER_AGENT, advised};
@@ -27,3 +28,4 @@ pub use outage::Outages;
 pub use own_header::{FileValue, OwnHeader, OwnValue, value_of, value_of_file};
 pub use redirect::hide_origin;
 pub use settings::{DriverSettings, SharingCheck};
+pub use via::{appended, has_come_back, request_via};

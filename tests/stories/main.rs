@@ -26,6 +26,7 @@ mod outage;
 mod paths;
 mod private;
 mod proxy;
+mod proxying_fields;
 mod resume;
 mod routing;
 mod sharing;

@@ -130,7 +130,7 @@ async fn nothing_of_a_request_outside_the_key_reaches_the_origin() {
     assert_eq!(origin.requests().len(), 1);
     assert!(!format!("{request:?}").contains("odd"), "{request:?}");
     let names = request.headers.names();
-    let own = ["accept", "accept-encoding", "cache-control", "connection", "host", "user-agent"];
+    let own = ["accept", "accept-encoding", "cache-control", "connection", "host", "user-agent", "via"];
     assert!(names.iter().all(|name| own.contains(&name.as_str())), "{names:?}");
     assert_eq!(request.headers.one("host"), Some(origin.addr().to_string().as_str()));
     assert_eq!(request.headers.one("accept-encoding"), Some("identity"));

@@ -9,9 +9,9 @@ use super::plan::Plan;
 use super::served::{ProxyRoute, name_places};
 use super::sessions::Decided;
 use super::writer::Writer;
-use crate::upstream::{Dial, advised, hide_origin};
+use crate::upstream::{Dial, advised, hide_origin, request_via};
 use async_trait::async_trait;
-use http::header::{CONTENT_LOCATION, HOST, LOCATION};
+use http::header::{CONTENT_LOCATION, HOST, LOCATION, VIA};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
@@ -177,6 +177,8 @@ impl ProxyHttp for Gateway {
         }
         request.set_raw_path(target.as_bytes())?;
         request.insert_header(HOST, route.origin.authority())?;
+        let via = request_via(&request.headers);
+        request.insert_header(VIA, via)?;
         for (name, value) in &served.options.headers {
             request.insert_header(name, value.now())?;
         }

@@ -4,6 +4,7 @@ use crate::config::{Config, Networks, SystemSources};
 use crate::gateway::connection::Peer;
 use crate::gateway::plan::{Facts, Plan, Request, plan};
 use crate::gateway::{RouteIds, Routing};
+use crate::upstream::request_via;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
 const ROUTES: &str = r#"
@@ -108,6 +109,7 @@ fn a_request_has_one_plan() {
         ("GET /calls", "accept: text/event-stream", "shared /calls"),
         ("POST /calls", "accept: text/event-stream", "proxy /calls[POST]"),
         ("GET /calls", "", "refused 406"),
+        ("GET /plain/a", "via: 1.1 manifold, 1.1 manifold-0", "proxy /plain/*"),
         ("PUT /calls", "", "refused 405"),
         ("GET /elsewhere", "", "refused 404"),
         ("GET /shared/../plain/a", "", "refused 400"),
@@ -115,6 +117,15 @@ fn a_request_has_one_plan() {
         ("GET /shared/a", "no-host: 1", "refused 400"),
     ] {
         assert_eq!(planned(line, fields, false), expected, "{line} {fields:?}");
+    }
+}
+
+#[test]
+fn a_request_that_comes_back_is_refused_on_every_route() {
+    let sent = request_via(&HeaderMap::new());
+    let via = format!("via: {}, 1.1 other", sent.to_str().unwrap());
+    for line in ["GET /shared/a", "HEAD /cors/a", "GET /private/a", "POST /plain/a"] {
+        assert_eq!(planned(line, &via, false), "refused 508", "{line}");
     }
 }
 

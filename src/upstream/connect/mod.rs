@@ -15,6 +15,7 @@ pub(super) use turns::Turns;
 use super::lookup::Lookups;
 use super::outage::Outages;
 use super::race::{MAX_ADDRESSES, in_order};
+use super::via::request_via;
 use super::{Origin, UpstreamOptions};
 use crate::hub::StreamRequest;
 use bytes::Bytes;
@@ -239,6 +240,8 @@ fn request_head(origin: &Origin, options: &UpstreamOptions, request: &Request) -
     for (name, value) in &request.headers {
         head.append_header(name, value)?;
     }
+    let via = request_via(&head.headers);
+    head.insert_header(http::header::VIA, via)?;
     for (name, value) in &options.headers {
         head.insert_header(name, value.now())?;
     }

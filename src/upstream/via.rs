@@ -1,0 +1,69 @@
+//! `Via` (RFC 9110 section 7.6.3): which gateways a message has come through, and whether this process is one of them.
+
+use http::header::VIA;
+use http::{HeaderMap, HeaderValue};
+use std::fmt::Write as _;
+use std::sync::LazyLock;
+
+/// What this process says of itself in requests to origins: a gateway of this kind, and which one. No other process has the
+/// number, so that gateways may stand one behind another.
+static OWN: LazyLock<String> = LazyLock::new(|| format!("1.1 manifold-{:08x}", fastrand::u32(..)));
+
+/// The `Via` of a request that goes to an origin, after all that the request of the client has.
+#[must_use]
+pub fn request_via(before: &HeaderMap) -> HeaderValue {
+    appended(before, &OWN)
+}
+
+/// Whether a request has come through this very process before: the process is its own origin, if by detours.
+#[must_use]
+pub fn has_come_back(request: &HeaderMap) -> bool {
+    names(request, &OWN)
+}
+
+/// All lines of `Via` as one, and another gateway behind them.
+#[must_use]
+pub fn appended(before: &HeaderMap, gateway: &str) -> HeaderValue {
+    let mut all = String::new();
+    for line in before.get_all(VIA).iter().filter_map(|line| line.to_str().ok()).filter(|line| !line.is_empty()) {
+        // To write to a string does not fail.
+        let _written = write!(all, "{line}, ");
+    }
+    all += gateway;
+    HeaderValue::from_str(&all).unwrap_or_else(|_| HeaderValue::from_static("1.1 manifold"))
+}
+
+fn names(message: &HeaderMap, gateway: &str) -> bool {
+    let says = |line: &HeaderValue| line.to_str().is_ok_and(|line| line.split(',').any(|by| by.trim() == gateway));
+    message.get_all(VIA).iter().any(says)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(lines: &[&str]) -> HeaderMap {
+        lines.iter().map(|line| (VIA, HeaderValue::from_str(line).unwrap())).collect()
+    }
+
+    #[test]
+    fn a_gateway_comes_behind_those_before_it() {
+        for (before, all) in [
+            (&[][..], "1.1 x"),
+            (&[""], "1.1 x"),
+            (&["1.0 a"], "1.0 a, 1.1 x"),
+            (&["1.0 a, 1.1 b (odd)", "2 c"], "1.0 a, 1.1 b (odd), 2 c, 1.1 x"),
+        ] {
+            assert_eq!(appended(&message(before), "1.1 x"), all);
+        }
+    }
+
+    #[test]
+    fn a_request_comes_back_only_where_this_process_sent_it() {
+        let sent = request_via(&message(&["1.0 a"]));
+        assert!(has_come_back(&message(&[sent.to_str().unwrap(), "1.1 b"])));
+        for before in [&[][..], &["1.1 manifold"], &["1.1 manifold-", "1.1 b"]] {
+            assert!(!has_come_back(&message(before)), "{before:?}");
+        }
+    }
+}
