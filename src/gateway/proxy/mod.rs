@@ -9,7 +9,7 @@ use super::plan::Plan;
 use super::served::{ProxyRoute, name_places};
 use super::sessions::Decided;
 use super::writer::Writer;
-use crate::upstream::{Dial, advised, hide_origin, request_via};
+use crate::upstream::{Dial, Usage, advised, hide_origin, request_via};
 use async_trait::async_trait;
 use http::header::{CONTENT_LOCATION, HOST, LOCATION, VIA};
 use http::uri::PathAndQuery;
@@ -102,7 +102,7 @@ impl ProxyHttp for Gateway {
         let dial = match &exchange.dial {
             Some(dial) => dial,
             None => {
-                let resolved = self.connector.dial(origin, options).await;
+                let resolved = self.connector.dial(origin, options, Usage::Kept).await;
                 exchange.dial.insert(resolved.map_err(|why| Error::explain(ErrorType::ConnectError, why).into_up())?)
             }
         };

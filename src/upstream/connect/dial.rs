@@ -1,5 +1,7 @@
 //! One attempt's way to an origin: its addresses, and the TCP connection to the first of them that takes one.
 
+use super::line::Line;
+use super::upgrading::Upgrading;
 use crate::upstream::race::{self, Connecting, Race};
 use crate::upstream::{Origin, UpstreamOptions};
 use async_trait::async_trait;
@@ -7,6 +9,7 @@ use parking_lot::Mutex;
 use pingora::connectors::l4::Connect;
 use pingora::protocols::l4::socket::SocketAddr as L4Address;
 use pingora::protocols::l4::stream::Stream as L4Stream;
+use pingora::protocols::l4::virt::VirtualSocketStream;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::utils::tls::{WrappedX509, parse_x509};
 use pingora::{Error, ErrorType};
@@ -29,6 +32,10 @@ const PROBES: u32 = 3;
 /// How long the origin's host may leave what was sent unacknowledged: as long as the probes take.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 
+/// How long a connection is kept that no request uses: less than the five seconds after which many origins close it. One that
+/// an origin closes at the moment of use costs a request that may not be repeated its answer.
+const KEPT_FOR: Duration = Duration::from_secs(4);
+
 /// Failed addresses that are named; of the others it is told how many they are.
 const MAX_NAMED: usize = 4;
 
@@ -36,9 +43,19 @@ const MAX_NAMED: usize = 4;
 #[derive(Debug)]
 pub struct Dial {
     patience: Duration,
-    /// Connections are kept for other requests, so a peer must be named by the address that it is connected to.
-    kept: bool,
+    usage: Usage,
     state: Mutex<State>,
+}
+
+/// What the connections of an attempt are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Usage {
+    /// One stream.
+    Stream,
+    /// Requests of a proxy: they are kept for other requests, so a peer must be named by the address that it is connected to.
+    Kept,
+    /// A request of a proxy that asks for an upgrade: by HTTP/1.1, and not kept.
+    Upgrade,
 }
 
 #[derive(Debug, Default)]
@@ -61,9 +78,9 @@ enum Unconnected {
 }
 
 impl Dial {
-    pub(super) fn new(addresses: Vec<SocketAddr>, patience: Duration, kept: bool) -> Arc<Self> {
+    pub(super) fn new(addresses: Vec<SocketAddr>, patience: Duration, usage: Usage) -> Arc<Self> {
         let state = State { race: Race::new(addresses), all_refused: true, all_late: true, ..State::default() };
-        Arc::new(Self { patience, kept, state: Mutex::new(state) })
+        Arc::new(Self { patience, usage, state: Mutex::new(state) })
     }
 
     /// Whether another address is left.
@@ -83,6 +100,16 @@ impl Dial {
         };
         let mut peer = peer(origin, address, options);
         peer.options.custom_l4 = Some(Arc::clone(self) as Arc<dyn Connect + Send + Sync>);
+        match self.usage {
+            Usage::Stream => {}
+            Usage::Kept => peer.options.idle_timeout = Some(KEPT_FOR),
+            Usage::Upgrade => {
+                peer.options.set_http_version(1, 1);
+                // No other request finds the connection, and it finds none.
+                peer.group_key = fastrand::u64(..);
+                peer.options.idle_timeout = Some(Duration::ZERO);
+            }
+        }
         Some(peer)
     }
 
@@ -126,7 +153,7 @@ impl Dial {
         let patience = self.patience;
         let connect = |address| -> Connecting<TcpStream, Unconnected> { Box::pin(connect(address, patience)) };
         // The address that follows may have a connection that is kept.
-        let one_by_one = self.kept;
+        let one_by_one = self.usage == Usage::Kept;
         let connected =
             race::run(&mut race, one_by_one, connect, |address, why| self.state.lock().failed(address, &why)).await;
         let kind = {
@@ -172,13 +199,24 @@ impl Connect for Dial {
         };
         let mut state = self.state.lock();
         state.current = Some(address);
-        if self.kept && named.as_inet() != Some(&address) {
+        if self.usage == Usage::Kept && named.as_inet() != Some(&address) {
             state.spare = Some((address, stream));
             state.current = None;
             return Error::e_explain(ErrorType::ConnectError, "another address of the origin was connected");
         }
         drop(state);
-        Ok(stream.into())
+        if self.usage == Usage::Stream {
+            return Ok(stream.into());
+        }
+        let line = Line::of(&stream);
+        let mut stream = match self.usage {
+            Usage::Upgrade => VirtualSocketStream::new(Box::new(Upgrading::new(stream))).into(),
+            Usage::Kept | Usage::Stream => L4Stream::from(stream),
+        };
+        if let Some(line) = line {
+            line.attach(&mut stream);
+        }
+        Ok(stream)
     }
 }
 

@@ -3,12 +3,15 @@
 //! Beside the gateway and the service, the only place that names pingora.
 
 mod dial;
+mod line;
 mod reason;
 #[cfg(test)]
 mod tests;
 mod turns;
+mod upgrading;
 
-pub use dial::Dial;
+pub use dial::{Dial, Usage};
+pub use line::Line;
 pub use reason::advised;
 pub(super) use turns::Turns;
 
@@ -151,7 +154,7 @@ impl Connector {
     ) -> Result<Response, ConnectError> {
         let head =
             request_head(origin, options, request).map_err(|error| ConnectError::Unreachable(error.to_string()))?;
-        let dial = self.resolved(origin, options, false).await.map_err(ConnectError::Unreachable)?;
+        let dial = self.resolved(origin, options, Usage::Stream).await.map_err(ConnectError::Unreachable)?;
         while let Some(peer) = dial.peer(origin, options) {
             match self.pingora.get_http_session(&peer).await {
                 Ok((session, _)) => {
@@ -170,15 +173,15 @@ impl Connector {
         Err(ConnectError::Unreachable(dial.failures().unwrap_or_default()))
     }
 
-    /// Resolves the origin's name for one request of a proxy that keeps connections.
+    /// Resolves the origin's name for one request of a proxy.
     ///
     /// # Errors
     /// A sentence that names the host.
-    pub async fn dial(&self, origin: &Origin, options: &UpstreamOptions) -> Result<Arc<Dial>, String> {
-        self.resolved(origin, options, true).await
+    pub async fn dial(&self, origin: &Origin, options: &UpstreamOptions, usage: Usage) -> Result<Arc<Dial>, String> {
+        self.resolved(origin, options, usage).await
     }
 
-    async fn resolved(&self, origin: &Origin, options: &UpstreamOptions, kept: bool) -> Result<Arc<Dial>, String> {
+    async fn resolved(&self, origin: &Origin, options: &UpstreamOptions, usage: Usage) -> Result<Arc<Dial>, String> {
         let host = origin.bare_host();
         let found = self.lookups.find(host, origin.port(), options.connect_timeout).await;
         let found =
@@ -188,7 +191,7 @@ impl Connector {
             Some(turn) => turn.in_turn(order),
             None => order,
         };
-        Ok(Dial::new(order, options.connect_timeout, kept))
+        Ok(Dial::new(order, options.connect_timeout, usage))
     }
 }
 

@@ -1,0 +1,115 @@
+//! A hold on an origin's connection, for whoever watches how long it is silent.
+
+use pingora::http::ResponseHeader;
+use pingora::protocols::Digest;
+use pingora::protocols::GetProxyDigest;
+use pingora::protocols::l4::ext::get_tcp_info;
+use pingora::protocols::l4::stream::Stream as L4Stream;
+use pingora::protocols::raw_connect::ProxyDigest;
+use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// A second descriptor of the connection to an origin. pingora's own limit of time is fixed before the response is there, and
+/// knows nothing of what the response is.
+#[derive(Debug)]
+pub struct Line(OwnedFd);
+
+impl Line {
+    /// Of a connection to be made; `None` where no descriptor is left.
+    pub(super) fn of(stream: &TcpStream) -> Option<Arc<Self>> {
+        match stream.as_fd().try_clone_to_owned() {
+            Ok(descriptor) => Some(Arc::new(Self(descriptor))),
+            Err(error) => {
+                log::debug!("no watch over a connection to an origin: {error}");
+                None
+            }
+        }
+    }
+
+    /// Lets the connection carry this, for as long as it is there.
+    pub(super) fn attach(self: Arc<Self>, stream: &mut L4Stream) {
+        // pingora has no other place for a user's data than beside the answer of a CONNECT proxy, which there is none of.
+        if let Ok(none) = ResponseHeader::build(200, Some(0)) {
+            stream.set_proxy_digest(ProxyDigest::new(Box::new(none), Some(Box::new(self))));
+        }
+    }
+
+    /// What is attached to the connection that a request goes by.
+    #[must_use]
+    pub fn carried_by(connection: &Digest) -> Option<Arc<Self>> {
+        let data = connection.proxy_digest.as_ref()?.user_data.as_ref()?;
+        data.downcast_ref::<Arc<Self>>().cloned()
+    }
+
+    /// How long nothing was sent and nothing came.
+    ///
+    /// # Errors
+    /// When the kernel does not know.
+    pub fn silent_for(&self) -> io::Result<Duration> {
+        let told = get_tcp_info(self.0.as_raw_fd())?;
+        Ok(Duration::from_millis(u64::from(told.tcpi_last_data_recv.min(told.tcpi_last_data_sent))))
+    }
+
+    /// Whether bytes have come that nobody has read: whoever is to take them waits for another.
+    #[must_use]
+    pub fn has_unread(&self) -> bool {
+        rustix::io::ioctl_fionread(&self.0).is_ok_and(|bytes| bytes > 0)
+    }
+
+    /// Whether the origin ended the connection while nobody used it, as the kernel knows before anybody has read its end.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        let looked = recv(&self.0, &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        match looked {
+            Ok((_, read)) => read == 0,
+            Err(error) => error != rustix::io::Errno::AGAIN,
+        }
+    }
+
+    /// Ends the connection, so that whoever waits for it goes on.
+    pub fn cut(&self) {
+        if let Err(error) = shutdown(&self.0, Shutdown::Both) {
+            log::debug!("a silent connection is gone already: {error}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn a_line_knows_of_an_end_that_nobody_has_read() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let line = Line::of(&stream).unwrap();
+        let (other, _) = listener.accept().await.unwrap();
+        assert!(!line.is_closed());
+        drop(other);
+        stream.readable().await.unwrap();
+        assert!(line.is_closed());
+    }
+
+    #[tokio::test]
+    async fn a_line_knows_what_is_unread_and_ends_the_wait() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut other, _) = listener.accept().await.unwrap();
+        let line = Line::of(&stream).unwrap();
+        assert!(!line.has_unread() && !line.is_closed());
+        other.write_all(b"x").await.unwrap();
+        stream.readable().await.unwrap();
+        assert!(line.has_unread());
+        assert!(line.silent_for().unwrap() < Duration::from_secs(60));
+        assert_eq!(stream.read_u8().await.unwrap(), b'x');
+        assert!(!line.has_unread());
+        line.cut();
+        assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+    }
+}
