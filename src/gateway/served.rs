@@ -1,12 +1,13 @@
 //! A route with what serving it needs: its one home.
 
 use super::lines;
+use super::proxy::Habit;
 use crate::counters::RouteCounters;
 use crate::downstream::{CorsOptions, OnLag, RetryPolicy, SharingVerdict, sharing_verdict, unshareable_advice};
 use crate::fanout::{Farewell, Pace, Sent, Terms};
 use crate::hub::{Credentials, Departure, Mode, RouteId, StreamSettings};
 use crate::replay::{Lineage, ReplayOptions};
-use crate::route::{Route, RouteKind, Routed, StreamPolicy};
+use crate::route::{ProxyPolicy, Route, RouteKind, Routed, StreamPolicy};
 use crate::upstream::{DriverSettings, OnClose, OnError, SharingCheck, UpstreamOptions};
 use http::header::{CONTENT_LOCATION, LOCATION};
 use http::{HeaderMap, HeaderValue};
@@ -57,6 +58,13 @@ pub struct ProxyRoute {
     pub(super) route: Arc<Route>,
     pub(super) counters: Arc<RouteCounters>,
     pub(super) options: UpstreamOptions,
+    pub(super) policy: ProxyPolicy,
+    /// Whether the origin keeps connections.
+    pub(super) habit: Habit,
+    /// The last response came by HTTP/2.
+    pub(super) by_http2: AtomicBool,
+    /// The log was told of fields that are left behind because of their names.
+    told_odd_names: AtomicBool,
 }
 
 impl Served {
@@ -65,10 +73,7 @@ impl Served {
     pub fn new(id: RouteId, route: Arc<Route>, counters: Arc<RouteCounters>) -> Self {
         match route.kind.clone() {
             RouteKind::Stream(policy) => Self::Stream(Arc::new(StreamRoute::new(id, route, policy, counters))),
-            RouteKind::Proxy(policy) => {
-                let options = of_one_client(&policy.upstream);
-                Self::Proxy(Arc::new(ProxyRoute { route, counters, options }))
-            }
+            RouteKind::Proxy(policy) => Self::Proxy(Arc::new(ProxyRoute::new(route, policy, counters))),
         }
     }
 
@@ -96,6 +101,31 @@ impl Routed for Served {
         match self {
             Self::Stream(served) => &served.route,
             Self::Proxy(served) => &served.route,
+        }
+    }
+}
+
+impl ProxyRoute {
+    fn new(route: Arc<Route>, policy: ProxyPolicy, counters: Arc<RouteCounters>) -> Self {
+        Self {
+            route,
+            counters,
+            options: of_one_client(&policy.upstream),
+            policy,
+            habit: Habit::default(),
+            by_http2: AtomicBool::new(false),
+            told_odd_names: AtomicBool::new(false),
+        }
+    }
+
+    /// Says once that fields are left behind because of their names.
+    pub(super) fn warn_of_odd_names(&self) {
+        if !self.told_odd_names.swap(true, Ordering::Relaxed) {
+            log::warn!(
+                "header fields with an underscore are not passed on: many servers would take one for another field \
+                 route={}",
+                self.route.name
+            );
         }
     }
 }
@@ -134,11 +164,8 @@ impl StreamRoute {
             pass_retry: policy.client.retry == RetryPolicy::Origin,
         };
         let private = of_one_client(&policy.upstream);
-        let preflights = Arc::new(ProxyRoute {
-            route: Arc::clone(&route),
-            counters: Arc::clone(&counters),
-            options: private.clone(),
-        });
+        let proxied = ProxyPolicy { upstream: policy.upstream.clone(), ..ProxyPolicy::default() };
+        let preflights = Arc::new(ProxyRoute::new(Arc::clone(&route), proxied, Arc::clone(&counters)));
         let told_unshared = AtomicBool::new(false);
         Self { id, route, policy, counters, settings, pace, driver, private, preflights, told_unshared }
     }

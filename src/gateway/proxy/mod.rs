@@ -1,31 +1,48 @@
 //! pingora's callbacks: the way into the gateway, and plain proxying.
 
+mod attempt;
+mod client_side;
+mod faults;
+mod fields;
 mod in_session;
+mod kept;
+mod patience;
+mod references;
+mod retries;
+
+pub(super) use kept::Habit;
 
 use super::Gateway;
 use super::after::After;
 use super::client::ClientFacts;
 use super::plan::Plan;
-use super::served::{ProxyRoute, name_places};
+use super::served::ProxyRoute;
 use super::sessions::Decided;
 use super::writer::Writer;
-use crate::upstream::{Dial, Usage, advised, hide_origin, request_via};
+use crate::sse::is_event_stream;
+use crate::upstream::{Line, Usage, advised};
 use async_trait::async_trait;
-use http::header::{CONTENT_LOCATION, HOST, LOCATION, VIA};
+use attempt::{Attempt, given_up, is_answered};
+use bytes::Bytes;
+use http::StatusCode;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, StatusCode};
 use parking_lot::Mutex;
+use patience::Patience;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
+use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
+use retries::Next;
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// On a plain proxy route: a side that accepts nothing for this long is given up.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection is kept that no other request will find: until it is known whether the origin keeps it.
+const ALONE_FOR: Duration = Duration::from_secs(1);
 
 /// What is known of a request between pingora's callbacks.
 #[derive(Debug, Default)]
@@ -34,10 +51,8 @@ pub struct Exchange {
     proxied: Option<Arc<ProxyRoute>>,
     /// Whom it comes from.
     client: Option<ClientFacts>,
-    /// The origin's addresses that are left.
-    dial: Option<Arc<Dial>>,
-    /// The path and query that the origin is asked for.
-    target: String,
+    /// What is known of a proxied one.
+    attempt: Attempt,
     /// What the front decided, for a request that it has seen.
     decided: Option<Box<Decided>>,
     /// What the connection is for when the request is over.
@@ -47,9 +62,16 @@ pub struct Exchange {
 impl Exchange {
     /// Whether another address is left, after this error with one.
     fn goes_on(&self, error: &Error) -> bool {
-        let (Some(served), Some(dial)) = (&self.proxied, &self.dial) else { return false };
+        let (Some(served), Some(dial)) = (&self.proxied, &self.attempt.dial) else { return false };
         dial.note(advised(error, &served.route.origin));
         dial.has_more()
+    }
+
+    /// The address that failed may be asked once more, in another way.
+    fn again(&self) {
+        if let Some(dial) = &self.attempt.dial {
+            dial.again();
+        }
     }
 }
 
@@ -72,7 +94,6 @@ impl ProxyHttp for Gateway {
         };
         let refusal = match planned {
             Ok(Plan::Proxy(served, client)) => {
-                session.set_write_timeout(Some(WRITE_TIMEOUT));
                 (exchange.proxied, exchange.client) = (Some(served), Some(client));
                 return Ok(false);
             }
@@ -96,21 +117,37 @@ impl ProxyHttp for Gateway {
         Ok(true)
     }
 
-    async fn upstream_peer(&self, _: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, session: &mut Session, exchange: &mut Exchange) -> Result<Box<HttpPeer>> {
         let Some(served) = &exchange.proxied else { return Error::e_explain(ErrorType::InternalError, "no route") };
-        let (origin, options) = (&served.route.origin, &served.options);
-        let dial = match &exchange.dial {
+        let (origin, options, policy) = (&served.route.origin, &served.options, &served.policy);
+        let attempt = &mut exchange.attempt;
+        let may_upgrade = client_side::asked(session).upgrade().is_some();
+        let dial = match &attempt.dial {
             Some(dial) => dial,
             None => {
-                let resolved = self.connector.dial(origin, options, Usage::Kept).await;
-                exchange.dial.insert(resolved.map_err(|why| Error::explain(ErrorType::ConnectError, why).into_up())?)
+                client_side::prepare(session, policy)?;
+                let usage = if may_upgrade { Usage::Upgrade } else { Usage::Kept };
+                let resolved = self.connector.dial(origin, options, usage).await;
+                attempt.dial.insert(resolved.map_err(|why| Error::explain(ErrorType::ConnectError, why).into_up())?)
             }
         };
         let Some(mut peer) = dial.peer(origin, options) else {
             return Err(Error::explain(ErrorType::ConnectError, "the origin has no other address").into_up());
         };
-        peer.options.read_timeout = options.idle_timeout;
-        peer.options.write_timeout = Some(WRITE_TIMEOUT);
+        let is_alone = std::mem::take(&mut attempt.is_unsent) || !served.habit.allows(session.req_header());
+        if is_alone && !may_upgrade {
+            // No kept connection is found, and this one is found by nobody.
+            peer.group_key = fastrand::u64(..);
+            peer.options.idle_timeout = Some(ALONE_FOR);
+        }
+        attempt.begin();
+        if attempt.by_http1 {
+            peer.options.set_http_version(1, 1);
+        }
+        let is_h2 = !may_upgrade && !attempt.by_http1 && served.by_http2.load(Ordering::Relaxed);
+        let headers = &session.req_header().headers;
+        peer.options.read_timeout = patience::fixed_limit(headers, is_h2, policy.idle_timeout);
+        peer.options.write_timeout = policy.write_timeout.or(policy.idle_timeout);
         Ok(Box::new(peer))
     }
 
@@ -122,11 +159,32 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        error.set_retry(exchange.goes_on(&error));
+        let is_of_h2 = matches!(error.etype(), ErrorType::H2Error | ErrorType::InvalidH2 | ErrorType::H2Downgrade);
+        let retry = if is_of_h2 && !std::mem::replace(&mut exchange.attempt.by_http1, true) {
+            exchange.again();
+            true
+        } else {
+            exchange.goes_on(&error)
+        };
+        error.set_retry(retry);
         error
     }
 
-    /// The next address is tried too where a request that may be repeated got no answer from one that took it.
+    async fn connected_to_upstream(
+        &self,
+        _: &mut Session,
+        is_kept: bool,
+        _: &HttpPeer,
+        _: std::os::fd::RawFd,
+        connection: Option<&Digest>,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        exchange.attempt.line = connection.and_then(Line::carried_by);
+        exchange.attempt.is_kept = is_kept;
+        Ok(())
+    }
+
+    /// A request that may be repeated is asked again.
     fn error_while_proxy(
         &self,
         _: &HttpPeer,
@@ -135,32 +193,42 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
         is_kept: bool,
     ) -> Box<Error> {
-        let may_repeat =
-            session.req_header().method.is_idempotent() && !session.as_downstream().retry_buffer_truncated();
-        if !may_repeat {
-            error.set_retry(false);
-            return error;
+        if exchange.attempt.is_given_up() {
+            let limit = exchange.proxied.as_ref().and_then(|served| served.policy.idle_timeout);
+            return given_up(limit);
         }
-        // A kept connection may have been closed while nobody used it.
+        exchange.attempt.patience = None;
+        exchange.attempt.line = None;
         error.retry.decide_reuse(is_kept);
-        let is_late = matches!(error.etype(), ErrorType::ReadTimedout | ErrorType::WriteTimedout);
-        let is_unanswered = session.response_written().is_none() && *error.esource() == ErrorSource::Upstream;
-        match &exchange.dial {
-            // pingora asks the same address in another way, as HTTP/1.1 instead of HTTP/2.
-            Some(dial) if error.retry() => dial.again(),
-            _ if is_unanswered && !is_late && exchange.goes_on(&error) => error.set_retry(true),
-            _ => {}
+        let next = exchange.attempt.next(session, &error, is_kept);
+        if let Some(served) = exchange.proxied.as_ref().filter(|_| next == Next::Same && !exchange.attempt.is_unsent) {
+            served.habit.broke();
         }
+        let retry = match next {
+            Next::Nothing => false,
+            Next::Same => {
+                exchange.again();
+                true
+            }
+            Next::Http1 => {
+                exchange.attempt.by_http1 = true;
+                exchange.again();
+                true
+            }
+            Next::Another => exchange.goes_on(&error),
+        };
+        error.set_retry(retry);
         error
     }
 
     async fn upstream_request_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         request: &mut RequestHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
         let Some(served) = &exchange.proxied else { return Ok(()) };
+        exchange.attempt.begin_on(request.version)?;
         let route = &served.route;
         let path_and_query = request.uri.path_and_query();
         let path = route.upstream_path(path_and_query.map_or("/", PathAndQuery::path));
@@ -175,20 +243,69 @@ impl ProxyHttp for Gateway {
                 request.insert_header(name, value)?;
             }
         }
+        if fields::for_origin(request, client_side::asked(session))? {
+            served.warn_of_odd_names();
+        }
         request.set_raw_path(target.as_bytes())?;
-        request.insert_header(HOST, route.origin.authority())?;
-        let via = request_via(&request.headers);
-        request.insert_header(VIA, via)?;
+        let attempt = &mut exchange.attempt;
+        let (host, names) = references::host(route, exchange.client.as_ref());
+        request.insert_header(HOST, host)?;
+        attempt.names = names;
         for (name, value) in &served.options.headers {
             request.insert_header(name, value.now())?;
         }
-        exchange.target = target;
+        attempt.target = target;
+        attempt.patience =
+            attempt.line.clone().zip(served.policy.idle_timeout).map(|(line, limit)| Patience::with(line, limit));
         Ok(())
+    }
+
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        body: &mut Option<Bytes>,
+        is_end: bool,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        let Some(served) = exchange.proxied.as_ref().filter(|_| !session.was_upgraded()) else { return Ok(()) };
+        let attempt = &mut exchange.attempt;
+        attempt.is_whole |= is_end;
+        attempt.body += body.as_ref().map_or(0, Bytes::len) as u64;
+        if served.policy.max_body.is_some_and(|most| attempt.body > most) {
+            return Err(Error::new(ErrorType::HTTPStatus(413)).into_down());
+        }
+        Ok(())
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        session: &mut Session,
+        response: &mut ResponseHeader,
+        exchange: &mut Exchange,
+    ) -> Result<()> {
+        let Some(served) = &exchange.proxied else { return Ok(()) };
+        let client = client_side::asked(session);
+        let fault = fields::fault_of_response(response.status, &response.headers, client.upgrade().is_some());
+        if let Some(fault) = fault {
+            return Err(Error::explain(ErrorType::InvalidHTTPHeader, fault.text()).into_up());
+        }
+        let attempt = &mut exchange.attempt;
+        served.by_http2.store(attempt.is_h2, Ordering::Relaxed);
+        // An origin says so where it ends a connection of HTTP/2.
+        served.habit.answered(attempt.is_kept || attempt.is_h2, &response.headers);
+        let is_framed = [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|name| response.headers.contains_key(name));
+        attempt.until_close = !is_framed && !attempt.is_h2;
+        let is_upgraded = response.status == StatusCode::SWITCHING_PROTOCOLS;
+        if is_upgraded || response.headers.get(CONTENT_TYPE).is_some_and(is_event_stream) {
+            // They may be quiet for as long as they please.
+            attempt.patience = None;
+        }
+        fields::for_client(response, client.version)
     }
 
     async fn response_filter(
         &self,
-        _: &mut Session,
+        session: &mut Session,
         response: &mut ResponseHeader,
         exchange: &mut Exchange,
     ) -> Result<()> {
@@ -199,48 +316,60 @@ impl ProxyHttp for Gateway {
             let is_changed = options.read_headers_anew(&options.header_values());
             log::debug!("origin answered 401 route={} header_changed={is_changed}", served.route.name);
         }
-        // Only these: to take all headers out and put them back would cost the case of their names.
-        let mut places = HeaderMap::new();
-        for name in [LOCATION, CONTENT_LOCATION] {
-            if let Some(value) = response.headers.get(&name) {
-                places.insert(name, value.clone());
-            }
+        client_side::frame(session, response, &mut exchange.attempt);
+        references::map_back(&served.route, &exchange.attempt.target, &exchange.attempt.names, response)
+    }
+
+    /// A response that ends with the origin's connection is cut where that was given up.
+    fn response_body_filter(
+        &self,
+        _: &mut Session,
+        _: &mut Option<Bytes>,
+        is_end: bool,
+        exchange: &mut Exchange,
+    ) -> Result<Option<Duration>> {
+        if is_end && exchange.attempt.until_close && exchange.attempt.is_given_up() {
+            let limit = exchange.proxied.as_ref().and_then(|served| served.policy.idle_timeout);
+            return Err(given_up(limit));
         }
-        if places.is_empty() {
-            return Ok(());
+        if is_end {
+            exchange.attempt.patience = None;
         }
-        hide_origin(&served.route.origin, &exchange.target, &mut places);
-        name_places(&served.route, &mut places);
-        for (name, value) in &places {
-            response.insert_header(name, value)?;
+        Ok(None)
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
+        let attempt = &mut exchange.attempt;
+        if error.is_some() {
+            return;
         }
-        Ok(())
+        if attempt.is_marked {
+            // Only the orderly end of a response looks like one to a client that knows it by the end of its connection.
+            client_side::end_on_close(session);
+        }
+        if let Some((served, line)) = exchange.proxied.as_ref().zip(attempt.line.take()) {
+            served.habit.watch(line);
+        }
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
-        let status = match (error.esource(), error.etype()) {
-            (_, ErrorType::HTTPStatus(status)) => *status,
-            (ErrorSource::Upstream, ErrorType::ReadTimedout | ErrorType::ConnectTimedout) => 504,
-            (ErrorSource::Upstream, _) => 502,
-            (ErrorSource::Internal, _) => 500,
-            // The client is gone.
-            (ErrorSource::Downstream | ErrorSource::Unset, _) => 0,
-        };
-        if let Some(served) = exchange.proxied.as_ref().filter(|_| status >= 500) {
+        let status = faults::status(error, exchange.attempt.is_whole);
+        let is_ours = *error.esource() != ErrorSource::Downstream && status.is_some_and(|status| status >= 500);
+        if let Some(served) = exchange.proxied.as_ref().filter(|_| is_ours) {
             served.counters.upstream_failures.add(1);
-            let (route, origin) = (&served.route.name, &served.route.origin);
-            let of_all = exchange.dial.as_ref().filter(|_| session.response_written().is_none());
+            let (route, origin, status) = (&served.route.name, &served.route.origin, status.unwrap_or_default());
+            let of_all = exchange.attempt.dial.as_ref().filter(|_| !is_answered(session));
             let of_all = of_all.and_then(|dial| dial.failures());
             let why = of_all.unwrap_or_else(|| advised(error, origin));
             log::warn!("proxying failed route={route} origin={origin} status={status} why=\"{why}\"");
         }
-        if status > 0
-            && session.response_written().is_none()
-            && let Err(error) = session.respond_error(status).await
-        {
-            log::debug!("client gone before its {status}: {error}");
+        if let Some(status) = status.filter(|_| !is_answered(session)) {
+            match session.respond_error(status).await {
+                Ok(()) => client_side::linger(session).await,
+                Err(error) => log::debug!("client gone before its {status}: {error}"),
+            }
         }
-        FailToProxy { error_code: status, can_reuse_downstream: false }
+        FailToProxy { error_code: status.unwrap_or_default(), can_reuse_downstream: false }
     }
 
     /// pingora's own line would repeat what [`Self::fail_to_proxy`] says, and call a client that leaves an error.

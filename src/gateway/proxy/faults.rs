@@ -1,0 +1,61 @@
+//! Whose fault it is that a request was not proxied, and the status that says so.
+
+use pingora::{Error, ErrorSource, ErrorType};
+
+/// What pingora calls the faults of a body.
+const INVALID_CHUNK: ErrorType = ErrorType::new("InvalidChunk");
+const INVALID_TRAILER_END: ErrorType = ErrorType::new("InvalidTrailerEnd");
+const PREMATURE_BODY_END: ErrorType = ErrorType::new("PrematureBodyEnd");
+
+/// The status for a failure; `None` where nobody is there to read it. `is_whole`: all of the request came.
+pub(super) fn status(error: &Error, is_whole: bool) -> Option<u16> {
+    match (error.esource(), error.etype()) {
+        (_, ErrorType::HTTPStatus(status)) => Some(*status),
+        (ErrorSource::Upstream, ErrorType::ReadTimedout | ErrorType::WriteTimedout | ErrorType::ConnectTimedout) => {
+            Some(504)
+        }
+        (ErrorSource::Upstream, _) => Some(502),
+        (ErrorSource::Internal, _) => Some(500),
+        (ErrorSource::Downstream, kind) if is_malformed(kind) => Some(400),
+        (ErrorSource::Downstream, ErrorType::ReadTimedout) => Some(408),
+        // Its side of the connection ended within the body. It may still listen.
+        (ErrorSource::Downstream, ErrorType::ConnectionClosed) if !is_whole => Some(400),
+        // The client is gone.
+        (ErrorSource::Downstream | ErrorSource::Unset, _) => None,
+    }
+}
+
+/// Whether a client sent what is no request.
+fn is_malformed(kind: &ErrorType) -> bool {
+    let of_bodies = [INVALID_CHUNK, INVALID_TRAILER_END, PREMATURE_BODY_END];
+    of_bodies.contains(kind) || matches!(kind, ErrorType::InvalidHTTPHeader)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_side_has_its_own_faults() {
+        for (source, kind, expected) in [
+            (ErrorSource::Upstream, ErrorType::ReadTimedout, Some(504)),
+            (ErrorSource::Upstream, ErrorType::WriteTimedout, Some(504)),
+            (ErrorSource::Upstream, ErrorType::ConnectTimedout, Some(504)),
+            (ErrorSource::Upstream, ErrorType::ConnectRefused, Some(502)),
+            (ErrorSource::Upstream, INVALID_CHUNK, Some(502)),
+            (ErrorSource::Internal, ErrorType::InternalError, Some(500)),
+            (ErrorSource::Downstream, INVALID_CHUNK, Some(400)),
+            (ErrorSource::Downstream, PREMATURE_BODY_END, Some(400)),
+            (ErrorSource::Downstream, ErrorType::InvalidHTTPHeader, Some(400)),
+            (ErrorSource::Downstream, ErrorType::ReadTimedout, Some(408)),
+            (ErrorSource::Downstream, ErrorType::HTTPStatus(413), Some(413)),
+            (ErrorSource::Downstream, ErrorType::ConnectionClosed, None),
+            (ErrorSource::Downstream, ErrorType::WriteTimedout, None),
+        ] {
+            let mut error = Error::new(kind);
+            error.esource = source;
+            assert_eq!(status(&error, true), expected, "{error}");
+        }
+        assert_eq!(status(&Error::new_down(ErrorType::ConnectionClosed), false), Some(400));
+    }
+}

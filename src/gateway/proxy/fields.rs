@@ -1,0 +1,184 @@
+//! What of the header fields of a proxied message goes on, and what is about one connection only.
+//!
+//! pingora takes off the fields of the client's connection where the request came by HTTP/1.
+
+use crate::downstream::members;
+use crate::replay::VIA as GATEWAY;
+use crate::upstream::{appended, request_via};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HeaderName, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING,
+    UPGRADE, VIA,
+};
+use http::{HeaderMap, HeaderValue, StatusCode, Version};
+use pingora::Result;
+use pingora::http::{RequestHeader, ResponseHeader};
+
+/// Why a message is not passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// `Content-Length` is repeated, or no number (RFC 9110 section 8.6).
+    Length,
+    /// The body has a coding that nobody asked for.
+    Coding,
+    /// The origin changes the protocol, and nobody asked for that.
+    Upgrade,
+}
+
+impl Fault {
+    /// The fault, for the log.
+    pub(super) fn text(self) -> &'static str {
+        match self {
+            Self::Length => "Content-Length is repeated or no number",
+            Self::Coding => "the response has a Transfer-Encoding other than chunked",
+            Self::Upgrade => "the response changes the protocol, which the request did not ask for",
+        }
+    }
+}
+
+/// What is wrong with a request. pingora takes `5, 5` for 5.
+pub(super) fn fault_of_request(request: &HeaderMap) -> Option<Fault> {
+    let mut lengths = request.get_all(CONTENT_LENGTH).iter();
+    let (first, second) = (lengths.next(), lengths.next());
+    let is_number = |value: &HeaderValue| !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
+    (second.is_some() || first.is_some_and(|first| !is_number(first))).then_some(Fault::Length)
+}
+
+/// What is wrong with an origin's response. `may_upgrade`: the request asked for an upgrade.
+pub(super) fn fault_of_response(status: StatusCode, response: &HeaderMap, may_upgrade: bool) -> Option<Fault> {
+    if status == StatusCode::SWITCHING_PROTOCOLS && !may_upgrade {
+        return Some(Fault::Upgrade);
+    }
+    // Repeated, it may be one number all the same, and is sent on once.
+    let mut lengths = members(response, &CONTENT_LENGTH);
+    let first = lengths.next();
+    let is_number = |value: &[u8]| value.iter().all(u8::is_ascii_digit);
+    if lengths.any(|other| Some(other) != first)
+        || first.is_some_and(|first| !is_number(first))
+        || first.is_none() && response.contains_key(CONTENT_LENGTH)
+    {
+        return Some(Fault::Length);
+    }
+    let mut codings = members(response, &TRANSFER_ENCODING);
+    codings.any(|coding| !coding.eq_ignore_ascii_case(b"chunked")).then_some(Fault::Coding)
+}
+
+/// What a client's request said of its connection, which pingora has taken off the one that goes to the origin.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Client<'a> {
+    pub(super) version: Version,
+    pub(super) headers: &'a HeaderMap,
+}
+
+impl Client<'_> {
+    /// The protocols that the client would change to and that may pass: none of HTTP's own, by which requests would go to the
+    /// origin that nobody judged.
+    pub(super) fn upgrade(self) -> Option<HeaderValue> {
+        if self.version != Version::HTTP_11 {
+            return None;
+        }
+        let is_own = |protocol: &[u8]| {
+            let name = protocol.split(|byte| *byte == b'/').next().unwrap_or_default();
+            [&b"h2c"[..], b"h2", b"http", b"tls"].iter().any(|own| name.eq_ignore_ascii_case(own))
+        };
+        let passing: Vec<&[u8]> = members(self.headers, &UPGRADE).filter(|protocol| !is_own(protocol)).collect();
+        if passing.is_empty() { None } else { HeaderValue::from_bytes(&passing.join(&b", "[..])).ok() }
+    }
+
+    /// Whether it takes trailers (RFC 9110 section 10.1.4).
+    fn takes_trailers(self) -> bool {
+        members(self.headers, &TE).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
+    }
+}
+
+/// Makes a request's fields those that the origin is to have. Says whether some were left behind because of their names.
+///
+/// # Errors
+/// Never, as all names and values are of fields.
+pub(super) fn for_origin(request: &mut RequestHeader, client: Client<'_>) -> Result<bool> {
+    let odd: Vec<HeaderName> = request.headers.keys().filter(|name| becomes_another(name)).cloned().collect();
+    for name in &odd {
+        request.remove_header(name);
+    }
+    if client.version == Version::HTTP_10 {
+        // RFC 9110 section 10.1.1: it cannot wait for a 100.
+        request.remove_header(&EXPECT);
+    }
+    if client.version == Version::HTTP_2 && request.headers.get_all(COOKIE).iter().nth(1).is_some() {
+        let crumbs: Vec<&[u8]> = request.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+        // RFC 9113 section 8.2.3.
+        if let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+            request.insert_header(COOKIE, cookie)?;
+        }
+    }
+    let is_http1 = request.version != Version::HTTP_2;
+    let upgrade = client.upgrade().filter(|_| is_http1);
+    for name in [CONNECTION, UPGRADE, TE] {
+        request.remove_header(&name);
+    }
+    let takes_trailers = client.takes_trailers();
+    if takes_trailers {
+        request.insert_header(TE, "trailers")?;
+    }
+    let connection = match (&upgrade, takes_trailers && is_http1) {
+        (Some(_), true) => Some("Upgrade, TE"),
+        (Some(_), false) => Some("Upgrade"),
+        (None, true) => Some("TE"),
+        (None, false) => None,
+    };
+    if let Some(connection) = connection {
+        request.insert_header(CONNECTION, connection)?;
+    }
+    if let Some(upgrade) = upgrade {
+        request.insert_header(UPGRADE, upgrade)?;
+    }
+    let via = request_via(&request.headers);
+    request.insert_header(VIA, via)?;
+    Ok(!odd.is_empty())
+}
+
+/// Whether a field has another field's name once CGI and its kin have read it: `X_Forwarded_For` is then what only we say, and
+/// `Content_Length` the length of a body.
+fn becomes_another(name: &HeaderName) -> bool {
+    name.as_str().contains('_')
+}
+
+/// Makes a response's fields those that the client is to have.
+///
+/// # Errors
+/// Never, as all names and values are of fields.
+pub(super) fn for_client(response: &mut ResponseHeader, client: Version) -> Result<()> {
+    let is_upgrade = response.status == StatusCode::SWITCHING_PROTOCOLS;
+    let named: Vec<HeaderName> =
+        members(&response.headers, &CONNECTION).filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
+    // How the body is framed is between pingora and each side.
+    let is_framing = |name: &HeaderName| *name == TRANSFER_ENCODING || *name == CONTENT_LENGTH;
+    for name in named.iter().filter(|name| !is_framing(name) && **name != UPGRADE) {
+        response.remove_header(name);
+    }
+    response.remove_header("keep-alive");
+    response.remove_header("proxy-connection");
+    response.remove_header(&PROXY_AUTHENTICATE);
+    response.remove_header(&TE);
+    if client != Version::HTTP_2 {
+        // They get lost on the way.
+        response.remove_header(&TRAILER);
+    }
+    // RFC 9110 section 15.5.22: with 426 it says what the client must ask for.
+    if !is_upgrade && response.status != StatusCode::UPGRADE_REQUIRED {
+        response.remove_header(&UPGRADE);
+    }
+    if !is_upgrade {
+        response.remove_header(&CONNECTION);
+    } else {
+        response.insert_header(CONNECTION, "Upgrade")?;
+    }
+    let length = members(&response.headers, &CONTENT_LENGTH).next().and_then(|one| HeaderValue::from_bytes(one).ok());
+    if let Some(length) = length {
+        response.insert_header(CONTENT_LENGTH, length)?;
+    }
+    if !response.status.is_informational() || is_upgrade {
+        let via = appended(&response.headers, GATEWAY);
+        response.insert_header(VIA, via)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! Whether a connection that served another request is good for one that cannot be repeated.
+//!
+//! An origin may close a connection after an answer without having said so. A request that meets that end is lost, or repeated
+//! where that does no harm. So a request that may not be repeated takes no such connection before there is a sign that the
+//! origin keeps them: it has one of its own.
+
+use crate::upstream::Line;
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName};
+use pingora::http::RequestHeader;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// A connection that is still there so long after an answer is one that the origin keeps.
+const PROOF: Duration = Duration::from_millis(100);
+
+/// What pingora holds of a body, to send it again.
+const HELD_BYTES: u64 = 64 << 10;
+
+/// What is known of an origin's habit.
+#[derive(Debug, Default)]
+pub(in crate::gateway) struct Habit {
+    keeps: Arc<AtomicBool>,
+    is_watched: Arc<AtomicBool>,
+}
+
+impl Habit {
+    /// Whether a request may go by a connection that served another one.
+    pub(super) fn allows(&self, request: &RequestHeader) -> bool {
+        self.keeps.load(Ordering::Relaxed) || is_repeatable(request)
+    }
+
+    /// A kept connection ended without an answer.
+    pub(super) fn broke(&self) {
+        self.keeps.store(false, Ordering::Relaxed);
+    }
+
+    /// A response has come. `is_kept`: by a connection that is known to be kept.
+    pub(super) fn answered(&self, is_kept: bool, response: &HeaderMap) {
+        if is_kept || says_so(response) {
+            self.keeps.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// An exchange by this connection is over. Where nothing is known, it is seen whether the origin closes it; one connection
+    /// at a time is enough.
+    pub(super) fn watch(&self, line: Arc<Line>) {
+        if self.keeps.load(Ordering::Relaxed) || self.is_watched.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (keeps, is_watched) = (Arc::clone(&self.keeps), Arc::clone(&self.is_watched));
+        drop(tokio::spawn(async move {
+            tokio::time::sleep(PROOF).await;
+            if !line.is_closed() {
+                keeps.store(true, Ordering::Relaxed);
+            }
+            is_watched.store(false, Ordering::Relaxed);
+        }));
+    }
+}
+
+/// Whether a request can be sent a second time.
+fn is_repeatable(request: &RequestHeader) -> bool {
+    let length = request.headers.get(CONTENT_LENGTH).map(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let is_held = match length {
+        Some(length) => length.is_some_and(|length| length <= HELD_BYTES),
+        None => !request.headers.contains_key(TRANSFER_ENCODING),
+    };
+    request.method.is_idempotent() && is_held
+}
+
+/// Whether the origin says that it keeps the connection.
+fn says_so(response: &HeaderMap) -> bool {
+    static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+    let mut options = crate::downstream::members(response, &CONNECTION);
+    response.contains_key(&KEEP_ALIVE) || options.any(|option| option.eq_ignore_ascii_case(b"keep-alive"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    fn request(method: &str, length: Option<&str>, is_chunked: bool) -> RequestHeader {
+        let mut request = RequestHeader::build(method, b"/", None).unwrap();
+        if let Some(length) = length {
+            request.insert_header(CONTENT_LENGTH, length).unwrap();
+        }
+        if is_chunked {
+            request.insert_header(TRANSFER_ENCODING, "chunked").unwrap();
+        }
+        request
+    }
+
+    #[test]
+    fn what_may_be_repeated_goes_by_any_connection() {
+        for (method, length, is_chunked, expected) in [
+            ("GET", None, false, true),
+            ("DELETE", None, false, true),
+            ("PUT", Some("65536"), false, true),
+            ("PUT", Some("65537"), false, false),
+            ("PUT", None, true, false),
+            ("POST", Some("0"), false, false),
+            ("PATCH", None, false, false),
+        ] {
+            let request = request(method, length, is_chunked);
+            assert_eq!(Habit::default().allows(&request), expected, "{request:?}");
+        }
+    }
+
+    #[test]
+    fn what_may_not_be_repeated_waits_for_a_sign_that_connections_are_kept() {
+        let post = request("POST", Some("1"), false);
+        let allows = |habit: &Habit| habit.allows(&post);
+        let nothing = HeaderMap::new();
+        let told = HeaderMap::from_iter([(CONNECTION, HeaderValue::from_static("Keep-Alive"))]);
+
+        let habit = Habit::default();
+        habit.answered(false, &nothing);
+        assert!(!allows(&habit));
+        habit.answered(true, &nothing);
+        assert!(allows(&habit));
+        habit.broke();
+        assert!(!allows(&habit));
+        habit.answered(false, &told);
+        assert!(allows(&habit));
+    }
+}

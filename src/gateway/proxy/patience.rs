@@ -1,0 +1,110 @@
+//! How long an origin may be silent within one exchange.
+
+use crate::upstream::Line;
+use http::HeaderMap;
+use http::header::ACCEPT;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use tokio::task::AbortHandle;
+
+/// A watch over the connection of one exchange by HTTP/1.1; over with this value.
+#[derive(Debug)]
+pub(super) struct Patience {
+    is_over: Arc<AtomicBool>,
+    task: AbortHandle,
+}
+
+/// What is to be done about an origin that is silent.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// Look again then.
+    LookAfter(Duration),
+    /// It is given up.
+    Over,
+}
+
+/// `silent`: for how long; `has_unread`: it has said what nobody took yet, so the client makes it wait.
+fn judge(silent: Duration, has_unread: bool, limit: Duration) -> Verdict {
+    match limit.checked_sub(silent) {
+        Some(left) if !left.is_zero() => Verdict::LookAfter(left),
+        _ if has_unread => Verdict::LookAfter(limit),
+        _ => Verdict::Over,
+    }
+}
+
+impl Patience {
+    /// Cuts the connection when nothing went over it for `limit`, from now on.
+    pub(super) fn with(line: Arc<Line>, limit: Duration) -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&is_over);
+        let begun = Instant::now();
+        let watch = tokio::spawn(async move {
+            // Where the kernel does not know, nobody is given up.
+            while let Ok(silent) = line.silent_for() {
+                match judge(silent.min(begun.elapsed()), line.has_unread(), limit) {
+                    Verdict::LookAfter(left) => tokio::time::sleep(left).await,
+                    Verdict::Over => {
+                        told.store(true, Ordering::Release);
+                        line.cut();
+                        return;
+                    }
+                }
+            }
+        });
+        Self { is_over, task: watch.abort_handle() }
+    }
+
+    /// Whether the connection was cut.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Patience {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// pingora's own limit, which is the only one of an exchange by HTTP/2, where many share a connection. It holds for all of the
+/// response, whatever that is: whoever asks for a stream of events is not limited.
+pub(super) fn fixed_limit(request: &HeaderMap, is_h2: bool, limit: Option<Duration>) -> Option<Duration> {
+    let asks_for_events = request.get_all(ACCEPT).iter().any(|accepted| {
+        accepted.to_str().is_ok_and(|accepted| accepted.to_ascii_lowercase().contains("text/event-stream"))
+    });
+    limit.filter(|_| is_h2 && !asks_for_events)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn an_origin_is_given_up_when_it_was_silent_and_nobody_else_made_it_wait() {
+        const LIMIT: Duration = Duration::from_secs(90);
+        let secs = Duration::from_secs;
+        for (silent, has_unread, expected) in [
+            (secs(0), false, Verdict::LookAfter(LIMIT)),
+            (secs(60), false, Verdict::LookAfter(secs(30))),
+            (secs(60), true, Verdict::LookAfter(secs(30))),
+            (LIMIT, false, Verdict::Over),
+            (secs(200), false, Verdict::Over),
+            (secs(200), true, Verdict::LookAfter(LIMIT)),
+        ] {
+            assert_eq!(judge(silent, has_unread, LIMIT), expected, "{silent:?} {has_unread}");
+        }
+    }
+
+    #[test]
+    fn by_http2_whoever_asks_for_events_waits() {
+        let limit = Some(Duration::from_secs(90));
+        for (accept, is_h2, expected) in
+            [("*/*", true, limit), ("*/*", false, None), ("application/json, Text/Event-Stream;q=0.5", true, None)]
+        {
+            let request = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accept))]);
+            assert_eq!(fixed_limit(&request, is_h2, limit), expected, "{accept} {is_h2}");
+        }
+    }
+}

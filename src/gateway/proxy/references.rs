@@ -1,0 +1,104 @@
+//! References in a response that name the origin, as clients are to see them.
+
+use crate::gateway::client::ClientFacts;
+use crate::gateway::served::name_places;
+use crate::route::Route;
+use crate::upstream::hide_origin;
+use http::header::{CONTENT_LOCATION, LOCATION};
+use http::{HeaderMap, HeaderValue};
+use pingora::Result;
+use pingora::http::ResponseHeader;
+use url::{Position, Url};
+
+/// The host that an origin is asked by, and the names that it has for itself because it is.
+pub(super) fn host(route: &Route, client: Option<&ClientFacts>) -> (String, Names) {
+    let client = client.filter(|_| route.preserve_host);
+    let Some((client, host)) = client.and_then(|client| Some((client, client.host.as_deref()?))) else {
+        return (route.origin.authority(), Names::default());
+    };
+    let own_scheme = if route.origin.is_tls() { "https" } else { "http" };
+    (host.to_owned(), Names::of(host, &[own_scheme, client.scheme.as_str()]))
+}
+
+/// Names what is at the origin by the paths at which clients find it, in a response to a request for `target`.
+///
+/// # Errors
+/// Never, as the names and values are of fields.
+pub(super) fn map_back(route: &Route, target: &str, names: &Names, response: &mut ResponseHeader) -> Result<()> {
+    // Only these: to take all headers out and put them back would cost the case of their names.
+    let mut places = HeaderMap::new();
+    for name in [LOCATION, CONTENT_LOCATION] {
+        if let Some(value) = response.headers.get(&name) {
+            places.insert(name, value.clone());
+        }
+    }
+    if places.is_empty() {
+        return Ok(());
+    }
+    hide_origin(&route.origin, target, &mut places);
+    names.map_back(&mut places);
+    name_places(route, &mut places);
+    for (name, value) in &places {
+        response.insert_header(name, value)?;
+    }
+    Ok(())
+}
+
+/// The names that an origin has for itself because it was told them: the client's host, by these schemes.
+#[derive(Debug, Default)]
+pub(super) struct Names(Vec<Url>);
+
+impl Names {
+    /// Of a host that the origin is asked by, under each scheme that it may take for its own.
+    fn of(host: &str, schemes: &[&str]) -> Self {
+        Self(schemes.iter().filter_map(|scheme| Url::parse(&format!("{scheme}://{host}")).ok()).collect())
+    }
+
+    /// Names what has one of these names by its path.
+    fn map_back(&self, headers: &mut HeaderMap) {
+        for name in [LOCATION, CONTENT_LOCATION] {
+            let target =
+                headers.get(&name).and_then(|value| value.to_str().ok()).and_then(|text| Url::parse(text).ok());
+            let Some(target) = target.filter(|target| self.0.iter().any(|own| is_one_place(own, target))) else {
+                continue;
+            };
+            if let Ok(path) = HeaderValue::from_str(&target[Position::BeforePath..]) {
+                headers.insert(name, path);
+            }
+        }
+    }
+}
+
+/// Whether two URLs are of one scheme, host and port, which may be the default and spelled out.
+fn is_one_place(a: &Url, b: &Url) -> bool {
+    a.scheme() == b.scheme() && a.host_str() == b.host_str() && a.port_or_known_default() == b.port_or_known_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_the_clients_host_is_named_by_its_path() {
+        let names = Names::of("site.example", &["http"]);
+        for (location, shown) in [
+            ("http://site.example/a?b=c#d", "/a?b=c#d"),
+            ("http://SITE.example:80/a", "/a"),
+            ("http://site.example", "/"),
+            ("http://site.example:8080/a", "http://site.example:8080/a"),
+            ("https://site.example/a", "https://site.example/a"),
+            ("http://other.example/a", "http://other.example/a"),
+            ("/a", "/a"),
+            ("a", "a"),
+        ] {
+            let mut headers = HeaderMap::from_iter([(LOCATION, HeaderValue::from_static(location))]);
+            names.map_back(&mut headers);
+            assert_eq!(headers[LOCATION], shown);
+        }
+        let both = Names::of("[::1]:8080", &["http", "https"]);
+        let mut headers = HeaderMap::from_iter([(CONTENT_LOCATION, HeaderValue::from_static("https://[::1]:8080/a"))]);
+        both.map_back(&mut headers);
+        assert_eq!(headers[CONTENT_LOCATION], "/a");
+        assert!(Names::of("not a host", &["http"]).0.is_empty());
+    }
+}
