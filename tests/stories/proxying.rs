@@ -12,8 +12,8 @@ fn proxy(origin: &(impl Url + ?Sized)) -> Route {
     route("/*", origin).with("kind = \"proxy\"")
 }
 
-/// Gives up what is silent for a second.
-const IMPATIENT: &str = "proxy.idle_timeout_secs = 1";
+/// Gives up what is silent for two seconds.
+const IMPATIENT: &str = "proxy.idle_timeout_secs = 2";
 
 #[tokio::test]
 async fn an_origin_that_closes_after_each_answer_without_a_word_costs_nobody_an_answer() {
@@ -217,4 +217,20 @@ async fn a_download_that_the_client_pauses_is_not_the_origins_silence() {
     client.complete().await;
     assert_eq!(client.bytes.len(), BYTES);
     guarded("the origin to be done", sending).await.unwrap();
+}
+
+#[tokio::test]
+async fn requests_share_connections_to_an_origin_that_keeps_them() {
+    for speech in [Speech::Tls(&["h2", "http/1.1"]), Speech::Tls(&["http/1.1"])] {
+        let origin = Origin::speaking(speech);
+        let ca = format!("upstream.ca_file = \"{}\"", origin.authority().path().display());
+        let gateway = Gateway::with(proxy(&origin).with(&ca)).await;
+        for n in 0..40 {
+            let client = Client::method(if n % 2 == 0 { "POST" } else { "GET" }, "/").body("a body");
+            let answer = asked(client, &gateway, &origin, async |ask| ask.reply(200, &[], "").await).await;
+            assert_eq!(answer.status, 200);
+        }
+        // On a machine that is slow enough, the next request comes before its connection is kept.
+        assert!(origin.connections() < 20, "{}", origin.connections());
+    }
 }

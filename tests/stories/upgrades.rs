@@ -114,7 +114,7 @@ async fn an_upgrade_that_is_refused_is_an_answer_like_any_other() {
 #[tokio::test]
 async fn an_upgraded_connection_may_be_quiet_for_longer_than_a_response() {
     let origin = Origin::start();
-    let gateway = Gateway::with(proxy(&origin).with("proxy.idle_timeout_secs = 1")).await;
+    let gateway = Gateway::with(proxy(&origin).with("proxy.idle_timeout_secs = 2")).await;
     let headers = [("Connection", "Upgrade"), ("Upgrade", "websocket")];
     let (client, (mut tunnel, mut writer)) = tokio::join!(upgrading("websocket").connect(&gateway), async {
         origin.accept().await.head(101, &headers, Coding::Bare).await.upgraded()
