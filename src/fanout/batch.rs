@@ -1,21 +1,21 @@
-//! What is sent in one call: frames on the wire, built once for all who get them.
+//! A batch: the frames that one call sends, built once for all clients that get them.
 
 use super::terms::Sent;
 use crate::replay::Seq;
 use crate::sse::Frame;
 use bytes::Bytes;
 
-/// How a response's body is framed. The clients of a stream that share a framing share their bytes.
+/// The framing of a response's body. The clients of one stream with the same framing are sent the same bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Framing {
-    /// Chunks: HTTP/1.1 (RFC 9112, section 7.1).
+    /// The chunked coding of HTTP/1.1 (RFC 9112, section 7.1).
     Chunked,
-    /// The text as it is, until the connection ends: HTTP/1.0.
+    /// The plain text, which ends with the connection: HTTP/1.0.
     UntilClose,
 }
 
 impl Framing {
-    /// A frame on the wire.
+    /// The bytes of a frame on the wire.
     #[must_use]
     pub fn wire(self, frame: &Frame) -> Bytes {
         match self {
@@ -24,7 +24,7 @@ impl Framing {
         }
     }
 
-    /// What tells a client that the response is whole.
+    /// The bytes that tell a client that the response is complete.
     pub(super) fn end(self) -> &'static [u8] {
         match self {
             Self::Chunked => b"0\r\n\r\n",
@@ -33,33 +33,33 @@ impl Framing {
     }
 }
 
-/// Frames of a stream, one behind the other.
+/// Consecutive frames of a stream.
 #[derive(Debug, Clone)]
 pub(super) struct Batch {
     framing: Framing,
     /// The position of the first frame.
     pub(super) from: Seq,
-    /// The position after the last.
+    /// The position after the last frame.
     pub(super) to: Seq,
     frames: Vec<Frame>,
     pub(super) bytes: Bytes,
-    /// What a client was sent that got all of it.
+    /// What a client that took the whole batch was sent.
     pub(super) sent: Sent,
 }
 
-/// Where a client stands that took only the beginning of a batch.
+/// The state of a client that took only the beginning of a batch.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Cut {
-    /// The position after the last frame that was begun.
+    /// The position after the last frame that the client has begun to take.
     pub(super) cursor: Seq,
-    /// The rest of that frame.
+    /// The bytes of that frame that the client did not take.
     pub(super) rest: Bytes,
-    /// The frames that were begun.
+    /// The frames that the client has begun to take.
     pub(super) sent: Sent,
 }
 
 impl Batch {
-    /// A batch of the frames from `from` to before `to`; there is at least one.
+    /// A batch of the frames at `from` up to, not including, `to`. There must be at least one.
     pub(super) fn new(framing: Framing, from: Seq, to: Seq, frames: Vec<Frame>) -> Self {
         debug_assert_eq!(to.distance_from(from), Some(frames.len()));
         let bytes = match &frames[..] {
@@ -75,7 +75,7 @@ impl Batch {
         Self { framing, from, to, frames, bytes, sent }
     }
 
-    /// Where a client stands that took `taken` bytes.
+    /// The state of a client that took the first `taken` bytes.
     pub(super) fn cut(&self, taken: usize) -> Cut {
         let mut cut = Cut { cursor: self.from, rest: Bytes::new(), sent: Sent::default() };
         let mut end = 0;
@@ -88,7 +88,7 @@ impl Batch {
             end += wire.len();
             cut.cursor = cut.cursor.plus(1);
             cut.sent += of(frame);
-            // The frame's own bytes: a slice of the batch would keep all of it in memory.
+            // The rest is a slice of the frame. A slice of the batch would keep the whole batch in memory.
             cut.rest = wire.slice((taken - begin).min(wire.len())..);
         }
         cut

@@ -1,4 +1,4 @@
-//! One client: a socket, a place on a stream, and what it was sent.
+//! One client of a shard: its socket, its subscription and what was sent to it.
 
 use super::on_the_way::on_the_way;
 use super::terms::{Home, MOST_KEPT_BYTES, Sent};
@@ -13,34 +13,37 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) socket: OwnedFd,
-    /// The group that it is in.
+    /// The key of the client's group.
     pub(super) group: u32,
     pub(super) strays: Strays,
     pub(super) state: State,
-    /// Its presence on the stream; none once it has departed.
+    /// The client's subscription to the stream. `None` once the client has departed.
     pub(super) seat: Option<Seat>,
-    /// Where its connection goes back to.
+    /// Takes the connection back after an orderly end.
     pub(super) home: Box<dyn Home>,
-    /// When it last was sent something, but for what it was sent as one of those that are caught up.
+    /// When something was last sent to this client alone. What was sent to it on the roster counts in its group's
+    /// `heard`.
     pub(super) heard: Instant,
-    /// It is trusted while it is behind and reads slowly or not at all: the shard looks at what arrives.
+    /// Whether the shard judges that the client stalls. If not, the kernel does.
     pub(super) trust: Trust,
-    /// When its time is over, whatever it has been sent by then.
+    /// When the client's time ends, even if it is not caught up by then.
     pub(super) ends: Option<Ends>,
-    /// What it was sent; of those that are caught up, less what the group was sent when they joined it.
+    /// What was sent to the client. For a client on the roster, the group's total at the time it joined is
+    /// subtracted, so that adding the group's present total gives the sum.
     pub(super) sent: Sent,
 }
 
-/// What a client sent after its request.
+/// The bytes that a client sent after its request.
 #[derive(Debug, Default)]
 pub(super) struct Strays {
     bytes: usize,
-    /// They themselves, as long as the connection serves another request after an orderly end.
+    /// The bytes themselves. `None` if the connection does not serve another request after an orderly end.
     unread: Option<Vec<u8>>,
 }
 
 impl Strays {
-    /// `is_kept`: the head says that the connection serves another request. `unread` is what the client has sent by now.
+    /// `is_kept`: the response's head promises that the connection serves another request. `unread`: the bytes that
+    /// the client has sent by now.
     pub(super) fn new(is_kept: bool, unread: &[u8]) -> Self {
         let mut strays = Self { bytes: 0, unread: is_kept.then(Vec::new) };
         strays.add(unread);
@@ -55,7 +58,7 @@ impl Strays {
         }
     }
 
-    /// How many bytes there were.
+    /// The number of bytes that the client sent.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -65,17 +68,16 @@ impl Strays {
         self.unread.is_some()
     }
 
-    /// What the next request begins with.
+    /// The bytes that the next request begins with.
     pub(super) fn into_unread(self) -> Vec<u8> {
         self.unread.unwrap_or_default()
     }
 }
 
-/// The end of a client's time.
+/// When and why a client's time ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ends {
     pub(super) at: Instant,
-    /// Its lifetime or the drain.
     pub(super) because: Because,
 }
 
@@ -95,7 +97,7 @@ impl From<Because> for Departure {
     }
 }
 
-/// Where a client stands.
+/// The state of a client.
 ///
 /// ```text
 ///              ┌──────────── caught up with the group ───────────┐
@@ -109,46 +111,48 @@ impl From<Because> for Departure {
 /// ```
 #[derive(Debug)]
 pub(super) enum State {
-    /// On the group's roster, at this index: it shares the group's cursor.
+    /// On the group's roster, at this index. It shares the group's cursor.
     CaughtUp { index: u32 },
-    /// Caught up with the log, but not with the group, which has a pass to make first.
+    /// At the end of the log, ahead of the roster. It joins the roster after the roster's next pass.
     Waiting { cursor: Seq },
-    /// On its own.
+    /// Served alone, with a cursor of its own.
     Behind(Box<Behind>),
-    /// Departed; what is left to be said to it is on its way.
+    /// Departed. Its last bytes are being sent.
     Parting(Box<Behind>),
-    /// Our side is ended; its end is waited for until then.
+    /// Our side of the connection is closed. The client may take until then to close its side.
     Closing { until: Instant },
 }
 
-/// A client with something of its own to be sent.
+/// A client that is served alone: it has bytes of its own to be sent.
 #[derive(Debug)]
 pub(super) struct Behind {
-    /// The next position of the log that it has not been given.
+    /// The position of the next frame that the client was not given.
     pub(super) cursor: Seq,
-    /// What is to be sent before that.
+    /// Bytes that come before the frame at `cursor`: the rest of a send that was cut short.
     pub(super) pending: Bytes,
-    /// The socket takes no more; a word of the poll is awaited. If not, the client is in the group's queue.
+    /// The socket takes no more bytes, and the shard waits until the poll reports it writable. A client that is not
+    /// blocked is in its group's queue.
     pub(super) blocked: bool,
-    /// Bytes on their way to it when that was last looked at. Meaningless unless it is blocked.
+    /// The bytes that were on their way to the client when the shard last looked. Meaningful only while it is
+    /// blocked.
     pub(super) on_the_way: u32,
-    /// When it last was seen to take a byte.
+    /// When the client was last seen to take a byte.
     pub(super) accepted: Instant,
 }
 
 impl Behind {
-    /// At a place of the log, with nothing to be sent before it.
+    /// A client at `cursor` that has no bytes to be sent before the frame there.
     pub(super) fn at(cursor: Seq, now: Instant) -> Self {
         Self { cursor, pending: Bytes::new(), blocked: false, on_the_way: 0, accepted: now }
     }
 
-    /// Its socket, which takes no more, is awaited.
+    /// The socket takes no more bytes: the client is blocked until the socket is writable.
     pub(super) fn block(&mut self, socket: &OwnedFd) {
         self.blocked = true;
         self.on_the_way = on_the_way(socket);
     }
 
-    /// The socket took some of what is pending.
+    /// The socket took `taken` bytes of `pending`.
     pub(super) fn took(&mut self, taken: usize, now: Instant) {
         if taken > 0 {
             self.pending.advance(taken);
@@ -156,12 +160,13 @@ impl Behind {
         }
     }
 
-    /// Whether it took nothing for `stall`. It is looked at that often, so it stalls for up to twice as long before it is found.
+    /// Whether the client took nothing for `stall`. The shard looks once per `stall`, so a stall is found after at
+    /// most twice that time.
     pub(super) fn stalls(&mut self, stall: Duration, socket: &OwnedFd, now: Instant) -> bool {
         self.blocked && self.accepted + stall <= now && !self.arrived(socket, now)
     }
 
-    /// Whether bytes arrived at it since it was last looked at, though its socket does not take more yet.
+    /// Whether the client received bytes since the shard last looked, though its socket is not writable yet.
     pub(super) fn arrived(&mut self, socket: &OwnedFd, now: Instant) -> bool {
         let before = std::mem::replace(&mut self.on_the_way, on_the_way(socket));
         let has_taken = self.blocked && self.on_the_way < before;

@@ -1,4 +1,4 @@
-//! The shards as one: who arrives is given to one of them.
+//! The engine's handle: starts the shards and gives each arriving client to one of them.
 
 use super::batch::Framing;
 use super::shard::{Newcomer, Shard, ShardInbox};
@@ -14,40 +14,41 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
-/// Clients that may be on their way to a shard at once; the next one waits.
+/// The number of clients that may be on their way to one shard at once. Further clients wait.
 const ARRIVALS: usize = 1024;
 
 /// A client to be served.
 #[derive(Debug)]
 pub struct Arrival {
-    /// Its connection: not blocking, and nobody else's.
+    /// The client's connection. It is in non-blocking mode, and nothing else reads or writes it.
     pub socket: OwnedFd,
-    /// Its place on a stream.
+    /// The client's subscription to a stream.
     pub subscription: Subscription,
-    /// How its response's body is framed.
+    /// The framing of the response's body.
     pub framing: Framing,
-    /// The response's head and first lines, as they go on the wire.
+    /// The response's head and the first lines of its body, as they go on the wire.
     pub opening: Bytes,
-    /// The SSE text in the opening, in bytes.
+    /// The number of bytes of SSE text in `opening`.
     pub opening_text: u64,
-    /// How long it may stay; `None` is as long as it likes.
+    /// How long the client may stay. `None`: no limit.
     pub lifetime: Option<Duration>,
-    /// The terms of its route.
+    /// The policy of the client's route.
     pub terms: Arc<dyn Terms>,
-    /// What the client has sent after its request.
+    /// The bytes that the client sent after its request.
     pub unread: Vec<u8>,
-    /// The head says that the connection serves another request.
+    /// The response's head promises that the connection serves another request.
     pub is_kept: bool,
-    /// Where the connection goes back to after an orderly end; held as long as the socket is open.
+    /// Takes the connection back after an orderly end. It lives as long as the socket is open.
     pub home: Box<dyn Home>,
 }
 
-/// There is no shard left to serve a client.
+/// Every shard has ended, so none can serve the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the delivery engine has ended")]
 pub struct Refused;
 
-/// The delivery engine. Handles are cheap to clone; the drop of the last one ends it and closes its clients' connections.
+/// The delivery engine. Handles are cheap to clone. Dropping the last handle ends the engine and closes its clients'
+/// connections.
 #[derive(Debug, Clone)]
 pub struct Engine {
     shards: Arc<Shards>,
@@ -59,19 +60,19 @@ struct Shards {
     next: AtomicUsize,
 }
 
-/// The way to a shard.
+/// The way into one shard.
 #[derive(Debug)]
 struct Door {
     inbox: Arc<ShardInbox>,
-    /// Bounds those on their way.
+    /// Bounds the clients that are on their way to the shard.
     room: Arc<Semaphore>,
 }
 
 impl Engine {
-    /// Starts so many shards, each a thread.
+    /// Starts `shards` threads.
     ///
     /// # Errors
-    /// When the kernel gives no poll or no thread.
+    /// Fails when the kernel refuses a poll instance or a thread.
     pub fn start(shards: NonZeroUsize) -> io::Result<Self> {
         let mut doors = Vec::with_capacity(shards.get());
         for number in 0..shards.get() {
@@ -89,10 +90,11 @@ impl Engine {
         Ok(Self { shards: Arc::new(Shards { doors, next: AtomicUsize::new(0) }) })
     }
 
-    /// Serves a client from now on, in a shard. Waits while too many are on their way there.
+    /// Gives a client to a shard, which serves it from now on. Waits while too many clients are on their way to that
+    /// shard.
     ///
     /// # Errors
-    /// When every shard has ended; the client's connection is closed then.
+    /// Fails when every shard has ended. The client's connection is then closed.
     pub async fn adopt(&self, arrival: Arrival) -> Result<(), Refused> {
         let Arrival { socket, subscription, framing, opening, opening_text, lifetime, terms, unread, is_kept, home } =
             arrival;
@@ -105,7 +107,7 @@ impl Engine {
             let Ok(permit) = door.room.acquire().await else { continue };
             match door.inbox.arrive(newcomer) {
                 Ok(()) => {
-                    // Given back by the shard.
+                    // The shard gives the permit back when it takes the client in.
                     permit.forget();
                     return Ok(());
                 }
@@ -115,7 +117,7 @@ impl Engine {
         Err(Refused)
     }
 
-    /// Gives every client its end by then, and those that are adopted later too.
+    /// Ends every client's response by `by`, also those of clients that are adopted later.
     pub fn drain(&self, by: Instant) {
         for door in &self.shards.doors {
             door.inbox.drain(by);
@@ -131,7 +133,7 @@ impl Drop for Shards {
     }
 }
 
-/// Closes a shard's inbox when its thread ends, also by a panic: nobody is to wait for it.
+/// Closes a shard's inbox when its thread ends, also by a panic, so that no client waits for a dead shard.
 struct Closed {
     inbox: Arc<ShardInbox>,
     room: Arc<Semaphore>,
@@ -158,7 +160,7 @@ mod tests {
     use std::net::IpAddr;
     use std::os::unix::net::UnixStream;
 
-    /// Keeps the publishers: a stream whose publisher is gone ends.
+    /// Keeps the publishers, because a stream ends when its publisher is dropped.
     #[derive(Default)]
     struct Opened(Mutex<Vec<Publisher>>);
 

@@ -1,4 +1,4 @@
-//! The clients of one stream that get the same bytes.
+//! The clients on one shard that are sent the same bytes.
 
 use super::batch::{Batch, Framing};
 use super::roster::Roster;
@@ -10,10 +10,10 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What tells the groups of a shard apart: a subscriber's cursor belongs to an encoding of a stream.
+/// Identifies a group within its shard. Clients with the same id follow the same stream with the same framing.
 pub(super) type GroupId = (FeedId, Framing);
 
-/// The clients of a stream, on one shard, that share a framing.
+/// The clients of one stream on one shard that share a framing.
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) id: GroupId,
@@ -21,29 +21,29 @@ pub(super) struct Group {
     pub(super) change: Arc<Change>,
     pub(super) terms: Arc<dyn Terms>,
     pub(super) clients: usize,
-    /// Those that are caught up.
+    /// The clients that are caught up.
     pub(super) roster: Roster,
-    /// Where they stand: at the end of the batch if all got it, else at its beginning.
+    /// The cursor of the clients on the roster. During a pass it is the beginning of the batch.
     pub(super) cursor: Seq,
-    /// What they are being sent.
+    /// The batch of the present pass.
     pub(super) batch: Option<Arc<Batch>>,
-    /// When they were last sent something.
+    /// When the clients on the roster were last sent something.
     pub(super) heard: Instant,
-    /// What each was sent that has been there from the beginning, the present batch included.
+    /// What was sent to a client that has been on the roster from the beginning, including the present batch.
     pub(super) sent: Sent,
-    /// The log may hold more than they were given.
+    /// The log may hold frames that the clients on the roster were not given.
     pub(super) unread: bool,
-    /// Their events wait until then for others to share a write with.
+    /// When held events are sent. Until then they wait for further events to share a write with.
     pub(super) held: Option<Instant>,
-    /// Clients that are behind and can be sent something.
+    /// The clients served alone that can be sent something.
     pub(super) ready: VecDeque<u32>,
-    /// Clients that are behind and cannot be sent more now. May name some that have departed.
+    /// The clients served alone whose sockets take no more. May name clients that have departed.
     pub(super) blocked: BTreeSet<u32>,
-    /// Clients that are ahead of the roster: it has a pass to make first. May name some that have left.
+    /// The clients that are ahead of the roster and join it after its next pass. May name clients that have left.
     pub(super) waiting: Vec<u32>,
-    /// The batch that was last made for one who is behind: a crowd that resumes at one place shares it.
+    /// The batch that was last built for a client served alone. A crowd that resumes at the same position shares it.
     pub(super) replayed: Option<Arc<Batch>>,
-    /// It is in the shard's queue.
+    /// The group is in the shard's queue.
     pub(super) queued: bool,
 }
 
@@ -84,7 +84,8 @@ impl Group {
         self.id.1
     }
 
-    /// Whether a client at `cursor` can join the roster, and then whether it has had the batch that is on its way.
+    /// Whether a client at `cursor` can join the roster. If so, the value says whether it already has the batch of
+    /// the present pass.
     pub(super) fn admits(&self, cursor: Seq) -> Option<bool> {
         match &self.batch {
             Some(batch) if batch.to == cursor => Some(true),
@@ -94,7 +95,7 @@ impl Group {
         }
     }
 
-    /// What each on the roster was sent that has, or has not, had the batch that is on its way.
+    /// What was sent to a client on the roster. `had_batch`: it already has the batch of the present pass.
     pub(super) fn sent_to(&self, had_batch: bool) -> Sent {
         let mut sent = self.sent;
         if let Some(batch) = self.batch.as_ref().filter(|_| !had_batch) {

@@ -1,34 +1,37 @@
-//! What others tell a shard: arrivals, changes, the drain.
+//! A shard's inbox: what other threads tell the shard. They tell it of arriving clients, of changed streams and of
+//! the drain.
 //!
-//! A shard that is told something while it works is not woken for it: it looks once more before it sleeps. So a thousand
-//! changes while it is busy cost a thousand locks and no system call, and none is lost.
+//! A working shard is not woken by a message, because it looks into the inbox once more before it sleeps. So a
+//! thousand changes of a stream during its work cost a thousand locks and no system call, and none is lost.
 
 use crate::sync::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use std::fmt;
 use std::sync::Arc;
 
-/// Ends a shard's sleep. May be called when it is awake.
+/// Ends a shard's sleep. Calling it while the shard is awake does no harm.
 pub(super) trait Wake {
     fn wake(&self);
 }
 
-/// The way into a shard.
+/// The way into a shard. `A` is an arriving client, `D` the time of a drain, `W` what wakes the shard.
 #[derive(Debug)]
 pub(super) struct Inbox<A, D, W> {
     told: Mutex<Told<A, D>>,
-    /// Set by whoever tells something, cleared by the shard before it sleeps: only the first one wakes it.
+    /// Set by the thread that leaves a message, cleared by the shard before it sleeps. Only the thread that sets it
+    /// wakes the shard.
     awake: AtomicBool,
     waker: W,
 }
 
-/// What was told since the shard last looked.
+/// The messages that arrived since the shard last looked.
 #[derive(Debug)]
 pub(super) struct Told<A, D> {
     pub(super) arrivals: Vec<A>,
-    /// The groups whose streams changed. Bounded: each is told once until the shard has looked.
+    /// The groups whose streams changed. Bounded, because a [`Flag`] names its group only once until the shard has
+    /// looked.
     pub(super) changed: Vec<u32>,
-    /// The groups whose streams' publishers wait until somebody takes something. Bounded like that.
+    /// The groups whose publishers ask whether clients receive bytes. Bounded in the same way.
     pub(super) asked: Vec<u32>,
     pub(super) drain: Option<D>,
     is_closed: bool,
@@ -45,7 +48,7 @@ impl<A, D, W: Wake> Inbox<A, D, W> {
         Self { told: Mutex::default(), awake: AtomicBool::new(false), waker }
     }
 
-    /// Hands an arrival over; gives it back if the shard is gone.
+    /// Hands an arriving client over. Gives it back if the shard has ended.
     pub(super) fn arrive(&self, arrival: A) -> Result<(), A> {
         {
             let mut told = self.told.lock();
@@ -64,19 +67,19 @@ impl<A, D, W: Wake> Inbox<A, D, W> {
         self.wake();
     }
 
-    /// A group is asked whether bytes arrived at its clients.
+    /// A group's publisher asks whether the group's clients receive bytes.
     fn asked(&self, group: u32) {
         self.told.lock().asked.push(group);
         self.wake();
     }
 
-    /// The drain begins. Who arrives later is drained too.
+    /// Begins the drain. Clients that arrive later are drained too.
     pub(super) fn drain(&self, drain: D) {
         self.told.lock().drain = Some(drain);
         self.wake();
     }
 
-    /// The shard is to end, or has: nobody arrives any more, and who has not been looked at is dropped.
+    /// The shard is to end or has ended. It takes no more clients, and those that it has not taken in are dropped.
     pub(super) fn close(&self) {
         let dropped = {
             let mut told = self.told.lock();
@@ -87,7 +90,7 @@ impl<A, D, W: Wake> Inbox<A, D, W> {
         self.wake();
     }
 
-    /// Moves what was told into `told`, which is to be empty; says whether the shard is to go on.
+    /// Moves the messages into `told`, which must be empty. Returns whether the shard goes on.
     pub(super) fn take(&self, told: &mut Told<A, D>) -> bool {
         debug_assert!(told.arrivals.is_empty() && told.changed.is_empty() && told.asked.is_empty());
         let mut waiting = self.told.lock();
@@ -98,7 +101,7 @@ impl<A, D, W: Wake> Inbox<A, D, W> {
         !waiting.is_closed
     }
 
-    /// Before the shard sleeps: whether it may. From then on whoever tells something wakes it.
+    /// Whether the shard may sleep, because no message waits. After `true`, the next message wakes the shard.
     pub(super) fn may_sleep(&self) -> bool {
         self.awake.store(false, Ordering::SeqCst);
         let told = self.told.lock();
@@ -113,7 +116,7 @@ impl<A, D, W: Wake> Inbox<A, D, W> {
         is_empty
     }
 
-    /// The shard is awake: it is not to be woken until it sleeps again.
+    /// The shard is awake: messages do not wake it until it sleeps again.
     pub(super) fn woke(&self) {
         self.awake.store(true, Ordering::SeqCst);
     }
@@ -125,7 +128,8 @@ impl<A, D, W: Wake> Inbox<A, D, W> {
     }
 }
 
-/// Tells a shard that one group's stream changed, and asks it for that stream: each once until the shard has looked.
+/// The way in which one group's stream reaches its shard: that the stream changed, and that its publisher asks. Each
+/// is told once until the shard has looked.
 pub(super) struct Flag<A, D, W> {
     group: u32,
     raised: AtomicBool,
@@ -152,12 +156,12 @@ impl<A, D, W: Wake> Flag<A, D, W> {
         }
     }
 
-    /// The shard is about to answer: what is asked from now on is asked again.
+    /// The shard is about to answer the publisher. The next question is a new message.
     pub(super) fn answer(&self) {
         self.asks.store(false, Ordering::SeqCst);
     }
 
-    /// The shard is about to read the stream: changes from now on are told again.
+    /// The shard is about to read the stream. The next change is a new message.
     pub(super) fn clear(&self) {
         self.raised.store(false, Ordering::SeqCst);
     }

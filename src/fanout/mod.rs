@@ -1,4 +1,4 @@
-//! The delivery engine: a plain HTTP/1.x client is a socket and a cursor.
+//! The delivery engine: sends the events of streams to plain HTTP/1.x clients.
 //!
 //! ```text
 //!   Engine ──adopt──▶ Inbox ──▶ Shard (a thread, a poll)
@@ -8,9 +8,17 @@
 //!                               └ Wheel: one deadline per client
 //! ```
 //!
-//! Nothing is copied, queued, boxed or woken per client that need not be: a batch is built once per stream and pass and
-//! sent to each in one call. The engine is handed heads as bytes and policies as [`Terms`]; it knows no HTTP beyond the
-//! chunk.
+//! The words of this module:
+//! - *Shard*: one thread, and the clients that it serves.
+//! - *Group*: the clients on one shard that follow the same stream with the same framing.
+//! - *Roster*: the clients of a group that are caught up. They share one cursor into the stream's replay log.
+//! - *Batch*: the frames that one call sends to a client.
+//! - *Pass*: the sending of one batch to every client on the roster.
+//! - *Wheel*: the timer structure that holds one deadline per client.
+//!
+//! A batch is built once and sent to every client on the roster, so nothing is copied or queued per client. A client
+//! costs a socket and a cursor, not a task. The engine gets response heads as bytes and a route's policy as
+//! [`Terms`]. Of HTTP it knows only the chunked coding.
 
 mod batch;
 mod client;

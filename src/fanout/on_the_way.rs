@@ -1,19 +1,20 @@
-//! What was sent to a client and has not arrived there, and one of the two `unsafe` of the crate.
+//! The bytes that were sent to a client and have not arrived there. This file holds one of the crate's two uses of
+//! `unsafe`.
 #![allow(unsafe_code, reason = "rustix has no name for this ioctl")]
 
 use rustix::ioctl::{Getter, Opcode, ioctl};
 use std::ffi::c_int;
 use std::os::fd::AsFd;
 
-/// `SIOCOUTQ`, of x86, Arm and RISC-V. Where it is another number, this one is unknown, and fails.
+/// The number of `SIOCOUTQ` on x86, Arm and RISC-V. Where the ioctl has another number, this call fails.
 const SIOCOUTQ: Opcode = 0x5411;
 
-/// Bytes that were sent and have not arrived: the other side did not acknowledge them, or, of a Unix socket, did not read the
-/// piece that they are in. As long as nothing more is sent, it falls with what the other side takes. 0 where the kernel does
-/// not say.
+/// The bytes that were sent and have not arrived. On TCP these are the bytes that the peer did not acknowledge. On a
+/// Unix socket they are the bytes of those writes that the peer did not read completely. While nothing more is sent,
+/// the number falls as the peer reads. It is 0 where the kernel does not tell.
 #[must_use]
 pub fn on_the_way(socket: impl AsFd) -> u32 {
-    // SAFETY: `SIOCOUTQ` writes an `int`, and does nothing else, whatever the descriptor is of.
+    // SAFETY: `SIOCOUTQ` writes one `int` and does nothing else, whatever the descriptor refers to.
     let bytes = unsafe { ioctl(socket, Getter::<SIOCOUTQ, c_int>::new()) };
     bytes.ok().and_then(|bytes| u32::try_from(bytes).ok()).unwrap_or(0)
 }

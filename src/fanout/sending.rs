@@ -1,4 +1,4 @@
-//! The engine's calls to the kernel.
+//! The engine's system calls on sockets.
 
 use super::batch::Framing;
 use super::client::Client;
@@ -9,17 +9,18 @@ use slab::Slab;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-/// A client that did not take all of what it was sent.
+/// A client that did not take a whole batch.
 #[derive(Debug)]
 pub(super) struct Stopped {
     pub(super) key: u32,
-    /// The bytes that it took, or how it is gone.
+    /// The number of bytes that it took, or why it departs.
     pub(super) taken: Result<usize, Departure>,
 }
 
-/// Sends one batch to many clients, each in one call; adds those to `stopped` that did not take all of it.
+/// Sends one batch to many clients, with one call each. Adds the clients that did not take all of it to `stopped`.
 ///
-/// The one place that does: whatever can submit many sends at once would go here.
+/// All sends of a batch to a roster are made here, so an interface that submits many sends at once would replace this
+/// loop.
 pub(super) fn send_to_each(
     clients: &Slab<Client>,
     keys: impl Iterator<Item = u32>,
@@ -35,13 +36,13 @@ pub(super) fn send_to_each(
     }
 }
 
-/// Sends what the socket takes now, and says how many bytes that was, or how the client is gone.
+/// Sends what the socket takes now. Returns the number of bytes taken, or why the client departs.
 pub(super) fn send_some(socket: &OwnedFd, bytes: &[u8]) -> Result<usize, Departure> {
     send_with(socket, bytes, SendFlags::empty())
 }
 
-/// As [`send_some`], of the last bytes: they wait for [`end`] to go out together with it. A client that would use its
-/// connection again then finds it closed, and not between the two.
+/// Sends the last bytes of a response. The kernel keeps them until [`end`] closes our side, and sends both together.
+/// So the client sees the end of the response and of the connection at once, and sends no request in between.
 pub(super) fn send_last(socket: &OwnedFd, bytes: &[u8]) -> Result<usize, Departure> {
     send_with(socket, bytes, SendFlags::MORE)
 }
@@ -57,13 +58,14 @@ fn send_with(socket: &OwnedFd, bytes: &[u8], flags: SendFlags) -> Result<usize, 
     }
 }
 
-/// How a client is gone. The kernel's word after `TCP_USER_TIMEOUT` is the first that is heard of one that stalls on a quiet
-/// stream: what it does not take fits into its send buffer.
+/// Why a client departs after a socket error. `ETIMEDOUT` is the effect of `TCP_USER_TIMEOUT`. On a quiet stream it
+/// is the only sign of a stalled client, because the few bytes sent to it fit into the send buffer.
 fn gone(error: Errno) -> Departure {
     if error == Errno::TIMEDOUT { Departure::Stalled } else { Departure::Left }
 }
 
-/// Reads what a client sends; an error is how the client is gone. One that sends more than `most` is no client.
+/// Reads what a client sent and passes it to `said`. An error says why the client departs. A client that sent more
+/// than `most` bytes is taken for gone.
 pub(super) fn hear(socket: &OwnedFd, most: usize, mut said: impl FnMut(&[u8])) -> Result<(), Departure> {
     let mut buffer = [0_u8; 4096];
     let mut heard = 0;
@@ -84,7 +86,7 @@ pub(super) fn hear(socket: &OwnedFd, most: usize, mut said: impl FnMut(&[u8])) -
     }
 }
 
-/// Ends our side of a connection in an orderly way.
+/// Closes our side of a connection in an orderly way.
 pub(super) fn end(socket: &OwnedFd, framing: Framing) {
     if framing == Framing::UntilClose {
         set_linger(socket, None);
@@ -94,19 +96,22 @@ pub(super) fn end(socket: &OwnedFd, framing: Framing) {
     }
 }
 
-/// Has the kernel give a client up when it acknowledged nothing for `stall`; `None`: when it has done so for very long. The
-/// kernel is wrong about one that takes what is on its way in small steps: while no piece that it has queued fits into the
-/// window of the other side, it takes the whole time for one without an answer.
+/// Makes the kernel close the connection when the client acknowledges nothing for `stall`. `None` restores the
+/// kernel's default, about 15 minutes.
+///
+/// The kernel misjudges a client that reads slowly. It queues data in pieces, and the client's receive window may be
+/// too small for a whole piece though the client reads in small steps. The kernel counts that time as time without an
+/// answer.
 pub fn limit_stall(socket: impl AsFd, stall: Option<Duration>) {
     let millis = stall.map_or(0, |stall| u32::try_from(stall.as_millis()).unwrap_or(u32::MAX));
-    // Fails on a Unix socket, whose peer cannot vanish.
+    // This fails on a Unix socket, whose peer cannot vanish.
     if let Err(error) = sockopt::set_tcp_user_timeout(socket, millis) {
         log::trace!("no TCP_USER_TIMEOUT: {error}");
     }
 }
 
-/// Makes the coming close a reset: what a stalled client did not take is freed at once, and what is framed until its
-/// connection ends does not look whole.
+/// Makes the coming close a reset. The kernel then frees at once what a stalled client did not take, and a response
+/// that is framed by the end of its connection does not look complete.
 pub(super) fn reset_on_close(socket: &OwnedFd) {
     set_linger(socket, Some(Duration::ZERO));
 }

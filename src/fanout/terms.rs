@@ -1,4 +1,4 @@
-//! On which terms a client is served: what the engine is told of a route, and what it tells in turn.
+//! What the engine is told of a route, and what it reports in turn.
 
 use crate::counters::RouteCounters;
 use crate::hub::{Departure, StreamKey};
@@ -8,84 +8,84 @@ use std::ops::{AddAssign, SubAssign};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-/// Of the drain time, the part over which ends are spread; the rest is for the last bytes to arrive.
+/// The part of the drain time over which the ends of clients are spread. The rest is for the last bytes to arrive.
 pub const SPREAD_OF_DRAIN: f64 = 0.6;
 
-/// How long a client may take to close after our end, before its socket is closed in its face.
+/// How long a client may take to close its side after we closed ours. Then its socket is closed.
 pub const LINGER: Duration = Duration::from_secs(2);
 
-/// Bytes that a client may send after its request: a stray CRLF, a request that it pipelined. They have no meaning while its
-/// response lasts; who sends more is no client.
+/// The number of bytes that a client may send after its request, such as a stray CRLF or a pipelined request. They
+/// mean nothing while the response lasts. A client that sends more is closed.
 pub const MOST_STRAY_BYTES: usize = 16 << 10;
 
-/// Of these, the bytes that are kept for its connection's next request. Whoever sent more finds the connection closed after
-/// the response: a crowd of such clients must not hold much memory.
+/// The number of those bytes that are kept for the connection's next request. After more, the connection closes with
+/// the response, because a crowd of such clients must not hold much memory.
 pub(super) const MOST_KEPT_BYTES: usize = 2 << 10;
 
-/// Where a client's connection is at home, and goes back to after an orderly end. Its drop frees what the connection holds
-/// there, such as its place.
+/// Takes a client's connection back after an orderly end. Dropping it frees what the connection holds outside the
+/// engine, such as its place among `max_connections`.
 pub trait Home: Send + fmt::Debug {
-    /// The client's address, as far as it is known.
+    /// The client's address, if it is known.
     fn client(&self) -> Option<IpAddr>;
 
-    /// Serves the connection from now on. `unread` is what the client has sent after its request.
+    /// Serves the connection from now on. `unread`: the bytes that the client sent after its request.
     fn take_back(self: Box<Self>, socket: OwnedFd, unread: Vec<u8>);
 }
 
-/// The terms of one route.
+/// The policy of one route.
 pub trait Terms: Send + Sync + fmt::Debug {
-    /// How clients are paced.
+    /// How often and how patiently clients are served.
     fn pace(&self) -> &Pace;
 
     /// The route's counters.
     fn counters(&self) -> &RouteCounters;
 
-    /// What a client is told before its orderly end, as text; empty for nothing. `origin_retry`: the reconnection time that
-    /// the origin last asked for, in milliseconds.
+    /// The SSE text that a client is sent before its orderly end; empty for none. `origin_retry`: the reconnection
+    /// time that the origin last asked for, in milliseconds.
     fn last_words(&self, departure: &Departure, origin_retry: Option<u64>) -> Vec<u8>;
 
-    /// A client departs: it is to be counted and logged.
+    /// Counts and logs a client that departs.
     fn departed(&self, farewell: &Farewell<'_>);
 }
 
-/// A client that departs.
+/// A client that departs, as it is counted and logged.
 #[derive(Debug)]
 pub struct Farewell<'a> {
-    /// The stream that it was on.
+    /// The client's stream.
     pub stream: &'a StreamKey,
-    /// Its address, as far as it is known.
+    /// The client's address, if it is known.
     pub client: Option<IpAddr>,
-    /// What it was sent.
+    /// What was sent to the client.
     pub sent: Sent,
-    /// Why it departs.
+    /// Why the client departs.
     pub departure: &'a Departure,
-    /// Entries of the log that it was not given.
+    /// The number of log entries that the client was not given.
     pub lag: u64,
 }
 
-/// How clients are paced.
+/// How often and how patiently clients are served.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pace {
-    /// A comment line is sent to a client that heard nothing for this long; `None` is off.
+    /// A client that was sent nothing for this long is sent a comment line. `None`: no heartbeats.
     pub heartbeat: Option<Duration>,
     /// A client that takes no byte for this long is closed.
     pub stall: Duration,
-    /// Events are held up to this long to share a write; `None` is off.
+    /// Events are held for up to this long, so that several share one write. `None`: they are sent at once.
     pub flush: Option<Duration>,
-    /// A client that fell off the log is told of the gap and goes on, instead of being closed.
+    /// A client that fell off the log is told of the gap and goes on. If not, it is closed.
     pub skips: bool,
 }
 
-/// What a client was sent.
+/// What was sent to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sent {
-    /// SSE text, in bytes.
+    /// The bytes of SSE text.
     pub bytes: u64,
-    /// Frames.
+    /// The number of frames.
     pub events: u64,
 }
 
-/// Both wrap: a client's share of what its group was sent is kept as a difference.
+/// Both operations wrap, because a client's share of its group's total is kept as a difference.
 impl AddAssign for Sent {
     fn add_assign(&mut self, other: Self) {
         self.bytes = self.bytes.wrapping_add(other.bytes);

@@ -1,26 +1,28 @@
-//! Who judges that a client stalls: the kernel, or whoever sends to it.
+//! Who judges that a client stalls: the kernel, or the code that sends to the client.
 
 use super::on_the_way::on_the_way;
 use super::sending::limit_stall;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-/// Whether a client is trusted, and since when: the kernel does not judge it then, because it is wrong about one that takes
-/// what is on its way in small steps (see [`limit_stall`]). Whoever sends to the client looks at what arrives.
+/// Whether a client is trusted, and since when. The kernel does not judge a trusted client, because it misjudges one
+/// that reads slowly (see [`limit_stall`]). The code that sends to the client watches instead what the client
+/// receives.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Trust {
     since: Option<Instant>,
 }
 
 impl Trust {
-    /// The client takes no more for now.
+    /// The client takes no more bytes for now: it is trusted from now on.
     pub fn begin(&mut self, socket: impl AsFd, now: Instant) {
         self.since.get_or_insert(now);
         limit_stall(socket, None);
     }
 
-    /// The client takes what it is sent again, and the kernel judges: it alone sees that one has vanished to which little is sent.
-    /// What is on the way may have been so for as long as the client was trusted, as the kernel has it.
+    /// The client takes bytes again: the kernel judges it from now on, because only the kernel notices that a client
+    /// on a quiet stream has vanished. Bytes on their way may be as old as the trust, and the kernel counts from when
+    /// they were sent. So its limit is longer by that time until they have arrived.
     pub fn end(&mut self, socket: impl AsFd, stall: Duration, now: Instant) {
         if let Some(since) = self.since {
             limit_stall(&socket, Some(now.duration_since(since) + stall));
@@ -28,7 +30,7 @@ impl Trust {
         }
     }
 
-    /// Once all has arrived, nothing is held against the client.
+    /// Restores the plain limit once nothing is on its way to the client any more.
     pub fn forgive(&mut self, socket: impl AsFd, stall: Duration) {
         if self.since.is_some() && on_the_way(&socket) == 0 {
             self.since = None;

@@ -1,15 +1,16 @@
-//! The caught-up subscribers of one stream, which share one cursor.
+//! The roster: the caught-up clients of one group, which share one cursor.
 //!
-//! A batch is sent to them in a pass, and a pass may be interrupted: the shard slices its work, and members come and go
-//! between slices. Each member's place is kept by its owner, who is told when it moves, so that nobody is looked for.
+//! A batch is sent to all members in one pass. A pass may be interrupted, because the shard slices its work, and
+//! members come and go between slices. Each member stores its own place on the roster and is told when the place
+//! changes, so no member has to be searched for.
 
 #[cfg(test)]
 mod tests;
 
-/// The members, in no order, and how far the pass over them is.
+/// The members, in no particular order, and the progress of the pass over them.
 #[derive(Debug, Default)]
 pub(super) struct Roster {
-    /// In a pass, those before `sent` have had the batch and the others have not.
+    /// During a pass, the members before index `sent` have had the batch, and the others have not.
     members: Vec<u32>,
     sent: u32,
     in_pass: bool,
@@ -20,19 +21,19 @@ impl Roster {
         self.members.is_empty()
     }
 
-    /// Whether a pass has begun whose end `next` has not told.
+    /// Whether a pass is under way. It ends when `next` returns `None`.
     pub(super) fn in_pass(&self) -> bool {
         self.in_pass
     }
 
-    /// Begins a pass: nobody has had the batch. None may be under way.
+    /// Begins a pass: no member has had the batch. No other pass may be under way.
     pub(super) fn begin(&mut self) {
         debug_assert!(!self.in_pass, "those who wait for the last batch would miss it");
         self.in_pass = true;
         self.sent = 0;
     }
 
-    /// The next member that has not had the batch, which from then on counts as having had it. `None` ends the pass.
+    /// The next member that has not had the batch. It counts as having had it from now on. `None` ends the pass.
     pub(super) fn next(&mut self) -> Option<u32> {
         let next = self.members.get(self.sent as usize).filter(|_| self.in_pass).copied();
         match next {
@@ -42,13 +43,14 @@ impl Roster {
         next
     }
 
-    /// Whether the member at `index` has had the batch of the pass under way, if there is one.
+    /// Whether the member at `index` has had the batch. Without a pass, every member has.
     pub(super) fn had_batch(&self, index: u32) -> bool {
         !self.in_pass || index < self.sent
     }
 
-    /// Adds a member. `had_batch`: it is past what the pass under way sends; without a pass that says nothing. `moved` is
-    /// told the place of each member that gets another one, its own too.
+    /// Adds a member. `had_batch`: the member has already had the batch of the present pass; without a pass this
+    /// means nothing. `moved` is called with the key and the new place of each member that moves, also of the new
+    /// one.
     pub(super) fn join(&mut self, key: u32, had_batch: bool, mut moved: impl FnMut(u32, u32)) {
         let last = self.members.len();
         self.members.push(key);
@@ -65,17 +67,18 @@ impl Roster {
         }
     }
 
-    /// Takes out the member at `index`, and gives its key. What the others have had stays as it is; `moved` is told the place
-    /// of each that gets another one.
+    /// Removes the member at `index` and returns its key. Which of the others have had the batch does not change.
+    /// `moved` is called with the key and the new place of each member that moves.
     ///
     /// # Panics
     ///
-    /// Without a member at `index`.
+    /// If there is no member at `index`.
     pub(super) fn leave(&mut self, index: u32, mut moved: impl FnMut(u32, u32)) -> u32 {
         let mut hole = index as usize;
         let key = self.members[hole];
         if self.in_pass && index < self.sent {
-            // The last that had the batch fills the hole, so that the hole comes to lie where the others begin.
+            // The last member that had the batch fills the hole. The hole then lies where the members without the
+            // batch begin.
             self.sent -= 1;
             let last_sent = self.sent as usize;
             if hole != last_sent {
@@ -91,7 +94,7 @@ impl Roster {
         key
     }
 
-    /// Takes everyone out, and ends the pass.
+    /// Removes all members and ends the pass.
     pub(super) fn clear(&mut self) -> Vec<u32> {
         self.in_pass = false;
         std::mem::take(&mut self.members)

@@ -1,4 +1,4 @@
-//! The roster against a plain set of who has had the batch.
+//! The roster beside a simple model: a map of which members have had the batch.
 
 use super::*;
 use proptest::prelude::*;
@@ -6,12 +6,12 @@ use proptest::sample::Index;
 use proptest::test_runner::RngSeed;
 use std::collections::BTreeMap;
 
-/// A roster, the places that its owner was told, and who has had what.
+/// A roster, the places that its members were told, and which of them have had the batch.
 #[derive(Default)]
 struct Both {
     roster: Roster,
     places: BTreeMap<u32, u32>,
-    /// By member: whether it has had the batch of the pass under way.
+    /// Whether each member has had the batch of the present pass.
     had: BTreeMap<u32, bool>,
     keys: u32,
 }
@@ -122,7 +122,7 @@ proptest! {
             }
             both.check();
         }
-        // What is under way comes to an end, and a pass that nobody interrupts reaches everyone.
+        // The present pass ends, and an uninterrupted pass reaches every member.
         while both.next().is_some() {}
         both.begin();
         while both.next().is_some() {}

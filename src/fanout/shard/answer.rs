@@ -1,12 +1,13 @@
-//! Publishers that wait are told who takes something.
+//! A waiting publisher asks whether clients receive bytes.
 
 use super::super::client::{Client, State};
 use super::Shard;
 use std::time::Instant;
 
 impl Shard {
-    /// The publisher of a group's stream waits until somebody takes something: it is told if bytes arrived at one of the
-    /// clients that cannot be sent more now. To the others something is sent, which the publisher sees by itself.
+    /// Answers the publisher of a group's stream, which waits until a subscriber takes something. It is told if bytes
+    /// arrived at a client whose socket takes no more. A client whose socket takes more reads the log, which the
+    /// publisher sees itself.
     pub(super) fn answer(&mut self, key: u32, now: Instant) {
         let Some(group) = self.groups.get(key as usize) else { return };
         group.change.answer();

@@ -1,4 +1,4 @@
-//! Clients come.
+//! Clients arrive.
 
 use super::super::batch::Framing;
 use super::super::client::{Because, Behind, Client, Ends, State, Strays};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 impl Shard {
-    /// Takes a client in; what opens its response is sent in the group's turn.
+    /// Takes a client in. The response's head and first lines are sent in the group's turn.
     pub(super) fn arrive(&mut self, newcomer: Newcomer, now: Instant) {
         let group = self.group_of(&newcomer, now);
         let Newcomer { socket, detached, framing, opening, opening_text, lifetime, unread, is_kept, home, .. } =
@@ -45,7 +45,8 @@ impl Shard {
             sent,
         };
         if framing == Framing::UntilClose {
-            // Only its orderly end is to look like one, whatever becomes of it or of us.
+            // The close of this socket looks like the response's end. So it must be a reset, unless the shard ends
+            // the response in order.
             reset_on_close(&client.socket);
         }
         self.counted(group, sent);
@@ -73,14 +74,14 @@ impl Shard {
         self.enqueue(group);
     }
 
-    /// The key of the group that a newcomer belongs to, which is made if it is the first.
+    /// The key of the newcomer's group. The group is made if it does not exist.
     fn group_of(&mut self, newcomer: &Newcomer, now: Instant) -> u32 {
         let id = (Feed::id(&newcomer.detached.seat), newcomer.framing);
         if let Some(key) = self.by_id.get(&id) {
             return *key;
         }
         let entry = self.groups.vacant_entry();
-        // A group has at least one client, and those are fewer than there are descriptors.
+        // Every group has a client, and there are fewer clients than descriptors.
         let key = u32::try_from(entry.key()).unwrap_or(u32::MAX);
         let change = Arc::new(Change::new(key, Arc::clone(&self.inbox)));
         let feed = Feed::new(&newcomer.detached.seat, Arc::clone(&change) as _);
@@ -99,7 +100,7 @@ impl Shard {
     }
 }
 
-/// Two pieces of bytes as one.
+/// Joins two pieces of bytes.
 pub(super) fn joined(first: Bytes, second: &[u8]) -> Bytes {
     if first.is_empty() {
         return Bytes::copy_from_slice(second);

@@ -1,4 +1,4 @@
-//! Events go out: one pass for all who are caught up, and a turn for each who is behind.
+//! Events go out: in passes to the clients on the roster, and one by one to the clients served alone.
 
 use super::super::batch::Batch;
 use super::super::client::{Behind, Client, State};
@@ -11,23 +11,24 @@ use crate::replay::{Gap, Seq};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Clients that a pass sends to before the other groups get their turn: about a millisecond.
+/// The number of clients that a pass sends to before other groups get their turn. It takes about a millisecond.
 const PASS_SLICE: usize = 128;
 
-/// Clients that are behind which get a send each in a group's turn. Each may be of [`BATCH_BYTES`].
+/// The number of clients served alone that get a send in one turn of their group. Each send may be of
+/// [`BATCH_BYTES`].
 const BEHIND_SLICE: usize = 16;
 
-/// Bytes of frames taken from the log at a time.
+/// The bytes of frames taken from the log at a time.
 const BATCH_BYTES: usize = 64 << 10;
 
 impl Shard {
-    /// A group's stream changed.
+    /// A group's stream has new frames or is over.
     pub(super) fn changed(&mut self, key: u32, now: Instant) {
         let Some(group) = self.groups.get_mut(key as usize) else { return };
         group.change.clear();
         group.unread = true;
         match group.terms.pace().flush {
-            // Ends are not held.
+            // The end of a stream is not held.
             Some(_) if group.feed.is_over() => self.let_go(key),
             Some(flush) if group.held.is_none() && !group.roster.is_empty() => {
                 group.held = Some(now + flush);
@@ -38,7 +39,7 @@ impl Shard {
         self.enqueue(key);
     }
 
-    /// A group's turn.
+    /// Serves a group for one turn: a slice of its pass, then some of the clients served alone.
     pub(super) fn serve(&mut self, key: u32, now: Instant) {
         self.begin_pass(key, now);
         self.go_on_with_pass(key, now);
@@ -52,7 +53,7 @@ impl Shard {
         }
     }
 
-    /// Takes from the log what those who are caught up have not been given.
+    /// Begins a pass, if the roster was not given all frames of the log.
     fn begin_pass(&mut self, key: u32, now: Instant) {
         let Some(group) = self.groups.get_mut(key as usize) else { return };
         if group.batch.is_some() || !group.unread || group.held.is_some() {
@@ -74,7 +75,7 @@ impl Shard {
                 group.unread = false;
                 release(group);
             }
-            // Each finds out for itself, in its turn.
+            // The roster fell off the log, or the stream is over. Each client finds that out in its own turn.
             Err(_) => {
                 group.unread = false;
                 let (cursor, sent) = (group.cursor, group.sent);
@@ -90,7 +91,7 @@ impl Shard {
         }
     }
 
-    /// Sends the batch to a slice of those who are caught up.
+    /// Sends the batch to a slice of the roster.
     fn go_on_with_pass(&mut self, key: u32, now: Instant) {
         let Some(group) = self.groups.get_mut(key as usize) else { return };
         let Some(batch) = &group.batch else { return };
@@ -119,7 +120,7 @@ impl Shard {
         self.stopped = stopped;
     }
 
-    /// A client that was caught up took only the beginning of a batch.
+    /// A client on the roster took only the beginning of a batch. It is served alone from now on.
     fn fall_behind(&mut self, key: u32, batch: &Batch, taken: usize, now: Instant) {
         let cut = batch.cut(taken);
         self.leave_roster(key);
@@ -135,7 +136,7 @@ impl Shard {
         self.blocked(key);
     }
 
-    /// A client's socket takes no more: a word of the poll is awaited.
+    /// A client's socket takes no more bytes. The shard waits until the poll reports it writable.
     pub(super) fn blocked(&mut self, key: u32) {
         let Some(client) = self.clients.get(key as usize) else { return };
         if let Some(group) = self.groups.get_mut(client.group as usize) {
@@ -144,9 +145,9 @@ impl Shard {
         self.arm(key);
     }
 
-    /// A client's turn that is behind: what is left of its last send, then a batch of its own.
+    /// Serves one client alone: the rest of its last send, then a batch of its own.
     fn catch_up(&mut self, key: u32, group_key: u32, now: Instant) {
-        // The queue may name clients that left, and others of the same key by now.
+        // The queue may name a client that has left, whose key another client has by now.
         let Some(client) = self.clients.get_mut(key as usize).filter(|client| client.group == group_key) else {
             return;
         };
@@ -199,7 +200,7 @@ impl Shard {
         }
     }
 
-    /// Sends a batch to one client, which has nothing else to be sent.
+    /// Sends a batch to one client that has nothing else to be sent.
     fn send_own(&mut self, key: u32, batch: &Batch, now: Instant) {
         let Some(client) = self.clients.get_mut(key as usize) else { return };
         let taken = match send_some(&client.socket, &batch.bytes) {
@@ -229,7 +230,7 @@ impl Shard {
         }
     }
 
-    /// A client that fell off the log is told so, and goes on with the oldest event held.
+    /// Tells a client that fell off the log of the gap. The client goes on with the oldest event of the log.
     fn skip(&mut self, key: u32, cursor: Seq, gap: Gap, now: Instant) {
         let Some(client) = self.clients.get_mut(key as usize) else { return };
         let Some(group) = self.groups.get_mut(client.group as usize) else { return };
@@ -253,7 +254,7 @@ impl Shard {
         self.arm(key);
     }
 
-    /// Takes a client off the roster, if it is on it, and gives it its share of what the group was sent.
+    /// Takes a client off the roster, if it is on it, and adds its share of what the group was sent.
     pub(super) fn leave_roster(&mut self, key: u32) {
         let Some(client) = self.clients.get_mut(key as usize) else { return };
         let State::CaughtUp { index } = client.state else { return };
@@ -288,7 +289,7 @@ impl Shard {
     }
 }
 
-/// The frames from a cursor on, or why there are none.
+/// Reads a batch from `cursor` on. The error says why there is none.
 fn read(group: &Group, cursor: Seq) -> Result<Batch, Reading> {
     let mut frames = Vec::new();
     match group.feed.read(cursor, BATCH_BYTES, &mut frames) {
@@ -297,7 +298,7 @@ fn read(group: &Group, cursor: Seq) -> Result<Batch, Reading> {
     }
 }
 
-/// The group has moved, or has nobody on its roster: those who wait for it look again.
+/// The roster has moved or is empty, so the clients that wait for it are served again.
 fn release(group: &mut Group) {
     group.ready.extend(group.waiting.drain(..));
 }

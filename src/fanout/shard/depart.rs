@@ -1,4 +1,4 @@
-//! Clients go: by themselves, or with an orderly end.
+//! Clients go: of their own accord, or with an orderly end.
 
 use super::super::batch::Framing;
 use super::super::client::{Behind, Client, State};
@@ -13,11 +13,11 @@ use mio::unix::SourceFd;
 use std::os::fd::AsRawFd;
 use std::time::Instant;
 
-/// Bytes that a client may send after our end, until it closes.
+/// The number of bytes that a client may send between our end and its close.
 const MOST_LATE_BYTES: usize = 1 << 20;
 
 impl Shard {
-    /// A client departs: it is off its stream, and what it is still to be told is on its way.
+    /// A client departs: it leaves its stream, and its last bytes are sent.
     pub(super) fn depart(&mut self, key: u32, departure: &Departure, now: Instant) {
         self.leave_roster(key);
         let Some(client) = self.clients.get_mut(key as usize) else { return };
@@ -40,7 +40,7 @@ impl Shard {
             pending = joined(pending, framing.end());
         }
         if let Some(seat) = client.seat.take() {
-            // What is told of as gone is gone: its stream may give way to another.
+            // The client leaves its stream before its departure is logged, so that the log line is true when it appears.
             let (stream, lag) = (seat.key().clone(), group.feed.lag(cursor));
             drop(seat);
             let (sent, client) = (client.sent, client.home.client());
@@ -56,7 +56,7 @@ impl Shard {
         self.part(key, now);
     }
 
-    /// Sends what is left of a client's last words, then gives its connection back or ends our side.
+    /// Sends the rest of a client's last bytes. Then gives its connection back, or closes our side of it.
     pub(super) fn part(&mut self, key: u32, now: Instant) {
         let Some(client) = self.clients.get_mut(key as usize) else { return };
         let State::Parting(last) = &mut client.state else { return };
@@ -71,14 +71,14 @@ impl Shard {
             let framing = self.groups.get(client.group as usize).map_or(Framing::Chunked, Group::framing);
             end(&client.socket, framing);
             client.state = State::Closing { until: now + LINGER };
-            // It may have closed already, and its end been heard.
+            // The client may have closed its side already, and the poll does not report that again.
             return self.listen_to(key, now);
         }
         last.block(&client.socket);
         self.arm(key);
     }
 
-    /// A client sent something, or its end.
+    /// A client sent bytes or closed its side.
     pub(super) fn listen_to(&mut self, key: u32, now: Instant) {
         let Some(client) = self.clients.get_mut(key as usize) else { return };
         let is_closing = matches!(client.state, State::Closing { .. });
@@ -97,7 +97,7 @@ impl Shard {
         }
     }
 
-    /// A client's response is over, and its connection serves another request.
+    /// Gives back a connection whose response is over and which serves another request.
     fn give_back(&mut self, key: u32) {
         let Some(Client { socket, strays, home, .. }) = self.forget(key) else { return };
         match self.poll.registry().deregister(&mut SourceFd(&socket.as_raw_fd())) {
@@ -111,7 +111,7 @@ impl Shard {
         drop(self.forget(key));
     }
 
-    /// Forgets a client; its group too if it was the last one.
+    /// Removes a client from the shard, and its group if it was the last client there.
     fn forget(&mut self, key: u32) -> Option<Client> {
         self.wheel.cancel(key);
         let client = self.clients.try_remove(key as usize)?;

@@ -1,6 +1,7 @@
-//! A shard: one thread's clients, and the turns in which they are served.
+//! A shard: one thread, its clients, and the turns in which it serves them.
 //!
-//! Everything here is one thread's: no lock but the inbox's and, once per stream and pass, a log's. The clock is handed in.
+//! Only this thread touches what is here. It takes two locks: its inbox's, and once per stream and pass that of a
+//! log. The caller passes the clock in.
 
 mod answer;
 mod arrive;
@@ -30,10 +31,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
-/// The token of the waker; clients have the keys of a slab.
+/// The waker's token. A client's token is its key in the slab.
 const WAKER: Token = Token(usize::MAX);
 
-/// Words of the poll taken at a time: between two looks a crowd that leaves must not hold up the others.
+/// The number of events taken from the poll at a time. It is small, so that a crowd that leaves at once does not hold
+/// up the other clients.
 const EVENTS: usize = 256;
 
 /// A client on its way to its shard.
@@ -42,9 +44,9 @@ pub(super) struct Newcomer {
     pub(super) socket: OwnedFd,
     pub(super) detached: Detached,
     pub(super) framing: Framing,
-    /// The response head and the first lines, as they go on the wire.
+    /// The response's head and the first lines of its body, as they go on the wire.
     pub(super) opening: Bytes,
-    /// The SSE text in it, in bytes.
+    /// The number of bytes of SSE text in `opening`.
     pub(super) opening_text: u64,
     pub(super) lifetime: Option<Duration>,
     pub(super) terms: Arc<dyn Terms>,
@@ -56,7 +58,7 @@ pub(super) struct Newcomer {
 /// The way into a shard.
 pub(super) type ShardInbox = Inbox<Newcomer, Instant, Waker>;
 
-/// How a shard hears of a stream's changes.
+/// What tells a shard that one of its groups' streams changed.
 pub(super) type Change = Flag<Newcomer, Instant, Waker>;
 
 impl Wake for Waker {
@@ -67,32 +69,32 @@ impl Wake for Waker {
     }
 }
 
-/// One thread's share of the clients.
+/// The shard's side: the poll, the clients and their groups.
 #[derive(Debug)]
 pub(super) struct Shard {
     poll: Poll,
     inbox: Arc<ShardInbox>,
-    /// The room for those on their way, given back as they arrive.
+    /// The permits of clients on their way. The shard gives one back for each client that it takes in.
     room: Arc<Semaphore>,
     told: Told<Newcomer, Instant>,
-    /// In the last turn clients came.
+    /// Clients arrived in the last turn.
     had_arrivals: bool,
     clients: Slab<Client>,
     groups: Slab<Group>,
     by_id: HashMap<GroupId, u32>,
     /// The groups that have work.
     queue: VecDeque<u32>,
-    /// The groups whose events are held, by when they are let go.
+    /// The groups whose events are held, ordered by when they are sent.
     held: BTreeSet<(Instant, u32)>,
     wheel: Wheel,
-    /// The drain has begun, and everyone gets an end by then.
+    /// The drain has begun, and every client is ended by then.
     draining: Option<Instant>,
     stopped: Vec<Stopped>,
     due: Vec<u32>,
 }
 
 impl Shard {
-    /// A shard without clients, and the way into it.
+    /// A shard without clients, and its inbox.
     pub(super) fn new(room: Arc<Semaphore>, now: Instant) -> io::Result<(Self, Arc<ShardInbox>)> {
         let poll = Poll::new()?;
         let inbox = Arc::new(Inbox::new(Waker::new(poll.registry(), WAKER)?));
@@ -115,14 +117,14 @@ impl Shard {
         Ok((shard, inbox))
     }
 
-    /// Serves until the inbox is closed.
+    /// Serves the clients until the inbox is closed.
     pub(super) fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
         while self.turn(&mut events, None, Instant::now)? {}
         Ok(())
     }
 
-    /// Sleeps until there is something to do, for `longest` at most, and does a slice of it. Says whether to go on.
+    /// Sleeps until there is work, for `longest` at most, and does a slice of it. Returns whether the shard goes on.
     fn turn(
         &mut self,
         events: &mut Events,
@@ -132,7 +134,8 @@ impl Shard {
         let mut asleep = Some(Duration::ZERO);
         let has_time = self.queue.is_empty();
         if has_time && std::mem::take(&mut self.had_arrivals) {
-            // Where one came more may follow, from a thread that may want this core: they come together then, and wake nobody.
+            // More clients may follow from a thread that needs this core. While the shard yields, they arrive
+            // together and wake nobody.
             thread::yield_now();
         } else if has_time && self.inbox.may_sleep() {
             asleep = self.sleep(longest, clock());
@@ -164,14 +167,14 @@ impl Shard {
         Ok(true)
     }
 
-    /// How long there is nothing to do.
+    /// How long the shard may sleep. `None`: until it is woken.
     fn sleep(&self, longest: Option<Duration>, now: Instant) -> Option<Duration> {
         let held = self.held.first().map(|(at, _)| *at);
         let next = [self.wheel.next(), held].into_iter().flatten().min().map(|at| at.saturating_duration_since(now));
         [next, longest].into_iter().flatten().min()
     }
 
-    /// Gives every group that has work a slice of the time, so that none waits for a large one to be through.
+    /// Serves every group in the queue for a slice, so that no group waits until a large one is done.
     fn work(&mut self, now: Instant) {
         for _ in 0..self.queue.len() {
             let Some(key) = self.queue.pop_front() else { return };
@@ -208,7 +211,7 @@ impl Shard {
     }
 }
 
-/// The roster tells where its members are; they keep it.
+/// For the roster: stores the place of each member that moves in its client.
 fn placed(clients: &mut Slab<Client>) -> impl FnMut(u32, u32) {
     |key, index| {
         if let Some(client) = clients.get_mut(key as usize) {

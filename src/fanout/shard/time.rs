@@ -1,4 +1,4 @@
-//! Deadlines: heartbeats, stalls, lifetimes, the drain, and events that are held.
+//! Deadlines: heartbeats, stalls, lifetimes, the drain and held events.
 
 use super::super::batch::Framing;
 use super::super::client::{Because, Behind, Client, Ends, State};
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use std::time::Instant;
 
 impl Shard {
-    /// Does what is due.
+    /// Does what is due by `now`.
     pub(super) fn pass_time(&mut self, now: Instant) {
         while let Some((_, group)) = self.held.first().copied().filter(|(at, _)| *at <= now) {
             self.let_go(group);
@@ -25,7 +25,7 @@ impl Shard {
         self.due = due;
     }
 
-    /// A group's events are held no longer.
+    /// Sends a group's held events.
     pub(super) fn let_go(&mut self, key: u32) {
         if let Some(group) = self.groups.get_mut(key as usize)
             && let Some(at) = group.held.take()
@@ -35,7 +35,7 @@ impl Shard {
         }
     }
 
-    /// Sets a client's one deadline to the first of those that it has.
+    /// Sets a client's deadline in the wheel to the earliest of its deadlines.
     pub(super) fn arm(&mut self, key: u32) {
         let Some(client) = self.clients.get(key as usize) else { return };
         let Some(group) = self.groups.get(client.group as usize) else { return };
@@ -45,7 +45,7 @@ impl Shard {
         }
     }
 
-    /// One of a client's deadlines may have come.
+    /// The deadline that the wheel held for a client has come. It may be out of date.
     fn due(&mut self, key: u32, now: Instant) {
         let Some(client) = self.clients.get_mut(key as usize) else { return };
         let Some(group) = self.groups.get(client.group as usize) else { return };
@@ -79,7 +79,7 @@ impl Shard {
         self.arm(key);
     }
 
-    /// Sends a comment line to a client that heard nothing for long.
+    /// Sends a heartbeat, a comment line, to a client that was sent nothing for long.
     fn beat(&mut self, key: u32, now: Instant) {
         let Some(client) = self.clients.get_mut(key as usize) else { return };
         let Some(group) = self.groups.get(client.group as usize) else { return };
@@ -109,7 +109,7 @@ impl Shard {
         }
     }
 
-    /// The drain begins: every client gets its end, spread over most of the time until `by`.
+    /// Begins the drain: every client gets its end, spread over most of the time until `by`.
     pub(super) fn drain(&mut self, by: Instant, now: Instant) {
         self.draining = Some(by);
         let clients: Vec<u32> = self.clients.iter().filter_map(|(key, _)| u32::try_from(key).ok()).collect();
@@ -119,7 +119,7 @@ impl Shard {
         }
     }
 
-    /// A client's end in the drain.
+    /// Gives a client its end in the drain, at a random instant before `by`.
     pub(super) fn end_by(&mut self, key: u32, by: Instant, now: Instant) {
         let Some(client) = self.clients.get_mut(key as usize) else { return };
         let at = now + by.saturating_duration_since(now).mul_f64(SPREAD_OF_DRAIN * fastrand::f64());
@@ -129,7 +129,7 @@ impl Shard {
     }
 }
 
-/// When a client last was sent something.
+/// When a client was last sent something.
 fn heard(client: &Client, group: &Group) -> Instant {
     match client.state {
         State::CaughtUp { .. } => client.heard.max(group.heard),
@@ -144,7 +144,7 @@ fn next_deadline(client: &Client, group: &Group) -> Option<Instant> {
     match &client.state {
         State::Closing { until } => Some(*until),
         State::Parting(last) => stalls(last),
-        // One that is not blocked is served in its group's turn, and then looked at again.
+        // A client that is not blocked is served in its group's turn, which sets its deadline again.
         State::Behind(behind) => [ends, stalls(behind)].into_iter().flatten().min(),
         State::CaughtUp { .. } | State::Waiting { .. } => {
             let beat = pace.heartbeat.map(|interval| heard(client, group) + interval);

@@ -1,27 +1,27 @@
-//! Deadlines: one per client, and none costs anything until its tick has come.
+//! The wheel: one deadline per client. A deadline costs nothing until its tick has come.
 //!
-//! A hashed timing wheel of one level (Varghese and Lauck, 1987): a slot holds the keys whose deadline falls into one tick, in
-//! this turn of the wheel or a later one. Most deadlines are heartbeats and lie within one turn; a later one is
-//! looked at once a turn.
+//! A hashed timing wheel of one level (Varghese and Lauck, 1987). A slot holds the keys whose deadline falls into one
+//! tick, in this turn of the wheel or a later one. Most deadlines are heartbeats and lie within one turn. A later
+//! deadline is looked at once per turn.
 //!
-//! Pure: time is given, never read.
+//! Pure: the caller passes the time in.
 
 #[cfg(test)]
 mod tests;
 
 use std::time::{Duration, Instant};
 
-/// How fine time is. Nobody minds a heartbeat that is late by so much, and a shard that has nothing else to do wakes at most
-/// 63 times a second.
+/// The length of a tick. A heartbeat may be late by this much without harm, and an idle shard wakes at most 63 times
+/// a second.
 const TICK_NANOS: u64 = 16_000_000;
 
-/// One turn is 16.4 s: the heartbeat of 15 s lies within it.
+/// One turn takes 16.4 s, so the default heartbeat of 15 s lies within it.
 const SLOTS: usize = 1024;
 
-/// The list, beside the slots', of deadlines that had passed when they were set.
+/// The list of the deadlines that had already passed when they were set. It follows the slots' lists.
 const OVERDUE: usize = SLOTS;
 
-/// The end of a list.
+/// Marks the end of a list.
 const NOBODY: u32 = u32::MAX;
 
 /// The tick of a key that has no deadline.
@@ -30,24 +30,24 @@ const NEVER: u64 = u64::MAX;
 /// One deadline for each of many small dense keys.
 #[derive(Debug)]
 pub(super) struct Wheel {
-    /// When tick 0 was.
+    /// The instant of tick 0.
     start: Instant,
-    /// The latest instant that `expire` was told.
+    /// The latest instant that was passed to `expire`.
     now: Instant,
-    /// The tick that `now` is in. Every deadline of it and before has been told, but for those in `OVERDUE`.
+    /// The tick of `now`. Every deadline up to it has been reported, except those in `OVERDUE`.
     current: u64,
-    /// The first key of each slot, and of `OVERDUE`.
+    /// The first key in the list of each slot, and of `OVERDUE`.
     heads: Box<[u32; SLOTS + 1]>,
-    /// A bit for each slot that has a key.
+    /// One bit per slot: whether the slot has a key.
     occupied: [u64; SLOTS / 64],
-    /// By key. It grows to the highest one.
+    /// Indexed by key. It grows to the highest key.
     links: Vec<Link>,
 }
 
 /// A key's place in a doubly linked list.
 #[derive(Debug, Clone, Copy)]
 struct Link {
-    /// The first whole tick at which the deadline has passed. It is after `current`, and says the slot; or it is not, and the
+    /// The first whole tick after the deadline. If it is later than `current`, it determines the slot. If not, the
     /// key is in `OVERDUE`, which the next `expire` empties.
     tick: u64,
     prev: u32,
@@ -57,7 +57,7 @@ struct Link {
 const UNLINKED: Link = Link { tick: NEVER, prev: NOBODY, next: NOBODY };
 
 impl Wheel {
-    /// A wheel without a deadline, whose time begins at `now`.
+    /// A wheel without deadlines, whose time begins at `now`.
     pub(super) fn new(now: Instant) -> Self {
         Self {
             start: now,
@@ -69,8 +69,8 @@ impl Wheel {
         }
     }
 
-    /// Gives `key` a deadline, in place of the one it has. One that is not after the latest `expire` is due at
-    /// the next.
+    /// Gives `key` a deadline, which replaces its previous one. A deadline that is not later than the latest `expire`
+    /// is reported by the next one.
     pub(super) fn set(&mut self, key: u32, at: Instant) {
         debug_assert!(key != NOBODY, "a key marks the end of a list");
         let tick = if at <= self.now { self.current } else { self.nanos(at).div_ceil(TICK_NANOS) };
@@ -83,20 +83,20 @@ impl Wheel {
         }
     }
 
-    /// Takes `key`'s deadline away, if it has one.
+    /// Removes the deadline of `key`, if it has one.
     pub(super) fn cancel(&mut self, key: u32) {
         if self.links.get(key as usize).is_some_and(|link| link.tick != NEVER) {
             self.unlink(key);
         }
     }
 
-    /// Appends the keys whose deadline has passed, and forgets these deadlines: never early, and at most one tick late. An
-    /// instant before the latest one counts as that.
+    /// Appends the keys whose deadline has passed to `due` and removes these deadlines. A deadline is never reported
+    /// early, and at most one tick late. An instant before the latest one counts as the latest one.
     pub(super) fn expire(&mut self, now: Instant, due: &mut Vec<u32>) {
         self.now = self.now.max(now);
         let current = self.nanos(self.now) / TICK_NANOS;
         self.take(OVERDUE, current, due);
-        // However long the pause was, one turn passes every slot.
+        // However much time has passed, one turn visits every slot.
         let last = current.min(self.current + SLOTS as u64);
         let mut from = self.current + 1;
         while let Some(tick) = self.first_occupied(from).filter(|tick| *tick <= last) {
@@ -106,8 +106,8 @@ impl Wheel {
         self.current = current;
     }
 
-    /// When `expire` is to be called next: not after the tick of the earliest deadline. It may be before it, once a turn for
-    /// each deadline that is further away. `None` if there is no deadline.
+    /// When to call `expire` next. It is not later than the tick of the earliest deadline. For a deadline that is
+    /// further away than one turn it may be earlier, once per turn. `None`: there is no deadline.
     pub(super) fn next(&self) -> Option<Instant> {
         if self.heads[OVERDUE] != NOBODY {
             return Some(self.now);
@@ -116,7 +116,7 @@ impl Wheel {
         self.start.checked_add(Duration::from_nanos(tick.checked_mul(TICK_NANOS)?))
     }
 
-    /// Moves the keys of a list that are due at the tick `current` to `due`.
+    /// Moves the keys of a list that are due at tick `current` to `due`.
     fn take(&mut self, list: usize, current: u64, due: &mut Vec<u32>) {
         let mut key = self.heads[list];
         while key != NOBODY {
@@ -133,7 +133,7 @@ impl Wheel {
     fn first_occupied(&self, from: u64) -> Option<u64> {
         let start = slot(from);
         let (word, bit) = (start / 64, start % 64);
-        // The word that `start` is in comes twice: first what is at or after it, last what is before.
+        // The word that contains `start` is read twice: first its bits from `start` on, last its bits before `start`.
         let words = (0..=self.occupied.len()).map(|n| (n, self.occupied[(word + n) % self.occupied.len()]));
         let mut words = words.map(|(n, bits)| match n {
             0 => (n, bits & (u64::MAX << bit)),
@@ -172,18 +172,18 @@ impl Wheel {
         }
     }
 
-    /// The list that a key with this tick is in. While `expire` is at work, `current` is still what it was.
+    /// The list that contains a key with this tick. During `expire`, `current` still has its old value.
     fn list(&self, tick: u64) -> usize {
         if tick <= self.current { OVERDUE } else { slot(tick) }
     }
 
-    /// Nanoseconds from the start; those of 584 years at most.
+    /// The nanoseconds since `start`. They saturate after 584 years.
     fn nanos(&self, at: Instant) -> u64 {
         u64::try_from(at.saturating_duration_since(self.start).as_nanos()).unwrap_or(u64::MAX)
     }
 }
 
-/// The slot that a tick falls into, whatever the turn.
+/// The slot of a tick, in any turn.
 #[expect(clippy::cast_possible_truncation, reason = "it is less than SLOTS")]
 fn slot(tick: u64) -> usize {
     (tick % SLOTS as u64) as usize

@@ -1,4 +1,4 @@
-//! The wheel against a plain map of deadlines.
+//! The wheel beside a simple model: a map of deadlines.
 
 use super::*;
 use proptest::prelude::*;
@@ -10,7 +10,7 @@ const TURN: Duration = Duration::from_millis(16 * 1024);
 /// The length of a tick.
 const TICK: Duration = Duration::from_nanos(TICK_NANOS);
 
-/// A wheel, a map of what it should hold, and the time.
+/// A wheel, the deadlines that it should hold, and the time.
 struct Both {
     wheel: Wheel,
     deadlines: BTreeMap<u32, Instant>,
@@ -33,7 +33,7 @@ impl Both {
         self.deadlines.remove(&key);
     }
 
-    /// What is told, once it is known to be right.
+    /// The keys that are due, after checking them against the model.
     fn expire(&mut self) -> Vec<u32> {
         let mut due = Vec::new();
         self.wheel.expire(self.now, &mut due);
@@ -47,7 +47,7 @@ impl Both {
         due
     }
 
-    /// What a poll would wait for is late for nobody, and is never there already where there is nothing to tell.
+    /// Checks that the wheel's next wake-up is not too late for any deadline and not in vain.
     fn check_next(&self) {
         let earliest = self.deadlines.values().min().copied();
         let next = self.wheel.next();
@@ -65,14 +65,14 @@ impl Both {
 enum Step {
     Set(u32, i64),
     Cancel(u32),
-    /// Time goes on by nanoseconds.
+    /// Lets time pass, in nanoseconds.
     Wait(u64),
-    /// To when `next` says.
+    /// Lets time pass up to what `next` says.
     WaitForNext,
     Expire,
 }
 
-/// Nanoseconds: within a tick, some ticks, about a turn, many turns, or whole ticks.
+/// Nanoseconds: within one tick, some ticks, about one turn, many turns, or whole ticks.
 fn nanos() -> impl Strategy<Value = u64> {
     let turn = 1_u64 << 34;
     prop_oneof![
@@ -201,7 +201,7 @@ fn a_clock_that_goes_back_stands_still() {
 #[test]
 fn a_deadline_beyond_all_time_is_never_due() {
     let mut both = Both::new();
-    // Six hundred years are more nanoseconds than 64 bits count.
+    // Six hundred years are more nanoseconds than 64 bits can count.
     both.set(1, both.now + Duration::from_secs(600 * 366 * 24 * 3600));
     both.now += Duration::from_secs(24 * 3600);
     assert!(both.expire().is_empty());

@@ -1,4 +1,4 @@
-//! Who gets what, and when.
+//! Which client gets which events, and when.
 
 use super::*;
 
@@ -6,7 +6,7 @@ use crate::replay::Start;
 use crate::sse::Decoder;
 use std::num::NonZeroUsize;
 
-/// More than the kernel holds for a client that reads nothing.
+/// The text of an event that is larger than what the kernel holds for a client that reads nothing.
 fn large(letter: char) -> String {
     letter.to_string().repeat(1 << 20)
 }
@@ -72,7 +72,7 @@ fn one_who_stops_reading_holds_up_nobody_and_gets_all_of_it_later() {
     for letter in ['a', 'b', 'c'] {
         publish(&publisher, &[&large(letter)]);
         stage.settle();
-        // One batch is more than even the swift one's socket holds.
+        // One batch is more than even the fast client's socket holds.
         let mut got = String::new();
         while !got.ends_with("\n\n\r\n") {
             stage.settle();

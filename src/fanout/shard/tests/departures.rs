@@ -1,4 +1,4 @@
-//! How clients go.
+//! How clients depart.
 
 use super::super::super::terms::MOST_KEPT_BYTES;
 use super::*;
@@ -74,7 +74,7 @@ fn what_broke_off_upstream_breaks_off_here() {
     assert!(stage.shard.clients.is_empty());
 }
 
-/// Its client has no other sign.
+/// A response with this framing has no other sign of being complete.
 #[test]
 fn what_is_framed_until_the_end_of_its_connection_is_reset_unless_it_ends_in_order() {
     for (why, linger) in [(End::OriginClosed, None), (End::Failed(Failure::Ended), Some(Duration::ZERO))] {
@@ -147,7 +147,7 @@ fn a_shard_that_is_closed_takes_nobody_in_and_closes_who_was_on_the_way() {
     assert_eq!(stage.settings.counters.subscribers.value(), 0);
 }
 
-/// They were answered before the origin was; then its response turns out to be the first one's own.
+/// The other clients joined before the origin answered. Then its response turns out to be for the first client alone.
 #[test]
 fn of_an_unshareable_response_the_shard_gives_the_opener_all_and_the_others_nothing() {
     let mut stage = Stage::with(ReplayOptions::default(), |pace| pace.flush = Some(SECOND));

@@ -1,4 +1,5 @@
-//! Tests of a shard: real sockets (of the kind whose pace is the reader's alone) and a real hub, a clock of the test's own, and turns that the test takes.
+//! Tests of a shard. The hub and the sockets are real; Unix sockets, because on them the reader alone sets the pace.
+//! The test controls the clock and takes the shard's turns.
 
 mod delivery;
 mod departures;
@@ -28,13 +29,14 @@ use tokio::sync::Semaphore;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What stands for a head and a greeting.
+/// Stands for a response's head and the first lines of its body.
 const OPENING: &[u8] = b"HEAD\r\n\r\n2\r\n:\n\r\n";
 
-/// Turns in which a shard does what there is to do, however little it does in each.
+/// The number of turns after which a shard must have no work left, though it does little in each.
 const ENOUGH: usize = 2000;
 
-/// Keeps what it is told to open. The origins answer at once, and what they answer may be shared, but for those of one path.
+/// Keeps the publishers of the streams that it is told to open. The origins answer at once with a response that may
+/// be shared, except on the path [`UNANSWERED`].
 #[derive(Default)]
 struct Opened(Mutex<Vec<Publisher>>);
 
@@ -52,7 +54,7 @@ impl Open for Opened {
     fn backfill(&self, _: StreamRequest, _: Backfilling) {}
 }
 
-/// Terms that note who departs.
+/// Terms that keep the departures of clients.
 #[derive(Debug)]
 struct Noting {
     pace: Pace,
@@ -78,7 +80,7 @@ impl Terms for Noting {
     }
 }
 
-/// The connections that were given back, with what their clients had sent.
+/// The connections that were given back, with the bytes that their clients had sent.
 type Returned = Arc<Mutex<Vec<(OwnedFd, Vec<u8>)>>>;
 
 #[derive(Debug)]
@@ -94,7 +96,7 @@ impl Home for Kept {
     }
 }
 
-/// A shard, the streams that its clients are on, and the clock.
+/// A shard, its hub and the test's clock.
 struct Stage {
     shard: Shard,
     inbox: Arc<ShardInbox>,
@@ -138,7 +140,7 @@ impl Stage {
         }
     }
 
-    /// A client that joins the stream of a path, and is on its way to the shard.
+    /// A client that joins the stream of a path and is on its way to the shard.
     fn client(&mut self, path: &str) -> Reader {
         self.client_with(path, |_| {})
     }
@@ -170,7 +172,7 @@ impl Stage {
         self.opened.0.lock().pop().expect("a stream was opened")
     }
 
-    /// A first client that has its opening, and the publisher of its stream.
+    /// The first client of a path, which has read its response's head, and the publisher of its stream.
     fn opened(&mut self, path: &str) -> (Reader, Publisher) {
         let mut client = self.client(path);
         self.settle();
@@ -183,7 +185,7 @@ impl Stage {
         assert!(self.shard.turn(&mut self.events, Some(Duration::ZERO), || now).unwrap());
     }
 
-    /// Takes turns until there is nothing to do.
+    /// Takes turns until the shard has no work.
     fn settle(&mut self) {
         for _ in 0..ENOUGH {
             self.turn();
@@ -194,13 +196,13 @@ impl Stage {
         panic!("the shard has work after {ENOUGH} turns");
     }
 
-    /// Lets time pass.
+    /// Lets time pass in one step.
     fn later(&mut self, by: Duration) {
         self.now += by;
         self.settle();
     }
 
-    /// Lets time pass, a tenth of a second after the other.
+    /// Lets time pass in steps of a tenth of a second.
     fn slowly(&mut self, by: Duration) {
         let end = self.now + by;
         while self.now < end {
@@ -213,13 +215,13 @@ impl Stage {
     }
 }
 
-/// A client's end of its connection.
+/// The client's end of a connection.
 struct Reader {
     socket: UnixStream,
     heard: Vec<u8>,
 }
 
-/// How a connection is, seen from its client.
+/// The state of a connection as its client sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Link {
     Open,
@@ -227,7 +229,7 @@ enum Link {
 }
 
 impl Reader {
-    /// Reads what has come.
+    /// Reads what has arrived.
     fn read(&mut self) -> Link {
         let mut buffer = [0; 64 << 10];
         loop {
@@ -240,14 +242,14 @@ impl Reader {
         }
     }
 
-    /// Reads so many bytes, which have come, and no more.
+    /// Reads this many bytes, which have arrived, and no more.
     fn read_exactly(&mut self, bytes: usize) {
         let mut buffer = vec![0; bytes];
         self.socket.read_exact(&mut buffer).unwrap();
         self.heard.append(&mut buffer);
     }
 
-    /// What was heard since the last time.
+    /// The bytes read since the last call.
     fn take(&mut self) -> Vec<u8> {
         self.read();
         std::mem::take(&mut self.heard)
@@ -262,7 +264,7 @@ impl Reader {
         assert_eq!(heard.escape_ascii().to_string(), bytes.escape_ascii().to_string());
     }
 
-    /// The data of the events heard since the last time.
+    /// The data of the events read since the last call.
     fn data(&mut self) -> String {
         let text = self.text();
         text.lines().filter_map(|line| line.strip_prefix("data: ")).collect::<Vec<_>>().join(" ")
@@ -273,7 +275,7 @@ impl Reader {
     }
 }
 
-/// Limits what the kernel holds for a client that reads nothing.
+/// Makes the kernel hold little for a client that reads nothing.
 fn hold_little(newcomer: &mut Newcomer) {
     sockopt::set_socket_send_buffer_size(&newcomer.socket, 1).unwrap();
 }
@@ -282,7 +284,7 @@ fn event(data: &str) -> Event {
     Event::of_type("", data.to_owned())
 }
 
-/// Publishes events with these data.
+/// Publishes one event per item of `data`.
 fn publish(publisher: &Publisher, data: &[&str]) {
     let events: Vec<_> = data.iter().map(|data| event(data)).collect();
     publisher.append(&events, &mut Continuation::fresh(false));

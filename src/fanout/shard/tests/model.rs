@@ -1,5 +1,5 @@
-//! Random sequences of operations: whatever happens, each client reads the events from its own first one on, each once, in
-//! order, and whole.
+//! Random sequences of operations. Whatever happens, each client reads the events from its first one on, each once,
+//! in order and complete.
 
 use super::*;
 use crate::replay::Start;
@@ -14,7 +14,7 @@ struct Model {
     stage: Stage,
     rng: Rng,
     publishers: Vec<Publisher>,
-    /// Of each path, what was published, as text.
+    /// The text that was published on each path.
     published: Vec<Vec<String>>,
     clients: Vec<Expecting>,
 }
@@ -22,7 +22,7 @@ struct Model {
 struct Expecting {
     reader: Reader,
     path: usize,
-    /// The events that it is to get begin there.
+    /// The index of the first event that the client must get.
     from: usize,
     framing: Framing,
 }
@@ -34,7 +34,7 @@ impl Model {
             ReplayOptions { start, events: NonZeroUsize::new(1 << 20), bytes: 1 << 30, ..ReplayOptions::default() };
         let stage = Stage::with(replay, |pace| {
             pace.flush = (seed.is_multiple_of(3)).then_some(SECOND / 50);
-            // Nobody is read from while another is.
+            // The model reads from one client at a time, so no other may stall meanwhile.
             pace.stall = 1_000_000 * SECOND;
         });
         Self {
@@ -47,7 +47,7 @@ impl Model {
     }
 
     fn join(&mut self) {
-        // One stream after the other is opened, so that a path's number is its publisher's.
+        // The streams are opened in order, so that a path's index is also its publisher's.
         let path = self.rng.usize(..=self.publishers.len().min(PATHS.len() - 1));
         let framing = if self.rng.bool() { Framing::Chunked } else { Framing::UntilClose };
         let is_slow = self.rng.u8(..4) == 0;
@@ -124,7 +124,7 @@ impl Model {
     }
 }
 
-/// The text of whole chunks, or all of it.
+/// The SSE text of what a client read: of complete chunks only, if it is chunked.
 fn text_of(heard: &[u8], framing: Framing) -> String {
     let heard = std::str::from_utf8(heard).unwrap();
     if framing == Framing::UntilClose {

@@ -1,4 +1,4 @@
-//! Heartbeats, stalls, lifetimes, and events that are held.
+//! Heartbeats, stalls, lifetimes and held events.
 
 use super::super::super::client::State;
 use super::super::super::on_the_way::on_the_way;
@@ -7,10 +7,10 @@ use crate::hub::Watcher;
 use futures_util::FutureExt;
 use std::net::{TcpListener, TcpStream};
 
-/// More than the kernel queues in one piece on a Unix socket: so many bytes read are a piece less.
+/// More than the kernel queues in one piece on a Unix socket. Once this many bytes are read, a piece is gone.
 const PIECE: usize = 37 << 10;
 
-/// Has the kernel hold many pieces for a client that reads slowly.
+/// Makes the kernel hold many pieces for a client that reads slowly.
 fn hold_much(newcomer: &mut Newcomer) {
     sockopt::set_socket_send_buffer_size(&newcomer.socket, 200 << 10).unwrap();
 }
@@ -58,7 +58,7 @@ fn one_who_accepts_nothing_is_closed_and_one_who_accepts_little_is_not() {
     stage.settle();
     publish(&publisher, &[&"x".repeat(4 << 20)]);
     stage.settle();
-    // The third stalls as well: the first client of the stage reads nothing either.
+    // The third client stalls too, and so does the first client of the stage, which reads nothing.
     for _ in 0..10 {
         stage.later(10 * SECOND);
         clients[1].take();
@@ -125,7 +125,8 @@ fn who_joins_while_events_are_held_gets_what_is_its_own() {
     assert_eq!((first.data().as_str(), second.data().as_str()), ("3", "3"));
 }
 
-/// Bytes that its side takes tell it from one that stalls: its socket is not writable before most of what it holds is taken.
+/// The socket of a slow reader is not writable before most of what it holds was read. The bytes that it reads tell it
+/// from a client that stalls.
 #[test]
 fn one_who_takes_a_little_at_a_time_does_not_stall() {
     let mut stage = Stage::new();
@@ -170,7 +171,7 @@ async fn a_publisher_that_waits_is_told_whether_bytes_arrived() {
     assert!(publisher.room().now_or_never().is_some(), "bytes are told of once");
 }
 
-/// What the kernel takes for the silence of one that is gone is a window into which no whole piece fits.
+/// The kernel takes a receive window that no whole piece fits into for the silence of a client that is gone.
 #[test]
 fn the_kernel_gives_nobody_up_who_is_far_behind() {
     let mut stage = Stage::with(ReplayOptions::default(), |pace| pace.heartbeat = Some(10 * SECOND));
