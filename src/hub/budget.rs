@@ -1,11 +1,11 @@
-//! The bytes that all streams together may hold.
+//! The bytes that all streams may hold together.
 
 use crate::sync::{AtomicUsize, Ordering};
 
-/// What a stream holds beside its log and the client's request, in bytes: about, and rather more.
+/// The bytes that a stream holds beside its log and its request. An estimate, and rather too high.
 pub(super) const STREAM_OVERHEAD: usize = 2 << 10;
 
-/// The bytes that all streams together hold, and may hold.
+/// The bytes that all streams hold together, and the limit of that.
 #[derive(Debug)]
 pub(super) struct Budget {
     most: usize,
@@ -18,35 +18,35 @@ impl Budget {
         Self { most, held: AtomicUsize::new(0), streams: AtomicUsize::new(0) }
     }
 
-    /// Another stream is there, which holds nothing yet.
+    /// A new stream exists, which holds nothing yet.
     pub(super) fn enter(&self) {
         self.streams.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A stream is gone with all that it held.
+    /// A stream that held `held` bytes is gone.
     pub(super) fn leave(&self, held: usize) {
         self.streams.fetch_sub(1, Ordering::Relaxed);
         self.held.fetch_sub(held, Ordering::Relaxed);
     }
 
-    /// A stream that held `from` bytes holds `to` now; says whether all together hold too much.
+    /// A stream that held `from` bytes holds `to` now. Returns whether all streams hold too much together.
     pub(super) fn change(&self, from: usize, to: usize) -> bool {
-        // Wrapping, so that one addition does for more and for less.
+        // Wrapping, so that one addition serves for growth and for shrinking.
         let change = to.wrapping_sub(from);
         self.held.fetch_add(change, Ordering::Relaxed).wrapping_add(change) > self.most
     }
 
-    /// Whether all together hold too much.
+    /// Whether all streams hold too much together.
     pub(super) fn is_over(&self) -> bool {
         self.held() > self.most
     }
 
-    /// What all together hold.
+    /// The bytes that all streams hold together.
     pub(super) fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// What one stream may hold where all want more.
+    /// The bytes that one stream may hold if every stream wants more.
     pub(super) fn share(&self) -> usize {
         self.most / self.streams.load(Ordering::Relaxed).max(1)
     }

@@ -1,19 +1,19 @@
-//! Why a client is no longer on its stream.
+//! Why a client left its stream, or was taken off it.
 
 use super::End;
 use crate::counters::RouteCounters;
 use std::fmt;
 
-/// Why a client is no longer on its stream.
+/// Why a client left its stream, or was taken off it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Departure {
-    /// It closed or reset its connection.
+    /// The client closed or reset its connection.
     Left,
-    /// It accepted no byte for `stall_secs`.
+    /// The client took no byte for `stall_secs`.
     Stalled,
-    /// It fell off the log, and `on_lag = "disconnect"`.
+    /// The client fell off the log, and the route has `on_lag = "disconnect"`.
     Lagged,
-    /// Its `max_lifetime_secs` are over.
+    /// The client's `max_lifetime_secs` are over.
     Lifetime,
     /// manifold is shutting down.
     Drained,
@@ -31,8 +31,9 @@ impl Departure {
         }
     }
 
-    /// Whether the response is to look whole: the origin ended it in order or said that nothing more comes, or the client is
-    /// asked back. Whatever else ends it cuts it, and must look so: many clients take an orderly end for success.
+    /// Whether the response must look complete. That is so if the origin ended it in order or said that nothing more
+    /// comes, and if the client is asked to come back. Every other departure must look like a cut, because many
+    /// clients take an orderly end for success.
     #[must_use]
     pub fn is_orderly(&self) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! How attempts fail and how streams end: small facts, which the gateway maps to HTTP in one table.
+//! Why attempts fail and streams end. These are small facts, which the gateway maps to HTTP in one table.
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// An origin's answer that is no stream.
+/// An origin's answer that is not an event stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// Its status.
@@ -17,22 +17,22 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-/// Why an attempt to reach the origin, or a connection to it, came to nothing. All of these may heal.
+/// Why an attempt to reach the origin failed, or why a connection to it ended. Each may be over at the next attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// No connection: the name, the address, the handshake.
+    /// No connection: the name did not resolve, the address did not answer, or the handshake failed.
     Unreachable(String),
-    /// No response head in time.
+    /// The origin sent no response head in time.
     HeadTimeout,
-    /// A status that asks to come again: 5xx, 408, 425, 429.
+    /// The origin answered with a status that asks to try again: 5xx, 408, 425 or 429.
     Status(Arc<Answer>),
-    /// An answer that is no event stream, where there was one before.
+    /// The origin answered with something that is not an event stream, after an event stream before.
     NoStream(String),
     /// The origin ended the response in an orderly way.
     Ended,
     /// The response broke off.
     Lost(String),
-    /// Nothing was read for this long.
+    /// The origin sent nothing for this long.
     Silent(Duration),
 }
 
@@ -55,21 +55,21 @@ impl fmt::Display for Failure {
 pub enum End {
     /// The origin ended the response, and `on_close = "close"`.
     OriginClosed,
-    /// The origin answered 204: it wants no client to come back.
+    /// The origin answered 204, which tells clients not to reconnect (HTML standard, section 9.2).
     NoContent,
-    /// The origin's own answer to those who asked: a 4xx, or a redirect that is not followed.
+    /// The origin's own answer to the clients: a 4xx, or a redirect that is not followed.
     Refused(Arc<Answer>),
-    /// The origin's answer cannot be shared or is no event stream.
+    /// The origin's answer cannot be shared, or is not an event stream.
     Unusable(String),
     /// The origin failed, and `on_error = "reflect"`.
     Failed(Failure),
     /// The origin failed for longer than `hold_secs`.
     HoldExpired(Failure),
-    /// The response is another client's own, or nobody's on the stream: who asks again gets a stream of its own.
+    /// The response is for another client alone. A client that asks again gets a stream of its own.
     Unshareable,
-    /// Nobody subscribed for `linger_secs`, or the stream gave way to others.
+    /// No client subscribed for `linger_secs`, or the stream gave way to others.
     Idle,
-    /// The driver ended without a word: a defect, but nobody waits for it.
+    /// The publisher was dropped without closing the stream. This is a defect, but it leaves no client waiting.
     PublisherGone,
 }
 

@@ -1,4 +1,4 @@
-//! A stream as those see it who read it for many clients at once.
+//! A stream as it is read for many clients at once.
 
 use super::seat::Seat;
 use super::sharing::Audience;
@@ -8,17 +8,18 @@ use crate::sse::Frame;
 use std::fmt;
 use std::sync::Arc;
 
-/// Who is told of every change of a stream, by whoever changed it: it must neither block nor fail.
+/// Is told of every change of a stream, on the thread that makes the change. It must neither block nor fail.
 pub trait Watcher: Send + Sync + fmt::Debug {
     /// The stream has events to read, or is over.
     fn changed(&self);
 
-    /// The publisher waits until somebody takes something: whether bytes arrived at a client since it was last asked is to be
-    /// answered by [`Feed::arrived`], if they did.
+    /// The publisher waits until a subscriber takes something. If a client received bytes since the last question,
+    /// the watcher calls [`Feed::arrived`].
     fn asked(&self);
 }
 
-/// A stream that is watched and read for many clients, each of whom has a [`Seat`]. Its drop ends the watching.
+/// A stream that is watched and read for many clients, each of whom has a [`Seat`]. Dropping the feed ends the
+/// watching.
 #[derive(Debug)]
 pub struct Feed {
     stream: Arc<Stream>,
@@ -27,44 +28,45 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// Watches the stream of a seat. What changed before is not told.
+    /// Watches the stream of a seat. The watcher is not told of earlier changes.
     #[must_use]
     pub fn new(seat: &Seat, watcher: Arc<dyn Watcher>) -> Self {
         seat.stream.watchers.write().push(Arc::clone(&watcher));
         Self { stream: Arc::clone(&seat.stream), watcher, is_opener: seat.is_opener }
     }
 
-    /// A name for the stream among those that are watched or seated. While it is not known that the stream is for everyone,
-    /// the client that opened it has a feed of its own: what comes may be its alone.
+    /// Identifies the feed that serves the client of a seat. The client that opened the stream gets a feed of its own
+    /// until it is known that everyone may share the response, because the response may be for that client alone.
     #[must_use]
     pub fn id(seat: &Seat) -> FeedId {
         let is_apart = seat.is_opener && seat.stream.locked(|state| state.audience != Audience::Everyone);
         FeedId(Arc::as_ptr(&seat.stream).addr(), is_apart)
     }
 
-    /// Gives the frames from `cursor` on, about `most` bytes at a time.
+    /// Reads frames from `cursor` on into `frames`, about `most` bytes at a time.
     pub fn read(&self, cursor: Seq, most: usize, frames: &mut Vec<Frame>) -> Reading {
         self.stream.read(cursor, self.is_opener, most, frames)
     }
 
-    /// Bytes arrived at a client, of what was read for it before.
+    /// A client received bytes that were read for it before.
     pub fn arrived(&self) {
         self.stream.arrived();
     }
 
-    /// For a client at `cursor` that fell off the log: the oldest position held, and the frame that tells of the gap.
+    /// For a client at `cursor` that fell off the log: the position of the oldest entry, and the frame that tells of
+    /// the gap.
     #[must_use]
     pub fn skip(&self, cursor: Seq, gap: Gap) -> (Seq, Frame) {
         self.stream.skip(cursor, gap)
     }
 
-    /// Entries of the log that a client at `cursor` has not been given.
+    /// The number of log entries that a client at `cursor` was not given.
     #[must_use]
     pub fn lag(&self, cursor: Seq) -> u64 {
         self.stream.lag(cursor)
     }
 
-    /// Whether the stream is over, though not all of it may have been given.
+    /// Whether the stream is over. Its readers may not have been given all of it yet.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.stream.locked(|state| state.is_over_for(self.is_opener))
@@ -83,6 +85,6 @@ impl Drop for Feed {
     }
 }
 
-/// A stream among those that are open. It means nothing once nobody has a seat or a feed of it.
+/// Identifies a feed. It is meaningful only while its stream has a seat or a feed, because it holds an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FeedId(usize, bool);

@@ -1,7 +1,17 @@
-//! The streams that are open, by key: single flight, phases, linger.
+//! The open streams, by key.
 //!
-//! The hub knows no origin and no socket: it opens a stream through the [`Open`] value handed to it. Handles are cheap to
-//! clone; a stream lives as long as its publisher.
+//! The words of this module:
+//! - *Opener*: the client whose request opened the stream. Others *join* it.
+//! - *Publisher*: the right to write to one stream. An upstream driver holds it.
+//! - *Subscription*: one client on one stream: its cursor into the log, and its waking.
+//! - *Seat*: only the presence of a client on a stream.
+//! - *Feed*: a stream as it is read for many clients at once.
+//! - *Audience*: who may be given what the stream holds, everyone or the opener alone.
+//! - *Backfill*: a request of its own for what the origin sent after a client's `Last-Event-ID`.
+//! - *Linger*: how long a stream outlives its last subscriber.
+//!
+//! Simultaneous requests for one key open one stream. The hub knows neither origins nor sockets: it opens a stream
+//! through the [`Open`] value that it is given. Handles are cheap to clone. A stream lives as long as its publisher.
 
 mod backfills;
 mod budget;
@@ -43,21 +53,21 @@ use stream::{Origins, Stream};
 use streams::{OpenStreams, Streams};
 use tokio::time::Instant;
 
-/// How a stream is fed: the value that the service hands to the hub.
+/// Feeds streams from their origins. The service hands such a value to the hub.
 pub trait Open: Send + Sync {
-    /// Starts feeding a stream, in a task of its own; must not block. The stream lives until the publisher is dropped.
+    /// Starts a task that feeds a stream. Must not block. The stream lives until the publisher is dropped.
     fn open(&self, opening: Opening, publisher: Publisher);
 
-    /// Asks the origin for what follows an id, in a task of its own; must not block.
+    /// Starts a task that asks the origin for what follows an id. Must not block.
     fn backfill(&self, request: StreamRequest, backfilling: Backfilling);
 }
 
-/// What an opener is told.
+/// What [`Open::open`] needs to know of a stream.
 #[derive(Debug)]
 pub struct Opening {
-    /// All that may reach the origin.
+    /// Everything of the client's request that may reach the origin.
     pub request: StreamRequest,
-    /// The id after which the origin is asked to resume: only where nobody but the client that came with it is ever on the
+    /// The id after which the origin is asked to resume. It is given only if no other client can ever be on the
     /// stream.
     pub last_event_id: Option<Bytes>,
 }
@@ -65,29 +75,29 @@ pub struct Opening {
 /// What the hub needs to know of a route.
 #[derive(Debug, Clone)]
 pub struct StreamSettings {
-    /// The policy of the streams' logs.
+    /// The policy of the streams' replay logs.
     pub replay: Arc<ReplayOptions>,
     /// How long a stream outlives its last subscriber.
     pub linger: Duration,
-    /// Streams of the route that may be open at once.
+    /// The number of streams of the route that may be open at once.
     pub max_streams: usize,
-    /// Responses of the origin end, and their clients with them: the id of a client that finds no stream rides on its request,
-    /// and the stream is its own.
+    /// The origin's responses end, and `on_close` ends their clients' too. A client that finds no stream then opens
+    /// one for itself alone, and its `Last-Event-ID` goes to the origin with the request.
     pub ids_ride: bool,
     /// The route's counters.
     pub counters: Arc<RouteCounters>,
 }
 
-/// Why a client cannot be on a stream.
+/// Why a client cannot join a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JoinError {
-    /// The route has `max_streams` open, with somebody on each.
+    /// The route has `max_streams` open, and a client is on each.
     TooManyStreams,
-    /// The stream ended a moment ago, and this is its answer.
+    /// The stream ended a moment ago. This is its end, which is the client's answer.
     Ended(End),
 }
 
-/// The streams that are open.
+/// The open streams.
 #[derive(Clone)]
 pub struct Hub {
     streams: Arc<Streams>,
@@ -101,24 +111,25 @@ impl fmt::Debug for Hub {
 }
 
 impl Hub {
-    /// An empty hub that opens streams with `opener`, without a bound on what they hold together.
+    /// An empty hub that opens streams with `opener`. What its streams hold together is not bounded.
     #[must_use]
     pub fn new(opener: Arc<dyn Open>) -> Self {
         Self::bounded(opener, usize::MAX)
     }
 
-    /// An empty hub whose streams together hold about `most_bytes`: beyond it, those that have been empty for the longest are
-    /// closed; where none is empty, a log that holds more than its equal part lets its oldest events go as new ones come.
+    /// An empty hub whose streams hold about `most_bytes` together. Beyond that, the streams that have been empty for
+    /// the longest are closed. If no stream is empty, a log that holds more than its equal part drops its oldest
+    /// events as new ones come.
     #[must_use]
     pub fn bounded(opener: Arc<dyn Open>, most_bytes: usize) -> Self {
         Self { streams: Arc::new(Streams::new(most_bytes)), opener }
     }
 
-    /// Joins the stream of `request`, and opens it if nobody did: a thousand simultaneous first requests open one. Where the
+    /// Joins the stream of `request`, or opens it: a thousand simultaneous first requests open one stream. If the
     /// key's response was unshareable a moment ago, the client gets a stream of its own.
     ///
     /// # Errors
-    /// When the route has too many streams, or the stream has just ended and its answer is remembered.
+    /// Fails when the route has too many streams, or when the stream ended a moment ago and its end is remembered.
     pub fn join(
         &self,
         request: StreamRequest,
@@ -145,11 +156,11 @@ impl Hub {
         self.open(open, request, settings, last_event_id, alone)
     }
 
-    /// Opens a stream of the client's own, whoever else asks for the same: for a client that waited on a stream that turned
-    /// out to be another's ([`End::Unshareable`]).
+    /// Opens a stream for this client alone, even if other clients ask for the same key. It is for a client that waited
+    /// on a stream whose response turned out to be for another client alone ([`End::Unshareable`]).
     ///
     /// # Errors
-    /// When the route has too many streams.
+    /// Fails when the route has too many streams.
     pub fn join_alone(
         &self,
         request: StreamRequest,
@@ -196,7 +207,7 @@ impl Hub {
         Ok(subscription)
     }
 
-    /// How many streams are held, ended ones that are remembered included.
+    /// The number of streams held, including ended streams whose end is remembered.
     #[must_use]
     pub fn len(&self) -> usize {
         self.streams.open.lock().routes.values().map(|route| route.held).sum()
@@ -208,14 +219,14 @@ impl Hub {
         self.len() == 0
     }
 
-    /// What all streams together hold, in bytes: their logs, and what they keep of requests.
+    /// The bytes that all streams hold together: their logs, and what they keep of requests.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.streams.budget.held()
     }
 }
 
-/// The position of a log's first live event: as many as the log may hold can be put before it.
+/// The position of a log's first live event. It leaves room for as many backfilled events as the log may hold.
 fn room_for_backfill(options: &ReplayOptions) -> Seq {
     Seq(options.events.map_or(0, |most| most.get() as u64))
 }

@@ -1,4 +1,4 @@
-//! Who shares a stream with whom, and how long a stream outlives its last subscriber.
+//! Which clients share a stream, and how long a stream outlives its last subscriber.
 
 use http::HeaderName;
 use std::time::Duration;
@@ -6,23 +6,23 @@ use std::time::Duration;
 /// The sharing policy of one route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShareOptions {
-    /// Whether clients share an upstream at all.
+    /// Whether clients share an upstream connection.
     pub mode: Mode,
-    /// Which query parameters reach the origin, and so make another stream.
+    /// Which query parameters reach the origin. Requests that differ in them get different streams.
     pub query: QueryPolicy,
-    /// Request headers that reach the origin, and so make another stream.
+    /// Request headers that reach the origin. Requests that differ in them get different streams.
     pub headers: Vec<HeaderName>,
     /// Whether a client's credentials reach the origin.
     pub credentials: Credentials,
-    /// The headers that are credentials, beside cookies.
+    /// The headers that are credentials, in addition to cookies.
     pub credential_headers: Vec<HeaderName>,
     /// The cookies that are credentials.
     pub cookies: CookiePolicy,
-    /// Share a response although it says that it is private.
+    /// Share a response even if it says that it is private.
     pub trust_origin: bool,
     /// How long a stream is kept after its last subscriber left.
     pub linger: Duration,
-    /// Streams of this route that may be open at once.
+    /// The number of streams of the route that may be open at once.
     pub max_streams: usize,
 }
 
@@ -46,32 +46,32 @@ impl Default for ShareOptions {
     }
 }
 
-/// Whether clients share an upstream.
+/// Whether clients share an upstream connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// One upstream per `StreamKey`.
+    /// One upstream connection per `StreamKey`.
     Shared,
-    /// One upstream per client, no log.
+    /// One upstream connection per client, without a replay log.
     Private,
 }
 
 /// Which query parameters reach the origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum QueryPolicy {
-    /// All of them, as written.
+    /// All parameters, as the client wrote them.
     All,
-    /// None.
+    /// No parameters.
     None,
-    /// Those of these (decoded) names, as written and in the order written.
+    /// The parameters with these (decoded) names, as written and in the order written.
     Only(Vec<String>),
 }
 
 /// Whether a client's credentials reach the origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Credentials {
-    /// They do, and only clients with the same credentials share.
+    /// They reach the origin, and only clients with the same credentials share a stream.
     Isolate,
-    /// They do not: all clients share.
+    /// They do not reach the origin, and all clients share.
     Share,
 }
 

@@ -1,6 +1,6 @@
-//! How far the publisher may be ahead of the fastest subscriber.
+//! The publisher's pace: how far it may be ahead of the fastest subscriber.
 
-/// The publisher beside the fastest subscriber.
+/// Whether the publisher reads on from the origin or waits for the subscribers.
 ///
 /// ```text
 ///            too far ahead               out of patience
@@ -10,20 +10,20 @@
 ///    └───────────────────────────── taken, bytes arrived ───┘
 /// ```
 ///
-/// *Taken*: a subscriber took events from the log that none had taken before. *Bytes arrived*: a client's side took in bytes
-/// that it had been sent already, so it reads, though its connection does not take more yet.
+/// *Taken*: a subscriber read events from the log that no other had read before. *Bytes arrived*: a client received
+/// bytes that it was sent before. So it is reading, though its connection does not take more yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pace {
-    /// It goes on.
+    /// The publisher reads on.
     Free,
-    /// It waits until somebody takes something.
+    /// The publisher waits until a subscriber takes something.
     Waits,
-    /// It waited in vain, and does not wait again until somebody takes something.
+    /// The publisher waited in vain. It reads on, and does not wait again until a subscriber takes something.
     Gave,
 }
 
 impl Pace {
-    /// The publisher would go on. `is_ahead`: whether it is further ahead than it may be.
+    /// The publisher is about to read on. `is_ahead`: whether it is further ahead than it may be.
     pub(super) fn looked(self, is_ahead: impl FnOnce() -> bool) -> Self {
         match self {
             Self::Gave => Self::Gave,
@@ -37,7 +37,7 @@ impl Pace {
         }
     }
 
-    /// Bytes arrived at a client.
+    /// A client received bytes.
     pub(super) fn arrived(self) -> Self {
         match self {
             Self::Waits => Self::Waits,

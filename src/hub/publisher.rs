@@ -1,4 +1,4 @@
-//! The one who writes to a stream.
+//! The publisher: writes to one stream.
 
 use super::pace::Pace;
 use super::stream::{Phase, State, Stream};
@@ -12,19 +12,20 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// Bytes of frames that the log may be ahead of the fastest subscriber before the origin is read no further.
+/// The bytes of frames that the log may be ahead of the fastest subscriber. Beyond that, the origin is read no
+/// further.
 const MOST_AHEAD_BYTES: usize = 64 << 10;
 
-/// For how long subscribers that take nothing hold the origin up. A second would be enough, were every read seen: but kernels
-/// tell of what a client reads from its receive buffer in steps of up to 128 KiB, so one that reads 64 KiB a second may look
-/// as if it slept for two.
+/// How long subscribers that take nothing hold up the origin. One second would do if every read were seen. But the
+/// kernel reports reads from a receive buffer in steps of up to 128 KiB, so a client that reads 64 KiB a second may
+/// look idle for two seconds.
 const PATIENCE_WITH_READERS: Duration = Duration::from_secs(2);
 
-/// While the publisher waits, those who read for clients are asked so often whether bytes arrived.
+/// How often a waiting publisher asks the watchers whether clients receive bytes.
 const ASKS_EVERY: Duration = Duration::from_millis(250);
 
-/// The right to write to one stream. Its drop closes the stream and wakes its readers: nobody waits for a publisher that is
-/// gone.
+/// The right to write to one stream. Dropping it closes the stream and wakes its readers, so that none waits for a
+/// publisher that is gone.
 #[derive(Debug)]
 pub struct Publisher {
     stream: Arc<Stream>,
@@ -42,7 +43,7 @@ impl Publisher {
         &self.stream.counters
     }
 
-    /// An attempt begins.
+    /// An attempt to connect begins.
     pub fn connecting(&self) {
         self.stream.locked(|state| {
             if matches!(state.phase, Phase::Waiting) {
@@ -51,21 +52,21 @@ impl Publisher {
         });
     }
 
-    /// The origin's head came. Says whether the stream goes on: not if it was closed meanwhile, and not if the response is
-    /// unshareable and nobody on the stream may have it.
+    /// The origin's response head came. Returns whether the stream goes on. It does not if it was closed meanwhile,
+    /// or if the response is unshareable and nobody on the stream may have it.
     ///
-    /// Of an unshareable response, only the client that opened the stream is given anything: the others find the stream over
-    /// ([`End::Unshareable`]) before its first byte, and the key is free for the next one.
+    /// An unshareable response is given only to the client that opened the stream. The other clients find the stream
+    /// over ([`End::Unshareable`]) before its first byte, and the next client opens another stream for the key.
     #[must_use = "a response that nobody may have is not to be read"]
     pub fn connected(&self, head: &HeaderMap, sharing: Sharing) -> bool {
-        // The origin's head is a part of what was read from it, which must not be kept with it.
+        // Copied, because a part of the buffer that was read from the origin would keep the whole buffer.
         let head = Arc::new(copied(head));
         let goes_on = self.stream.change(|state| {
             let goes_on = state.admit(sharing);
             if goes_on {
                 state.phase = Phase::Live;
                 state.head = Some(head);
-                // What an earlier response asked for is not asked for any more.
+                // A new response has not asked for a reconnection time yet.
                 state.retry = None;
             }
             goes_on
@@ -79,21 +80,21 @@ impl Publisher {
         goes_on
     }
 
-    /// Where the next event goes.
+    /// The position of the next event.
     #[must_use]
     pub fn end(&self) -> Seq {
         self.stream.locked(|state| state.log.end())
     }
 
-    /// The origin's id of the newest event, also of one that was put before what was appended.
+    /// The origin's id of the newest event, also if a backfill put that event into the log.
     #[must_use]
     pub fn newest_id(&self) -> Option<Bytes> {
         self.stream.locked(|state| state.log.newest_id())
     }
 
-    /// Appends events and checkpoints, less those that repeat what the log holds; gives how many events were new. Where events
-    /// before one of them may be lost, every subscriber is told so at this place of the stream. A stream that is over takes
-    /// none.
+    /// Appends events and checkpoints, except those that repeat what the log holds. Returns the number of new events.
+    /// If events before one of them may be lost, every subscriber is told so at this position. A stream that is over
+    /// takes nothing.
     pub fn append(&self, events: &[Event], continuation: &mut Continuation) -> usize {
         if events.is_empty() {
             return 0;
@@ -127,9 +128,9 @@ impl Publisher {
         appended
     }
 
-    /// All streams together hold too much: empty ones give way. Where none is empty, this one, which grew, lets go of its
-    /// oldest events down to its equal part. Logs that hold more than theirs and do not grow keep it, so for a while all
-    /// together may hold up to twice what they may.
+    /// Makes room when all streams hold too much together. Empty streams give way first. If none is empty, this
+    /// stream, which grew, drops its oldest events down to its equal part. Logs that hold more than their part and do
+    /// not grow keep it. So all streams may hold up to twice the limit for a while.
     fn make_room(&self) {
         if let Some(streams) = self.stream.origins.streams.upgrade() {
             streams.make_room();
@@ -144,13 +145,13 @@ impl Publisher {
         }
     }
 
-    /// Marks a place at which events are missing, `missed` of them where that is known.
+    /// Tells subscribers at this position that events are missing: `missed` events, if the number is known.
     pub fn mark(&self, missed: Option<u64>) {
         let marked = self.stream.change(|state| (!state.is_closed()).then(|| mark(state, missed)));
         self.count_mark(marked);
     }
 
-    /// `told`: whether subscribers are told of the gap, if there is one.
+    /// `told`: whether subscribers are told of the gap. `None`: there is no gap.
     fn count_mark(&self, told: Option<bool>) {
         let Some(told) = told else { return };
         self.counters().gaps.add(1);
@@ -159,7 +160,7 @@ impl Publisher {
         }
     }
 
-    /// The origin asked for a reconnection time, in milliseconds.
+    /// The origin asked for this reconnection time, in milliseconds.
     pub fn set_retry(&self, retry: u64) {
         self.stream.locked(|state| state.retry = Some(retry));
     }
@@ -170,7 +171,7 @@ impl Publisher {
         self.stream.locked(|state| state.retry)
     }
 
-    /// An attempt failed or the connection was lost; another follows.
+    /// An attempt failed or the connection was lost. Another attempt follows.
     pub fn failed(&self) {
         self.stream.change(|state| {
             if !state.is_closed() {
@@ -179,16 +180,16 @@ impl Publisher {
         });
     }
 
-    /// Resolves when somebody is subscribed. Safe to drop and call again.
+    /// Resolves when a client is subscribed. Cancel-safe.
     pub async fn occupied(&self) {
         while self.stream.locked(|state| state.is_empty()) {
             self.stream.arrivals.notified().await;
         }
     }
 
-    /// Resolves when more may be read from the origin: the fastest subscriber is near the end of the log, nobody is
-    /// subscribed, or nobody took a byte for two seconds. So a burst passes whole to a client that reads, as
-    /// through any proxy. Safe to drop and call again.
+    /// Resolves when more may be read from the origin: the fastest subscriber is near the end of the log, no client
+    /// is subscribed, or no client has taken a byte for two seconds. So a burst reaches a reading client whole, as
+    /// through any proxy. Cancel-safe.
     pub async fn room(&self) {
         let mut patience = None;
         loop {
@@ -213,14 +214,14 @@ impl Publisher {
         }
     }
 
-    /// Whether the origin is read no further until somebody takes something.
+    /// Whether the publisher waits until a subscriber takes something.
     #[must_use]
     pub fn holds_back(&self) -> bool {
         self.stream.locked(|state| state.pace == Pace::Waits)
     }
 
-    /// Resolves, with the stream closed, when nobody was subscribed for the route's `linger_secs`, or at once where the stream
-    /// does not linger or gave way to others. Safe to drop and call again.
+    /// Resolves when the stream is closed because no client was subscribed for the route's `linger_secs`. Resolves at
+    /// once if the stream does not linger or gave way to others. Cancel-safe.
     pub async fn abandoned(&self) {
         loop {
             let Some(over_at) = self.stream.locked(|state| self.over_at(state)) else {
@@ -230,7 +231,8 @@ impl Publisher {
             tokio::select! {
                 () = self.stream.occupancy.notified() => {}
                 () = sleep_until(over_at) => {
-                    // Under the lock that a joining client takes: it finds the stream open, or closed and makes a new one.
+                    // This holds the lock that a joining client takes. The client finds the stream open, or finds it
+                    // closed and opens another.
                     let is_over = self.stream.locked(|state| {
                         if self.over_at(state) == Some(over_at) {
                             state.close(End::Idle, None);
@@ -245,7 +247,7 @@ impl Publisher {
         }
     }
 
-    /// When the stream is over if nobody comes; `None` while somebody is on it.
+    /// When the stream is over if no client comes. `None`: a client is on it.
     fn over_at(&self, state: &State) -> Option<Instant> {
         if state.is_closed() {
             return Some(state.empty_since);
@@ -254,10 +256,10 @@ impl Publisher {
         state.is_empty().then(|| state.empty_since + linger)
     }
 
-    /// Closes the stream, and gives its clients and those who ask within `remembered` the same answer; resolves after that,
-    /// or when the memory gave way to other streams.
+    /// Closes the stream. Its clients and those that ask within `remembered` get the same end. Resolves after that
+    /// time, or when the stream gave way to others.
     pub async fn close(self, end: End, remembered: Duration) {
-        // Nobody asks for a stream that is another's.
+        // No other client asks for a stream that is its opener's alone.
         let remembered = if self.stream.origins.alone { Duration::ZERO } else { remembered };
         let until = Instant::now() + remembered;
         self.stream.close(end, (!remembered.is_zero()).then_some(until));
@@ -272,7 +274,7 @@ impl Publisher {
 
 impl Drop for Publisher {
     fn drop(&mut self) {
-        // At the end of the process drivers are dropped where they are: nothing to tell.
+        // At the end of the process, drivers are dropped while they run. That is not worth a log line.
         if self.stream.close(End::PublisherGone, None) && std::thread::panicking() {
             log::error!("driver ended without closing its stream stream={}", self.stream.key);
         }
@@ -282,7 +284,7 @@ impl Drop for Publisher {
     }
 }
 
-/// Marks a gap in the log, unless the route's subscribers are not to be told; says whether it did.
+/// Marks a gap in the log, if the route tells subscribers of gaps. Returns whether it does.
 fn mark(state: &mut State, missed: Option<u64>) -> bool {
     if state.log.options().on_gap != OnGap::Event {
         return false;
@@ -293,7 +295,7 @@ fn mark(state: &mut State, missed: Option<u64>) -> bool {
     true
 }
 
-/// The same headers, each in bytes of its own.
+/// A copy of the headers, each in memory of its own.
 fn copied(head: &HeaderMap) -> HeaderMap {
     let copy = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
     head.iter().filter_map(|(name, value)| Some((name.clone(), copy(value)?))).collect()

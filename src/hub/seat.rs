@@ -1,4 +1,4 @@
-//! That a client is on a stream.
+//! A client's presence on a stream.
 
 use super::StreamKey;
 use super::stream::{State, Stream};
@@ -6,20 +6,20 @@ use crate::replay::Seq;
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// A client's presence on a stream: while there is one, the stream stays open. Its drop takes the client off.
+/// A client's presence on a stream. While a stream has a seat, it stays open. Dropping the seat takes the client off.
 #[derive(Debug)]
 pub struct Seat {
     pub(super) stream: Arc<Stream>,
-    /// It is the client that opened the stream.
+    /// This client opened the stream.
     pub(super) is_opener: bool,
 }
 
 impl Seat {
-    /// Takes a seat at `cursor`; `locked` is the state of the same stream.
+    /// Puts a client at `cursor` on a stream. `locked`: the state of the same stream.
     pub(super) fn take(stream: &Arc<Stream>, locked: &mut State, cursor: Seq, is_opener: bool) -> Self {
         locked.subscribers += 1;
         locked.has_opener |= is_opener;
-        // Whatever the others do, it may take what comes.
+        // The new client takes events at its own pace, so the publisher looks at the paces anew.
         stream.reached(locked, cursor);
         stream.counters.subscribers.add(1);
         stream.counters.subscribers_total.add(1);

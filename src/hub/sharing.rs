@@ -1,4 +1,4 @@
-//! Who may be given what the origin sends.
+//! Which clients may be given what the origin sends.
 
 use super::StreamKey;
 use std::collections::{HashMap, VecDeque};
@@ -6,27 +6,27 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a key is remembered whose response was unshareable. A client that was closed for it comes back within this time,
-/// and must not wait for somebody else's response again.
+/// How long a key with an unshareable response is remembered. A client whose stream was closed for it reconnects
+/// within this time, and must not wait for another client's response again.
 const MEMORY: Duration = Duration::from_secs(60);
 
-/// Keys that are remembered; of more, the newest.
+/// The number of keys that are remembered. The oldest are forgotten first.
 const MOST_KEYS: usize = 10_000;
 
-/// What is known of a response that is not refused.
+/// Whether a response may be shared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sharing {
     /// All clients of the stream may have it.
     Shared,
-    /// It is one client's own, though that client bore no credential.
+    /// It is for one client alone, though that client sent no credential.
     Unshareable {
-        /// It sets a cookie: the origin does not know the client, and will know it by the cookie.
+        /// The response sets a cookie. The origin does not know the client yet, and will know it by the cookie.
         sets_cookie: bool,
     },
 }
 
-/// Who may be given what a stream holds. It is decided by the first response and only ever becomes narrower by closing the
-/// stream.
+/// Which clients may be given what a stream holds. The first response decides it. Later it never grows: it can only
+/// become empty, by closing the stream.
 ///
 /// ```text
 ///               shared                        unshareable
@@ -40,17 +40,17 @@ pub enum Sharing {
 pub(super) enum Audience {
     Undecided,
     Everyone,
-    /// The client that opened the stream, alone.
+    /// Only the client that opened the stream.
     Opener,
 }
 
 impl Audience {
-    /// Who may be given a new response; `None` if nobody on the stream may. `has_opener`: the client that opened the stream
-    /// is still on it.
+    /// Who may be given a new response. `None`: nobody on the stream may. `has_opener`: the client that opened the
+    /// stream is still on it.
     ///
-    /// Who was on a shared stream has a response head already, which the new response's cookie cannot join, and none of them
-    /// is the one that the new response is meant for. An opener whose origin sets a cookie anew is a stranger to it: by
-    /// coming back with the cookie that it was given it gets its own session, and here it would get another.
+    /// The clients of a shared stream have their response heads already, so the new response's cookie cannot reach
+    /// them, and the response is meant for none of them. An opener alone on its stream is a stranger to an origin
+    /// that sets a new cookie. It must reconnect with the cookie that it has to get its own session again.
     pub(super) fn of_next(self, sharing: Sharing, has_opener: bool) -> Option<Self> {
         match (self, sharing) {
             (Self::Undecided, Sharing::Unshareable { .. }) => has_opener.then_some(Self::Opener),
@@ -61,7 +61,7 @@ impl Audience {
         }
     }
 
-    /// Whether the client that opened the stream, or another one, may read what it holds.
+    /// Whether a client may read what the stream holds.
     pub(super) fn includes(self, is_opener: bool) -> bool {
         self != Self::Opener || is_opener
     }
@@ -69,18 +69,18 @@ impl Audience {
 
 /// The keys whose responses were unshareable a short while ago.
 ///
-/// Only a hash of each is kept, since a key is as long as its client likes. Two keys of one hash cost a client nothing but an
-/// upstream of its own.
+/// Only a hash of each key is kept, because a key may be long. If two keys have the same hash, a client merely gets
+/// an upstream connection of its own.
 #[derive(Debug, Default)]
 pub(super) struct UnshareableKeys {
     hasher: RandomState,
     until: HashMap<u64, Instant>,
-    /// When each is to be forgotten, in order.
+    /// The hashes in the order in which they are forgotten, and when.
     order: VecDeque<(u64, Instant)>,
 }
 
 impl UnshareableKeys {
-    /// A response of this key was unshareable.
+    /// Remembers that a response of this key was unshareable.
     pub(super) fn note(&mut self, key: &StreamKey, now: Instant) {
         self.forget(now);
         let hash = self.hasher.hash_one(key);
@@ -95,7 +95,7 @@ impl UnshareableKeys {
         }
     }
 
-    /// Whether one was.
+    /// Whether a response of this key was unshareable a short while ago.
     pub(super) fn holds(&self, key: &StreamKey, now: Instant) -> bool {
         !self.until.is_empty() && self.until.get(&self.hasher.hash_one(key)).is_some_and(|until| *until > now)
     }

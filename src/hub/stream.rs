@@ -1,4 +1,4 @@
-//! One upstream response being shared.
+//! One upstream response that is being shared.
 //!
 //! ```text
 //!                 connected             failed, lost
@@ -9,8 +9,9 @@
 //!       └───────────────────────┴────────────▶ Closed ◀──────┘
 //! ```
 //!
-//! Only the publisher moves a stream, but for its end: a stream that nobody is on may be closed to make room. The publisher's
-//! drop closes it. A closed stream never opens again and takes nothing any more: the hub makes a new one.
+//! Only the publisher changes the phase, with one exception: a stream without subscribers may be closed to make room.
+//! Dropping the publisher closes the stream. A closed stream takes no more events and never opens again; the hub
+//! makes a new one.
 
 use super::backfills::Backfills;
 use super::budget::{Budget, STREAM_OVERHEAD};
@@ -27,85 +28,85 @@ use std::sync::{Arc, Weak};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-/// One upstream SSE response being shared, named by its key.
+/// One upstream SSE response that is being shared, named by its key.
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) key: StreamKey,
     pub(super) counters: Arc<RouteCounters>,
     pub(super) opened_at: Instant,
     pub(super) origins: Origins,
-    /// The bytes that it holds beside its log.
+    /// The bytes that the stream holds beside its log.
     own_bytes: usize,
     state: Mutex<State>,
-    /// Told after every change that a subscriber may want to see; the lock is not held then.
+    /// Notified after every change that a subscriber may want to see, when the lock is free again.
     changed: watch::Sender<()>,
-    /// Told of the same, for many subscribers at once.
+    /// Called for the same changes, each on behalf of many subscribers.
     pub(super) watchers: RwLock<Vec<Arc<dyn Watcher>>>,
-    /// Told when the first subscriber comes or the last one leaves.
+    /// Notified when a subscriber comes or the last one leaves, and when the stream gives way to others.
     pub(super) occupancy: Notify,
-    /// Told when a subscriber comes, for who waits for one.
+    /// Notified when a subscriber comes, for the driver that waits for one.
     pub(super) arrivals: Notify,
-    /// Told when somebody took something, if the publisher waits for that.
+    /// Notified when a subscriber takes something, if the publisher waits for that.
     pub(super) taken: Notify,
 }
 
-/// Where a stream comes from.
+/// The hub that a stream belongs to.
 #[derive(Debug)]
 pub(super) struct Origins {
     pub(super) streams: Weak<Streams>,
     pub(super) budget: Arc<Budget>,
-    /// Nobody but its opener finds it.
+    /// Only the opener is ever on the stream: other clients do not find it.
     pub(super) alone: bool,
 }
 
-/// What is behind the lock.
+/// What the lock protects.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) log: ReplayLog,
     pub(super) phase: Phase,
-    /// The head of the newest response: what a new client is shown.
+    /// The head of the newest response. New clients are shown it.
     pub(super) head: Option<Arc<HeaderMap>>,
     /// The reconnection time that the origin last asked for, in milliseconds.
     pub(super) retry: Option<u64>,
-    /// How far the fastest subscriber came.
+    /// The furthest position that any subscriber has reached.
     pub(super) furthest: Seq,
-    /// What the publisher knows of the fastest subscriber's pace.
+    /// Whether the publisher waits for the subscribers.
     pub(super) pace: Pace,
     pub(super) backfills: Backfills,
-    /// Who may be given what the log and the head hold.
+    /// Which clients may be given what the log and the head hold.
     pub(super) audience: Audience,
     pub(super) subscribers: usize,
     /// The client that opened the stream is on it.
     pub(super) has_opener: bool,
-    /// Since when there are none. Meaningless while there are some.
+    /// When the last subscriber left. Meaningless while there is a subscriber.
     pub(super) empty_since: Instant,
     pub(super) place: Place,
-    /// The bytes that the budget knows of.
+    /// The bytes that the budget counts for this stream.
     accounted: usize,
 }
 
 #[derive(Debug, Clone)]
 pub(super) enum Phase {
-    /// An attempt is under way. `failed`: one before it failed, and none succeeded since.
+    /// An attempt to connect is under way. `failed`: the attempt before it failed, and none has succeeded since.
     Connecting { failed: bool },
-    /// The origin's head came; events follow.
+    /// The origin's response head came, and events follow.
     Live,
-    /// The last attempt failed or the connection was lost; another follows.
+    /// The last attempt failed or the connection was lost. Another attempt follows.
     Waiting,
-    /// Over. Whoever asks before `remembered_until` gets the same answer.
+    /// The stream is over. A client that asks before `remembered_until` gets the same end.
     Closed { end: End, remembered_until: Option<Instant> },
 }
 
-/// What a cursor finds.
+/// What a read at a cursor finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reading {
-    /// The frames that were given; the cursor goes on from here.
+    /// Frames were given. The cursor goes on from here.
     To(Seq),
-    /// Nothing now.
+    /// There is nothing new.
     CaughtUp,
     /// The cursor fell off the log.
     Lagged(Gap),
-    /// The stream is over and all of it was given.
+    /// The stream is over, and all of it was given.
     Ended(End),
 }
 
@@ -143,12 +144,13 @@ impl Stream {
         }
     }
 
-    /// Looks at the state or changes what subscribers need not be woken for.
+    /// Reads the state, or changes it in a way that subscribers need not be woken for.
     pub(super) fn locked<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
         look(&mut self.state.lock())
     }
 
-    /// Changes the state, then wakes the subscribers: after the lock is free, or they would wake to wait.
+    /// Changes the state, then wakes the subscribers. The lock is free by then, or they would wake only to wait for
+    /// it.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let result = change(&mut self.state.lock());
         self.changed.send_replace(());
@@ -158,7 +160,7 @@ impl Stream {
         result
     }
 
-    /// A subscriber came this far; `locked` is the state of this stream.
+    /// A subscriber reached `seq`. `locked`: the state of this stream.
     pub(super) fn reached(&self, locked: &mut State, seq: Seq) {
         if seq > locked.furthest {
             locked.furthest = seq;
@@ -168,14 +170,14 @@ impl Stream {
         }
     }
 
-    /// The publisher waits: whoever reads for many subscribers is to say whether bytes arrived at one of them.
+    /// The publisher waits. Asks the watchers whether clients receive bytes.
     pub(super) fn ask(&self) {
         for watcher in &*self.watchers.read() {
             watcher.asked();
         }
     }
 
-    /// Bytes arrived at a subscriber that had been read from the log before.
+    /// A subscriber received bytes that had been read from the log for it before.
     pub(super) fn arrived(&self) {
         let waits = self.locked(|state| {
             state.pace = state.pace.arrived();
@@ -191,19 +193,20 @@ impl Stream {
         self.changed.subscribe()
     }
 
-    /// Tells the budget what the stream holds now; says whether all streams hold too much. Once a batch.
+    /// Tells the budget what the stream holds now. Returns whether all streams hold too much together. Called once
+    /// per batch.
     pub(super) fn account(&self, locked: &mut State) -> bool {
         let held = self.own_bytes.saturating_add(locked.log.footprint());
         let before = std::mem::replace(&mut locked.accounted, held);
         self.origins.budget.change(before, held)
     }
 
-    /// Whether it may still turn out to be its opener's own.
+    /// Whether the response may still turn out to be for the opener alone.
     pub(super) fn is_undecided(&self) -> bool {
         self.locked(|state| state.audience == Audience::Undecided && !state.is_closed())
     }
 
-    /// Gives the frames from `cursor` on, about `most` bytes at a time, unless they are another's.
+    /// Reads frames from `cursor` on into `frames`, about `most` bytes at a time, if this client may have them.
     pub(super) fn read(&self, cursor: Seq, is_opener: bool, most: usize, frames: &mut Vec<Frame>) -> Reading {
         self.locked(|state| {
             if !state.audience.includes(is_opener) {
@@ -223,24 +226,25 @@ impl Stream {
         })
     }
 
-    /// For a client at `cursor` that fell off the log: the oldest position held, and the frame that tells of the gap.
+    /// For a client at `cursor` that fell off the log: the position of the oldest entry, and the frame that tells of
+    /// the gap.
     pub(super) fn skip(&self, cursor: Seq, gap: Gap) -> (Seq, Frame) {
         self.counters.lagged.add(1);
         self.counters.gaps.add(1);
         self.locked(|state| {
             let oldest = state.log.oldest();
-            // More may have been dropped since the gap was found.
+            // The log may have dropped more since the gap was found.
             let gap = Gap { missed: state.log.events_between(cursor, oldest), ..gap };
             (oldest, gap.frame(&state.log.options().gap_event))
         })
     }
 
-    /// Entries of the log that a client at `cursor` has not been given.
+    /// The number of log entries that a client at `cursor` was not given.
     pub(super) fn lag(&self, cursor: Seq) -> u64 {
         self.locked(|state| state.log.end().0.saturating_sub(cursor.0))
     }
 
-    /// Closes the stream unless it is closed, and says whether it did.
+    /// Closes the stream if it is open. Returns whether it was open.
     pub(super) fn close(&self, end: End, remembered_until: Option<Instant>) -> bool {
         self.change(|state| state.close(end, remembered_until))
     }
@@ -255,7 +259,8 @@ impl State {
         true
     }
 
-    /// Takes note of a new response; says whether the stream goes on with it, and closes it if not.
+    /// Takes note of a new response. If nobody on the stream may have it, closes the stream. Returns whether the
+    /// stream goes on.
     pub(super) fn admit(&mut self, sharing: Sharing) -> bool {
         if self.is_closed() {
             return false;
@@ -267,17 +272,19 @@ impl State {
         !self.is_closed()
     }
 
-    /// Whether nobody is on the stream. Who was turned away from an opener's own stream, and has not left yet, is nobody.
+    /// Whether no client is on the stream. On a stream for the opener alone, the other clients do not count: they
+    /// were turned away and are about to leave.
     pub(super) fn is_empty(&self) -> bool {
         if self.audience == Audience::Opener { !self.has_opener } else { self.subscribers == 0 }
     }
 
-    /// Whether it outlives its last subscriber: not if the origin never answered, nor if nobody else may be on it.
+    /// Whether the stream outlives its last subscriber. It does not if the origin never answered, or if no other
+    /// client may be on it.
     pub(super) fn lingers(&self) -> bool {
         self.head.is_some() && self.audience == Audience::Everyone
     }
 
-    /// Whether a reader gets nothing new.
+    /// Whether a client gets no more events.
     pub(super) fn is_over_for(&self, is_opener: bool) -> bool {
         self.is_closed() || !self.audience.includes(is_opener)
     }

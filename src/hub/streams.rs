@@ -1,9 +1,10 @@
-//! Which streams there are, who finds them, and which of them give way.
+//! The streams that exist, which of them clients can find, and which of them give way.
 //!
-//! A stream is held from its opening until its publisher is gone, another takes its place, or it gives way. Those that
-//! nobody is on stand in a queue, in the order in which they became empty: whoever comes back takes its stream out of it.
+//! A stream is *held* from its opening until its publisher is dropped, until another stream takes its place, or until
+//! it *gives way*: it is closed to make room. Streams without clients stand in a queue, in the order in which they
+//! became empty. A client that comes back takes its stream out of the queue.
 //!
-//! The lock of the streams is taken before the lock of one stream.
+//! Lock order: the lock of the streams is taken before the lock of one stream.
 
 use super::budget::Budget;
 use super::sharing::UnshareableKeys;
@@ -15,7 +16,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// What the hub's handles share.
+/// What all handles of one hub share.
 #[derive(Debug)]
 pub(super) struct Streams {
     pub(super) open: Mutex<OpenStreams>,
@@ -24,36 +25,36 @@ pub(super) struct Streams {
 
 #[derive(Debug, Default)]
 pub(super) struct OpenStreams {
-    /// Those that may be joined, and those whose end is remembered.
+    /// The streams that clients can join, and those whose end is remembered.
     pub(super) by_key: HashMap<StreamKey, Arc<Stream>>,
     pub(super) routes: HashMap<RouteId, OfRoute>,
     pub(super) unshareable: UnshareableKeys,
-    /// Streams that became empty so far.
+    /// How many times a stream became empty so far.
     emptied: u64,
 }
 
 /// The streams of one route.
 #[derive(Debug, Default)]
 pub(super) struct OfRoute {
-    /// How many are held, also those that only one client may be on.
+    /// The number of streams held, including those for one client alone.
     pub(super) held: usize,
-    /// Those that nobody is on, the one that has been empty for the longest first.
+    /// The streams without clients, the one that has been empty for the longest first.
     pub(super) empty: BTreeMap<u64, Arc<Stream>>,
 }
 
-/// A stream's place among those that are held. It changes under the locks of both.
+/// A stream's place among the streams held. It changes only under both locks.
 #[derive(Debug, Default)]
 pub(super) struct Place {
     pub(super) held: bool,
-    /// Its number in the queue of those that are empty.
+    /// The stream's number in the queue of empty streams.
     turn: Option<u64>,
 }
 
-/// A stream that gave way. Its drop tells its driver; the locks are to be free then.
+/// A stream that gave way. Dropping it wakes the stream's driver, and must happen when the locks are free.
 #[derive(Debug)]
 pub(super) struct GaveWay {
     stream: Arc<Stream>,
-    /// Freed here, and not under the locks.
+    /// The log is freed with this value, not under the locks.
     _log: ReplayLog,
 }
 
@@ -62,19 +63,19 @@ impl Streams {
         Self { open: Mutex::default(), budget: Arc::new(Budget::new(most_bytes)) }
     }
 
-    /// Takes a stream out, unless another of the same key has taken its place.
+    /// Takes a stream out, unless another stream of the same key has taken its place.
     pub(super) fn forget(&self, stream: &Arc<Stream>) {
         self.open.lock().remove(stream);
     }
 
-    /// A stream is nobody's but its opener's, or over for being so: nobody finds it any more.
+    /// No client finds this stream any more: its response is for its opener alone, or it was closed for that.
     pub(super) fn withdraw(&self, stream: &Arc<Stream>) {
         let mut open = self.open.lock();
         open.take_from_keys(stream);
         open.unshareable.note(&stream.key, Instant::now());
     }
 
-    /// The last client of a stream left. By now another one may be there.
+    /// The last client of a stream left. Another one may have come meanwhile.
     pub(super) fn emptied(&self, stream: &Arc<Stream>) {
         let mut open = self.open.lock();
         let turn = open.emptied;
@@ -91,7 +92,7 @@ impl Streams {
         }
     }
 
-    /// Lets empty streams go until all together hold no more than they may, or none is empty.
+    /// Lets empty streams give way until all streams hold no more than they may, or none is empty.
     pub(super) fn make_room(&self) {
         let gone = self.open.lock().make_room(&self.budget);
         drop(gone);
@@ -103,7 +104,7 @@ impl OpenStreams {
         self.routes.entry(route).or_default()
     }
 
-    /// Holds a stream. `joinable`: others find it by its key.
+    /// Holds a stream. `joinable`: other clients find it by its key.
     pub(super) fn hold(&mut self, stream: &Arc<Stream>, joinable: bool) {
         self.of(stream.key.route()).held += 1;
         stream.locked(|state| state.place.held = true);
@@ -112,14 +113,14 @@ impl OpenStreams {
         }
     }
 
-    /// Somebody is on a stream again.
+    /// A client is on a stream again.
     pub(super) fn taken(&mut self, stream: &Arc<Stream>) {
         if let Some(turn) = stream.locked(|state| state.place.turn.take()) {
             self.of(stream.key.route()).empty.remove(&turn);
         }
     }
 
-    /// Holds a stream no longer.
+    /// Stops holding a stream.
     pub(super) fn remove(&mut self, stream: &Arc<Stream>) {
         let place = stream.locked(|state| std::mem::take(&mut state.place));
         if !place.held {
@@ -139,11 +140,11 @@ impl OpenStreams {
         }
     }
 
-    /// Of a route's streams, the one that has been empty for the longest gives way; `None` if none is empty.
+    /// Lets the stream of a route that has been empty for the longest give way. `None`: none is empty.
     pub(super) fn give_way(&mut self, route: RouteId) -> Option<GaveWay> {
         let stream = self.of(route).empty.first_entry()?.get().clone();
         self.remove(&stream);
-        // Nobody can have joined: that takes the lock that is held here.
+        // No client can have joined meanwhile, because joining takes the lock that is held here.
         let log = stream.locked(|state| {
             state.close(End::Idle, None);
             let log = state.log.take();
@@ -155,7 +156,7 @@ impl OpenStreams {
         Some(GaveWay { stream, _log: log })
     }
 
-    /// The same of all routes, until together they hold no more than `budget` says.
+    /// Lets the longest empty streams of all routes give way until all streams hold no more than `budget` allows.
     pub(super) fn make_room(&mut self, budget: &Budget) -> Vec<GaveWay> {
         let mut gone = Vec::new();
         while budget.is_over() {

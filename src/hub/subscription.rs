@@ -1,4 +1,4 @@
-//! One client's place on a stream.
+//! One client's subscription to a stream.
 
 use super::backfills::{self, Wanted};
 use super::seat::Seat;
@@ -14,17 +14,19 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-/// A client's seat on a stream, its cursor into the log, and its waking. Its drop takes it off the stream.
+/// A client on a stream: its seat, its cursor into the log, and what wakes it. Dropping it takes the client off the
+/// stream.
 #[derive(Debug)]
 pub struct Subscription {
     seat: Seat,
     changes: watch::Receiver<()>,
     cursor: Seq,
-    /// What the client is told before all else.
+    /// A frame that the client is given before all others.
     told_first: Option<Frame>,
-    /// While it is not known where the client stands.
+    /// Set while it is not known at which position the client begins.
     unplaced: Option<Unplaced>,
-    /// It opened the stream, whose request does not bear the id that it came with.
+    /// The client opened the stream, and the stream's request to the origin does not carry the client's
+    /// `Last-Event-ID`.
     without_its_id: bool,
 }
 
@@ -33,18 +35,19 @@ pub struct Subscription {
 pub struct Detached {
     /// The client's presence on the stream.
     pub seat: Seat,
-    /// Where the client stands.
+    /// The position of the next frame for the client.
     pub cursor: Seq,
-    /// What the client is told before all else.
+    /// A frame that the client is given before all others.
     pub told_first: Option<Frame>,
 }
 
-/// Where it is told that bytes arrive at a client, of what it was given before: it takes something, though not more yet.
+/// Tells a stream that one of its clients received bytes. So the client is reading, though its connection does not
+/// take more yet.
 #[derive(Debug, Clone)]
 pub struct Arrivals(Weak<Stream>);
 
 impl Arrivals {
-    /// Bytes arrived.
+    /// The client received bytes that it was sent before.
     pub fn arrived(&self) {
         if let Some(stream) = self.0.upgrade() {
             stream.arrived();
@@ -52,29 +55,29 @@ impl Arrivals {
     }
 }
 
-/// What a client that arrives is answered.
+/// The answer to an arriving client.
 #[derive(Debug, Clone)]
 pub enum Verdict {
-    /// The origin's head is here.
+    /// The origin's response head came.
     Live(Arc<HeaderMap>),
-    /// The origin's head is here, and it is for this client alone.
+    /// The origin's response head came, and the response is for this client alone.
     Own(Arc<HeaderMap>),
-    /// The origin is silent or fails; the client is held.
+    /// The origin is silent or fails. The client waits with a response of manifold's own.
     Held,
-    /// There is no stream.
+    /// The stream is over.
     Ended(End),
 }
 
-/// What a subscription has to send.
+/// What a read of a subscription finds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivery {
-    /// The frames that were given.
+    /// Frames were given.
     Frames,
-    /// Nothing now.
+    /// There is nothing new.
     CaughtUp,
     /// The client fell off the log.
     Lagged(Gap),
-    /// The stream is over and all of it was given.
+    /// The stream is over, and all of it was given.
     Ended(End),
 }
 
@@ -85,8 +88,8 @@ impl Subscription {
         stream.locked(|state| Self::on(stream, state, changes, last_event_id, true))
     }
 
-    /// Joins a stream; `Err` where it is over already. Whoever joins one that has just become its opener's alone is given
-    /// nothing but that word.
+    /// Joins a stream. `Err`: the stream is over already. If the stream has just become its opener's alone, the
+    /// subscription gives nothing but [`End::Unshareable`].
     pub(super) fn join(stream: &Arc<Stream>, last_event_id: Option<&Bytes>) -> Result<Self, Over> {
         let changes = stream.watch();
         stream.locked(|state| {
@@ -115,7 +118,7 @@ impl Subscription {
         Self { seat, changes, cursor, told_first, unplaced, without_its_id }
     }
 
-    /// Leaves the waking behind: what is left is read through a [`Feed`](super::Feed) of the seat's stream.
+    /// Drops the waking. The rest of the stream is read through a [`Feed`](super::Feed) of the seat's stream.
     #[must_use]
     pub fn detach(self) -> Detached {
         Detached { seat: self.seat, cursor: self.cursor, told_first: self.told_first }
@@ -127,14 +130,14 @@ impl Subscription {
         self.seat.key()
     }
 
-    /// Whether it is the client that opened the stream.
+    /// Whether the client opened the stream.
     #[must_use]
     pub fn is_opener(&self) -> bool {
         self.seat.is_opener
     }
 
-    /// Waits for the origin's head, its first failure, or `patience`; without that, until the first attempt came to
-    /// something.
+    /// Waits for the origin's response head, for its first failure, or for `patience`. Without `patience`, waits
+    /// until the first attempt has succeeded or failed.
     pub async fn verdict(&mut self, patience: Option<Duration>) -> Verdict {
         let known = async {
             loop {
@@ -151,15 +154,16 @@ impl Subscription {
         }
     }
 
-    /// Whether the stream's request did not bear the id that this client came with and opened it: the stream was to be
-    /// everyone's. If it is the client's own, one that is opened for it alone [can bear it](super::Hub::join_alone).
+    /// Whether the client opened the stream, and the stream's request does not carry the client's `Last-Event-ID`,
+    /// because the stream was meant for everyone. If the response turns out to be for this client alone, a stream
+    /// that is opened [for it alone](super::Hub::join_alone) can carry the id.
     #[must_use]
     pub fn is_without_its_id(&self) -> bool {
         self.without_its_id
     }
 
-    /// Waits for the [verdict](Self::verdict), and until the client is [placed](Self::placed): unless it is to have another
-    /// stream anyway.
+    /// Waits for the [verdict](Self::verdict), then until the client is [placed](Self::placed). A client that gets
+    /// another stream anyway is not placed.
     pub async fn arrival(&mut self, patience: Option<Duration>, deadline: Instant) -> Verdict {
         match self.verdict(patience).await {
             Verdict::Ended(end) => Verdict::Ended(end),
@@ -168,11 +172,11 @@ impl Subscription {
         }
     }
 
-    /// Waits until it is known where the client stands: at once, unless its id is asked of the origin. At the deadline it is
-    /// told a gap.
+    /// Waits until it is known at which position the client begins. That is at once, unless the origin is asked about
+    /// its id. A client that is not placed by the deadline is told a gap.
     ///
     /// # Errors
-    /// The origin's answer to this id.
+    /// The origin's answer to a request with this id.
     pub async fn placed(&mut self, deadline: Instant) -> Result<(), End> {
         while let Some(unplaced) = self.unplaced.clone() {
             self.changes.borrow_and_update();
@@ -185,7 +189,7 @@ impl Subscription {
                     self.unplaced = None;
                 }
                 None => {
-                    // Late is looked at once more.
+                    // After the deadline the loop looks once more.
                     let _late = tokio::time::timeout_at(deadline, self.changed()).await;
                 }
             }
@@ -193,7 +197,7 @@ impl Subscription {
         Ok(())
     }
 
-    /// Gives the frames from the cursor on, about `most` bytes at a time, and moves it.
+    /// Reads frames from the cursor on, about `most` bytes at a time, and moves the cursor past them.
     pub fn read(&mut self, most: usize, frames: &mut Vec<Frame>) -> Delivery {
         if let Some(frame) = self.told_first.take() {
             frames.push(frame);
@@ -211,26 +215,26 @@ impl Subscription {
         }
     }
 
-    /// Where to tell of bytes that arrive at the client.
+    /// What to tell when the client receives bytes.
     #[must_use]
     pub fn arrivals(&self) -> Arrivals {
         Arrivals(Arc::downgrade(&self.seat.stream))
     }
 
-    /// After [`Delivery::Lagged`]: goes on with the oldest event held, and tells the client of the gap.
+    /// After [`Delivery::Lagged`]: goes on with the oldest entry of the log, and tells the client of the gap.
     pub fn skip(&mut self, gap: Gap) {
         let (oldest, frame) = self.stream().skip(self.cursor, gap);
         self.cursor = oldest;
         self.told_first = Some(frame);
     }
 
-    /// Entries of the log that this client has not been given.
+    /// The number of log entries that the client was not given.
     #[must_use]
     pub fn lag(&self) -> u64 {
         self.stream().lag(self.cursor)
     }
 
-    /// Whether the stream is over, though not all of it may have been given.
+    /// Whether the stream is over. The client may not have been given all of it yet.
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.stream().locked(|state| state.is_over_for(self.seat.is_opener))
@@ -242,10 +246,10 @@ impl Subscription {
         self.stream().locked(|state| state.retry)
     }
 
-    /// Resolves when there may be something to read since the last [`Self::read`]. Safe to drop and call again.
+    /// Resolves when there may be something new to read since the last [`Self::read`]. Cancel-safe.
     pub async fn changed(&mut self) {
         if self.changes.changed().await.is_err() {
-            // The sender lives in the stream that we hold: it cannot be gone.
+            // The sender lives in the stream, which the seat holds. So it cannot be gone.
             std::future::pending::<()>().await;
         }
     }
@@ -255,27 +259,27 @@ impl Subscription {
     }
 }
 
-/// A stream that is over, and how long that is to be remembered.
+/// A stream that is over, and how long its end is remembered.
 #[derive(Debug)]
 pub(super) struct Over {
     pub(super) end: End,
     pub(super) remembered_until: Option<Instant>,
 }
 
-/// Where a client begins.
+/// The position at which a client begins.
 enum Place {
-    /// Here, with what it is told first.
+    /// This position, after a frame that the client is given first.
     At(Seq, Option<Frame>),
-    /// The origin is asked.
+    /// Not known: the origin is asked.
     Unknown(Unplaced),
 }
 
-/// A client whose place is asked of the origin.
+/// A client whose position depends on what the origin answers.
 #[derive(Debug, Clone)]
 struct Unplaced {
-    /// The id that it came with.
+    /// The `Last-Event-ID` that the client came with.
     id: Bytes,
-    /// What of it the origin is asked about.
+    /// The id that the origin is asked about: the origin's part of `id`.
     asked: Wanted,
 }
 
@@ -293,7 +297,7 @@ fn place(stream: &Stream, state: &mut State, last_event_id: Option<&Bytes>) -> P
     Place::At(cursor, told_first)
 }
 
-/// Where a client with this id goes on as the log has it, and what it is told first.
+/// The position at which the log resumes a client with this id, and the frame that the client is given first.
 fn resumed(stream: &Stream, state: &State, id: &Bytes) -> (Seq, Option<Frame>) {
     match state.log.position(id) {
         Position::Known(seq) => {
@@ -312,7 +316,8 @@ fn after_gap(stream: &Stream, state: &State, gap: Gap) -> (Seq, Option<Frame>) {
     state.log.after_gap(gap)
 }
 
-/// Where a client stands whose id was asked of the origin; `None` while that is not known. `is_late`: it waits no longer.
+/// The position of a client whose id the origin was asked about. `None`: not known yet. `is_late`: the client waits
+/// no longer.
 fn settled(
     stream: &Stream,
     state: &State,
@@ -347,7 +352,7 @@ fn verdict(state: &State, is_opener: bool) -> Option<Verdict> {
         return Some(Verdict::Ended(End::Unshareable));
     }
     match (&state.phase, &state.head) {
-        // Also of a stream that is over by now: its events are still to be given.
+        // A stream that is over by now may have a head, too. Its events are still to be given.
         (_, Some(head)) if state.audience == Audience::Opener => Some(Verdict::Own(Arc::clone(head))),
         (_, Some(head)) => Some(Verdict::Live(Arc::clone(head))),
         (Phase::Closed { end, .. }, None) => Some(Verdict::Ended(end.clone())),

@@ -1,4 +1,4 @@
-//! One id of a stream that the origin is asked about.
+//! One backfill: the origin is asked about one id of a stream.
 
 use super::{Queued, Settled};
 use crate::counters::RouteCounters;
@@ -13,23 +13,24 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// An origin that was asked this long ago has begun its response, though its head may not be here.
+/// An origin that was asked this long ago has begun its response, though the response head may not have come.
 const LISTENS_AFTER: Duration = Duration::from_secs(1);
 
-/// How often it is looked whether somebody still waits.
+/// How often to look whether a client still waits.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// The right to settle one id of a stream. Its drop settles the id as gone if nothing else did, and begins the next.
+/// The right to settle one id of a stream. Dropping it settles the id as unknown, if nothing else did, and begins the
+/// next backfill.
 pub struct Backfilling {
     stream: Arc<Stream>,
     opener: Arc<dyn Open>,
     request: StreamRequest,
-    /// What its clients wait for.
+    /// The id that clients wait for.
     pub(in crate::hub) id: Bytes,
     backfill: Backfill,
-    /// For how long the origin has brought nothing, in this turn and those before.
+    /// How long the origin has brought nothing, in this turn and the earlier ones.
     silence: Duration,
-    /// Its turn is over before anything came of it.
+    /// The turn ended before the id was settled.
     is_over: bool,
 }
 
@@ -39,7 +40,7 @@ impl fmt::Debug for Backfilling {
     }
 }
 
-/// Begins as many of the queued backfills as may run.
+/// Begins as many of the queued backfills as may run at once.
 pub(in crate::hub) fn begin(stream: &Arc<Stream>, opener: &Arc<dyn Open>, request: &StreamRequest) {
     while let Some(Queued { id, silence }) = stream.locked(|state| state.backfills.next()) {
         let (stream, request) = (Arc::clone(stream), request.clone());
@@ -57,18 +58,20 @@ pub(in crate::hub) fn begin(stream: &Arc<Stream>, opener: &Arc<dyn Open>, reques
 }
 
 impl Backfilling {
-    /// A request begins: gives the id that the origin is to be asked to resume after.
+    /// A request begins. Returns the id that the origin is asked to resume after.
     pub fn begin(&mut self) -> Bytes {
         self.backfill.begin().clone()
     }
 
-    /// Whether the id that was asked about last may be one that another log minted: only a gateway knows what it means.
+    /// Whether the id asked about last may have been minted by the log of another gateway. Then only a gateway can
+    /// resolve it.
     #[must_use]
     pub fn is_minted_elsewhere(&self) -> bool {
         self.is_empty() && self.stream.locked(|state| state.log.options().is_minted_elsewhere(self.backfill.id()))
     }
 
-    /// The origin is no gateway: it is asked for what comes after its own part of such an id, if there is one.
+    /// The origin is not a gateway. Goes on with the origin's part of the id, if there is one, and returns whether
+    /// there is.
     pub fn unwrap_id(&mut self) -> bool {
         let part = self.stream.locked(|state| state.log.options().part_behind(self.backfill.id()));
         part.map(|part| self.backfill = Backfill::after(part)).is_some()
@@ -80,7 +83,7 @@ impl Backfilling {
         &self.stream.counters
     }
 
-    /// Resolves when nobody waits for the id any more.
+    /// Resolves when no client waits for the id any more.
     pub fn unwanted(&self) -> impl Future<Output = ()> + Send + use<> {
         let (stream, id) = (Arc::clone(&self.stream), self.id.clone());
         async move {
@@ -90,13 +93,13 @@ impl Backfilling {
         }
     }
 
-    /// Whether the shared response stands.
+    /// Whether the shared response has begun.
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.stream.locked(|state| matches!(state.phase, Phase::Live))
     }
 
-    /// Resolves when the shared response stands, or never will. Safe to drop and call again.
+    /// Resolves when the shared response has begun, or never will. Cancel-safe.
     pub async fn live(&self) {
         let mut changes = self.stream.watch();
         while self.stream.locked(|state| matches!(state.phase, Phase::Connecting { .. } | Phase::Waiting)) {
@@ -106,28 +109,28 @@ impl Backfilling {
         }
     }
 
-    /// Takes events that the origin sent after the id, in order; says whether the id is settled.
+    /// Takes events that the origin sent after the id, in order. Returns whether the id is settled.
     pub fn push(&mut self, events: &[Event]) -> bool {
         self.silence = Duration::ZERO;
         events.iter().any(|event| self.meet(|backfill, state, now| backfill.push(event, &mut state.log, now)))
     }
 
-    /// An event that was too large stood here; it moved the id if it had one.
+    /// An event was too large and is lost. `id`: the event's id, if it had one.
     pub fn lose(&mut self, id: Option<Bytes>) {
         self.silence = Duration::ZERO;
         let backfill = &mut self.backfill;
         self.stream.locked(|state| backfill.lose(id, &state.log));
     }
 
-    /// Nothing came for so long since it was asked last; says whether the id is settled. It is not while the shared response may
-    /// not have begun: what comes in between would be lost.
+    /// The origin sent nothing for `more`. Returns whether the id is settled. It is not settled while the shared
+    /// response may not have begun, because events in between would be lost.
     pub fn silent(&mut self, more: Duration) -> bool {
         self.silence = self.silence.saturating_add(more);
         let silence = self.silence;
         self.may_listen() && self.meet(|backfill, state, now| backfill.silent(silence, &mut state.log, now))
     }
 
-    /// The response ended in order; says whether the id is settled, as [`Self::silent`] does.
+    /// The response ended in order. Returns whether the id is settled, by the same rule as [`Self::silent`].
     pub fn ended(&mut self) -> bool {
         self.may_listen() && self.meet(|backfill, state, now| backfill.ended(&mut state.log, now))
     }
@@ -138,14 +141,14 @@ impl Backfilling {
         self.backfill.has_moved()
     }
 
-    /// Whether nothing came after the id so far.
+    /// Whether nothing has come after the id so far.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.backfill.is_empty()
     }
 
-    /// Gives its turn to the next id, if one waits for it, and waits for another itself: made-up ids, to which an origin may well be
-    /// silent, must not keep those waiting that have an answer.
+    /// Ends this turn if another id waits for one, and queues this id again. An origin may be silent to made-up ids,
+    /// and those must not keep back ids that it answers.
     #[must_use]
     pub fn gives_way(&mut self) -> bool {
         let others = self.stream.locked(|state| !state.backfills.queued.is_empty());
@@ -153,11 +156,11 @@ impl Backfilling {
         self.is_over
     }
 
-    /// Whether the origin may have begun the shared response.
+    /// Whether the origin may have begun the shared response, so that silence means that nothing is missing.
     fn may_listen(&self) -> bool {
         self.stream.locked(|state| match state.phase {
             Phase::Live => true,
-            // Many origins send no head before the first event.
+            // Many origins send no response head before the first event.
             Phase::Connecting { failed } => !failed && self.stream.opened_at.elapsed() >= LISTENS_AFTER,
             Phase::Waiting | Phase::Closed { .. } => false,
         })
@@ -205,7 +208,7 @@ impl Drop for Backfilling {
             if was_waited_for {
                 backfills.settled.entry(own.clone()).or_insert(Ok(Meeting::Never));
             }
-            // Those whose ids another backfill brought need none of their own.
+            // Ids that another backfill brought need no backfill of their own.
             let (log, waiting) = (&state.log, &mut backfills.waiting);
             backfills.queued.retain(|Queued { id, .. }| {
                 let is_known = matches!(log.position(id), Position::Known(_));

@@ -1,10 +1,12 @@
-//! Clients that come with an origin's id to a log that is young: where they stand is asked of the origin, for each id alone.
+//! Backfills: a client comes with an origin's id to a young log that does not know it. The origin is asked what
+//! follows that id.
 //!
 //! ```text
 //!   wanted ──▶ queued ──▶ running ──▶ settled: at a position, gone, or the origin's own answer
 //! ```
 //!
-//! The shared request bears no client's id, so no client's id decides for another.
+//! Each id gets a request of its own, and the shared request carries no client's id. So one client's id decides
+//! nothing for another client.
 
 mod backfilling;
 
@@ -21,21 +23,22 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// For how long after a stream was opened its log is young: its clients of before come back within a few reconnection times.
+/// How long a log is young after its stream was opened. Clients of an earlier stream reconnect within this time.
 const YOUTH: Duration = Duration::from_secs(30);
 
-/// Backfills of one stream at once.
+/// The number of backfills of one stream that run at once.
 const MOST_AT_ONCE: usize = 4;
 
-/// Ids of one stream that are asked for in its youth; more are told a gap.
+/// The number of ids of one stream that the origin is asked about. Clients with further ids are told a gap.
 const MOST_IDS: usize = 1024;
 
-/// The ids that are being asked for, and what came of it.
+/// The ids that the origin is asked about, and its answers.
 #[derive(Debug, Default)]
 pub(super) struct Backfills {
     queued: VecDeque<Queued>,
     running: Vec<Bytes>,
-    /// Who waits for the ids that are queued or running.
+    /// For each id that is queued or running: the token that its waiting clients share. It is gone when the last
+    /// client is.
     waiting: HashMap<Bytes, Weak<()>>,
     settled: HashMap<Bytes, Settled>,
 }
@@ -44,19 +47,19 @@ pub(super) struct Backfills {
 #[derive(Debug)]
 struct Queued {
     id: Bytes,
-    /// For how long the origin brought nothing in its turns before.
+    /// How long the origin brought nothing in the id's earlier turns.
     silence: Duration,
 }
 
-/// What a client waits for. When the last one who waits for an id is gone, the origin is not asked about it any more: a stranger
-/// who comes with made-up ids and leaves must not keep others waiting.
+/// What a waiting client holds. When the last client that waits for an id is gone, the origin is no longer asked
+/// about it. So a stranger that comes with made-up ids and leaves does not keep others waiting.
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
     pub(super) id: Bytes,
     _by: Arc<()>,
 }
 
-/// What became of an id: where its clients stand, or the origin's own answer to them.
+/// The result for an id: where its clients go on in the log, or the origin's own answer to them.
 pub(super) type Settled = Result<Meeting, End>;
 
 impl Backfills {
@@ -65,7 +68,8 @@ impl Backfills {
     }
 }
 
-/// Of an id that the log does not know, what the origin is to be asked about; it is queued then.
+/// For an id that the log does not know: the id that the origin is asked about, which is queued. `None`: it is not
+/// asked.
 pub(super) fn want(state: &mut State, id: &Bytes, opened_at: Instant, now: Instant) -> Option<Wanted> {
     let log = &state.log;
     let is_young = now.duration_since(opened_at) < YOUTH && !log.has_dropped();
@@ -89,11 +93,12 @@ pub(super) fn want(state: &mut State, id: &Bytes, opened_at: Instant, now: Insta
     Some(Wanted { id, _by: by })
 }
 
-/// What the origin can be asked to resume after, of an id that a client came with. A part that was minted means nothing to it,
-/// and an id that came in a query may hold what no header can: its owner is told a gap.
+/// The id that the origin can be asked to resume after: the origin's part of a client's id. The part that manifold
+/// minted means nothing to the origin. An id that came in a query may hold bytes that no header can; its client is
+/// told a gap.
 pub(super) fn for_the_origin(options: &ReplayOptions, id: &Bytes) -> Option<Bytes> {
     let id = options.for_the_origin(id).filter(|id| HeaderValue::from_bytes(id).is_ok())?;
-    // A slice of a larger buffer would keep all of that.
+    // Copied, because a slice of a larger buffer would keep all of it.
     Some(Bytes::copy_from_slice(&id))
 }
 
@@ -116,7 +121,7 @@ impl Backfills {
         self.waiting.get(id).is_some_and(|waiting| waiting.strong_count() > 0)
     }
 
-    /// Whether one more id may be asked for; those that nobody waits for are forgotten first.
+    /// Whether one more id may be asked about. Ids that no client waits for are forgotten first.
     fn has_room(&mut self) -> bool {
         if self.waiting.len().saturating_add(self.settled.len()) < MOST_IDS {
             return true;

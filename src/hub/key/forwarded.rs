@@ -7,10 +7,11 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// Headers that never go to the origin, though a route may name them.
+/// Headers that never go to the origin, even if a route names them.
 ///
-/// Those of one connection or one message's framing (RFC 9110 section 7.6.1), and those that manifold must set itself to
-/// understand the answer. `Last-Event-ID` has its own way: the key must not hold it.
+/// They are headers of one connection or of one message's framing (RFC 9110, section 7.6.1), and headers that
+/// manifold must set itself to understand the response. `Last-Event-ID` goes to the origin another way, because the
+/// key must not hold it.
 pub(super) static NEVER_FORWARDED: [HeaderName; 17] = [
     ACCEPT_ENCODING,
     CONNECTION,
@@ -33,19 +34,19 @@ pub(super) static NEVER_FORWARDED: [HeaderName; 17] = [
 
 /// Whether a route may name this header in `share.headers` or `share.credential_headers`.
 ///
-/// The headers for which it is false are dropped even if a route names them: they belong to the connection, or manifold
-/// sets them itself (`Host`, `Accept-Encoding`, `Last-Event-ID`).
+/// The other headers are dropped even if a route names them. They belong to the connection, or manifold sets them
+/// itself (`Host`, `Accept-Encoding`, `Last-Event-ID`).
 #[must_use]
 pub fn is_forwardable(name: &HeaderName) -> bool {
     !NEVER_FORWARDED.contains(name)
 }
 
-/// What goes to the origin, in the order of the policy and not of the client.
+/// The headers that go to the origin, in the order of the policy and not of the client.
 #[derive(Clone)]
 pub(super) struct Forwarded {
-    /// Each name's values stand together, in the order in which the client wrote them.
+    /// The values of one name stand together, in the order in which the client sent them.
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
-    /// Whether one of the headers is a credential. An empty one is none: whoever sends it is nobody in particular.
+    /// Whether one of the headers is a credential. An empty header is none, because it names no one.
     pub(super) has_credentials: bool,
 }
 
@@ -73,12 +74,13 @@ impl Forwarded {
             return;
         }
         if name == COOKIE {
-            // Named by the route itself: whole, whatever the policy for cookies says.
+            // The route names `Cookie` itself, so the whole header goes to the origin, whatever the cookie policy
+            // says.
             return self.push_cookies(join_cookies(client, |_| true));
         }
         let credential = *name == AUTHORIZATION || options.credential_headers.contains(name);
-        // A clone would be a part of the buffer that the whole head was read into, and keep all of that for as long as the
-        // stream lasts.
+        // Copied, because a clone would be a part of the buffer that holds the whole head, and would keep it for as
+        // long as the stream lasts.
         let copies = client.get_all(name).iter().filter_map(|value| HeaderValue::from_bytes(value.as_bytes()).ok());
         for mut value in copies {
             value.set_sensitive(credential);
@@ -87,7 +89,7 @@ impl Forwarded {
         }
     }
 
-    /// Forwards the cookies that the policy names. A private stream has nobody to share with, so it gets all.
+    /// Forwards the cookies that the policy names. A private stream is not shared, so all its cookies are forwarded.
     fn take_cookies(&mut self, options: &ShareOptions, client: &HeaderMap) {
         if self.holds(&COOKIE) {
             return;
@@ -113,8 +115,8 @@ impl Forwarded {
     }
 }
 
-/// Whether a header for credentials tells one: not where it is empty, nor where a scheme stands alone, as a page writes it that has
-/// no token.
+/// Whether a credential header holds a credential. It does not if it is empty, or if a scheme stands alone in it, as
+/// a page without a token may send it.
 fn is_told(name: &HeaderName, value: &[u8]) -> bool {
     const SCHEMES: [&[u8]; 2] = [b"bearer", b"basic"];
     let value = value.trim_ascii();
@@ -122,7 +124,7 @@ fn is_told(name: &HeaderName, value: &[u8]) -> bool {
     !value.is_empty() && !is_bare_scheme
 }
 
-/// Whether a `name=value` has a value; what has no name is one.
+/// Whether a `name=value` pair has a value. Text without `=` counts as a value.
 fn has_value(cookie: &[u8]) -> bool {
     let value =
         cookie.iter().position(|byte| *byte == b'=').map_or(cookie, |at| cookie.get(at + 1..).unwrap_or_default());
@@ -130,10 +132,10 @@ fn has_value(cookie: &[u8]) -> bool {
     !value.is_empty() && value != b"\"\""
 }
 
-/// One `Cookie` header of the cookies that are wanted, in the order written; `None` if there are none.
+/// One `Cookie` header with the wanted cookies, in the order in which the client sent them. `None`: there are none.
 ///
-/// HTTP/2 clients may send each cookie in a header of its own; toward HTTP/1.1 they are joined by `; ` (RFC 9113 section
-/// 8.2.3).
+/// An HTTP/2 client may send each cookie in a header of its own. Toward HTTP/1.1 they are joined by `; ` (RFC 9113,
+/// section 8.2.3).
 fn join_cookies(client: &HeaderMap, wanted: impl Fn(&[u8]) -> bool) -> Option<HeaderValue> {
     let mut joined = Vec::new();
     let values = client.get_all(COOKIE).iter();
@@ -146,11 +148,12 @@ fn join_cookies(client: &HeaderMap, wanted: impl Fn(&[u8]) -> bool) -> Option<He
         }
         joined.extend_from_slice(cookie);
     }
-    // Parts of valid values make a valid value; were it not so, no cookie would be forwarded and the key would say so.
+    // Parts of valid values make a valid value. If they did not, no cookie would be forwarded, and the key would
+    // agree.
     if joined.is_empty() { None } else { HeaderValue::from_bytes(&joined).ok() }
 }
 
-/// Whether a `name=value` bears one of the names. Names of cookies are case-sensitive (RFC 6265 section 5.3).
+/// Whether a `name=value` pair has one of the names. Cookie names are case-sensitive (RFC 6265, section 5.3).
 fn is_named(cookie: &[u8], names: &[String]) -> bool {
     let mut parts = cookie.splitn(2, |byte| *byte == b'=');
     let name = parts.next().unwrap_or_default().trim_ascii();

@@ -1,10 +1,10 @@
-//! Of a client's request, all that may reach the origin, and the key that says who shares it.
+//! The part of a client's request that may reach the origin, and the key that decides who shares a stream.
 //!
-//! Sharing a private response is the worst thing this program could do. What makes it impossible is that the upstream
-//! request is a function of the [`StreamKey`]: [`StreamRequest::new`] is the one place that takes anything out of a
-//! client's request, and the key is the digest of what it took. Whatever it does not take cannot reach the origin, and
-//! whatever it takes makes another stream. (The `Last-Event-ID` of the client that opens a stream is the one exception;
-//! it is not part of this.)
+//! Sharing a private response is the worst thing that this program could do. It is impossible because the upstream
+//! request is a function of the [`StreamKey`]. [`StreamRequest::new`] alone takes anything out of a client's request,
+//! and the key is the digest of what it took. What it does not take cannot reach the origin, and what it takes makes
+//! another stream. There is one exception, which is not part of this module: the `Last-Event-ID` of the client that
+//! opens a stream.
 
 mod forwarded;
 #[cfg(test)]
@@ -20,29 +20,29 @@ use std::fmt;
 use std::sync::Arc;
 use url::form_urlencoded;
 
-/// Digits of a key's variant that are shown: enough to tell the streams of one path apart in a log.
+/// The bytes of a key's variant that are shown: enough to tell the streams of one path apart in a log.
 const SHOWN_VARIANT_BYTES: usize = 4;
 
-/// A route, by its place in the configuration.
+/// A route, by its index in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RouteId(pub u32);
 
-/// The name of a stream: requests with equal keys are the same request to the origin, and only they share.
+/// The name of a stream. Requests with equal keys are the same request to the origin, and only they share a stream.
 ///
-/// It is shown without its query and without anything that its headers held.
+/// It is displayed without its query and without anything from its headers.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct StreamKey {
     route: RouteId,
-    /// The path and the query that the origin sees.
+    /// The path and query that the origin sees.
     target: Arc<str>,
     /// SHA-256 over the forwarded headers; see [`variant_of`].
     variant: [u8; 32],
 }
 
-/// The request that the origin will see on behalf of one client, as far as the client has a say in it.
+/// The part of the upstream request that comes from the client.
 ///
-/// The method is always GET. The headers that are manifold's own (`Host`, `Accept`, `User-Agent`, `Accept-Encoding`, those of
-/// `[routes.upstream]`) are not here; a forwarded header of the same name as one of the defaults replaces it.
+/// The method is always GET. The headers that manifold sets itself are not here: `Host`, `Accept`, `User-Agent`,
+/// `Accept-Encoding` and those of `[routes.upstream]`. A forwarded header replaces a default header of the same name.
 #[derive(Clone)]
 pub struct StreamRequest {
     key: StreamKey,
@@ -50,7 +50,7 @@ pub struct StreamRequest {
 }
 
 impl StreamRequest {
-    /// Takes out of a client's request what the route's policy lets through.
+    /// Takes what the route's policy lets through out of a client's request.
     ///
     /// `path` is the raw path as the origin will see it (prefix stripped, base path added); `query` is the raw query
     /// without the question mark and without `lastEventId`; `headers` are all the client's headers.
@@ -61,31 +61,32 @@ impl StreamRequest {
         Self { key: StreamKey { route, target: target(path, query, &options.query), variant }, forwarded }
     }
 
-    /// The name of the stream that this request is for.
+    /// The name of the stream that this request belongs to.
     #[must_use]
     pub fn key(&self) -> &StreamKey {
         &self.key
     }
 
-    /// The path and the query for the origin.
+    /// The path and query for the origin.
     #[must_use]
     pub fn path_and_query(&self) -> &Arc<str> {
         &self.key.target
     }
 
-    /// The client's headers that go to the origin; credentials among them are marked sensitive.
+    /// The client's headers that go to the origin. Credentials among them are marked sensitive.
     #[must_use]
     pub fn headers(&self) -> &[(HeaderName, HeaderValue)] {
         &self.forwarded.headers
     }
 
-    /// The bytes that it keeps of the client's request.
+    /// The number of bytes kept of the client's request.
     pub(super) fn len(&self) -> usize {
         self.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum::<usize>()
             + self.key.target.len()
     }
 
-    /// Whether a credential is among the headers: a cookie, or a header that the route or RFC 9110 calls one.
+    /// Whether one of the headers is a credential: a cookie, `Authorization`, or a header that the route names as
+    /// one.
     #[must_use]
     pub fn has_credentials(&self) -> bool {
         self.forwarded.has_credentials
@@ -134,7 +135,7 @@ impl fmt::Debug for StreamRequest {
     }
 }
 
-/// The path with as much of the query as the policy lets through, as it was written.
+/// The path, with the part of the query that the policy lets through. Both are as the client wrote them.
 fn target(path: &str, query: Option<&str>, policy: &QueryPolicy) -> Arc<str> {
     let query = query.and_then(|query| match policy {
         QueryPolicy::All => Some(query.to_owned()),
@@ -150,7 +151,7 @@ fn target(path: &str, query: Option<&str>, policy: &QueryPolicy) -> Arc<str> {
     }
 }
 
-/// Whether the decoded name of one `name=value` is in the list.
+/// Whether the decoded name of a `name=value` pair is in the list.
 fn is_named(pair: &str, names: &[String]) -> bool {
     form_urlencoded::parse(pair.as_bytes()).next().is_some_and(|(name, _)| names.iter().any(|listed| *listed == name))
 }

@@ -26,7 +26,7 @@ fn request(options: &ShareOptions, target: &str, lines: &[(&str, &str)]) -> Stre
     StreamRequest::new(ROUTE, options, path, query, &headers(lines))
 }
 
-/// What the origin gets, as text.
+/// The request that the origin gets, as text.
 fn forwarded(options: &ShareOptions, lines: &[(&str, &str)]) -> Vec<String> {
     let request = request(options, "/a", lines);
     request.headers().iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect()
@@ -167,7 +167,8 @@ fn nothing_else_of_a_client_reaches_the_origin() {
     assert_eq!(odd.headers(), []);
     assert_eq!(odd.key(), bare.key());
 
-    // Not even when a route asks for what cannot be: only x-odd-7 is a header that can be forwarded.
+    // A route cannot change that for headers that are never forwarded. Of those that it names here, only x-odd-7 can
+    // be.
     let never: Vec<HeaderName> = forwarded::NEVER_FORWARDED.to_vec();
     let options = ShareOptions {
         headers: never.iter().cloned().chain(names(&["x-odd-7"])).collect(),
@@ -285,7 +286,7 @@ fn an_empty_credential_is_none() {
     ] {
         assert_eq!(request(options, "/a", lines).has_credentials(), is_some, "{lines:?}");
     }
-    // What reaches the origin stays as it is, and so does the key.
+    // What reaches the origin does not change, and neither does the key.
     assert_eq!(forwarded(&all, &[("authorization", "")]), ["authorization: "]);
     assert_eq!(forwarded(&session, &[("cookie", "session=")]), ["cookie: session="]);
     assert_ne!(request(&all, "/a", &[("cookie", "session=")]).key(), request(&all, "/a", &[]).key());
@@ -309,7 +310,7 @@ fn what_is_shown_holds_no_credential_and_no_query() {
     assert_eq!((request.key().path(), request.key().route()), ("/ticks/a", ROUTE));
 }
 
-/// A client's request out of a small world, so that equal ones are met often.
+/// A random client request from few possible values, so that equal requests are frequent.
 fn client() -> impl Strategy<Value = (&'static str, Vec<(&'static str, &'static str)>)> {
     let target = select(vec!["/a", "/a?", "/a?x=1", "/a?x=1&y=2", "/b?y=2", "/b"]);
     let name = select(vec!["authorization", "cookie", "x-tenant", "x-other", "origin"]);

@@ -1,4 +1,5 @@
-//! Clients whose ids are asked of the origin: who waits, how many are asked for at once, and who hears what.
+//! Clients whose ids the origin is asked about: who waits, how many ids are asked about at once, and who gets the
+//! answers.
 
 use super::*;
 use tokio::time::Instant;
@@ -34,7 +35,7 @@ async fn a_client_waits_for_what_its_id_means_and_gets_what_it_missed() {
     publisher.append(&[with_id("13", "13")], &mut Continuation::fresh(false));
     assert_eq!(drain(&mut client).0, "11 12 13");
     assert_eq!(drain(&mut live).0, "13", "who came live is not told the past");
-    // The same id again needs nothing of the origin, nor does one that was brought.
+    // A client with the same id needs no further backfill, nor does one whose id a backfill brought.
     drop(backfilling);
     for (id, expected) in [("10", "11 12 13"), ("11", "12 13")] {
         let mut again = stage.resume("/a", Some(id)).unwrap();
@@ -75,7 +76,7 @@ async fn four_ids_are_asked_for_at_once_and_none_that_nobody_waits_for() {
     let _same = stage.resume("/a", Some("7")).unwrap();
     let _publisher = stage.publisher();
     assert_eq!(running(&stage), ["0", "1", "2", "3"]);
-    // A stranger leaves: its id is not asked for, and one that is being asked for is given up.
+    // Clients leave. A queued id is then not asked about, and a running backfill is given up.
     let given_up = backfill_of(&stage, "2");
     for stranger in [2, 4, 6] {
         clients[stranger] = None;
@@ -111,7 +112,7 @@ async fn an_id_that_brings_nothing_gives_its_turn_to_those_that_wait_and_gets_an
     clients[0].placed(in_three_secs()).await.unwrap();
     append(&publisher, &["8"]);
     assert_eq!(drain(&mut clients[0]).0, "8");
-    // Where nobody waits for a turn, there is no need to give way.
+    // An id keeps its turn if no other id waits for one.
     drop(busy);
     assert!(!backfill_of(&stage, "4").gives_way(), "{:?}", running(&stage));
 }
@@ -161,7 +162,7 @@ async fn a_stranger_with_many_ids_does_not_use_them_up() {
     }
     let _publisher = stage.publisher();
     let _client = stage.resume("/a", Some("10")).unwrap();
-    // Those that are being asked for are given up.
+    // The running backfills are given up.
     let running_now = std::mem::take(&mut *stage.opened.1.lock());
     drop(running_now);
     assert!(running(&stage).contains(&"10".to_owned()), "{:?}", running(&stage));

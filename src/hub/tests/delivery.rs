@@ -1,4 +1,4 @@
-//! What subscriptions are given: frames once, gaps told, repeats dropped.
+//! What subscriptions are given: each frame once, gaps, and no repeats.
 
 use super::*;
 
@@ -100,7 +100,7 @@ async fn repeats_of_a_resumed_response_are_dropped_across_reads() {
     assert_eq!((stage.counted("events_in"), stage.counted("events_repeated")), (5, 3));
 }
 
-/// Events of 300 KiB, each read by itself: two are more than is kept for delivery alone.
+/// Appends events of 300 KiB in batches of one. The log keeps fewer than two of them for delivery alone.
 fn append_heavy(publisher: &Publisher, data: &[&str]) {
     for data in data {
         let extra = Bytes::from(format!("padding: {}\n", "x".repeat(300 << 10)));
@@ -116,7 +116,7 @@ async fn a_client_that_fell_off_the_log_is_told_how_much_it_missed() {
     let (given, lagged) = drain(&mut subscription);
     let Delivery::Lagged(gap) = lagged else { panic!("lagged: {lagged:?}") };
     assert_eq!((&*given, gap.missed), ("", Some(2)));
-    // More is lost before it goes on.
+    // The log drops more events before the client goes on.
     append_heavy(&publisher, &["4"]);
     subscription.skip(gap);
     assert_eq!(drain(&mut subscription), (r#"{"reason":"lag","missed":3} 3 4"#.to_owned(), Delivery::CaughtUp));

@@ -1,9 +1,9 @@
-//! Streams open once, live as long as they are wanted, and leave nothing behind.
+//! A stream is opened once, lives as long as it is wanted, and leaves nothing behind.
 
 use super::*;
 use tokio::time::{Instant, sleep, timeout};
 
-/// What a driver does for a stream that is live and that nobody ends: it waits until the stream is abandoned.
+/// The part of a driver for a live stream whose origin never ends it: waits until the stream is abandoned.
 fn attend(publisher: Publisher) {
     live(&publisher);
     drop(tokio::spawn(async move {
@@ -124,7 +124,7 @@ async fn waiting_to_be_abandoned_may_be_given_up_and_begun_again() {
     let begun = Instant::now();
     while timeout(Duration::from_secs(7), publisher.abandoned()).await.is_err() {}
     assert_eq!(begun.elapsed().as_secs(), LINGER.as_secs());
-    // The stream is closed, and stays so however often it is asked.
+    // The stream is closed, and stays closed however often this is asked.
     publisher.abandoned().await;
     let second = stage.join("/a").unwrap();
     assert_eq!(stage.opened(), 1, "another stream");
@@ -214,7 +214,7 @@ async fn an_end_that_is_not_remembered_is_no_answer_for_the_next_client() {
     assert_eq!((stage.hub.len(), stage.counted("streams")), (1, 2), "one of them is over and still read");
 }
 
-/// A reader that misses a wake-up never comes to the barrier.
+/// A reader that misses a wake-up never reaches the barrier, so the rounds stop.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_wake_up_is_lost_between_a_read_and_the_next_append() {
     const READERS: usize = 4;
@@ -242,6 +242,6 @@ async fn no_wake_up_is_lost_between_a_read_and_the_next_append() {
             barrier.wait().await;
         }
     };
-    // A guard and no measure: in order, this takes a moment.
+    // The limit only keeps a failing test from hanging. A test that passes takes a moment.
     timeout(Duration::from_secs(60), rounds).await.expect("every reader woke");
 }

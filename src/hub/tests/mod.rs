@@ -28,7 +28,7 @@ use std::time::Duration;
 const LINGER: Duration = Duration::from_secs(120);
 const ROUTE: RouteId = RouteId(1);
 
-/// Keeps what it is told to open.
+/// Keeps the publishers and backfills that it is told to open.
 #[derive(Default)]
 struct Opened(Mutex<Vec<(Opening, Publisher)>>, Mutex<Vec<Backfilling>>);
 
@@ -42,7 +42,7 @@ impl Open for Opened {
     }
 }
 
-/// A hub whose streams the test itself feeds.
+/// A hub whose streams the test feeds.
 struct Stage {
     hub: Hub,
     opened: Arc<Opened>,
@@ -75,7 +75,7 @@ impl Stage {
         self.hub.join(request(ROUTE, path), &self.settings, id.as_ref())
     }
 
-    /// Joins, and takes the publisher of the stream that this opened.
+    /// Joins a stream, and takes the publisher of the stream that this opened.
     fn open(&self, path: &str) -> (Subscription, Publisher) {
         let subscription = self.join(path).unwrap();
         (subscription, self.publisher())
@@ -86,7 +86,7 @@ impl Stage {
         self.opened.0.lock().pop().expect("a stream was opened").1
     }
 
-    /// How many streams were opened whose publisher was not taken.
+    /// The number of opened streams whose publisher was not taken.
     fn opened(&self) -> usize {
         self.opened.0.lock().len()
     }
@@ -109,7 +109,7 @@ fn with_id(id: &str, data: &str) -> Event {
     Event { id: Some(id.clone()), last_event_id: id, ..event(data) }
 }
 
-/// Appends what repeats nothing.
+/// Appends events that repeat nothing.
 fn append(publisher: &Publisher, data: &[&str]) {
     let events: Vec<_> = data.iter().map(|data| event(data)).collect();
     assert_eq!(publisher.append(&events, &mut Continuation::fresh(false)), events.len());
@@ -131,14 +131,14 @@ fn lost() -> Failure {
     Failure::Lost("reset".to_owned())
 }
 
-/// The data of frames.
+/// The data of the events in these frames.
 fn data(frames: &[Frame]) -> String {
     let text: Vec<u8> = frames.iter().flat_map(Frame::text).collect();
     let text = String::from_utf8(text).unwrap();
     text.lines().filter_map(|line| line.strip_prefix("data: ")).collect::<Vec<_>>().join(" ")
 }
 
-/// Reads until there is no more, and says what there was and why there is no more.
+/// Reads until there is no more. Returns the data, and why there is no more.
 fn drain(subscription: &mut Subscription) -> (String, Delivery) {
     let mut frames = Vec::new();
     loop {

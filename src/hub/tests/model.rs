@@ -1,4 +1,4 @@
-//! Random sequences of operations, against a simple model of what must be.
+//! Random sequences of operations, beside a simple model of what must be true.
 
 use super::*;
 use fastrand::Rng;
@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 const PATHS: [&str; 3] = ["/a", "/b", "/c"];
 
-/// What is to be true of one stream.
+/// What must be true of one stream.
 #[derive(Debug, Default)]
 struct Expected {
     appended: usize,
@@ -25,7 +25,7 @@ struct Fed {
 struct Reader {
     subscription: Subscription,
     expected: Rc<RefCell<Expected>>,
-    /// Events that it was given, or came after.
+    /// The number of events that the reader was given or that came before it.
     seen: usize,
 }
 

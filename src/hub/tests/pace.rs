@@ -1,4 +1,4 @@
-//! The origin is read no faster than the fastest subscriber takes.
+//! The origin is read no faster than the fastest subscriber takes events.
 
 use super::*;
 use crate::hub::{Feed, Watcher};
@@ -7,10 +7,10 @@ use tokio::time::{Instant, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// For how long a publisher waits for those who take nothing.
+/// How long a publisher waits for subscribers that take nothing.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// An event of 40 KiB: two of them are more than the log may be ahead.
+/// An event of 40 KiB. Two of them are more than the log may be ahead.
 fn heavy() -> Event {
     event(&"x".repeat(40 << 10))
 }
@@ -81,7 +81,7 @@ async fn who_takes_bytes_but_reads_no_more_of_the_log_is_waited_for() {
     assert!(room.now_or_never().is_some());
 }
 
-/// Whose clients take bytes as long as it has some to tell of.
+/// A watcher whose clients receive bytes until it was asked `takes` times.
 #[derive(Debug, Default)]
 struct Slow {
     feed: Mutex<Option<Feed>>,

@@ -1,4 +1,4 @@
-//! Streams that nobody is on give way, and what is kept is bounded.
+//! Empty streams give way, and what is kept is bounded.
 
 use super::*;
 use crate::replay::ENTRY_OVERHEAD;
@@ -12,7 +12,7 @@ fn full(most: usize) -> Stage {
     stage
 }
 
-/// Opens a stream that was live and that nobody is on.
+/// Opens a stream, makes it live and leaves it.
 fn left(stage: &Stage, path: &str) -> Publisher {
     let (subscription, publisher) = stage.open(path);
     live(&publisher);
@@ -28,7 +28,7 @@ async fn is_over(publisher: &Publisher) -> bool {
 async fn at_most_streams_the_one_that_has_been_empty_for_the_longest_gives_way() {
     let stage = full(3);
     let (a, b, c) = (left(&stage, "/a"), left(&stage, "/b"), left(&stage, "/c"));
-    // Whoever comes back moves its stream to the end.
+    // A client that joins and leaves moves its stream to the end of the queue.
     drop(stage.join("/a").unwrap());
     let (_d, _publisher) = stage.open("/d");
     assert_eq!((is_over(&a).await, is_over(&b).await, is_over(&c).await), (false, true, false));
@@ -49,7 +49,7 @@ async fn a_stream_that_gave_way_is_opened_anew_by_the_next_who_asks() {
     let a = left(&stage, "/a");
     let b = left(&stage, "/b");
     let (mut again, publisher) = stage.open("/a");
-    // The old publishers write to nobody, and take nothing out.
+    // The old publishers write to no one, and remove nothing from the hub.
     live_or_not(&a);
     a.failed();
     assert_eq!(a.append(&[event("old")], &mut Continuation::fresh(false)), 0);
@@ -176,14 +176,14 @@ async fn where_somebody_is_on_every_stream_the_one_that_grows_keeps_its_part() {
     const MOST: usize = 1_000_000;
     let stage = bounded(MOST);
     let streams: Vec<_> = (0..4).map(|n| stage.open(&format!("/{n}"))).collect();
-    // The first one has all there is, before the others come to want some.
+    // The first stream fills the whole budget before the others need a part of it.
     feed(&streams[0].1, 700);
     for _ in 0..300 {
         for (_, publisher) in &streams {
             feed(publisher, 1);
         }
     }
-    // What waits for delivery is within the bound of one read, and each log is within its part.
+    // Frames kept for delivery are within the bound of one read per stream, and each log is within its part.
     let delivery = 4 * (600 << 10);
     assert!(stage.hub.held_bytes() <= MOST + delivery, "{}", stage.hub.held_bytes());
     let mut reader = stage.resume("/1", Some("unknown")).unwrap();
@@ -202,7 +202,7 @@ async fn the_newest_event_stays_however_little_there_is() {
     advance(Duration::from_secs(1)).await;
 }
 
-/// A client's header and id are parts of the buffer that its whole head was read into.
+/// A header value and an id of a client are slices of the buffer that holds the client's whole head.
 #[tokio::test(start_paused = true)]
 async fn a_stream_keeps_nothing_of_the_buffers_that_heads_were_read_into() {
     let stage = Stage::new();

@@ -1,4 +1,4 @@
-//! A response that is one client's own goes to nobody else.
+//! A response for one client alone goes to no other client.
 
 use super::*;
 use crate::hub::{Detached, Feed, Reading, Watcher};
@@ -68,7 +68,8 @@ async fn each_of_the_others_gets_a_stream_of_its_own_and_so_do_all_who_come_soon
     drop(other);
 }
 
-/// Its id did not ride on the request, which was for everyone; on that of a stream of its own it does.
+/// The stream's first request is for all clients, so it does not carry the opener's id. The request of a stream for
+/// the opener alone does.
 #[tokio::test(start_paused = true)]
 async fn an_opener_whose_stream_is_its_own_waits_for_no_word_on_its_id() {
     let stage = Stage::new();
@@ -215,7 +216,7 @@ impl Watcher for Nobody {
     fn asked(&self) {}
 }
 
-/// Clients that were answered before the head share feeds with others: the opener is not among those.
+/// Clients that were answered before the origin's head share a feed. The opener is not one of them.
 #[tokio::test(start_paused = true)]
 async fn a_feed_of_several_clients_is_never_the_openers_before_the_head() {
     let stage = Stage::new();

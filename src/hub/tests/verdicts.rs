@@ -1,11 +1,11 @@
-//! What a client that arrives is answered, phase by phase.
+//! The answer to an arriving client, phase by phase.
 
 use super::*;
 use tokio::time::{Instant, sleep};
 
 const PATIENCE: Option<Duration> = Some(Duration::from_secs(3));
 
-/// The verdict in a word, and after how many seconds.
+/// The verdict as a word, and the seconds after which it came.
 async fn verdict(subscription: &mut Subscription, patience: Option<Duration>) -> (String, u64) {
     let asked = Instant::now();
     let verdict = match subscription.verdict(patience).await {
