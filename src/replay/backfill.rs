@@ -1,4 +1,5 @@
-//! Events from before a log began, brought by requests of their own and put before its first event.
+//! Backfill: events from before the log began. A request of its own brings them, and they go before the log's first
+//! event.
 //!
 //! ```text
 //!   the origin after id 10:   11 12 13 14 15 …          a request with Last-Event-ID: 10
@@ -6,10 +7,10 @@
 //!                             └──────┘ └ the two meet: 11, 12 and 13 go before 14
 //! ```
 //!
-//! A response that ends before the two meet is followed by one for what comes after its last event, as an `EventSource` would:
-//! some origins give their history in pages.
+//! A response may end before it meets the log. The next request then asks for what comes after its last event, as an
+//! `EventSource` would, because some origins give their history in pages.
 //!
-//! Pure: the log, events and instants in, what is to be done out.
+//! Pure: the log, events and instants in, what to do out.
 
 use super::{Gap, GapReason, IdPolicy, ReplayLog, Seq, trimmed};
 use crate::sse::{Event, Frame};
@@ -17,39 +18,40 @@ use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// After so long without an event, an origin that brought some has brought all.
+/// After this time without an event, an origin that brought some has brought all.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// After so long, an origin that brought nothing has nothing: it may be slow to look.
+/// After this time without an event, an origin that brought none has none. It is longer, because looking may take
+/// time.
 const EMPTY: Duration = Duration::from_secs(2);
 
-/// So long after the log had events of its own, a backfill that is quiet will not bring them any more.
+/// When the log has had events of its own for this long, a quiet backfill will not bring them any more.
 const LATE: Duration = Duration::from_secs(1);
 
-/// Bytes that the clients of one id may be given beside the log.
+/// The bytes of events that the clients of one id may get outside the log.
 const MOST_BESIDE_BYTES: usize = 64 << 10;
 
 /// What a backfill has brought so far.
 #[derive(Debug)]
 pub struct Backfill {
-    /// What it is after.
+    /// The id whose following events are wanted.
     id: Bytes,
-    /// What the next request is to resume after.
+    /// The id that the next request resumes after.
     resume: Bytes,
-    /// The same of the request before.
+    /// The id that the present request resumes after.
     asked_after: Bytes,
-    /// What was brought, the newest within the log's bounds.
+    /// The events brought, the newest within the log's bounds.
     kept: VecDeque<Kept>,
     bytes: usize,
-    /// Older events, which the log could not hold.
+    /// The number of older events, which the log could not hold.
     dropped: u64,
     /// The next event is the first of a response.
     is_first: bool,
-    /// Since when it is quiet while the log has events of its own.
+    /// Since when the backfill is quiet though the log has events of its own.
     behind_since: Option<Instant>,
 }
 
-/// What stands in a backfill.
+/// One thing that a backfill brought.
 #[derive(Debug)]
 enum Kept {
     Event(Event),
@@ -57,29 +59,30 @@ enum Kept {
     Lost,
 }
 
-/// Where those who came with the id of a backfill stand.
+/// Where the clients of a backfill's id go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Meeting {
-    /// The log goes on after the id at this position.
+    /// At this position of the log.
     At(Seq),
-    /// The log goes on at this position, after events that it does not hold: those of another backfill are in their place.
+    /// At this position of the log, after events that the log does not hold, because another backfill's events are in
+    /// their place.
     Beside {
-        /// The events.
+        /// The text of the events.
         text: Frame,
-        /// The position.
+        /// The position in the log.
         at: Seq,
     },
-    /// The log holds what it can of it: so many events after the id are lost.
+    /// At the oldest entry of the log. Events after the id are lost.
     Short {
-        /// Events lost.
+        /// The number of lost events.
         missed: u64,
     },
-    /// The two do not fit together.
+    /// The backfill and the log do not fit together.
     Never,
 }
 
 impl Backfill {
-    /// A backfill of what the origin has after `id`.
+    /// A backfill of what the origin sent after `id`.
     #[must_use]
     pub fn after(id: Bytes) -> Self {
         Self {
@@ -94,33 +97,33 @@ impl Backfill {
         }
     }
 
-    /// What it is after.
+    /// The id whose following events are wanted.
     #[must_use]
     pub fn id(&self) -> &Bytes {
         &self.id
     }
 
-    /// A response begins; gives the id after which the origin is to be asked to resume.
+    /// A request begins. Returns the id that the origin is asked to resume after.
     pub fn begin(&mut self) -> &Bytes {
         self.is_first = true;
         self.asked_after = self.resume.clone();
         &self.resume
     }
 
-    /// Whether anything was brought.
+    /// Whether the backfill has brought nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.kept.is_empty() && self.dropped == 0
     }
 
-    /// Whether the response brought what the next request may resume after.
+    /// Whether the present response brought an id that the next request may resume after.
     #[must_use]
     pub fn has_moved(&self) -> bool {
         self.resume != self.asked_after
     }
 
-    /// Takes the next event. Where it is one that the log holds, what came before it is put before the log's first. `None`, here and
-    /// below: it is not known yet, and more events are needed.
+    /// Takes the next event. If the log holds it, the events before it go before the log's first event. `None`, here
+    /// and below: more events are needed.
     pub fn push(&mut self, event: &Event, log: &mut ReplayLog, now: Instant) -> Option<Meeting> {
         if std::mem::take(&mut self.is_first) {
             self.forget_from(event);
@@ -129,11 +132,11 @@ impl Backfill {
             self.keep(event, log);
             return None;
         };
-        // Another backfill may have brought meanwhile what is kept.
+        // Another backfill may meanwhile have brought the kept events.
         Some(self.met_kept(log, now).unwrap_or_else(|| self.met(at, log, now)))
     }
 
-    /// An event that was too large stood here; it moved the id if it had one.
+    /// An event was too large and is lost. `id`: the event's id, if it had one.
     pub fn lose(&mut self, id: Option<Bytes>, log: &ReplayLog) {
         self.kept.push_back(Kept::Lost);
         if let Some(id) = id {
@@ -141,11 +144,11 @@ impl Backfill {
         }
     }
 
-    /// Nothing came for so long.
+    /// The origin sent nothing for `since`.
     ///
-    /// Where the log has no event of its own, what follows the id is all here. Where it has, it may have got meanwhile what was brought
-    /// before. What it got a while ago and this did not get will not come: an id that the origin never gave must not keep others
-    /// waiting.
+    /// If the log has no event of its own, the backfill is complete. If it has, another backfill may have brought the
+    /// kept events to it. Events that the log got a while ago and this backfill did not get will not come any more:
+    /// the origin may never have given the id, and such an id must not keep other ids waiting.
     pub fn silent(&mut self, since: Duration, log: &mut ReplayLog, now: Instant) -> Option<Meeting> {
         self.met_kept(log, now).or_else(|| {
             let patience = if self.is_empty() { EMPTY } else { QUIET };
@@ -154,18 +157,19 @@ impl Backfill {
         })
     }
 
-    /// Whether the log's own events may still be on their way here, too.
+    /// Whether the log's own events may still come to this backfill, too.
     fn waits_on(&mut self, now: Instant) -> bool {
         let since = *self.behind_since.get_or_insert(now);
         now.saturating_duration_since(since) < LATE
     }
 
-    /// The response ended in order. Unless it brought events, after which there may be more, what follows the id is all here.
+    /// The response ended in order. If it brought no events, the backfill is complete. If it did, there may be more
+    /// after them.
     pub fn ended(&mut self, log: &mut ReplayLog, now: Instant) -> Option<Meeting> {
         self.met_kept(log, now).or_else(|| (!self.has_moved()).then(|| self.whole(log, now)))
     }
 
-    /// Where no more will come.
+    /// The result of a complete backfill.
     fn whole(&mut self, log: &mut ReplayLog, now: Instant) -> Meeting {
         if log.has_begun() {
             return Meeting::Never;
@@ -173,12 +177,12 @@ impl Backfill {
         match (self.is_empty(), log.oldest() == log.end()) {
             (true, _) => self.right_before(log.end(), log),
             (false, true) => self.put_before(log, now),
-            // Another backfill was quicker, and the two share no event.
+            // Another backfill came first, and the two share no event.
             (false, false) => self.beside(log),
         }
     }
 
-    /// Where the log holds one of the events that are kept, those before the first such one meet it.
+    /// If the log holds one of the kept events, the events before the first such one go before the log.
     fn met_kept(&mut self, log: &mut ReplayLog, now: Instant) -> Option<Meeting> {
         let met = |kept: &Kept| match kept {
             Kept::Event(event) => log.meets(event),
@@ -189,7 +193,7 @@ impl Backfill {
         Some(self.met(at, log, now))
     }
 
-    /// The event after those that are kept is in the log at this position. Marks and checkpoints may stand before it.
+    /// The log holds the event after the kept ones at `at`. Marks and checkpoints may stand before it.
     fn met(&mut self, at: Seq, log: &mut ReplayLog, now: Instant) -> Meeting {
         if self.is_empty() {
             return self.right_before(at, log);
@@ -203,7 +207,7 @@ impl Backfill {
         self.kept.len()
     }
 
-    /// A response may begin with events that one before it brought.
+    /// A response may begin with events that the previous response brought. Those are forgotten.
     fn forget_from(&mut self, event: &Event) {
         let is_it = |kept: &Kept| matches!(kept, Kept::Event(kept) if kept.id.is_some() && kept.id == event.id);
         if let Some(index) = self.kept.iter().position(is_it) {
@@ -242,7 +246,7 @@ impl Backfill {
         if self.dropped == 0 { self.right_before(log.oldest(), log) } else { Meeting::Short { missed: self.dropped } }
     }
 
-    /// The log goes on after the id at `at`.
+    /// The clients of the id go on at `at`.
     fn right_before(&self, at: Seq, log: &mut ReplayLog) -> Meeting {
         if at == log.oldest() && !log.has_dropped() {
             log.know_before_first(&self.id);
@@ -250,7 +254,8 @@ impl Backfill {
         Meeting::At(at)
     }
 
-    /// The events go to the clients of this id alone. One without an id of its own gets none from us: the log knows nothing of it.
+    /// Gives the events to the clients of this id alone. An event without an id is given none, because the log does
+    /// not know it.
     fn beside(&self, log: &ReplayLog) -> Meeting {
         if self.dropped > 0 || self.bytes > MOST_BESIDE_BYTES {
             return Meeting::Never;
@@ -289,7 +294,7 @@ impl Kept {
     }
 }
 
-/// The event without the buffers that it is a part of.
+/// The event, copied out of the buffers that its fields are slices of.
 fn detached(event: &Event) -> Event {
     let copy = |bytes: &Bytes| Bytes::copy_from_slice(bytes);
     Event {

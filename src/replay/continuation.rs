@@ -1,4 +1,4 @@
-//! Whether a new response goes on where the log ends: its first events tell.
+//! Whether a new response of the origin continues where the log ends. Its first events decide.
 //!
 //! ```text
 //!                 the log holds it: a repeat
@@ -15,29 +15,33 @@ use super::{ReplayLog, Seq, trimmed};
 use crate::sse::Event;
 use bytes::Bytes;
 
-/// What becomes of an event of the origin's.
+/// What happens to an event of a new response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// It goes into the log.
     New,
-    /// The log holds it already: it is dropped.
+    /// The log holds it already, so it is dropped.
     Repeat,
-    /// It goes into the log, behind a mark: events before it may be lost.
+    /// It goes into the log after a mark, because events before it may be lost.
     NewAfterLoss,
 }
 
-/// Judges the events of one response against the log, in order.
+/// Judges the events of one response in order, against the log.
 ///
-/// Leading events are repeats while they equal (id and bytes) a contiguous run of the log; the first that differs ends it. An
-/// event with an id starts a run at the first entry with that id. One without can only be the entry right after the id from
-/// which the origin was asked to resume, or one that came while the response before still stood; otherwise two equal ticks
-/// would be taken for one. While the response before still stood, that goes for an event with an id, too, if the log holds it more
-/// than once. A run goes on past checkpoints that do not come again, and a checkpoint that the log knows is a repeat
-/// wherever it comes: the run goes on after it.
+/// The first events are repeats as long as they equal a contiguous run of the log in ids and bytes. The first event
+/// that differs ends the run.
+/// - An event with an id starts a run at the first entry with that id.
+/// - An event without an id starts a run in two cases only: at the entry right after the id that the origin was asked
+///   to resume after, or at an entry that came while the previous response still lasted. If it could start a run
+///   anywhere, two equal events would count as one.
+/// - While the previous response still lasted, the second case is also the rule for an id that the log holds more
+///   than once.
+/// - A run passes over checkpoints in the log. A checkpoint of the response that the log knows is a repeat anywhere,
+///   and the run goes on after it.
 #[derive(Debug, Clone)]
 pub struct Continuation {
     expected: Expected,
-    /// Events without an id follow the id that the origin was asked to resume after.
+    /// The id that the origin was asked to resume after was followed by events without an id.
     is_followed: bool,
     /// Events were lost before this response, whatever it begins with.
     lost: bool,
@@ -45,46 +49,47 @@ pub struct Continuation {
 
 #[derive(Debug, Clone)]
 enum Expected {
-    /// No event came yet, and the origin was asked to resume after this id.
+    /// No event has come yet. The origin was asked to resume after this id.
     After(Bytes),
-    /// No event came yet, and those from here on may come again: the response before still stood.
+    /// No event has come yet. The previous response still lasted, so entries from here on may come again.
     From(Seq),
-    /// No event came yet, and none can be a repeat.
+    /// No event has come yet, and none can be a repeat.
     Anything,
-    /// The run of repeats goes on here.
+    /// The run of repeats goes on at this position.
     Repeating(Seq),
-    /// Whatever comes is new.
+    /// The run is over, and every event is new.
     Passed,
 }
 
 impl Continuation {
-    /// Of a response that was not asked to resume. `lost`: events before it may be lost.
+    /// For a response that was not asked to resume. `lost`: events before it may be lost.
     #[must_use]
     pub fn fresh(lost: bool) -> Self {
         Self { expected: Expected::Anything, is_followed: false, lost }
     }
 
-    /// Of a response that was asked to resume after the origin's id `id`. `is_followed`: events without an id came behind it,
-    /// which an origin that resumes sends again. `lost`: events are lost even if it does.
+    /// For a response that was asked to resume after the origin's id `id`. `is_followed`: the log holds events
+    /// without an id after it, which an origin that resumes sends again. `lost`: events are lost even if the origin
+    /// resumes.
     #[must_use]
     pub fn after(id: Bytes, is_followed: bool, lost: bool) -> Self {
         Self { expected: Expected::After(id), is_followed, lost }
     }
 
-    /// Of a response that began while the one before still stood: nothing is lost, and the entries from `from` on may come
-    /// again.
+    /// For a response that began while the previous one lasted. The entries from `from` on may come again. `lost`:
+    /// events before it may be lost all the same.
     #[must_use]
     pub fn overlapping(from: Seq, lost: bool) -> Self {
         Self { expected: Expected::From(from), is_followed: false, lost }
     }
 
-    /// Whether a loss is still to be told: no event came since.
+    /// Whether a loss is still to be told, because no event has come since.
     #[must_use]
     pub fn is_loss_untold(&self) -> bool {
         self.lost
     }
 
-    /// The fate of the next event.
+    /// Judges the next event.
     pub fn judge(&mut self, log: &ReplayLog, event: &Event) -> Fate {
         let id = event.id.as_ref().filter(|id| !trimmed(id).is_empty());
         if event.is_checkpoint {
@@ -105,8 +110,8 @@ impl Continuation {
             self.expected = Expected::Repeating(log.event_from(seq.plus(1)));
             return Fate::Repeat;
         }
-        // An origin that resumes sends what follows the id that it was given: if something does and the first event is none of
-        // it, the origin did not resume.
+        // An origin that resumes begins with what follows the id. The log holds something that follows, and this
+        // event is not it. So the origin did not resume.
         let ignored = self.is_followed && matches!(self.expected, Expected::After(_));
         self.expected = Expected::Passed;
         if std::mem::take(&mut self.lost) || ignored { Fate::NewAfterLoss } else { Fate::New }
@@ -130,7 +135,7 @@ impl Continuation {
     }
 }
 
-/// Whether the entry at `seq`, the first held that bears `id`, is this event, and no other one is or was.
+/// Whether the entry at `seq`, the first held with this id, equals the event, and no other entry has or had the id.
 fn is_alone(log: &ReplayLog, id: &[u8], seq: Seq, event: &Event) -> bool {
     let next = seq.plus(1);
     log.after_id(id) == Some(next) && log.holds_at(seq, event) && log.find_from(next, event).is_none()

@@ -5,22 +5,23 @@ use crate::sse::MAX_ID_BYTES;
 use std::fmt;
 use std::str;
 
-/// What a gateway says in the `Via` of a stream's head (RFC 9110 section 7.6.3): another one in front of it then knows whose the
-/// minted ids are.
+/// The gateway's name in the `Via` header of a stream's head (RFC 9110, section 7.6.3). From it a gateway in front
+/// knows that minted ids are of this gateway.
 pub const VIA: &str = "1.1 manifold";
 
-/// How many bits of an epoch its lineage leaves.
+/// The number of bits of an epoch beside its lineage.
 const RANDOM_BITS: u32 = 48;
 
-/// What all logs of one origin have in common, in this life of the gateway, in others, and in gateways beside it.
+/// A number that all logs of one origin share, also those of earlier processes and of other gateways.
 ///
-/// An id that another log minted is either of a former life, and means nothing to the origin, or comes from a gateway behind
-/// this one, and is the origin's. Their lineages differ, because the gateways have different origins.
+/// An id that another log minted has one of two sources. A log of the same lineage minted it, and it means nothing to
+/// the origin. Or a gateway behind this one minted it, and it is the origin's. The lineages tell the two apart,
+/// because the two gateways have different origins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Lineage(u16);
 
 impl Lineage {
-    /// The lineage of an origin by its URL. The same in every version and on every machine.
+    /// The lineage of an origin, by its URL. It is the same in every version and on every machine.
     #[must_use]
     pub fn of(origin: &str) -> Self {
         // FNV-1a.
@@ -32,32 +33,33 @@ impl Lineage {
     }
 }
 
-/// One incarnation of a log. An id minted by another life of the stream is never mistaken for one of this.
+/// The number of one log. An id that another log minted is never mistaken for one of this log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Epoch(u64);
 
 impl Epoch {
-    /// The epoch of a number that no other log has: a random one.
+    /// An epoch from a random number, so that no other log has it.
     #[must_use]
     pub fn new(random: u64) -> Self {
         Self(random)
     }
 
-    /// The same within a lineage.
+    /// The same epoch with this lineage.
     pub(super) fn within(self, lineage: Lineage) -> Self {
         Self(self.0 & ((1 << RANDOM_BITS) - 1) | u64::from(lineage.0) << RANDOM_BITS)
     }
 
-    /// Whether a log of this lineage has or had the epoch.
+    /// Whether the epoch has this lineage.
     fn is_of(self, lineage: Lineage) -> bool {
         self.within(lineage) == self
     }
 
-    /// The id of the event at `seq`, whose last event id at the origin is `behind`, if not empty.
+    /// The id of the event at `seq`. `behind`: the origin's last event id before it, which is appended if it is not
+    /// empty.
     pub(super) fn mint(self, seq: Seq, behind: &[u8]) -> Vec<u8> {
         let mut id = format!("~{self}-{seq}").into_bytes();
         let behind = trimmed(behind);
-        // What is too long to come back would be lost with all of it.
+        // A client could not send back an id that is too long, and would lose the whole of it.
         if !behind.is_empty() && id.len().saturating_add(behind.len()) < MAX_ID_BYTES {
             id.push(b'~');
             id.extend_from_slice(behind);
@@ -75,16 +77,16 @@ impl fmt::Display for Epoch {
 /// An id that a log gave to an event whose origin gave none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct MintedId<'a> {
-    /// The log's incarnation.
+    /// The epoch of the log.
     pub(super) epoch: Epoch,
-    /// The event's place in it.
+    /// The position of the event in the log.
     pub(super) seq: Seq,
-    /// The origin's last id before the event; empty: none.
+    /// The origin's last id before the event. Empty: none.
     pub(super) behind: &'a [u8],
 }
 
 impl<'a> MintedId<'a> {
-    /// Reads an id that a log may have minted; `None` for any other.
+    /// Parses an id that a log may have minted. `None`: it is another id.
     pub(super) fn parse(id: &'a [u8]) -> Option<Self> {
         let rest = id.strip_prefix(b"~").filter(|_| id.len() <= MAX_ID_BYTES)?;
         let (minted, behind) = match rest.iter().position(|byte| *byte == b'~') {
@@ -92,7 +94,7 @@ impl<'a> MintedId<'a> {
             None => (rest, &[][..]),
         };
         let (epoch, seq) = str::from_utf8(minted).ok()?.split_once('-')?;
-        // `from_str_radix` would take a sign.
+        // `from_str_radix` alone would accept a sign.
         let plain = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase());
         if !plain(epoch) || !seq.bytes().all(|b| b.is_ascii_digit()) {
             return None;
@@ -101,9 +103,9 @@ impl<'a> MintedId<'a> {
     }
 }
 
-/// What an origin with this lineage can be asked to resume after, of an id that a client came with; empty: nothing. Of an id
-/// that a log of the lineage minted it is the origin's part. All others are the origin's, also those that a gateway behind
-/// this one minted.
+/// The part of a client's id that an origin with this lineage can be asked to resume after. Empty: nothing. An id
+/// that a log of the lineage minted contains it. Every other id is the origin's, also one that a gateway behind this
+/// one minted.
 pub(super) fn part_of_origin(id: &[u8], lineage: Lineage) -> &[u8] {
     match MintedId::parse(id) {
         Some(minted) if minted.epoch.is_of(lineage) => minted.behind,
@@ -111,7 +113,7 @@ pub(super) fn part_of_origin(id: &[u8], lineage: Lineage) -> &[u8] {
     }
 }
 
-/// An id as it is compared: HTTP takes spaces and tabs away around the value of a header (RFC 9110 section 5.5).
+/// The id without surrounding spaces and tabs. HTTP removes them from a header's value (RFC 9110, section 5.5).
 #[must_use]
 pub fn trimmed(id: &[u8]) -> &[u8] {
     let is_kept = |byte: &u8| !matches!(byte, b' ' | b'\t');
@@ -195,7 +197,7 @@ mod tests {
         assert_eq!(Epoch::new(u64::MAX).within(Lineage::default()), Epoch(u64::MAX >> 16));
     }
 
-    /// What the ids have that clients hold.
+    /// Clients hold ids with this lineage, so it must never change.
     const LINEAGE_OF_9000: u64 = 0x9706;
 
     #[test]

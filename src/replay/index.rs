@@ -1,20 +1,20 @@
-//! Where each origin id stands first in the log.
+//! The positions of each origin id in the log.
 
 use super::Seq;
 use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
 
-/// The positions of each origin id, so that a crowd of resuming clients costs a look-up each and not a scan.
+/// The positions of each origin id. A crowd of resuming clients costs a look-up each and no scan of the log.
 #[derive(Debug, Default)]
 pub(super) struct IdIndex {
-    /// Ascending and not empty; nearly always one.
+    /// Each value is ascending and not empty. Nearly always it is one position.
     positions: HashMap<Bytes, Positions>,
 }
 
 #[derive(Debug)]
 enum Positions {
     One(Seq),
-    /// More than one entry bore the id; where `dropped`, the first of them is not held any more.
+    /// Several entries had the id. `dropped`: the log no longer holds the first of them.
     Many {
         seqs: VecDeque<Seq>,
         dropped: bool,
@@ -22,7 +22,7 @@ enum Positions {
 }
 
 impl IdIndex {
-    /// The first entry held that bears `id`.
+    /// The first entry held with this id.
     pub(super) fn first_held(&self, id: &[u8]) -> Option<Seq> {
         match self.positions.get(id)? {
             Positions::One(seq) => Some(*seq),
@@ -30,13 +30,12 @@ impl IdIndex {
         }
     }
 
-    /// Whether an entry before [`Self::first_held`] bore `id` and was dropped: a client may have seen that one alone.
+    /// Whether an earlier entry with this id was dropped. A client may have seen only that one.
     pub(super) fn was_dropped(&self, id: &[u8]) -> bool {
         matches!(self.positions.get(id), Some(Positions::Many { dropped: true, .. }))
     }
 
-    /// Notes that the entry at `seq`, the newest, bears `id`. `dropped`: one that is not held any more is known to have
-    /// borne it before.
+    /// The newest entry, at `seq`, has this id. `dropped`: an entry that the log no longer holds had it before.
     pub(super) fn insert(&mut self, id: &Bytes, seq: Seq, dropped: bool) {
         if id.is_empty() {
             return;
@@ -57,7 +56,7 @@ impl IdIndex {
         }
     }
 
-    /// Notes that the entry at `seq`, which is older than all others, bears `id`.
+    /// The oldest entry, at `seq`, has this id.
     pub(super) fn insert_first(&mut self, id: &Bytes, seq: Seq) {
         if id.is_empty() {
             return;
@@ -75,7 +74,7 @@ impl IdIndex {
         }
     }
 
-    /// Notes that the entry at `seq`, the oldest, is gone, and says whether it was the first that bore `id`.
+    /// The oldest entry, at `seq`, is dropped. Returns whether it was the first with this id.
     pub(super) fn remove(&mut self, id: &Bytes, seq: Seq) -> bool {
         let (was_first, is_last) = match self.positions.get_mut(id) {
             None => return false,

@@ -1,4 +1,4 @@
-//! What a stream keeps for those who come late or come back.
+//! What a stream keeps for clients that come late or reconnect.
 
 use super::Lineage;
 use super::ids::{MintedId, part_of_origin, trimmed};
@@ -8,24 +8,24 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The policy of one replay log: its bounds, its ids and what a resume means.
+/// The policy of one replay log: its bounds, its ids and the meaning of a resume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplayOptions {
-    /// Events held for replay; `None` is live only.
+    /// The number of events held for replay. `None`: no replay, live only.
     pub events: Option<NonZeroUsize>,
-    /// Bytes of frames held; the newest event is held even beyond it.
+    /// The bytes of frames held. The newest event is held even if it is larger.
     pub bytes: usize,
-    /// Age after which an event is dropped; `None` keeps it until another bound drops it.
+    /// The age at which an event is dropped. `None`: no limit of age.
     pub age: Option<Duration>,
-    /// Who gives an event its id.
+    /// Who gives events their ids.
     pub ids: IdPolicy,
-    /// What the logs of the origin have in common.
+    /// What all logs of the origin have in common.
     pub lineage: Lineage,
-    /// Where a client without a `Last-Event-ID` starts.
+    /// Where a client without a `Last-Event-ID` begins.
     pub start: Start,
-    /// What a client is told whose `Last-Event-ID` the log cannot serve.
+    /// What a client is told when the log cannot serve its `Last-Event-ID`.
     pub on_gap: OnGap,
-    /// The event type of a gap.
+    /// The event type of a gap event.
     pub gap_event: Arc<str>,
 }
 
@@ -45,21 +45,21 @@ impl Default for ReplayOptions {
 }
 
 impl ReplayOptions {
-    /// Whether an id that the origin can be asked to resume after may be one that another log minted: that of a gateway behind
-    /// this one, or one of a former life of this, when the route had another origin.
+    /// Whether another log may have minted `id`, after which the origin can be asked to resume. That log belongs to a
+    /// gateway behind this one, or to an earlier process of this gateway, when the route had another origin.
     #[must_use]
     pub fn is_minted_elsewhere(&self, id: &[u8]) -> bool {
         self.ids == IdPolicy::Auto && MintedId::parse(trimmed(id)).is_some()
     }
 
-    /// The origin's part of such an id, if it has one.
+    /// The origin's part of an id that another log minted, if it has one.
     #[must_use]
     pub fn part_behind(&self, id: &Bytes) -> Option<Bytes> {
         let minted = MintedId::parse(trimmed(id)).filter(|minted| !minted.behind.is_empty())?;
         Some(id.slice_ref(minted.behind))
     }
 
-    /// What the origin can be asked to resume after, of an id that a client came with; `None`: nothing. Under
+    /// The id that the origin can be asked to resume after, for a client's id. `None`: there is none. Under
     /// [`IdPolicy::Origin`] every id is the origin's.
     #[must_use]
     pub fn for_the_origin(&self, id: &Bytes) -> Option<Bytes> {
@@ -72,34 +72,34 @@ impl ReplayOptions {
     }
 }
 
-/// Who gives an event its id.
+/// Who gives events their ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdPolicy {
-    /// An origin's id passes unchanged; an event without one gets `~<epoch>-<seq>`, and behind an origin's id
-    /// `~<epoch>-<seq>~<that id>`.
+    /// An origin's id passes unchanged. An event without an id gets `~<epoch>-<seq>`, or `~<epoch>-<seq>~<id>` after
+    /// an event with the origin's id `<id>`.
     Auto,
-    /// Only the origin's, also those of minted form: every frame bears its effective id, none is minted.
+    /// The origin alone. Every frame has its effective id, even one that looks minted, and no id is minted.
     Origin,
 }
 
-/// Where a client without a `Last-Event-ID` starts.
+/// Where a client without a `Last-Event-ID` begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
-    /// With the next event.
+    /// At the next event.
     Live,
-    /// With the oldest event held.
+    /// At the oldest event held.
     All,
-    /// This many events back: 1 is the last value.
+    /// This many events back. 1 is the last event.
     Back(NonZeroUsize),
 }
 
-/// What a client is told whose `Last-Event-ID` the log cannot serve.
+/// What a client is told when the log cannot serve its `Last-Event-ID`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnGap {
-    /// A gap event, then the oldest held.
+    /// A gap event. Then the client gets the oldest event held.
     Event,
-    /// Nothing; it gets the oldest held. Counted.
+    /// Nothing. The client gets the oldest event held. Counted.
     Oldest,
-    /// Nothing; it goes on live. Counted.
+    /// Nothing. The client gets the next live event. Counted.
     Live,
 }

@@ -5,35 +5,35 @@ use super::{IdPolicy, OnGap, ReplayLog, Seq};
 use crate::sse::{Event, Frame};
 use std::fmt;
 
-/// Gateways one behind the other whose ids are taken apart: each wraps an id of the next.
+/// The number of nested minted ids that are taken apart. Each gateway in a row wraps an id of the one behind it.
 const MOST_NESTED: usize = 8;
 
-/// Where a client that brought a `Last-Event-ID` stands.
+/// Where a client with a `Last-Event-ID` goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Position {
-    /// The log holds all that follows the id: from here on.
+    /// The log holds everything that follows the id. The client goes on at this position.
     Known(Seq),
-    /// It does not; never taken for caught up.
+    /// The log does not hold everything that follows the id. The client is never taken for caught up.
     Gone(Gap),
 }
 
-/// Events that a client will not get.
+/// Events that a client does not get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gap {
-    /// Departure.
+    /// Why the events are lost.
     pub reason: GapReason,
-    /// How many, where that is known.
+    /// The number of lost events, if it is known.
     pub missed: Option<u64>,
 }
 
-/// Why events are lost to a client.
+/// Why a client does not get events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GapReason {
-    /// The log dropped them.
+    /// The log dropped them before the client came.
     Evicted,
-    /// The id is not one that this log ever saw.
+    /// The log never held the client's id.
     Unknown,
-    /// The client was too slow.
+    /// The client was too slow, and the log dropped them.
     Lag,
     /// They were lost between the origin and manifold.
     Upstream,
@@ -51,7 +51,7 @@ impl fmt::Display for GapReason {
 }
 
 impl Gap {
-    /// The event that tells a client of it: no id, so that the client's own `Last-Event-ID` stays.
+    /// The frame of the gap event. It has no id, so the client keeps its `Last-Event-ID`.
     #[must_use]
     pub fn frame(&self, event_type: &str) -> Frame {
         let missed = self.missed.map_or_else(|| "null".to_owned(), |n| n.to_string());
@@ -61,12 +61,12 @@ impl Gap {
 }
 
 impl ReplayLog {
-    /// What `id` means here: after the FIRST entry that bears it. An id that another log minted stands for the origin's id in
-    /// it: what has no id and followed that is given again.
+    /// The position after the first entry with this `id`. If another log minted `id`, its part from the origin
+    /// decides; events without ids that followed that part are then given again.
     #[must_use]
     pub fn position(&self, id: &[u8]) -> Position {
         match self.position_held(id) {
-            // Live only: what is held is for delivery, not for replay.
+            // The log is live only. It holds entries for delivery, and none for replay.
             Position::Known(seq) if self.options().events.is_none() && seq < self.end() => {
                 let missed = self.events_between(seq, self.end());
                 Position::Gone(Gap { reason: GapReason::Evicted, missed })
@@ -88,7 +88,7 @@ impl ReplayLog {
                     return self.position_after(minted.seq);
                 }
                 Some(minted) if minted.epoch != self.epoch() && !minted.behind.is_empty() => id = minted.behind,
-                // Where nothing was ever dropped, an id that is not here never was.
+                // The log never dropped an entry, so it never held an id that it does not hold now.
                 None if self.has_dropped() => {
                     return Position::Gone(Gap { reason: GapReason::Evicted, missed: None });
                 }
@@ -107,12 +107,13 @@ impl ReplayLog {
         Position::Gone(Gap { reason: GapReason::Evicted, missed })
     }
 
-    /// The oldest that a client may get whose position is gone.
+    /// The oldest position that a client may go on at after a gap.
     fn after_gap_at(&self) -> Seq {
         if self.options().events.is_some() { self.oldest() } else { self.end() }
     }
 
-    /// Where a client goes on whose position is gone, and the frame that tells it.
+    /// The position at which a client goes on after a gap, and the frame that tells it of the gap, if the route tells
+    /// it.
     #[must_use]
     pub fn after_gap(&self, gap: Gap) -> (Seq, Option<Frame>) {
         let oldest = self.after_gap_at();

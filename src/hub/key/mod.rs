@@ -23,7 +23,7 @@ use url::form_urlencoded;
 /// The bytes of a key's variant that are shown: enough to tell the streams of one path apart in a log.
 const SHOWN_VARIANT_BYTES: usize = 4;
 
-/// A route, by its index in the configuration.
+/// The number of a route. No other route ever gets it, so a change of the configuration cannot make routes share a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RouteId(pub u32);
 

@@ -1,4 +1,4 @@
-//! What the log lets go of, and when.
+//! What the log drops, and when.
 
 use super::{ENTRY_OVERHEAD, Entry, EntryId, LIVE_WINDOW, MOST_BESIDE, ReplayLog};
 use crate::replay::Start;
@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 impl ReplayLog {
-    /// Before a batch of appends: lets go of dropped frames that have been there for delivery. Within a batch none is let go.
+    /// Call before a batch of appends. Frees dropped frames that were kept for delivery. Within a batch none is
+    /// freed.
     pub fn begin_batch(&mut self) {
         while self.behind_bytes.saturating_add(self.bytes) > self.delivery_bytes
             && let Some(frame) = self.behind.pop_front()
@@ -15,15 +16,16 @@ impl ReplayLog {
         }
     }
 
-    /// The bytes that the log holds in all, about: frames, also those that wait for delivery, and what each entry costs beside
-    /// its frame.
+    /// The bytes that the log holds, about: its frames, those kept for delivery, and what each entry costs beside its
+    /// frame.
     #[must_use]
     pub fn footprint(&self) -> usize {
         let entries = self.entries.len().saturating_add(self.behind.len());
         self.bytes.saturating_add(self.behind_bytes).saturating_add(entries.saturating_mul(ENTRY_OVERHEAD))
     }
 
-    /// Drops the oldest entries until what is held costs no more than `most` bytes. The newest `max(1, start)` events stay.
+    /// Drops the oldest entries until the rest costs no more than `most` bytes. The newest `max(1, start)` events
+    /// stay.
     pub fn give_up(&mut self, most: usize) {
         let cost = |log: &Self| log.bytes.saturating_add(log.entries.len().saturating_mul(ENTRY_OVERHEAD));
         while cost(self) > most && self.entries.front().is_some_and(|oldest| !self.never_ages(oldest)) {
@@ -32,14 +34,14 @@ impl ReplayLog {
         self.entries.shrink_to(self.entries.len().saturating_mul(2));
     }
 
-    /// Gives the log away for good, and leaves an empty one.
+    /// Takes the log's content out, and leaves an empty log.
     #[must_use]
     pub fn take(&mut self) -> Self {
         let empty = Self::new(Arc::clone(&self.options), self.epoch, self.end());
         std::mem::replace(self, empty)
     }
 
-    /// Whether a bound is passed, but for the newest event, which is held whatever its size.
+    /// Whether a bound is exceeded. The newest event is held whatever its size.
     pub(super) fn is_over(&self) -> bool {
         let most = self.options.events.map_or(LIVE_WINDOW, std::num::NonZero::get);
         let beside = self.entries.len().saturating_sub(self.events);
@@ -50,8 +52,8 @@ impl ReplayLog {
         self.events > most || beside > MOST_BESIDE.max(most) || (self.bytes > self.options.bytes && !ends_with_front)
     }
 
-    /// Drops what is too old. The newest `max(1, start)` events never age out, so that a quiet stream makes no false gaps
-    /// and its last values stay.
+    /// Drops the entries that are too old. The newest `max(1, start)` events never age. So a quiet stream tells no
+    /// false gaps, and keeps its last values.
     pub fn expire(&mut self, now: Instant) {
         let Some(age) = self.options.age else { return };
         while let Some(oldest) = self.entries.front() {
@@ -59,7 +61,7 @@ impl ReplayLog {
                 return;
             }
             self.drop_oldest();
-            // Whoever is that far behind has lagged.
+            // A client that far behind has lagged, so nothing is kept for its delivery.
             self.behind.clear();
             self.behind_bytes = 0;
         }
@@ -85,7 +87,7 @@ impl ReplayLog {
         match entry.id {
             EntryId::Mark => {
                 self.dropped_beside = Some(seq);
-                // Whoever had the id before it missed the mark.
+                // A client with the id before the mark was not told of the gap.
                 self.before_first = None;
             }
             EntryId::Minted => {
@@ -98,7 +100,7 @@ impl ReplayLog {
             }
             EntryId::Origin(id) => {
                 self.events = self.events.saturating_sub(1);
-                // Of an id that came before, a client may have seen the first event alone.
+                // If an earlier event had this id, a client with it may have seen only that one.
                 self.before_first = self.index.remove(&id, seq).then_some(id);
             }
         }

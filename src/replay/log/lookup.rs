@@ -1,11 +1,12 @@
-//! What the log holds, and where.
+//! What the log holds, and at which positions.
 
 use super::{EntryId, Read, ReplayLog};
 use crate::replay::{Seq, Start, trimmed};
 use crate::sse::{Event, Frame};
 
 impl ReplayLog {
-    /// Gives the frames from `cursor` on, at least one if there is one, and no further one that would pass `most` bytes.
+    /// Reads the frames from `cursor` on into `frames`: at least one if there is one, and then while they fit into
+    /// `most` bytes.
     pub fn read(&self, cursor: Seq, most: usize, frames: &mut Vec<Frame>) -> Read {
         let Some(skip) = cursor.distance_from(self.deliverable()) else {
             return Read::Behind { oldest: self.first, missed: self.events_between(cursor, self.first) };
@@ -24,7 +25,7 @@ impl ReplayLog {
         Read::To(next)
     }
 
-    /// The bytes of the frames from `cursor` on, also of those that are kept for delivery alone.
+    /// The bytes of the frames from `cursor` on, including those kept for delivery alone.
     #[must_use]
     pub fn bytes_from(&self, cursor: Seq) -> usize {
         let skip = cursor.distance_from(self.deliverable()).unwrap_or(0);
@@ -36,15 +37,15 @@ impl ReplayLog {
         Seq(self.first.0.saturating_sub(self.behind.len() as u64))
     }
 
-    /// The frames from [`Self::deliverable`] on, less the first `skip`.
+    /// The frames from [`Self::deliverable`] on, without the first `skip`.
     fn frames_after(&self, skip: usize) -> impl Iterator<Item = &Frame> {
         let of_behind = self.behind.range(skip.min(self.behind.len())..);
         let skip = skip.saturating_sub(self.behind.len()).min(self.entries.len());
         of_behind.chain(self.entries.range(skip..).map(|entry| &entry.frame))
     }
 
-    /// How many events a client misses that goes on at `to`, which is held or the end, instead of `from`; `None` where a
-    /// mark is between them, which stands for an unknown number, or a checkpoint that was dropped, which is not counted.
+    /// The number of events between `from` and `to`, which is held or the end of the log. `None`: not known, because
+    /// a mark stands between them, or because a mark or checkpoint there was dropped.
     #[must_use]
     pub fn events_between(&self, from: Seq, to: Seq) -> Option<u64> {
         let held = |seq: Seq| seq.distance_from(self.first).unwrap_or(0).min(self.entries.len());
@@ -56,7 +57,7 @@ impl ReplayLog {
         (!is_uncounted).then(|| to.0.saturating_sub(from.0).saturating_sub(checkpoints() as u64))
     }
 
-    /// Where a client starts that brings no `Last-Event-ID`.
+    /// The position at which a client without a `Last-Event-ID` begins.
     #[must_use]
     pub fn start(&self) -> Seq {
         let back = match self.options.start {
@@ -70,15 +71,15 @@ impl ReplayLog {
         nth_event.map_or(self.first, |(index, _)| self.first.plus(index))
     }
 
-    /// Whether the event that would be appended is the entry at `seq`, id and bytes.
+    /// Whether the entry at `seq` is what `event` would become there, in id and bytes.
     pub(in crate::replay) fn holds_at(&self, seq: Seq, event: &Event) -> bool {
         let Some(entry) = seq.distance_from(self.first).and_then(|index| self.entries.get(index)) else { return false };
         if !entry.is_event() {
             return false;
         }
         let (id, frame) = self.encode(event, seq);
-        // An origin may well begin each response with its `retry:`, which then joins the block of the first event. And a minted
-        // id may stand behind a checkpoint that does not come again.
+        // Two kinds of lines are not compared. An origin may begin each response with a `retry:`, which joins the
+        // first event's block. And a minted id may name a checkpoint before it that does not come again.
         let is_compared =
             |line: &&[u8]| !line.starts_with(b"retry: ") && (id != EntryId::Minted || !line.starts_with(b"id: "));
         let lines = |frame: &Frame| {
@@ -87,19 +88,19 @@ impl ReplayLog {
         entry.id == id && lines(&entry.frame) == lines(&frame)
     }
 
-    /// The first entry at or after `seq` that is this event.
+    /// The first entry at or after `seq` that equals this event.
     pub(in crate::replay) fn find_from(&self, seq: Seq, event: &Event) -> Option<Seq> {
         let skip = seq.distance_from(self.first).unwrap_or(0);
         (skip..self.entries.len()).map(|index| self.first.plus(index)).find(|seq| self.holds_at(*seq, event))
     }
 
-    /// Where this event is held, if it has an id and is held.
+    /// The position of this event, if it has an id and the log holds it.
     pub(in crate::replay) fn meets(&self, event: &Event) -> Option<Seq> {
         let id = event.id.as_ref().filter(|id| !trimmed(id).is_empty())?;
         self.first_held(id).filter(|seq| self.holds_at(*seq, event))
     }
 
-    /// The position after the first event that bears `id`, if all that follows is held.
+    /// The position after the first event with this id, if everything that followed that event is held.
     pub(in crate::replay) fn after_id(&self, id: &[u8]) -> Option<Seq> {
         let id = trimmed(id);
         if self.before_first.as_ref().is_some_and(|before| before == id) {
@@ -117,12 +118,12 @@ impl ReplayLog {
         seq.plus(beside)
     }
 
-    /// The position after the first entry held that bears `id`, an origin's; also where one before it did and was dropped.
+    /// The position after the first entry held with this origin id, even if an earlier entry with it was dropped.
     pub(in crate::replay) fn after_first_held(&self, id: &[u8]) -> Option<Seq> {
         self.after_id(id).or_else(|| self.first_held(id).map(|seq| seq.plus(1)))
     }
 
-    /// The position of the first entry held that bears `id`, an origin's.
+    /// The position of the first entry held with this origin id.
     pub(in crate::replay) fn first_held(&self, id: &[u8]) -> Option<Seq> {
         self.index.first_held(trimmed(id))
     }

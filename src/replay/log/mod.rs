@@ -1,4 +1,4 @@
-//! The ring itself: one log, many cursors.
+//! The log itself: a ring of entries that many cursors read.
 
 mod bounds;
 mod lookup;
@@ -12,60 +12,62 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Entries held for delivery alone where replay is off: a client that falls further behind has lagged.
+/// The number of entries held for delivery when replay is off. A client that falls further behind has lagged.
 const LIVE_WINDOW: usize = 1000;
 
-/// Marks and checkpoints held beside the events, where there may be fewer events than that. They do not count as events, or an
-/// origin that flaps would push the last values out; but an origin that does nothing else must not fill the memory.
+/// The number of marks and checkpoints held, unless the log may hold more events than that. They do not count as
+/// events, because an unsteady origin would otherwise push out the last values. They are bounded, because an origin
+/// may send nothing else.
 const MOST_BESIDE: usize = 1000;
 
-/// Bytes of frames kept for delivery where the log is to hold less. One read of the origin is up to 64 KiB and may hold more
-/// events than that: clients that were caught up before it must still get all of them.
+/// The bytes of frames kept for delivery if the log may hold less. One read from the origin is up to 64 KiB and may
+/// contain more events than the log holds. Clients that were caught up before it must get all of them.
 const DELIVERY_BYTES: usize = 512 << 10;
 
-/// What an entry costs beside the text of its frame, in bytes: the entry and its id, their places in the ring and the index with
-/// room to grow, and what each allocation costs.
+/// The bytes that an entry costs beside its frame's text: the entry, its id, their places in the ring and the index
+/// with room to grow, and the cost of each allocation.
 pub const ENTRY_OVERHEAD: usize = 384;
 
-// An entry, a place in the index (a key, a position or a list of them), each with room to grow by half, and four allocations.
+// An entry and a place in the index (a key, and a position or a list of them), with room to grow by half, and four
+// allocations.
 const _: () =
     assert!(3 * (size_of::<Entry>() + size_of::<(Bytes, VecDeque<Seq>, bool)>()) / 2 + 4 * 32 <= ENTRY_OVERHEAD);
 
 /// The bounded ring of a stream's recent frames.
 ///
-/// Positions are dense: the entry at `Seq` n is the one appended as the n-th. What a position meant never changes; it is
-/// held, dropped, or still to come.
+/// Positions are dense and ascend. A position never changes its meaning. Its entry is held, dropped, or still to
+/// come.
 #[derive(Debug)]
 pub struct ReplayLog {
     options: Arc<ReplayOptions>,
     epoch: Epoch,
-    /// The entries from `first` on, without a hole.
+    /// The entries from `first` on.
     entries: VecDeque<Entry>,
-    /// The position of the oldest entry held; that of the next append where none is.
+    /// The position of the oldest entry held. If none is held, the position of the next append.
     first: Seq,
-    /// Frames that were dropped, for those who are on their way past them: the positions right before `first`. They are
-    /// nothing to resume from.
+    /// Frames that were dropped, at the positions right before `first`. They are kept for clients that are being sent
+    /// them, and no client can resume from them.
     behind: VecDeque<Frame>,
-    /// The frames' bytes in `behind`.
+    /// The bytes of the frames in `behind`.
     behind_bytes: usize,
-    /// [`DELIVERY_BYTES`], but for tests.
+    /// [`DELIVERY_BYTES`], except in tests.
     pub(super) delivery_bytes: usize,
-    /// The frames' bytes in `entries`.
+    /// The bytes of the frames in `entries`.
     bytes: usize,
-    /// The events (neither marks nor checkpoints) in `entries`.
+    /// The number of events in `entries`: neither marks nor checkpoints.
     events: usize,
-    /// The id of the newest entry that was dropped, if that was the first event to bear it; before any was dropped, the id
-    /// from which the origin was asked to resume. A client that has it as its last missed nothing that is not held.
+    /// The id of the newest dropped entry, if that was the first entry with it. Before an entry was dropped: the id
+    /// that the origin was asked to resume after. A client whose last id this is has missed nothing that is not held.
     before_first: Option<Bytes>,
-    /// The position of the first entry that was appended: what is before it was prepended.
+    /// The position of the first entry that was appended. Earlier entries were prepended.
     began_at: Seq,
     /// Whether an entry was ever dropped.
     has_dropped: bool,
-    /// The newest mark or checkpoint that was dropped.
+    /// The position of the newest mark or checkpoint that was dropped.
     dropped_beside: Option<Seq>,
-    /// Where each origin id stands first.
+    /// The positions of each origin id.
     index: IdIndex,
-    /// Under `ids = "origin"`: an id was seen, so that its absence must be written as well.
+    /// Whether an event had an id. Under `ids = "origin"`, the frames of later events without an id must say so.
     ids_seen: bool,
 }
 
@@ -76,16 +78,16 @@ struct Entry {
     at: Instant,
 }
 
-/// What an entry's frame says in its `id` line.
+/// The id of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum EntryId {
     /// A mark: no id, and not an event of the origin's.
     Mark,
-    /// The origin's, or under `ids = "origin"` the effective one (empty: none), trimmed.
+    /// The origin's id, trimmed. Under `ids = "origin"` the effective id, empty for none.
     Origin(Bytes),
-    /// The origin's, of a block that is no event.
+    /// The origin's id of a checkpoint.
     Checkpoint(Bytes),
-    /// Ours, made of the position.
+    /// A minted id, made of the position.
     Minted,
 }
 
@@ -98,19 +100,19 @@ impl Entry {
 /// What a read of the log found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Read {
-    /// The cursor moved to here; the frames were given. It is at the end of the log if nothing was given.
+    /// The cursor moves here, past the frames that were given. If none was given, it is at the end of the log.
     To(Seq),
-    /// The cursor's position was dropped: the oldest held, and how many entries are lost to this reader.
+    /// The entry at the cursor was dropped.
     Behind {
-        /// The oldest position held.
+        /// The position of the oldest entry held.
         oldest: Seq,
-        /// Events between the cursor and it, where their number is known.
+        /// The number of events between the cursor and `oldest`, if it is known.
         missed: Option<u64>,
     },
 }
 
 impl ReplayLog {
-    /// An empty log whose first event gets the position `first`.
+    /// An empty log. Its first entry gets the position `first`.
     #[must_use]
     pub fn new(options: Arc<ReplayOptions>, epoch: Epoch, first: Seq) -> Self {
         Self {
@@ -138,13 +140,13 @@ impl ReplayLog {
         &self.options
     }
 
-    /// The position of the oldest entry held, or of the next one where none is.
+    /// The position of the oldest entry held. If none is held, the position of the next append.
     #[must_use]
     pub fn oldest(&self) -> Seq {
         self.first
     }
 
-    /// The position that the next entry will get.
+    /// The position of the next append.
     #[must_use]
     pub fn end(&self) -> Seq {
         self.first.plus(self.entries.len())
@@ -156,19 +158,19 @@ impl ReplayLog {
         self.bytes
     }
 
-    /// Whether anything was ever appended.
+    /// Whether an entry was ever appended.
     #[must_use]
     pub fn has_begun(&self) -> bool {
         self.end() > self.began_at
     }
 
-    /// Whether events were appended and none of them bore an id.
+    /// Whether events were appended and none of them had an id.
     #[must_use]
     pub fn lacks_ids(&self) -> bool {
         self.has_begun() && !self.ids_seen
     }
 
-    /// Puts an event before the oldest; says whether there was room. Nothing must have been dropped yet.
+    /// Puts an event before the oldest entry. Returns whether there was room. Nothing may have been dropped yet.
     pub(in crate::replay) fn prepend(&mut self, event: &Event, now: Instant) -> bool {
         let most = self.options.events.map_or(0, std::num::NonZero::get);
         let Some(seq) = self.first.0.checked_sub(1).map(Seq).filter(|_| self.events < most) else { return false };
@@ -183,7 +185,7 @@ impl ReplayLog {
         true
     }
 
-    /// The same for the mark of a gap, where clients are told of gaps.
+    /// Puts a mark before the oldest entry, if the route tells clients of gaps. Returns whether there was room.
     pub(in crate::replay) fn prepend_mark(&mut self, gap: Gap, now: Instant) -> bool {
         if self.options.on_gap != OnGap::Event {
             return true;
@@ -206,8 +208,8 @@ impl ReplayLog {
         true
     }
 
-    /// The origin's id of the newest event, if that has one; marks are passed over. The id that stands before the first event
-    /// may be one that a client made up, and is not given.
+    /// The origin's id of the newest event, if it has one. Marks are passed over. The id before the first entry is
+    /// never returned, because a client may have made it up.
     #[must_use]
     pub fn newest_id(&self) -> Option<Bytes> {
         match &self.entries.iter().rev().find(|entry| entry.id != EntryId::Mark)?.id {
@@ -228,14 +230,14 @@ impl ReplayLog {
         self.epoch
     }
 
-    /// Takes `id` for that of the event right before the first entry, of which nothing was dropped.
+    /// Sets the id of the event right before the first entry. Nothing may have been dropped yet.
     pub fn know_before_first(&mut self, id: &[u8]) {
         self.ids_seen = true;
         self.before_first = Some(Bytes::copy_from_slice(trimmed(id)));
     }
 
-    /// Appends an event or a checkpoint: gives it its position and its id, and encodes its frame once. A checkpoint that moves no
-    /// client is left out: some origins send one again and again.
+    /// Appends an event or a checkpoint: gives it its position and its id, and encodes its frame once. A checkpoint
+    /// that would move no client is left out, because some origins repeat one again and again.
     pub fn append(&mut self, event: &Event, now: Instant) -> Seq {
         let seq = self.end();
         if event.is_checkpoint && self.moves_nobody(event) {
@@ -244,7 +246,7 @@ impl ReplayLog {
         self.ids_seen |= !event.last_event_id.is_empty();
         let (mut id, frame) = self.encode(event, seq);
         if let EntryId::Origin(id) | EntryId::Checkpoint(id) = &mut id {
-            // It may be a slice of a large read, which neither the entry nor the index must pin.
+            // Copied, because a slice of a large read would keep that read in memory.
             *id = Bytes::copy_from_slice(id);
             let dropped = self.before_first.as_ref() == Some(&*id);
             self.index.insert(id, seq, dropped);
@@ -255,8 +257,9 @@ impl ReplayLog {
         seq
     }
 
-    /// Whether a checkpoint is not for clients: those who have the newest entry have its id. And where ids are ours too, a client
-    /// without one would come back as one that saw nothing.
+    /// Whether a checkpoint is not for clients. It is not if clients already have its id from the newest entry. Under
+    /// `ids = "auto"` a checkpoint with an empty id is not, either: a client without an id would reconnect as a new
+    /// client.
     fn moves_nobody(&self, checkpoint: &Event) -> bool {
         let id = trimmed(&checkpoint.last_event_id);
         let is_there = self.entries.back().is_some_and(|newest| match &newest.id {
@@ -288,7 +291,7 @@ impl ReplayLog {
         }
     }
 
-    /// Appends a mark: a frame without an id that every subscriber gets at this place.
+    /// Appends a mark: a frame without an id, which every subscriber gets at this place.
     pub fn append_mark(&mut self, frame: Frame, now: Instant) -> Seq {
         let seq = self.end();
         self.push(Entry { frame, id: EntryId::Mark, at: now }, now);

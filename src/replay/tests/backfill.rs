@@ -1,15 +1,15 @@
-//! What a backfill brings, and where it goes.
+//! What a backfill brings, and where its events go.
 
 use super::*;
 use crate::replay::{Backfill, Meeting};
 
-/// A log that may be filled backwards: its first event is at 100.
+/// A log that can be filled backwards, because its first event is at position 100.
 fn young(options: ReplayOptions) -> Tape {
     let log = ReplayLog::new(Arc::new(options), Epoch::new(EPOCH), Seq(100));
     Tape { log, ..Tape::new(events(1)) }
 }
 
-/// Events 11 to 13, say, each with its number as id and data.
+/// The events from `from` to `to`, each with its number as id and data.
 fn numbers(from: u64, to: u64) -> String {
     (from..=to).map(|n| format!("id: {n}|data: {n}||")).collect()
 }
@@ -24,7 +24,7 @@ impl Fetch {
         Self { backfill: Backfill::after(Bytes::from_static(b"x")), decoder: Decoder::new(1 << 20) }
     }
 
-    /// What the events settle, at the first that settles anything.
+    /// The first meeting that the events of `text` lead to.
     fn push(&mut self, tape: &mut Tape, text: &str) -> Option<Meeting> {
         for event in decode(&mut self.decoder, text) {
             let meeting = self.backfill.push(&event, &mut tape.log, tape.now);
@@ -35,7 +35,7 @@ impl Fetch {
         None
     }
 
-    /// A second without an event, of `secs` in a row.
+    /// One more second without an event, which makes `secs` in a row.
     fn silent_for(&mut self, tape: &mut Tape, secs: u64) -> Option<Meeting> {
         tape.now += Duration::from_secs(1);
         self.backfill.silent(Duration::from_secs(secs), &mut tape.log, tape.now)
@@ -45,7 +45,7 @@ impl Fetch {
         self.silent_for(tape, 1)
     }
 
-    /// Another request, for what comes after what was brought.
+    /// Begins another request, for what comes after the events brought.
     fn again(&mut self) -> &str {
         let id = self.backfill.begin();
         self.decoder = Decoder::resuming(1 << 20, id.clone());
@@ -87,12 +87,12 @@ fn where_the_log_is_quiet_silence_settles_and_the_newest_id_is_caught_up() {
     let mut fetch = Fetch::new();
     assert_eq!(fetch.push(&mut tape, &numbers(11, 13)), None);
     assert_eq!(fetch.silent(&mut tape), Some(Meeting::At(Seq(97))));
-    // One who has the newest id, and one who comes with an older one than the first did.
+    // A client with the newest id, and a client with an id older than the first client's.
     assert_eq!(Fetch::new().ended(&mut tape), Some(Meeting::At(Seq(100))));
     let mut older = Fetch::new();
     assert_eq!(older.push(&mut tape, &numbers(9, 11)), Some(Meeting::At(Seq(95))));
     assert_eq!(tape.held(), "9 10 11 12 13");
-    // The shared response goes on where they end.
+    // The shared response continues where the backfilled events end.
     let tape = tape.feed(&numbers(14, 14));
     assert_eq!(tape.from(Seq(95)), "9 10 11 12 13 14");
 }
@@ -143,7 +143,7 @@ fn what_broke_off_goes_on_after_its_last_event_and_what_comes_again_is_brought_o
     assert_eq!(broken.again(), "14");
     assert_eq!(broken.ended(&mut tape), Some(Meeting::At(Seq(96))));
     assert_eq!(tape.held(), "11 12 13 14");
-    // One that knows no ids sends the same each time: it is not asked for ever.
+    // An origin that ignores ids sends the same events each time. It is not asked forever.
     let mut tape = young(events(9));
     let mut deaf = Fetch::new();
     for meeting in [None, Some(Meeting::At(Seq(98)))] {
@@ -260,7 +260,7 @@ fn what_does_not_fit_together_is_never_put_together() {
     let mut begun = tape.feed("id: d|data: d||");
     assert_eq!(other.silent(&mut begun), None);
     assert_eq!(other.silent(&mut begun), Some(Meeting::Never), "now it is not known whether all of it is here");
-    // An event has the id of the log's first, and is another.
+    // An event has the id of the log's first event, but other data.
     let mut tape = young(events(9)).feed(&numbers(14, 14));
     assert_eq!(Fetch::new().push(&mut tape, "id: 14|data: other||"), None);
 }

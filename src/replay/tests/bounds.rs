@@ -153,7 +153,7 @@ fn what_one_batch_pushed_out_is_still_delivered_but_nothing_to_resume_from() {
     }
     assert_eq!((given(&tape, 0), given(&tape, 5), given(&tape, 9)), ("9".into(), "4".into(), "0".into()));
     assert_eq!((tape.log.oldest(), tape.position("~e-5")), (Seq(7), "evicted 1".to_owned()));
-    // Each frame is 18 bytes: five of them are kept for those who are on their way.
+    // Each frame is 18 bytes, so five of them are kept for delivery.
     tape.log.begin_batch();
     assert_eq!((given(&tape, 3), given(&tape, 4)), ("behind Some(4)".into(), "5".into()));
 }

@@ -1,10 +1,10 @@
-//! Which events of a new response are dropped, and when a loss is told.
+//! Which events of a new response are repeats, and when a loss is told.
 
 use super::*;
 use crate::replay::{Continuation, Fate};
 
-/// Of `again`, a response that begins as `continuation` says, the events that are new to the log: their data, behind a `!`
-/// where a loss is told.
+/// The data of those events of `again` that are new to the log, where `continuation` judges the response. A `!`
+/// stands before an event that comes after a loss.
 fn judged(tape: &Tape, mut continuation: Continuation, id: &'static str, again: &str) -> String {
     let mut decoder = Decoder::resuming(1 << 20, Bytes::from_static(id.as_bytes()));
     let mut told = Vec::new();
@@ -19,7 +19,7 @@ fn judged(tape: &Tape, mut continuation: Continuation, id: &'static str, again: 
     told.join(" ")
 }
 
-/// The same of a response to a resume after `id`; without an id, of one that lost nothing.
+/// The same, for a response to a resume after `id`. Without an id, for a response that lost nothing.
 fn news(tape: &Tape, id: &'static str, again: &str) -> String {
     let continuation = match id {
         "" => Continuation::fresh(false),
@@ -28,7 +28,7 @@ fn news(tape: &Tape, id: &'static str, again: &str) -> String {
     judged(tape, continuation, id, again)
 }
 
-/// Whether the newest event of the log came behind `id`.
+/// Whether the log holds an event after the one with `id`.
 fn is_followed(tape: &Tape, id: &str) -> bool {
     tape.log.after_id(id.as_bytes()).is_none_or(|seq| tape.log.event_from(seq) < tape.log.end())
 }
@@ -143,18 +143,18 @@ fn a_response_that_could_not_be_asked_to_resume_has_lost_what_came_before() {
 
 #[test]
 fn an_origin_that_ignores_the_id_it_gave_once_is_found_out() {
-    // The id came once, and nothing that follows is told to resume by.
+    // The id came once, and no later event has an id to resume after.
     let tape = Tape::new(events(9)).feed("id: a|data: 0||data: 1||data: 2||");
     assert_eq!(news(&tape, "a", "data: 3||data: 4||"), "! 3 4");
     assert_eq!(news(&tape, "a", "data: 1||data: 2||data: 3||"), "3");
-    // Nothing follows the id: what comes is what follows.
+    // No event follows the id, so what comes is what follows.
     assert_eq!(news(&seen(), "c", "id: d|data: 5||"), "! 5", "data: 4 follows c");
     let tape = Tape::new(events(9)).feed("data: 0||id: a|data: 1||");
     assert_eq!(news(&tape, "a", "data: 2||"), "2");
     assert_eq!(news(&tape, "a", "id: b|data: 2||"), "2");
-    // Marks are no events of the origin's.
+    // Marks are not events of the origin.
     assert_eq!(news(&tape.mark(), "a", "data: 2||"), "2");
-    // The id was dropped long ago, because others followed.
+    // The id was dropped long ago, because other events followed.
     let dropped = Tape::new(events(2)).feed("id: a|data: 0||data: 1||data: 2||data: 3||");
     assert_eq!(news(&dropped, "a", "data: 4||"), "! 4");
 }
@@ -179,19 +179,19 @@ fn what_came_while_two_responses_stood_comes_once() {
 fn ticks_that_all_bear_one_id_come_once_though_they_are_equal() {
     let tape = Tape::new(events(9)).feed("id: 7|data: tick||id: 7|data: tick||id: 7|data: other||id: 7|data: tick||");
     for (from, again, new) in [
-        // None came while both responses stood.
+        // No entry came while both responses lasted.
         (4, "id: 7|data: tick||id: 7|data: tick||", "tick tick"),
         (4, "id: 7|data: other||", "other"),
-        // One did.
+        // One entry did.
         (3, "id: 7|data: tick||id: 7|data: tick||", "tick"),
         (2, "id: 7|data: other||id: 7|data: tick||id: 7|data: tick||", "tick"),
     ] {
         assert_eq!(judged(&tape, Continuation::overlapping(Seq(from), false), "", again), new, "{from} {again}");
     }
-    // Where the log forgets, those that it does not hold any more were there all the same.
+    // Entries that the log has dropped still count.
     let last = Tape::new(events(1)).feed("id: 7|data: tick||id: 7|data: tick||");
     assert_eq!(judged(&last, Continuation::overlapping(Seq(2), false), "", "id: 7|data: tick||"), "tick");
-    // The id of one event is that of the other, too, and only the younger came while both responses stood.
+    // Two events share one id, and only the younger came while both responses lasted.
     let tape = Tape::new(events(9)).feed("id: 7|data: a||id: 7|data: b||");
     assert_eq!(judged(&tape, Continuation::overlapping(Seq(1), false), "", "id: 7|data: b||id: 7|data: c||"), "c");
 }

@@ -1,4 +1,4 @@
-//! What ids mean that carry others, have spaces around them, or come without an event.
+//! Ids that contain other ids, ids with spaces around them, and ids without an event.
 
 use super::*;
 use crate::replay::{Continuation, Fate, Lineage};

@@ -1,4 +1,4 @@
-//! Tests of the log: facts one by one, and properties against a naive oracle.
+//! Tests of the log: single facts, and properties beside a naive oracle.
 
 #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic is a test's way to fail")]
 
@@ -18,13 +18,13 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The epoch of every log here: its ids are `~e-0`, `~e-1` and so on.
+/// The epoch of every log here, whose minted ids are `~e-0`, `~e-1` and so on.
 const EPOCH: u64 = 0xe;
 
-/// No read here is cut by its bytes.
+/// For a read that no number of bytes cuts.
 const ALL: usize = usize::MAX;
 
-/// A log that is fed with the text of a stream, at a time that is set.
+/// A log that is fed with the text of a stream, and whose clock the test sets.
 struct Tape {
     log: ReplayLog,
     decoder: Decoder,
@@ -43,7 +43,7 @@ impl Tape {
         if !id.is_empty() {
             log.know_before_first(&base);
         }
-        // What is kept for delivery alone has tests of its own.
+        // Frames kept for delivery have tests of their own.
         log.delivery_bytes = 0;
         Self { log, decoder: Decoder::resuming(1 << 20, base), now: Instant::now() }
     }
@@ -61,7 +61,7 @@ impl Tape {
         self
     }
 
-    /// An event that is a batch of its own.
+    /// Appends an event as a batch of its own.
     fn append(&mut self, event: &Event) {
         self.log.append(event, self.now);
         self.log.begin_batch();
@@ -82,7 +82,7 @@ impl Tape {
         self
     }
 
-    /// `known 3`, `evicted 2`, `unknown null`.
+    /// The position of `id` as text: `known 3`, `evicted 2` or `unknown null`.
     fn position(&self, id: &str) -> String {
         match self.log.position(id.as_bytes()) {
             Position::Known(seq) => format!("known {seq}"),
@@ -92,7 +92,7 @@ impl Tape {
         }
     }
 
-    /// What is held, from `cursor` on: `a b`, with `!` for a mark.
+    /// The data of what is held from `cursor` on, such as `a b`, with `!` for a mark.
     fn from(&self, cursor: Seq) -> String {
         let mut frames = Vec::new();
         match self.log.read(cursor, ALL, &mut frames) {
@@ -134,7 +134,7 @@ fn brief(frame: &Frame) -> String {
     text.lines().filter_map(|line| line.strip_prefix("data: ")).collect()
 }
 
-/// Of these bounds: events, and nothing else that would drop one.
+/// Options that hold this many events and have no other bound that matters.
 fn events(most: usize) -> ReplayOptions {
     ReplayOptions { events: NonZeroUsize::new(most), age: None, ..ReplayOptions::default() }
 }

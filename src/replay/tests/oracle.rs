@@ -1,18 +1,18 @@
-//! A log that forgets nothing: the whole past in a `Vec`, and the most obvious code over it.
+//! An oracle for the log: it keeps everything that was ever appended in a `Vec`, with the most obvious code over it.
 
 use super::*;
 
-/// What was ever appended.
+/// One entry that was ever appended.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
-    /// As it is compared; `None`: a mark.
+    /// The id as it is compared. `None`: a mark.
     pub(super) id: Option<String>,
     pub(super) data: String,
-    /// Neither a mark nor a checkpoint.
+    /// Whether it is an event, and neither a mark nor a checkpoint.
     pub(super) is_event: bool,
     bytes: usize,
     at: Instant,
-    /// The oldest position held when this was appended.
+    /// The oldest position held when this entry was appended.
     oldest_then: usize,
 }
 
@@ -67,7 +67,7 @@ impl Oracle {
     fn is_over(&self) -> bool {
         let bytes: usize = self.held().iter().map(|entry| entry.bytes).sum();
         let too_many = self.events_held() > self.options.events.map_or(1000, NonZeroUsize::get);
-        // The newest event is the only one, and nothing is before it.
+        // The newest event is the only one held, and no entry is before it.
         let is_newest = self.held().first().is_none_or(|entry| entry.is_event && self.events_held() <= 1);
         too_many || (bytes > self.options.bytes && self.held().len() > 1 && !is_newest)
     }
@@ -97,10 +97,10 @@ impl Oracle {
         if events.len() < n { self.first } else { events[events.len() - n] }
     }
 
-    /// As [`Tape::position`] says it.
+    /// The position in the words of [`Tape::position`].
     pub(super) fn position(&self, id: &str) -> String {
         let id = id.trim_matches([' ', '\t']);
-        // Of a log of another life the origin's part counts, where there is one.
+        // Of an id that another log minted, only the origin's part counts.
         let id =
             match id.strip_prefix("~f-").filter(|_| self.options.ids == IdPolicy::Auto).map(|id| id.split_once('~')) {
                 Some(Some((_, of_origin))) => of_origin,
@@ -115,7 +115,7 @@ impl Oracle {
     }
 
     fn next_after(&self, id: &str) -> Result<usize, String> {
-        // Of those that bear the id, the first of which the log still knew when the next one came.
+        // The first entry with the id that the log still knew when the next entry with it came.
         let mut first_known: Option<usize> = self.base.as_deref().filter(|base| *base == id).map(|_| 0);
         let mut is_first = true;
         let mut after = first_known;

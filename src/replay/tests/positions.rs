@@ -57,7 +57,8 @@ fn an_id_that_came_twice_is_after_its_first_event_and_gone_with_it() {
     assert_positions(&tape, &[("x", "known 2"), ("~e-2", "known 3")]);
     let tape = tape.feed("data: 6||");
     assert_eq!(tape.held(), "3 4 5 6");
-    // Who saw only event 1 missed event 2; that event 3 bears the same id does not tell who saw it.
+    // A client that saw only event 1 missed event 2. Event 3 has the same id, so the id does not tell which client
+    // this is.
     assert_eq!(tape.position("x"), "evicted null");
     let tape = tape.feed("data: 7||");
     assert_eq!(tape.held(), "4 5 6 7");
@@ -85,7 +86,7 @@ fn an_effective_id_stands_for_the_first_event_of_its_run() {
     assert_positions(&tape, &[("b", "known 4")]);
     let tape = tape.feed("data: 7||");
     assert_eq!(tape.held(), "5 6 7");
-    // Event 3 was the first of the run, and event 4 is lost to who saw it alone.
+    // Event 3 was the first of the run. A client that saw only event 3 has lost event 4.
     assert_positions(&tape, &[("b", "evicted null"), ("c", "known 6")]);
 }
 

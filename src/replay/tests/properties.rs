@@ -1,4 +1,4 @@
-//! Properties over sequences of operations, against the naive oracle.
+//! Properties of sequences of operations, beside the naive oracle.
 
 use super::oracle::Oracle;
 use super::*;
@@ -7,18 +7,18 @@ use crate::replay::{Continuation, Fate, trimmed};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-/// The same cases in every run.
+/// Every run uses the same cases.
 fn config() -> ProptestConfig {
     ProptestConfig { cases: 600, failure_persistence: None, rng_seed: RngSeed::Fixed(108), ..ProptestConfig::default() }
 }
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// An event, with an `id` line or without, and with padding.
+    /// An event, with or without an `id` line, and with padding.
     Event(Option<&'static str>, usize),
-    /// One with an id that never came before.
+    /// An event with an id that never came before.
     Fresh,
-    /// A block with an id alone; `None`: one that never came before.
+    /// A block with only an id. `None`: an id that never came before.
     Checkpoint(Option<&'static str>),
     Mark,
     Wait(u64),
@@ -56,7 +56,7 @@ fn options() -> impl Strategy<Value = ReplayOptions> {
 struct Both {
     tape: Tape,
     oracle: Oracle,
-    /// Each event has a number, so that no two are alike.
+    /// The number of entries appended. Each event contains its number, so that no two are equal.
     appended: usize,
 }
 
@@ -148,7 +148,8 @@ proptest! {
         }
     }
 
-    /// Exactly once where ids are `"auto"`, at least once where they are the origin's, or told; never silence.
+    /// A client gets each later event exactly once under `ids = "auto"`, at least once under `ids = "origin"`, or it
+    /// is told a gap. It never misses an event in silence.
     #[test]
     fn a_client_that_resumes_gets_every_later_event_or_is_told(
         options in options(),
@@ -157,7 +158,8 @@ proptest! {
         left_at in any::<prop::sample::Index>(),
         seen in any::<prop::sample::Index>(),
     ) {
-        // Ids that come again later are not ids. Under `ids = "origin"` events without one share it, in runs.
+        // An id that comes again later identifies nothing. Under `ids = "origin"`, events without an id share the
+        // last one.
         let unique = |step: &Step| match step {
             Step::Event(Some(_), _) => Step::Fresh,
             Step::Checkpoint(_) => Step::Checkpoint(None),
@@ -166,7 +168,7 @@ proptest! {
         let mut both = Both::new(&options, base);
         let (before, after) = steps.split_at(left_at.index(steps.len()));
         before.iter().for_each(|step| both.take(&unique(step)));
-        // The client's last event, `None`: it got none and has the id that it came with.
+        // The last event that the client got. `None`: it got no event and has the id that it came with.
         let events = both.oracle.all.iter().enumerate().filter(|(_, entry)| entry.id.is_some()).map(|(seq, _)| seq);
         let last_seen = std::iter::once(None).chain(events.map(Some)).collect::<Vec<_>>();
         let last_seen = last_seen[seen.index(last_seen.len())];
@@ -187,7 +189,7 @@ proptest! {
         }
     }
 
-    /// However far back the origin begins again, the log takes each event once.
+    /// However far back the origin begins, the log takes each event once.
     #[test]
     fn what_a_resumed_origin_sends_again_is_dropped(
         steps in prop::collection::vec(step(), 1..40),
@@ -215,11 +217,12 @@ proptest! {
         }
         let newest = stream.iter().rposition(|event| event.id.is_some());
         if let Some(newest) = newest {
-            // It begins with an event that has an id, or right after the id that it was asked to resume from.
+            // The response begins with an event that has an id, or right after the id that the origin was asked to
+            // resume after.
             let starts: Vec<usize> =
                 (0..=newest).filter(|at| stream[*at].id.is_some()).chain([newest + 1]).collect();
             let (first, rest) = stream[starts[from.index(starts.len())]..].split_first().unzip();
-            // A checkpoint may be kept by the origin or not.
+            // The origin may or may not send its checkpoints again.
             let rest = rest.into_iter().flatten().filter(|event| checkpoints_again || !event.is_checkpoint);
             let mut continuation = Continuation::after(stream[newest].id.clone().unwrap(), false, false);
             let fates: Vec<Fate> =

@@ -1,4 +1,4 @@
-//! Where a client begins that brings no id or one that is gone, and what it is told.
+//! Where a client without an id, or with an unknown one, begins, and what it is told.
 
 use super::*;
 
