@@ -1,4 +1,4 @@
-//! Lines to events: the fields of one block, and what outlives a block.
+//! Lines to events: the fields of one block, and the state that outlives a block.
 
 use std::borrow::Cow;
 use std::mem;
@@ -9,24 +9,24 @@ use memchr::memchr;
 use super::bom::BOM;
 use super::event::{Event, Item, MAX_ID_BYTES, can_return};
 
-/// The longest line of a refused block that is looked at: one with an id.
+/// The longest line of a refused block that is looked at, because it may be an `id` line.
 pub(super) const MAX_ID_LINE: usize = MAX_ID_BYTES + b"id: ".len();
 
-/// Whether a line that begins like this may still say the id of a refused block.
+/// Whether a line that begins like this may be the `id` line of a refused block.
 pub(super) fn may_say_id(line: &[u8]) -> bool {
     line.len() <= MAX_ID_LINE && (line.starts_with(b"id:") || b"id:".starts_with(line))
 }
 
-/// The buffers of HTML standard, section 9.2.6, and the bound on what they hold.
+/// The buffers of the HTML standard, section 9.2.6, and the limit of what they hold.
 ///
-/// The size of a block is that of its lines, each with one byte for its end however it was written; neither comments nor
-/// the empty line count. What is stored of a block is at most three times its size: a byte that is not UTF-8 becomes
-/// three, and the shortest unknown field, of two bytes, becomes four or (not UTF-8) six. Of a block that was refused only an
-/// id is stored, of at most [`MAX_ID_BYTES`].
+/// The size of a block is the size of its lines, each with one byte for its end, however that was written. Neither
+/// comments nor the empty line count. What is stored of a block is at most three times its size: a byte that is not
+/// UTF-8 becomes three bytes, and the shortest unknown field, of two bytes, becomes four bytes or, if it is not
+/// UTF-8, six. Of a refused block only an id is stored, of at most [`MAX_ID_BYTES`].
 #[derive(Debug)]
 pub(super) struct Block {
     limit: u64,
-    /// Invariant: once it has reached the limit by a line that did not fit, `fields` is empty but for the id, and stays so.
+    /// Invariant: once a line that did not fit has brought it to the limit, `fields` stays empty except for the id.
     size: u64,
     fields: Fields,
     retry: Option<u64>,
@@ -50,7 +50,7 @@ impl Block {
         &self.last_event_id
     }
 
-    /// Bytes held for the block and for what outlives it.
+    /// The number of bytes held for the block and for the last event ID.
     pub(super) fn buffered(&self) -> usize {
         let Fields { id, event_type, data, extra } = &self.fields;
         [id.as_ref().map_or(0, Bytes::len), event_type.len(), data.len(), extra.len(), self.last_event_id.len()]
@@ -58,7 +58,7 @@ impl Block {
             .fold(0, usize::saturating_add)
     }
 
-    /// Takes one line, without its end. `source` is the buffer that `line` is a part of.
+    /// Takes one line without its end. `line` is a slice of `source`.
     pub(super) fn line(&mut self, source: &Bytes, line: &[u8]) -> Option<Item> {
         if line.is_empty() {
             return self.end();
@@ -76,20 +76,21 @@ impl Block {
         self.field(source, line)
     }
 
-    /// Whether a line of `len` bytes, or one that will have at least so many, still fits with its end.
+    /// Whether a line of at least `len` bytes fits into the block, with its end.
     pub(super) fn admits(&self, len: usize) -> bool {
         self.size.saturating_add(len as u64) < self.limit
     }
 
-    /// Gives the block up at a line that is not admitted and of which `len` bytes are known. No later line is, either.
+    /// Gives the block up because of a line that does not fit, `len` bytes of which are known. No later line of the
+    /// block fits either.
     #[cold]
     pub(super) fn refuse(&mut self, len: usize) {
         self.fields = Fields { id: self.fields.id.take(), ..Fields::default() };
         self.count(len);
     }
 
-    /// Ends a line that was not admitted. An `id` counts wherever it stands: whoever resumes does so after this block, or would
-    /// be sent it again and again.
+    /// Ends a line that did not fit. An `id` counts anywhere in the block. A client must resume after this block, or
+    /// it would be sent the block again and again.
     #[cold]
     pub(super) fn refused_line(&mut self, line: &[u8]) {
         self.count(1);
@@ -101,7 +102,8 @@ impl Block {
         }
     }
 
-    /// The bytes of the block as far as it is read, if its end would lose something. `open`: those of a line that is not ended.
+    /// If dropping the block now would lose something: the number of its bytes read so far. `open`: the bytes of the
+    /// line that is not ended.
     pub(super) fn unfinished(&self, open: usize) -> u64 {
         let is_begun = self.fields.id.is_some() || !matches!(self.fields.data, Data::None) || self.size >= self.limit;
         if is_begun { self.size.saturating_add(open as u64) } else { open as u64 }
@@ -112,7 +114,7 @@ impl Block {
         self.size = self.size.saturating_add(bytes as u64);
     }
 
-    /// Copies out what points into `chunk`, and nothing else: a long field is copied once, however many chunks follow.
+    /// Copies the fields that are slices of `chunk`. A long field is copied only once, however many chunks follow.
     pub(super) fn detach(&mut self, chunk: &Bytes) {
         let Fields { id, event_type, data, .. } = &mut self.fields;
         let line = if let Data::One(line) = data { Some(line) } else { None };
@@ -134,7 +136,8 @@ impl Block {
                 self.retry = milliseconds(value).or(self.retry);
                 return milliseconds(value).map(Item::Retry);
             }
-            // Encoded anew at the head of a client's stream, its BOM would vanish there, and it might become a known field.
+            // At the head of a client's stream, the BOM would vanish and the rest could become a known field. So the
+            // field is dropped.
             name if name.starts_with(BOM) => {}
             name => {
                 for part in [&lossy(name), ": ", &lossy(value), "\n"] {
@@ -173,19 +176,19 @@ impl Block {
     }
 }
 
-/// What a block gives that is too large.
+/// The result of a block that is too large.
 #[cold]
 fn refused(bytes: u64, fields: Fields) -> Option<Item> {
     Some(Item::Refused { bytes, id: fields.id })
 }
 
-/// What a block gives that has no data.
+/// The result of a block without data.
 #[cold]
 fn without_data(fields: Fields) -> Option<Item> {
     fields.id.map(Event::checkpoint).map(Item::Event)
 }
 
-/// The data buffer. One line, by far the most frequent case, stays where it is.
+/// The data buffer. A single line, which is the most frequent case, is not copied.
 #[derive(Debug, Default)]
 enum Data {
     #[default]
@@ -217,7 +220,7 @@ impl Data {
         }
     }
 
-    /// `None`: no `data` field came, so there is nothing to dispatch.
+    /// The data. `None`: the block had no `data` field, so there is no event to dispatch.
     fn joined(self) -> Option<Bytes> {
         match self {
             Self::None => None,
@@ -237,21 +240,21 @@ fn split(line: &[u8]) -> (&[u8], &[u8]) {
     (name, value.strip_prefix(b" ").unwrap_or(value))
 }
 
-/// "If the field value consists of only ASCII digits": a number too large for 64 bits is ignored with the rest.
+/// "If the field value consists of only ASCII digits". A number that does not fit into 64 bits is ignored, too.
 fn milliseconds(value: &[u8]) -> Option<u64> {
-    // `parse` alone would let a sign pass.
+    // `parse` alone would accept a sign.
     let digits = value.iter().all(u8::is_ascii_digit);
     str::from_utf8(value).ok().filter(|_| digits)?.parse().ok()
 }
 
-/// The value of an `id` field, unless it counts as none.
+/// The value of an `id` field. `None`: the field is ignored.
 #[inline(never)]
 fn id_in(source: &Bytes, value: &[u8]) -> Option<Bytes> {
-    // Invalid UTF-8 becomes longer as text.
+    // Invalid UTF-8 becomes longer as text, so the length is checked again.
     Some(value).filter(|value| can_return(value)).map(|value| text(source, value)).filter(|id| id.len() <= MAX_ID_BYTES)
 }
 
-/// A value as text: the part of `source` that it is, if it is valid UTF-8.
+/// A value as text. It is a slice of `source` if it is valid UTF-8.
 fn text(source: &Bytes, value: &[u8]) -> Bytes {
     match lossy(value) {
         Cow::Borrowed(_) => source.slice_ref(value),
@@ -259,9 +262,10 @@ fn text(source: &Bytes, value: &[u8]) -> Bytes {
     }
 }
 
-/// What the Encoding standard's UTF-8 decoder makes of a part of a line. Decoding in parts gives what decoding the whole
-/// stream does: parts meet at ASCII bytes, and those are never taken into a malformed sequence.
+/// The text that the Encoding standard's UTF-8 decoder makes of a part of a line. Decoding the parts gives the same
+/// as decoding the whole stream, because the parts meet at ASCII bytes, which are never a part of a malformed
+/// sequence.
 fn lossy(value: &[u8]) -> Cow<'_, str> {
-    // `from_utf8_lossy` reads byte by byte; this check reads words of ASCII.
+    // `from_utf8_lossy` reads byte by byte. This check is faster, because it reads ASCII in words.
     str::from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value), Cow::Borrowed)
 }

@@ -1,4 +1,4 @@
-//! The byte order mark that may stand at the head of a stream.
+//! The byte order mark that may stand at the start of a stream.
 
 use std::mem;
 
@@ -9,17 +9,17 @@ pub(super) const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// Drops one byte order mark from the very start of a stream, as the Encoding standard's "UTF-8 decode" does.
 ///
-/// At most two bytes are held back, and only until it is plain whether they begin a mark.
+/// At most two bytes are held back, until it is clear whether they begin a mark.
 #[derive(Debug, Default)]
 pub(super) struct LeadingBom {
-    /// How many bytes of a possible mark have come. Invariant: less than the mark's length, and 0 once settled.
+    /// The number of bytes held back. Invariant: less than the mark's length, and 0 once settled.
     held: usize,
-    /// The question is answered: the stream is past its head.
+    /// It is known whether the stream begins with a mark.
     settled: bool,
 }
 
 impl LeadingBom {
-    /// The bytes of the stream without the mark: `chunk` itself, once the head of the stream has passed.
+    /// The bytes of the stream without the mark. Once that is settled, they are `chunk` itself.
     pub(super) fn strip(&mut self, mut chunk: Bytes) -> Bytes {
         if self.settled {
             return chunk;
@@ -39,7 +39,7 @@ impl LeadingBom {
         if held.is_empty() { chunk } else { [held, chunk].concat().into() }
     }
 
-    /// Gives up what is held back: it was no mark, or the stream has ended within it.
+    /// Returns the bytes held back: they are no mark, or the stream has ended within one.
     pub(super) fn release(&mut self) -> Bytes {
         self.settled = true;
         Bytes::from_static(BOM.get(..mem::take(&mut self.held)).unwrap_or_default())

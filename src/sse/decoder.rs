@@ -9,9 +9,9 @@ use super::block::{Block, MAX_ID_LINE, may_say_id};
 use super::bom::LeadingBom;
 use super::event::Item;
 
-/// Turns the bytes of one response into events, cut into chunks in whatever way.
+/// Turns the bytes of one response into events, wherever they are cut into chunks.
 ///
-/// Push a chunk, then ask for items until there are none:
+/// Push a chunk, then ask for items until there are no more:
 ///
 /// ```
 /// use manifold::sse::{Decoder, Item};
@@ -23,49 +23,50 @@ use super::event::Item;
 /// assert_eq!(decoder.next_item(), None);
 /// ```
 ///
-/// A line ends with its first terminator byte: a CR at the end of a chunk delays nothing, and an LF at the start of the
-/// next chunk is then its second half. What the end of the response leaves unfinished is dropped with the decoder.
+/// A line ends with the first byte of its terminator. So a CR at the end of a chunk delays nothing, and an LF at the
+/// start of the next chunk is ignored as its second half. An event that is incomplete at the end of the response is
+/// dropped.
 ///
-/// Once it has returned `None`, the decoder points into no chunk. It then holds the block that is incomplete, in at most
-/// three times the given limit (see [`Self::buffered`]), and the last event ID. Of a block that was refused it holds an id, and
-/// a line that may say another: each of at most [`MAX_ID_BYTES`](super::MAX_ID_BYTES) and a few.
+/// After it has returned `None`, the decoder keeps no chunk in memory. It holds the incomplete block, in at most
+/// three times the given limit (see [`Self::buffered`]), and the last event ID. Of a refused block it holds an id,
+/// and a line that may be another `id`. Each has at most [`MAX_ID_BYTES`](super::MAX_ID_BYTES) and a few bytes more.
 #[derive(Debug)]
 pub struct Decoder {
     bom: LeadingBom,
-    /// What has been pushed and not read.
+    /// The bytes that were pushed and not read yet.
     input: Bytes,
-    /// The last byte read was a CR: an LF that follows belongs to it.
+    /// The last byte read was a CR. An LF that follows belongs to it.
     after_cr: bool,
-    /// The whole of what was pushed last: events point into it, and so may what `block` holds.
+    /// The chunk that was pushed last. Events, and what `block` holds, may be slices of it.
     chunk: Bytes,
     open: OpenLine,
     block: Block,
 }
 
-/// What earlier chunks had of the line that is being read.
+/// What earlier chunks contained of the line that is being read.
 #[derive(Debug, Default)]
 enum OpenLine {
     #[default]
     Empty,
     Field(Vec<u8>),
-    /// Begins with a colon: nothing of it is kept, at any length.
+    /// The line begins with a colon. None of it is kept, whatever its length.
     Comment,
-    /// Part of a refused block, and perhaps its id.
+    /// The line is part of a refused block, and may be its `id`.
     RefusedId(Vec<u8>),
-    /// Part of a refused block, and of no use.
+    /// The line is part of a refused block, and is not needed.
     Refused,
 }
 
 impl Decoder {
-    /// A decoder at the start of a response. A block of more than `max_event_bytes` is refused: its lines, each with one
-    /// byte for its end; neither comments nor the empty line.
+    /// A decoder for the start of a response. A block of more than `max_event_bytes` is refused. Its lines count,
+    /// each with one byte for its end; comments and the empty line do not.
     #[must_use]
     pub fn new(max_event_bytes: usize) -> Self {
         Self::resuming(max_event_bytes, Bytes::new())
     }
 
-    /// A decoder at the start of a response that was asked for with this `Last-Event-ID`: it is the last event ID until the
-    /// response says another, as in browsers.
+    /// A decoder for the start of a response to a request with this `Last-Event-ID`. It is the last event ID until
+    /// the response contains another, as in browsers.
     #[must_use]
     pub fn resuming(max_event_bytes: usize, last_event_id: Bytes) -> Self {
         Self {
@@ -78,7 +79,7 @@ impl Decoder {
         }
     }
 
-    /// Adds the next bytes of the response. Items that have not been asked for yet are not lost, at the price of a copy.
+    /// Adds the next bytes of the response. Items that were not taken yet are kept, which costs a copy.
     pub fn push(&mut self, chunk: Bytes) {
         let chunk = self.bom.strip(chunk);
         self.block.detach(&self.chunk);
@@ -86,7 +87,7 @@ impl Decoder {
         self.chunk = self.input.clone();
     }
 
-    /// The next item of what has been pushed; `None`: more bytes are needed.
+    /// The next item of the bytes that were pushed. `None`: more bytes are needed.
     pub fn next_item(&mut self) -> Option<Item> {
         loop {
             if self.after_cr && !self.input.is_empty() {
@@ -108,29 +109,30 @@ impl Decoder {
         }
     }
 
-    /// The last event ID buffer as of the last block that ended, with data or without: what a client that reconnects
-    /// sends as `Last-Event-ID`. Empty: none.
+    /// The last event ID buffer after the last block that ended, with or without data. A client that reconnects sends
+    /// it as `Last-Event-ID`. Empty: none.
     #[must_use]
     pub fn last_event_id(&self) -> &Bytes {
         self.block.last_event_id()
     }
 
-    /// Bytes held for the incomplete block and for the last event ID, without what has been pushed and not read.
+    /// The number of bytes held for the incomplete block and the last event ID, without those that were pushed and
+    /// not read.
     #[must_use]
     pub fn buffered(&self) -> usize {
         let line = if let OpenLine::Field(line) | OpenLine::RefusedId(line) = &self.open { line.len() } else { 0 };
         self.block.buffered().saturating_add(line)
     }
 
-    /// At the end of the response: the bytes of an event that was begun and has no empty line after it, and so is dropped; 0:
-    /// there is none.
+    /// At the end of the response: the size of an event that was begun and not ended by an empty line, and so is
+    /// dropped. 0: there is no such event.
     #[must_use]
     pub fn unfinished(&self) -> u64 {
         let open = if let OpenLine::Field(line) = &self.open { line.len() } else { 0 };
         self.block.unfinished(open)
     }
 
-    /// Ends the line that has its end at `end` in the input.
+    /// Ends the line whose terminator is at `end` in the input.
     fn end_line(&mut self, end: usize) -> Option<Item> {
         let rest = self.input.get(..end).unwrap_or_default();
         if let OpenLine::Empty = self.open {
@@ -154,7 +156,7 @@ impl Decoder {
         }
     }
 
-    /// Puts the input, which has no line end, away until there is more.
+    /// Stores the input, which contains no line end, until more bytes come.
     fn keep_rest(&mut self) {
         let rest = mem::take(&mut self.input);
         self.open.extend(&rest, &mut self.block);
@@ -191,7 +193,7 @@ impl OpenLine {
         Self::Field(line)
     }
 
-    /// Keeps a line of a refused block as long as it may say the block's id.
+    /// Keeps a line of a refused block as long as it may be the block's `id`.
     #[cold]
     fn refused(mut line: Vec<u8>, rest: &[u8]) -> Self {
         let begin = rest.get(..rest.len().min(MAX_ID_LINE)).unwrap_or_default();

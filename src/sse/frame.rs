@@ -5,8 +5,8 @@ use memchr::{memchr, memchr_iter};
 
 use super::event::Event;
 
-/// A comment line, which keeps a connection alive and means nothing. There is no empty line after it: after an `id` of the
-/// origin's, some clients would take that for the end of an event.
+/// A comment line, which keeps a connection alive and has no meaning. No empty line follows it, because some clients
+/// would take that for the end of an event after an `id` of the origin's.
 pub const HEARTBEAT: &[u8] = b":\n";
 
 /// [`HEARTBEAT`] as a chunk of HTTP/1.1.
@@ -14,31 +14,32 @@ pub const HEARTBEAT_CHUNK: &[u8] = b"2\r\n:\n\r\n";
 
 const CRLF: &[u8] = b"\r\n";
 
-/// A line that sets a client's reconnection time, in milliseconds. It takes effect when it is parsed, and belongs to the
-/// block of the next event.
+/// A line that sets a client's reconnection time, in milliseconds. It takes effect when it is parsed, and becomes
+/// part of the next event's block.
 #[must_use]
 pub fn retry_line(ms: u64) -> Bytes {
     format!("retry: {ms}\n").into()
 }
 
-/// One piece of a stream, encoded once for all clients: a chunk of HTTP/1.1 (RFC 9112, section 7.1) and, inside it, the
-/// text for those that get no chunks. Clones share the bytes.
+/// One piece of a stream, encoded once for all clients: an HTTP/1.1 chunk (RFC 9112, section 7.1) that contains the
+/// text. Clients without chunked coding are sent the text alone. Clones share the bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
     /// `<size in hex>\r\n<text>\r\n`.
     chunk: Bytes,
-    /// Where the text begins.
+    /// The index at which the text begins.
     text: usize,
 }
 
 impl Frame {
-    /// An event in canonical form: `id`, `event`, `retry`, the unknown fields, one `data` line per line, and the empty line,
-    /// each with LF at its end and one space after the colon. `id` is what the `id` line says; `None`: there is none.
+    /// An event in canonical form: `id`, `event`, `retry`, the unknown fields, one `data` line per line of data, and
+    /// the empty line. Each line ends with LF and has one space after its colon. `id`: the value of the `id` line.
+    /// `None`: no such line.
     ///
-    /// Of a checkpoint there is the `id` line and the empty line.
+    /// A checkpoint is an `id` line and the empty line.
     ///
-    /// Decoded again, it is the same event. `id` and the event's type must not contain a line end, nor its data a CR, and
-    /// what a [`Decoder`](super::Decoder) gives never does.
+    /// Decoding the frame gives the same event. `id` and the event's type must not contain a line end, nor its data a
+    /// CR. What a [`Decoder`](super::Decoder) returns never does.
     #[must_use]
     pub fn encode(id: Option<&[u8]>, event: &Event) -> Self {
         debug_assert!(id.is_none_or(|id| !id.iter().any(|byte| b"\r\n\0".contains(byte))));
@@ -59,7 +60,7 @@ impl Frame {
             event_type.map_or(0, |name| line_len("event", name)),
             retry.len(),
             event.extra.len(),
-            // The LFs of the data are the ends of all its lines but one.
+            // The data contains an LF for each of its lines except the last.
             lines.saturating_mul("data: ".len()).saturating_add(event.data.len()),
             "\n\n".len(),
         ];
@@ -82,21 +83,21 @@ impl Frame {
         })
     }
 
-    /// Text of our own as it is: comments and bare lines, such as [`HEARTBEAT`] and [`retry_line`]. It must not be empty:
-    /// an empty chunk would end the response.
+    /// Text made by manifold, as it is: comments and single lines, such as [`HEARTBEAT`] and [`retry_line`]. It must
+    /// not be empty, because an empty chunk ends the response.
     #[must_use]
     pub fn of_text(text: &[u8]) -> Self {
         debug_assert!(!text.is_empty());
         Self::build(text.len(), |buffer| buffer.extend_from_slice(text))
     }
 
-    /// The text as one chunk of HTTP/1.1.
+    /// The text as one HTTP/1.1 chunk.
     #[must_use]
     pub fn chunk(&self) -> &Bytes {
         &self.chunk
     }
 
-    /// The text alone, a part of the same bytes.
+    /// The text alone, as a slice of the same bytes.
     #[must_use]
     pub fn text(&self) -> Bytes {
         self.chunk.slice(self.text..self.text.saturating_add(self.text_len()))
@@ -108,7 +109,7 @@ impl Frame {
         self.chunk.len().saturating_sub(self.text).saturating_sub(CRLF.len())
     }
 
-    /// Wraps the `len` bytes that `write` appends into a chunk, in one allocation of its exact size.
+    /// Wraps the `len` bytes that `write` appends into a chunk. Allocates once, in the exact size.
     fn build(len: usize, write: impl FnOnce(&mut Vec<u8>)) -> Self {
         let size = format!("{len:x}\r\n");
         let capacity = size.len().saturating_add(len).saturating_add(CRLF.len());

@@ -2,12 +2,12 @@
 
 use http::HeaderValue;
 
-/// The type of every stream.
+/// The media type of every event stream.
 const EVENT_STREAM: &[u8] = b"text/event-stream";
 
-/// Whether a `Content-Type` names an event stream: its essence is `text/event-stream`, whatever the parameters are.
+/// Whether a `Content-Type` is that of an event stream. Its essence is then `text/event-stream`, with any parameters.
 ///
-/// As the MIME Sniffing standard has it, bad parameters do not make a bad type: `text/event-stream;x=y`,
+/// By the MIME Sniffing standard, bad parameters do not invalidate a type: `text/event-stream;x=y`,
 /// `text/event-stream;` and `TEXT/Event-Stream; x bogus` are event streams.
 #[must_use]
 pub fn is_event_stream(content_type: &HeaderValue) -> bool {

@@ -1,12 +1,13 @@
 //! Server-Sent Events on the wire: bytes to events, and events to bytes.
 //!
-//! The grammar is that of the HTML standard, section 9.2.5 (parsing an event stream) and 9.2.6 (interpreting one); the
-//! encoder writes one canonical form of it. Everything here is pure: bytes and values in, bytes and values out, with no
-//! clock, no socket, and of HTTP only the chunk that a [`Frame`] wraps around its text (RFC 9112, section 7.1).
+//! The grammar is that of the HTML standard, sections 9.2.5 (parsing an event stream) and 9.2.6 (interpreting an
+//! event stream). The encoder writes one canonical form of it. Everything here is pure: bytes and values in, bytes
+//! and values out, without a clock or a socket. Of HTTP it knows only the chunk that a [`Frame`] wraps around its
+//! text (RFC 9112, section 7.1).
 //!
-//! - [`Decoder`] turns the bytes of an origin into [`Event`]s, whatever way they were cut into chunks.
+//! - [`Decoder`] turns the bytes of an origin into [`Event`]s, wherever they were cut into chunks.
 //! - [`Frame`] is an event encoded once, for every client.
-//! - [`Passthrough`] watches bytes that go by unchanged, and knows where a line may be put in between.
+//! - [`Passthrough`] watches bytes that pass unchanged, and knows where a line may be inserted.
 
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 

@@ -1,4 +1,4 @@
-//! Bytes that pass unchanged, with lines of our own in between.
+//! Bytes that pass unchanged, with inserted lines between them.
 
 use std::mem;
 
@@ -9,17 +9,17 @@ use super::bom::LeadingBom;
 
 const DATA: &[u8] = b"data";
 
-/// Follows a stream that is passed on as the origin sends it, and knows where a comment line may be put in.
+/// Follows a stream that is passed on as the origin sends it, and knows where a comment line may be inserted.
 ///
-/// Every chunk goes through [`pass`](Self::pass), and whoever wants to put something in asks [`insert`](Self::insert). The
-/// bytes come out as they went in, with one exception: if something stands before them, a byte order mark at their start is
-/// dropped, because it would no longer be the first thing that a client reads.
+/// Every chunk goes through [`pass`](Self::pass). Before it inserts lines, the caller asks [`insert`](Self::insert).
+/// The bytes do not change, with one exception: if a line was inserted before them, a byte order mark at their start
+/// is dropped, because it would no longer be the first thing that a client reads.
 #[derive(Debug, Default)]
 pub struct Passthrough {
     bom: LeadingBom,
-    /// The last byte that went out to the client; `None`: nothing of the origin's has.
+    /// The last byte of the origin that went to the client. `None`: none has yet.
     last: Option<u8>,
-    /// Something was put in before the origin's first byte.
+    /// A line was inserted before the origin's first byte.
     preceded: bool,
     line: Line,
     after_cr: bool,
@@ -28,12 +28,12 @@ pub struct Passthrough {
     events: u64,
 }
 
-/// How much of the present line has been read.
+/// What has been read of the present line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Line {
-    /// So many bytes, and they are the first ones of `data`. 0: nothing.
+    /// This many bytes, which are the first bytes of `data`. 0: none.
     Data(usize),
-    /// It does not matter what follows in this line.
+    /// Something that makes the rest of the line irrelevant.
     Rest,
 }
 
@@ -44,14 +44,14 @@ impl Default for Line {
 }
 
 impl Passthrough {
-    /// At the start of a response.
+    /// For the start of a response.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes the next bytes of the origin and gives those to send on, which are the same but for a byte order mark as
-    /// told above. It may give none: a byte or two that might begin such a mark are held back.
+    /// Takes the next bytes of the origin and returns the bytes to send on. They are the same, except for a byte
+    /// order mark as described above. There may be none: up to two bytes that may begin such a mark are held back.
     #[must_use]
     pub fn pass(&mut self, chunk: Bytes) -> Bytes {
         let stripped = self.bom.strip(chunk.clone());
@@ -61,28 +61,29 @@ impl Passthrough {
         passed
     }
 
-    /// At the end of the response: the bytes that are held back, to be sent as the last ones. Mostly none.
+    /// At the end of the response: the bytes that are still held back, which are sent last. Mostly there are none.
     #[must_use]
     pub fn finish(&mut self) -> Bytes {
         let held = self.bom.release();
         if self.preceded { held } else { Bytes::new() }
     }
 
-    /// Whether a comment or `retry` line can be put in here without changing what any client makes of the origin's bytes:
-    /// before them all, or right behind an LF. Behind a CR an LF may follow, and elsewhere a line is not complete.
+    /// Whether a comment or `retry` line can be inserted here without a change to what clients make of the origin's
+    /// bytes. It can before the first byte and after an LF. After a CR an LF may follow, and anywhere else a line is
+    /// incomplete.
     #[must_use]
     pub fn can_insert(&self) -> bool {
         matches!(self.last, None | Some(b'\n'))
     }
 
-    /// Asks to put lines in here. `true`: it can be done, and the caller does it now, with LF at the end of each line.
+    /// Asks to insert lines here. `true`: the caller must insert them now, each with an LF at its end.
     #[must_use]
     pub fn insert(&mut self) -> bool {
         self.preceded |= self.last.is_none();
         self.can_insert()
     }
 
-    /// How many events the stream has dispatched so far: blocks with a `data` field that have ended.
+    /// The number of events dispatched so far: blocks with a `data` field that have ended.
     #[must_use]
     pub fn events(&self) -> u64 {
         self.events

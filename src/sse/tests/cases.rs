@@ -1,16 +1,16 @@
-//! The contract's cases against the decoder alone, and decoded, encoded and decoded again.
+//! The cases of the shared contract: decoded, and then encoded and decoded again.
 
 use super::contract::{Case, Expected, cases};
 use super::{cut, events};
 use crate::sse::{Event, Frame, Item};
 
-/// Up to here, an input is tried at every place of a cut.
+/// Inputs up to this size are cut at every single place.
 const SMALL: usize = 2_000;
-/// Up to here, at every two places.
+/// Inputs up to this size are cut at every two places.
 const TINY: usize = 64;
 
-/// What a client's API tells of the events of several connections. It keeps the last event ID from one connection to the
-/// next, which no decoder can: a decoder knows one response.
+/// The events of several connections as a client's API shows them. A client keeps the last event ID from one
+/// connection to the next. A decoder cannot, because it knows one response.
 fn told(connections: &[Vec<Event>]) -> Vec<Expected> {
     let mut kept = String::new();
     let mut told = Vec::new();

@@ -1,4 +1,4 @@
-//! Facts of the decoder.
+//! Single facts of the decoder.
 
 use bytes::Bytes;
 
@@ -16,7 +16,7 @@ fn a_cr_at_the_end_of_a_chunk_ends_its_line_at_once() {
     let mut decoder = Decoder::new(AMPLE);
     decoder.push("data: a\r\n\r".into());
     assert!(matches!(decoder.next_item(), Some(Item::Event(event)) if event.data == "a"));
-    // The LF belongs to the CR before it: one more empty line would be harmless, but this one must not end a block.
+    // The LF belongs to the CR before it. It must not end the block that follows.
     decoder.push("\ndata: b\r".into());
     assert_eq!(decoder.next_item(), None);
     decoder.push("\ndata: c\n\n".into());
@@ -65,7 +65,7 @@ fn one_byte_order_mark_is_dropped_and_only_at_the_start() {
     assert_eq!(one(b"\xEF\xBB\xBFdata: a\n\n").data, "a");
     assert_eq!(events([b"\xEF\xBB\xBF\xEF\xBB\xBFdata: a\n\n".as_slice()]), []);
     assert_eq!(events([b"\n\xEF\xBB\xBFdata: a\n\n".as_slice()]), []);
-    // What only begins like one stays.
+    // Bytes that only begin like a mark stay.
     assert_eq!(one(b"\xEF\xBBdata: a\ndata: b\n\n").data, "b");
     assert_eq!(one(b"\xEF\xBBdata: a\ndata: b\n\n").extra, "\u{FFFD}data: a\n");
 }

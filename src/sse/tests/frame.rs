@@ -1,4 +1,4 @@
-//! Facts of the encoder.
+//! Single facts of the encoder.
 
 use super::events;
 use crate::sse::{Event, Frame, HEARTBEAT, HEARTBEAT_CHUNK, retry_line};

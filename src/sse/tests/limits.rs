@@ -1,4 +1,4 @@
-//! What a hostile origin can make the decoder hold: every bound is reached.
+//! The most that a hostile origin can make the decoder hold. Every limit is reached.
 
 use bytes::Bytes;
 
@@ -7,7 +7,7 @@ use crate::sse::{Decoder, Item, MAX_ID_BYTES};
 
 const LIMIT: usize = 100;
 
-/// A block with one `data` line, of `size` as the limit counts it.
+/// A block with one `data` line. `size` is its size as the limit counts it.
 fn block(size: usize) -> Vec<u8> {
     [b"data: ".as_slice(), &vec![b'x'; size - 7], b"\n\n"].concat()
 }
@@ -63,7 +63,7 @@ fn the_id_of_a_refused_block_counts_wherever_it_stands() {
         (format!("id: 1\n{big}\nid: 2\03\n"), Some("1")),
         (format!("{big}\nid: {longest}\n"), Some(&*longest)),
         (format!("{big}\nid: {longest}7\n"), None),
-        // The line that is too much may be the id's own.
+        // The line that is too much may be the `id` line itself.
         (format!("id: {longest}\ndata: a\n"), Some(&*longest)),
     ] {
         let text = format!("{lines}\ndata: next\n\n");
@@ -84,7 +84,7 @@ fn a_retry_before_the_line_that_is_too_much_holds_and_one_after_it_does_not() {
     assert_eq!(event.retry, Some(1));
 }
 
-/// Feeds `chunk` again and again, and gives the most that was ever held.
+/// Pushes `chunk` again and again. Returns the largest number of bytes held.
 fn peak(decoder: &mut Decoder, chunk: &'static [u8], times: usize) -> usize {
     (0..times)
         .map(|_| {
@@ -103,7 +103,7 @@ fn an_endless_line_holds_no_more_than_the_limit() {
         decoder.push(start.into());
         assert_eq!(decoder.next_item(), None);
         let peak = peak(&mut decoder, b"0123456789", 1000);
-        // The line may say the id of a block that is refused.
+        // The line may be the `id` of a refused block.
         let most = if start == "id: " { MAX_ID_BYTES + start.len() } else { LIMIT };
         assert!((most - 20..=most).contains(&peak), "{start}: {peak}");
         assert_eq!(decoder.buffered(), 0, "{start}: a refused block holds nothing");

@@ -1,4 +1,4 @@
-//! Tests of the wire: facts one by one, the contract's cases, and properties against a naive oracle.
+//! Tests of the wire format: single facts, the contract's cases, and properties beside a naive oracle.
 
 #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic is a test's way to fail")]
 
@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 use super::{Decoder, Event, Item};
 
-/// Far more than any test sends, where the limit is not the point.
+/// A limit far above what any test sends, for tests of other things.
 const AMPLE: usize = 64 << 20;
 
 fn items<'a>(max_event_bytes: usize, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<Item> {
@@ -38,7 +38,7 @@ fn events_of(items: Vec<Item>) -> Vec<Event> {
     items.into_iter().filter_map(|item| if let Item::Event(event) = item { Some(event) } else { None }).collect()
 }
 
-/// `bytes` cut at the given places, in any order, each taken modulo the length.
+/// `bytes`, cut at the given places. They may be in any order, and each is taken modulo the length.
 fn cut<'a>(bytes: &'a [u8], places: &[usize]) -> Vec<&'a [u8]> {
     let mut places: Vec<_> = places.iter().map(|place| place % (bytes.len() + 1)).collect();
     places.extend([0, bytes.len()]);

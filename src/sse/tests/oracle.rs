@@ -1,4 +1,4 @@
-//! The standard's algorithm, written down in the most obvious way, on the whole stream at once.
+//! The standard's algorithm in its most obvious form, on the whole stream at once.
 
 use bytes::Bytes;
 

@@ -1,11 +1,11 @@
-//! Facts of the passthrough.
+//! Single facts of the passthrough.
 
 use bytes::Bytes;
 
 use super::events;
 use crate::sse::Passthrough;
 
-/// Whether a line could be put in after `text`.
+/// Whether a line can be inserted after `text`.
 fn place_after(text: &'static str) -> bool {
     let mut passthrough = Passthrough::new();
     assert_eq!(passthrough.pass(text.into()), text);

@@ -1,4 +1,4 @@
-//! Properties over hostile streams, against the naive oracle.
+//! Properties of hostile streams, beside the naive oracle.
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -8,12 +8,12 @@ use super::oracle::interpret;
 use super::{AMPLE, cut, events_of, items};
 use crate::sse::{Decoder, Event, Frame, HEARTBEAT, Item, MAX_ID_BYTES, Passthrough};
 
-/// The same cases in every run; the fuzz target is there for new ones.
+/// Every run uses the same cases. The fuzz target looks for new ones.
 fn config() -> ProptestConfig {
     ProptestConfig { cases: 500, failure_persistence: None, rng_seed: RngSeed::Fixed(106), ..ProptestConfig::default() }
 }
 
-/// Pieces that streams are made of: line ends in most of the places, fields and parts of them, text.
+/// Pieces of streams: mostly line ends, then fields, parts of fields, and text.
 fn text_fragment() -> impl Strategy<Value = Vec<u8>> {
     let ends = prop::sample::select(vec!["\n", "\r", "\r\n", "\n\n", "\r\r", "\r\n\r\n", "\n\r"]);
     let fields =
@@ -89,7 +89,7 @@ proptest! {
         for piece in cut(&stream, &places) {
             decoder.push(Bytes::copy_from_slice(piece));
             while decoder.next_item().is_some() {}
-            // An id, and a line that may say another.
+            // An id, and a line that may be another `id`.
             prop_assert!(decoder.buffered() - decoder.last_event_id().len() <= 3 * limit + 2 * MAX_ID_BYTES + 4);
             prop_assert!(decoder.last_event_id().len() <= MAX_ID_BYTES);
         }
@@ -144,7 +144,7 @@ proptest! {
 
     #[test]
     fn nothing_but_a_line_end_delays_an_item(stream in hostile()) {
-        // Byte by byte, the items that have come are always those of the part that has come, its open line apart.
+        // After each byte, the items so far are those of the part read so far, without its open line.
         let mut decoder = Decoder::new(AMPLE);
         let mut so_far: Vec<Item> = Vec::new();
         for (read, byte) in stream.iter().enumerate() {
