@@ -1,17 +1,17 @@
-//! What happened, counted per route (never per stream): the one home of every figure.
+//! Counters of what happened, per route and never per stream. Every figure has its only home here.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// The counters of one route. Gauges go up and down, the others only up.
+        /// The counters of one route. Those marked as gauges go up and down; the others only go up.
         #[derive(Debug, Default)]
         pub struct RouteCounters {
             $($(#[$doc])* pub $name: Counter,)*
         }
 
         impl RouteCounters {
-            /// Every counter with its name, as they stand now.
+            /// The name and the present value of every counter.
             pub fn snapshot(&self) -> Vec<(&'static str, u64)> {
                 vec![$((stringify!($name), self.$name.value()),)*]
             }
@@ -20,43 +20,43 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Gauge: clients on a stream now.
+    /// Gauge: clients on a stream.
     subscribers,
-    /// Clients that were ever on a stream.
+    /// Clients that joined a stream.
     subscribers_total,
-    /// Gauge: streams open now.
+    /// Gauge: open streams.
     streams,
-    /// Streams that nobody was on and that gave way to others.
+    /// Streams without subscribers that were closed to make room.
     streams_evicted,
-    /// Responses of the origin that one client alone may have, though it bore no credential.
+    /// Responses of the origin that were for one client alone, though that client sent no credential.
     unshareable,
     /// Attempts to connect to the origin.
     upstream_attempts,
     /// Attempts that failed, and connections that were lost.
     upstream_failures,
-    /// Events that came from the origin and were kept.
+    /// Events from the origin that went into a log.
     events_in,
-    /// Events of the origin that were repeats and dropped.
+    /// Events from the origin that repeated what a log held, and were dropped.
     events_repeated,
-    /// Events of the origin that were too large.
+    /// Events from the origin that were too large, and were dropped.
     events_refused,
-    /// Events delivered to clients.
+    /// Events sent to clients.
     events_out,
-    /// Bytes of SSE text delivered to clients, heartbeats included.
+    /// Bytes of SSE text sent to clients, heartbeats included.
     bytes_out,
-    /// Resumes that the log served.
+    /// Clients that the log resumed from their `Last-Event-ID`.
     resumes,
-    /// Clients told a gap or, where the route says so, not told.
+    /// Gaps, whether clients were told of them or not.
     gaps,
-    /// Gaps that clients were not told of, because `on_gap` says so.
+    /// Gaps that clients were not told of, because of `on_gap`.
     gaps_untold,
-    /// Clients that fell off the log.
+    /// Clients that fell off the log because they were too slow.
     lagged,
-    /// Clients closed because they accepted no byte for too long.
+    /// Clients that were closed because they took no byte for too long.
     stalled,
-    /// Clients lost on the way from their session to the delivery engine.
+    /// Clients that were lost on the way from their session to the delivery engine.
     hand_overs_failed,
-    /// Requests answered with an error instead of a stream.
+    /// Requests that were answered with an error instead of a stream.
     refused,
 }
 
@@ -70,12 +70,12 @@ impl Counter {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
 
-    /// Takes one off a gauge.
+    /// Subtracts one from a gauge.
     pub fn sub_one(&self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// The number now.
+    /// The present value.
     pub fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

@@ -1,8 +1,8 @@
 //! manifold: a reverse proxy for Server-Sent Events.
 //!
-//! One upstream connection per stream, any number of clients downstream. The modules are the floors of the house; imports
-//! point down only, in this order: `demo`, `service`, `admin`, `gateway`, `config`, `route`, then `upstream`, `fanout` and `downstream`,
-//! `hub`, `replay`, `sse`; `sync` and `web` below all.
+//! manifold holds one upstream connection per stream and serves any number of clients from it. A module may import
+//! only modules below it, in this order: `demo`, `service`, `admin`, `gateway`, `config`, `route`, then `upstream`,
+//! `fanout` and `downstream`, `hub`, `replay`, `sse`. `counters`, `sync` and `web` are below all of them.
 
 pub mod admin;
 pub mod config;

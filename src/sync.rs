@@ -1,5 +1,5 @@
-//! The primitives of what is model-checked: `models/` compiles the same files with its own `sync`, whose every step is
-//! scheduled.
+//! The synchronisation primitives of the code that `models/` checks. There, the same files are compiled with another
+//! `sync`, whose every step a model checker schedules.
 
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 pub(crate) use std::thread;

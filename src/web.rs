@@ -1,5 +1,5 @@
-//! A small HTTP/1.1 server whose listener and connections end together: for pages and figures, not for streams of the
-//! gateway.
+//! A small HTTP/1.1 server for pages and figures. Its listener and its connections end together. The gateway's
+//! streams do not use it.
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
@@ -25,19 +25,19 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-/// How long to wait when no connection can be accepted, which is when descriptors are short.
+/// How long to wait when no connection can be accepted, for example because the process has no free descriptor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Connections at once; more wait to be accepted.
+/// The number of connections at once. Further connections wait until they are accepted.
 const MAX_CONNECTIONS: usize = 256;
 
-/// How long a request's head may take, from the connection or from the end of the exchange before.
+/// How long a request's head may take, counted from the accept or from the end of the previous exchange.
 const HEAD_TIME: Duration = Duration::from_secs(30);
 
-/// How long exchanges may take to end once nothing new is accepted.
+/// How long open exchanges may last once no more connections are accepted.
 const FINISH_TIME: Duration = Duration::from_secs(1);
 
-/// A body: all at once, or as it comes.
+/// A response whose body is sent as a whole, or as it comes.
 pub(crate) type Reply = Response<Either<Full<Bytes>, Live>>;
 
 /// Answers requests.
@@ -46,7 +46,7 @@ pub(crate) trait Answer: Send + Sync + 'static {
     fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Reply> + Send;
 }
 
-/// A whole response that nobody stores.
+/// A response with a whole body that must not be stored.
 pub(crate) fn reply(status: StatusCode, content_type: &str, body: Bytes) -> Reply {
     let mut reply = Response::new(Either::Left(Full::new(body)));
     *reply.status_mut() = status;
@@ -59,15 +59,15 @@ pub(crate) fn reply(status: StatusCode, content_type: &str, body: Bytes) -> Repl
     reply
 }
 
-/// The response to a method that is none of `methods`.
+/// The response to a request with a method other than `methods`.
 pub(crate) fn not_allowed(methods: &'static str) -> Reply {
     let mut reply = reply(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "not with this method\n".into());
     reply.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
     reply
 }
 
-/// The address under which a listener on `address` is reached on this machine: a wildcard is for listening, and is reached
-/// through the loopback.
+/// The address at which a listener on `address` can be reached on this machine. For a wildcard address, that is the
+/// loopback address.
 pub(crate) fn within_reach(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -77,7 +77,7 @@ pub(crate) fn within_reach(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-/// A body as it comes, with something that is dropped with the connection.
+/// A body that is sent as it comes, and a value that is dropped with the connection.
 pub(crate) struct Live {
     body: Channel<Bytes, io::Error>,
     _held: Box<dyn Any + Send + Sync>,
@@ -112,7 +112,7 @@ impl Body for Live {
     }
 }
 
-/// A server that runs; its drop closes its listener and its connections.
+/// A running server. Dropping it closes its listener and its connections.
 ///
 /// ```text
 ///   Serving ── finish ──▶ Finishing: no listener, each connection ends with its exchange
@@ -138,7 +138,7 @@ impl Server {
         Self { phase, task: tokio::spawn(run(listener, answer, seen)) }
     }
 
-    /// Closes the listener and every connection, whatever they are doing; resolves when that is done.
+    /// Closes the listener and every connection at once. Resolves when that is done.
     pub(crate) async fn stop(self) {
         drop(self.phase);
         if let Err(error) = self.task.await {
@@ -146,7 +146,7 @@ impl Server {
         }
     }
 
-    /// Closes the listener, and each connection when its exchange is over; resolves when that is done, or after
+    /// Closes the listener, and each connection when its exchange ends. Resolves when that is done, or after
     /// [`FINISH_TIME`].
     pub(crate) async fn finish(mut self) {
         self.phase.send_replace(Phase::Finishing);
@@ -175,7 +175,7 @@ async fn run<A: Answer>(listener: TcpListener, answer: Arc<A>, mut phase: watch:
     }
     drop(listener);
     tokio::select! {
-        // The sender is gone when all is to end at once.
+        // The sender is dropped when everything must end at once.
         _ = phase.changed() => {}
         () = async { while connections.join_next().await.is_some() {} } => {}
     }

@@ -1,4 +1,4 @@
-//! `manifold healthcheck`: asks a running process of the same configuration whether it is well.
+//! `manifold healthcheck`: asks a running process with the same configuration whether it is healthy.
 
 use crate::config::{ListenAddr, ServerConfig};
 use crate::web::within_reach;
@@ -19,10 +19,10 @@ use tokio::time::timeout;
 /// How long the whole exchange may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Bytes of an answer that are read.
+/// The bytes of an answer that are read.
 const MAX_ANSWER: usize = 256;
 
-/// What to ask, and where.
+/// The question, and the address to ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
     address: ListenAddr,
@@ -33,7 +33,7 @@ pub struct Question {
 enum Subject {
     /// `/readyz` of the admin address.
     Ready,
-    /// Whether a listener answers at all: `OPTIONS *` (RFC 9110 section 9.3.7), which no origin hears of.
+    /// Whether a listener answers at all: `OPTIONS *` (RFC 9110, section 9.3.7), which never reaches an origin.
     Answers,
 }
 
@@ -53,7 +53,7 @@ impl fmt::Display for Question {
     }
 }
 
-/// Why a process is not well.
+/// Why a process is not healthy.
 #[derive(Debug, thiserror::Error)]
 pub enum Unhealthy {
     /// The configuration does not say where the process listens.
@@ -62,16 +62,16 @@ pub enum Unhealthy {
     /// The configuration names no address.
     #[error("there is no address to ask at")]
     NoAddress,
-    /// The question cannot be put.
+    /// The runtime for the question cannot start.
     #[error("cannot ask: {0}")]
     NoRuntime(io::Error),
-    /// Nobody listens, or it cannot be reached.
+    /// No process listens on the address, or it cannot be reached.
     #[error("{0} cannot be reached: {1}")]
     Unreachable(ListenAddr, io::Error),
-    /// What came is no HTTP, or the connection was lost.
+    /// The answer was not HTTP, or the connection was lost.
     #[error("{0} gave no answer: {1}")]
     NoAnswer(ListenAddr, hyper::Error),
-    /// Nothing came in time.
+    /// No answer came in time.
     #[error("{0} did not answer within {secs} seconds", secs = PATIENCE.as_secs())]
     Silent(ListenAddr),
     /// The process says that it is not ready.
@@ -80,11 +80,11 @@ pub enum Unhealthy {
 }
 
 impl Question {
-    /// The question for a process of this configuration: is it ready, or, without an admin address, does its first listener
-    /// answer. An address that stands for all addresses is asked on loopback.
+    /// The question for a process with this configuration: whether it is ready or, without an admin address, whether
+    /// its first listener answers. If the listener is on a wildcard address, the loopback address is asked.
     ///
     /// # Errors
-    /// When the configuration does not tell the port.
+    /// Fails when the configuration does not name the port.
     pub fn of(server: &ServerConfig) -> Result<Self, Unhealthy> {
         let (address, subject) = match (server.admin, server.listen.first()) {
             (Some(admin), _) => (ListenAddr::Tcp(admin), Subject::Ready),
@@ -98,10 +98,10 @@ impl Question {
         }
     }
 
-    /// Asks; gives what to say of a process that is well.
+    /// Asks. Returns the text that reports a healthy process.
     ///
     /// # Errors
-    /// When it is not.
+    /// Why the process is not healthy.
     pub async fn ask(self) -> Result<String, Unhealthy> {
         match timeout(PATIENCE, self.exchange()).await {
             Ok(answer) => self.judged(answer?),
@@ -138,7 +138,7 @@ impl Question {
         let answer = async {
             let response = requests.send_request(request).await?;
             let status = response.status();
-            // What is longer or breaks off is no reason to doubt the status.
+            // A long or broken body does not change what the status says.
             let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
             let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
             Ok((status, String::from_utf8_lossy(&body).trim().to_owned()))
@@ -150,7 +150,7 @@ impl Question {
         }
     }
 
-    /// Any answer of a listener shows that it is served: a full or a refusing one is alive.
+    /// Any answer of a listener is healthy, also an error: a process at its limits is alive.
     fn judged(self, (status, text): (StatusCode, String)) -> Result<String, Unhealthy> {
         match self.subject {
             Subject::Answers => Ok(format!("healthy: {} answers", self.address)),

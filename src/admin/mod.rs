@@ -1,11 +1,11 @@
-//! The admin address: what orchestrators and operators ask of a running process, over HTTP.
+//! The admin address: answers the questions of orchestrators and operators about this process, over HTTP.
 //!
 //! ```text
 //!   GET /healthz   200 "ok": the process is alive
 //!   GET /readyz    200 "ready", or 503 and why not: it does not accept clients, or it drains
 //! ```
 //!
-//! [`Question`] is the other side: `manifold healthcheck` asks a running process whether it is well.
+//! [`Question`] is the client's side: `manifold healthcheck` asks a running process whether it is healthy.
 
 mod ask;
 mod readiness;
@@ -26,31 +26,32 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-/// Facts of the process that the admin address tells.
+/// The facts of the process that the admin address reports.
 #[derive(Debug)]
 pub struct Facts {
-    /// Whether the process serves or drains.
+    /// Whether the process is running or draining.
     pub lifecycle: watch::Receiver<Lifecycle>,
     /// The task that accepts clients.
     pub accepting: AbortHandle,
 }
 
-/// The admin address, served. Its drop closes the listener and every connection.
+/// The server of the admin address. Dropping it closes the listener and every connection.
 #[derive(Debug)]
 pub struct Admin(Server);
 
 impl Admin {
-    /// Serves on `listener`, on the runtime that this is called in.
+    /// Serves on `listener`, on the current runtime.
     ///
     /// # Errors
-    /// When the listener cannot be used by the runtime.
+    /// Fails when the runtime cannot use the listener.
     pub fn start(listener: TcpListener, facts: Facts) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let listener = tokio::net::TcpListener::from_std(listener)?;
         Ok(Self(Server::start(listener, Arc::new(facts))))
     }
 
-    /// Leaves the address to another process: answers what was accepted, and accepts nothing more.
+    /// Leaves the address to another process: answers the requests that were accepted, and accepts no more
+    /// connections.
     pub async fn finish(self) {
         self.0.finish().await;
     }

@@ -19,7 +19,7 @@ pub(super) enum Readiness {
 }
 
 impl Readiness {
-    /// A process that drains does not accept clients either; the drain is the reason then.
+    /// A draining process does not accept clients either. The drain is then the reason that is given.
     pub(super) fn of(lifecycle: Lifecycle, is_accepting: bool) -> Self {
         match (lifecycle, is_accepting) {
             (Lifecycle::Draining(_), _) => Self::Draining,

@@ -1,4 +1,4 @@
-//! Asking, and the answers, over real sockets.
+//! Questions and answers over real sockets.
 
 use super::{Admin, Facts, Question, Unhealthy};
 use crate::config::{ListenAddr, ServerConfig};
@@ -13,13 +13,13 @@ fn tcp(address: &str) -> ListenAddr {
     ListenAddr::Tcp(address.parse().unwrap())
 }
 
-/// A configuration that listens there, with this admin address.
+/// A configuration with this listener and this admin address.
 fn config(listen: &[ListenAddr], admin: Option<&str>) -> ServerConfig {
     let admin = admin.map(|address| address.parse().unwrap());
     ServerConfig { listen: listen.to_vec(), admin, ..ServerConfig::default() }
 }
 
-/// An admin address whose facts are the test's to change.
+/// An admin address whose facts the test can change.
 struct Stage {
     lifecycle: watch::Sender<Lifecycle>,
     accepting: JoinHandle<()>,

@@ -1,4 +1,4 @@
-//! Clients that the demo opens itself: real ones, each on a socket of its own through the gateway.
+//! Clients that the demo opens itself. They are real clients, each with its own socket to the gateway.
 
 use super::origin::Kind;
 use crate::web::within_reach;
@@ -15,16 +15,16 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-/// Clients opened by one press of the button.
+/// The number of clients that one press of the button opens.
 pub(super) const STEP: usize = 50;
 
-/// The most that may be open.
+/// The largest number of open clients.
 pub(super) const LIMIT: usize = 500;
 
-/// How long a client waits before it comes back.
+/// How long a client waits before it reconnects.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The clients that are open.
+/// The open clients.
 #[derive(Debug)]
 pub(super) struct Crowd {
     gateway: SocketAddr,
@@ -32,17 +32,17 @@ pub(super) struct Crowd {
 }
 
 impl Crowd {
-    /// Nobody yet; they will go to `gateway`.
+    /// A crowd without clients. Its clients will connect to `gateway`.
     pub(super) fn new(gateway: SocketAddr) -> Self {
         Self { gateway: within_reach(gateway), clients: Mutex::default() }
     }
 
-    /// How many there are.
+    /// The number of clients.
     pub(super) fn len(&self) -> usize {
         self.clients.lock().len()
     }
 
-    /// Opens [`STEP`] more, spread over the streams, but no more than [`LIMIT`] in all.
+    /// Opens [`STEP`] more clients, spread over the streams, up to [`LIMIT`].
     pub(super) fn open(&self) {
         let mut clients = self.clients.lock();
         let after = clients.len().saturating_add(STEP).min(LIMIT);
@@ -51,13 +51,13 @@ impl Crowd {
         }
     }
 
-    /// Closes all.
+    /// Closes all clients.
     pub(super) fn close(&self) {
         *self.clients.lock() = JoinSet::new();
     }
 }
 
-/// Reads a stream for good, and comes back when it ends.
+/// Reads a stream forever, and reconnects when it ends.
 async fn stay(gateway: SocketAddr, path: &'static str) {
     loop {
         if let Err(error) = read(gateway, path).await {

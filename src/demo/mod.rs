@@ -5,7 +5,8 @@
 //!                      └──────▶ page     /*                         a second one, so that the page outlives the origin
 //! ```
 //!
-//! Nothing here is known to the gateway: it is configured with a text like any other, and reached over sockets.
+//! The gateway has no special knowledge of the demo. It is configured by a text like any other, and reached over
+//! sockets.
 
 mod crowd;
 mod origin;
@@ -28,18 +29,18 @@ use std::time::Duration;
 use ticker::Ticker;
 use tokio::net::TcpListener;
 
-/// Where the demo listens unless told otherwise.
+/// The address where the demo listens by default.
 pub const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
-/// How often the origin has an event: slow enough to read, quick enough not to wait.
+/// The time between two events: slow enough to read them, and fast enough not to wait for them.
 pub const DEFAULT_PERIOD: Duration = Duration::from_secs(1);
 
-/// How the demo is to run.
+/// The options of the demo.
 #[derive(Debug, Clone, Copy)]
 pub struct DemoOptions {
-    /// Where the gateway listens; port 0 is any free one.
+    /// The address where the gateway listens. Port 0: any free port.
     pub listen: SocketAddr,
-    /// Time between two events of the origin.
+    /// The time between two events of the origin.
     pub period: Duration,
 }
 
@@ -52,10 +53,10 @@ impl Default for DemoOptions {
 /// Why the demo cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
-    /// Another program listens where the gateway should.
+    /// Another program listens on the gateway's address.
     #[error("{0}: another program listens there; stop it, or choose another port: manifold demo --listen {1}")]
     Taken(BindError, SocketAddr),
-    /// The gateway's address cannot be listened on for another reason.
+    /// The gateway cannot listen on its address for another reason.
     #[error(transparent)]
     Bind(BindError),
     /// The origin or the page cannot listen.
@@ -66,7 +67,7 @@ pub enum DemoError {
     Config(ConfigErrors),
 }
 
-/// A demo that runs; its drop ends it.
+/// A running demo. Dropping it ends it.
 #[derive(Debug)]
 pub struct Demo {
     running: Running,
@@ -77,10 +78,10 @@ pub struct Demo {
 }
 
 impl Demo {
-    /// Starts origin, page and gateway, on the runtime that this is called in.
+    /// Starts the origin, the page and the gateway, on the current runtime.
     ///
     /// # Errors
-    /// When an address cannot be listened on.
+    /// Fails when one of them cannot listen on its address.
     pub async fn start(options: DemoOptions) -> Result<Self, DemoError> {
         let any_port = (Ipv4Addr::LOCALHOST, 0);
         let ticker = Arc::new(Ticker::start(options.period));
@@ -97,13 +98,13 @@ impl Demo {
         Ok(Self { running, address, run, crowd, _page: Server::start(page, Arc::new(page_state)) })
     }
 
-    /// Where the gateway listens, with the real port.
+    /// The address where the gateway listens, with its real port.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What to say to the one who started it: the address, and two lines to try.
+    /// The text for the user who started the demo: the address, and two commands to try.
     #[must_use]
     pub fn greeting(&self) -> String {
         let (address, [first, second]) = (self.address, curl_lines(self.address, &self.run));
@@ -113,14 +114,14 @@ impl Demo {
         )
     }
 
-    /// Ends every client's stream in an orderly way, and resolves when the last one is gone.
+    /// Ends every client's stream in an orderly way. Resolves when the last client is gone.
     pub async fn drain(self) {
         self.crowd.close();
         self.running.drain().await;
     }
 }
 
-/// A stream from now on, and one from an event that is past.
+/// Two commands: one reads a stream from now on, the other from an earlier event.
 fn curl_lines(address: SocketAddr, run: &str) -> [String; 2] {
     [
         format!("curl -N http://{address}{}", Kind::Ticker.path()),
@@ -128,7 +129,7 @@ fn curl_lines(address: SocketAddr, run: &str) -> [String; 2] {
     ]
 }
 
-/// The gateway's configuration, as one would write it.
+/// The gateway's configuration, as a user would write it.
 fn configuration(listen: SocketAddr, origin: SocketAddr, page: SocketAddr) -> String {
     let mut text = format!(
         "[server]\nlisten = [\"{listen}\"]\n\n\

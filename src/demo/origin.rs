@@ -1,4 +1,4 @@
-//! The origin, as people write one: the right content type, a loop, a flush.
+//! The demo's origin, as simple as people write one: the right content type, a loop and a flush.
 
 use super::ticker::Ticker;
 use crate::web::{Answer, Live, Reply, Server};
@@ -15,33 +15,35 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 
-/// Events that a client who comes back is told at most, which is a day of them; beyond, it begins with the newest.
+/// The largest number of events that a resuming client is sent: those of one day. A client that missed more begins
+/// with the newest event.
 const LONGEST_RESUME: u64 = 86_400;
 
-/// Events between one request's head and the socket.
+/// The number of events that one response may hold in its queue.
 const QUEUE: usize = 16;
 
-/// Times that the flaky stream flushes before it breaks off. What it has to make up for is one flush, so that it keeps up.
+/// The number of flushes after which the flaky stream breaks off. Each new response makes up for one missed flush, so
+/// the stream keeps up.
 const FLAKY_FLUSHES: u64 = 8;
 
-/// Every so manieth request to the flaky stream is answered 503.
+/// One of this many requests to the flaky stream is answered 503.
 const FLAKY_REFUSES_EVERY: u64 = 3;
 
 /// The origin's streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// No ids.
+    /// Events without ids.
     Ticker,
-    /// Ids, and resumes from them.
+    /// Events with ids, and resumes from them.
     Numbered,
-    /// The same, but breaks off and refuses now and then.
+    /// Like `Numbered`, but breaks off and refuses requests now and then.
     Flaky,
 }
 
 impl Kind {
     pub(super) const ALL: [Self; 3] = [Self::Ticker, Self::Numbered, Self::Flaky];
 
-    /// Its route's name.
+    /// The name of the stream's route.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Ticker => "ticker",
@@ -50,7 +52,7 @@ impl Kind {
         }
     }
 
-    /// Its path, at the origin as at the gateway.
+    /// The stream's path, the same at the origin and at the gateway.
     pub(super) fn path(self) -> &'static str {
         match self {
             Self::Ticker => "/ticker",
@@ -59,7 +61,7 @@ impl Kind {
         }
     }
 
-    /// What it is, for the configuration's reader.
+    /// What the stream is, as a comment in the configuration.
     pub(super) fn comment(self) -> &'static str {
         match self {
             Self::Ticker => "no ids: manifold gives them",
@@ -69,7 +71,7 @@ impl Kind {
     }
 }
 
-/// The origin's streams, and how often each is open.
+/// The origin's streams, and the number of open responses of each.
 #[derive(Debug)]
 pub(super) struct Origin {
     ticker: Arc<Ticker>,
@@ -78,7 +80,7 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// Connections on which a stream is being sent now.
+    /// The number of responses on which this stream is being sent.
     pub(super) fn open(&self, kind: Kind) -> usize {
         self.open[kind as usize].load(Ordering::Relaxed)
     }
@@ -120,7 +122,7 @@ fn refusal(status: StatusCode, text: &'static str) -> Reply {
     reply
 }
 
-/// The loop and the flush: every event after `told`, as it comes.
+/// The loop and the flush: sends every event after `told`, as it comes.
 async fn tell(mut body: Sender<Bytes, io::Error>, ticker: Arc<Ticker>, kind: Kind, mut told: u64) {
     let mut newest = ticker.newest();
     let mut flushes_left = if kind == Kind::Flaky { FLAKY_FLUSHES } else { u64::MAX };
@@ -153,7 +155,7 @@ fn event(ticker: &Ticker, kind: Kind, n: u64) -> Bytes {
     })
 }
 
-/// One open connection, counted.
+/// Counts one open response.
 struct Open(Arc<AtomicUsize>);
 
 impl Open {
@@ -169,7 +171,7 @@ impl Drop for Open {
     }
 }
 
-/// The origin's server, which is stopped and started; its address stays.
+/// The origin's server, which can be stopped and started. Its address stays the same.
 #[derive(Debug)]
 pub(super) struct Switch {
     address: SocketAddr,
@@ -178,7 +180,7 @@ pub(super) struct Switch {
 }
 
 impl Switch {
-    /// An origin that runs, on any free port of this machine.
+    /// Starts an origin on any free port of the loopback address.
     pub(super) async fn start(ticker: Arc<Ticker>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
@@ -187,25 +189,25 @@ impl Switch {
         Ok(Self { address, origin, server })
     }
 
-    /// Where it listens, when it runs.
+    /// The address where the server listens while it runs.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The origin itself.
+    /// The origin that the server serves.
     pub(super) fn origin(&self) -> &Origin {
         &self.origin
     }
 
-    /// Whether its server runs.
+    /// Whether the server runs.
     pub(super) async fn is_on(&self) -> bool {
         self.server.lock().await.is_some()
     }
 
-    /// Listens again.
+    /// Starts the server again.
     ///
     /// # Errors
-    /// When another program took the port meanwhile.
+    /// Fails when another program has taken the port.
     pub(super) async fn turn_on(&self) -> io::Result<()> {
         let mut server = self.server.lock().await;
         if server.is_none() {
@@ -215,7 +217,7 @@ impl Switch {
         Ok(())
     }
 
-    /// Closes the listener and every connection.
+    /// Stops the server: closes the listener and every connection.
     pub(super) async fn turn_off(&self) {
         let mut server = self.server.lock().await;
         if let Some(server) = server.take() {

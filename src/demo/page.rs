@@ -20,17 +20,17 @@ const CSS: &str = include_str!("assets/demo.css");
 const JS: &str = include_str!("assets/demo.js");
 const ICON: &str = include_str!("assets/icon.svg");
 
-/// Nothing but what this server sends, and nobody may frame it.
+/// The page may load nothing but what this server sends, and no other page may frame it.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; \
      form-action 'none'; frame-ancestors 'none'",
 );
 
-/// A button's request bears this header. Another site's page cannot send it: it would need a preflight, which nobody
-/// answers here.
+/// The header of a button's request. The page of another site cannot send it, because that needs a CORS preflight,
+/// which this server does not answer.
 static BUTTON: HeaderName = HeaderName::from_static("x-demo");
 
-/// The page and what it shows.
+/// The server of the page and its API.
 #[derive(Debug)]
 pub(super) struct Page {
     html: Bytes,
@@ -55,7 +55,7 @@ impl Page {
         Self { html: Bytes::from(html), ticker, origin, crowd, counters }
     }
 
-    /// What there is to see, as JSON.
+    /// The state of the demo, as JSON.
     async fn state(&self) -> Value {
         let routes: Vec<Value> = Kind::ALL.into_iter().filter_map(|kind| self.route(kind)).collect();
         json!({
@@ -83,7 +83,7 @@ impl Page {
         }))
     }
 
-    /// A button was pressed: what it does, and then the state.
+    /// Handles a pressed button. Returns the new state.
     async fn press(&self, button: &str) -> Option<Reply> {
         match button {
             "origin/stop" => self.origin.turn_off().await,

@@ -1,11 +1,11 @@
-//! What the origin tells: one event per period, whether or not somebody listens or the origin's server runs.
+//! The events of the demo's origin: one per period, even if no client listens and the origin's server is stopped.
 
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// Events that came to be since the demo started, numbered from 1.
+/// The events since the start of the demo, numbered from 1.
 #[derive(Debug)]
 pub(super) struct Ticker {
     run: String,
@@ -14,7 +14,7 @@ pub(super) struct Ticker {
 }
 
 impl Ticker {
-    /// Begins to count.
+    /// Starts to count.
     pub(super) fn start(period: Duration) -> Self {
         let (tick, newest) = watch::channel(0);
         let task = tokio::spawn(async move {
@@ -28,12 +28,13 @@ impl Ticker {
         Self { run: format!("{:04x}", fastrand::u16(..)), newest, task }
     }
 
-    /// The name of this run, so that an id of another one is not mistaken for one of this.
+    /// The name of this run of the demo. It is a part of each id, so that an id of another run is not taken for one
+    /// of this run.
     pub(super) fn run(&self) -> &str {
         &self.run
     }
 
-    /// The newest event's number, as it changes.
+    /// The number of the newest event, as it changes.
     pub(super) fn newest(&self) -> watch::Receiver<u64> {
         self.newest.clone()
     }
@@ -43,13 +44,13 @@ impl Ticker {
         format!("{}-{n}", self.run)
     }
 
-    /// The number of the event that has this id, if this run has had it.
+    /// The number of the event with this id, if this run has had it.
     pub(super) fn number(&self, id: &str) -> Option<u64> {
         let n = id.strip_prefix(&self.run)?.strip_prefix('-')?.parse().ok()?;
         (n <= *self.newest.borrow()).then_some(n)
     }
 
-    /// The data of event `n`: any event can be told again, because it is a function of its number.
+    /// The data of event `n`. It depends only on `n` and the run, so any event can be sent again.
     pub(super) fn data(&self, n: u64) -> String {
         #[expect(clippy::cast_precision_loss, reason = "a curve to look at")]
         let at = n as f64;
