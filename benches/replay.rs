@@ -1,4 +1,5 @@
-//! How fast the log is: appends where each drops the oldest, reads past a cursor, and what a `Last-Event-ID` means.
+//! The speed of the replay log: appends that each drop the oldest event, reads past a cursor, and look-ups of a
+//! `Last-Event-ID`.
 
 use bytes::Bytes;
 use divan::counter::ItemsCount;
@@ -14,11 +15,11 @@ fn main() {
 }
 
 const HELD: usize = 1000;
-/// Events that one read of the origin may give.
+/// The number of events that one read from the origin may contain.
 const BATCH: usize = 64;
-/// What a shard reads at once, in bytes.
+/// The number of bytes that a shard reads from a log at once.
 const MOST: usize = 64 << 10;
-/// Clients that come back at once.
+/// The number of clients that reconnect at once.
 const CROWD: usize = 1000;
 
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +28,7 @@ enum Ids {
     Minted,
 }
 
-/// Events with `size` bytes of data each. No two ids are alike.
+/// Events with `size` bytes of data each. All their ids differ.
 fn events(ids: Ids, count: usize, size: usize) -> Vec<Event> {
     let data = Bytes::from("x".repeat(size));
     let event = |n: usize| match ids {
@@ -48,7 +49,7 @@ fn minted_id(n: usize) -> Bytes {
     Bytes::from(format!("~c0ffee-{n}"))
 }
 
-/// A log that holds the last `held` of `events`.
+/// A log that holds the last `held` events of `events`.
 fn log(held: usize, events: &[Event], now: Instant) -> ReplayLog {
     let options =
         ReplayOptions { events: NonZeroUsize::new(held), bytes: usize::MAX, age: None, ..ReplayOptions::default() };
@@ -67,7 +68,7 @@ fn append_batch(log: &mut ReplayLog, batch: &[Event], now: Instant) {
 }
 
 fn append(bencher: Bencher, ids: Ids, size: usize) {
-    // By the time that an id comes again, the log has dropped it for long.
+    // When an id comes again, the log dropped its first event long ago.
     let events = events(ids, 4 * 1024, size);
     let now = Instant::now();
     let mut log = log(HELD, &events, now);
@@ -89,7 +90,7 @@ fn append_with_minted_ids(bencher: Bencher, size: usize) {
     append(bencher, Ids::Minted, size);
 }
 
-/// From so many events behind the end, and dropping what was read.
+/// Reads from this many events before the end, and drops the frames.
 #[divan::bench(args = [0, 1, 100, 1000])]
 fn read(bencher: Bencher, behind: usize) {
     let log = log(HELD, &events(Ids::Origin, HELD, 128), Instant::now());
@@ -101,7 +102,7 @@ fn read(bencher: Bencher, behind: usize) {
     });
 }
 
-/// What a crowd's ids mean, one after the other.
+/// Looks up the ids of a crowd, one after the other.
 fn position(bencher: Bencher, log: &ReplayLog, crowd: &[Bytes]) {
     bencher.counter(ItemsCount::new(crowd.len())).bench(|| {
         for id in crowd {
@@ -110,9 +111,9 @@ fn position(bencher: Bencher, log: &ReplayLog, crowd: &[Bytes]) {
     });
 }
 
-/// Places all over a log, in no order.
+/// Positions all over a log, in no order.
 fn places(held: usize) -> impl Iterator<Item = usize> {
-    // A prime, so that no place comes twice before all have come.
+    // Steps by a prime, so that no position repeats before all have come.
     (0..CROWD).map(move |n| n * 7919 % held)
 }
 

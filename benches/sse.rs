@@ -1,4 +1,4 @@
-//! How fast the wire is: bytes per second decoded, and frames per second encoded.
+//! The speed of the wire format: bytes decoded per second, and frames encoded per second.
 
 #[allow(dead_code, reason = "a benchmark looks at what is sent, not at what is expected of it")]
 #[path = "../tests/support/contract.rs"]
@@ -13,7 +13,7 @@ fn main() {
     divan::main();
 }
 
-/// What one read from a connection may give.
+/// The number of bytes that one read from a connection may give.
 const CHUNK: usize = 64 << 10;
 const TOTAL: usize = 4 << 20;
 
@@ -23,12 +23,12 @@ fn stream(prefix: &str, size: usize) -> Vec<Bytes> {
     chunks(format!("{prefix}data: {data}\n\n").as_bytes())
 }
 
-/// The same bytes again and again, in chunks of 64 KiB.
+/// The same bytes repeated, in chunks of 64 KiB.
 fn chunks(text: &[u8]) -> Vec<Bytes> {
     text.repeat(TOTAL / text.len()).chunks(CHUNK).map(Bytes::copy_from_slice).collect()
 }
 
-/// Every form that a line can take, in tiny events: the small cases of the contract, one after the other.
+/// Every form of a line in tiny events: the small cases of the contract, one after the other.
 fn every_form() -> Vec<u8> {
     let bodies =
         contract::cases().into_iter().flat_map(|case| case.connections).map(|response| response.chunks.concat());
@@ -36,7 +36,7 @@ fn every_form() -> Vec<u8> {
     cases.join(&b"\n\n"[..])
 }
 
-/// An answer as the language models' APIs stream it: a word or two in each event.
+/// A response as the APIs of language models stream it: a word or two in each event.
 fn answer() -> Vec<u8> {
     let words = "The quick brown fox jumps over the lazy dog, and nobody is surprised any more.";
     let event = |word: &str| {

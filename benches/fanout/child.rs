@@ -1,4 +1,5 @@
-//! The processes of a run: this program in another role, or a server. Each is pinned to a core, and ends with its parent.
+//! The processes of a run: this program in another role, or a server. Each is pinned to a core and ends with its
+//! parent.
 
 use super::Failure;
 use rustix::process::Signal;
@@ -13,10 +14,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Lines of a child that nobody asked for are kept up to this many, and what is beyond is dropped.
+/// The number of unread lines of a child that are kept. Further lines are dropped.
 const LINES: usize = 256;
 
-/// For a server to end by itself.
+/// How long a server may take to end by itself.
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// A child process. It is killed when this is dropped.
@@ -60,7 +61,7 @@ impl Child {
         self.process.id()
     }
 
-    /// The first line in which `find` finds what it looks for, within `secs` seconds.
+    /// Returns what `find` finds in the first line where it finds something, within `secs` seconds.
     pub(crate) fn find<T>(&self, secs: u64, find: impl Fn(&str) -> Option<T>) -> Result<T, Failure> {
         let (deadline, mut said) = (Instant::now() + Duration::from_secs(secs), Vec::new());
         loop {
@@ -81,7 +82,7 @@ impl Child {
         }
     }
 
-    /// What the child reports with `word`.
+    /// The value that the child reports under `word`.
     pub(crate) fn report<T: DeserializeOwned>(&self, word: &str, secs: u64) -> Result<T, Failure> {
         let json = self.find(secs, |line| Some(line.strip_prefix(word)?.strip_prefix(' ')?.to_owned()))?;
         Ok(serde_json::from_str(&json)?)
@@ -94,19 +95,19 @@ impl Child {
         Ok(stdin.flush()?)
     }
 
-    /// Ends the child's standard input, which tells this program's roles to report and end.
+    /// Closes the child's standard input. This tells this program's roles to report and end.
     pub(crate) fn hang_up(&mut self) {
         self.stdin = None;
     }
 
-    /// Asks the process to end, and waits for it a while.
+    /// Asks the process to end, and waits some time for it.
     pub(crate) fn terminate(&mut self) {
         let pid = i32::try_from(self.process.id()).ok().and_then(rustix::process::Pid::from_raw);
-        // An error says that it has ended.
+        // An error means that the process has ended.
         if pid.is_none_or(|pid| rustix::process::kill_process(pid, Signal::TERM).is_err()) {
             return;
         }
-        // The lines end with the process.
+        // The lines end when the process does.
         let deadline = Instant::now() + FAREWELL;
         while self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())).is_ok() {}
     }
@@ -114,7 +115,7 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // Errors say that it has ended.
+        // Errors mean that the process has ended.
         self.process.kill().unwrap_or_default();
         if let Err(error) = self.process.wait() {
             debug_assert!(false, "{}: {error}", self.name);
@@ -125,13 +126,13 @@ impl Drop for Child {
 fn pass_lines(from: impl Read + Send + 'static, to: SyncSender<String>) {
     thread::spawn(move || {
         for line in BufReader::new(from).lines().map_while(Result::ok) {
-            // A full queue is of lines that nobody wants.
+            // A line that does not fit into the queue is one that is not read.
             to.try_send(line).unwrap_or_default();
         }
     });
 }
 
-/// Becomes `program` on core `cpu`; it is asked to end when the parent ends.
+/// Becomes `program` on core `cpu`. It is asked to end when the parent ends.
 pub(crate) fn exec(cpu: &str, program: &OsStr, args: &[OsString]) -> Result<(), Failure> {
     pin(cpu.parse()?)?;
     rustix::process::set_parent_process_death_signal(Some(Signal::TERM))?;

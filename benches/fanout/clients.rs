@@ -1,4 +1,5 @@
-//! A crowd of clients: one thread, one epoll, one buffer. Nothing is allocated for an event, and every event is checked.
+//! A crowd of clients: one thread, one epoll instance, one buffer. Nothing is allocated per event, and every event is
+//! checked.
 
 use super::dial::{ask, dial};
 use super::specs::{ClientsSpec, Connected, Received, Window};
@@ -10,22 +11,22 @@ use rustix::io::Errno;
 use std::io::{self, BufRead};
 use std::os::fd::OwnedFd;
 
-/// Bytes that are read at once.
+/// The number of bytes read at once.
 const BUFFER: usize = 256 * 1024;
 
-/// Sockets that are looked at after one wait.
+/// The number of sockets served after one wait.
 const READY: usize = 1024;
 
-/// The standard input among the sockets.
+/// The token of the standard input.
 const ORDERS: u64 = u64::MAX;
 
-/// How often deadlines are looked at, in nanoseconds.
+/// How often deadlines are checked, in nanoseconds.
 const TICK: u64 = clock::SECOND / 20;
 
-/// For the last events to come after the end of the window, in seconds.
+/// How long to wait for the last events after the end of the window, in seconds.
 pub(crate) const GRACE_SECS: u64 = 20;
 
-/// Connects, says so, counts within the window that it is told, and reports.
+/// Connects, reports that, counts within the window that it is given, and reports the counts.
 pub(crate) fn run(spec: ClientsSpec) -> Result<(), Failure> {
     let mut crowd = Crowd::new(spec)?;
     crowd.connect()?;
@@ -37,20 +38,20 @@ struct Crowd {
     spec: ClientsSpec,
     epoll: OwnedFd,
     clients: Vec<Client>,
-    /// Clients that have their head.
+    /// The number of clients that have their response's head.
     connected: usize,
     window: Option<Window>,
     tally: Tally,
-    /// What one wait gave, and the bytes of one read: both are used again and again.
+    /// The events of one wait, and the bytes of one read. Both buffers are reused.
     ready: Vec<epoll::Event>,
     buffer: Vec<u8>,
 }
 
 struct Client {
-    /// `None`: the server ended it.
+    /// `None`: the server ended the connection.
     socket: Option<OwnedFd>,
     asked: bool,
-    /// It has its head and reads no more.
+    /// The client has its response's head and reads no more.
     idle: bool,
     response: Response,
 }
@@ -82,7 +83,7 @@ impl Crowd {
         say("connected", &Connected { clients: all, secs })
     }
 
-    /// Clients whose connection was ended by the server, or made no sense.
+    /// The number of clients whose connection the server ended, or whose response was invalid.
     fn closed(&self) -> u64 {
         u64::try_from(self.clients.iter().filter(|client| client.socket.is_none()).count()).unwrap_or(u64::MAX)
     }
@@ -96,7 +97,7 @@ impl Crowd {
         Ok(())
     }
 
-    /// Reads until every client has all that was sent within the window, or the time for it is over.
+    /// Reads until every client has all events of the window, or the time for that is over.
     fn wait_for_end(&mut self) -> Result<(), Failure> {
         loop {
             self.turn()?;
@@ -129,7 +130,7 @@ impl Crowd {
         Ok(())
     }
 
-    /// Takes the window. The end of the standard input is the end of the run.
+    /// Takes the window from the standard input. The end of the standard input ends the run.
     fn obey(&mut self) -> Result<(), Failure> {
         let mut line = String::new();
         if io::stdin().lock().read_line(&mut line)? == 0 {
@@ -167,7 +168,7 @@ impl Crowd {
         Ok(())
     }
 
-    /// Reads what is there; `to_the_end`: the end of the connection too.
+    /// Reads what has arrived. `to_the_end`: also the end of the connection.
     fn read(&mut self, number: usize, to_the_end: bool) -> Result<(), Failure> {
         let client = &mut self.clients[number];
         let Some(socket) = &client.socket else { return Ok(()) };
@@ -209,7 +210,7 @@ impl Crowd {
         Ok(())
     }
 
-    /// From now on only the end of the connection is looked for.
+    /// Watches from now on only for the end of the connection.
     fn stop_reading(&self, number: usize) -> Result<(), Failure> {
         if let Some(socket) = &self.clients[number].socket {
             let data = EventData::new_u64(u64::try_from(number)?);

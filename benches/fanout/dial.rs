@@ -1,4 +1,4 @@
-//! Connections of clients.
+//! Connections of the clients.
 
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, sockopt};
@@ -7,17 +7,19 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-/// Addresses that clients come from: a search for a free port takes long where half of them are taken.
+/// The number of addresses that clients connect from. With one address the search for a free port takes long, once
+/// half of the ports are taken.
 const SOURCES: usize = 8;
 
-/// Receive buffer of a slow client: what it does not read shall be the server's burden soon.
+/// The receive buffer of a slow client. It is small, so that what the client does not read soon fills the server's
+/// buffers.
 const SLOW_BUFFER: usize = 4096;
 
-/// Begins a connection of client `number`.
+/// Begins the connection of client `number`.
 pub(crate) fn dial(server: SocketAddr, number: usize, slow: bool) -> io::Result<OwnedFd> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
-    // Closed by a reset: no port waits for its last packets when the next run begins.
+    // The close is a reset, so that no port is still waiting for last packets when the next run begins.
     sockopt::set_socket_linger(&socket, Some(Duration::ZERO))?;
     if slow {
         sockopt::set_socket_recv_buffer_size(&socket, SLOW_BUFFER)?;
@@ -30,10 +32,10 @@ pub(crate) fn dial(server: SocketAddr, number: usize, slow: bool) -> io::Result<
     }
 }
 
-/// Asks for `path` on a connection that is there.
+/// Asks for `path` on an established connection.
 pub(crate) fn ask(socket: &OwnedFd, path: &str) -> io::Result<()> {
     let request = format!("GET {path} HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\n\r\n");
     let sent = rustix::net::send(socket, request.as_bytes(), SendFlags::NOSIGNAL)?;
-    // The first bytes of a connection fit into its buffer.
+    // The first bytes of a connection always fit into its send buffer.
     if sent == request.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
 }

@@ -1,4 +1,4 @@
-//! The loop of whoever sends events: when they are due, to whatever takes them.
+//! The loop that sends events when they are due.
 
 use super::clock;
 use super::schedule::{Due, Schedule};
@@ -9,28 +9,28 @@ use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::Duration;
 
-/// Bytes of one stream's events that are sent at once, at most, when the sender is late.
+/// The largest number of bytes of one stream's events that are sent at once, when the sender is late.
 const MOST_AT_ONCE: usize = 256 * 1024;
 
-/// What the loop is told.
+/// A message to the loop.
 #[derive(Debug)]
 pub(crate) enum Message {
     /// Events are due from now on.
     Go,
     /// The run is over.
     Stop,
-    /// This connection wants the events of this stream.
+    /// This connection takes the events of this stream.
     Joined(u64, TcpStream),
 }
 
-/// What takes events.
+/// Takes events and sends them.
 pub(crate) trait Sink {
     fn join(&mut self, stream: u64, socket: TcpStream);
     fn send(&mut self, due: Due) -> Result<(), Failure>;
     fn departed(&self) -> u64;
 }
 
-/// Sends what is due until it is told to stop, and reports.
+/// Sends what is due until it is told to stop, then reports.
 pub(crate) fn run(work: &Work, messages: &Receiver<Message>, sink: &mut impl Sink) -> Result<(), Failure> {
     let mut schedule = None::<Schedule>;
     let mut sent = Sent::default();
@@ -57,7 +57,7 @@ pub(crate) fn run(work: &Work, messages: &Receiver<Message>, sink: &mut impl Sin
     say("sent", &sent)
 }
 
-/// Passes on what is said on the standard input: "go", and its end, which is the end of the run.
+/// Passes on the messages of the standard input: "go", and its end, which ends the run.
 pub(crate) fn listen_for_orders(messages: &SyncSender<Message>) {
     for line in std::io::stdin().lock().lines() {
         let message = match line.as_deref() {
@@ -68,7 +68,7 @@ pub(crate) fn listen_for_orders(messages: &SyncSender<Message>) {
             return;
         }
     }
-    // Nobody listens any more if the loop has ended by itself.
+    // The loop may have ended by itself; then it takes no message.
     messages.send(Message::Stop).unwrap_or_default();
 }
 

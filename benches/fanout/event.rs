@@ -1,28 +1,28 @@
-//! What an event of the benchmark is: its sequence number and the moment it was sent, padded to a size.
+//! An event of the benchmark: its sequence number and the moment when it was sent, padded to a size.
 //!
-//! The numbers have a fixed width, so that every event of a run has as many bytes as every other, and is written by
-//! putting digits into a template.
+//! The numbers have a fixed width. So all events of a run have the same size, and an event is written by putting
+//! digits into a template.
 
-/// Digits of a sequence number.
+/// The digits of a sequence number.
 const SEQ_DIGITS: usize = 10;
 
-/// Digits of a moment in nanoseconds.
+/// The digits of a moment in nanoseconds.
 const TIME_DIGITS: usize = 19;
 
-/// The smallest event: both numbers with a space between, and one behind.
+/// The size of the smallest event: both numbers, with a space between them and one after them.
 pub(crate) const LEAST_SIZE: usize = SEQ_DIGITS + 1 + TIME_DIGITS + 1;
 
-/// What every event carries.
+/// The numbers that every event contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    /// Its place in its stream, from 0 on.
+    /// The event's number in its stream, from 0 on.
     pub(crate) seq: u64,
-    /// When it was sent, in nanoseconds of the [`clock`](super::clock).
+    /// When the event was sent, in nanoseconds of the [`clock`](super::clock).
     pub(crate) sent: u64,
 }
 
 impl Stamp {
-    /// The stamp at the beginning of an event's data; `None`: it was no event of ours.
+    /// Reads the stamp at the beginning of an event's data. `None`: it is not an event of this benchmark.
     pub(crate) fn parse(data: &[u8]) -> Option<Self> {
         let (seq, rest) = data.split_at_checked(SEQ_DIGITS)?;
         let (sent, rest) = rest.strip_prefix(b" ")?.split_at_checked(TIME_DIGITS)?;
@@ -44,23 +44,23 @@ pub(crate) fn blank(size: usize) -> Vec<u8> {
     let mut data = vec![b'0'; LEAST_SIZE];
     data[SEQ_DIGITS] = b' ';
     data[LEAST_SIZE - 1] = b' ';
-    // Not one letter: a compressing or deduplicating server shall find no help in it.
+    // No letter repeats for long, so a server gains nothing by compression or deduplication.
     data.extend((b'a'..=b'z').cycle().take(size.saturating_sub(LEAST_SIZE)));
     data
 }
 
-/// An event as a chunk of HTTP/1.1, to be stamped again and again.
+/// An event as an HTTP/1.1 chunk, which is stamped again and again.
 #[derive(Debug)]
 pub(crate) struct Template {
     bytes: Vec<u8>,
-    /// Where the digits of the id are, if it has one.
+    /// The index of the id's digits, if the event has an id.
     id: Option<usize>,
-    /// Where the data begins.
+    /// The index at which the data begins.
     data: usize,
 }
 
 impl Template {
-    /// An event whose data has `size` bytes, with its sequence number as its id or without an id.
+    /// An event whose data has `size` bytes. Its id is its sequence number, or it has none.
     pub(crate) fn new(size: usize, ids: bool) -> Self {
         let id = if ids { format!("id: {}\n", "0".repeat(SEQ_DIGITS)) } else { String::new() };
         let data = blank(size);
@@ -75,7 +75,7 @@ impl Template {
         Self { bytes, id: digits, data: start }
     }
 
-    /// The event of `stamp`.
+    /// The event with this stamp.
     pub(crate) fn stamped(&mut self, stamp: Stamp) -> &[u8] {
         if let Some(id) = self.id {
             put(stamp.seq, &mut self.bytes[id..id + SEQ_DIGITS]);
@@ -85,7 +85,7 @@ impl Template {
     }
 }
 
-/// The number in all of `digits`.
+/// The number whose digits are `digits`.
 fn number(digits: &[u8]) -> Option<u64> {
     digits.iter().try_fold(0_u64, |sum, &digit| {
         let digit = digit.wrapping_sub(b'0');

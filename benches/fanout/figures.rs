@@ -7,45 +7,45 @@ use super::specs::Received;
 use super::statistics::median;
 use super::trial::Trial;
 
-/// Something that a run showed, as a number.
+/// A figure of a run, as a number.
 pub(crate) type Figure = fn(&Trial) -> f64;
 
-/// Microseconds of processor time for each delivery.
+/// Microseconds of processor time per delivery.
 pub(crate) fn cpu_us(trial: &Trial) -> f64 {
     trial.cpu_secs * 1e6 / trial.deliveries()
 }
 
-/// Deliveries a second.
+/// Deliveries per second.
 pub(crate) fn deliveries(trial: &Trial) -> f64 {
     trial.deliveries() / trial.secs
 }
 
-/// Latency of the crowd that is looked at, in milliseconds.
+/// Latency of the crowd that is measured, in milliseconds.
 pub(crate) fn p50(trial: &Trial) -> f64 {
     readers(trial).map_or(f64::NAN, |it| it.latency.p50)
 }
 
-/// Latency of the crowd that is looked at, in milliseconds.
+/// Latency of the crowd that is measured, in milliseconds.
 pub(crate) fn p99(trial: &Trial) -> f64 {
     readers(trial).map_or(f64::NAN, |it| it.latency.p99)
 }
 
-/// Latency of the crowd that is looked at, in milliseconds.
+/// Latency of the crowd that is measured, in milliseconds.
 pub(crate) fn p999(trial: &Trial) -> f64 {
     readers(trial).map_or(f64::NAN, |it| it.latency.p999)
 }
 
-/// Latency of the crowd that is looked at, in milliseconds.
+/// Latency of the crowd that is measured, in milliseconds.
 pub(crate) fn slowest(trial: &Trial) -> f64 {
     readers(trial).map_or(f64::NAN, |it| it.latency.max)
 }
 
-/// Memory of the server's own for each connection, in KB.
+/// The server's own memory per connection, in KB.
 pub(crate) fn memory_kb(trial: &Trial) -> f64 {
     (float(trial.busy_kb) - float(trial.idle_kb)) / clients(trial)
 }
 
-/// Connections a second, each until its response's head.
+/// Connections per second, each counted until its response's head.
 pub(crate) fn connects(trial: &Trial) -> f64 {
     clients(trial) / trial.connect_secs
 }
@@ -60,17 +60,17 @@ pub(crate) fn load_percent(trial: &Trial) -> f64 {
     trial.load_cpu_secs / trial.secs * 100.0
 }
 
-/// What others took of the server's core, in percent of it.
+/// Time of the server's core that other processes used, in percent of it.
 pub(crate) fn foreign_percent(trial: &Trial) -> f64 {
     (trial.foreign_secs / trial.secs * 100.0).max(0.0)
 }
 
-/// Comment lines that each client got since it came: the first one, and heartbeats.
+/// Comment lines that each client got since it connected: the first one, and heartbeats.
 pub(crate) fn comments(trial: &Trial) -> f64 {
     trial.received.values().map(|it| float(it.comments)).sum::<f64>() / clients(trial)
 }
 
-/// Events that never came, in all crowds.
+/// Events that never came, over all crowds.
 pub(crate) fn lost(trial: &Trial) -> f64 {
     trial.received.values().map(|it| float(it.lost + it.unfinished)).sum()
 }
@@ -98,17 +98,17 @@ fn clients(trial: &Trial) -> f64 {
 pub(crate) struct Runs<'a>(pub(crate) &'a [Trial]);
 
 impl Runs<'_> {
-    /// The median of a figure over all repeats; `None`: this was not run, or the figure makes no sense.
+    /// The median of a figure over all repeats. `None`: this was not run, or the figure is meaningless.
     pub(crate) fn median(&self, case: &str, target: Target, figure: Figure) -> Option<f64> {
         median(self.of(case, target).map(figure).collect())
     }
 
-    /// The largest of a figure over all repeats.
+    /// The maximum of a figure over all repeats.
     pub(crate) fn worst(&self, case: &str, target: Target, figure: Figure) -> Option<f64> {
         self.of(case, target).map(figure).reduce(f64::max)
     }
 
-    /// The median of what `combine` makes of two figures of the same repeat.
+    /// The median of `combine` over two figures of the same repeat.
     pub(crate) fn paired(
         &self,
         left: (&str, Target),
@@ -123,7 +123,7 @@ impl Runs<'_> {
         median(pairs.collect())
     }
 
-    /// The names of the cases, in the order in which they ran first.
+    /// The names of the cases, in the order of their first runs.
     pub(crate) fn cases(&self) -> Vec<&str> {
         let mut cases = Vec::new();
         for trial in self.0 {

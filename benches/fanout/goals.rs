@@ -1,11 +1,12 @@
-//! What manifold is to reach, and whether it does.
+//! The goals of manifold, and whether it reaches them.
 
 use super::figures::{self, Figure, Runs};
 use super::results::Results;
 use super::scenarios::Scenario;
 use super::server::Target;
 
-/// Deliveries a second that count as a million: some of the window's events are on their way when it ends.
+/// The deliveries per second that count as a million. It is a little less, because some events of the window are
+/// still on their way when it ends.
 const NEARLY_A_MILLION: f64 = 995_000.0;
 
 /// One goal.
@@ -13,7 +14,7 @@ const NEARLY_A_MILLION: f64 = 995_000.0;
 pub(crate) struct Goal {
     pub(crate) work: &'static str,
     pub(crate) bound: &'static str,
-    /// What was measured, in words; `None`: nothing.
+    /// The measurement, in words. `None`: there is none.
     pub(crate) measured: Option<String>,
     pub(crate) reached: bool,
 }
@@ -118,7 +119,7 @@ fn crowds(results: &Results) -> Vec<Goal> {
     ]
 }
 
-/// The runs of a scenario that has one case.
+/// The runs of a scenario with only one case.
 struct Only<'a> {
     runs: Runs<'a>,
     case: &'a str,

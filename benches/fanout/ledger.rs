@@ -1,4 +1,4 @@
-//! Which events of a stream one client got: each exactly once and in order, or it is counted.
+//! Which events of a stream one client got. Each must come exactly once and in order; what does not is counted.
 
 use std::ops::Range;
 
@@ -7,25 +7,25 @@ use std::ops::Range;
 pub(crate) struct Ledger {
     /// One more than the highest sequence number that came.
     next: u64,
-    /// What is below `next` and did not come, in order. Empty as long as all is well.
+    /// The numbers below `next` that did not come, in order. Empty as long as nothing is missing.
     missing: Vec<Range<u64>>,
 }
 
-/// What an event is to the one who gets it.
+/// What an event is in the order of its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Arrival {
-    /// The next one.
+    /// The event that was due next.
     InOrder,
-    /// Later than the next one: those between are missing, for now.
+    /// A later event. Those before it are missing for now.
     Ahead,
-    /// One that was missing.
+    /// An event that was missing.
     OutOfOrder,
-    /// One that came before.
+    /// An event that came before.
     Doubled,
 }
 
 impl Ledger {
-    /// Notes that event `seq` came.
+    /// Records that event `seq` came.
     pub(crate) fn note(&mut self, seq: u64) -> Arrival {
         if seq >= self.next {
             let skipped = self.next..seq;
@@ -50,7 +50,7 @@ impl Ledger {
         self.next
     }
 
-    /// How many of the events below `end` did not come.
+    /// The number of events below `end` that did not come.
     pub(crate) fn lost(&self, end: u64) -> u64 {
         let between = |range: &Range<u64>| range.end.min(end).saturating_sub(range.start);
         self.missing.iter().map(between).sum::<u64>() + end.saturating_sub(self.next)

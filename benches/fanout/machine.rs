@@ -1,4 +1,4 @@
-//! Where figures come from: they are worth nothing without it.
+//! The machine that the figures come from. They are worth nothing without it.
 
 use super::nchan;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// A machine and what was run on it.
+/// A machine and the programs that were run on it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Machine {
     pub(crate) cpu: String,
@@ -19,7 +19,7 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// This one, with the gateway that is measured.
+    /// This machine, with the gateway that is measured.
     pub(crate) fn here(manifold: &Path, cores: usize) -> Self {
         let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let cpu = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
@@ -27,7 +27,7 @@ impl Machine {
         Self {
             cpu: cpu.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned()),
             cores,
-            // What a distribution or a host adds behind the dash says little.
+            // What a distribution or a host adds after the dash says little.
             kernel: kernel.trim().split('-').next().unwrap_or_default().to_owned(),
             rustc: said(Command::new("rustc").arg("--version")),
             manifold: said(Command::new(manifold).arg("--version")),
@@ -35,7 +35,7 @@ impl Machine {
         }
     }
 
-    /// The same machine, whatever runs on it.
+    /// Whether it is the same machine, whatever programs ran on it.
     pub(crate) fn is(&self, other: &Self) -> bool {
         (&self.cpu, self.cores, &self.kernel) == (&other.cpu, other.cores, &other.kernel)
     }

@@ -1,7 +1,8 @@
-//! What a delivery costs: manifold, a bare loop of `send()`, and nginx with Nchan, under the same load on the same machine.
+//! The cost of a delivery: manifold, a bare loop of `send()`, and nginx with Nchan, under the same load on the same
+//! machine.
 //!
-//! `make bench` runs all of it; `cargo bench --bench fanout -- cpu latency` runs some. CONTRIBUTING.md says what the
-//! figures tell and what they do not.
+//! `make bench` runs everything; `cargo bench --bench fanout -- cpu latency` runs some scenarios. CONTRIBUTING.md
+//! explains what the figures mean and what they do not.
 
 mod child;
 mod clients;
@@ -38,7 +39,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// What ends a run, in words.
+/// Why a run ends, in words.
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
@@ -50,14 +51,14 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // There is nobody left to tell if this fails too.
+            // If this fails too, the failure cannot be reported anywhere.
             writeln!(io::stderr(), "fanout: {error}").unwrap_or_default();
             ExitCode::FAILURE
         }
     }
 }
 
-/// Plays a part in a run that another process of this program directs.
+/// Plays a role in a run that another process of this program directs.
 fn play(role: &[OsString]) -> Result<(), Failure> {
     let text = |place: usize| role.get(place).and_then(|arg| arg.to_str()).ok_or("a role lacks a word");
     match text(0)? {
@@ -69,7 +70,7 @@ fn play(role: &[OsString]) -> Result<(), Failure> {
     }
 }
 
-/// Says a word and a value on the standard output, to the process that directs the run.
+/// Writes a word and a value to the standard output, for the process that directs the run.
 fn say(word: &str, value: &impl Serialize) -> Result<(), Failure> {
     let line = format!("{word} {}\n", serde_json::to_string(value)?);
     let mut stdout = io::stdout().lock();

@@ -1,4 +1,4 @@
-//! nginx with Nchan, where Debian's packages nginx and libnginx-mod-nchan are installed.
+//! nginx with Nchan. It needs Debian's packages nginx and libnginx-mod-nchan.
 
 use super::child::Child;
 use super::process;
@@ -8,24 +8,24 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The path of stream 0 is this and a 0, for the publisher and for subscribers.
+/// The path of stream 0 is this and a 0, both for the publisher and for subscribers.
 pub(crate) const PUBLISH: &str = "/publish/";
 pub(crate) const SUBSCRIBE: &str = "/s/";
 
 const PROGRAMS: [&str; 2] = ["/usr/sbin/nginx", "/usr/local/sbin/nginx"];
 const MODULE: &str = "/usr/lib/nginx/modules/ngx_nchan_module.so";
 
-/// For nginx to listen, in seconds.
+/// How long nginx may take until it listens, in seconds.
 const START: u64 = 10;
 
-/// What is installed, such as "nginx 1.22.1, Nchan 1.3.6"; `None`: not all that it takes.
+/// The installed versions, such as "nginx 1.22.1, Nchan 1.3.6". `None`: something is missing.
 pub(crate) fn version() -> Option<String> {
     let nginx = Command::new(program()?).arg("-v").output().ok()?;
     let nginx = String::from_utf8(nginx.stderr).ok()?;
     let nginx = nginx.trim().rsplit_once('/')?.1.to_owned();
     let query = Command::new("dpkg-query").args(["-W", "-f", "${Version}", "libnginx-mod-nchan"]).output();
     let module = query.ok().and_then(|query| String::from_utf8(query.stdout).ok()).unwrap_or_default();
-    // 1:1.3.6+dfsg-2 is Debian's way to say 1.3.6.
+    // Debian writes 1.3.6 as 1:1.3.6+dfsg-2.
     let module = module.split_once(':').map_or(&*module, |(_, version)| version);
     let module = module.split_once('+').map_or(module, |(version, _)| version);
     Some(format!("nginx {nginx}, Nchan {module}"))
@@ -36,20 +36,20 @@ fn program() -> Option<PathBuf> {
     Path::new(MODULE).exists().then_some(program)
 }
 
-/// An nginx that runs.
+/// A running nginx.
 #[derive(Debug)]
 pub(crate) struct Nchan {
     pub(crate) address: SocketAddr,
-    /// The process that serves; the other one only minds it.
+    /// The worker process, which serves. The master only minds it.
     pub(crate) worker: u32,
     master: Child,
 }
 
 impl Nchan {
-    /// Starts nginx with one worker on core `cpu`; `files` is an empty folder.
+    /// Starts nginx with one worker on core `cpu`. `files`: an empty folder.
     pub(crate) fn start(cpu: usize, files: &Path, heartbeat_secs: u64) -> Result<Self, Failure> {
         let program = program().ok_or("nginx or Nchan is not installed")?;
-        // nginx cannot tell which port it got, so a free one is looked for.
+        // nginx cannot report the port that the kernel chose, so a free port is searched for.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let path = files.join("nginx.conf");
         fs::write(&path, config(files, address, heartbeat_secs))?;
@@ -71,15 +71,15 @@ impl Nchan {
 
 impl Drop for Nchan {
     fn drop(&mut self) {
-        // Killed outright, the master would leave its worker behind.
+        // A master that is killed would leave its worker behind.
         self.master.terminate();
     }
 }
 
-/// As many events are kept for as long as manifold keeps them by default.
+/// Nchan keeps as many events, for as long, as manifold does by default.
 fn config(files: &Path, address: SocketAddr, heartbeat_secs: u64) -> String {
     let files = files.display();
-    // As root, nginx would serve as another user, who may not enter the folder.
+    // As root, nginx would serve as another user, who might not be allowed to enter the folder.
     let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
     format!(
         "daemon off; worker_processes 1; {user} pid {files}/nginx.pid; error_log {files}/error.log warn;

@@ -9,19 +9,19 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "fanout")]
 pub(crate) struct Options {
-    /// What to measure; all by default
+    /// The scenarios to measure; all by default
     #[arg(value_name = "SCENARIO")]
     pub(crate) scenarios: Vec<Scenario>,
-    /// Seconds of each window; by default as many as the scenario takes
+    /// Seconds of each window; by default as many as the scenario needs
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) secs: Option<u64>,
     /// How often each case is run; the medians count
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub(crate) repeats: Option<u16>,
-    /// Short windows, and once: for trying whether it works
+    /// Short windows and one repeat, to try whether it works
     #[arg(long)]
     pub(crate) quick: bool,
-    /// Only these servers
+    /// Measure only these servers
     #[arg(long, value_delimiter = ',')]
     pub(crate) targets: Option<Vec<Target>>,
     /// Another binary of the gateway
@@ -33,13 +33,13 @@ pub(crate) struct Options {
     /// The core of the clients and of the origin; the last one by default
     #[arg(long)]
     pub(crate) load_cpu: Option<usize>,
-    /// Keep the figures in benches/results and draw its pictures anew
+    /// Keep the figures in benches/results, and draw its pictures again
     #[arg(long)]
     pub(crate) save: bool,
-    /// Measure nothing: draw benches/results anew from its figures
+    /// Measure nothing: draw benches/results again from its figures
     #[arg(long)]
     pub(crate) redraw: bool,
-    /// What cargo says to every benchmark
+    /// The argument that cargo passes to every benchmark
     #[arg(long, hide = true)]
     pub(crate) bench: bool,
 }

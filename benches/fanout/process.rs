@@ -1,24 +1,24 @@
-//! What a process uses, as the kernel counts it.
+//! The resources that a process uses, as the kernel counts them.
 
 use super::Failure;
 use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-/// The processor time of each thread of a process so far, in nanoseconds.
+/// The processor time that each thread of a process has used, in nanoseconds.
 ///
-/// On a kernel without IRQ time accounting, which is the usual, this includes the network's share of each `send`. Of a
-/// thread that is running, up to a tick of the kernel's clock is missing.
+/// On a kernel without IRQ time accounting, which is usual, it includes the network's share of each `send`. For a
+/// running thread, up to one tick of the kernel's clock is missing.
 #[derive(Debug)]
 pub(crate) struct CpuTime(BTreeMap<u32, u64>);
 
 impl CpuTime {
-    /// Of process `pid` now.
+    /// The times of process `pid` now.
     pub(crate) fn of(pid: u32) -> Result<Self, Failure> {
         let mut threads = BTreeMap::new();
         for entry in fs::read_dir(format!("/proc/{pid}/task"))? {
             let entry = entry?;
-            // A thread that has just ended is none.
+            // A thread that has just ended is left out.
             let Ok(statistics) = fs::read_to_string(entry.path().join("schedstat")) else { continue };
             let time = statistics.split_whitespace().next().ok_or("a schedstat without a time")?.parse()?;
             threads.insert(entry.file_name().to_str().ok_or("a thread without a number")?.parse()?, time);
@@ -26,14 +26,14 @@ impl CpuTime {
         Ok(Self(threads))
     }
 
-    /// Seconds since `before`. What threads used that have ended in between is not in it.
+    /// The seconds used since `before`. The time of threads that ended meanwhile is missing.
     pub(crate) fn secs_since(&self, before: &Self) -> f64 {
         let used = |(thread, time): (&u32, &u64)| time.saturating_sub(before.0.get(thread).copied().unwrap_or(0));
         Duration::from_nanos(self.0.iter().map(used).sum()).as_secs_f64()
     }
 }
 
-/// Memory of its own that a process has resident, in KB: without files and without the kernel's buffers.
+/// The process's own resident memory, in KB: without files and without the kernel's buffers.
 pub(crate) fn resident_kb(pid: u32) -> Result<u64, Failure> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let mut sum = 0;
@@ -46,11 +46,12 @@ pub(crate) fn resident_kb(pid: u32) -> Result<u64, Failure> {
     Ok(sum)
 }
 
-/// Seconds that a core was busy, or taken away by the machine under this one.
+/// The seconds that a core was busy, or was taken away by the hypervisor.
 pub(crate) fn core_secs(core: usize) -> Result<f64, Failure> {
     let (stat, name) = (fs::read_to_string("/proc/stat")?, format!("cpu{core}"));
     let line = stat.lines().find(|line| line.split_whitespace().next() == Some(&name)).ok_or("no such core")?;
-    // user nice system idle iowait irq softirq steal, and guests who are among the users: proc_stat(5).
+    // The fields are: user nice system idle iowait irq softirq steal, and then guest times, which user includes:
+    // proc_stat(5).
     let times = line.split_whitespace().skip(1).take(8).map(str::parse::<u64>).collect::<Result<Vec<_>, _>>()?;
     let busy = times.iter().enumerate().filter(|(place, _)| ![3, 4].contains(place)).map(|(_, ticks)| ticks).sum();
     Ok(float(busy) / float(rustix::param::clock_ticks_per_second()))
@@ -62,7 +63,7 @@ pub(crate) fn child_of(pid: u32) -> Result<Option<u32>, Failure> {
     Ok(children.split_whitespace().next().map(str::parse).transpose()?)
 }
 
-/// A count as a floating point number, exact up to 2^53.
+/// A count as a floating-point number, exact up to 2^53.
 #[expect(clippy::cast_precision_loss, reason = "counts of a run are far below 2^53")]
 pub(crate) fn float(count: u64) -> f64 {
     count as f64

@@ -1,4 +1,4 @@
-//! Posts events to nginx over connections that are kept: those of one stream one after the other.
+//! Posts events to nginx over kept connections, the events of one stream one after the other.
 
 use super::emitter::{self, Sink};
 use super::event::{Stamp, blank};
@@ -11,13 +11,14 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
-/// Connections over which the streams are spread, so that one stream does not wait for the answers of all others.
+/// The number of connections that the streams are spread over, so that one stream does not wait for the answers of
+/// all others.
 const CONNECTIONS: u64 = 16;
 
-/// For nginx to answer: it answers after it has sent the event to all.
+/// How long nginx may take to answer. It answers after it has sent the event to all subscribers.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Posts `spec.work` until the standard input ends.
+/// Posts the events of `spec.work` until the standard input ends.
 pub(crate) fn publish(spec: &PublisherSpec) -> Result<(), Failure> {
     let mut posts =
         Posts { connections: Vec::new(), path: spec.path.clone(), data: blank(spec.work.size), request: Vec::new() };
@@ -41,7 +42,7 @@ struct Posts {
 
 struct Connection {
     socket: BufReader<TcpStream>,
-    /// An answer is to come.
+    /// An answer is outstanding.
     asked: bool,
 }
 
@@ -79,7 +80,7 @@ impl Posts {
 }
 
 impl Connection {
-    /// Reads one response: 201 if there is a subscriber, 202 if there is none.
+    /// Reads one response: 201 if the stream has subscribers, 202 if it has none.
     fn answer(&mut self) -> Result<(), Failure> {
         let (mut line, mut length) = (String::new(), 0);
         self.socket.read_line(&mut line)?;

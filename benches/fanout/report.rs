@@ -1,4 +1,4 @@
-//! The figures as people read them: benches/results/README.md and its pictures.
+//! The report for readers: benches/results/README.md and its pictures.
 
 use super::figures::{self, Figure, Runs};
 use super::goals::goals;
@@ -17,7 +17,7 @@ const INTRODUCTION: &str = "# What a delivery costs\n\n\
     the kernel costs. The server has one core and the clients another. Ratios are between runs of the same turn; every\n\
     figure is the median of the repeats, and faults are the most of any. All runs, one by one: [results.json](results.json).\n";
 
-/// What each table shows: a heading, decimals, and the figure.
+/// The columns of each table: a heading, the decimals, and the figure.
 const COLUMNS: [(&str, usize, Figure); 11] = [
     ("us/delivery", 2, figures::cpu_us),
     ("deliveries/s", 0, figures::deliveries),
@@ -32,7 +32,7 @@ const COLUMNS: [(&str, usize, Figure); 11] = [
     ("clients' CPU %", 0, figures::load_percent),
 ];
 
-/// What must be 0, and the noise: the most of all repeats.
+/// The figures that must be 0, and the noise: the maximum over all repeats.
 const WORST: [(&str, Figure); 4] = [
     ("lost", figures::lost),
     ("doubled", figures::doubled),
@@ -86,7 +86,7 @@ fn page(results: &Results) -> Result<String, Failure> {
 }
 
 fn table(page: &mut String, runs: Runs<'_>) -> Result<(), Failure> {
-    // A column in which nothing was measured is left out.
+    // A column without measurements is left out.
     let targets = Target::value_variants();
     let filled = |figure: Figure| {
         let cases = runs.cases();
@@ -112,7 +112,7 @@ fn table(page: &mut String, runs: Runs<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Processor time per delivery over the number of clients.
+/// Draws the processor time per delivery over the number of clients.
 fn over_clients(results: &Results) -> Option<String> {
     let runs = results.runs(Scenario::Clients);
     let clients = |case: &str| runs.0.iter().find(|trial| trial.case == case).map_or(0, |trial| trial.clients);
@@ -130,7 +130,7 @@ fn over_clients(results: &Results) -> Option<String> {
     Some(svg::lines(&caption, "clients", &series))
 }
 
-/// Memory of each connection.
+/// Draws the memory per connection.
 fn memory(results: &Results) -> Option<String> {
     let runs = results.runs(Scenario::Memory);
     let case = *runs.cases().first()?;
@@ -141,7 +141,7 @@ fn memory(results: &Results) -> Option<String> {
     Some(svg::bars(&Caption { title: "Memory per connection", subtitle }, "KB", &series))
 }
 
-/// The servers that have points; `None`: there are none.
+/// The servers that have points. `None`: no server has.
 fn series(points: impl Fn(Target) -> Vec<(f64, f64)>) -> Option<Vec<Series>> {
     let name = |target| match target {
         Target::Floor => "bare send()",

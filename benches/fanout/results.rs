@@ -1,4 +1,4 @@
-//! The figures that are kept: benches/results/results.json.
+//! The stored figures: benches/results/results.json.
 
 use super::Failure;
 use super::figures::Runs;
@@ -11,24 +11,24 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Every run of every scenario, and where they ran.
+/// All runs of all scenarios, and the machine that they ran on.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Results {
     pub(crate) machine: Machine,
-    /// When the newest of them ended.
+    /// When the newest run ended.
     pub(crate) date: String,
     pub(crate) trials: BTreeMap<Scenario, Vec<Trial>>,
 }
 
 impl Results {
-    /// What was kept of this machine: figures of another one are not mixed with those to come.
+    /// The stored figures of this machine. Those of another machine are not mixed with new ones.
     pub(crate) fn of(machine: Machine) -> Result<Self, Failure> {
         let kept = Self::kept()?.filter(|kept| kept.machine.is(&machine));
         let (date, trials) = kept.map_or_else(Default::default, |kept| (kept.date, kept.trials));
         Ok(Self { machine, date, trials })
     }
 
-    /// What was kept; `None`: nothing was.
+    /// The stored figures. `None`: there are none.
     pub(crate) fn kept() -> Result<Option<Self>, Failure> {
         match fs::read_to_string(folder().join("results.json")) {
             Ok(json) => Ok(Some(serde_json::from_str(&json)?)),
@@ -53,7 +53,7 @@ impl Results {
     }
 }
 
-/// Where figures and pictures are kept.
+/// The folder of figures and pictures.
 pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/results")
 }

@@ -1,6 +1,6 @@
-//! Numbers as people read them, and as places of a picture.
+//! Numbers for readers, and their positions in a picture.
 
-/// From values to places, linearly or by their logarithms.
+/// Maps values to positions, linearly or by their logarithms.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scale {
     pub(crate) values: (f64, f64),
@@ -9,7 +9,7 @@ pub(crate) struct Scale {
 }
 
 impl Scale {
-    /// The place of `value`, which is positive on a logarithmic scale.
+    /// The position of `value`, which must be positive on a logarithmic scale.
     pub(crate) fn place(&self, value: f64) -> f64 {
         let along = |value: f64| if self.logarithmic { value.ln() } else { value };
         let (from, to) = (along(self.values.0), along(self.values.1));
@@ -29,11 +29,11 @@ pub(crate) fn ticks(most: f64) -> Vec<f64> {
     ticks
 }
 
-/// Moves places apart until there is `gap` between any two, in the order that they have.
+/// Moves positions apart until any two have a distance of `gap`, without changing their order.
 pub(crate) fn spread(places: &mut [f64], gap: f64) {
     let mut order = (0..places.len()).collect::<Vec<_>>();
     order.sort_by(|&left, &right| places[left].total_cmp(&places[right]));
-    // Every round moves the neighbours that are too close, both by half of what is missing.
+    // Each round moves neighbours that are too close apart, both by half of what is missing.
     for _ in 0..100 {
         for pair in order.windows(2) {
             let missing = gap - (places[pair[1]] - places[pair[0]]);
@@ -45,7 +45,7 @@ pub(crate) fn spread(places: &mut [f64], gap: f64) {
     }
 }
 
-/// A value as people write it: 18,000 or 2.5.
+/// A value for readers: 18,000 or 2.5.
 pub(crate) fn number(value: f64) -> String {
     if value < 1_000.0 {
         return format!("{value}");

@@ -1,4 +1,4 @@
-//! What is measured: the goals of the delivery engine, and sweeps over what a server's work depends on.
+//! The scenarios: the goals of the delivery engine, and sweeps over what a server's work depends on.
 
 use super::scale::number;
 use super::server::{Policy, Target};
@@ -7,17 +7,17 @@ use super::trial::Case;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// As many clients as fit into a process with 20,000 descriptors, less manifold's reserve.
+/// As many clients as fit into a process with 20,000 descriptors, besides manifold's reserve.
 const MANY: usize = 18_000;
 
-/// What everybody has by default.
+/// The default options of every server.
 const HEARTBEAT_SECS: u64 = 15;
 
 const SIZE: usize = 128;
 const ALL: &[Target] = &[Target::Floor, Target::Manifold, Target::Nchan];
 const SERVERS: &[Target] = &[Target::Manifold, Target::Nchan];
 
-/// The name of the only crowd, or of the one that is looked at.
+/// The name of the only crowd, or of the crowd that is measured.
 pub(crate) const READERS: &str = "readers";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
@@ -37,7 +37,7 @@ pub(crate) enum Scenario {
     Slow,
     /// Latency of a stream of 10 clients beside one of 10,000
     Neighbours,
-    /// Processor time of 18,000 clients who get nothing but heartbeats
+    /// Processor time of 18,000 clients that get nothing but heartbeats
     Idle,
     /// From 100 to 18,000 clients
     Clients,
@@ -50,7 +50,7 @@ pub(crate) enum Scenario {
 }
 
 impl Scenario {
-    /// Seconds that are measured, unless others are asked for.
+    /// The length of the window in seconds, unless another is asked for.
     fn secs(self, quick: bool) -> u64 {
         match self {
             Self::Throughput | Self::Idle if !quick => 30,
@@ -72,7 +72,7 @@ impl Scenario {
     pub(crate) fn cases(self, quick: bool, secs: Option<u64>) -> Vec<Case> {
         let mut cases = self.all_cases();
         for case in &mut cases {
-            // In a shorter one there might be no heartbeat, which is all that is measured.
+            // A shorter window might contain no heartbeat, and heartbeats are all that this scenario measures.
             let least = if self == Self::Idle { HEARTBEAT_SECS } else { 1 };
             case.secs = secs.unwrap_or_else(|| self.secs(quick)).max(least);
         }
@@ -104,12 +104,12 @@ impl Scenario {
     }
 }
 
-/// Such as "1,000 clients".
+/// A label such as "1,000 clients".
 fn named(count: impl TryInto<u32>, what: &str) -> String {
     format!("{} {what}", number(f64::from(count.try_into().unwrap_or(u32::MAX))))
 }
 
-/// A crowd of readers on all streams.
+/// A crowd of clients that read all streams.
 fn case(name: &str, clients: usize, streams: u64, rate: u64, size: usize) -> Case {
     Case {
         name: name.to_owned(),
@@ -125,9 +125,9 @@ fn crowd(name: &str, clients: usize, first_stream: u64, streams: u64) -> Crowd {
     Crowd { name: name.to_owned(), clients, first_stream, streams, slow: false }
 }
 
-/// The same 4,950 readers alone, and beside 50 who read nothing. An event is larger here and the warm-up longer, so that
-/// the kernel's buffers of the slow are full when the window begins, if the server bounds them to less than 100 KB; and
-/// nothing closes them while it lasts.
+/// The same 4,950 clients, once alone and once beside 50 that read nothing. The events are larger here and the
+/// warm-up is longer. So the kernel's buffers of the slow clients are full when the window begins, if the server
+/// bounds them to less than 100 KB. No server closes the slow clients within the window.
 fn slow() -> Vec<Case> {
     let alone = Case {
         warm_secs: 10,
@@ -139,7 +139,8 @@ fn slow() -> Vec<Case> {
     vec![alone, beside]
 }
 
-/// Ten clients of a stream of their own, alone and beside 10,000 of another one. Both streams are there in both cases.
+/// Ten clients of one stream, once alone and once beside 10,000 clients of another. Both streams are open in both
+/// cases.
 fn neighbours() -> Vec<Case> {
     let few = crowd(READERS, 10, 1, 1);
     let alone = Case { crowds: vec![few.clone()], ..case("10 alone", 10, 2, 10, SIZE) };

@@ -1,4 +1,4 @@
-//! When events are due: evenly spread over time, and over the streams.
+//! When events are due: spread evenly over time and over the streams.
 
 use super::clock::SECOND;
 use std::ops::Range;
@@ -10,17 +10,17 @@ pub(crate) struct Due {
     pub(crate) seqs: Range<u64>,
 }
 
-/// `rate` events a second on each of `streams` streams, from `start` on. The streams take turns, so that their events
-/// come one after the other and not all at once.
+/// `rate` events per second on each of `streams` streams, from `start` on. The streams take turns, so that their
+/// events are due one after the other and not all at once.
 #[derive(Debug)]
 pub(crate) struct Schedule {
     start: u64,
     streams: u64,
-    /// Of all streams together, in a second.
+    /// The events of all streams together, per second.
     rate: u64,
-    /// Of all streams together, given out so far.
+    /// The events of all streams together that were given out so far.
     given: u64,
-    /// Events of one stream that are given out at once.
+    /// The number of events of one stream that are given out at once.
     most: u64,
 }
 
@@ -36,10 +36,10 @@ impl Schedule {
         self.start + u64::try_from(ns).unwrap_or(u64::MAX)
     }
 
-    /// What is due at `now` and was not given out, at most `most` events of each stream.
+    /// The events that are due at `now` and were not given out, at most `most` of each stream.
     pub(crate) fn due(&mut self, now: u64) -> impl Iterator<Item = Due> + use<> {
         let passed = u128::from(now.saturating_sub(self.start));
-        // The event with number n is due at n / rate: at 0 there is one.
+        // The event with number n is due at n / rate, so one event is due at 0.
         let due = if now < self.start { 0 } else { passed * u128::from(self.rate) / u128::from(SECOND) + 1 };
         let due = u64::try_from(due).unwrap_or(u64::MAX).clamp(self.given, self.given + self.most * self.streams);
         let (from, streams) = (self.given, self.streams);

@@ -1,4 +1,4 @@
-//! The servers that are measured, each with what feeds it events.
+//! The servers that are measured, and what sends events to each.
 
 use super::child::Child;
 use super::nchan::Nchan;
@@ -11,10 +11,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
-/// For a server to listen.
+/// How long a server may take until it listens.
 const START_SECS: u64 = 20;
 
-/// What is measured.
+/// A server that is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Target {
@@ -36,34 +36,34 @@ impl Target {
     }
 }
 
-/// Where processes run, and which gateway is measured.
+/// The cores of the processes, and the gateway that is measured.
 #[derive(Debug, Clone)]
 pub(crate) struct Bench {
     pub(crate) manifold: PathBuf,
-    /// Of the server.
+    /// The server's core.
     pub(crate) server_cpu: usize,
-    /// Of the clients and of the origin.
+    /// The core of the clients and of the origin.
     pub(crate) load_cpu: usize,
 }
 
-/// Options of the gateway's only route.
+/// The options of the gateway's only route.
 #[derive(Debug, Clone)]
 pub(crate) struct Policy {
     pub(crate) heartbeat_secs: u64,
     pub(crate) stall_secs: u64,
 }
 
-/// A server that runs.
+/// A running server.
 #[derive(Debug)]
 pub(crate) struct Server {
     /// The process that is measured.
     pub(crate) pid: u32,
     pub(crate) address: SocketAddr,
-    /// The path of a stream is this and its number.
+    /// The path of a stream is this and the stream's number.
     pub(crate) path: &'static str,
-    /// The process that sends events when it is told to; of the floor, the server itself.
+    /// The process that sends events when it is told to. For the bare loop it is the server itself.
     pub(crate) feed: Child,
-    /// The server's process, if it is another one; it ends before its files go.
+    /// The server's process, if it is another one. It must end before its files are removed.
     _process: Option<Process>,
     _files: Option<TempDir>,
 }

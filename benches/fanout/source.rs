@@ -1,8 +1,9 @@
-//! An SSE server that is a bare loop of `send()` over its sockets: the origin, and the floor that servers are measured by.
+//! An SSE server that is a bare loop of `send()` over its sockets: the origin, and the floor that servers are
+//! compared with.
 //!
-//! As an origin it has one connection per stream; as the floor it has every client. What it does for each event and
-//! socket is one system call, so what it costs is what the kernel costs. When it is late, it sends all that is due at
-//! once, as the servers do.
+//! As the origin it has one connection per stream. As the floor it has every client. It makes one system call per
+//! event and socket, so it costs what the kernel costs. When it is late, it sends all due events at once, as the
+//! servers do.
 
 use super::emitter::{self, Message, Sink};
 use super::event::{Stamp, Template};
@@ -16,17 +17,17 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-/// What a gateway answers, byte for byte, so that the floor has as much to send.
+/// A gateway's response head, byte for byte, so that the floor sends as many bytes.
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache, no-transform\r\n\
     x-accel-buffering: no\r\nconnection: keep-alive\r\ntransfer-encoding: chunked\r\n\r\n2\r\n:\n\r\n";
 
-/// A request's head is not longer.
+/// The longest head of a request.
 const REQUEST: usize = 4096;
 
-/// A reader that takes nothing for so long ends the run: it is there to be measured.
+/// A client that takes nothing for this long ends the run, because every client of a run is measured.
 const STALL: Duration = Duration::from_secs(20);
 
-/// Serves `work` until the standard input ends.
+/// Sends the events of `work` until the standard input ends.
 pub(crate) fn serve(work: &Work) -> Result<(), Failure> {
     let listener = listen()?;
     say("listening", &listener.local_addr()?)?;
@@ -43,7 +44,7 @@ pub(crate) fn serve(work: &Work) -> Result<(), Failure> {
     emitter::run(work, &inbox, &mut sockets)
 }
 
-/// A socket whose backlog holds a crowd; that of the standard library holds 128 connections.
+/// A listener whose backlog holds a crowd. The standard library's holds 128 connections.
 fn listen() -> io::Result<TcpListener> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     rustix::net::listen(&listener, 4096)?;
@@ -52,7 +53,7 @@ fn listen() -> io::Result<TcpListener> {
 
 fn accept(listener: &TcpListener, messages: &SyncSender<Message>) {
     for socket in listener.incoming() {
-        // A client that leaves before it has asked is no loss: the clients' side counts.
+        // A client that leaves before it has asked is not counted here. The clients' side counts it.
         if let Ok(message) = socket.and_then(welcome)
             && messages.send(message).is_err()
         {

@@ -1,4 +1,4 @@
-//! What the processes of a run are told, as JSON on their command lines, and what they report, as JSON in lines.
+//! The orders to the processes of a run, as JSON on their command lines, and their reports, as JSON lines.
 
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -7,44 +7,44 @@ use std::net::SocketAddr;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Work {
     pub(crate) streams: u64,
-    /// Events a second on each stream; 0: none ever.
+    /// Events per second on each stream. 0: no events.
     pub(crate) rate: u64,
-    /// Bytes of each event's data.
+    /// The number of bytes in each event's data.
     pub(crate) size: usize,
-    /// The origin numbers its events.
+    /// The origin gives each event an id.
     pub(crate) ids: bool,
 }
 
-/// Clients of one process, which are reported together.
+/// Clients of one process that are reported together.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Crowd {
     pub(crate) name: String,
     pub(crate) clients: usize,
-    /// They are spread evenly over so many streams, from this one on.
+    /// The clients are spread evenly over this many streams, from this one on.
     pub(crate) first_stream: u64,
     pub(crate) streams: u64,
-    /// Once the head is there, they read nothing.
+    /// The clients read nothing after their response's head.
     pub(crate) slow: bool,
 }
 
-/// What a process of clients does.
+/// The order to a process of clients.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ClientsSpec {
     pub(crate) crowd: Crowd,
     pub(crate) server: SocketAddr,
     /// The path of stream 0 is this and a 0.
     pub(crate) path: String,
-    /// Bytes of each event's data.
+    /// The number of bytes in each event's data.
     pub(crate) size: usize,
-    /// Responses that are waited for at once while connecting.
+    /// The number of responses that are awaited at once while connecting.
     pub(crate) at_once: usize,
-    /// For all to be connected.
+    /// How long all clients may take to connect.
     pub(crate) connect_secs: u64,
-    /// Events come and are read, so one that was sent after the window is waited for.
+    /// Events come and are read, so the clients wait for one that was sent after the window.
     pub(crate) events: bool,
 }
 
-/// What a process that posts events to nginx does.
+/// The order to a process that posts events to nginx.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct PublisherSpec {
     pub(crate) work: Work,
@@ -52,15 +52,15 @@ pub(crate) struct PublisherSpec {
     pub(crate) path: String,
 }
 
-/// All clients have their response's head.
+/// Every client has its response's head.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Connected {
     pub(crate) clients: usize,
-    /// From the first connection to the last head.
+    /// The time from the first connection to the last head.
     pub(crate) secs: f64,
 }
 
-/// From when until when is measured, in nanoseconds of the clock.
+/// The window of measurement, in nanoseconds of the clock.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Window {
     pub(crate) from: u64,
@@ -74,21 +74,21 @@ pub(crate) struct Received {
     pub(crate) in_window: u64,
     /// Events that came, from the first one on.
     pub(crate) events: u64,
-    /// Never came, although they were sent before the end of the window.
+    /// Events that were sent before the end of the window and never came.
     pub(crate) lost: u64,
-    /// Clients to whom the first event after the window did not come in time: they lack more than is known.
+    /// Clients that did not get the first event after the window in time. They miss an unknown number of events.
     pub(crate) unfinished: u64,
     pub(crate) doubled: u64,
     pub(crate) out_of_order: u64,
-    /// Of another size than was sent.
+    /// Events of another size than was sent.
     pub(crate) damaged: u64,
-    /// Events that the origin did not send, such as those that tell of a gap.
+    /// Events that the origin did not send, such as gap events.
     pub(crate) foreign: u64,
     /// Comment lines: heartbeats.
     pub(crate) comments: u64,
-    /// Connections that the server ended, or that made no sense.
+    /// Connections that the server ended, or whose response was invalid.
     pub(crate) closed: u64,
-    /// From sending to reading, of the events that were sent within the window.
+    /// The time from sending to reading, for events that were sent within the window.
     pub(crate) latency: Latency,
 }
 
@@ -106,10 +106,10 @@ pub(crate) struct Latency {
 /// What a sender of events did.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Sent {
-    /// Of all streams together.
+    /// The events of all streams together.
     pub(crate) events: u64,
-    /// Milliseconds that an event was sent after it was due, at most.
+    /// The longest time between an event's due time and its sending, in milliseconds.
     pub(crate) latest_ms: f64,
-    /// Sockets that were lost on the way.
+    /// Sockets that were lost during the run.
     pub(crate) departed: u64,
 }

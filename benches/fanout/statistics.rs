@@ -1,6 +1,6 @@
-//! What repeats come to.
+//! Statistics over repeats.
 
-/// The middle one, or the mean of the two in the middle; `None` if there is none or one is no number.
+/// The median. `None`: there are no values, or one is not a number.
 pub(crate) fn median(mut values: Vec<f64>) -> Option<f64> {
     if values.is_empty() || !values.iter().all(|value| value.is_finite()) {
         return None;

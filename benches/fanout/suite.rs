@@ -1,4 +1,4 @@
-//! Scenarios, one after the other, each server in turn.
+//! Runs the scenarios one after the other, with each server in turn.
 
 use super::figures::{self, Figure};
 use super::machine::Machine;
@@ -36,7 +36,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     for scenario in options.scenarios() {
         let trials = measure(scenario, &targets, &bench, options)?;
         if options.save {
-            // After each, so that what was measured stays if the next one fails.
+            // Stored after each scenario, so that its figures stay if the next one fails.
             let mut results = Results::of(Machine::here(&bench.manifold, cpus.len()))?;
             results.put(scenario, trials);
             results.save()?;
@@ -46,7 +46,7 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Runs every case of `scenario` on every server that it is for.
+/// Runs every case of `scenario` on every server that it applies to.
 fn measure(scenario: Scenario, targets: &[Target], bench: &Bench, options: &Options) -> Result<Vec<Trial>, Failure> {
     let name = scenario.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
     let mut turns = scenario.targets().iter().copied().filter(|target| targets.contains(target)).collect::<Vec<_>>();
@@ -61,13 +61,13 @@ fn measure(scenario: Scenario, targets: &[Target], bench: &Bench, options: &Opti
                 trials.push(trial);
             }
         }
-        // What drifts shall not always be to the advantage of the same one.
+        // The order changes, so that a drift of the machine does not always favour the same server.
         turns.reverse();
     }
     Ok(trials)
 }
 
-/// What is printed of each run as it ends: a heading, the width, decimals, and the figure.
+/// The columns that are printed after each run: a heading, the width, the decimals, and the figure.
 const COLUMNS: [(&str, usize, usize, Figure); 13] = [
     ("us/delivery", 11, 2, figures::cpu_us),
     ("deliveries/s", 12, 0, figures::deliveries),

@@ -1,4 +1,4 @@
-//! Pictures: lines and bars, readable on a light and on a dark page.
+//! Pictures of lines and bars, readable on a light and on a dark page.
 
 use super::scale::{Scale, number, spread, ticks};
 use std::fmt::Write as _;
@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 const WIDTH: f64 = 760.0;
 const LEFT: f64 = 64.0;
 const TOP: f64 = 84.0;
-/// Space right of the lines, for their names.
+/// The space to the right of the lines, for their names.
 const NAMES: f64 = 190.0;
 
 const STYLE: &str = "<style>
@@ -30,14 +30,14 @@ const STYLE: &str = "<style>
 /// The values of one server.
 #[derive(Debug)]
 pub(crate) struct Series {
-    /// Its class in the picture's style, which gives it its colour.
+    /// The server's class in the picture's style, which sets its colour.
     pub(crate) class: &'static str,
-    /// As people call it.
+    /// The server's name for readers.
     pub(crate) name: String,
     pub(crate) points: Vec<(f64, f64)>,
 }
 
-/// What stands above a picture.
+/// The text above a picture.
 #[derive(Debug)]
 pub(crate) struct Caption {
     pub(crate) title: &'static str,
@@ -88,7 +88,7 @@ fn line(svg: &mut String, series: &Series, across: &Scale, up: &Scale) {
     }
 }
 
-/// One bar for each server, as long as its only value.
+/// One bar per server, as long as its only value.
 pub(crate) fn bars(caption: &Caption, unit: &str, series: &[Series]) -> String {
     const BAR: f64 = 30.0;
     const STEP: f64 = 48.0;
@@ -100,7 +100,7 @@ pub(crate) fn bars(caption: &Caption, unit: &str, series: &[Series]) -> String {
     let mut svg = frame(TOP + STEP * rows + 14.0, caption);
     let mut y = TOP;
     for series in series {
-        // A bar of nothing is still to be seen.
+        // A bar of length 0 must still be visible.
         let (width, class) = (along.place(value(series)).max(1.5), series.class);
         put(&mut svg, &text(left - 12.0, y + 20.0, "end", &format!("name {class} fill"), &series.name));
         put(

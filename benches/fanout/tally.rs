@@ -1,26 +1,26 @@
-//! What a crowd got, counted: every event of every client.
+//! Counts what a crowd got: every event of every client.
 
 use super::event::Stamp;
 use super::ledger::{Arrival, Ledger};
 use super::specs::{Latency, Received, Window};
 use hdrhistogram::Histogram;
 
-/// Significant digits of the histogram.
+/// The significant digits of the histogram.
 const DIGITS: u8 = 3;
 
-/// The longest latency that is told from a longer one, in nanoseconds: ten minutes.
+/// The longest latency that the histogram can tell from a longer one, in nanoseconds: ten minutes.
 const LONGEST: u64 = 600_000_000_000;
 
-/// Counts of all clients of one process.
+/// The counts of all clients of one process.
 #[derive(Debug)]
 pub(crate) struct Tally {
-    /// Bytes that each event's data has.
+    /// The number of bytes in each event's data.
     size: usize,
     window: Window,
     clients: Vec<Client>,
-    /// For each stream: the first event that was sent after the window, as far as is known.
+    /// For each stream: the first event that was sent after the window, as far as it is known.
     ends: Vec<u64>,
-    /// Clients that got such an event, so all that they were to get.
+    /// The number of clients that got such an event, and so have got all events of the window.
     finished: usize,
     counts: Received,
     latency: Histogram<u64>,
@@ -34,7 +34,8 @@ struct Client {
 }
 
 impl Tally {
-    /// Counts for `clients` clients that take turns over `streams` streams. The window lies in the future until it is set.
+    /// Counts for `clients` clients that take turns over `streams` streams. Until it is set, the window lies in the
+    /// future.
     pub(crate) fn new(clients: usize, streams: usize, size: usize) -> Result<Self, hdrhistogram::CreationError> {
         let client = |number: usize| Client { stream: number % streams, ledger: Ledger::default(), finished: false };
         Ok(Self {
@@ -52,7 +53,7 @@ impl Tally {
         self.window = window;
     }
 
-    /// `client` got an event of `size` bytes, at `now`.
+    /// Counts an event of `size` bytes that `client` got at `now`.
     pub(crate) fn event(&mut self, client: usize, stamp: Stamp, size: usize, now: u64) {
         let counts = &mut self.counts;
         let client = &mut self.clients[client];
@@ -84,15 +85,15 @@ impl Tally {
         self.counts.foreign += 1;
     }
 
-    /// Nothing more is to come.
+    /// Whether every client got an event from after the window. No more events of the window are then to come.
     pub(crate) fn is_complete(&self) -> bool {
         self.finished == self.clients.len()
     }
 
-    /// All that was counted. `expected`: one more event was to come to every client after the window.
+    /// All counts. `expected`: every client was to get one more event, after the window.
     pub(crate) fn received(&self, expected: bool) -> Received {
         let lost = |client: &Client| match self.ends[client.stream] {
-            // Nobody knows what was sent after; what some of them got is what the others lack, at least.
+            // The number of events sent is not known here. What one client got is the least that the others miss.
             u64::MAX => client.ledger.lost(self.furthest(client.stream)),
             end => client.ledger.lost(end),
         };

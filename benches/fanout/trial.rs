@@ -9,36 +9,36 @@ use super::{Failure, clock};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// Responses that are waited for at once while connecting.
+/// The number of responses that are awaited at once while connecting.
 const AT_ONCE: usize = 128;
 
-/// For a crowd to be connected.
+/// How long a crowd may take to connect.
 const CONNECT_SECS: u64 = 120;
 
-/// For a process to report what it was asked for, beyond what it must wait for.
+/// How long a process may take to report, beyond what it must wait for itself.
 const PATIENCE_SECS: u64 = 30;
 
-/// Clients that come and go before memory is measured, so that what a server sets up once is there.
+/// Clients that come and go before memory is measured, so that what a server allocates once is already there.
 const VANGUARD: usize = 200;
 
-/// From one moment of a run to the next, for what is under way to end.
+/// The pause between two steps of a run, in which what is under way ends.
 const PAUSE: u64 = clock::SECOND;
 
-/// What a server has to do, and what is looked at.
+/// The load of a server, and what is measured.
 #[derive(Debug, Clone)]
 pub(crate) struct Case {
-    /// Its name among those of the scenario.
+    /// The case's name within the scenario.
     pub(crate) name: String,
     pub(crate) work: Work,
     pub(crate) crowds: Vec<Crowd>,
-    /// From the first event to the window.
+    /// The time from the first event to the window.
     pub(crate) warm_secs: u64,
-    /// Of the window.
+    /// The length of the window.
     pub(crate) secs: u64,
     pub(crate) policy: Policy,
 }
 
-/// What one run showed.
+/// The result of one run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Trial {
     pub(crate) case: String,
@@ -46,18 +46,18 @@ pub(crate) struct Trial {
     pub(crate) repeat: usize,
     pub(crate) clients: usize,
     pub(crate) secs: f64,
-    /// By the names of the crowds.
+    /// The counts of each crowd, by its name.
     pub(crate) received: BTreeMap<String, Received>,
     pub(crate) sent: Sent,
-    /// From the first connection to the last head.
+    /// The time from the first connection to the last head.
     pub(crate) connect_secs: f64,
     /// The server's processor time within the window.
     pub(crate) cpu_secs: f64,
-    /// The clients' and the origin's.
+    /// The processor time of the clients and the origin.
     pub(crate) load_cpu_secs: f64,
-    /// What others, or the machine underneath, took of the server's core within the window.
+    /// The time of the server's core that other processes, or the hypervisor, used within the window.
     pub(crate) foreign_secs: f64,
-    /// The server's memory without clients, after some have come and gone, and with all of them, in KB.
+    /// The server's memory without clients, after some have come and gone, and with all clients, in KB.
     pub(crate) idle_kb: u64,
     pub(crate) busy_kb: u64,
 }
@@ -66,7 +66,7 @@ impl Trial {
     /// Runs `case` on `target`.
     pub(crate) fn run(target: Target, case: &Case, bench: &Bench, repeat: usize) -> Result<Self, Failure> {
         let mut server = Server::start(target, bench, &case.work, &case.policy)?;
-        // One that is not there while the crowd comes must not open the stream for the first time either.
+        // These clients come and go first, so that each stream has been opened once before the crowd comes.
         drop(connect(&server, &vanguard(&case.crowds), case, bench)?);
         pause();
         let idle_kb = process::resident_kb(server.pid)?;
@@ -113,7 +113,7 @@ impl Trial {
         })
     }
 
-    /// Deliveries within the window.
+    /// The deliveries within the window.
     pub(crate) fn deliveries(&self) -> f64 {
         self.received.values().map(|received| float(received.in_window)).sum()
     }
@@ -145,11 +145,11 @@ fn pause() {
     clock::sleep_until(clock::now() + PAUSE);
 }
 
-/// Processor time within a window, in seconds.
+/// Processor times within a window, in seconds.
 struct Usage {
     server: f64,
     load: f64,
-    /// Of the server's core, whoever had it.
+    /// The busy time of the server's core, whatever process used it.
     core: f64,
 }
 

@@ -1,25 +1,25 @@
-//! The bytes of a response, read as they come: the head, chunks or none, and the lines of the events.
+//! Reads a response's bytes as they come: the head, the chunks if there are any, and the lines of the events.
 //!
-//! Nothing is allocated and no byte is kept but the beginning of a line that is not complete.
+//! Nothing is allocated, and of the bytes only the beginning of an incomplete line is kept.
 
 use super::event::Stamp;
 use memchr::memchr;
 
-/// What of a line must be seen as a whole: all of a head's that matter, and the stamp of an event.
+/// The part of a line that must be kept: it holds every line of a head that matters, and the stamp of an event.
 const LINE: usize = 72;
 
-/// What a response turned out to hold.
+/// What a response contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Item {
-    /// The head is complete. `None`: its first line makes no sense.
+    /// The head is complete. `None`: its first line is invalid.
     Head { status: Option<u16> },
-    /// An event; `None`: its data is not ours, such as that of a gap event.
+    /// An event. `None`: its data is not from this benchmark, such as that of a gap event.
     Event { stamp: Option<Stamp>, size: usize },
     /// A comment line, such as a heartbeat.
     Comment,
-    /// The response is complete: nothing may follow.
+    /// The response is complete. Nothing may follow.
     End,
-    /// This is no HTTP or no SSE. Nothing is read after.
+    /// The bytes are not valid HTTP or SSE. No more is read.
     Broken,
 }
 
@@ -28,28 +28,28 @@ enum Phase {
     Head,
     /// The line with a chunk's size.
     ChunkSize,
-    /// So many bytes of a chunk, and of the line end after it, are to come.
+    /// This many bytes of a chunk and of the line end after it are to come.
     Chunk(usize),
     /// The line after the last chunk.
     Trailer,
-    /// The body has no chunks.
+    /// The body is not chunked.
     Plain,
     Over,
 }
 
-/// One response, as far as it came.
+/// One response, as far as it was read.
 #[derive(Debug)]
 pub(crate) struct Response {
     phase: Phase,
     status: Option<u16>,
     chunked: bool,
-    /// The framing's line that is not complete: of the head, or a chunk's size.
+    /// The incomplete line of the head or of a chunk's size.
     frame: Line,
-    /// The body's line that is not complete.
+    /// The incomplete line of the body.
     line: Line,
-    /// Of the event that is not complete: its data's stamp and size.
+    /// The stamp and the size of the data of the incomplete event.
     event: Option<(Option<Stamp>, usize)>,
-    /// The event has a type, so it is not one of ours.
+    /// The event has a type, so it is not from this benchmark.
     typed: bool,
 }
 
@@ -68,7 +68,7 @@ impl Default for Response {
 }
 
 impl Response {
-    /// Reads what came, and gives what it holds to `sink`.
+    /// Reads the next bytes, and passes what they contain to `sink`.
     pub(crate) fn read(&mut self, mut bytes: &[u8], sink: &mut impl FnMut(Item)) {
         while !bytes.is_empty() {
             bytes = match self.phase {
@@ -145,10 +145,10 @@ impl Response {
         self.line = line;
     }
 
-    /// One line of `size` bytes that begins with `text`.
+    /// Reads one line of `size` bytes that begins with `text`.
     fn text(&mut self, text: &[u8], size: usize, sink: &mut impl FnMut(Item)) {
         if let Some(data) = text.strip_prefix(b"data: ") {
-            // A second line of data is none of ours.
+            // Data of several lines is not from this benchmark.
             let stamp = if self.event.is_none() { Stamp::parse(data) } else { None };
             self.event = Some((stamp, size.saturating_sub("data: ".len())));
         } else if text.is_empty() {
@@ -166,7 +166,7 @@ impl Response {
     }
 }
 
-/// A line that is not complete: its beginning, and how long it is so far.
+/// An incomplete line: its beginning, and its length so far.
 #[derive(Debug)]
 struct Line {
     beginning: [u8; LINE],
@@ -180,8 +180,8 @@ impl Default for Line {
 }
 
 impl Line {
-    /// The line that ends in `bytes` without its end, with its size, and what is behind it. It is cut short after [`LINE`]
-    /// bytes if it began in an earlier piece. The caller clears this afterwards.
+    /// The line that ends in `bytes` without its end, its size, and the bytes after it. If the line began in earlier
+    /// bytes, it is cut short after [`LINE`] bytes. The caller clears this afterwards.
     fn take<'line, 'piece: 'line>(
         &'line mut self,
         bytes: &'piece [u8],
@@ -213,7 +213,7 @@ impl Line {
     }
 }
 
-/// The status of a response's first line.
+/// The status code in a response's first line.
 fn status(line: &[u8]) -> Option<u16> {
     let digits = line.strip_prefix(b"HTTP/1.1 ").or_else(|| line.strip_prefix(b"HTTP/1.0 "))?.get(..3)?;
     str::from_utf8(digits).ok()?.parse().ok()
