@@ -1,4 +1,4 @@
-//! What a thread sleeps by, as it does by a poll: a ring while nobody sleeps ends the next sleep.
+//! Wakes a sleeping thread, as a poll does: a ring while no thread sleeps ends the next sleep.
 
 use crate::hub::Watcher;
 use shuttle::sync::{Condvar, Mutex};
@@ -23,7 +23,7 @@ impl Bell {
         self.rings.notify_all();
     }
 
-    /// Waits for a ring if it is to sleep; takes it; gives how many there ever were.
+    /// Waits for a ring if `sleeps`, and takes it. Returns the number of rings so far.
     pub(crate) fn hear(&self, sleeps: bool) -> usize {
         let mut rung = self.state.lock().unwrap();
         while sleeps && !rung.now {

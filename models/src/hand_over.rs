@@ -1,4 +1,4 @@
-//! Clients on their way to a shard, while it drains, while it ends, and while their stream does.
+//! Clients are handed over to a shard while it drains, while it ends, and while their stream ends.
 
 use crate::bell::Bell;
 use crate::check;
@@ -15,10 +15,10 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// More than there are shards.
+/// More clients than there are shards.
 const CLIENTS: usize = 3;
 
-/// What became of the clients.
+/// What happened to the clients.
 #[derive(Debug, Default)]
 struct Fates {
     departed: Mutex<Vec<(Sent, Departure)>>,
@@ -44,7 +44,7 @@ impl Terms for Fates {
     }
 }
 
-/// What is held as long as a client's socket is open.
+/// Is held as long as a client's socket is open.
 struct Place(Arc<Fates>);
 
 impl Drop for Place {
@@ -63,7 +63,7 @@ impl Fates {
     }
 }
 
-/// A client that is handed over while the drain begins is drained, be it before or after.
+/// The drain begins while a client is handed over. The client is drained, whether it arrives before or after.
 pub fn a_hand_over_meets_the_drain() {
     check(|| {
         let (stage, engine, fates) = scene(1, served);
@@ -79,12 +79,13 @@ pub fn a_hand_over_meets_the_drain() {
     });
 }
 
-/// Every shard ends while clients are handed over: each is dropped or refused, and its seat and place are free.
+/// Every shard ends while clients are handed over. Each client is dropped or refused, and its seat and place are
+/// freed.
 pub fn a_hand_over_meets_the_end_of_the_shards() {
     check(|| {
         let (stage, engine, fates) = scene(2, served);
         let arrivals = hand_over(&stage, &engine, &fates, BREAKS);
-        // The engine lives on: what is stuck in an inbox would stay there.
+        // The engine is still alive, so a client that is stuck in an inbox would stay there.
         fates.wait();
         arrivals.into_iter().for_each(|arrival| _ = arrival.join().unwrap());
         stage.finish();
@@ -92,7 +93,7 @@ pub fn a_hand_over_meets_the_end_of_the_shards() {
     });
 }
 
-/// A stream gets its events and its end while clients are handed over: each is given all of it.
+/// A stream gets its events and its end while clients are handed over. Each client is given all of it.
 pub fn a_hand_over_meets_the_end_of_the_stream() {
     check(|| {
         let (stage, engine, fates) = scene(1, |publisher| feed(&publisher));

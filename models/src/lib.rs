@@ -1,7 +1,7 @@
-//! The gateway's own files, compiled with primitives that shuttle schedules, and the models that try them.
+//! The models: they run the gateway's own files with primitives that shuttle, a model checker, schedules.
 //!
-//! `parking_lot` and `tokio` are shuttle's here, and so is [`sync`]. Time is not modelled: a sleep may be over as soon as it
-//! begins, which is the worst that a clock can do to `linger_secs`.
+//! `parking_lot` and `tokio` are replaced by shuttle's here, and so is [`sync`]. Time is not modelled. A sleep may
+//! end as soon as it begins, which is the worst that a clock can do to `linger_secs`.
 
 #![allow(dead_code, reason = "the gateway's files hold more than the models use")]
 
@@ -28,13 +28,13 @@ use std::sync::Arc;
 /// Every run tries the same schedules.
 const SEED: u64 = 0x6d61_6e69_666f_6c64;
 
-/// Schedules of each kind that a model is run with.
+/// The number of schedules of each kind that a model is run with.
 const SCHEDULES: usize = 1000;
 
-/// Preemptions, less one, at the worst places that the second kind of schedule is made for.
+/// The depth of the second kind of schedule: one more than its preemptions, which are at the worst places.
 const DEPTH: usize = 3;
 
-/// Runs a model with many schedules: one where threads change places at random, one where they rarely do.
+/// Runs a model with many schedules of two kinds: threads are switched at random, or they are rarely switched.
 pub fn check(model: impl Fn() + Send + Sync + 'static) {
     let model = Arc::new(model);
     run(RandomScheduler::new_from_seed(SEED, SCHEDULES), Arc::clone(&model));

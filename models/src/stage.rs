@@ -11,10 +11,10 @@ use shuttle::thread::{self, JoinHandle};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Events of every stream.
+/// The number of events of every stream.
 pub(crate) const EVENTS: usize = 2;
 
-/// What feeds a stream.
+/// A thread that feeds a stream.
 type Driver = fn(Publisher);
 
 struct Drivers {
@@ -39,12 +39,12 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// A stage of one route that may have one stream, all of which every client is given.
+    /// A stage with one route that may have one stream. Every client is given the whole stream.
     pub(crate) fn new(driver: Driver) -> Self {
         Self::with_room(driver, 1)
     }
 
-    /// The same, with room for several streams.
+    /// The same with room for several streams.
     pub(crate) fn with_room(driver: Driver, max_streams: usize) -> Self {
         let drivers = Arc::new(Drivers { driver, started: Mutex::default() });
         let settings = StreamSettings {
@@ -62,7 +62,7 @@ impl Stage {
         self.hub.join(request, &self.settings, None)
     }
 
-    /// What a client does that waited for another's response.
+    /// Joins as a client does that waited for a response which turned out to be another client's.
     pub(crate) fn join_alone(&self, path: &str) -> Result<Subscription, JoinError> {
         let request = StreamRequest::new(RouteId(1), &ShareOptions::default(), path, None, &HeaderMap::new());
         self.hub.join_alone(request, &self.settings, None)
@@ -72,12 +72,12 @@ impl Stage {
         &self.settings.counters
     }
 
-    /// How many streams were opened.
+    /// The number of streams that were opened.
     pub(crate) fn opened(&self) -> usize {
         self.drivers.started.lock().unwrap().len()
     }
 
-    /// Waits until every driver has ended; then nothing is left of the streams, and the route has room for another.
+    /// Waits until every driver has ended. Then nothing is left of the streams, and the route has room for another.
     pub(crate) fn finish(&self) {
         let drivers = std::mem::take(&mut *self.drivers.started.lock().unwrap());
         drivers.into_iter().for_each(|driver| driver.join().unwrap());
@@ -90,12 +90,12 @@ impl Stage {
     }
 }
 
-/// The origin's head and its events come.
+/// Publishes the origin's head and its events.
 pub(crate) fn feed(publisher: &Publisher) {
     feed_as(publisher, Sharing::Shared);
 }
 
-/// The same, for whom they are. Of a stream that is over meanwhile nothing is kept.
+/// The same, with a response for these clients. If the stream is over by then, nothing is kept.
 pub(crate) fn feed_as(publisher: &Publisher, sharing: Sharing) {
     _ = publisher.connected(&HeaderMap::new(), sharing);
     for n in 0..EVENTS {

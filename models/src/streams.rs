@@ -13,8 +13,8 @@ use shuttle::thread;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Clients come while the last one leaves and the linger is over: each is given all of a stream, there is never a second
-/// open one, and in the end there is none.
+/// Clients come while the last one leaves and the linger ends. Each is given all of a stream, there is never a second
+/// open stream, and in the end there is none.
 pub fn a_client_joins_while_the_last_one_leaves() {
     check(|| {
         let stage = Stage::new(|publisher| {
@@ -34,12 +34,13 @@ pub fn a_client_joins_while_the_last_one_leaves() {
     });
 }
 
-/// The driver is gone without a word while clients come: each is told, after all that was appended.
+/// The publisher is dropped without an end while clients come. Each client is told so, after all events that were
+/// appended.
 pub fn a_publisher_is_dropped_while_clients_join() {
     check(|| ends(|publisher| feed(&publisher), &End::PublisherGone));
 }
 
-/// The driver is gone before the origin said a word: each client has its verdict.
+/// The publisher is dropped before the origin's head came. Each client gets its verdict.
 pub fn a_publisher_is_dropped_before_the_head() {
     check(|| {
         let stage = Stage::new(drop);
@@ -58,7 +59,7 @@ pub fn a_publisher_is_dropped_before_the_head() {
     });
 }
 
-/// The stream is closed and its end remembered while clients come: each gets all of it, or the same end at once.
+/// The stream is closed and its end remembered while clients come. Each gets all of the stream, or its end at once.
 pub fn a_stream_is_closed_while_clients_join() {
     check(|| {
         ends(
@@ -71,7 +72,8 @@ pub fn a_stream_is_closed_while_clients_join() {
     });
 }
 
-/// A stream is over, and another of its key opened, before its publisher is gone: that does not take the other one out.
+/// A stream ends, and another one of its key is opened before its publisher is dropped. The drop must not remove the
+/// new stream.
 pub fn a_new_stream_is_not_forgotten_for_the_old_one() {
     check(|| {
         let stage = Stage::new(|publisher| {
@@ -90,7 +92,7 @@ pub fn a_new_stream_is_not_forgotten_for_the_old_one() {
     });
 }
 
-/// Clients that stay ask for one stream at the same time: it is opened once.
+/// Clients ask for the same stream at the same time and stay. It is opened once.
 pub fn simultaneous_first_requests_open_one_stream() {
     check(|| {
         let stage = Stage::new(|publisher| {
@@ -110,8 +112,9 @@ pub fn simultaneous_first_requests_open_one_stream() {
     });
 }
 
-/// A route is full, and its one stream is empty: a client comes back to it while another opens one. Whoever is on a stream
-/// stays on it, whoever is late is told that there is no room, and nothing is left of the stream that gave way.
+/// A route is full, and its one stream is empty. A client comes back to it while another client opens a stream. A
+/// client on a stream stays on it, the later client is told that there is no room, and nothing is left of the stream
+/// that gave way.
 pub fn a_stream_gives_way_while_a_client_comes_back() {
     check(|| {
         let stage = Stage::new(|publisher| {
@@ -138,8 +141,8 @@ pub fn a_stream_gives_way_while_a_client_comes_back() {
     });
 }
 
-/// The head says that the response is one client's own while others come: each is given a stream, and nobody an event of
-/// another's, and no more is asked of the origin than there are clients.
+/// The head says that the response is for one client alone, while other clients come. Each client is given a stream,
+/// no client an event of another's, and the origin gets no more requests than there are clients.
 pub fn a_response_turns_out_unshareable_while_clients_join() {
     check(|| {
         let stage = Stage::with_room(unshareable, 3);
@@ -180,7 +183,7 @@ fn unshareable(publisher: Publisher) {
     block_on(publisher.abandoned());
 }
 
-/// Comes to a stream that is its own, as a session does, and gives what it was given.
+/// Joins as a session does that needs a stream of its own. Returns what that stream gave.
 fn own_stream(stage: &Stage) -> (Subscription, Vec<Frame>) {
     let mut subscription = stage.join("/stream").expect("there is room");
     let mut verdict = block_on(subscription.verdict(None));
@@ -197,14 +200,14 @@ fn own_stream(stage: &Stage) -> (Subscription, Vec<Frame>) {
     (subscription, frames)
 }
 
-/// An id that the log made is of that log alone, so equal frames are of one stream.
+/// Minted ids belong to one log. So equal frames would come from the same stream.
 fn each_has_its_own(mut given: Vec<(Subscription, Vec<Frame>)>) {
     while let Some((_, frames)) = given.pop() {
         assert!(frames.iter().all(|frame| given.iter().all(|(_, others)| !others.contains(frame))), "{frames:?}");
     }
 }
 
-/// Reads all events of a stream that lives as long as somebody is on it.
+/// Reads all events of a stream that lives as long as a client is on it.
 fn read_events(subscription: &mut Subscription) -> Vec<Frame> {
     let mut frames = Vec::new();
     while frames.len() < EVENTS {
@@ -249,7 +252,7 @@ fn read_to_the_end(mut subscription: Subscription) -> (usize, End) {
 
 /// Reads a stream as the engine does, until all of it was given.
 fn watch(mut subscription: Subscription, met: &Mutex<Vec<(FeedId, Feed)>>) {
-    // Before that the client that opened the stream has a feed of its own.
+    // Before the verdict, the client that opened the stream has a feed of its own.
     let verdict = block_on(subscription.verdict(None));
     assert!(matches!(verdict, Verdict::Live(_)), "{verdict:?}");
     let Detached { seat, mut cursor, .. } = subscription.detach();

@@ -1,4 +1,4 @@
-//! What stands for the gateway's `sync`.
+//! Replaces the gateway's `sync`.
 
 pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 pub(crate) use shuttle::thread;

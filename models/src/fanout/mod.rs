@@ -1,4 +1,4 @@
-//! The engine's door and inbox, and a shard that stands for the one with sockets.
+//! The engine's handle and its inboxes, with a shard that replaces the one with sockets.
 
 #[path = "../../../src/fanout/batch.rs"]
 mod batch;

@@ -1,4 +1,4 @@
-//! A shard whose turns are in the order of the real one's, and whose clients take all that there is.
+//! A shard whose turns have the same order as the real shard's. Its clients take everything that they are sent.
 
 use super::batch::Framing;
 use super::inbox::{Flag, Inbox, Told, Wake};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
-/// The opening of a client at whom the shard breaks.
+/// The opening of a client that makes the shard panic.
 pub const BREAKS: &[u8] = b"breaks";
 
 #[derive(Debug)]
@@ -56,7 +56,7 @@ pub(super) struct Shard {
     waker: Waker,
     inbox: Arc<ShardInbox>,
     room: Arc<Semaphore>,
-    /// By key; those whose last client left are `None`.
+    /// By key. A group whose last client left is `None`.
     groups: Vec<Option<Group>>,
     draining: bool,
 }
@@ -135,7 +135,7 @@ impl Shard {
         self.serve(at);
     }
 
-    /// Gives a group's clients all there is. Who leaves is dropped after the group that this may be the end of.
+    /// Gives a group's clients all frames. Clients that leave are dropped after their group, which may end with them.
     fn serve(&mut self, key: usize) {
         let Some(group) = &mut self.groups[key] else { return };
         let mut left = Vec::new();
@@ -153,7 +153,7 @@ impl Shard {
 }
 
 impl Client {
-    /// Takes all there is; gives the stream's end if it comes to it.
+    /// Takes all frames. Returns the stream's end if it is reached.
     fn read(&mut self, feed: &Feed) -> Option<End> {
         loop {
             let mut frames = Vec::new();
@@ -172,7 +172,8 @@ impl Client {
     }
 }
 
-/// The beginning of a shard's turn, the `sleeps`th: sleeps if it may, and takes what it was told. Says whether to go on.
+/// The beginning of a shard's turn: sleeps if it may, and takes the messages. `sleeps` counts the turns. Returns
+/// whether the shard goes on.
 pub(super) fn turn<A, D, W: Wake>(
     inbox: &Inbox<A, D, W>,
     bell: &Bell,
@@ -181,7 +182,7 @@ pub(super) fn turn<A, D, W: Wake>(
 ) -> bool {
     let may_sleep = inbox.may_sleep();
     *sleeps += 1;
-    // One is for what was told before the first.
+    // One more ring is allowed, for messages from before the first turn.
     assert!(bell.hear(may_sleep) <= *sleeps + 1, "woken twice for one sleep");
     inbox.woke();
     inbox.take(told)

@@ -1,4 +1,4 @@
-//! Threads tell a shard things while it falls asleep and wakes.
+//! Other threads leave messages for a shard while it falls asleep and wakes.
 
 use super::inbox::{Flag, Inbox, Told};
 use super::shard::{Waker, turn};
@@ -10,8 +10,8 @@ use std::sync::Arc;
 const TELLERS: usize = 2;
 const CHANGES: usize = 3;
 
-/// Streams change and ask while the shard looks, sleeps and wakes: it reads every change and answers every question, and is
-/// woken once for a sleep at most.
+/// Streams change and publishers ask while the shard looks, sleeps and wakes. It reads every change, answers every
+/// question, and is woken at most once per sleep.
 pub fn no_change_is_lost() {
     check(|| {
         let waker = Waker::default();
@@ -53,7 +53,8 @@ pub fn no_change_is_lost() {
     });
 }
 
-/// Arrivals, a drain and the close come while the shard falls asleep: each is seen, and an arrival is taken or given back.
+/// Arrivals, a drain and the close come while the shard falls asleep. Each is seen, and an arrival is taken in or
+/// given back.
 pub fn no_arrival_is_lost() {
     check(|| {
         let waker = Waker::default();
