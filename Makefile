@@ -1,18 +1,19 @@
-# manifold: what one does with a checkout. `make run` and `make test` work on a fresh machine with cargo and apt.
+# manifold: the tasks of a checkout. `make run` and `make test` work on a fresh machine with cargo and apt.
 
 CARGO ?= cargo
 CONF ?= conf/manifold.toml
-# What is built and run: `make run PROFILE=dev` builds faster and runs slower.
+# The profile that is built and run. `make run PROFILE=dev` builds faster and runs slower.
 PROFILE ?= release
-# For the demo, such as `make run ARGS="--listen 127.0.0.1:9999"`.
+# Options of the demo, such as `make run ARGS="--listen 127.0.0.1:9999"`.
 ARGS ?=
 BINARY = "$${CARGO_TARGET_DIR:-target}/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/manifold"
 FUZZ_SECS ?= 60
-# Of the container image: its name, and the engine: docker, podman or buildah; the first that answers if it is not given.
+# The container image's name, and its engine: docker, podman or buildah. Without ENGINE, the first that answers is
+# taken.
 IMAGE ?= manifold
 ENGINE ?=
 export IMAGE ENGINE
-# Of the benchmark: QUICK=1 for short windows, or such as SCENARIOS="cpu latency" and BENCH_ARGS="--repeats 5".
+# The benchmark: QUICK=1 for short windows, or for example SCENARIOS="cpu latency" and BENCH_ARGS="--repeats 5".
 QUICK ?=
 SCENARIOS ?=
 BENCH_ARGS ?=

@@ -1,8 +1,8 @@
-# To be sourced: which container engine there is, and the flags that this machine needs.
+# To be sourced: finds the container engine, and the flags that this machine needs.
 # shellcheck shell=bash disable=SC2034
 
-# Prints the first of the named engines that answers: docker needs its daemon. Prints nothing where none does. ENGINE, where
-# it is set, is the only one that is tried.
+# Prints the first of the named engines that answers (docker needs its daemon), or nothing if none answers. If ENGINE
+# is set, only that engine is tried.
 find_engine() {
     local engine
     for engine in ${ENGINE:-"$@"}; do
@@ -13,8 +13,8 @@ find_engine() {
     done
 }
 
-# The limits of this shell as flags. Some engines ask for higher ones by default, which the kernel refuses where even root is
-# not allowed to raise its own.
+# Prints the limits of this shell as flags. Some engines ask for higher limits by default. The kernel refuses those
+# where even root may not raise its own limits.
 own_limits() {
     local files processes
     files=$(ulimit -H -n)
@@ -24,8 +24,8 @@ own_limits() {
     echo "--ulimit nofile=${files/unlimited/-1}:${files/unlimited/-1} --ulimit nproc=$processes:$processes"
 }
 
-# Sets RUN_FLAGS to the flags with which `engine run` works here: none, if it works without. Fails if it works with none of
-# them, and leaves what the engine said in RUN_ERROR.
+# Sets RUN_FLAGS to the flags that `engine run` needs here; to nothing if it needs none. Fails if no flags help, and
+# leaves the engine's message in RUN_ERROR.
 #   find_run_flags ENGINE IMAGE COMMAND...
 find_run_flags() {
     local engine=$1 image=$2 flags
@@ -38,8 +38,8 @@ find_run_flags() {
     return 1
 }
 
-# Sets BUILD to the command of a build with the flags that work here. A build of podman or buildah shares the machine's
-# network, because a network of its own needs more than these packages; and it makes Docker's format, because OCI's has no
+# Sets BUILD to the build command with the flags that it needs here. A build of podman or buildah shares the machine's
+# network, because a network of its own needs further packages. It makes Docker's format, because OCI's has no
 # HEALTHCHECK.
 #   find_build ENGINE BASE
 find_build() {
@@ -59,5 +59,5 @@ find_build() {
             return
         fi
     done
-    # The build itself says what is wrong.
+    # No flags help. The build itself will report why.
 }

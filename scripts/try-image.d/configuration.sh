@@ -1,7 +1,7 @@
-# To be sourced by scripts/try-image: variables, mounted files, and what a bad configuration says.
+# To be sourced by scripts/try-image: variables, mounted files, and the messages of a bad configuration.
 # shellcheck shell=bash disable=SC2154
 
-# One line and exit code 64 is how a configuration is refused.
+# A configuration is refused with one line and exit code 64.
 refused() {
     [ "$CODE" -eq 64 ] || false_fact "$1: exit code $CODE, and should be 64: $SAID"
     [ "$(wc -l <<<"$SAID")" -eq 1 ] || false_fact "$1: more than one line: $SAID"

@@ -1,18 +1,19 @@
 # To be sourced by scripts/try-image: every command of README.md's "Run it in a container" and of docs/container.md, in order.
-# They run as they are written, but for ports and container names, which are exchanged for free ones, and for the flags of this
-# machine, which a `docker` on the path adds. The first of them, `make image`, builds the image that all parts try.
+# The commands run as they are written, with two changes. Ports and container names are replaced by free ones, and a
+# `docker` on the path adds the flags that this machine needs. The first command, `make image`, builds the image that
+# all parts try.
 # shellcheck shell=bash disable=SC2154
 
 export IMAGE=manifold
 HEADING='## Run it in a container'
 
-# The fenced blocks of a language: blocks LANGUAGE <TEXT
+# Prints the fenced code blocks of a language: blocks LANGUAGE <TEXT
 blocks() { awk -v fence="\`\`\`$1" '$0 == "```" { inside = 0 } inside { print } $0 == fence { inside = 1 }'; }
 
 readme=$(awk -v heading="$HEADING" '/^## / { inside = ($0 == heading) } inside' README.md | blocks sh)
 [ -n "$readme" ] || false_fact "README.md has no sh block under '$HEADING'"
 
-# The ports of the documents, and those that stand for them here.
+# The ports in the documents, and the free ports that replace them.
 exchange=(-e "s/127\.0\.0\.1:9000/$ORIGIN/g" -e "s/\bsse\b/$prefix-sse/g" -e "s/\bdemo-origin\b/$prefix-demo-origin/g")
 for port in 8080 8081 9090; do
     free_port
@@ -23,9 +24,9 @@ containers+=("$prefix-sse" "$prefix-demo-origin")
 
 shims=$folder/shims
 mkdir "$shims"
-# The engine by its whole path: this is called docker itself.
+# The engine by its full path, because this script itself is called docker.
 real=$(command -v "$engine")
-# A container without a file and without MANIFOLD_LISTEN would take the port 8080 of this machine.
+# A container without a configuration file and without MANIFOLD_LISTEN would take port 8080 of this machine.
 cat >"$shims/docker" <<END
 #!/usr/bin/env bash
 if [ "\$1" = run ]; then
@@ -57,7 +58,7 @@ run_command() {
             }
             ;;
         "curl -N "*)
-            # It would read for ever.
+            # Without a limit it would read forever.
             events "${line#curl -N }" 3 "$folder/curl"
             ;;
         "docker "* | "curl "* | "oha "*)
@@ -73,8 +74,8 @@ run_command() {
     fact "it runs: $1"
 }
 
-# Runs the commands of a document, given on descriptor 4, so that they cannot read each other. A line that ends in a backslash
-# goes on. A document begins with no containers.
+# Runs the commands of a document. They are read from descriptor 4, so that a command cannot read the next ones. A
+# line that ends in a backslash continues on the next line. No container runs at a document's beginning.
 run_document() {
     local command rest
     while IFS= read -r command <&4; do

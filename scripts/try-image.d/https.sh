@@ -1,4 +1,4 @@
-# To be sourced by scripts/try-image: an origin behind TLS, with a certificate of an authority that is made here.
+# To be sourced by scripts/try-image: an origin behind TLS, whose certificate is from an authority that is made here.
 # shellcheck shell=bash disable=SC2154
 
 tls=$folder/tls

@@ -1,7 +1,7 @@
-# To be sourced by scripts/try-image: what the image is, before it runs.
+# To be sourced by scripts/try-image: facts of the image before it runs.
 # shellcheck shell=bash disable=SC2154
 
-# Bytes. What was measured is in docs/container.md.
+# In bytes. The measured size is in docs/container.md.
 MAX_BINARY=$((16 * 1024 * 1024))
 MAX_IMAGE=$((48 * 1024 * 1024))
 
@@ -28,7 +28,7 @@ same "label revision" "${revision%-dirty}" "$head"
 [ "$(date -u -d "$(label created)" +%Y-%m-%dT%H:%M:%SZ)" = "$(label created)" ] || false_fact "label created: $(label created)"
 fact "label created: $(label created)"
 
-# The files, as the image has them: a container is made for it and never started.
+# The image's files. A container is made to list them and never started.
 files=$folder/files
 mkdir "$files"
 unstarted=$("$engine" create "$IMAGE")

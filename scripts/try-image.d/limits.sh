@@ -1,4 +1,4 @@
-# To be sourced by scripts/try-image: what a container may do, and its health from its start to its end.
+# To be sourced by scripts/try-image: what a container may do, and its health from start to end.
 # shellcheck shell=bash disable=SC2034,SC2154
 
 start limits --env "MANIFOLD_ORIGIN=http://$ORIGIN" --env 'MANIFOLD_PATH=/events'
@@ -6,7 +6,7 @@ start limits --env "MANIFOLD_ORIGIN=http://$ORIGIN" --env 'MANIFOLD_PATH=/events
 state() { "$engine" inspect --format "{{$1}}" "$CONTAINER"; }
 same "health before the first check" "$(state .State.Health.Status)" starting
 
-# The kernel's word for it, from outside: there is no shell inside.
+# Read from the kernel outside of the container, because there is no shell inside.
 of_process() {
     local file=/proc/$process/$1
     if [ -r "$file" ]; then cat "$file" 2>/dev/null || sudo -n cat "$file"; else sudo -n cat "$file"; fi
@@ -28,19 +28,19 @@ same "a path that is not MANIFOLD_PATH" "$(curl --silent --output /dev/null --wr
 same "MANIFOLD_ADMIN: /healthz" "$(curl --silent "http://$ADMIN/healthz")" ok
 same "MANIFOLD_ADMIN: /readyz" "$(curl --silent "http://$ADMIN/readyz")" ready
 
-# Docker runs the checks by itself. Podman leaves it to systemd, which is not everywhere, so they are run here.
+# Docker runs the checks by itself. Podman needs systemd for that, which is not everywhere, so they are run here.
 health_is() {
     case $engine in
         *podman) timeout 30 "$engine" healthcheck run "$CONTAINER" >/dev/null 2>&1 || true ;;
     esac
     [ "$(state .State.Health.Status)" = "$1" ]
 }
-# Three checks in a row must fail, 10 seconds apart, and each waits for 5.
+# Three checks in a row must fail. They are 10 seconds apart, and each waits for 5.
 PATIENCE=90
 await "health becomes healthy" health_is healthy
 fact "health becomes healthy"
 
-# A process that is stopped keeps its sockets, and answers nobody.
+# A stopped process keeps its sockets and answers no one.
 "$engine" kill --signal STOP "$CONTAINER" >/dev/null
 await "health becomes unhealthy when nothing is answered" health_is unhealthy
 fact "health becomes unhealthy when nothing is answered"

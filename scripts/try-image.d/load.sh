@@ -1,4 +1,4 @@
-# To be sourced by scripts/try-image: many clients at once, by oha, as docs/load-testing.md does it.
+# To be sourced by scripts/try-image: many clients at once, by oha, as in docs/load-testing.md.
 # shellcheck shell=bash disable=SC2154
 
 CROWD=200

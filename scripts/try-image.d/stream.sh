@@ -1,4 +1,4 @@
-# To be sourced by scripts/try-image: `stop` with clients in the middle of their streams.
+# To be sourced by scripts/try-image: `stop` while clients read their streams.
 # shellcheck shell=bash disable=SC2154
 
 CLIENTS=12
@@ -15,14 +15,14 @@ for n in $(seq $CLIENTS); do
     await "client $n reads events" has_events "$folder/client-$n" 3
 done
 
-# Killed it would be 137.
+# It would be 137 if the process had been killed.
 same "the exit code of a stop with $CLIENTS clients" "$(end)" 0
 for n in $(seq $CLIENTS); do
     code=0
     wait "${clients[n - 1]}" || code=$?
-    # 18 is curl's word for a body that is cut.
+    # curl exits with 18 if a body is cut.
     [ "$code" -eq 0 ] || false_fact "client $n of $CLIENTS had no orderly end: curl exited with $code"
-    # The end is an empty line, which completes an event, and after it the time to come back.
+    # The end is an empty line, which completes an event, and then the reconnection time.
     [[ $(tail -n 1 "$folder/client-$n") = "retry: "* ]] || false_fact "client $n was not told when to come back"
     [ -z "$(tail -n 2 "$folder/client-$n" | head -n 1)" ] || false_fact "client $n was cut in the middle of an event"
 done

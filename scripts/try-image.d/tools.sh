@@ -1,4 +1,4 @@
-# To be sourced by scripts/try-image: what its parts have in common.
+# To be sourced by scripts/try-image: functions that its parts share.
 # shellcheck shell=bash disable=SC2034,SC2154
 
 facts=0
@@ -19,13 +19,13 @@ false_fact() {
     exit 1
 }
 
-# A fact that two texts are the same.
+# The fact that two texts are equal.
 same() {
     [ "$2" = "$3" ] || false_fact "$1: it is '$2', and should be '$3'"
     fact "$1: $2"
 }
 
-# Runs a command until it succeeds, for PATIENCE seconds at most; the first argument says what is waited for.
+# Runs a command until it succeeds, for PATIENCE seconds at most. The first argument says what is awaited.
 PATIENCE=30
 await() {
     local end=$((SECONDS + PATIENCE))
@@ -35,11 +35,11 @@ await() {
     done
 }
 
-# The bases of docker/Dockerfile, or local ones where these cannot be pulled. Sets PROBE to one that has a shell.
+# Finds the bases of docker/Dockerfile, or local ones if those cannot be pulled. Sets PROBE to one that has a shell.
 choose_bases() {
     local base line
     if [ -z "${BUILD_BASE:-}${RUNTIME_BASE:-}" ]; then
-        # The small one comes first: it tells soon whether any comes at all.
+        # The small base comes first, because it soon shows whether any base can be pulled.
         for base in RUNTIME_BASE BUILD_BASE; do
             base=$(sed -n "s/^ARG $base=//p" docker/Dockerfile)
             if ! "$engine" image inspect "$base" >/dev/null 2>&1 && ! timeout 90 "$engine" pull "$base" >/dev/null 2>&1; then
@@ -70,12 +70,12 @@ clean_up() {
     exit "$code"
 }
 
-# Sets PORT to one that nobody listens on.
+# Sets PORT to a port that no process listens on.
 free_port() {
     while PORT=$((20000 + RANDOM % 12000)) && (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null; do :; done
 }
 
-# An unmodified origin of tests/origins, on $ORIGIN.
+# Starts an unmodified origin of tests/origins on $ORIGIN.
 start_origins() {
     free_port
     ORIGIN=127.0.0.1:$PORT
@@ -85,7 +85,7 @@ start_origins() {
     await "the origin answers" curl --silent --output /dev/null "http://$ORIGIN/"
 }
 
-# What a container of the image is given at most, and what docs/container.md recommends.
+# The limits of a container of the image. They are those that docs/container.md recommends.
 HARDENED=(--read-only --cap-drop ALL --security-opt no-new-privileges)
 
 # Starts a container in the background, with its listener on $AT and its admin address on $ADMIN.
@@ -110,19 +110,19 @@ start() {
 
 logged() { "$engine" logs "$1" 2>&1 | grep -qF -- "$2"; }
 
-# Stops the container that was started last, and gives what it exited with.
+# Stops the container that was started last, and returns its exit code.
 end() {
     "$engine" stop --time 10 "$CONTAINER" >/dev/null
     "$engine" inspect --format '{{.State.ExitCode}}' "$CONTAINER"
 }
 
-# Runs a container that is to end by itself. Sets CODE to its exit code and SAID to all that it said.
+# Runs a container that must end by itself. Sets CODE to its exit code and SAID to its output.
 run() {
     CODE=0
     SAID=$(timeout 60 "$engine" run --rm --network host "${RUN_FLAGS[@]}" "${HARDENED[@]}" "$@" 2>&1 </dev/null) || CODE=$?
 }
 
-# Reads events from a URL into a file until there are so many.
+# Reads events from a URL into a file until there are COUNT.
 #   events URL COUNT FILE
 events() {
     : >"$3"
