@@ -66,7 +66,7 @@ async fn a_process_whose_accepting_task_ended_is_not_well() {
 }
 
 #[tokio::test]
-async fn where_nobody_listens_is_told() {
+async fn an_address_without_a_listener_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     drop(listener);

@@ -51,7 +51,7 @@ mod tests {
     use super::Pace::{Free, Gave, Waits};
 
     #[test]
-    fn the_publisher_waits_only_ahead_of_who_takes() {
+    fn the_publisher_waits_only_while_it_is_ahead() {
         for (pace, near, ahead, arrived) in
             [(Free, Free, Waits, Free), (Waits, Free, Waits, Waits), (Gave, Gave, Gave, Free)]
         {

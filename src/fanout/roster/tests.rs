@@ -131,7 +131,7 @@ proptest! {
 }
 
 #[test]
-fn whoever_has_had_the_batch_may_leave_without_a_word_to_those_who_have_not() {
+fn a_member_that_has_had_the_batch_may_leave_during_the_pass() {
     let mut both = Both::default();
     let [first, second, third] = [both.join(false), both.join(false), both.join(false)];
     both.begin();
@@ -141,7 +141,7 @@ fn whoever_has_had_the_batch_may_leave_without_a_word_to_those_who_have_not() {
 }
 
 #[test]
-fn a_pass_over_nobody_ends() {
+fn a_pass_over_an_empty_roster_ends() {
     let mut both = Both::default();
     assert_eq!(both.next(), None);
     both.begin();
@@ -151,7 +151,7 @@ fn a_pass_over_nobody_ends() {
 }
 
 #[test]
-fn who_joins_after_the_last_of_a_pass_still_gets_its_batch() {
+fn a_member_that_joins_at_the_end_of_a_pass_still_gets_its_batch() {
     let mut both = Both::default();
     let first = both.join(false);
     both.begin();

@@ -46,7 +46,7 @@ async fn a_client_waits_for_what_its_id_means_and_gets_what_it_missed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_not_placed_in_time_is_told_a_gap() {
+async fn a_client_that_is_not_placed_in_time_is_told_a_gap() {
     let stage = Stage::new();
     let mut client = stage.resume("/a", Some("10")).unwrap();
     let publisher = stage.publisher();
@@ -58,7 +58,7 @@ async fn who_is_not_placed_in_time_is_told_a_gap() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_origins_word_on_an_id_is_for_its_clients_alone() {
+async fn the_origins_answer_to_an_id_is_for_the_clients_with_that_id_alone() {
     let stage = Stage::new();
     let mut client = stage.resume("/a", Some("10")).unwrap();
     let mut other = stage.resume("/a", Some("9")).unwrap();
@@ -70,7 +70,7 @@ async fn the_origins_word_on_an_id_is_for_its_clients_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn four_ids_are_asked_for_at_once_and_none_that_nobody_waits_for() {
+async fn four_ids_are_asked_about_at_once_and_only_those_that_clients_wait_for() {
     let stage = Stage::new();
     let mut clients: Vec<_> = (0..8).map(|n| Some(stage.resume("/a", Some(&n.to_string())).unwrap())).collect();
     let _same = stage.resume("/a", Some("7")).unwrap();
@@ -118,7 +118,7 @@ async fn an_id_that_brings_nothing_gives_its_turn_to_those_that_wait_and_gets_an
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_id_brought_that_fits_to_nothing_is_for_its_own_clients() {
+async fn backfilled_events_that_fit_nowhere_are_for_the_clients_with_that_id() {
     let stage = Stage::new();
     let mut stranger = stage.resume("/a", Some("forged")).unwrap();
     let mut client = stage.resume("/a", Some("45")).unwrap();

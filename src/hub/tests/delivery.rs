@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn the_one_who_opens_a_stream_gets_it_from_its_first_event() {
+async fn the_client_that_opens_a_stream_gets_it_from_its_first_event() {
     let stage = Stage::new();
     let (mut first, publisher) = stage.open("/a");
     live(&publisher);
@@ -49,7 +49,7 @@ async fn a_gap_that_is_not_told_is_counted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_too_old_is_not_given_to_who_comes() {
+async fn a_new_client_is_not_given_events_that_are_too_old() {
     let stage = Stage::with(ReplayOptions { start: crate::replay::Start::All, ..ReplayOptions::default() });
     let (_first, publisher) = stage.open("/a");
     append(&publisher, &["0", "1"]);
@@ -136,7 +136,7 @@ async fn a_client_that_falls_behind_at_the_end_is_told_that_first() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_burst_longer_than_the_log_reaches_whoever_was_caught_up() {
+async fn a_burst_longer_than_the_log_reaches_clients_that_were_caught_up() {
     let stage = Stage::with(events(1));
     let (mut subscription, publisher) = stage.open("/a");
     let numbers: Vec<_> = (0..9000).map(|n| n.to_string()).collect();

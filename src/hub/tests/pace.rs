@@ -22,7 +22,7 @@ async fn waited(publisher: &Publisher) -> Duration {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_publisher_waits_for_the_fastest_and_for_nobody_else() {
+async fn a_publisher_waits_for_the_fastest_subscriber_alone() {
     let stage = Stage::new();
     let (mut fast, publisher) = stage.open("/a");
     let slow = stage.join("/a").unwrap();
@@ -51,7 +51,7 @@ async fn a_small_log_is_no_reason_to_run_ahead() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_takes_nothing_for_long_is_not_waited_for_until_something_is_taken() {
+async fn subscribers_that_take_nothing_for_long_are_not_waited_for_until_one_does() {
     let stage = Stage::new();
     let (mut client, publisher) = stage.open("/a");
     let send = || publisher.append(&[heavy(), heavy()], &mut Continuation::fresh(false));
@@ -68,7 +68,7 @@ async fn who_takes_nothing_for_long_is_not_waited_for_until_something_is_taken()
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_takes_bytes_but_reads_no_more_of_the_log_is_waited_for() {
+async fn a_client_that_receives_bytes_but_reads_no_more_of_the_log_is_waited_for() {
     let stage = Stage::new();
     let (mut client, publisher) = stage.open("/a");
     publisher.append(&[heavy(), heavy()], &mut Continuation::fresh(false));
@@ -139,7 +139,7 @@ async fn a_newcomer_is_waited_for_whatever_the_others_took() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_nobody_is_subscribed_nobody_is_waited_for() {
+async fn a_publisher_without_subscribers_does_not_wait() {
     let stage = Stage::new();
     let (client, publisher) = stage.open("/a");
     drop(client);

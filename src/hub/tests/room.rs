@@ -44,7 +44,7 @@ async fn at_most_streams_the_one_that_has_been_empty_for_the_longest_gives_way()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_gave_way_is_opened_anew_by_the_next_who_asks() {
+async fn a_stream_that_gave_way_is_opened_anew_by_the_next_client() {
     let stage = full(1);
     let a = left(&stage, "/a");
     let b = left(&stage, "/b");
@@ -64,7 +64,7 @@ fn live_or_not(publisher: &Publisher) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_abandoned_requests_keep_nobody_out_and_each_driver_is_told() {
+async fn ten_thousand_abandoned_requests_keep_no_client_out_and_each_driver_is_told() {
     const STREAMS: usize = 10_000;
     let stage = full(100);
     let mut publishers = Vec::new();
@@ -172,7 +172,7 @@ async fn beyond_the_bytes_the_longest_empty_logs_give_way_whatever_their_route()
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_somebody_is_on_every_stream_the_one_that_grows_keeps_its_part() {
+async fn when_no_stream_is_empty_the_one_that_grows_keeps_its_part() {
     const MOST: usize = 1_000_000;
     let stage = bounded(MOST);
     let streams: Vec<_> = (0..4).map(|n| stage.open(&format!("/{n}"))).collect();

@@ -44,7 +44,7 @@ async fn of_a_crowd_that_waits_only_the_opener_is_given_anything() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_of_the_others_gets_a_stream_of_its_own_and_so_do_all_who_come_soon_after() {
+async fn each_other_client_gets_a_stream_of_its_own_and_so_do_those_that_come_soon_after() {
     let stage = Stage::new();
     let (_opener, publisher) = stage.open("/me");
     let waiting = stage.join("/me").unwrap();
@@ -71,7 +71,7 @@ async fn each_of_the_others_gets_a_stream_of_its_own_and_so_do_all_who_come_soon
 /// The stream's first request is for all clients, so it does not carry the opener's id. The request of a stream for
 /// the opener alone does.
 #[tokio::test(start_paused = true)]
-async fn an_opener_whose_stream_is_its_own_waits_for_no_word_on_its_id() {
+async fn an_opener_alone_on_its_stream_does_not_wait_for_an_answer_to_its_id() {
     let stage = Stage::new();
     let id = Bytes::from_static(b"45");
     let mut opener = stage.resume("/me", Some("45")).unwrap();
@@ -92,7 +92,7 @@ async fn an_opener_whose_stream_is_its_own_waits_for_no_word_on_its_id() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_came_without_an_id_for_the_origin_keeps_the_stream_that_turned_out_its_own() {
+async fn an_opener_without_an_id_for_the_origin_keeps_the_stream_that_is_for_it_alone() {
     for id in [None, Some("~0123456789ab-5")] {
         let stage = Stage::new();
         let mut opener = stage.resume("/me", id).unwrap();
@@ -136,7 +136,7 @@ async fn a_stream_that_is_known_to_be_shared_is_joined_though_the_key_was_unshar
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_stream_is_nobodys_if_its_opener_left_before_the_head() {
+async fn an_unshareable_stream_is_over_if_its_opener_left_before_the_head() {
     let stage = Stage::new();
     let (opener, publisher) = stage.open("/me");
     let mut waiting = stage.join("/me").unwrap();
@@ -194,7 +194,7 @@ async fn an_own_stream_goes_on_after_a_reconnect_unless_the_origin_takes_its_cli
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_own_stream_is_over_when_its_opener_leaves_whoever_else_has_not_left_yet() {
+async fn a_stream_for_one_client_is_over_when_that_client_leaves_though_others_have_not_left_yet() {
     let stage = Stage::new();
     let (opener, publisher) = stage.open("/me");
     let slow_to_leave = stage.join("/me").unwrap();

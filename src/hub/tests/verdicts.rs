@@ -31,7 +31,7 @@ async fn a_silent_origin_is_waited_for_and_then_held() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_word_of_the_origin_is_the_verdict() {
+async fn the_first_answer_or_failure_of_the_origin_is_the_verdict() {
     type Act = fn(Publisher) -> Option<Publisher>;
     let acts: [(&str, Act); 5] = [
         ("live", |publisher| {
@@ -80,7 +80,7 @@ async fn without_patience_limits_the_first_attempt_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_comes_later_is_answered_at_once() {
+async fn a_client_that_comes_later_is_answered_at_once() {
     let stage = Stage::new();
     let (_first, publisher) = stage.open("/a");
     publisher.failed();

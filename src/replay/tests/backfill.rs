@@ -213,7 +213,7 @@ fn marks_and_checkpoints_before_the_first_event_do_not_keep_the_two_apart() {
 }
 
 #[test]
-fn who_does_not_get_what_the_log_got_a_while_ago_will_not_get_it() {
+fn a_backfill_without_events_that_the_log_got_a_while_ago_will_not_get_them() {
     let mut tape = young(events(9));
     let (mut forged, mut slow) = (Fetch::new(), Fetch::new());
     let mut tape = {

@@ -117,7 +117,7 @@ fn frames_bear_the_id_that_the_policy_says() {
 }
 
 #[test]
-fn a_log_that_is_live_only_serves_no_resume_but_that_of_who_is_caught_up() {
+fn a_live_only_log_resumes_only_clients_that_are_caught_up() {
     let tape = Tape::resumed(live_only(), "base");
     assert_eq!(tape.position("base"), "known 0");
     let tape = tape.feed("id: a|data: 0||data: 1||data: 2||");

@@ -51,7 +51,7 @@ fn a_decoder_that_waits_points_into_no_chunk() {
 }
 
 #[test]
-fn items_that_nobody_asked_for_outlive_the_next_push() {
+fn items_that_were_not_taken_outlive_the_next_push() {
     let mut decoder = Decoder::new(AMPLE);
     decoder.push("data: a\n\ndata: b\n".into());
     decoder.push("\ndata: c\n\n".into());

@@ -12,7 +12,7 @@ fn large(letter: char) -> String {
 }
 
 #[test]
-fn all_who_are_caught_up_get_each_event_once() {
+fn all_clients_that_are_caught_up_get_each_event_once() {
     let mut stage = Stage::new();
     let (mut first, publisher) = stage.opened("/a");
     publish(&publisher, &["1"]);
@@ -29,7 +29,7 @@ fn all_who_are_caught_up_get_each_event_once() {
 }
 
 #[test]
-fn events_that_came_while_a_client_was_on_its_way_are_its_own() {
+fn a_client_gets_the_events_that_came_while_it_was_on_its_way() {
     let mut stage = Stage::new();
     let mut first = stage.client("/a");
     let publisher = stage.publisher();
@@ -63,7 +63,7 @@ fn a_framing_is_its_clients_own() {
 }
 
 #[test]
-fn one_who_stops_reading_holds_up_nobody_and_gets_all_of_it_later() {
+fn a_client_that_stops_reading_delays_no_other_and_gets_everything_later() {
     let mut stage = Stage::new();
     let (mut swift, publisher) = stage.opened("/a");
     let mut slow = stage.client_with("/a", hold_little);
@@ -115,7 +115,7 @@ fn a_large_stream_holds_a_small_one_up_for_a_slice_only() {
 }
 
 #[test]
-fn who_comes_and_goes_while_a_pass_is_under_way_disturbs_nobody() {
+fn clients_that_come_and_go_during_a_pass_disturb_no_other() {
     let mut stage = Stage::new();
     let (first, publisher) = stage.opened("/a");
     let mut crowd: Vec<_> = (0..300).map(|_| stage.client("/a")).collect();
@@ -153,7 +153,7 @@ fn a_crowd_that_starts_in_the_past_gets_the_past_and_then_the_present() {
 }
 
 #[test]
-fn one_who_fell_off_the_log_is_told_or_closed() {
+fn a_client_that_fell_off_the_log_is_told_or_closed() {
     for skips in [true, false] {
         let replay = ReplayOptions { events: NonZeroUsize::new(2), ..ReplayOptions::default() };
         let mut stage = Stage::with(replay, |pace| pace.skips = skips);

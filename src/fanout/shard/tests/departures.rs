@@ -17,7 +17,7 @@ fn a_client_that_leaves_an_idle_stream_is_gone_at_once() {
 }
 
 #[test]
-fn stray_bytes_have_no_meaning_but_a_flood_is_no_client() {
+fn stray_bytes_are_ignored_and_a_flood_of_them_closes_the_client() {
     let mut stage = Stage::new();
     let (mut client, publisher) = stage.opened("/a");
     client.say(b"\r\nGET /b HTTP/1.1\r\n\r\n");
@@ -62,7 +62,7 @@ fn a_client_that_does_not_close_is_closed() {
 }
 
 #[test]
-fn what_broke_off_upstream_breaks_off_here() {
+fn a_response_that_broke_off_upstream_breaks_off_downstream() {
     let mut stage = Stage::new();
     let (mut client, publisher) = stage.opened("/a");
     publish(&publisher, &["1"]);
@@ -138,7 +138,7 @@ fn in_a_drain_each_gets_its_end_within_the_time_and_none_in_the_middle_of_an_eve
 }
 
 #[test]
-fn a_shard_that_is_closed_takes_nobody_in_and_closes_who_was_on_the_way() {
+fn a_closed_shard_takes_no_clients_and_closes_those_on_their_way() {
     let mut stage = Stage::new();
     let mut client = stage.client("/a");
     stage.inbox.close();

@@ -18,7 +18,7 @@ fn hold_much(newcomer: &mut Newcomer) {
 const BEAT: &str = "2\r\n:\n\r\n";
 
 #[test]
-fn a_heartbeat_is_for_those_who_heard_nothing() {
+fn a_heartbeat_is_for_clients_that_were_sent_nothing() {
     let mut stage = Stage::with(ReplayOptions::default(), |pace| pace.heartbeat = Some(10 * SECOND));
     let (mut quiet, _publisher) = stage.opened("/quiet");
     let (mut busy, publisher) = stage.opened("/busy");
@@ -51,7 +51,7 @@ fn a_client_that_was_behind_gets_heartbeats_again() {
 }
 
 #[test]
-fn one_who_accepts_nothing_is_closed_and_one_who_accepts_little_is_not() {
+fn a_client_that_takes_nothing_is_closed_and_one_that_takes_little_is_not() {
     let mut stage = Stage::new();
     let (_first, publisher) = stage.opened("/a");
     let mut clients: Vec<_> = (0..2).map(|_| stage.client_with("/a", hold_little)).collect();
@@ -109,7 +109,7 @@ fn events_are_held_to_share_a_write_and_heartbeats_and_ends_are_not() {
 }
 
 #[test]
-fn who_joins_while_events_are_held_gets_what_is_its_own() {
+fn a_client_that_joins_while_events_are_held_gets_only_later_events() {
     let mut stage = Stage::with(ReplayOptions::default(), |pace| pace.flush = Some(SECOND));
     let (mut first, publisher) = stage.opened("/a");
     publish(&publisher, &["1"]);
@@ -128,7 +128,7 @@ fn who_joins_while_events_are_held_gets_what_is_its_own() {
 /// The socket of a slow reader is not writable before most of what it holds was read. The bytes that it reads tell it
 /// from a client that stalls.
 #[test]
-fn one_who_takes_a_little_at_a_time_does_not_stall() {
+fn a_client_that_takes_a_little_at_a_time_does_not_stall() {
     let mut stage = Stage::new();
     let mut slow = stage.client_with("/a", hold_much);
     stage.settle();
@@ -173,7 +173,7 @@ async fn a_publisher_that_waits_is_told_whether_bytes_arrived() {
 
 /// The kernel takes a receive window that no whole piece fits into for the silence of a client that is gone.
 #[test]
-fn the_kernel_gives_nobody_up_who_is_far_behind() {
+fn the_kernel_closes_no_client_that_is_far_behind() {
     let mut stage = Stage::with(ReplayOptions::default(), |pace| pace.heartbeat = Some(10 * SECOND));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let mut reader = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
