@@ -92,7 +92,7 @@ pub(super) fn end(socket: &OwnedFd, framing: Framing) {
         set_linger(socket, None);
     }
     if let Err(error) = shutdown(socket, Shutdown::Write) {
-        log::trace!("client gone before its end: {error}");
+        log::trace!("cannot close our side of a connection: {error}");
     }
 }
 
@@ -106,7 +106,7 @@ pub fn limit_stall(socket: impl AsFd, stall: Option<Duration>) {
     let millis = stall.map_or(0, |stall| u32::try_from(stall.as_millis()).unwrap_or(u32::MAX));
     // This fails on a Unix socket, whose peer cannot vanish.
     if let Err(error) = sockopt::set_tcp_user_timeout(socket, millis) {
-        log::trace!("no TCP_USER_TIMEOUT: {error}");
+        log::trace!("cannot set TCP_USER_TIMEOUT: {error}");
     }
 }
 
@@ -118,6 +118,6 @@ pub(super) fn reset_on_close(socket: &OwnedFd) {
 
 fn set_linger(socket: &OwnedFd, linger: Option<Duration>) {
     if let Err(error) = sockopt::set_socket_linger(socket.as_fd(), linger) {
-        log::debug!("cannot say how a connection is to be closed: {error}");
+        log::debug!("cannot set SO_LINGER: {error}");
     }
 }
