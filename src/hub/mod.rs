@@ -49,7 +49,7 @@ use parking_lot::MutexGuard;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use stream::{Origins, Stream};
+use stream::{Membership, Stream};
 use streams::{OpenStreams, Streams};
 use tokio::time::Instant;
 
@@ -194,9 +194,9 @@ impl Hub {
         if let Some(id) = &id {
             log.know_before_first(id);
         }
-        let origins =
-            Origins { streams: Arc::downgrade(&self.streams), budget: Arc::clone(&self.streams.budget), alone };
-        let stream = Arc::new(Stream::new(&request, Arc::clone(&settings.counters), log, origins));
+        let membership =
+            Membership { streams: Arc::downgrade(&self.streams), budget: Arc::clone(&self.streams.budget), alone };
+        let stream = Arc::new(Stream::new(&request, Arc::clone(&settings.counters), log, membership));
         let subscription = Subscription::open(&stream, last_event_id);
         open.hold(&stream, !alone);
         drop(open);

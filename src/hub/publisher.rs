@@ -73,7 +73,7 @@ impl Publisher {
         });
         if sharing != Sharing::Shared {
             self.counters().unshareable.add(1);
-            if let Some(streams) = self.stream.origins.streams.upgrade() {
+            if let Some(streams) = self.stream.membership.streams.upgrade() {
                 streams.withdraw(&self.stream);
             }
         }
@@ -132,10 +132,10 @@ impl Publisher {
     /// stream, which grew, drops its oldest events down to its equal part. Logs that hold more than their part and do
     /// not grow keep it. So all streams may hold up to twice the limit for a while.
     fn make_room(&self) {
-        if let Some(streams) = self.stream.origins.streams.upgrade() {
+        if let Some(streams) = self.stream.membership.streams.upgrade() {
             streams.make_room();
         }
-        let budget = &self.stream.origins.budget;
+        let budget = &self.stream.membership.budget;
         if budget.is_over() {
             let share = budget.share();
             self.stream.locked(|state| {
@@ -260,7 +260,7 @@ impl Publisher {
     /// time, or when the stream gave way to others.
     pub async fn close(self, end: End, remembered: Duration) {
         // No other client asks for a stream that is its opener's alone.
-        let remembered = if self.stream.origins.alone { Duration::ZERO } else { remembered };
+        let remembered = if self.stream.membership.alone { Duration::ZERO } else { remembered };
         let until = Instant::now() + remembered;
         self.stream.close(end, (!remembered.is_zero()).then_some(until));
         while Instant::now() < until && self.stream.locked(|state| state.place.held) {
@@ -278,7 +278,7 @@ impl Drop for Publisher {
         if self.stream.close(End::PublisherGone, None) && std::thread::panicking() {
             log::error!("driver ended without closing its stream stream={}", self.stream.key);
         }
-        if let Some(streams) = self.stream.origins.streams.upgrade() {
+        if let Some(streams) = self.stream.membership.streams.upgrade() {
             streams.forget(&self.stream);
         }
     }

@@ -45,7 +45,7 @@ impl Drop for Seat {
         });
         self.stream.counters.subscribers.sub_one();
         if is_empty {
-            if let Some(streams) = self.stream.origins.streams.upgrade() {
+            if let Some(streams) = self.stream.membership.streams.upgrade() {
                 streams.emptied(&self.stream);
             }
             self.stream.occupancy.notify_one();

@@ -34,7 +34,7 @@ pub(super) struct Stream {
     pub(super) key: StreamKey,
     pub(super) counters: Arc<RouteCounters>,
     pub(super) opened_at: Instant,
-    pub(super) origins: Origins,
+    pub(super) membership: Membership,
     /// The bytes that the stream holds beside its log.
     own_bytes: usize,
     state: Mutex<State>,
@@ -52,7 +52,7 @@ pub(super) struct Stream {
 
 /// The hub that a stream belongs to.
 #[derive(Debug)]
-pub(super) struct Origins {
+pub(super) struct Membership {
     pub(super) streams: Weak<Streams>,
     pub(super) budget: Arc<Budget>,
     /// Only the opener is ever on the stream: other clients do not find it.
@@ -111,15 +111,20 @@ pub enum Reading {
 }
 
 impl Stream {
-    pub(super) fn new(request: &StreamRequest, counters: Arc<RouteCounters>, log: ReplayLog, origins: Origins) -> Self {
+    pub(super) fn new(
+        request: &StreamRequest,
+        counters: Arc<RouteCounters>,
+        log: ReplayLog,
+        membership: Membership,
+    ) -> Self {
         counters.streams.add(1);
         let furthest = log.end();
-        origins.budget.enter();
+        membership.budget.enter();
         Self {
             key: request.key().clone(),
             counters,
             opened_at: Instant::now(),
-            origins,
+            membership,
             own_bytes: request.len().saturating_add(STREAM_OVERHEAD),
             state: Mutex::new(State {
                 log,
@@ -198,7 +203,7 @@ impl Stream {
     pub(super) fn account(&self, locked: &mut State) -> bool {
         let held = self.own_bytes.saturating_add(locked.log.footprint());
         let before = std::mem::replace(&mut locked.accounted, held);
-        self.origins.budget.change(before, held)
+        self.membership.budget.change(before, held)
     }
 
     /// Whether the response may still turn out to be for the opener alone.
@@ -297,6 +302,6 @@ impl State {
 impl Drop for Stream {
     fn drop(&mut self) {
         self.counters.streams.sub_one();
-        self.origins.budget.leave(self.locked(|state| state.accounted));
+        self.membership.budget.leave(self.locked(|state| state.accounted));
     }
 }

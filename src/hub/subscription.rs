@@ -112,7 +112,7 @@ impl Subscription {
             Place::Unknown(unplaced) => (state.log.end(), None, Some(unplaced)),
         };
         let without_its_id = is_opener
-            && !stream.origins.alone
+            && !stream.membership.alone
             && last_event_id.is_some_and(|id| backfills::for_the_origin(state.log.options(), id).is_some());
         let seat = Seat::take(stream, state, cursor, is_opener);
         Self { seat, changes, cursor, told_first, unplaced, without_its_id }
