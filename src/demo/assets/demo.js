@@ -1,15 +1,15 @@
-// The page of `manifold demo`. Three EventSources, a poll of the figures, five buttons.
+// The page of `manifold demo`: three EventSources, a poll of the figures, and five buttons.
 //
-// An EventSource that reconnects by itself sends Last-Event-ID. A page that was reloaded cannot set a header: it keeps the
-// id in sessionStorage and comes back with ?lastEventId=. Both are the same to the gateway.
+// An EventSource that reconnects by itself sends Last-Event-ID. A reloaded page cannot set that header. It keeps the id in
+// sessionStorage and sends it as ?lastEventId=. Both mean the same to the gateway.
 'use strict';
 
-const ROWS = 7;          // rows of a stream that are shown
-const POLL_MS = 1000;    // between two looks at the figures
-const PATIENCE_MS = 5000; // no answer for so long: the browser has no connection left
+const ROWS = 7;          // the number of rows shown per stream
+const POLL_MS = 1000;    // the time between two polls of the figures
+const PATIENCE_MS = 5000; // without an answer for this long, the browser has no connection left
 const TUNNEL_MS = 5000;
-const HIDDEN_MS = 1000;  // a hidden page lets its streams go: browsers allow six connections to one host
-const REOPEN_MS = 3000;  // after an answer that an EventSource takes for final, such as 503
+const HIDDEN_MS = 1000;  // then a hidden page closes its streams, because browsers allow six connections to one host
+const REOPEN_MS = 3000;  // the pause after an answer that an EventSource takes for final, such as 503
 
 const STREAMS = [
   { name: 'ticker', title: 'Without ids', hint: 'The origin only ticks. manifold gives every event an id, so that clients can resume.' },
@@ -20,7 +20,7 @@ const STREAMS = [
 const by = (id) => document.getElementById(id);
 const text = (node, value) => { if (node.textContent !== String(value)) node.textContent = value; };
 const count = (n, one, many) => `${n} ${n === 1 ? one : many}`;
-let seen = null; // the newest state of the demo
+let seen = null; // the newest state of the demo that was polled
 
 function say(what) {
   const line = document.createElement('li');
@@ -33,7 +33,7 @@ function say(what) {
   while (by('log').children.length > 6) by('log').firstElementChild.remove();
 }
 
-/** One stream: its EventSource, what came, and what is missing. */
+/** One stream: its EventSource, the events that came, and those that are missing. */
 class Stream {
   constructor({ name, title, hint }) {
     this.name = name;
@@ -54,7 +54,7 @@ class Stream {
     this.tally();
   }
 
-  /** Opens the stream; after the last event that came, if one did. */
+  /** Opens the stream, after the last event that came if there was one. */
   open() {
     const { id } = this.kept;
     if (id !== null) this.row({ mark: `resumed after ${this.short(id)}` });
@@ -125,7 +125,7 @@ class Stream {
     while (this.list.children.length > ROWS) this.list.firstElementChild.remove();
   }
 
-  /** An id that manifold gave is long; its beginning and end say enough. */
+  /** A short form of an id. Minted ids are long, and their beginning and end are enough to tell them apart. */
   short(id) {
     return id.length > 16 ? `${id.slice(0, 7)}…${id.slice(id.lastIndexOf('-'))}` : id;
   }
@@ -157,8 +157,9 @@ class Stream {
 const streams = STREAMS.map((stream) => new Stream(stream));
 
 /**
- * Browsers allow six HTTP/1.1 connections to one host. So of several windows of this page one has all three streams, and
- * the others have one each, until it is their turn. Without locks (a page that is not from this machine) all have all.
+ * Browsers allow six HTTP/1.1 connections to one host. So if this page is open in several windows, one window has all
+ * three streams, and each of the others has one until it is its turn. Where the Web Locks API is missing (a page that is
+ * not from this machine), every window has all three.
  */
 let release = () => {};
 function turn() {
@@ -176,7 +177,7 @@ function closeAll() {
   streams.forEach((stream) => stream.close());
 }
 
-/** Opens all streams, and says once what became of them when each has gone on. */
+/** Opens all streams. When each of them continues, logs once what they received. */
 async function openAll(why) {
   const before = streams.map(({ kept }) => ({ ...kept }));
   const firsts = [streams[1].open()];
@@ -219,7 +220,7 @@ function show(state) {
   if (before !== null && before.run !== state.run) say('The demo was started anew.');
 }
 
-/** One dot per client, those of pages and terminals first. */
+/** One dot per client. The clients of pages and terminals come first. */
 function dots(clients, crowd) {
   const box = by('dots');
   while (box.children.length > clients) box.lastElementChild.remove();
@@ -252,7 +253,7 @@ async function poll() {
   setTimeout(poll, POLL_MS);
 }
 
-/** A button that asks the demo for something; it keeps the focus while it waits. */
+/** A button that sends a request to the demo. It keeps the focus while it waits. */
 function button(id, path, said) {
   by(id).addEventListener('click', async () => {
     if (by(id).dataset.busy !== undefined) return;
