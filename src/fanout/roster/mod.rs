@@ -28,7 +28,7 @@ impl Roster {
 
     /// Begins a pass: no member has had the batch. No other pass may be under way.
     pub(super) fn begin(&mut self) {
-        debug_assert!(!self.in_pass, "those who wait for the last batch would miss it");
+        debug_assert!(!self.in_pass, "members that wait for the last batch would miss it");
         self.in_pass = true;
         self.sent = 0;
     }

@@ -34,7 +34,7 @@ async fn a_client_waits_for_what_its_id_means_and_gets_what_it_missed() {
     client.placed(in_three_secs()).await.unwrap();
     publisher.append(&[with_id("13", "13")], &mut Continuation::fresh(false));
     assert_eq!(drain(&mut client).0, "11 12 13");
-    assert_eq!(drain(&mut live).0, "13", "who came live is not told the past");
+    assert_eq!(drain(&mut live).0, "13", "a client without an id gets no backfilled events");
     // A client with the same id needs no further backfill, nor does one whose id a backfill brought.
     drop(backfilling);
     for (id, expected) in [("10", "11 12 13"), ("11", "12 13")] {

@@ -50,11 +50,11 @@ async fn a_stream_outlives_its_last_subscriber_by_its_linger() {
     let (first, publisher) = stage.open("/a");
     attend(publisher);
     sleep(10 * LINGER).await;
-    assert_eq!(stage.hub.len(), 1, "somebody is there");
+    assert_eq!(stage.hub.len(), 1, "a client is on the stream");
     let second = stage.join("/a").unwrap();
     drop(first);
     sleep(10 * LINGER).await;
-    assert_eq!(stage.hub.len(), 1, "somebody is still there");
+    assert_eq!(stage.hub.len(), 1, "a client is still on the stream");
     drop(second);
     sleep(LINGER - Duration::from_millis(2)).await;
     assert_eq!(stage.hub.len(), 1);
@@ -143,7 +143,7 @@ async fn streams_of_a_route_are_bounded_and_each_that_ends_makes_room() {
     }
     assert!(stage.join("/a").is_ok(), "those that are open may be joined");
     let elsewhere = stage.hub.join(request(RouteId(2), "/c"), &stage.settings, None);
-    assert!(elsewhere.is_ok(), "another route has its own");
+    assert!(elsewhere.is_ok(), "another route has a limit of its own");
     drop(publisher);
     let (_c, _publisher) = stage.open("/c");
     assert_eq!(stage.join("/d").unwrap_err(), JoinError::TooManyStreams);

@@ -116,7 +116,7 @@ async fn only_while_the_publisher_waits_is_it_asked_whether_bytes_arrived() {
     assert_eq!(patient, each * u32::try_from(TAKES).unwrap() + PATIENCE, "asked {asked} times");
     publisher.append(&[heavy()], &mut Continuation::fresh(false));
     assert_eq!(waited(&publisher).await, Duration::ZERO);
-    assert_eq!(slow.asked.load(Ordering::Relaxed), asked as usize, "nobody waits, and nobody is asked");
+    assert_eq!(slow.asked.load(Ordering::Relaxed), asked as usize, "the publisher does not wait, so it does not ask");
     *slow.feed.lock() = None;
 }
 

@@ -35,12 +35,12 @@ async fn at_most_streams_the_one_that_has_been_empty_for_the_longest_gives_way()
     let stays = stage.join("/c").unwrap();
     let (_e, _publisher) = stage.open("/e");
     assert_eq!((is_over(&a).await, is_over(&c).await), (true, false));
-    assert_eq!(stage.join("/f").unwrap_err(), JoinError::TooManyStreams, "somebody is on each");
+    assert_eq!(stage.join("/f").unwrap_err(), JoinError::TooManyStreams, "a client is on each stream");
     drop((a, b));
     assert_eq!((stage.hub.len(), stage.counted("streams_evicted")), (3, 2));
     drop(stays);
     let elsewhere = stage.hub.join(request(RouteId(2), "/x"), &stage.settings, None);
-    assert!(elsewhere.is_ok() && !is_over(&c).await, "another route takes nobody's place");
+    assert!(elsewhere.is_ok() && !is_over(&c).await, "another route makes no stream give way");
 }
 
 #[tokio::test(start_paused = true)]
@@ -98,7 +98,7 @@ async fn a_stream_that_was_never_live_does_not_linger() {
     let stage = Stage::new();
     let (subscription, publisher) = stage.open("/a");
     publisher.failed();
-    assert!(timeout(10 * LINGER, publisher.abandoned()).await.is_err(), "somebody is there");
+    assert!(timeout(10 * LINGER, publisher.abandoned()).await.is_err(), "a client is on the stream");
     drop(subscription);
     assert!(is_over(&publisher).await);
 }
@@ -197,7 +197,7 @@ async fn the_newest_event_stays_however_little_there_is() {
     let stage = bounded(1);
     let (mut reader, publisher) = stage.open("/a");
     feed(&publisher, 3);
-    assert_eq!(drain(&mut reader).0.split(' ').count(), 3, "who is there gets all");
+    assert_eq!(drain(&mut reader).0.split(' ').count(), 3, "a client on the stream gets all events");
     assert_eq!(drain(&mut stage.resume("/a", Some("unknown")).unwrap()).0.split(' ').count(), 2, "a gap and one event");
     advance(Duration::from_secs(1)).await;
 }

@@ -168,7 +168,7 @@ async fn a_shared_stream_that_turns_private_at_a_reconnect_is_over_for_all() {
         }
         let _next = stage.join("/me").unwrap();
         let _after = stage.join("/me").unwrap();
-        assert_eq!(stage.opened(), 2, "each has its own from here on");
+        assert_eq!(stage.opened(), 2, "each client has a stream of its own from here on");
     }
 }
 

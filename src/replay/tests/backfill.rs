@@ -64,7 +64,7 @@ fn what_came_before_the_log_goes_before_its_first_event() {
     assert_eq!(fetch.push(&mut tape, &numbers(11, 13)), None);
     assert_eq!(fetch.push(&mut tape, &numbers(14, 15)), Some(Meeting::At(Seq(97))));
     assert_eq!(tape.from(Seq(97)), "11 12 13 14 15");
-    assert_eq!(tape.from(Seq(100)), "14 15", "who was live before is not told the past");
+    assert_eq!(tape.from(Seq(100)), "14 15", "a live client gets no backfilled events");
     assert_eq!(tape.position("12"), "known 99");
     assert_eq!(tape.position("13"), "known 100");
     assert_eq!(tape.position("x"), "known 97", "the id that was asked about");
@@ -168,7 +168,7 @@ fn an_event_that_was_too_large_is_told_in_its_place() {
     let mut fetch = Fetch::new();
     fetch.backfill.lose(None, &tape.log);
     assert_eq!(fetch.push(&mut tape, &numbers(13, 14)), Some(Meeting::At(Seq(99))));
-    assert_eq!(tape.held(), "13 14", "nobody is told");
+    assert_eq!(tape.held(), "13 14", "the route tells no client of gaps");
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn what_does_not_fit_together_is_never_put_together() {
     other.push(&mut tape, "id: b|data: b||");
     assert_eq!(one.silent(&mut tape), Some(Meeting::At(Seq(99))));
     let Some(Meeting::Beside { text, at }) = other.silent(&mut tape) else { panic!("they share no event") };
-    assert_eq!((text.text().as_ref(), at), (&b"id: b\ndata: b\n\n"[..], Seq(100)), "for its own clients alone");
+    assert_eq!((text.text().as_ref(), at), (&b"id: b\ndata: b\n\n"[..], Seq(100)), "for the clients of this id alone");
     assert_eq!(tape.held(), "a");
     let mut large = Fetch::new();
     large.push(&mut tape, &format!("id: c|data: {}||", "c".repeat(64 << 10)));

@@ -196,6 +196,6 @@ fn a_log_gives_up_its_oldest_but_never_what_newcomers_are_shown() {
         tape = tape.feed("data: 0||data: 1||data: 2||data: 3||");
         tape.log.give_up(most);
         assert_eq!(tape.held(), held, "{start:?} {most}");
-        assert_eq!(tape.from(Seq(0)), "0 1 2 3", "whoever is on the way past them gets them");
+        assert_eq!(tape.from(Seq(0)), "0 1 2 3", "a client that is being sent them gets them");
     }
 }
