@@ -2,7 +2,8 @@
 //!
 //! manifold holds one upstream connection per stream and serves any number of clients from it. A module may import
 //! only modules below it, in this order: `demo`, `service`, `admin`, `gateway`, `config`, `route`, then `upstream`,
-//! `fanout` and `downstream`, `hub`, `replay`, `sse`. `counters`, `sync` and `web` are below all of them.
+//! `fanout` and `downstream`, `hub`, `replay`, `sse`. `counters`, `sync` and `web` are below all of
+//! them, and `quoted` is below these.
 
 pub mod admin;
 pub mod config;
@@ -12,6 +13,7 @@ pub mod downstream;
 pub mod fanout;
 pub mod gateway;
 pub mod hub;
+pub mod quoted;
 pub mod replay;
 pub mod route;
 pub mod service;

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 ///
 /// A new top-level module is given its place here.
 const FLOORS: &[&[&str]] = &[
+    &["quoted"],
     &["counters", "sync", "web"],
     &["sse"],
     &["replay"],
@@ -23,7 +24,7 @@ const FLOORS: &[&[&str]] = &[
     &["admin"],
     &["service"],
     &["demo"],
-    &["signals"],
+    &["logger", "signals"],
     &["main"],
 ];
 
