@@ -1,5 +1,6 @@
 //! The command line: arguments, logger, what signals do, exit code.
 
+mod logger;
 mod signals;
 
 use clap::{Parser, Subcommand};
@@ -66,11 +67,11 @@ fn main() -> ExitCode {
     let config = match (arguments.command, arguments.config) {
         (Some(Command::Demo { listen }), _) => {
             // The flaky stream fails for show: its warnings would push the greeting off the screen.
-            start_logger("error,manifold::signals=warn");
+            logger::start("error,manifold::signals=warn");
             return code_of(block_on(None, demo(DemoOptions { listen, ..DemoOptions::default() })));
         }
         (Some(Command::Healthcheck { config }), _) => {
-            start_logger("warn");
+            logger::start("warn");
             return match ServerConfig::load(config.as_deref()) {
                 Ok(server) => healthcheck(&server),
                 Err(errors) => complain(&errors.to_string(), EX_USAGE),
@@ -78,7 +79,7 @@ fn main() -> ExitCode {
         }
         (None, config) => config,
     };
-    start_logger("warn,manifold=info");
+    logger::start("warn,manifold=info");
     if arguments.test {
         return match Config::load(config.as_deref()) {
             Ok(config) => say(&config.summary()),
@@ -112,16 +113,6 @@ fn code_of(result: Result<(), Box<dyn std::error::Error>>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => complain(&error.to_string(), 1),
     }
-}
-
-/// `RUST_LOG` decides; otherwise `default`.
-fn start_logger(default: &str) {
-    let wanted = env_logger::Env::default().default_filter_or(default);
-    let mut logger = env_logger::Builder::from_env(wanted);
-    // Whatever `RUST_LOG` says: pingora's own lines hold whole heads, and so cookies and credentials.
-    logger.filter_module("pingora_proxy", log::LevelFilter::Off);
-    logger.filter_module("pingora_core", log::LevelFilter::Error);
-    logger.format_timestamp_millis().init();
 }
 
 /// Runs on so many threads, or on one per core.
