@@ -1,11 +1,229 @@
-//! The logger: what is told, and how.
+//! The logger: what `RUST_LOG` may ask for, and what it never gets.
+//!
+//! Below their warnings, the libraries underneath write whole heads and bodies, and so cookies and credentials. Whatever
+//! `RUST_LOG` says, a line of theirs is not written then; and no line holds a control character.
 
-/// `RUST_LOG` decides; otherwise `default`.
+use log::{LevelFilter, Log, Metadata, Record};
+use manifold::quoted::{OneLine, quoted};
+use std::env;
+use std::ffi::OsStr;
+
+/// The variable that says what is told.
+const VARIABLE: &str = "RUST_LOG";
+
+/// What a level may be called.
+const LEVELS: &str = "off, error, warn, info, debug or trace";
+
+/// The crate whose lines are written at any level.
+const OURS: &str = "manifold";
+
+/// Crates with lines of their own. Of others there is nothing to ask for.
+const OTHERS: [&str; 9] =
+    ["pingora_proxy", "pingora_core", "h2", "hyper", "hyper_util", "rustls", "tokio", "tokio_rustls", "mio"];
+
+/// Starts the logger. `RUST_LOG` says what is told, or else `default`. What is wrong with `RUST_LOG` is told in a line.
 pub(crate) fn start(default: &str) {
-    let wanted = env_logger::Env::default().default_filter_or(default);
-    let mut logger = env_logger::Builder::from_env(wanted);
-    // Whatever `RUST_LOG` says: pingora's own lines hold whole heads, and so cookies and credentials.
-    logger.filter_module("pingora_proxy", log::LevelFilter::Off);
-    logger.filter_module("pingora_core", log::LevelFilter::Error);
-    logger.format_timestamp_millis().init();
+    let wanted = env::var_os(VARIABLE).map(|text| Wanted::read(&text));
+    let (filter, complaint) = match &wanted {
+        None => (default, None),
+        Some(Ok(wanted)) => (wanted.filter.as_str(), wanted.complaint()),
+        Some(Err(why)) => (default, Some(format!("{why}: what is told is {default}"))),
+    };
+    let mut builder = env_logger::Builder::new();
+    builder.parse_filters(filter).format_timestamp_millis();
+    if complaint.is_some() {
+        // Whatever else is told.
+        builder.filter_module(module_path!(), LevelFilter::Warn);
+    }
+    if let Ok(style) = env::var("RUST_LOG_STYLE") {
+        builder.parse_write_style(&style);
+    }
+    let logger = builder.build();
+    let most = logger.filter();
+    // Another logger would be a defect that every test sees.
+    if log::set_boxed_logger(Box::new(Guarded(logger))).is_ok() {
+        log::set_max_level(most);
+    }
+    if let Some(complaint) = complaint {
+        log::warn!("{VARIABLE}: {complaint}");
+    }
+}
+
+/// What `RUST_LOG` asks for.
+#[derive(Debug, PartialEq, Eq)]
+struct Wanted {
+    filter: String,
+    /// Crates of which more is asked for than is ever written.
+    refused: Vec<String>,
+}
+
+impl Wanted {
+    /// Reads `LEVEL`, `CRATE` and `CRATE::module=LEVEL`, with commas between them, and what follows a slash: a text that lines
+    /// must hold.
+    ///
+    /// # Errors
+    /// What is wrong with it. A crate that there is not is no error beside others that there are: the variable may be meant
+    /// for several programs.
+    fn read(text: &OsStr) -> Result<Self, String> {
+        let Some(text) = text.to_str() else { return Err("it is not UTF-8".to_owned()) };
+        let (directives, rest) = text.split_once('/').unwrap_or((text, ""));
+        if rest.contains('/') {
+            return Err(format!("{} has more than one slash", quoted(text)));
+        }
+        let mut refused = Vec::new();
+        let mut says_something = false;
+        let mut written = directives.split(',').map(str::trim).filter(|directive| !directive.is_empty()).peekable();
+        if written.peek().is_none() {
+            return Err("it is empty".to_owned());
+        }
+        for directive in written {
+            let (target, level) = match directive.split_once('=') {
+                None => match directive.parse() {
+                    Ok(level) => (None, level),
+                    Err(_) => (Some(directive), LevelFilter::Trace),
+                },
+                Some((target, level)) => {
+                    let level: LevelFilter =
+                        level.trim().parse().map_err(|_| format!("{} is no level: {LEVELS}", quoted(level.trim())))?;
+                    (Some(target), level)
+                }
+            };
+            match target {
+                None => says_something = true,
+                Some(target) if is_known(target) => {
+                    says_something = true;
+                    if level > limit(target) {
+                        refused.push(target.to_owned());
+                    }
+                }
+                // A level that is misspelt looks like a crate that there is not.
+                Some(target) if directive == target => {
+                    return Err(format!("{} is no level ({LEVELS}) and no crate of this program", quoted(target)));
+                }
+                Some(_) => {}
+            }
+        }
+        if !says_something {
+            return Err(format!("{} names no crate of this program", quoted(text)));
+        }
+        Ok(Self { filter: text.to_owned(), refused })
+    }
+
+    fn complaint(&self) -> Option<String> {
+        let refused = self.refused.join(", ");
+        (!refused.is_empty()).then(|| {
+            format!("of {} only warnings and errors are told, because other lines hold cookies", quoted(refused))
+        })
+    }
+}
+
+/// Whether lines of this crate, or of a module of it, may be asked for.
+fn is_known(target: &str) -> bool {
+    let (name, module) = target.split_once("::").map_or((target, None), |(name, module)| (name, Some(module)));
+    // env_logger takes the beginning of a name for the name.
+    let names = |known: &str| known == name || module.is_none() && !name.is_empty() && known.starts_with(name);
+    names(OURS) || OTHERS.iter().any(|known| names(known))
+}
+
+/// The most that is written of a target.
+fn limit(target: &str) -> LevelFilter {
+    match target.split("::").next().unwrap_or_default() {
+        OURS => LevelFilter::Trace,
+        "pingora_proxy" => LevelFilter::Off,
+        // Its warnings are of clients that leave.
+        name if name.starts_with("pingora") => LevelFilter::Error,
+        _ => LevelFilter::Warn,
+    }
+}
+
+/// A logger that writes nothing beyond the limits.
+struct Guarded(env_logger::Logger);
+
+impl Log for Guarded {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.level() <= limit(metadata.target()) && self.0.enabled(metadata)
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let metadata = record.metadata().clone();
+        self.0.log(&Record::builder().metadata(metadata).args(format_args!("{}", OneLine(record.args()))).build());
+    }
+
+    fn flush(&self) {
+        self.0.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStrExt;
+
+    #[test]
+    fn what_is_asked_for_is_read_or_it_is_told_what_is_wrong() {
+        for (text, expected) in [
+            ("info", Ok("")),
+            ("OFF", Ok("")),
+            (" warn , manifold=debug,, ", Ok("")),
+            ("manifold", Ok("")),
+            ("manifold::upstream=trace", Ok("")),
+            ("manifold::upstream", Ok("")),
+            ("warn,sqlx=debug", Ok("")),
+            ("info/client left", Ok("")),
+            ("mio=warn", Ok("")),
+            ("trace", Ok("")),
+            ("pingora_proxy=debug", Ok("pingora_proxy")),
+            ("info,pingora=info,h2=off", Ok("pingora")),
+            ("manifold=info,hyper::proto", Ok("hyper::proto")),
+            ("", Err("it is empty")),
+            (" , ", Err("it is empty")),
+            ("/x", Err("it is empty")),
+            ("inof", Err("\"inof\" is no level (off, error, warn, info, debug or trace) and no crate of this program")),
+            ("info,verbose", Err("\"verbose\" is no level (off, error,")),
+            ("manifold=inof", Err("\"inof\" is no level: off, error,")),
+            ("manifold=", Err("\"\" is no level: off, error,")),
+            ("manifold=a=b", Err("\"a=b\" is no level: off, error,")),
+            ("=debug", Err("\"=debug\" names no crate of this program")),
+            ("sqlx=debug", Err("\"sqlx=debug\" names no crate of this program")),
+            ("manifold:debug", Err("\"manifold:debug\" is no level")),
+            ("3", Err("\"3\" is no level")),
+            ("info/a/b", Err("\"info/a/b\" has more than one slash")),
+            ("\u{1b}[2J", Err("\"\\u{1b}[2J\" is no level")),
+        ] {
+            let read = Wanted::read(OsStr::new(text));
+            match expected {
+                Ok(refused) => assert_eq!(read.unwrap().refused.join(" "), refused, "{text:?}"),
+                Err(why) => {
+                    let told = read.unwrap_err();
+                    assert!(told.starts_with(why), "{text:?}: {told}");
+                }
+            }
+        }
+        assert_eq!(Wanted::read(OsStr::from_bytes(b"inf\xff")).unwrap_err(), "it is not UTF-8");
+    }
+
+    #[test]
+    fn what_others_write_below_their_warnings_is_never_written() {
+        let logger = Guarded(env_logger::Builder::new().parse_filters("trace,pingora_proxy::proxy_h1=trace").build());
+        for (target, most) in [
+            ("manifold", LevelFilter::Trace),
+            ("manifold::upstream::driver", LevelFilter::Trace),
+            ("pingora_proxy", LevelFilter::Off),
+            ("pingora_proxy::proxy_h1", LevelFilter::Off),
+            ("pingora_core::protocols::http::v1::server", LevelFilter::Error),
+            ("h2::codec::framed_read", LevelFilter::Warn),
+            ("hyper::proto::h1::io", LevelFilter::Warn),
+            ("rustls::client::hs", LevelFilter::Warn),
+            ("a_crate_to_come", LevelFilter::Warn),
+            ("manifold_of_another", LevelFilter::Warn),
+        ] {
+            for level in log::Level::iter() {
+                let metadata = Metadata::builder().target(target).level(level).build();
+                assert_eq!(logger.enabled(&metadata), level <= most, "{target} {level}");
+            }
+        }
+    }
 }
