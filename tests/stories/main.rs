@@ -22,6 +22,7 @@ mod cors;
 mod ids;
 mod lifecycle;
 mod limits;
+mod log_lines;
 mod outage;
 mod paths;
 mod private;
