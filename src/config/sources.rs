@@ -18,6 +18,14 @@ pub trait Sources {
     /// When it cannot be read, or is not UTF-8.
     fn text(&self, path: &Path) -> io::Result<String>;
 
+    /// The bytes of a file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn bytes(&self, path: &Path) -> io::Result<Vec<u8>> {
+        self.text(path).map(String::into_bytes)
+    }
+
     /// Where a file is, to be read later; `None` if it cannot be.
     fn located(&self, _: &Path) -> Option<PathBuf> {
         None
@@ -45,6 +53,10 @@ impl Sources for SystemSources {
 
     fn text(&self, path: &Path) -> io::Result<String> {
         std::fs::read_to_string(self.base.join(path))
+    }
+
+    fn bytes(&self, path: &Path) -> io::Result<Vec<u8>> {
+        std::fs::read(self.base.join(path))
     }
 
     fn located(&self, path: &Path) -> Option<PathBuf> {

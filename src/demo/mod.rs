@@ -14,7 +14,7 @@ mod page;
 mod ticker;
 
 use crate::config::{Config, ConfigErrors, ListenAddr, SystemSources};
-use crate::service::{BindError, Running, Service};
+use crate::service::{Running, Service, StartError};
 use crate::web::Server;
 use crowd::Crowd;
 use origin::{Kind, Switch};
@@ -55,10 +55,10 @@ impl Default for DemoOptions {
 pub enum DemoError {
     /// Another program listens on the gateway's address.
     #[error("{0}: another program listens there; stop it, or choose another port: manifold demo --listen {1}")]
-    Taken(BindError, SocketAddr),
-    /// The gateway cannot listen on its address for another reason.
+    Taken(StartError, SocketAddr),
+    /// The gateway cannot start for another reason.
     #[error(transparent)]
-    Bind(BindError),
+    Bind(StartError),
     /// The origin or the page cannot listen.
     #[error("the demo's origin cannot listen on a free port of 127.0.0.1: {0}")]
     Origin(io::Error),
@@ -161,7 +161,7 @@ fn tcp(address: &ListenAddr) -> Option<SocketAddr> {
     }
 }
 
-fn bind_error(error: BindError, wanted: SocketAddr) -> DemoError {
+fn bind_error(error: StartError, wanted: SocketAddr) -> DemoError {
     let kind = error.source().and_then(|source| source.downcast_ref::<io::Error>()).map(io::Error::kind);
     if kind == Some(io::ErrorKind::AddrInUse) {
         let other = SocketAddr::new(wanted.ip(), wanted.port().checked_add(1).unwrap_or_default());

@@ -110,7 +110,8 @@ impl Front {
     /// is on its way out.
     #[must_use]
     pub fn new(options: FrontOptions, gateway: Gateway, alive: mpsc::Sender<()>, stopping: ShutdownWatch) -> Self {
-        let conf = ServerConf { max_retries: MAX_PEERS, ..ServerConf::default() };
+        let ca_file = gateway.connector.system().instead();
+        let conf = ServerConf { max_retries: MAX_PEERS, ca_file, ..ServerConf::default() };
         let mut proxy = HttpProxy::new(gateway.clone(), Arc::new(conf));
         proxy.handle_init_modules();
         let sessions = Arc::new(Sessions::new(proxy));

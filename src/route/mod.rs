@@ -65,6 +65,16 @@ impl Route {
         }
     }
 
+    /// Whether the origin is verified by the system's certificates.
+    #[must_use]
+    pub fn trusts_system(&self) -> bool {
+        let upstream = match &self.kind {
+            RouteKind::Stream(policy) => &policy.upstream,
+            RouteKind::Proxy(policy) => &policy.upstream,
+        };
+        self.origin.is_tls() && upstream.trusted.is_none()
+    }
+
     /// The path and, where it names some, the hosts that it serves, in words for a log.
     #[must_use]
     pub fn place(&self) -> String {

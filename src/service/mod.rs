@@ -25,7 +25,7 @@ use crate::counters::RouteCounters;
 use crate::fanout::Engine;
 use crate::gateway::{CurrentRouting, Front, FrontOptions, Gateway, Lifecycle, RouteIds, Routing};
 use crate::hub::Hub;
-use crate::upstream::Connector;
+use crate::upstream::{Connector, SystemTrust, SystemTrustError};
 use accept::{Accepting, accept_all};
 use bound::Bound;
 use launch::Launch;
@@ -49,8 +49,20 @@ pub type CountersByRoute = Vec<(Arc<str>, Arc<RouteCounters>)>;
 pub struct Service {
     config: Config,
     sockets: Sockets,
+    system: SystemTrust,
     front: FrontOptions,
     launch: Launch,
+}
+
+/// Why a service does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// A route needs the system's certificates.
+    #[error(transparent)]
+    Trust(#[from] SystemTrustError),
 }
 
 /// A service that runs. Its drop stops accepting; it does not wait for clients.
@@ -84,11 +96,13 @@ impl Service {
     /// Binds the sockets of a configuration.
     ///
     /// # Errors
-    /// For the first address that cannot be listened on.
-    pub fn bind(config: Config) -> Result<Self, BindError> {
+    /// For the first address that cannot be listened on, and for certificates that cannot be read.
+    pub fn bind(config: Config) -> Result<Self, StartError> {
+        let needs_system = config.routes.routes().iter().any(|route| route.trusts_system());
+        let system = if needs_system { SystemTrust::read()? } else { SystemTrust::Unneeded };
         let sockets = listen::bind(&config.server)?;
         let front = front_options(&config.server);
-        Ok(Self { config, sockets, front, launch: Launch::of_this_process() })
+        Ok(Self { config, sockets, system, front, launch: Launch::of_this_process() })
     }
 
     /// Starts to serve, on the runtime that this is called in.
@@ -103,7 +117,7 @@ impl Service {
         let (accepting, accepting_seen) = watch::channel(Accepting::Yes);
         let (alive_held, alive) = mpsc::channel(1);
         let engine = engine(self.config.server.shards);
-        let (gateway, counters) = gateway(&self.config, engine.clone(), lifecycle_seen.clone());
+        let (gateway, counters) = gateway(&self.config, self.system, engine.clone(), lifecycle_seen.clone());
         let front = Arc::new(Front::new(self.front, gateway, alive_held, stopping_seen));
         let spares = clients.iter().chain(&admin).filter_map(|bound| bound.duplicate().ok()).collect();
         let accepts = tokio::spawn(accept_all(clients, front, accepting_seen));
@@ -164,11 +178,12 @@ fn engine(shards: Option<NonZeroUsize>) -> Option<Engine> {
 
 fn gateway(
     config: &Config,
+    system: SystemTrust,
     engine: Option<Engine>,
     lifecycle: watch::Receiver<Lifecycle>,
 ) -> (Gateway, CountersByRoute) {
     let routes = config.routes.routes();
-    let connector = Connector::new();
+    let connector = Connector::trusting(system);
     let replay_bytes = config.server.replay_bytes.unwrap_or_else(memory::for_logs);
     let routing = Routing::new(routes, config.server.trusted_proxies.clone(), &mut RouteIds::default());
     let counters = routing.counters();

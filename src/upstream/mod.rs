@@ -19,7 +19,10 @@ mod told;
 mod via;
 
 pub use backfill::backfill;
-pub use connect::{ConnectError, Connector, Dial, Line, MAX_PEERS, Request, Response, USER_AGENT, Usage, advised};
+pub use connect::{
+    ConnectError, Connector, Dial, InvalidTrust, Line, MAX_PEERS, Request, Response, SystemTrust, SystemTrustError,
+    Trust, USER_AGENT, Usage, advised,
+};
 pub use driver::Driver;
 pub use exchange::{Audience, Outcome, attempt, unusable};
 pub use options::{Backoff, InvalidBackoff, OnClose, OnError, UpstreamOptions};

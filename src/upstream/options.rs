@@ -1,5 +1,6 @@
 //! How the driver of a stream treats its origin.
 
+use super::connect::Trust;
 use super::own_header::OwnHeader;
 use http::HeaderValue;
 use std::time::Duration;
@@ -25,8 +26,8 @@ pub struct UpstreamOptions {
     pub max_event_bytes: usize,
     /// Headers of manifold's own, sent with every upstream request.
     pub headers: Vec<OwnHeader>,
-    /// The DER certificates trusted instead of the system's; `None` is the system's.
-    pub trusted: Option<Vec<Vec<u8>>>,
+    /// The certificates trusted instead of the system's; `None` is the system's.
+    pub trusted: Option<Trust>,
 }
 
 impl Default for UpstreamOptions {

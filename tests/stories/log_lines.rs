@@ -40,8 +40,7 @@ async fn heads_and_bodies_are_never_logged_whatever_is_asked_for() {
         let set = [("Set-Cookie", cookie.as_str())];
         for post in [Client::method("POST", "/proxy/post"), Client::method("POST", "/proxy/post").h2()] {
             let post = with_secrets(post).body(SECRET);
-            let mut answer =
-                asked(post, &gateway, &origin, async |ask| ask.reply(200, &set, SECRET).await).await;
+            let mut answer = asked(post, &gateway, &origin, async |ask| ask.reply(200, &set, SECRET).await).await;
             assert_eq!(answer.text().await, SECRET);
         }
         for stream in [Client::get("/private"), Client::get("/shared")] {

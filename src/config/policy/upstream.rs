@@ -4,9 +4,7 @@ use super::headers;
 use crate::config::reader::{Item, Section};
 use crate::config::sources::Sources;
 use crate::config::value::{bytes, millis, seconds, seconds_or_off, word};
-use crate::upstream::{Backoff, OnClose, OnError, UpstreamOptions};
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
+use crate::upstream::{Backoff, OnClose, OnError, Trust, UpstreamOptions};
 use std::path::Path;
 use std::time::Duration;
 
@@ -96,7 +94,7 @@ impl<'a> UpstreamLayer<'a> {
 }
 
 /// The certificates of `ca_file`; `None` for the system's.
-fn trusted(item: &Item<'_>, sources: &dyn Sources) -> Option<Vec<Vec<u8>>> {
+fn trusted(item: &Item<'_>, sources: &dyn Sources) -> Option<Trust> {
     let Some(path) = item.str() else {
         item.fail("must be \"system\" or the path of a PEM file");
         return None;
@@ -104,16 +102,8 @@ fn trusted(item: &Item<'_>, sources: &dyn Sources) -> Option<Vec<Vec<u8>>> {
     if path == "system" {
         return None;
     }
-    let text = sources.text(Path::new(path));
-    let text = text.map_err(|error| item.fail(format_args!("the file cannot be read: {error}"))).ok()?;
-    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
-    let Ok(certificates) = certificates else {
-        item.fail("the file is no well-formed PEM");
-        return None;
-    };
-    if certificates.is_empty() {
-        item.fail("the file holds no certificate (\"-----BEGIN CERTIFICATE-----\")");
-        return None;
-    }
-    Some(certificates.iter().map(|certificate| certificate.to_vec()).collect())
+    // Between the certificates there may be anything.
+    let bytes = sources.bytes(Path::new(path));
+    let bytes = bytes.map_err(|error| item.fail(format_args!("the file cannot be read: {error}"))).ok()?;
+    Trust::from_pem(&bytes).map_err(|error| item.fail(error)).ok()
 }

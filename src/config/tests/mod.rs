@@ -15,7 +15,14 @@ use std::path::Path;
 /// A certificate authority of nobody's, for `ca_file`.
 const PEM: &str = "\
 -----BEGIN CERTIFICATE-----
-MAMCAQE=
+MIIBeTCCAR+gAwIBAgIURgGao2HKHWM1eemvPoIyixNu4ZEwCgYIKoZIzj0EAwIw
+ETEPMA0GA1UEAwwGbm9ib2R5MCAXDTI2MTEyNjA3NDYxMFoYDzIxMjYxMTAyMDc0
+NjEwWjARMQ8wDQYDVQQDDAZub2JvZHkwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNC
+AASvxHpdhRsXDIaaVtzROfEPeub5fAbc6Ztpldzfh2a8IXn/TkUv3gk4hH1W6U57
+OmjXwvllzxqE4S3vq4l0DDo+o1MwUTAdBgNVHQ4EFgQUTaMGruUOmoRIiTXt6/wN
+OuzY1t0wHwYDVR0jBBgwFoAUTaMGruUOmoRIiTXt6/wNOuzY1t0wDwYDVR0TAQH/
+BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiAkVHmfE3Wi6A81driizIo75Ubhja/2
+yjltXMIFHe6B2gIhANPUvcwgrkKJhDyTn53W3wlvkojQcu7E3OyaJtUImx48
 -----END CERTIFICATE-----
 ";
 
@@ -37,6 +44,7 @@ impl Imagined {
                 ("ca.pem", PEM),
                 ("broken.pem", "-----BEGIN CERTIFICATE-----\nMAMC"),
                 ("no.pem", "no certificate here"),
+                ("odd.pem", "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n"),
             ]),
         }
     }

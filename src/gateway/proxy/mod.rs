@@ -63,7 +63,7 @@ impl Exchange {
     /// Whether another address is left, after this error with one.
     fn goes_on(&self, error: &Error) -> bool {
         let (Some(served), Some(dial)) = (&self.proxied, &self.attempt.dial) else { return false };
-        dial.note(advised(error, &served.route.origin));
+        dial.failed(error, &served.route.origin);
         dial.has_more()
     }
 
@@ -170,18 +170,22 @@ impl ProxyHttp for Gateway {
         error
     }
 
+    /// Nothing is sent to an origin that is not who it says.
     async fn connected_to_upstream(
         &self,
         _: &mut Session,
         is_kept: bool,
-        _: &HttpPeer,
+        peer: &HttpPeer,
         _: std::os::fd::RawFd,
         connection: Option<&Digest>,
         exchange: &mut Exchange,
     ) -> Result<()> {
         exchange.attempt.line = connection.and_then(Line::carried_by);
         exchange.attempt.is_kept = is_kept;
-        Ok(())
+        let Some(dial) = &exchange.attempt.dial else { return Error::e_explain(ErrorType::InternalError, "no origin") };
+        let admitted = dial.admit(peer, connection);
+        exchange.attempt.is_unsent |= admitted.is_err();
+        admitted
     }
 
     /// A request that may be repeated is asked again.

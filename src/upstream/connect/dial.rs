@@ -1,17 +1,19 @@
 //! One attempt's way to an origin: its addresses, and the TCP connection to the first of them that takes one.
 
+use super::advised;
 use super::line::Line;
 use super::upgrading::Upgrading;
+use super::verification::Verification;
 use crate::upstream::race::{self, Connecting, Race};
 use crate::upstream::{Origin, UpstreamOptions};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use pingora::connectors::l4::Connect;
+use pingora::protocols::Digest;
 use pingora::protocols::l4::socket::SocketAddr as L4Address;
 use pingora::protocols::l4::stream::Stream as L4Stream;
 use pingora::protocols::l4::virt::VirtualSocketStream;
 use pingora::upstreams::peer::HttpPeer;
-use pingora::utils::tls::{WrappedX509, parse_x509};
 use pingora::{Error, ErrorType};
 use socket2::{SockRef, TcpKeepalive};
 use std::fmt;
@@ -44,6 +46,7 @@ const MAX_NAMED: usize = 4;
 pub struct Dial {
     patience: Duration,
     usage: Usage,
+    verification: Verification,
     state: Mutex<State>,
 }
 
@@ -78,9 +81,15 @@ enum Unconnected {
 }
 
 impl Dial {
-    pub(super) fn new(addresses: Vec<SocketAddr>, patience: Duration, usage: Usage) -> Arc<Self> {
+    pub(super) fn new(
+        addresses: Vec<SocketAddr>,
+        origin: &Origin,
+        options: &UpstreamOptions,
+        usage: Usage,
+    ) -> Arc<Self> {
         let state = State { race: Race::new(addresses), all_refused: true, all_late: true, ..State::default() };
-        Arc::new(Self { patience, usage, state: Mutex::new(state) })
+        let verification = Verification::new(origin, options);
+        Arc::new(Self { patience: options.connect_timeout, usage, verification, state: Mutex::new(state) })
     }
 
     /// Whether another address is left.
@@ -99,6 +108,7 @@ impl Dial {
             state.spare.as_ref().map(|(address, _)| *address).or_else(|| state.race.next())?
         };
         let mut peer = peer(origin, address, options);
+        self.verification.apply(&mut peer);
         peer.options.custom_l4 = Some(Arc::clone(self) as Arc<dyn Connect + Send + Sync>);
         match self.usage {
             Usage::Stream => {}
@@ -116,6 +126,24 @@ impl Dial {
     /// The address that was connected last.
     pub(super) fn current(&self) -> Option<SocketAddr> {
         self.state.lock().current
+    }
+
+    /// Looks at a connection that was made to a peer, before anything is sent by it.
+    ///
+    /// # Errors
+    /// When the origin is not who it says.
+    pub fn admit(&self, peer: &HttpPeer, connection: Option<&Digest>) -> pingora::Result<()> {
+        self.verification.admit(peer, connection)
+    }
+
+    /// The connection that was made last came to nothing. The address is used once more where the origin may be verified in
+    /// another way.
+    pub fn failed(&self, error: &Error, origin: &Origin) {
+        if self.verification.changes(error) {
+            self.again();
+        } else {
+            self.note(advised(error, origin));
+        }
     }
 
     /// The connection that was made last came to nothing, for this reason. Without one, nothing is noted: the addresses
@@ -246,9 +274,11 @@ fn peer(origin: &Origin, address: SocketAddr, options: &UpstreamOptions) -> Http
     peer.options.h2_ping_interval = Some(PROBE_AFTER);
     if origin.is_tls() {
         peer.options.set_http_version(2, 1);
-        peer.options.ca = options.trusted.as_ref().map(|trusted| {
-            trusted.iter().map(|der| WrappedX509::new(der.clone(), parse_x509)).collect::<Vec<_>>().into()
-        });
+        if let Some(trust) = &options.trusted {
+            peer.options.ca = Some(trust.certificates());
+            // A connection that is kept is used for whoever trusts the same.
+            peer.group_key = trust.number();
+        }
     }
     peer
 }

@@ -5,14 +5,19 @@
 mod dial;
 mod line;
 mod reason;
+mod system;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod turns;
 mod upgrading;
+mod verification;
 
 pub use dial::{Dial, Usage};
 pub use line::Line;
 pub use reason::advised;
+pub use system::{SystemTrust, SystemTrustError};
+pub use trust::{InvalidTrust, Trust};
 pub(super) use turns::Turns;
 
 use super::lookup::Lookups;
@@ -23,6 +28,7 @@ use super::{Origin, UpstreamOptions};
 use crate::hub::StreamRequest;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector as PingoraConnector;
 use pingora::http::RequestHeader;
 use pingora::protocols::http::client::HttpSession;
@@ -41,6 +47,9 @@ pub const USER_AGENT: &str = concat!("manifold/", env!("CARGO_PKG_VERSION"));
 /// the address that it is connected to, and kept connections that turn out to be closed take the rest.
 pub const MAX_PEERS: usize = 3 * MAX_ADDRESSES;
 
+/// Connections of streams that are kept for another: each stream has its own.
+const NONE_KEPT: usize = 1;
+
 /// Informational responses (1xx) taken before the final one; an origin that sends more is broken.
 const MAX_INFORMATIONAL: usize = 16;
 
@@ -48,6 +57,7 @@ const MAX_INFORMATIONAL: usize = 16;
 #[derive(Clone)]
 pub struct Connector {
     pingora: Arc<PingoraConnector>,
+    system: SystemTrust,
     lookups: Lookups,
     outages: Outages,
     /// The attempt that it connects for, where another may be made beside it.
@@ -111,20 +121,35 @@ enum NoHead {
 }
 
 impl Connector {
-    /// A connector that trusts the system's certificates where a route names none.
+    /// A connector that trusts nobody where a route names no certificates.
     #[must_use]
     pub fn new() -> Self {
-        Self::looking_up(Lookups::of_the_system())
+        Self::trusting(SystemTrust::Unneeded)
+    }
+
+    /// A connector. `system`: whom it trusts where a route names no certificates.
+    #[must_use]
+    pub fn trusting(system: SystemTrust) -> Self {
+        Self::looking_up(Lookups::of_the_system(), system)
     }
 
     /// One for which every name has these addresses.
     #[cfg(test)]
     pub(crate) fn finding(addresses: Vec<std::net::SocketAddr>) -> Self {
-        Self::looking_up(Lookups::new(Arc::new(move |_, _| Box::pin(std::future::ready(Ok(addresses.clone()))))))
+        let lookups = Lookups::new(Arc::new(move |_, _| Box::pin(std::future::ready(Ok(addresses.clone())))));
+        Self::looking_up(lookups, SystemTrust::Unneeded)
     }
 
-    fn looking_up(lookups: Lookups) -> Self {
-        Self { pingora: Arc::new(PingoraConnector::new(None)), lookups, outages: Outages::default(), turn: None }
+    fn looking_up(lookups: Lookups, system: SystemTrust) -> Self {
+        let options = ConnectorOptions { ca_file: system.instead(), ..ConnectorOptions::new(NONE_KEPT) };
+        let pingora = Arc::new(PingoraConnector::new(Some(options)));
+        Self { pingora, system, lookups, outages: Outages::default(), turn: None }
+    }
+
+    /// Whom it trusts where a route names no certificates.
+    #[must_use]
+    pub fn system(&self) -> SystemTrust {
+        self.system
     }
 
     /// The outages of the origins, which are those of all who connect by it.
@@ -158,6 +183,10 @@ impl Connector {
         while let Some(peer) = dial.peer(origin, options) {
             match self.pingora.get_http_session(&peer).await {
                 Ok((session, _)) => {
+                    if let Err(error) = dial.admit(&peer, session.digest()) {
+                        dial.failed(&error, origin);
+                        continue;
+                    }
                     if let (Some(turn), Some(address)) = (&self.turn, dial.current()) {
                         turn.goes_to(address);
                     }
@@ -167,7 +196,7 @@ impl Connector {
                         Err(NoHead::Broken(why)) => dial.note(why),
                     }
                 }
-                Err(error) => dial.note(advised(&error, origin)),
+                Err(error) => dial.failed(&error, origin),
             }
         }
         Err(ConnectError::Unreachable(dial.failures().unwrap_or_default()))
@@ -191,7 +220,7 @@ impl Connector {
             Some(turn) => turn.in_turn(order),
             None => order,
         };
-        Ok(Dial::new(order, options.connect_timeout, usage))
+        Ok(Dial::new(order, origin, options, usage))
     }
 }
 

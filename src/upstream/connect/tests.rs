@@ -113,7 +113,7 @@ fn tls(protocol: &str) -> (tokio_rustls::TlsAcceptor, UpstreamOptions) {
         .with_single_cert(vec![authority.cert.der().clone()], key)
         .unwrap();
     config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
-    let trusted = Some(vec![authority.cert.der().to_vec()]);
+    let trusted = Some(Trust::from_pem(authority.cert.pem().as_bytes()).unwrap());
     (Arc::new(config).into(), UpstreamOptions { trusted, ..UpstreamOptions::default() })
 }
 
@@ -223,11 +223,12 @@ async fn a_name_is_looked_up_once_for_all_streams() {
     serve(well, |stream| say(stream, WELL));
     let count = Arc::new(AtomicUsize::new(0));
     let asked = Arc::clone(&count);
-    let connector = Connector::looking_up(Lookups::new(Arc::new(move |host, _| {
+    let lookups = Lookups::new(Arc::new(move |host, _| {
         assert_eq!(host, "origin.example");
         asked.fetch_add(1, Ordering::Relaxed);
         Box::pin(std::future::ready(Ok(vec![address])))
-    })));
+    }));
+    let connector = Connector::looking_up(lookups, SystemTrust::Unneeded);
     let sends: Vec<_> = (0..200)
         .map(|_| {
             let (connector, origin) = (connector.clone(), origin.clone());

@@ -1,0 +1,225 @@
+//! The certificates that a route trusts instead of the system's: `ca_file`, parsed once.
+
+use pingora::protocols::tls::CaType;
+use pingora::utils::tls::{WrappedX509, parse_x509};
+use rustls::RootCertStore;
+use rustls::client::verify_server_name;
+use rustls::server::ParsedCertificate;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName};
+use sha2::{Digest, Sha256};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
+
+/// Certificates of authorities, or of origins themselves. Cheap to clone; equal where the certificates are.
+#[derive(Clone)]
+pub struct Trust(Arc<Trusted>);
+
+struct Trusted {
+    /// As pingora takes them.
+    parsed: Arc<CaType>,
+    /// The SHA-256 of each, in the same order.
+    digests: Vec<[u8; 32]>,
+    /// Of all of them.
+    digest: [u8; 32],
+    /// The newest origin that was verified presented one of these very certificates.
+    presents_own: AtomicBool,
+}
+
+/// Why a text makes no [`Trust`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidTrust {
+    /// It is damaged.
+    #[error("the file is no well-formed PEM")]
+    NoPem,
+    /// It holds something else, or nothing.
+    #[error("the file holds no certificate (\"-----BEGIN CERTIFICATE-----\")")]
+    Empty,
+    /// One of the certificates is none, or none that can be used. They are counted from 1.
+    #[error("certificate {0} of the file is no X.509 certificate that can be used")]
+    Certificate(usize),
+}
+
+/// Why a certificate that was presented is not the origin's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NotOwn {
+    #[error("the certificate is none of those that are trusted")]
+    Another,
+    #[error("certificate not valid for name")]
+    Name,
+    #[error("certificate not valid yet")]
+    Early,
+    #[error("certificate expired")]
+    Late,
+}
+
+impl Trust {
+    /// Reads certificates in PEM, whatever is between them.
+    ///
+    /// # Errors
+    /// When there is none, or one that cannot be read.
+    pub fn from_pem(text: &[u8]) -> Result<Self, InvalidTrust> {
+        let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
+        Self::new(&found.map_err(|_| InvalidTrust::NoPem)?)
+    }
+
+    fn new(certificates: &[CertificateDer<'_>]) -> Result<Self, InvalidTrust> {
+        if certificates.is_empty() {
+            return Err(InvalidTrust::Empty);
+        }
+        let mut parsed = Vec::with_capacity(certificates.len());
+        for (index, certificate) in certificates.iter().enumerate() {
+            // Both are what pingora does with it: one for the digest of a peer, the other for each connection.
+            let is_parsed = X509Certificate::from_der(certificate).is_ok();
+            if !is_parsed || RootCertStore::empty().add(certificate.clone().into_owned()).is_err() {
+                return Err(InvalidTrust::Certificate(index + 1));
+            }
+            parsed.push(WrappedX509::new(certificate.to_vec(), parse_x509));
+        }
+        let digests: Vec<[u8; 32]> =
+            certificates.iter().map(|certificate| Sha256::digest(certificate).into()).collect();
+        let digest = Sha256::digest(digests.concat()).into();
+        Ok(Self(Arc::new(Trusted { parsed: parsed.into(), digests, digest, presents_own: AtomicBool::new(false) })))
+    }
+
+    pub(super) fn certificates(&self) -> Arc<CaType> {
+        Arc::clone(&self.0.parsed)
+    }
+
+    /// A number for connections whose origin was verified by these certificates; never 0, which is for the system's.
+    pub(super) fn number(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0.digest;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h]).max(1)
+    }
+
+    /// Whether one of the certificates may be the own one of the host.
+    pub(super) fn holds_own_of(&self, host: &str) -> bool {
+        self.0.parsed.iter().any(|certificate| is_for(certificate.borrow_cert(), certificate.borrow_raw_cert(), host))
+    }
+
+    /// Judges a certificate, by its SHA-256, that a host has proved to be its own.
+    pub(super) fn judge(&self, presented: &[u8], host: &str, now: ASN1Time) -> Result<(), NotOwn> {
+        let index = self.0.digests.iter().position(|digest| digest.as_slice() == presented).ok_or(NotOwn::Another)?;
+        let certificate = self.0.parsed.get(index).ok_or(NotOwn::Another)?;
+        if !is_for(certificate.borrow_cert(), certificate.borrow_raw_cert(), host) {
+            return Err(NotOwn::Name);
+        }
+        let validity = certificate.borrow_cert().validity();
+        match now {
+            now if now < validity.not_before => Err(NotOwn::Early),
+            now if now > validity.not_after => Err(NotOwn::Late),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the newest origin that was verified presented one of these very certificates.
+    pub(super) fn presents_own(&self) -> bool {
+        self.0.presents_own.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn presented_own(&self, own: bool) {
+        self.0.presents_own.store(own, Ordering::Relaxed);
+    }
+}
+
+/// Whether a certificate is for this host, by its alternative names (RFC 9525). One without any is for its common name: it is
+/// not asked who vouches for that name, because the file of the route does.
+fn is_for(certificate: &X509Certificate<'_>, der: &[u8], host: &str) -> bool {
+    if let Ok(None) = certificate.subject_alternative_name() {
+        let mut names = certificate.subject().iter_common_name().filter_map(|name| name.as_str().ok());
+        return names.any(|name| name.eq_ignore_ascii_case(host));
+    }
+    let der = CertificateDer::from(der);
+    let (Ok(parsed), Ok(name)) = (ParsedCertificate::try_from(&der), ServerName::try_from(host)) else { return false };
+    verify_server_name(&parsed, &name).is_ok()
+}
+
+impl PartialEq for Trust {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.digest == other.0.digest
+    }
+}
+
+impl Eq for Trust {}
+
+impl fmt::Debug for Trust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Trust({} certificates, {:016x})", self.0.digests.len(), self.number())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, date_time_ymd};
+
+    /// A certificate that signed itself: of an authority, for these alternative names, or for this common name.
+    fn certificate(names: &[&str], common_name: &str) -> rcgen::Certificate {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2030, 1, 1);
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_text_is_read_or_it_is_told_what_is_wrong() {
+        let pem = certificate(&["a"], "a").pem();
+        let no_certificate = "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n";
+        let of = |text: &str| Trust::from_pem(text.as_bytes());
+        assert!(of(&format!("# a comment\n{pem}\nbetween\n{pem}")).is_ok());
+        assert!(
+            Trust::from_pem(&[b"# T\xfcrk\n".as_slice(), pem.as_bytes()].concat()).is_ok(),
+            "a comment is anything"
+        );
+        assert_eq!(of(""), Err(InvalidTrust::Empty));
+        assert_eq!(of("nonsense"), Err(InvalidTrust::Empty));
+        assert_eq!(of("-----BEGIN CERTIFICATE-----\n???\n-----END CERTIFICATE-----\n"), Err(InvalidTrust::NoPem));
+        assert_eq!(of(&format!("{pem}{no_certificate}")), Err(InvalidTrust::Certificate(2)));
+    }
+
+    #[test]
+    fn certificates_that_differ_keep_connections_apart() {
+        let (one, other) = (certificate(&["a"], "a").pem(), certificate(&["a"], "a").pem());
+        let of = |text: &str| Trust::from_pem(text.as_bytes()).unwrap();
+        assert_eq!((of(&one), of(&one).number()), (of(&one), of(&one).number()));
+        let numbers = [0, of(&one).number(), of(&other).number(), of(&format!("{one}{other}")).number()];
+        for (index, number) in numbers.iter().enumerate() {
+            assert!(!numbers[..index].contains(number), "{numbers:?}");
+        }
+        assert_ne!(of(&one), of(&other));
+    }
+
+    #[test]
+    fn an_own_certificate_is_byte_for_byte_the_one_that_is_trusted_for_the_host_and_in_time() {
+        let at = |year: i32| ASN1Time::from_timestamp(date_time_ymd(year, 6, 1).unix_timestamp()).unwrap();
+        let digest = |certificate: &rcgen::Certificate| Sha256::digest(certificate.der()).to_vec();
+        for (names, common_name, host, year, expected) in [
+            (&["localhost"][..], "x", "localhost", 2025, Ok(())),
+            (&["localhost"], "x", "LOCALHOST", 2025, Ok(())),
+            (&["*.example.com"], "x", "a.example.com", 2025, Ok(())),
+            (&["127.0.0.1"], "x", "127.0.0.1", 2025, Ok(())),
+            (&["::1"], "x", "::1", 2025, Ok(())),
+            // `openssl req -x509 -subj /CN=localhost` makes no alternative names.
+            (&[], "localhost", "localhost", 2025, Ok(())),
+            (&[], "LocalHost", "localhost", 2025, Ok(())),
+            (&[], "other", "localhost", 2025, Err(NotOwn::Name)),
+            (&["other"], "localhost", "localhost", 2025, Err(NotOwn::Name)),
+            (&["localhost"], "x", "127.0.0.1", 2025, Err(NotOwn::Name)),
+            (&["localhost"], "x", "localhost", 2019, Err(NotOwn::Early)),
+            (&["localhost"], "x", "localhost", 2031, Err(NotOwn::Late)),
+        ] {
+            let own = certificate(names, common_name);
+            let trust = Trust::from_pem(own.pem().as_bytes()).unwrap();
+            assert_eq!(trust.judge(&digest(&own), host, at(year)), expected, "{names:?} {common_name} {host} {year}");
+            assert_eq!(trust.holds_own_of(host), expected != Err(NotOwn::Name));
+            let other = certificate(names, common_name);
+            assert_eq!(trust.judge(&digest(&other), host, at(2025)), Err(NotOwn::Another));
+            assert_eq!(trust.judge(&[], host, at(2025)), Err(NotOwn::Another), "nothing was presented");
+        }
+    }
+}
