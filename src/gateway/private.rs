@@ -46,6 +46,8 @@ impl Gateway {
             outcome = attempt(&self.connector, &served.route.origin, &served.private, audience, upstream) => outcome,
             broken = writer.left() => return Ok(broken.into()),
         };
+        let (route, path_and_query) = (&served.route, request.path_and_query());
+        upstream::first_answer(&self.connector, &route.name, &route.origin, path_and_query, &outcome);
         let response =
             self.judged(served, outcome).map_err(|end| Refusal::on(served, cors.clone(), Why::Ended(end)))?;
         let _present = Present::new(served);

@@ -106,7 +106,10 @@ impl Driver {
         loop {
             self.publisher.connecting();
             let attempt = self.attempt(None);
-            let next = match self.answer(attempt).await?.outcome {
+            let outcome = self.answer(attempt).await?.outcome;
+            let Self { connector, settings, request, .. } = &*self;
+            told::first_answer(connector, &settings.route, &settings.origin, request.path_and_query(), &outcome);
+            let next = match outcome {
                 Outcome::Stream(response) => return Ok(response),
                 Outcome::Failed(failure) => {
                     self.publisher.counters().upstream_failures.add(1);

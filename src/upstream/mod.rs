@@ -6,6 +6,7 @@ mod connect;
 mod driver;
 mod exchange;
 mod lookup;
+mod met;
 mod options;
 mod origin;
 mod outage;
@@ -21,7 +22,7 @@ mod via;
 pub use backfill::backfill;
 pub use connect::{
     ConnectError, Connector, Dial, InvalidTrust, Line, MAX_PEERS, Request, Response, SystemTrust, SystemTrustError,
-    Trust, USER_AGENT, Usage, advised,
+    Trust, USER_AGENT, Usage, reason,
 };
 pub use driver::Driver;
 pub use exchange::{Audience, Outcome, attempt, unusable};
@@ -31,4 +32,5 @@ pub use outage::Outages;
 pub use own_header::{FileValue, OwnHeader, OwnValue, value_of, value_of_file};
 pub use redirect::hide_origin;
 pub use settings::{DriverSettings, SharingCheck};
+pub use told::first_answer;
 pub use via::{appended, has_come_back, request_via};

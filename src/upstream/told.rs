@@ -1,6 +1,12 @@
 //! What the log is told of one stream.
 
-use crate::hub::End;
+use super::Origin;
+use super::connect::Connector;
+use super::exchange::Outcome;
+use crate::hub::{Answer, End};
+use crate::quoted::PathWord;
+use http::StatusCode;
+use std::sync::Arc;
 
 /// A stream is over. `names`: its route and its key.
 pub(super) fn closed(names: &str, end: &End) {
@@ -12,6 +18,46 @@ pub(super) fn closed(names: &str, end: &End) {
             log::info!("stream closed {names} end={end}")
         }
     }
+}
+
+/// A route's origin answered. Where it never streamed, an answer that shows what is wrong with the configuration is told, once
+/// for each route.
+pub fn first_answer(connector: &Connector, route: &Arc<str>, origin: &Origin, path_and_query: &str, outcome: &Outcome) {
+    match outcome {
+        Outcome::Stream(_) => connector.met().works(route),
+        Outcome::Final(End::Refused(answer)) => {
+            if let Some(advice) = advice(answer, origin)
+                && connector.met().is_news_of(route)
+            {
+                let path = path_and_query.split('?').next().unwrap_or_default();
+                let (status, root, path) = (answer.status.as_u16(), origin.root_url(), PathWord(path));
+                log::warn!("origin answered {status} route={route} url={root}{path}: {advice}");
+            }
+        }
+        Outcome::Failed(_) | Outcome::Final(_) => {}
+    }
+}
+
+/// What a refusal says of the configuration.
+fn advice(answer: &Answer, origin: &Origin) -> Option<&'static str> {
+    match answer.status {
+        StatusCode::NOT_FOUND => Some(
+            "if this is not the URL of the stream, correct the route's origin, behind whose path the path of the request goes, \
+             or strip_prefix",
+        ),
+        StatusCode::BAD_REQUEST if !origin.is_tls() && wants_tls(&answer.body) => {
+            Some("the origin speaks TLS: its URL must begin with https://")
+        }
+        _ => None,
+    }
+}
+
+/// Whether a body says that plain HTTP came where TLS was to come: in the words of nginx, of Go and of Apache.
+fn wants_tls(body: &[u8]) -> bool {
+    let said = String::from_utf8_lossy(body).to_ascii_lowercase();
+    ["plain http request was sent to https port", "http request to an https server", "plain http to an ssl-enabled"]
+        .iter()
+        .any(|words| said.contains(words))
 }
 
 /// What an answer is that is no stream, where there was one before.
@@ -26,10 +72,27 @@ pub(super) fn no_stream(end: &End) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hub::Answer;
     use bytes::Bytes;
-    use http::{HeaderMap, StatusCode};
-    use std::sync::Arc;
+    use http::HeaderMap;
+
+    #[test]
+    fn refusals_that_show_a_fault_of_the_configuration_have_advice() {
+        for (status, body, url, told) in [
+            (404, "", "http://o", true),
+            (404, "", "https://o", true),
+            (400, "<center>The plain HTTP request was sent to HTTPS port</center>", "http://o", true),
+            (400, "Client sent an HTTP request to an HTTPS server.\n", "http://o", true),
+            (400, "You're speaking plain HTTP to an SSL-enabled server port.<br />", "http://o", true),
+            (400, "Client sent an HTTP request to an HTTPS server.\n", "https://o", false),
+            (400, "no", "http://o", false),
+            (403, "", "http://o", false),
+            (410, "", "http://o", false),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let answer = Answer { status, headers: HeaderMap::new(), body: Bytes::from(body) };
+            assert_eq!(advice(&answer, &Origin::parse(url).unwrap()).is_some(), told, "{status} {body} {url}");
+        }
+    }
 
     #[test]
     fn an_answer_that_is_no_stream_is_told_in_plain_words() {

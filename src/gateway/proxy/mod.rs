@@ -20,7 +20,7 @@ use super::served::ProxyRoute;
 use super::sessions::Decided;
 use super::writer::Writer;
 use crate::sse::is_event_stream;
-use crate::upstream::{Line, Usage, advised};
+use crate::upstream::{Line, Usage, reason};
 use async_trait::async_trait;
 use attempt::{Attempt, given_up, is_answered};
 use bytes::Bytes;
@@ -294,6 +294,9 @@ impl ProxyHttp for Gateway {
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, fault.text()).into_up());
         }
         let attempt = &mut exchange.attempt;
+        if let Some(dial) = &attempt.dial {
+            dial.answered(&served.route.origin);
+        }
         served.by_http2.store(attempt.is_h2, Ordering::Relaxed);
         // An origin says so where it ends a connection of HTTP/2.
         served.habit.answered(attempt.is_kept || attempt.is_h2, &response.headers);
@@ -362,9 +365,10 @@ impl ProxyHttp for Gateway {
         if let Some(served) = exchange.proxied.as_ref().filter(|_| is_ours) {
             served.counters.upstream_failures.add(1);
             let (route, origin, status) = (&served.route.name, &served.route.origin, status.unwrap_or_default());
-            let of_all = exchange.attempt.dial.as_ref().filter(|_| !is_answered(session));
-            let of_all = of_all.and_then(|dial| dial.failures());
-            let why = of_all.unwrap_or_else(|| advised(error, origin));
+            let why = match &exchange.attempt.dial {
+                Some(dial) => dial.why(error, origin, !is_answered(session)),
+                None => reason(error),
+            };
             log::warn!("proxying failed route={route} origin={origin} status={status} why=\"{why}\"");
         }
         if let Some(status) = status.filter(|_| !is_answered(session)) {

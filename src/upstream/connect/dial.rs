@@ -1,9 +1,10 @@
 //! One attempt's way to an origin: its addresses, and the TCP connection to the first of them that takes one.
 
-use super::advised;
 use super::line::Line;
+use super::reason::{advised, reason};
 use super::upgrading::Upgrading;
 use super::verification::Verification;
+use crate::upstream::met::Met;
 use crate::upstream::race::{self, Connecting, Race};
 use crate::upstream::{Origin, UpstreamOptions};
 use async_trait::async_trait;
@@ -47,6 +48,7 @@ pub struct Dial {
     patience: Duration,
     usage: Usage,
     verification: Verification,
+    met: Met,
     state: Mutex<State>,
 }
 
@@ -86,10 +88,11 @@ impl Dial {
         origin: &Origin,
         options: &UpstreamOptions,
         usage: Usage,
+        met: Met,
     ) -> Arc<Self> {
         let state = State { race: Race::new(addresses), all_refused: true, all_late: true, ..State::default() };
         let verification = Verification::new(origin, options);
-        Arc::new(Self { patience: options.connect_timeout, usage, verification, state: Mutex::new(state) })
+        Arc::new(Self { patience: options.connect_timeout, usage, verification, met, state: Mutex::new(state) })
     }
 
     /// Whether another address is left.
@@ -142,8 +145,23 @@ impl Dial {
         if self.verification.changes(error) {
             self.again();
         } else {
-            self.note(advised(error, origin));
+            self.note(advised(error, origin, !self.met.has_answered(origin)));
         }
+    }
+
+    /// The origin answered with a head.
+    pub fn answered(&self, origin: &Origin) {
+        self.met.answered(origin);
+    }
+
+    /// Why a request failed for good, for one log line. `is_unanswered`: no head came.
+    #[must_use]
+    pub fn why(&self, error: &Error, origin: &Origin, is_unanswered: bool) -> String {
+        if !is_unanswered {
+            return reason(error);
+        }
+        self.note(advised(error, origin, !self.met.has_answered(origin)));
+        self.failures().unwrap_or_else(|| advised(error, origin, !self.met.has_answered(origin)))
     }
 
     /// The connection that was made last came to nothing, for this reason. Without one, nothing is noted: the addresses

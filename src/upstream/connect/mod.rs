@@ -15,12 +15,13 @@ mod verification;
 
 pub use dial::{Dial, Usage};
 pub use line::Line;
-pub use reason::advised;
+pub use reason::reason;
 pub use system::{SystemTrust, SystemTrustError};
 pub use trust::{InvalidTrust, Trust};
 pub(super) use turns::Turns;
 
 use super::lookup::Lookups;
+use super::met::Met;
 use super::outage::Outages;
 use super::race::{MAX_ADDRESSES, in_order};
 use super::via::request_via;
@@ -32,7 +33,6 @@ use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector as PingoraConnector;
 use pingora::http::RequestHeader;
 use pingora::protocols::http::client::HttpSession;
-use reason::reason;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -60,6 +60,7 @@ pub struct Connector {
     system: SystemTrust,
     lookups: Lookups,
     outages: Outages,
+    met: Met,
     /// The attempt that it connects for, where another may be made beside it.
     turn: Option<Arc<Turn>>,
 }
@@ -117,7 +118,9 @@ pub enum ConnectError {
 /// Why an exchange brought no head.
 enum NoHead {
     Late,
-    Broken(String),
+    Broken(Box<pingora::Error>),
+    /// Informational responses, and no end of them.
+    Endless,
 }
 
 impl Connector {
@@ -143,7 +146,7 @@ impl Connector {
     fn looking_up(lookups: Lookups, system: SystemTrust) -> Self {
         let options = ConnectorOptions { ca_file: system.instead(), ..ConnectorOptions::new(NONE_KEPT) };
         let pingora = Arc::new(PingoraConnector::new(Some(options)));
-        Self { pingora, system, lookups, outages: Outages::default(), turn: None }
+        Self { pingora, system, lookups, outages: Outages::default(), met: Met::default(), turn: None }
     }
 
     /// Whom it trusts where a route names no certificates.
@@ -156,6 +159,11 @@ impl Connector {
     #[must_use]
     pub fn outages(&self) -> &Outages {
         &self.outages
+    }
+
+    /// What is known of the origins and of the routes to them.
+    pub(super) fn met(&self) -> &Met {
+        &self.met
     }
 
     /// A connector for one attempt of several: it begins at an address where none of the others is.
@@ -190,10 +198,16 @@ impl Connector {
                     if let (Some(turn), Some(address)) = (&self.turn, dial.current()) {
                         turn.goes_to(address);
                     }
-                    match exchange(session, origin, head.clone(), head_timeout).await {
-                        Ok(response) => return Ok(response),
+                    match exchange(session, head.clone(), head_timeout).await {
+                        Ok(response) => {
+                            self.met.answered(origin);
+                            return Ok(response);
+                        }
                         Err(NoHead::Late) => return Err(ConnectError::HeadTimeout),
-                        Err(NoHead::Broken(why)) => dial.note(why),
+                        Err(NoHead::Broken(error)) => dial.failed(&error, origin),
+                        Err(NoHead::Endless) => {
+                            dial.note(format!("more than {MAX_INFORMATIONAL} informational responses (1xx)"));
+                        }
                     }
                 }
                 Err(error) => dial.failed(&error, origin),
@@ -220,7 +234,7 @@ impl Connector {
             Some(turn) => turn.in_turn(order),
             None => order,
         };
-        Ok(Dial::new(order, origin, options, usage))
+        Ok(Dial::new(order, origin, options, usage, self.met.clone()))
     }
 }
 
@@ -232,7 +246,6 @@ impl Default for Connector {
 
 async fn exchange(
     mut session: HttpSession,
-    origin: &Origin,
     head: RequestHeader,
     head_timeout: Option<Duration>,
 ) -> Result<Response, NoHead> {
@@ -252,8 +265,8 @@ async fn exchange(
         None => response.await,
     };
     match come {
-        Err(error) => Err(NoHead::Broken(advised(&error, origin))),
-        Ok(None) => Err(NoHead::Broken(format!("more than {MAX_INFORMATIONAL} informational responses (1xx)"))),
+        Err(error) => Err(NoHead::Broken(error)),
+        Ok(None) => Err(NoHead::Endless),
         Ok(Some((status, headers))) => Ok(Response { session, status, headers }),
     }
 }

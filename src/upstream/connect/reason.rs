@@ -1,20 +1,22 @@
 //! What went wrong between here and an origin, in words.
 
+use super::trust::NotOwn;
 use crate::upstream::Origin;
 use pingora::ErrorType;
 
-/// What went wrong between here and an origin, for one log line, and what to do about it where that is known.
-#[must_use]
-pub fn advised(error: &pingora::Error, origin: &Origin) -> String {
-    let reason = reason(error);
-    match advice(error.etype(), &reason, origin) {
-        Some(advice) => format!("{reason}: {advice}"),
-        None => reason,
+/// What went wrong between here and an origin, for one log line, and what to do about it where that is known. `is_stranger`:
+/// the origin never answered, so that it may be another kind of server than the configuration says.
+pub(super) fn advised(error: &pingora::Error, origin: &Origin, is_stranger: bool) -> String {
+    let said = reason(error);
+    match advice(error.etype(), &said, origin, is_stranger) {
+        Some(advice) => format!("{said}: {advice}"),
+        None => said,
     }
 }
 
 /// What went wrong, in a few words.
-pub(super) fn reason(error: &pingora::Error) -> String {
+#[must_use]
+pub fn reason(error: &pingora::Error) -> String {
     let what = match error.etype() {
         ErrorType::ConnectRefused => return "connection refused".to_owned(),
         ErrorType::ConnectTimedout => return "connect timed out".to_owned(),
@@ -66,22 +68,135 @@ fn root(error: &pingora::Error) -> &pingora::Error {
 }
 
 /// What the one who wrote the configuration may do. Of a failed handshake, pingora keeps no more than rustls's words.
-fn advice(kind: &ErrorType, said: &str, origin: &Origin) -> Option<String> {
+fn advice(kind: &ErrorType, said: &str, origin: &Origin, is_stranger: bool) -> Option<String> {
     match kind {
         ErrorType::ConnectRefused => Some("start the origin, or correct the route's origin".to_owned()),
-        ErrorType::InvalidHTTPHeader if said == NO_HTTP && !origin.is_tls() => {
-            Some("if the origin speaks TLS, its URL must begin with https://".to_owned())
+        ErrorType::TLSHandshakeFailure => of_handshake(said, origin),
+        // Of TCP connections it is told elsewhere: this one stood.
+        ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout if origin.is_tls() => Some(speaks_plainly(origin)),
+        ErrorType::InvalidHTTPHeader if said == NO_HTTP && !origin.is_tls() => Some(speaks_tls(origin)),
+        ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError
+            if is_stranger && !origin.is_tls() =>
+        {
+            Some(speaks_tls(origin))
         }
-        ErrorType::TLSHandshakeFailure if said.contains("InvalidContentType") => {
-            Some("no TLS came back: if the origin speaks plain HTTP, its URL must begin with http://".to_owned())
-        }
-        ErrorType::TLSHandshakeFailure if said.contains("UnknownIssuer") => {
-            Some("its certificate is not trusted: name the file of its authority in upstream.ca_file".to_owned())
-        }
-        ErrorType::TLSHandshakeFailure if said.contains("not valid for name") => Some(format!(
-            "its certificate is not for {}: the route's origin must name a host of it",
-            origin.bare_host()
-        )),
         _ => None,
+    }
+}
+
+/// What rustls says of handshakes that fail, and what is to be done; the first that fits.
+fn of_handshake(said: &str, origin: &Origin) -> Option<String> {
+    let at = url("https", origin);
+    let host = origin.bare_host();
+    let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    let advice = if says(&["UnknownIssuer"]) {
+        "its certificate is not trusted: name the file of its authority in upstream.ca_file".to_owned()
+    } else if says(&["CaUsedAsEndEntity"]) {
+        format!(
+            "its certificate is one of an authority (CA:TRUE), as openssl req -x509 makes them: name the file of this very \
+             certificate in upstream.ca_file, where it must be for {host}, or make one with -addext \
+             basicConstraints=critical,CA:FALSE"
+        )
+    } else if says(&["BadSignature"]) {
+        format!(
+            "another authority of the same name signed its certificate: name the file of the one that signed the certificate \
+             of {at} in upstream.ca_file"
+        )
+    } else if says(&["certificate expired", "Expired"]) {
+        format!("renew the certificate of {at}, or set the clock of this machine")
+    } else if says(&["not valid yet", "NotValidYet"]) {
+        format!("set the clock of this machine, or make the certificate of {at} anew")
+    } else if says(&["not valid for name", "NotValidForName"]) {
+        format!("its certificate is not for {host}: the route's origin must name a host of it")
+    } else if says(&[&NotOwn::Another.to_string()]) {
+        format!("name the file of the certificate of {at}, or of its authority, in upstream.ca_file")
+    } else if says(&["UnsupportedCertVersion"]) {
+        format!("the certificate of {at} is of X.509 version 1: make one of version 3, as openssl req -x509 does")
+    } else if says(&["extended key usage", "InvalidPurpose"]) {
+        format!("the certificate of {at} is not for servers: make one with -addext extendedKeyUsage=serverAuth")
+    } else if says(&["UnrecognisedName"]) {
+        format!("the origin knows no {host}: the route's origin must name a host that it serves")
+    } else if says(&["CertificateRequired"]) {
+        format!("{at} wants a certificate of its clients, and manifold has none")
+    } else if says(&["InvalidContentType", "InvalidMessage", "corrupt message"]) {
+        format!("no TLS came back: {}", speaks_plainly(origin))
+    } else if says(&["reset", "eof", "EOF", "closed connection", "roken pipe", "peer closed"]) {
+        speaks_plainly(origin)
+    } else {
+        return None;
+    };
+    Some(advice)
+}
+
+fn speaks_plainly(origin: &Origin) -> String {
+    format!(
+        "if the origin speaks plain HTTP, its URL must begin with http://: the route's origin is then {}",
+        url("http", origin)
+    )
+}
+
+fn speaks_tls(origin: &Origin) -> String {
+    format!(
+        "if the origin speaks TLS, its URL must begin with https://: the route's origin is then {}",
+        url("https", origin)
+    )
+}
+
+/// The origin by a scheme; with its port, which may be the default of another one.
+fn url(scheme: &str, origin: &Origin) -> String {
+    format!("{scheme}://{}:{}", origin.host(), origin.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pingora::{Error, ErrorType};
+
+    #[test]
+    fn advice_names_the_key_and_the_address() {
+        const TLS: ErrorType = ErrorType::TLSHandshakeFailure;
+        const PLAIN: &str = "if the origin speaks plain HTTP, its URL must begin with http://: the route's origin is then http://o:8443";
+        for (kind, words, expected) in [
+            (TLS, "invalid peer certificate: UnknownIssuer", "name the file of its authority in upstream.ca_file"),
+            (TLS, "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))", "certificate in upstream.ca_file"),
+            (TLS, "invalid peer certificate: BadSignature", "the certificate of https://o:8443 in upstream.ca_file"),
+            (TLS, "invalid peer certificate: Expired", "renew the certificate of https://o:8443"),
+            (TLS, "certificate expired: verification time 9 (UNIX)", "renew the certificate of https://o:8443"),
+            (TLS, "certificate not valid yet: verification time 9", "make the certificate of https://o:8443 anew"),
+            (TLS, "invalid peer certificate: NotValidYet", "set the clock of this machine"),
+            (TLS, "certificate not valid for name \"o\"", "is not for o: the route's origin must name a host of it"),
+            (TLS, "invalid peer certificate: NotValidForName", "the route's origin must name a host of it"),
+            (
+                TLS,
+                &NotOwn::Another.to_string(),
+                "the certificate of https://o:8443, or of its authority, in upstream.ca_file",
+            ),
+            (TLS, &NotOwn::Late.to_string(), "renew the certificate of https://o:8443"),
+            (TLS, &NotOwn::Early.to_string(), "make the certificate of https://o:8443 anew"),
+            (TLS, &NotOwn::Name.to_string(), "the route's origin must name a host of it"),
+            (TLS, "received corrupt message of type InvalidContentType", PLAIN),
+            (TLS, "Connection reset by peer (os error 104)", PLAIN),
+            (TLS, "tls handshake eof", PLAIN),
+            (ErrorType::ConnectTimedout, "", PLAIN),
+        ] {
+            let error = Error::explain(kind, words.to_owned());
+            for is_stranger in [false, true] {
+                let told = advised(&error, &Origin::parse("https://o:8443/base").unwrap(), is_stranger);
+                assert!(told.contains(expected), "{words}: {told}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_stranger_that_closes_may_speak_tls() {
+        let (plain, tls) = (Origin::parse("http://o").unwrap(), Origin::parse("https://o").unwrap());
+        let advice =
+            ": if the origin speaks TLS, its URL must begin with https://: the route's origin is then https://o:80";
+        for kind in [ErrorType::ConnectionClosed, ErrorType::ReadError, ErrorType::WriteError] {
+            let error = Error::new(kind);
+            assert!(advised(&error, &plain, true).ends_with(advice));
+            assert!(!advised(&error, &plain, false).contains("TLS"), "it spoke HTTP before");
+            assert!(!advised(&error, &tls, true).contains("must begin"));
+        }
     }
 }
