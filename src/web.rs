@@ -1,6 +1,7 @@
 //! A small HTTP/1.1 server for pages and figures. Its listener and its connections end together. The gateway's
 //! streams do not use it.
 
+use crate::quoted::reason;
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Request, Response, StatusCode};
@@ -198,6 +199,6 @@ async fn serve<A: Answer>(socket: TcpStream, peer: SocketAddr, answer: Arc<A>, m
         }
     };
     if let Err(error) = ended {
-        log::debug!("connection ended peer={peer} why=\"{error}\"");
+        log::debug!("connection ended peer={peer} why={}", reason(error));
     }
 }

@@ -9,6 +9,8 @@
 pub mod counters;
 #[path = "../../src/hub/mod.rs"]
 pub mod hub;
+#[path = "../../src/quoted.rs"]
+pub mod quoted;
 #[path = "../../src/replay/mod.rs"]
 pub mod replay;
 #[path = "../../src/sse/mod.rs"]

@@ -2,6 +2,7 @@
 
 use super::fields::members;
 use crate::hub::{CookiePolicy, Credentials, ShareOptions, Sharing};
+use crate::quoted::quoted;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, HOST,
     ORIGIN, SET_COOKIE, VARY,
@@ -100,7 +101,7 @@ pub fn unshareable_advice(origin_head: &HeaderMap, share: &ShareOptions) -> Stri
     let general = "if it is the same for all clients, share.trust_origin = true shares it (with share.credentials = 'share', \
                    no client's cookies reach the origin either); if it is each client's own, share.mode = 'private' says so";
     match unforwarded_cookie(origin_head, &share.cookies) {
-        Some(name) => format!("if cookie {name} says who a client is, name it in share.cookies; {general}"),
+        Some(name) => format!("if cookie {} says who a client is, name it in share.cookies; {general}", quoted(name)),
         None => general.to_owned(),
     }
 }
@@ -108,8 +109,8 @@ pub fn unshareable_advice(origin_head: &HeaderMap, share: &ShareOptions) -> Stri
 /// The first cookie that the origin sets and the route does not forward, so that the origin will not know the client by it.
 fn unforwarded_cookie<'a>(origin_head: &'a HeaderMap, cookies: &CookiePolicy) -> Option<&'a str> {
     let CookiePolicy::Only(named) = cookies else { return None };
-    let set = origin_head.get_all(SET_COOKIE).iter().filter_map(|cookie| cookie.to_str().ok()?.split('=').next());
-    set.map(str::trim).find(|name| !named.iter().any(|listed| listed == name))
+    let set = origin_head.get_all(SET_COOKIE).iter().filter_map(|cookie| cookie.to_str().ok()?.split_once('='));
+    set.map(|(name, _)| name.trim()).find(|name| !named.iter().any(|listed| listed == name))
 }
 
 /// What makes a response one client's own.

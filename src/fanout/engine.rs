@@ -4,6 +4,7 @@ use super::batch::Framing;
 use super::shard::{Newcomer, Shard, ShardInbox};
 use super::terms::{Home, Terms};
 use crate::hub::Subscription;
+use crate::quoted::reason;
 use crate::sync::{AtomicUsize, Ordering, thread};
 use bytes::Bytes;
 use std::io;
@@ -83,7 +84,7 @@ impl Engine {
             thread::Builder::new().name(format!("shard-{number}")).spawn(move || {
                 let _closed_at_the_end = closed;
                 if let Err(error) = shard.run() {
-                    log::error!("shard ended shard={number} why=\"{error}\"");
+                    log::error!("shard ended shard={number} why={}", reason(error));
                 }
             })?;
         }

@@ -9,6 +9,7 @@ use super::reading::Reading;
 use super::settings::DriverSettings;
 use super::told;
 use crate::hub::{End, Failure, Opening, Publisher, StreamRequest};
+use crate::quoted::reason;
 use crate::replay::{Continuation, Seq, trimmed};
 use bytes::Bytes;
 use http::HeaderValue;
@@ -265,7 +266,7 @@ impl Driver {
                 Ok(Some(fresh))
             }
             Err(End::Unusable(why)) => {
-                log::debug!("quiet response kept {} why=\"{why}\"", self.names());
+                log::debug!("quiet response kept {} why={}", self.names(), reason(&why));
                 Ok(None)
             }
             Err(end) => Err(Done::refused(end)),
@@ -352,7 +353,7 @@ impl Driver {
 
     /// Counts the stream to the origin's outage.
     fn fails(&mut self, why: &str) {
-        log::debug!("upstream failed {} why=\"{why}\"", self.names());
+        log::debug!("upstream failed {} why={}", self.names(), reason(why));
         match &self.down {
             Some(down) => down.failed_again(why),
             None => self.down = Some(self.connector.outages().down(&self.settings.origin, why)),

@@ -12,6 +12,7 @@
 //! Streams that are closed while the origin is down say nothing of it: the outage goes on until a response comes.
 
 use super::Origin;
+use crate::quoted::reason;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -233,7 +234,9 @@ impl Outage {
 impl Line {
     fn log(&self, origin: &Origin) {
         match self {
-            Self::Down { streams, why } => log::warn!("origin down origin={origin} streams={streams} why=\"{why}\""),
+            Self::Down { streams, why } => {
+                log::warn!("origin down origin={origin} streams={streams} why={}", reason(why));
+            }
             Self::StillDown { streams } => {
                 log::warn!(
                     "origin still down: hold_secs is over, clients are closed origin={origin} streams={streams}"

@@ -3,6 +3,7 @@
 //! A file is looked at before each attempt: one `stat`, and one short read where it is another one than before. Both block,
 //! as they do for any program that reads its secrets from a local disk.
 
+use crate::quoted::reason;
 use http::{HeaderName, HeaderValue};
 use parking_lot::Mutex;
 use std::fmt;
@@ -116,7 +117,7 @@ impl FileValue {
             News::None => {}
             News::Changed => log::info!("header file read anew file={file}"),
             News::Faulty(why) => {
-                log::warn!("header file cannot be used, its last value is sent on file={file} why=\"{why}\"");
+                log::warn!("header file cannot be used, its last value is sent on file={file} why={}", reason(why));
             }
         }
         held.value.clone()

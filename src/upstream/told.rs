@@ -4,16 +4,18 @@ use super::Origin;
 use super::connect::Connector;
 use super::exchange::Outcome;
 use crate::hub::{Answer, End};
-use crate::quoted::PathWord;
+use crate::quoted::{PathWord, reason};
 use http::StatusCode;
 use std::sync::Arc;
 
 /// A stream is over. `names`: its route and its key.
 pub(super) fn closed(names: &str, end: &End) {
     match end {
-        End::Unusable(why) => log::warn!("stream refused {names} why=\"{why}\""),
+        End::Unusable(why) => log::warn!("stream refused {names} why={}", reason(why)),
         // The outage is told for all streams of the origin.
-        End::Failed(why) | End::HoldExpired(why) => log::debug!("stream closed {names} end={end} why=\"{why}\""),
+        End::Failed(why) | End::HoldExpired(why) => {
+            log::debug!("stream closed {names} end={end} why={}", reason(why));
+        }
         End::OriginClosed | End::NoContent | End::Refused(_) | End::Unshareable | End::Idle | End::PublisherGone => {
             log::info!("stream closed {names} end={end}")
         }
