@@ -42,13 +42,13 @@ impl<T: Display> Display for Quoted<T> {
     }
 }
 
-/// The path of a request as a word: what could end it, or be taken for its end, is percent-encoded.
+/// A path or a name as one word: what could end it, or be taken for its end, is percent-encoded.
 #[derive(Debug, Clone, Copy)]
-pub struct PathWord<'a>(pub &'a str);
+pub struct Word<'a>(pub &'a str);
 
-impl Display for PathWord<'_> {
+impl Display for Word<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        bounded(f, SHOWN, in_path, self.0)
+        bounded(f, SHOWN, in_word, self.0)
     }
 }
 
@@ -100,7 +100,7 @@ fn in_quotes(f: &mut fmt::Formatter<'_>, character: char) -> fmt::Result {
     }
 }
 
-fn in_path(f: &mut fmt::Formatter<'_>, character: char) -> fmt::Result {
+fn in_word(f: &mut fmt::Formatter<'_>, character: char) -> fmt::Result {
     if character.is_ascii_graphic() && !matches!(character, '"' | '\\') {
         return f.write_char(character);
     }
@@ -143,7 +143,7 @@ mod tests {
         let (fits, longer) = ("é".repeat(SHOWN), "é".repeat(SHOWN + 1));
         assert_eq!(quoted(&fits).to_string(), format!("\"{fits}\""));
         assert_eq!(quoted(&longer).to_string(), format!("\"{fits}…\""));
-        assert_eq!(PathWord(&"/".repeat(SHOWN + 1)).to_string(), format!("{}…", "/".repeat(SHOWN)));
+        assert_eq!(Word(&"/".repeat(SHOWN + 1)).to_string(), format!("{}…", "/".repeat(SHOWN)));
         let reasons = "x".repeat(SHOWN_OF_REASON * 2);
         assert_eq!(reason(&reasons).to_string().chars().count(), SHOWN_OF_REASON + 3);
         assert_eq!(OneLine("x".repeat(99_999)).to_string().chars().count(), SHOWN_OF_LINE + 1);
@@ -158,7 +158,7 @@ mod tests {
             ("/é", "/%C3%A9"),
             ("/%22", "/%22"),
         ] {
-            assert_eq!(PathWord(path).to_string(), shown);
+            assert_eq!(Word(path).to_string(), shown);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::fields::members;
 use crate::hub::{CookiePolicy, Credentials, ShareOptions, Sharing};
-use crate::quoted::quoted;
+use crate::quoted::Word;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, HOST,
     ORIGIN, SET_COOKIE, VARY,
@@ -101,7 +101,7 @@ pub fn unshareable_advice(origin_head: &HeaderMap, share: &ShareOptions) -> Stri
     let general = "if it is the same for all clients, share.trust_origin = true shares it (with share.credentials = 'share', \
                    no client's cookies reach the origin either); if it is each client's own, share.mode = 'private' says so";
     match unforwarded_cookie(origin_head, &share.cookies) {
-        Some(name) => format!("if cookie {} says who a client is, name it in share.cookies; {general}", quoted(name)),
+        Some(name) => format!("if cookie {} says who a client is, name it in share.cookies; {general}", Word(name)),
         None => general.to_owned(),
     }
 }
@@ -242,7 +242,11 @@ mod tests {
 
     #[test]
     fn the_advice_names_the_keys_that_help_and_a_cookie_that_is_not_forwarded() {
-        let head = head(&[("set-cookie", "known=secret"), ("set-cookie", "session = secret; Path=/")]);
+        let head = head(&[
+            ("set-cookie", "known=secret"),
+            ("set-cookie", "secret"),
+            ("set-cookie", "session = secret; Path=/"),
+        ]);
         let all = unshareable_advice(&head, &ShareOptions::default());
         let named = CookiePolicy::Only(vec!["known".to_owned()]);
         let some = unshareable_advice(&head, &ShareOptions { cookies: named, ..ShareOptions::default() });

@@ -4,7 +4,7 @@ use super::Origin;
 use super::connect::Connector;
 use super::exchange::Outcome;
 use crate::hub::{Answer, End};
-use crate::quoted::{PathWord, reason};
+use crate::quoted::{Word, reason};
 use http::StatusCode;
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ pub fn first_answer(connector: &Connector, route: &Arc<str>, origin: &Origin, pa
                 && connector.met().is_news_of(route)
             {
                 let path = path_and_query.split('?').next().unwrap_or_default();
-                let (status, root, path) = (answer.status.as_u16(), origin.root_url(), PathWord(path));
+                let (status, root, path) = (answer.status.as_u16(), origin.root_url(), Word(path));
                 log::warn!("origin answered {status} route={route} url={root}{path}: {advice}");
             }
         }

@@ -13,7 +13,7 @@ mod tests;
 pub use forwarded::is_forwardable;
 
 use super::{QueryPolicy, ShareOptions};
-use crate::quoted::PathWord;
+use crate::quoted::Word;
 use forwarded::Forwarded;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
@@ -111,7 +111,7 @@ impl StreamKey {
 /// `/path#1a2b3c4d`: the path and the first digits of the variant, as one word.
 impl fmt::Display for StreamKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}#", PathWord(self.path()))?;
+        write!(f, "{}#", Word(self.path()))?;
         self.variant.iter().take(SHOWN_VARIANT_BYTES).try_for_each(|byte| write!(f, "{byte:02x}"))
     }
 }
