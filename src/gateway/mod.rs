@@ -47,10 +47,11 @@ pub use transport::Transport;
 
 use crate::fanout::Engine;
 use crate::hub::Hub;
+use crate::quoted::quoted;
 use crate::upstream::Connector;
 use connection::Peer;
 use pacing::Lines;
-use plan::{Facts, Plan, Request, shown};
+use plan::{Facts, Plan, Request};
 use refusal::{NoRoute, Refusal, Why};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -124,8 +125,8 @@ impl Gateway {
         let NoRoute { host, path } = &**no_route;
         let nearest = self.routing.get().nearest(host.as_deref(), path);
         let nearest = nearest.map(|nearest| format!("; the nearest is {nearest}")).unwrap_or_default();
-        let (host, path) = (shown(host.as_deref().unwrap_or_default()), shown(path));
+        let (host, path) = (quoted(host.as_deref().unwrap_or_default()), quoted(path));
         let untold = if untold > 0 { format!(" untold={untold}") } else { String::new() };
-        log::info!("no_route host={host:?} path={path:?}{untold}: no [[routes]] path serves it{nearest}");
+        log::info!("no_route host={host} path={path}{untold}: no [[routes]] path serves it{nearest}");
     }
 }

@@ -18,6 +18,7 @@ use super::routing::Routing;
 use super::served::{ProxyRoute, Served, StreamRoute};
 use crate::downstream::{CorsAnswer, Preflight, last_event_id, stream_head, without_last_event_id};
 use crate::hub::{Mode, StreamRequest};
+use crate::quoted::quoted;
 use crate::route::{Misfit, Target, Wanted, check_target};
 use crate::upstream::has_come_back;
 use bytes::Bytes;
@@ -29,9 +30,6 @@ use std::sync::Arc;
 
 /// The target of an `OPTIONS` that is for the server as a whole: it shows that the server answers (RFC 9110 section 9.3.7).
 const ASTERISK: &str = "*";
-
-/// Characters in the log of what strangers choose.
-const SHOWN: usize = 200;
 
 /// A request, as far as it decides what is to be done.
 #[derive(Debug, Clone, Copy)]
@@ -198,23 +196,18 @@ fn look<'a>(request: &Request<'a>) -> Result<(Target<'a>, Option<&'a str>), Refu
     Ok((target, host))
 }
 
-/// The beginning of a text.
-pub(super) fn shown(text: &str) -> String {
-    text.chars().take(SHOWN).collect()
-}
-
 impl Ask {
     /// Names the page that may not read a stream, and the key that would allow it.
     pub(super) fn tell_unreadable(&self) {
         let Some(origin) = &self.unreadable else { return };
-        let origin = shown(&String::from_utf8_lossy(origin.as_bytes()));
+        let origin = String::from_utf8_lossy(origin.as_bytes());
         let advice = if self.cors.is_some() {
             "to allow it, add it to"
         } else {
             "the route has no [routes.cors]: to allow it, name it in"
         };
         let route = &self.served.route.name;
-        log::info!("cors_origin_refused route={route} origin={origin:?}: {advice} cors.origins of the route");
+        log::info!("cors_origin_refused route={route} origin={}: {advice} cors.origins of the route", quoted(origin));
     }
 }
 

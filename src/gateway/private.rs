@@ -10,6 +10,7 @@ use super::writer::{Broken, Writer};
 use crate::downstream::{CorsAnswer, refusal_head, stream_head};
 use crate::fanout::{Farewell, Terms};
 use crate::hub::{Departure, End, Failure, Mode};
+use crate::quoted;
 use crate::route::StreamPolicy;
 use crate::sse::Passthrough;
 use crate::upstream::{self, Audience, Request, Response, attempt, unusable};
@@ -72,14 +73,14 @@ impl Gateway {
             upstream::Outcome::Final(end) => {
                 outages.up(&route.origin);
                 if let End::Unusable(why) = &end {
-                    log::warn!("stream refused route={} why=\"{why}\"", route.name);
+                    log::warn!("stream refused route={} why={}", route.name, quoted::reason(why));
                 }
                 Err(end)
             }
             upstream::Outcome::Failed(failure) => {
                 served.counters.upstream_failures.add(1);
                 outages.failed(&route.origin, &failure.to_string());
-                log::debug!("upstream failed route={} why=\"{failure}\"", route.name);
+                log::debug!("upstream failed route={} why={}", route.name, quoted::reason(&failure));
                 Err(End::Failed(failure))
             }
         }

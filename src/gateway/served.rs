@@ -6,6 +6,7 @@ use crate::counters::RouteCounters;
 use crate::downstream::{CorsOptions, OnLag, RetryPolicy, SharingVerdict, sharing_verdict, unshareable_advice};
 use crate::fanout::{Farewell, Pace, Sent, Terms};
 use crate::hub::{Credentials, Departure, Mode, RouteId, StreamSettings};
+use crate::quoted::reason;
 use crate::replay::{Lineage, ReplayOptions};
 use crate::route::{ProxyPolicy, Route, RouteKind, Routed, StreamPolicy};
 use crate::upstream::{DriverSettings, OnClose, OnError, SharingCheck, UpstreamOptions};
@@ -247,7 +248,8 @@ fn sharing(route: &Arc<str>, policy: &StreamPolicy) -> SharingCheck {
         {
             let advice = unshareable_advice(head, &share);
             log::warn!(
-                "response not shared, each client gets an upstream of its own route={route} why=\"{why}\": {advice}"
+                "response not shared, each client gets an upstream of its own route={route} why={}: {advice}",
+                reason(why)
             );
         }
         verdict.into_sharing().map_err(|refusal| format!("{refusal}: {WHAT_TO_DO}"))

@@ -19,6 +19,7 @@ use super::plan::Plan;
 use super::served::ProxyRoute;
 use super::sessions::Decided;
 use super::writer::Writer;
+use crate::quoted;
 use crate::sse::is_event_stream;
 use crate::upstream::{Line, Usage, reason};
 use async_trait::async_trait;
@@ -369,12 +370,12 @@ impl ProxyHttp for Gateway {
                 Some(dial) => dial.why(error, origin, !is_answered(session)),
                 None => reason(error),
             };
-            log::warn!("proxying failed route={route} origin={origin} status={status} why=\"{why}\"");
+            log::warn!("proxying failed route={route} origin={origin} status={status} why={}", quoted::reason(why));
         }
         if let Some(status) = status.filter(|_| !is_answered(session)) {
             match session.respond_error(status).await {
                 Ok(()) => client_side::linger(session).await,
-                Err(error) => log::debug!("client gone before its {status}: {error}"),
+                Err(error) => log::debug!("client gone before its {status} why={}", quoted::reason(reason(&error))),
             }
         }
         FailToProxy { error_code: status.unwrap_or_default(), can_reuse_downstream: false }
