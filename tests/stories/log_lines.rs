@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::gateway::{Gateway, Route, configuration, route};
-use crate::origin::Origin;
+use crate::origin::{Exchange, Origin};
 use crate::stage::{asked, opened};
 use rustix::process::Signal;
 
@@ -101,4 +101,109 @@ async fn a_rust_log_that_cannot_be_used_is_told_and_is_as_none() {
     let arguments = ["healthcheck", "-c", gateway.config().to_str().unwrap()];
     let (_, said) = Gateway::run_with(&arguments, &[("RUST_LOG", "inof")]).await;
     assert!(said.contains("what is told is warn"), "{said}");
+}
+
+/// The lines that hold `text` once it is there: none of them is steered, forged or endless.
+async fn plain_lines(gateway: &Gateway, text: &str) -> Vec<String> {
+    gateway.log_line(text).await;
+    let lines: Vec<_> = gateway.log().lines().filter(|line| line.contains(text)).map(str::to_owned).collect();
+    for line in &lines {
+        assert!(line.starts_with("[20"), "a line begins with its time: {line:?}");
+        assert!(!line.chars().any(char::is_control), "{line:?}");
+        assert!(line.len() < 2500, "{} bytes: {line:?}", line.len());
+        assert_eq!(key_values(line).iter().filter(|(key, _)| key == "forged").count(), 0, "{line}");
+    }
+    lines
+}
+
+/// The pairs of a line, read as a program would: `key=value`, the value being a word or in double quotes.
+fn key_values(line: &str) -> Vec<(String, String)> {
+    let mut pairs = Vec::new();
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once('=') {
+        let key = before.rsplit(' ').next().unwrap_or_default().to_owned();
+        if let Some(quoted) = after.strip_prefix('"') {
+            let mut is_escaped = false;
+            let (value, after) = quoted
+                .split_once(|character| {
+                    let ends = character == '"' && !is_escaped;
+                    is_escaped = character == '\\' && !is_escaped;
+                    ends
+                })
+                .unwrap_or_else(|| panic!("quotes without an end: {line}"));
+            pairs.push((key, value.to_owned()));
+            rest = after;
+        } else {
+            let (value, after) = after.split_once(' ').unwrap_or((after, ""));
+            pairs.push((key, value.to_owned()));
+            rest = after;
+        }
+    }
+    pairs
+}
+
+/// What a stranger sends: it ends the quotes, begins a pair and steers a terminal.
+const FORGERY: &str = "x\" forged=1 why=\"";
+
+#[tokio::test]
+async fn what_clients_send_forges_nothing() {
+    let origin = Origin::start();
+    let private = route("/private/*", &origin).with("share.mode = \"private\"");
+    let gateway = Gateway::with_all([route("/s/*", &origin), private]).await;
+    let long = "l".repeat(5000);
+    for path in ["/s/a\"forged=1\"", "/private/a\"forged=1", &format!("/s/{long}"), &format!("/private/{long}")] {
+        drop(opened(Client::get(path), &gateway, &origin).await);
+    }
+    gateway.log_lines("client left", 4).await;
+    for line in plain_lines(&gateway, "stream=").await {
+        let pairs = key_values(&line);
+        let stream = &pairs.iter().find(|(key, _)| key == "stream").unwrap().1;
+        assert!(stream.starts_with("/s/") || stream.starts_with("/private/"), "{line}");
+        assert!(stream.len() < 300, "{line}");
+        assert_eq!(
+            stream.rsplit_once('#').map(|(_, variant)| variant.len()),
+            Some(8),
+            "it ends in the variant: {line}"
+        );
+    }
+    let asked = Client::get(format!("/nowhere\"forged=1{long}"));
+    drop(asked.connect(&gateway).await);
+    plain_lines(&gateway, "no_route").await;
+    let page = format!("http://page {FORGERY}{long}");
+    let asked = Client::get("/s/page").header("Origin", page);
+    drop(opened(asked, &gateway, &origin).await);
+    plain_lines(&gateway, "cors_origin_refused").await;
+}
+
+#[tokio::test]
+async fn what_origins_send_forges_nothing() {
+    let origin = Origin::start();
+    let reflect = "upstream.on_error = \"reflect\"";
+    let gateway = Gateway::with_all([
+        route("/private/*", &origin).with("share.mode = \"private\""),
+        route("/*", &origin).with(reflect),
+    ])
+    .await;
+    let long = "l".repeat(5000);
+    for value in [FORGERY.to_owned(), format!("{FORGERY}{long}"), "\u{1b}[2Jx\u{9b}".to_owned()] {
+        let content_type = [("Content-Type", value.as_str())];
+        // At the origin's own host, by another scheme: it is not followed and not passed on.
+        let beside = format!("https://{}/{value}", origin.addr());
+        let location = [("Location", beside.as_str())];
+        let coded = [("Content-Type", "text/event-stream"), ("Content-Encoding", value.as_str())];
+        for (n, (status, headers)) in
+            [(200, &content_type[..]), (302, &location), (200, &coded)].into_iter().enumerate()
+        {
+            for path in [format!("/{n}{}", value.len()), format!("/private/{n}{}", value.len())] {
+                let answer = async |ask: Exchange| ask.reply(status, headers, "").await;
+                drop(asked(Client::get(path), &gateway, &origin, answer).await);
+            }
+        }
+    }
+    let refused = plain_lines(&gateway, "stream refused").await;
+    assert!(refused.len() >= 6, "{refused:#?}");
+    for line in refused {
+        assert!(key_values(&line).iter().any(|(key, why)| key == "why" && why.starts_with("origin ")), "{line}");
+    }
+    plain_lines(&gateway, "").await;
 }
