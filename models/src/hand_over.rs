@@ -3,14 +3,16 @@
 use crate::bell::Bell;
 use crate::check;
 use crate::counters::RouteCounters;
-use crate::fanout::{Arrival, BREAKS, Engine, Framing, Pace, Refused, Sent, Terms};
-use crate::hub::{Departure, Publisher, StreamKey};
+use crate::fanout::{Arrival, BREAKS, Engine, Farewell, Framing, Home, Pace, Refused, Sent, Terms};
+use crate::hub::{Departure, Publisher};
 use crate::stage::{EVENTS, Stage, feed};
 use bytes::Bytes;
 use shuttle::future::block_on;
 use shuttle::sync::Mutex;
 use shuttle::thread;
 use std::fs::File;
+use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
@@ -39,13 +41,24 @@ impl Terms for Fates {
         Vec::new()
     }
 
-    fn departed(&self, _: &StreamKey, sent: Sent, departure: &Departure, _: u64) {
-        self.departed.lock().unwrap().push((sent, departure.clone()));
+    fn departed(&self, farewell: &Farewell<'_>) {
+        self.departed.lock().unwrap().push((farewell.sent, farewell.departure.clone()));
     }
 }
 
 /// Is held as long as a client's socket is open.
+#[derive(Debug)]
 struct Place(Arc<Fates>);
+
+impl Home for Place {
+    fn client(&self) -> Option<IpAddr> {
+        None
+    }
+
+    fn take_back(self: Box<Self>, _: OwnedFd, _: Vec<u8>) {
+        unreachable!("the model keeps no connection")
+    }
+}
 
 impl Drop for Place {
     fn drop(&mut self) {
@@ -135,7 +148,9 @@ fn hand_over(
                     opening_text: 0,
                     lifetime: None,
                     terms: Arc::clone(&fates) as Arc<dyn Terms>,
-                    place: Box::new(Place(fates)),
+                    unread: Vec::new(),
+                    is_kept: false,
+                    home: Box::new(Place(fates)),
                 };
                 block_on(engine.adopt(arrival))
             })

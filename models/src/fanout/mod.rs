@@ -14,4 +14,4 @@ pub mod wake_ups;
 pub use batch::Framing;
 pub use engine::{Arrival, Engine, Refused};
 pub use shard::BREAKS;
-pub use terms::{Pace, Sent, Terms};
+pub use terms::{Farewell, Home, Pace, Sent, Terms};

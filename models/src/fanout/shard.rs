@@ -2,12 +2,11 @@
 
 use super::batch::Framing;
 use super::inbox::{Flag, Inbox, Told, Wake};
-use super::terms::{Sent, Terms};
+use super::terms::{Farewell, Home, Sent, Terms};
 use crate::bell::Bell;
 use crate::hub::{Departure, Detached, End, Feed, FeedId, Reading, Seat, Watcher};
 use crate::replay::Seq;
 use bytes::Bytes;
-use std::any::Any;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -26,7 +25,9 @@ pub(super) struct Newcomer {
     pub(super) opening_text: u64,
     pub(super) lifetime: Option<Duration>,
     pub(super) terms: Arc<dyn Terms>,
-    pub(super) place: Box<dyn Any + Send>,
+    pub(super) unread: Vec<u8>,
+    pub(super) is_kept: bool,
+    pub(super) home: Box<dyn Home>,
 }
 
 pub(super) type ShardInbox = Inbox<Newcomer, Instant, Waker>;
@@ -75,7 +76,7 @@ struct Client {
     cursor: Seq,
     sent: Sent,
     terms: Arc<dyn Terms>,
-    _place: Box<dyn Any + Send>,
+    home: Box<dyn Home>,
 }
 
 impl Shard {
@@ -120,7 +121,7 @@ impl Shard {
     }
 
     fn arrive(&mut self, newcomer: Newcomer) {
-        let Newcomer { detached: Detached { seat, cursor, .. }, terms, place, .. } = newcomer;
+        let Newcomer { detached: Detached { seat, cursor, .. }, terms, home, .. } = newcomer;
         let id = Feed::id(&seat);
         let at = self.groups.iter().position(|group| group.as_ref().is_some_and(|group| group.id == id));
         let at = at.unwrap_or_else(|| {
@@ -130,7 +131,7 @@ impl Shard {
             self.groups.len() - 1
         });
         if let Some(group) = &mut self.groups[at] {
-            group.clients.push(Client { seat, cursor, sent: Sent::default(), terms, _place: place });
+            group.clients.push(Client { seat, cursor, sent: Sent::default(), terms, home });
         }
         self.serve(at);
     }
@@ -168,7 +169,8 @@ impl Client {
     }
 
     fn depart(self, departure: &Departure) {
-        self.terms.departed(self.seat.key(), self.sent, departure, 0);
+        let (stream, client, sent) = (self.seat.key(), self.home.client(), self.sent);
+        self.terms.departed(&Farewell { stream, client, sent, departure, lag: 0 });
     }
 }
 
