@@ -155,7 +155,13 @@ proptest! {
         let table = site();
         let spelling: String = path.chars().zip(&ways).map(|(c, way)| spelled(c, *way)).collect();
         let spelling = format!("/{}{ending}", spelling.strip_prefix('/').unwrap_or(&spelling));
-        let meant = asked(&table, None, &path);
+        // Streams are strict about `//`, which says nothing of whose path it is.
+        let lenient = RouteTable::new(vec![
+            route("me", &[], "/me/*"),
+            route("events", &[], "/events"),
+            route("rest", &[], "/*"),
+        ]);
+        let meant = asked(&lenient, None, &path);
         if let Ok(target) = check_target(&Method::GET, &spelling)
             && let Ok(found) = asked(&table, None, target.path)
         {
