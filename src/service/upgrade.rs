@@ -54,7 +54,7 @@ fn refusal(process: u32) -> Option<&'static str> {
     )
 }
 
-/// A new process that serves. Its drop ends it, unless [`Successor::keep`] came first.
+/// A new process that serves. Its drop ends it, unless `keep` came first.
 #[derive(Debug)]
 pub struct Successor(Starting);
 
