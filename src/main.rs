@@ -1,4 +1,4 @@
-//! The command line: arguments, logger, what signals do, exit code.
+//! The program: command line, logger, signals and exit code.
 
 mod logger;
 mod signals;
@@ -16,8 +16,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Sessions come and go, and clients leave theirs: with 18,000 of them this allocator holds 13 MB where glibc's holds 19 and
-/// mimalloc 31, and it gives back what they leave.
+/// With 18,000 clients, whose sessions end when the engine adopts them, this allocator holds 13 MB, glibc's 19 and
+/// mimalloc 31. It also returns the memory that they leave.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
     };
     let config = match (arguments.command, arguments.config) {
         (Some(Command::Demo { listen }), _) => {
-            // The flaky stream fails for show: its warnings would push the greeting off the screen.
+            // The demo's flaky stream fails on purpose. Its warnings would push the greeting off the screen.
             logger::start("error,manifold::signals=warn");
             return code_of(block_on(None, demo(DemoOptions { listen, ..DemoOptions::default() })));
         }
@@ -115,7 +115,7 @@ fn code_of(result: Result<(), Box<dyn std::error::Error>>) -> ExitCode {
     }
 }
 
-/// Runs on so many threads, or on one per core.
+/// Runs a future on this many threads, or on one per core.
 fn block_on<F>(threads: Option<NonZeroUsize>, future: F) -> Result<(), Box<dyn std::error::Error>>
 where
     F: Future<Output = Result<(), Box<dyn std::error::Error>>>,
@@ -126,18 +126,18 @@ where
     }
     let runtime = builder.thread_name("manifold").enable_all().build()?;
     let result = runtime.block_on(future);
-    // Whoever is left after a drain, or after SIGINT, is not waited for.
+    // Clients that are left after a drain or a SIGINT are not waited for.
     runtime.shutdown_background();
     result
 }
 
-/// Reads the configuration while signals are heard already: its file may be on a disk that is slow, or be a pipe. An error is
-/// the exit code, after the words about it.
+/// Reads the configuration while signals are heard already, because the file may be a pipe or on a slow disk. On an
+/// error it prints the error and returns the exit code.
 fn load(config: Option<PathBuf>) -> Result<(Config, Signals), ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| complain(&error.to_string(), 1))?;
     let loaded = runtime.block_on(async {
-        // They are not bound to this runtime: whichever runs wakes all who wait for a signal.
+        // Signals are not bound to this runtime. Any running runtime wakes all tasks that wait for a signal.
         let mut signals = Signals::new().map_err(|error| complain(&error.to_string(), 1))?;
         let loading = tokio::task::spawn_blocking(move || Config::load(config.as_deref()));
         tokio::select! {
@@ -152,7 +152,7 @@ fn load(config: Option<PathBuf>) -> Result<(Config, Signals), ExitCode> {
             }
         }
     });
-    // Nobody waits for a file that is not read yet.
+    // A file that is not read yet is not waited for.
     runtime.shutdown_background();
     loaded
 }
@@ -167,7 +167,7 @@ async fn serve(config: Config, mut signals: Signals) -> Result<(), Box<dyn std::
         if let Asked::End(end) = asked {
             break end;
         }
-        // Whoever asks for the end does not wait for the new process, which is ended when nobody waits for it.
+        // After a signal to end, the new process is not waited for. Dropping the future kills it.
         let successor = tokio::select! {
             successor = running.successor() => successor,
             end = signals.end("nothing is done: a new process is starting already") => break end,
@@ -211,7 +211,7 @@ async fn demo(options: DemoOptions) -> Result<(), Box<dyn std::error::Error>> {
     finish(demo.drain(), &mut signals).await
 }
 
-/// Drains, unless a SIGINT says that it takes too long.
+/// Waits for the drain, unless a SIGINT ends it early.
 async fn finish(drain: impl Future<Output = ()>, signals: &mut Signals) -> Result<(), Box<dyn std::error::Error>> {
     tokio::select! {
         () = drain => log::info!("drained: exit"),
@@ -221,7 +221,7 @@ async fn finish(drain: impl Future<Output = ()>, signals: &mut Signals) -> Resul
 }
 
 fn complain(text: &str, code: u8) -> ExitCode {
-    // Nobody is left to tell if standard error is gone.
+    // If standard error is closed, the text is lost, and only the exit code tells.
     let told = writeln!(io::stderr(), "manifold: {text}");
     ExitCode::from(if told.is_ok() { code } else { code.max(1) })
 }

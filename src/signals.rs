@@ -1,11 +1,11 @@
-//! The signals that this process hears: those that ask for something, and those that would kill it and are told that nothing is
-//! done instead.
+//! The signals of this process. Some ask for something. Others would kill a process by default; here they are only
+//! logged.
 //!
 //! ```text
-//!   SIGINT                    the end, at once
-//!   SIGTERM                   the end, drained
-//!   SIGQUIT                   a new process in this one's place
-//!   SIGHUP, SIGUSR1, SIGUSR2  nothing: a line in the log
+//!   SIGINT                    ends the process at once
+//!   SIGTERM                   ends the process after a drain
+//!   SIGQUIT                   starts a new process in this one's place
+//!   SIGHUP, SIGUSR1, SIGUSR2  write a line to the log
 //! ```
 
 use std::fmt;
@@ -17,11 +17,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 pub(crate) enum Asked {
     /// The end of this process.
     End(End),
-    /// SIGQUIT: a new process in this one's place.
+    /// SIGQUIT: a new process takes this one's place.
     HandOver,
 }
 
-/// How this process is to end.
+/// How this process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     /// SIGINT.
@@ -39,7 +39,7 @@ impl fmt::Display for End {
     }
 }
 
-/// The signals, heard from this value's making on.
+/// The signals, heard from the time this value is made.
 #[derive(Debug)]
 pub(crate) struct Signals {
     interrupt: Signal,
@@ -51,7 +51,7 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Hears them, on a runtime. From then on none of them kills this process.
+    /// Begins to hear the signals, on the current runtime. From then on none of them kills this process.
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
@@ -85,7 +85,8 @@ impl Signals {
         }
     }
 
-    /// The next signal that ends this process, where no other one can take its place: `why_not` is told to a SIGQUIT.
+    /// The next signal that ends this process, at a time when no other process can take its place. A SIGQUIT is
+    /// logged with the reason `why_not`.
     pub(crate) async fn end(&mut self, why_not: &str) -> End {
         loop {
             match self.next().await {
@@ -95,7 +96,7 @@ impl Signals {
         }
     }
 
-    /// The next SIGINT, while this process drains.
+    /// Waits for a SIGINT while this process drains.
     pub(crate) async fn end_at_once(&mut self) {
         while self.end("nothing is done: this process drains").await == End::Drained {
             log::info!("{}: draining already", End::Drained);

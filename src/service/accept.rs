@@ -6,7 +6,7 @@
 //!   ─────▶ Accepting ─── no descriptors left ──▶ Resting ──▶ Accepting
 //!             │  │
 //!             │  └────── an error of the socket ──▶ the loop ends, and the process with it
-//!             └───────── the drain begins ──▶ who waits in the queue is accepted ──▶ closed
+//!             └───────── the drain begins ──▶ queued connections are accepted ──▶ closed
 //! ```
 
 use super::bound::{BACKLOG, Bound, Socket};
@@ -21,29 +21,29 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-/// How long a loop rests that cannot accept, until connections may have ended.
+/// How long a loop rests after it could not accept, so that other connections may end meanwhile.
 const REST: Duration = Duration::from_millis(100);
 
-/// The log is told so often that connections cannot be accepted.
+/// The shortest time between two log lines that say that no connection can be accepted.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// Whether connections are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Accepting {
     Yes,
-    /// Those that wait in the queue still are.
+    /// No more, except for the connections in the kernel's queue.
     Last,
-    /// Another process accepts them.
+    /// No more. Another process accepts the connections in the queue.
     No,
 }
 
-/// Why connections are accepted no longer, though nobody asked for it.
+/// Why connections are no longer accepted although nothing asked for that.
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
-    /// The socket is of no use any more.
+    /// The listening socket is unusable.
     #[error("cannot accept connections any more at {0}: {1}")]
     Socket(ListenAddr, io::Error),
-    /// A loop ended by a fault of its own.
+    /// An accept loop panicked.
     #[error("a loop that accepts connections ended: {0}")]
     Task(tokio::task::JoinError),
 }
@@ -51,7 +51,7 @@ pub enum AcceptError {
 /// Accepts connections at all sockets until it is told to stop.
 ///
 /// # Errors
-/// When a socket cannot be accepted from any more. The others are closed then.
+/// When one of the sockets becomes unusable. The others are closed then.
 pub(super) async fn accept_all(
     sockets: Vec<Bound>,
     front: Arc<Front>,
@@ -69,14 +69,14 @@ pub(super) async fn accept_all(
     Ok(())
 }
 
-/// What is done about an error of `accept`.
+/// What to do about an error of `accept`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Remedy {
-    /// The connection was gone before it was accepted: the next one.
+    /// Go on: the connection was gone before it was accepted.
     Next,
-    /// There is a lack of descriptors or memory: others must end first.
+    /// Wait: descriptors or memory are short until other connections end.
     Rest,
-    /// The socket is of no use.
+    /// Give up: the socket is unusable.
     End,
 }
 
@@ -85,7 +85,7 @@ impl Remedy {
         match Errno::from_io_error(error) {
             Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => Self::Rest,
             Some(Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::FAULT | Errno::OPNOTSUPP) | None => Self::End,
-            // accept(2): an error that is pending on the new connection comes as if it were of `accept`.
+            // accept(2) also returns errors that are pending on the new connection.
             Some(_) => Self::Next,
         }
     }
@@ -112,8 +112,8 @@ impl Listener {
         }
     }
 
-    /// Those that wait in the kernel's queue, and nobody who connects while it is emptied. The kernel is asked, since the
-    /// runtime may not know of them yet.
+    /// Accepts the connections that wait in the kernel's queue, and stops when it is empty. It asks the kernel,
+    /// because the runtime may not know of them yet.
     fn queue(self) -> io::Result<Vec<Transport>> {
         match self {
             Self::Tcp(listener) => {
@@ -169,7 +169,7 @@ async fn accept(bound: Bound, front: Arc<Front>, mut accepting: watch::Receiver<
         }
     }
     if *accepting.borrow() == Accepting::Last {
-        // A close would reset those that the kernel has accepted by now.
+        // Closing the socket would reset the connections in the kernel's queue.
         for transport in listener.queue().map_err(of_socket)? {
             tokio::spawn(Arc::clone(&front).serve(transport));
         }
@@ -218,7 +218,7 @@ mod tests {
             accept_all(vec![bound], front(stopping), accepting).await.unwrap();
             for mut client in waiting {
                 let mut answer = String::new();
-                // A reset is no answer.
+                // A connection that is reset has no answer.
                 let _end = client.read_to_string(&mut answer).await;
                 assert_eq!(answer.lines().next().unwrap_or_default(), expected, "{state:?}");
             }

@@ -1,4 +1,4 @@
-//! A socket that listens, and its real address.
+//! A listening socket and its real address.
 
 use super::socket_file::{self, SocketFile};
 use crate::config::ListenAddr;
@@ -8,15 +8,15 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-/// Connections that wait to be accepted; the system has a limit of its own, which is less (listen(2)).
+/// The connections that may wait to be accepted. The kernel applies its own limit, which is lower (listen(2)).
 pub(super) const BACKLOG: u16 = 65_535;
 
-/// A socket and its address; the port is the real one.
+/// A socket and its address, with the real port.
 #[derive(Debug)]
 pub(super) struct Bound {
     pub(super) address: ListenAddr,
     pub(super) socket: Socket,
-    /// The file of a Unix socket, where it is this process that removes it: it is not, where systemd has bound the socket.
+    /// The file of a Unix socket, if this process removes it. A file that systemd bound is not removed.
     pub(super) file: Option<SocketFile>,
 }
 
@@ -34,7 +34,7 @@ impl Bound {
         Self::tcp(listener)
     }
 
-    /// Binds the path of a Unix socket, whose file gets these rights.
+    /// Binds the path of a Unix socket and gives its file the permissions `mode`.
     pub(super) fn bind_unix(path: &Path, mode: u32) -> io::Result<Self> {
         let (listener, file) = socket_file::bind(path, mode)?;
         Ok(Self { file: Some(file), ..Self::unix(listener)? })
@@ -45,7 +45,7 @@ impl Bound {
         Ok(Self { address: ListenAddr::Tcp(listener.local_addr()?), socket: Socket::Tcp(listener), file: None })
     }
 
-    /// A Unix socket whose file is not this process's.
+    /// A Unix socket whose file this process does not own.
     pub(super) fn unix(listener: UnixListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -61,7 +61,7 @@ impl Bound {
         }
     }
 
-    /// The TCP listener; `None` of a Unix socket.
+    /// The TCP listener. `None`: this is a Unix socket.
     pub(super) fn into_tcp(self) -> Option<TcpListener> {
         match self.socket {
             Socket::Tcp(listener) => Some(listener),

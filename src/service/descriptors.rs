@@ -1,11 +1,12 @@
-//! The process's limit of open files, which bounds how many clients there can be.
+//! The process's limit of open files, which bounds the number of clients.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors kept for origins, listeners and the log: a sixteenth, and at least this many.
+/// The smallest number of descriptors kept for origins, listeners and the log. A sixteenth of the limit is kept if
+/// that is more.
 const LEAST_RESERVE: usize = 64;
 
-/// Raises the soft limit to the hard one, which needs no right, and says how many clients fit under it.
+/// Raises the soft limit to the hard limit, which needs no privilege, and returns how many clients fit under it.
 pub(super) fn for_clients() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };

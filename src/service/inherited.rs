@@ -1,4 +1,4 @@
-//! The listening sockets that this process was started with: of systemd, or of the process whose place it takes.
+//! The listening sockets that this process inherited, from systemd or from the process that it replaces.
 
 use super::bound::Bound;
 use super::socket_file::{Identity, SocketFile};
@@ -9,11 +9,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
-/// Set for a process that takes the place of another: the files of Unix sockets that are its own from then on, each as
-/// `device:inode`, separated by commas. Those that are not in it are of systemd, or of nobody who is still there.
+/// The environment variable that tells a successor which files of Unix sockets it owns from then on, each as
+/// `device:inode`, separated by commas. Files that are not listed belong to systemd.
 pub(super) const OWN_FILES: &str = "MANIFOLD_SOCKET_FILES";
 
-/// What makes a file this process's to remove.
+/// The value of [`OWN_FILES`] for these files.
 pub(super) fn own_files<'f>(files: impl IntoIterator<Item = &'f SocketFile>) -> String {
     files.into_iter().map(|file| file.identity().to_string()).collect::<Vec<_>>().join(",")
 }
@@ -23,7 +23,7 @@ pub(super) fn own_files<'f>(files: impl IntoIterator<Item = &'f SocketFile>) -> 
 pub(super) struct Inherited(Vec<Bound>);
 
 impl Inherited {
-    /// Takes them from the environment. What cannot be used is named.
+    /// Takes the sockets from the environment. Logs those that cannot be used.
     pub(super) fn from_environment() -> Self {
         let own: Vec<_> = std::env::var(OWN_FILES).unwrap_or_default().split(',').filter_map(Identity::parse).collect();
         let mut given = ListenFd::from_env();
@@ -37,15 +37,15 @@ impl Inherited {
         Self(bound)
     }
 
-    /// The one for a configured address.
+    /// Takes the socket for a configured address.
     pub(super) fn take(&mut self, configured: &ListenAddr) -> Option<Bound> {
         let at = self.0.iter().position(|bound| serves(configured, &bound.address))?;
-        // In order: addresses with port 0 are alike.
+        // Keeps the order, because addresses with port 0 all match the same sockets.
         Some(self.0.remove(at))
     }
 
-    /// Names those that nobody took, and closes them: open without anyone who accepts, they would swallow clients. Gives their
-    /// files, which nobody serves once the process that passed them is gone.
+    /// Logs the sockets that no address took, and closes them: an open socket that nothing accepts from would leave
+    /// clients waiting. Returns their files, which nothing serves once the process that passed them is gone.
     pub(super) fn close(self) -> Vec<SocketFile> {
         let close = |Bound { address, file, .. }: Bound| {
             log::warn!(
@@ -58,7 +58,7 @@ impl Inherited {
     }
 }
 
-/// The descriptor in this place as a socket. One of a kind that is not served is closed, as far as it is a socket.
+/// Takes the descriptor at this index as a listening socket. A socket of another kind is closed.
 fn taken(given: &mut ListenFd, at: usize) -> io::Result<Bound> {
     if let Ok(Some(listener)) = given.take_tcp_listener(at) {
         return is_listening(&listener).and_then(|()| Bound::tcp(listener));
@@ -75,7 +75,7 @@ fn is_listening(socket: impl AsFd) -> io::Result<()> {
     if socket_acceptconn(socket)? { Ok(()) } else { Err(io::Error::other("it is a socket that does not listen")) }
 }
 
-/// The socket with its file, if that is among those that are this process's own.
+/// Adds the socket's file, if this process owns it.
 fn with_its_file(mut bound: Bound, own: &[Identity]) -> Bound {
     if let ListenAddr::Unix(path) = &bound.address {
         bound.file = SocketFile::at(path).ok().filter(|file| own.contains(&file.identity()));
@@ -83,7 +83,7 @@ fn with_its_file(mut bound: Bound, own: &[Identity]) -> Bound {
     bound
 }
 
-/// Whether a socket at `actual` is what `configured` asks for: port 0 is any.
+/// Whether a socket at `actual` serves the address `configured`. Port 0 matches any port.
 fn serves(configured: &ListenAddr, actual: &ListenAddr) -> bool {
     match (configured, actual) {
         (ListenAddr::Tcp(configured), ListenAddr::Tcp(actual)) => {

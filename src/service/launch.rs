@@ -1,8 +1,8 @@
-//! How this process was started: the path of its program, to be followed anew when another process is started in its place.
+//! How this process was started: the path of its program, which is followed anew when a successor is started.
 //!
-//! A release is often a symbolic link that is switched (`/srv/manifold/current -> releases/2`), and the file that runs is then
-//! not the one that the path names. So it is the path of the start that is kept, and not the file. The kernel tells it, whatever
-//! name the process was given, and it is the one that a search through `PATH` came upon.
+//! A release is often a symbolic link that is switched (`/srv/manifold/current -> releases/2`). The running file is
+//! then not the file that the path names now, so the path is kept and not the file. The kernel tells the path,
+//! whatever name the process was given. It is also the path that a search through `PATH` found.
 
 use std::env;
 use std::ffi::OsStr;
@@ -15,14 +15,14 @@ use std::path::{Path, PathBuf};
 /// How this process was started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Launch {
-    /// Absolute, as far as the system told.
+    /// The path of the program. It is absolute unless the working directory is unknown.
     program: PathBuf,
     /// The working directory, by the name under which it was reached.
     directory: Option<PathBuf>,
 }
 
 impl Launch {
-    /// Of this process. To be asked for at the start: names may lead elsewhere later on.
+    /// The launch of this process. Call it at the start, because names may lead elsewhere later.
     pub(super) fn of_this_process() -> Self {
         let directory = directory(env::var_os("PWD").map(PathBuf::from), env::current_dir().ok(), is_same);
         let started = Path::new(OsStr::from_bytes(rustix::param::linux_execfn().to_bytes()));
@@ -35,13 +35,14 @@ impl Launch {
         &self.program
     }
 
-    /// The working directory of the start, if its name leads to one still.
+    /// The working directory at the start, if its name still leads to a directory.
     pub(super) fn directory(&self) -> Option<&Path> {
         self.directory.as_deref().filter(|directory| directory.is_dir())
     }
 }
 
-/// The working directory by the name that the shell has for it, if that is one of it: it keeps the symbolic links.
+/// The working directory. It has the name in `PWD` if that names the same directory, because the shell keeps symbolic
+/// links in that name.
 fn directory(
     named: Option<PathBuf>,
     current: Option<PathBuf>,
@@ -57,7 +58,8 @@ fn is_same(one: &Path, other: &Path) -> bool {
     matches!((identity(one), identity(other)), (Ok(one), Ok(other)) if one == other)
 }
 
-/// The path that this process was started by. Where it was started by an open file, that has a path as well: `running`.
+/// The path that this process was started by. A process that was started from an open file has no such path, so its
+/// path is `running`.
 fn program(started: &Path, directory: Option<&Path>, running: io::Result<PathBuf>) -> PathBuf {
     let is_open_file = ["/dev/fd", "/proc"].iter().any(|descriptors| started.starts_with(descriptors));
     match running {
@@ -66,7 +68,7 @@ fn program(started: &Path, directory: Option<&Path>, running: io::Result<PathBuf
     }
 }
 
-/// The path without what the kernel adds to it once the file is removed or replaced (proc_pid_exe(5)).
+/// The path without the mark that the kernel appends when the file was removed or replaced (proc_pid_exe(5)).
 fn without_mark(running: PathBuf) -> PathBuf {
     match running.as_os_str().as_bytes().strip_suffix(b" (deleted)") {
         Some(path) => PathBuf::from(OsStr::from_bytes(path)),
@@ -92,7 +94,7 @@ mod tests {
             ("", Some("/"), "/srv/manifold", "/srv/manifold"),
         ] {
             let program = program(Path::new(started), directory.map(Path::new), Ok(PathBuf::from(running)));
-            // As text: paths that differ by a `.` are equal.
+            // Compared as text, because `Path` ignores a `.` in a path.
             assert_eq!(program.to_str(), Some(expected), "{started} {directory:?} {running}");
         }
         let unknown = || Err(io::Error::from(io::ErrorKind::NotFound));

@@ -1,4 +1,5 @@
-//! The listening sockets: bound here, so that a taken address is an error that names it and the port of `:0` is known.
+//! The listening sockets. They are bound here, so that the error of a taken address names the address, and the port
+//! that `:0` was given is known.
 
 use super::bound::Bound;
 use super::inherited::Inherited;
@@ -13,7 +14,7 @@ use std::path::Path;
 /// An address that cannot be listened on.
 #[derive(Debug)]
 pub struct BindError {
-    /// Of the configuration.
+    /// The configuration key that names the address.
     key: &'static str,
     address: ListenAddr,
     source: io::Error,
@@ -50,20 +51,22 @@ impl std::error::Error for BindError {
 pub(super) struct Sockets {
     pub(super) clients: Vec<Bound>,
     pub(super) admin: Option<Bound>,
-    /// The files of sockets that the process before this one served and this one does not, to be removed once it serves.
+    /// The files of inherited sockets that no address of this configuration wants. They are removed once this process
+    /// serves.
     pub(super) abandoned: Vec<SocketFile>,
 }
 
-/// Binds every address, or none; those that this process inherited are bound already.
+/// Binds every address, or none. An inherited socket is bound already.
 pub(super) fn bind(server: &ServerConfig) -> Result<Sockets, BindError> {
     let mut inherited = Inherited::from_environment();
     let admin = server.admin.map(ListenAddr::Tcp);
     let clients = server.listen.iter().map(|address| ("server.listen", address));
     let wanted: Vec<_> = clients.chain(admin.iter().map(|address| ("server.admin", address))).collect();
     let taken: Vec<_> = wanted.iter().map(|(_, address)| inherited.take(address)).collect();
-    // First what is not wanted is closed: it may be in the way of what is.
+    // Inherited sockets that no address wants are closed first: such a socket may hold an address that is to be
+    // bound.
     let abandoned = inherited.close();
-    // The files that an error leaves to nobody.
+    // The files to be removed if a later address cannot be bound.
     let mut made = Vec::new();
     let bound = wanted.into_iter().zip(taken).map(|((key, address), taken)| {
         let is_made = taken.is_none();
@@ -87,7 +90,7 @@ pub(super) fn bind(server: &ServerConfig) -> Result<Sockets, BindError> {
     }
 }
 
-/// An inherited socket whose file is this process's has the rights that this process is configured with.
+/// Gives the file of an inherited socket the configured permissions, if this process owns the file.
 fn with_mode(bound: Bound, mode: u32) -> io::Result<Bound> {
     if let Some(file) = &bound.file {
         file.set_mode(mode).map_err(|error| cannot_set(mode, &error))?;
@@ -105,10 +108,10 @@ fn bind_one(address: &ListenAddr, unix_mode: u32) -> io::Result<Bound> {
     }
 }
 
-/// Removes a socket's file that a process left which is gone: nobody answers there.
+/// Removes the socket file of a process that is gone, so that nothing answers there.
 fn remove_stale(path: &Path) -> io::Result<()> {
     let asking = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    // A process that is stuck accepts nobody, and whoever connects waits once its queue is full.
+    // A stuck process accepts no connection, and a blocking connect waits when its queue is full.
     asking.set_nonblocking(true)?;
     match asking.connect(&SockAddr::unix(path)?) {
         Ok(()) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there")),

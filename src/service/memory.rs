@@ -1,14 +1,14 @@
-//! The memory there is, of which the logs of all streams may hold a part.
+//! The memory of the machine or container. The replay logs of all streams together may hold a part of it.
 
 use std::path::{Path, PathBuf};
 
-/// What part of the memory the logs may hold.
+/// The logs may hold one part in this many of the memory.
 const PART: u64 = 4;
 
-/// The memory that is reckoned with where the system does not say: that of a small machine.
+/// The memory that is assumed if the system does not tell: that of a small machine.
 const UNKNOWN: u64 = 1 << 30;
 
-/// Where the limits of control groups are.
+/// The directory of control groups.
 const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// The bytes that the logs of all streams may hold together.
@@ -20,8 +20,8 @@ pub(super) fn for_logs() -> usize {
     usize::try_from(memory.unwrap_or(UNKNOWN) / PART).unwrap_or(usize::MAX)
 }
 
-/// The memory of the machine or of the control groups that the process is in, whichever is least, in bytes. `read` gives the
-/// text of a file, if it is there.
+/// The memory of the machine, or the smallest limit of the control groups that the process is in if that is less, in
+/// bytes. `read` returns the text of a file, if the file exists.
 fn memory(read: impl Fn(&Path) -> Option<String>) -> Option<u64> {
     let machine = read(Path::new("/proc/meminfo")).and_then(|text| total_of(&text));
     let groups = read(Path::new("/proc/self/cgroup")).map(|text| limit_files(&text)).unwrap_or_default();
@@ -36,9 +36,9 @@ fn total_of(meminfo: &str) -> Option<u64> {
     kibibytes.checked_mul(1024)
 }
 
-/// The files that limit the memory of a process, by its `/proc/self/cgroup`: of its group and of all those around it, since
-/// each of them limits what is within. A container may see its own groups at the root, whatever path is told: the root is
-/// among them.
+/// The files that hold the memory limits of a process, from the text of its `/proc/self/cgroup`. They are those of
+/// its control group and of every group above it, because each limits what is below. The root is among them, because
+/// a container may see its own group as the root, whatever path is told.
 fn limit_files(cgroup: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for line in cgroup.lines() {
@@ -54,7 +54,7 @@ fn limit_files(cgroup: &str) -> Vec<PathBuf> {
         } else {
             continue;
         };
-        // One outside of what the process may see begins with `/..`.
+        // The path of a group outside of what the process may see begins with `/..`.
         let path = Path::new(path.trim_start_matches('/'));
         let is_plain = path.components().all(|part| matches!(part, std::path::Component::Normal(_)));
         let path = if is_plain { path } else { Path::new("") };
@@ -63,7 +63,8 @@ fn limit_files(cgroup: &str) -> Vec<PathBuf> {
     files
 }
 
-/// A limit in bytes; `None` for `max`. What version 1 says where there is no limit is more than any machine has.
+/// A limit in bytes. `None`: the text is `max`. Version 1 writes "no limit" as a number that is more than any machine
+/// has.
 fn limit_of(text: &str) -> Option<u64> {
     text.trim().parse().ok()
 }

@@ -1,7 +1,8 @@
-//! A configuration brought to life: sockets, hub, gateway; and its end.
+//! Starts a service from a configuration, with its sockets, hub and gateway, and ends it.
 //!
-//! pingora's `Server::run` does not fit: it retries a taken address for 30 s, swallows panics, hides the port of `:0` and
-//! always sleeps through the whole grace period. So the sockets are bound here, and connections are accepted here.
+//! pingora's `Server::run` is not used. It retries a taken address for 30 s, swallows panics, hides the port that
+//! `:0` was given, and always sleeps through the whole grace period. So this module binds the sockets and accepts the
+//! connections itself.
 
 mod accept;
 mod bound;
@@ -41,7 +42,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-/// The counters of each route, by its name.
+/// The counters of every route, with the route's name.
 pub type CountersByRoute = Vec<(Arc<str>, Arc<RouteCounters>)>;
 
 /// A service whose sockets are bound.
@@ -65,30 +66,31 @@ pub enum StartError {
     Trust(#[from] SystemTrustError),
 }
 
-/// A service that runs. Its drop stops accepting; it does not wait for clients.
+/// A running service. Dropping it stops accepting connections and does not wait for clients.
 #[derive(Debug)]
 pub struct Running {
     addresses: Vec<ListenAddr>,
     admin_address: Option<ListenAddr>,
     drain: Duration,
     lifecycle: watch::Sender<Lifecycle>,
-    /// Connections are to end.
+    /// Tells connections to end.
     stopping: watch::Sender<bool>,
     accepting: watch::Sender<Accepting>,
-    /// Ends when connections are accepted no longer.
+    /// The task that accepts connections. It ends when no more are accepted.
     accepts: JoinHandle<Result<(), AcceptError>>,
-    /// Closed when the last connection is gone and none is accepted any more.
+    /// Closed when the last connection is gone and no more are accepted.
     alive: mpsc::Receiver<()>,
     counters: CountersByRoute,
     engine: Option<Engine>,
-    /// Served to the end of the process, unless a new process serves the address.
+    /// The admin server. It runs until the process ends or a new process serves its address.
     admin: Option<Admin>,
-    /// The listening sockets once more, to be handed to a new process. Emptied when this one stops listening.
+    /// Duplicates of the listening sockets, to be handed to a new process. Emptied when this process stops listening.
     spares: Vec<OwnedFd>,
-    /// The files of Unix sockets that are this process's. Emptied when it stops listening, or another process has them.
+    /// The files of Unix sockets that this process owns. Emptied when it stops listening, or when a new process owns
+    /// them.
     files: Vec<SocketFile>,
     launch: Launch,
-    /// Another process is the service by now.
+    /// A new process has taken over the service.
     handed_over: bool,
 }
 
@@ -105,7 +107,7 @@ impl Service {
         Ok(Self { config, sockets, system, front, launch: Launch::of_this_process() })
     }
 
-    /// Starts to serve, on the runtime that this is called in.
+    /// Starts to serve, on the current tokio runtime.
     #[must_use]
     pub fn start(self) -> Running {
         let Sockets { clients, admin, abandoned } = self.sockets;
@@ -170,7 +172,7 @@ fn serve_admin(bound: Bound, facts: Facts) -> Option<Admin> {
         .ok()
 }
 
-/// The delivery engine; without one, every client stays in its session.
+/// Starts the delivery engine. `None`: there is no engine, and every client is served in its pingora session.
 fn engine(shards: Option<NonZeroUsize>) -> Option<Engine> {
     let engine = Engine::start(shards?);
     engine.inspect_err(|error| log::error!("cannot start the delivery engine: {error}: every client is a task")).ok()
@@ -193,47 +195,48 @@ fn gateway(
 }
 
 impl Running {
-    /// Where it listens, with the real ports.
+    /// The addresses that it listens on, with the real ports.
     #[must_use]
     pub fn addresses(&self) -> &[ListenAddr] {
         &self.addresses
     }
 
-    /// Where the admin address is served, with the real port.
+    /// The admin address, with the real port.
     #[must_use]
     pub fn admin_address(&self) -> Option<&ListenAddr> {
         self.admin_address.as_ref()
     }
 
-    /// The counters of each route, by name.
+    /// The counters of every route, with the route's name.
     #[must_use]
     pub fn counters(&self) -> &CountersByRoute {
         &self.counters
     }
 
-    /// Starts a new process of the same command line with the listening sockets, and resolves once it serves; this one serves
-    /// too. If the future or the successor is dropped, the new process is ended.
+    /// Starts a new process with the same command line and the listening sockets, and resolves once it serves. This
+    /// process goes on serving. If the future or the successor is dropped, the new process is killed.
     ///
     /// # Errors
-    /// When the new process does not come to serve; all is as before then.
+    /// When the new process does not come to serve. Then nothing has changed.
     pub async fn successor(&self) -> io::Result<Successor> {
         upgrade::start(&self.launch, &self.spares, &self.files).await
     }
 
-    /// Leaves the service to a new process; gives its id. This one still serves, too, and is to be drained.
+    /// Leaves the service to the new process and returns its process id. This process still serves, too, and is to be
+    /// drained.
     pub async fn hand_over(&mut self, successor: Successor) -> u32 {
         let process = successor.keep();
         self.handed_over = true;
         self.files.clear();
         notify::replaced_by(process);
-        // Whoever asks for this service's health is to hear of the new process.
+        // From now on the new process answers questions about the service's health.
         if let Some(admin) = self.admin.take() {
             admin.finish().await;
         }
         process
     }
 
-    /// Resolves when connections are accepted no longer, though nobody asked for it; never otherwise.
+    /// Resolves when connections are no longer accepted although nothing asked for that. Otherwise it never resolves.
     pub async fn failed(&mut self) -> AcceptError {
         match (&mut self.accepts).await {
             Ok(Ok(())) => std::future::pending().await,
@@ -242,8 +245,8 @@ impl Running {
         }
     }
 
-    /// Stops accepting, tells every client its end within the drain time, and resolves when the last one is gone or the
-    /// time is over.
+    /// Stops accepting connections and ends every client's response within the drain time. Resolves when the last
+    /// client is gone or the time is over.
     pub async fn drain(mut self) {
         self.remove_files();
         self.spares.clear();
@@ -264,8 +267,9 @@ impl Running {
 }
 
 impl Running {
-    /// Before anything else when this process stops listening: its sockets are open still, so that no other file has the inode
-    /// of one of these, and from then on another process may bind the paths.
+    /// Removes the files of the Unix sockets. This comes first when the process stops listening: while its sockets
+    /// are open, no other file can have the inode of one of these files. Afterwards another process may bind the
+    /// paths.
     fn remove_files(&mut self) {
         self.files.drain(..).for_each(SocketFile::remove);
     }

@@ -1,4 +1,4 @@
-//! What the service manager is told (sd_notify(3)); nothing where none asks by `NOTIFY_SOCKET`.
+//! The messages to the service manager (sd_notify(3)). Without `NOTIFY_SOCKET` nothing is sent.
 
 use sd_notify::NotifyState;
 
@@ -7,12 +7,12 @@ pub(super) fn ready() {
     tell(NotifyState::Ready);
 }
 
-/// This process is on its way out.
+/// This process is about to end.
 pub(super) fn stopping() {
     tell(NotifyState::Stopping);
 }
 
-/// Another process is the service from now on.
+/// The process with the id `process` is the service from now on.
 pub(super) fn replaced_by(process: u32) {
     tell(NotifyState::MainPid(process));
 }

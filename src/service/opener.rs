@@ -1,10 +1,10 @@
-//! How streams are fed: the value handed to the hub, which so need not know of origins.
+//! The value that the hub feeds its streams through. So the hub need not know of origins.
 
 use crate::gateway::CurrentRouting;
 use crate::hub::{Backfilling, Open, Opening, Publisher, StreamRequest};
 use crate::upstream::{Connector, Driver, backfill};
 
-/// Opens streams by spawning a driver for each.
+/// Opens a stream by spawning a driver for it.
 #[derive(Debug)]
 pub(super) struct Drivers {
     connector: Connector,
@@ -19,7 +19,7 @@ impl Drivers {
 
 impl Open for Drivers {
     fn open(&self, opening: Opening, publisher: Publisher) {
-        // Where the route is gone the publisher is dropped, which closes the stream.
+        // If the route is gone, the publisher is dropped, which closes the stream.
         if let Some(settings) = self.routing.driver(opening.request.key().route()) {
             let driver = Driver::new(settings, self.connector.clone(), opening, publisher);
             tokio::spawn(driver.run());

@@ -1,8 +1,8 @@
-//! The file of a Unix socket: its rights, and whose it is.
+//! The file of a Unix socket: its permissions, and which process owns it.
 //!
-//! A path is a name that another process may have put a socket of its own at by now. So a file is known by its device and its
-//! inode, and it is removed only where both are still those of the socket that was bound. That socket must be open then: while
-//! it is, the inode's number is given to no other file.
+//! Another process may have bound a socket at the same path meanwhile. So a file is known by its device and inode,
+//! and it is removed only if both are still those of the bound socket. That socket must be open at that time: while
+//! it is open, no other file gets its inode number.
 
 use super::bound::BACKLOG;
 use rustix::fs::{Mode, fchmod};
@@ -15,14 +15,14 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-/// The file of a socket that this process, or one before it, has bound.
+/// The file of a socket that this process or one of its predecessors bound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SocketFile {
     path: PathBuf,
     identity: Identity,
 }
 
-/// What tells a file from every other one on this machine.
+/// Identifies a file among all files of this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
     device: u64,
@@ -30,13 +30,13 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// Of a socket's file; `None` of a file that is no socket.
+    /// The identity of a socket file. `None`: the file is not a socket.
     fn of(metadata: &Metadata) -> Option<Self> {
         let identity = Self { device: metadata.dev(), inode: metadata.ino() };
         metadata.file_type().is_socket().then_some(identity)
     }
 
-    /// Reads what `Display` wrote.
+    /// Reads the text that `Display` wrote.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (device, inode) = text.split_once(':')?;
         Some(Self { device: device.parse().ok()?, inode: inode.parse().ok()? })
@@ -50,7 +50,7 @@ impl fmt::Display for Identity {
 }
 
 impl SocketFile {
-    /// The socket's file that is at `path` now.
+    /// The socket file that is at `path` now.
     pub(super) fn at(path: &Path) -> io::Result<Self> {
         let identity = Identity::of(&fs::symlink_metadata(path)?);
         let identity = identity.ok_or_else(|| io::Error::other("the file there is no socket"))?;
@@ -61,7 +61,8 @@ impl SocketFile {
         self.identity
     }
 
-    /// Gives the file these rights. A file that has them already is left alone: it may be of another user.
+    /// Sets the file's permissions. A file that has them already is left alone, because it may belong to another
+    /// user.
     pub(super) fn set_mode(&self, mode: u32) -> io::Result<()> {
         if fs::symlink_metadata(&self.path)?.mode() & 0o7777 == mode {
             return Ok(());
@@ -69,7 +70,7 @@ impl SocketFile {
         fs::set_permissions(&self.path, Permissions::from_mode(mode))
     }
 
-    /// Removes the file, unless another one is at its path by now.
+    /// Removes the file, unless another file is at its path now.
     pub(super) fn remove(self) {
         let path = self.path.display();
         let removed = match fs::symlink_metadata(&self.path) {
@@ -87,11 +88,12 @@ impl SocketFile {
     }
 }
 
-/// Binds a socket whose file has these rights. At no moment has it more of them, and nobody can connect before it has all.
+/// Binds a socket whose file has the permissions `mode`. The file never has more than these, and no client can
+/// connect before it has them all.
 pub(super) fn bind(path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFile)> {
     let socket = unheard(path, mode)?;
     let file = SocketFile::at(path)?;
-    // What the umask took away.
+    // Adds the permissions that the umask removed.
     let listening =
         file.set_mode(mode).map_err(|error| cannot_set(mode, &error)).and_then(|()| socket.listen(BACKLOG.into()));
     if let Err(error) = listening {
@@ -101,11 +103,11 @@ pub(super) fn bind(path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFi
     Ok((UnixListener::from(OwnedFd::from(socket)), file))
 }
 
-/// A bound socket that does not listen yet; its file has none but these rights.
+/// A socket that is bound but does not listen yet. Its file has no permissions beyond `mode`.
 fn unheard(path: &Path, mode: u32) -> io::Result<Socket> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    // On Linux the file begins with the rights of the socket, less those of the umask. Elsewhere it begins with those that the
-    // umask leaves; whoever comes through them is refused, since the socket does not listen yet.
+    // On Linux the file gets the permissions of the socket, less the umask. Elsewhere it gets those that the umask
+    // leaves. A client that connects through those is refused, because the socket does not listen yet.
     if let Err(error) = fchmod(&socket, Mode::from_raw_mode(mode)) {
         log::debug!("cannot set the rights of a socket before it is bound: {error}");
     }
@@ -113,7 +115,7 @@ fn unheard(path: &Path, mode: u32) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// The error of a file whose rights cannot be set.
+/// The error when a file's permissions cannot be set.
 pub(super) fn cannot_set(mode: u32, error: &io::Error) -> io::Error {
     io::Error::other(format!("its file cannot be given the rights {mode:04o} of server.unix_mode: {error}"))
 }

@@ -1,12 +1,13 @@
-//! SIGQUIT: a new process takes over the listening sockets, then this one drains.
+//! The upgrade on SIGQUIT: a new process takes over the listening sockets, then this process drains.
 //!
-//! The new process is the same command line, by the path that this one was started by: a deploy replaces the file, or
-//! switches a symbolic link on the way to it, and sends the signal. It inherits the sockets in the manner of systemd
-//! (`LISTEN_FDS`), so that socket activation is the same thing, and says through a pipe on its standard input that it serves;
-//! until then, and if it fails, this process goes on as before. No connection is refused in between: both accept from the same
-//! queue.
+//! The new process has the same command line and the path that this process was started by. So a deploy replaces the
+//! file, or switches a symbolic link on the way to it, and sends the signal. The new process inherits the sockets as
+//! systemd passes them (`LISTEN_FDS`), so that socket activation uses the same code. It says through a pipe on its
+//! standard input that it serves. Until then, and if it fails, this process goes on as before. No connection is
+//! refused in between, because both processes accept from the same queue.
 //!
-//! The first process of a container is not replaced: when it ends, the kernel kills every other process of the container.
+//! The first process of a container is not replaced: when it ends, the kernel kills every other process of the
+//! container.
 
 use super::inherited::{OWN_FILES, own_files};
 use super::launch::Launch;
@@ -21,23 +22,23 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 use tokio::time::timeout;
 
-/// Set for a process that is to say when it serves.
+/// The environment variable of a new process that has to say when it serves.
 const UPGRADE: &str = "MANIFOLD_UPGRADE";
 
 /// The first inherited descriptor: SD_LISTEN_FDS_START of sd_listen_fds(3).
 const FIRST_DESCRIPTOR: RawFd = 3;
 
-/// The process with which its container ends (pid_namespaces(7)).
+/// The process id of a container's first process. The container ends with it (pid_namespaces(7)).
 const FIRST_PROCESS: u32 = 1;
 
-/// How long the new process may take until it serves.
+/// How long the new process may take to start serving.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What the new process says when it serves.
+/// The bytes by which the new process says that it serves.
 const READY: &[u8] = b"r";
 
-/// Tells the process that handed its sockets over that this one serves; says whether there is such a process. A service
-/// manager listens to that one alone, and hears of this one from it.
+/// Tells the predecessor that this process serves. Returns whether there is a predecessor. The service manager
+/// listens to the predecessor alone and learns of this process from it.
 pub(super) fn say_ready() -> bool {
     let is_successor = std::env::var_os(UPGRADE).is_some();
     if is_successor && let Err(error) = rustix::io::write(io::stdin(), READY) {
@@ -46,7 +47,7 @@ pub(super) fn say_ready() -> bool {
     is_successor
 }
 
-/// Why this process cannot have another one take its place.
+/// Why no other process can take this one's place. `None`: one can.
 fn refusal(process: u32) -> Option<&'static str> {
     (process == FIRST_PROCESS).then_some(
         "this is process 1, with which its container ends, and a new process with it: start a new container, or run \
@@ -54,26 +55,27 @@ fn refusal(process: u32) -> Option<&'static str> {
     )
 }
 
-/// A new process that serves. Its drop ends it, unless `keep` came first.
+/// A new process that serves. Dropping it kills the process, unless the process has taken over the service.
 #[derive(Debug)]
 pub struct Successor(Starting);
 
 impl Successor {
-    /// Leaves the service to the process; gives its id.
+    /// Leaves the service to the new process and returns its process id.
     pub(super) fn keep(mut self) -> u32 {
         self.0.0.take().map(|child| child.id()).unwrap_or_default()
     }
 }
 
-/// A new process, ended with this value: whoever no longer waits for it has another use for its sockets.
+/// A new process, killed when this value is dropped: then the caller no longer waits for it, and it must not use the
+/// sockets.
 #[derive(Debug)]
 struct Starting(Option<Child>);
 
 impl Starting {
-    /// Ends the process; says how it ended.
+    /// Kills the process. Returns how it ended.
     fn end(&mut self) -> io::Result<String> {
         let Some(mut child) = self.0.take() else { return Ok("it is gone".to_owned()) };
-        // One that ended by itself has a status of its own.
+        // A process that ended by itself has an exit status of its own.
         if let Some(status) = child.try_wait()? {
             return Ok(status.to_string());
         }
@@ -93,11 +95,11 @@ impl Drop for Starting {
     }
 }
 
-/// Starts the program of `launch` with these sockets and the right to their files, and waits until it serves. If this future
-/// is dropped before, the new process is ended.
+/// Starts the program of `launch` with these sockets and the ownership of these files, and waits until it serves. If
+/// this future is dropped before that, the new process is killed.
 ///
 /// # Errors
-/// When it cannot be started, or ends or stays silent instead of serving.
+/// When the process cannot be started, or when it ends or stays silent instead of serving.
 pub(super) async fn start(launch: &Launch, sockets: &[OwnedFd], files: &[SocketFile]) -> io::Result<Successor> {
     if let Some(why) = refusal(std::process::id()) {
         return Err(io::Error::other(why));
@@ -111,7 +113,7 @@ pub(super) async fn start(launch: &Launch, sockets: &[OwnedFd], files: &[SocketF
     let child =
         command.spawn().map_err(|error| io::Error::other(format!("cannot start {}: {error}", program.display())))?;
     let mut starting = Starting(Some(child));
-    // It holds the other end of the pipe, too.
+    // The command holds the other end of the pipe, too.
     drop(command);
     let mut said = [0; 1];
     if let Ok(Ok(1..)) = timeout(PATIENCE, ready.read(&mut said)).await {
@@ -121,7 +123,7 @@ pub(super) async fn start(launch: &Launch, sockets: &[OwnedFd], files: &[SocketF
     Err(io::Error::other(format!("{} did not come to serve: {status}", program.display())))
 }
 
-/// The command line of this process, for a program that may be another one by now.
+/// The command line of this process, with the program that its path names now.
 fn command(launch: &Launch, sockets: &[OwnedFd], files: &[SocketFile]) -> io::Result<Command> {
     let mut mappings = Vec::with_capacity(sockets.len());
     for (child_fd, socket) in (FIRST_DESCRIPTOR..).zip(sockets) {
@@ -139,7 +141,7 @@ fn command(launch: &Launch, sockets: &[OwnedFd], files: &[SocketFile]) -> io::Re
         .fd_mappings(mappings)
         .map_err(io::Error::other)?;
     if let Some(directory) = launch.directory() {
-        // Relative paths among the arguments are of the new release, too.
+        // Relative paths among the arguments lead into the new release, too.
         command.current_dir(directory).env("PWD", directory);
     }
     Ok(command)
