@@ -1,4 +1,4 @@
-//! What is good, but probably not what was meant.
+//! Warns of a configuration that is good but probably not what was meant.
 
 use super::Config;
 use crate::route::{PathPattern, Route};
@@ -11,7 +11,8 @@ impl Config {
     }
 }
 
-/// An origin that ends in segments with which the path begins: it is asked for them twice.
+/// Warns if the origin's URL ends in the segments that the route's path begins with, so that the origin is asked for
+/// them twice.
 fn of_doubled_path(route: &Route) -> Option<String> {
     let (PathPattern::Exact(path) | PathPattern::Prefix(path)) = &route.path;
     let base = route.origin.base_path();

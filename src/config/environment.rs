@@ -1,4 +1,4 @@
-//! The variables that stand over a file, or make one route without a file.
+//! The environment variables that replace values of a file, or that configure one route without a file.
 
 use super::error::{ConfigError, Place};
 use super::report::Report;
@@ -8,29 +8,30 @@ use std::env::VarError;
 use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
-/// The origin of the one route.
+/// The origin of the single route.
 const ORIGIN: &str = "MANIFOLD_ORIGIN";
-/// The path of the one route.
+/// The path of the single route.
 const PATH: &str = "MANIFOLD_PATH";
-/// `server.listen`, its addresses separated by commas.
+/// `server.listen`, as addresses separated by commas.
 const LISTEN: &str = "MANIFOLD_LISTEN";
 /// `server.admin`.
 const ADMIN: &str = "MANIFOLD_ADMIN";
 
-/// In the order of their places in a [`Report`].
+/// All variables. A [`Report`] numbers them by this order.
 pub(super) const VARIABLES: [&str; 4] = [ORIGIN, PATH, LISTEN, ADMIN];
 
-/// What is listened on without a file: in a container, every address of it.
+/// The listening address without a file: every address of the machine or container.
 const LISTEN_WITHOUT_FILE: &str = "0.0.0.0:8080";
-/// The path of a route that is made of variables alone.
+/// The path of the route without a file.
 const PATH_WITHOUT_FILE: &str = "/*";
 
-/// Whether there is an origin to make a route of.
+/// Whether a variable names an origin, which is enough for a route.
 pub(super) fn names_an_origin(sources: &dyn Sources) -> bool {
     !matches!(sources.variable(ORIGIN), Err(VarError::NotPresent))
 }
 
-/// Sets the keys of `[server]` that variables name. Without a file, the address has another default.
+/// Sets the keys of `[server]` for which there is a variable. Without a file the listening address has another
+/// default.
 pub(super) fn over_server<'t>(document: &mut DeTable<'t>, report: &Report<'t>, sources: &dyn Sources, has_file: bool) {
     let listen = variable(LISTEN, report, sources);
     let listen = listen.or_else(|| (!has_file).then(|| LISTEN_WITHOUT_FILE.to_owned())).map(|addresses| {
@@ -45,14 +46,14 @@ pub(super) fn over_server<'t>(document: &mut DeTable<'t>, report: &Report<'t>, s
         if !document.contains_key("server") {
             insert(document, variable, "server", DeValue::Table(DeTable::new()), report);
         }
-        // What is no table is told when it is read.
+        // A value that is not a table is reported when it is read.
         if let Some(DeValue::Table(server)) = document.get_mut("server").map(Spanned::get_mut) {
             insert(server, variable, key, value, report);
         }
     }
 }
 
-/// Sets origin and path of the file's one route, or makes that route.
+/// Sets the origin and path of the file's single route, or adds that route.
 pub(super) fn over_routes<'t>(document: &mut DeTable<'t>, report: &Report<'t>, sources: &dyn Sources) {
     let origin = variable(ORIGIN, report, sources).map(|origin| (ORIGIN, "origin", origin));
     let path = variable(PATH, report, sources).map(|path| (PATH, "path", path));
@@ -85,7 +86,7 @@ pub(super) fn over_routes<'t>(document: &mut DeTable<'t>, report: &Report<'t>, s
     }
 }
 
-/// The value of a variable that is set.
+/// The value of a variable. `None`: it is not set.
 fn variable(name: &'static str, report: &Report<'_>, sources: &dyn Sources) -> Option<String> {
     match sources.variable(name) {
         Ok(value) => Some(value),
@@ -104,7 +105,7 @@ fn insert<'t>(
     value: DeValue<'t>,
     report: &Report<'t>,
 ) {
-    // The key's own place stays where the file has it; only the value's is told in errors.
+    // A key that the file has keeps its place there. Errors take their place from the value.
     let place = report.of_variable(variable, DeValue::Boolean(true)).span();
     table.insert(Spanned::new(place, Cow::Borrowed(key)), report.of_variable(variable, value));
 }

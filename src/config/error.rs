@@ -1,17 +1,17 @@
-//! What is wrong with a configuration, in words for the one who wrote it.
+//! The errors of a configuration, in words for its author.
 
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Everything that is wrong with a configuration: never empty. Its `Display` is one line per error.
+/// All errors of a configuration. There is at least one. `Display` writes one line for each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigErrors {
     file: Option<PathBuf>,
     errors: Vec<ConfigError>,
 }
 
-/// One thing that is wrong with a configuration. It holds no value of an upstream header.
+/// One error of a configuration. It holds no value of an upstream header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     pub(super) place: Place,
@@ -23,16 +23,16 @@ pub struct ConfigError {
     pub(super) rule: String,
 }
 
-/// Where an error is. Errors are told in this order.
+/// Where an error is. Errors are reported in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
-    /// In the text as a whole, such as what is missing from it.
+    /// In the text as a whole, for example because something is missing.
     Text,
-    /// At a line and, for an error of the TOML syntax, a column; both from 1.
+    /// At a line and, for a syntax error, a column. Both count from 1.
     Line(usize, Option<usize>),
-    /// In a variable of the environment, which is the key.
+    /// In an environment variable, which is the key.
     Environment,
-    /// In none: there is neither a file nor a variable.
+    /// Nowhere: there is neither a file nor a variable.
     Nowhere,
 }
 
@@ -48,7 +48,7 @@ impl ConfigErrors {
         Self::new(vec![ConfigError { place: Place::Text, key: None, value: None, rule }]).of_file(path)
     }
 
-    /// There is nothing to read.
+    /// The error that there is nothing to read.
     pub(super) fn nothing(rule: String) -> Self {
         Self::new(vec![ConfigError { place: Place::Nowhere, key: None, value: None, rule }])
     }
@@ -73,7 +73,7 @@ impl fmt::Display for ConfigErrors {
                 f.write_str("\n")?;
             }
             match &self.file {
-                // `file:line:column`, as compilers say it, so that editors find the place.
+                // `file:line:column`, the form that compilers use, so that editors find the place.
                 Some(file) if error.place < Place::Environment => {
                     write!(f, "{}", file.display())?;
                     if let Place::Line(line, column) = error.place {

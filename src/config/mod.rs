@@ -1,14 +1,17 @@
-//! The configuration: TOML text to resolved domain values, and nothing half-way.
+//! Reads the configuration: TOML text in, resolved domain values out.
 //!
 //! ```text
-//! text --toml--> tables with places --Section, Layer--> options of each floor --> Config
+//! text --toml--> tables with places --Section, Layer--> options of each module --> Config
 //! ```
 //!
-//! The road is pure: environment and files come in through [`Sources`]. Variables in strings (`${NAME}`) are replaced first,
-//! then the variables of manifold's own (`MANIFOLD_ORIGIN` and the like) are laid over the file. A policy is read in layers, each over the one
-//! before: the options' own `Default`, the tables under `[defaults]`, the route's tables. Arrays replace; tables merge key
-//! by key. Every error is collected with its place, key, value and rule, and all are reported at once; an error under
-//! `[defaults]` is reported once, there. Values of upstream headers are never part of a message.
+//! Reading is pure: environment variables and files come in through [`Sources`]. It has these steps:
+//! - References in strings (`${NAME}`) are replaced by variables of the environment.
+//! - The values of manifold's own variables (`MANIFOLD_ORIGIN` and the like) replace those of the file.
+//! - Each policy is read in layers, each over the one before: the `Default` of its options type, the tables under
+//!   `[defaults]`, the tables of the route. Arrays replace; tables merge key by key.
+//!
+//! Every error is collected with its place, key, value and rule, and all are reported at once. An error under
+//! `[defaults]` is reported once, there. The values of upstream headers are never part of a message.
 
 mod advice;
 mod environment;
@@ -37,53 +40,53 @@ use report::Report;
 use std::io;
 use std::path::Path;
 
-/// What manifold is to do: where it listens, and its routes.
+/// The configuration of a process: its server options and its routes.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Sockets, threads and limits of the process.
     pub server: ServerConfig,
-    /// The routes, at least one.
+    /// The routes. There is at least one.
     pub routes: RouteTable,
 }
 
-/// The file that is read when the command line names none.
+/// The file that is read if the command line names none.
 pub const DEFAULT_FILE: &str = "/etc/manifold/manifold.toml";
 
 const NOTHING: &str = "no configuration: name a file with -c FILE, or put one at /etc/manifold/manifold.toml, or set \
                        MANIFOLD_ORIGIN to the URL of an origin, or try manifold demo";
 
-/// What is read of a configuration.
+/// The part of a configuration that is read.
 #[derive(Clone, Copy, PartialEq)]
 enum Part {
     Whole,
-    /// `[server]` alone; what is wrong elsewhere does not matter.
+    /// `[server]` alone. Errors elsewhere do not matter.
     Server,
 }
 
-/// What the variables of manifold's own are to a text.
+/// How manifold's own variables apply to a text.
 #[derive(Clone, Copy, PartialEq)]
 enum Variables {
     Ignored,
-    /// They stand over the text, which is a file's.
+    /// The text is a file. The variables replace its values.
     OverFile,
-    /// The text is empty: there is no file.
+    /// There is no file. The text is empty, and the variables alone make the configuration.
     Alone,
 }
 
 impl Config {
-    /// Reads the file that the command line names, or else [`DEFAULT_FILE`] if it is there, or else variables alone. The
-    /// variables stand over a file. Relative paths in a file are relative to its directory.
+    /// Reads the file that the command line names, or else [`DEFAULT_FILE`] if it exists, or else the variables
+    /// alone. The variables replace values of a file. Relative paths in a file are relative to its directory.
     ///
     /// # Errors
-    /// When there is nothing to read, when the file cannot be read, and for everything that is wrong.
+    /// When there is nothing to read, when the file cannot be read, and for every error in it.
     pub fn load(named: Option<&Path>) -> Result<Self, ConfigErrors> {
         load(named, Part::Whole, Self::of)
     }
 
-    /// Reads a text; what it refers to comes from `sources`.
+    /// Reads a text. What the text refers to comes from `sources`.
     ///
     /// # Errors
-    /// For everything that is wrong in it.
+    /// For every error in it.
     pub fn parse(text: &str, sources: &dyn Sources) -> Result<Self, ConfigErrors> {
         read(text, Variables::Ignored, Part::Whole, sources, Self::of)
     }
@@ -97,17 +100,17 @@ impl Config {
 }
 
 impl ServerConfig {
-    /// Reads `[server]` as [`Config::load`] does, and nothing else: for who asks a running process, which may have read
-    /// another file than is there now.
+    /// Reads `[server]` as [`Config::load`] does, and nothing else. It is for a program that asks a running process.
+    /// The rest of the file may have changed since that process read it.
     ///
     /// # Errors
-    /// As [`Config::load`], for `[server]` alone.
+    /// As for [`Config::load`], but for `[server]` alone.
     pub fn load(named: Option<&Path>) -> Result<Self, ConfigErrors> {
         load(named, Part::Server, |mut root, _| server::read(root.section("server")))
     }
 }
 
-/// Reads the file or, without one, the variables.
+/// Reads the file or, if there is none, the variables.
 fn load<T>(
     named: Option<&Path>,
     part: Part,

@@ -1,50 +1,51 @@
-//! Networks of addresses that are trusted.
+//! The addresses of trusted proxies.
 
 use ipnet::IpNet;
 use std::fmt;
 use std::net::IpAddr;
 
-/// Addresses, written one by one or as networks (RFC 4632, RFC 4291 section 2.3), and whoever may connect to a Unix socket.
+/// A set of addresses and networks (RFC 4632; RFC 4291, section 2.3). It may also hold the peers of Unix sockets,
+/// which have no address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Networks {
     networks: Vec<IpNet>,
     unix: bool,
 }
 
-/// What stands for whoever may connect to a Unix socket.
+/// The word for the peers of Unix sockets.
 const UNIX: &str = "unix";
 
 /// The rule for an address or a network.
 const RULE: &str = "must be an address such as \"127.0.0.1\" or \"::1\", a network such as \"10.0.0.0/8\", or \"unix\"";
 
 impl Networks {
-    /// Whether `address` is in one of them. An IPv4 address that an IPv6 socket accepted (`::ffff:10.0.0.1`) is the IPv4
-    /// address.
+    /// Whether `address` is in the set. An IPv4 address in IPv6 form (`::ffff:10.0.0.1`), as an IPv6 socket reports
+    /// it, counts as the IPv4 address.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.networks.iter().any(|network| network.contains(&address))
     }
 
-    /// Whether the other end of a connection is in one of them: an address, or `None` of a Unix socket.
+    /// Whether the peer of a connection is in the set. `None`: the peer of a Unix socket.
     #[must_use]
     pub fn trusts(&self, peer: Option<IpAddr>) -> bool {
         peer.map_or(self.unix, |address| self.contains(address))
     }
 
-    /// Whether no address is in any.
+    /// Whether the set is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.networks.is_empty() && !self.unix
     }
 }
 
-/// One of those who are trusted.
+/// One element of [`Networks`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trusted {
-    /// Addresses.
+    /// One address or one network.
     Network(IpNet),
-    /// Whoever may connect to a Unix socket.
+    /// The peers of Unix sockets.
     Unix,
 }
 
@@ -78,7 +79,8 @@ impl fmt::Display for Networks {
     }
 }
 
-/// Reads an address, or a network without bits behind its prefix: those would be a slip in either of the two.
+/// Reads an address or a network. A network with bits after its prefix is refused, because it is a mistake in the
+/// address or in the prefix.
 pub(super) fn trusted(text: &str) -> Result<Trusted, String> {
     if text == UNIX {
         return Ok(Trusted::Unix);
@@ -94,7 +96,8 @@ pub(super) fn trusted(text: &str) -> Result<Trusted, String> {
     Err(format!("must not have bits behind its prefix: the network is \"{meant}\", the address \"{}\"", network.addr()))
 }
 
-/// A network of IPv4 addresses in IPv6 form (`::ffff:10.0.0.0/104`) as a network of IPv4: addresses are compared so.
+/// Turns a network of IPv4 addresses in IPv6 form (`::ffff:10.0.0.0/104`) into an IPv4 network, because addresses are
+/// compared as IPv4.
 fn of_ipv4(network: IpNet) -> IpNet {
     const MAPPED_PREFIX: u8 = 96;
     let IpAddr::V4(address) = network.addr().to_canonical() else { return network };

@@ -1,4 +1,4 @@
-//! Takes a table's known keys out one by one; what is left over is unknown.
+//! Reads a table by taking its known keys out one by one. The keys that are left over are unknown.
 
 use super::error::{ConfigError, Place};
 use super::report::Report;
@@ -14,11 +14,11 @@ pub(super) type Rule = String;
 #[derive(Debug)]
 pub(super) struct Section<'a> {
     report: &'a Report<'a>,
-    /// As errors show it: `routes[0].client`; empty for the whole document.
+    /// The path as errors show it: `routes[0].client`. Empty for the whole document.
     path: String,
-    /// Without indices: `routes.client`.
+    /// The path without indices: `routes.client`.
     name: String,
-    /// Where its header or its value is; `None` for an absent table.
+    /// The offset of its header or value. `None`: the table is absent.
     offset: Option<usize>,
     entries: BTreeMap<&'a str, (usize, &'a Spanned<DeValue<'a>>)>,
 }
@@ -46,14 +46,14 @@ impl<'a> Section<'a> {
         Some(item)
     }
 
-    /// A key that stays to be taken out.
+    /// Looks at a key without taking it out.
     pub(super) fn peek(&self, key: &str) -> Option<Item<'a>> {
         let (_, value) = self.entries.get(key)?;
         let (path, name) = (joined(&self.path, key), joined(&self.name, key));
         Some(Item { report: self.report, path, name, value, is_secret: false })
     }
 
-    /// Takes out a table; an absent one is an empty one.
+    /// Takes out a table. An absent table counts as an empty one.
     pub(super) fn section(&mut self, key: &'static str) -> Self {
         self.take(key).and_then(|item| item.section()).unwrap_or_else(|| self.absent(key))
     }
@@ -64,7 +64,7 @@ impl<'a> Section<'a> {
         Self { report: self.report, path, name, offset: None, entries: BTreeMap::new() }
     }
 
-    /// Takes out a key and, if its value is good, sets `target` to it. The item is returned for rules between keys.
+    /// Takes out a key and, if its value is good, sets `target` to it. Returns the item for rules between keys.
     pub(super) fn set<T>(
         &mut self,
         target: &mut T,
@@ -78,7 +78,7 @@ impl<'a> Section<'a> {
         Some(item)
     }
 
-    /// Takes out whatever keys are left: for a table of names that users make up.
+    /// Takes out all keys that are left: for a table whose keys are names that its author chooses.
     pub(super) fn take_rest(&mut self) -> Vec<(&'a str, Item<'a>)> {
         let (report, path, name) = (self.report, &self.path, &self.name);
         let item =
@@ -86,7 +86,7 @@ impl<'a> Section<'a> {
         std::mem::take(&mut self.entries).into_iter().map(|(key, (_, value))| (key, item(key, value))).collect()
     }
 
-    /// A key that must be there is not.
+    /// Reports that a required key is missing.
     pub(super) fn fail_missing(&self, key: &str, rule: &str) {
         let place = self.offset.map_or(Place::Text, |offset| self.report.place(offset));
         let key = Some(joined(&self.path, key));
@@ -98,12 +98,12 @@ impl<'a> Section<'a> {
         self.offset.is_some()
     }
 
-    /// As errors show it.
+    /// The path as errors show it.
     pub(super) fn path(&self) -> &str {
         &self.path
     }
 
-    /// What was not taken out is unknown.
+    /// Reports the keys that were not taken out as unknown.
     pub(super) fn finish(self) {
         for (key, (offset, _)) in &self.entries {
             self.report.add_unknown(*offset, joined(&self.path, key), &self.name, key);
@@ -120,7 +120,7 @@ impl<'a> Item<'a> {
         self.value().as_str()
     }
 
-    /// From here on, the value and all within it are kept out of messages.
+    /// Keeps the value and everything in it out of messages from now on.
     pub(super) fn secret(self) -> Self {
         Self { is_secret: true, ..self }
     }
@@ -142,15 +142,15 @@ impl<'a> Item<'a> {
         });
     }
 
-    /// The value, if it is good.
+    /// The converted value. `None`: it is bad, which is reported.
     pub(super) fn converted<T>(&self, convert: impl Fn(&DeValue<'_>) -> Result<T, Rule>) -> Option<T> {
         let read = convert(self.value());
         let read = if read.is_err() { self.as_scalar(&convert).unwrap_or(read) } else { read };
         read.map_err(|rule| self.fail(rule)).ok()
     }
 
-    /// What `convert` makes of a number, `true` or `false` that came out of a variable: a string holds the reference,
-    /// whatever the key asks for.
+    /// Converts a number, `true` or `false` that came out of a variable. A reference to a variable must stand in a
+    /// string, whatever type the key needs. `None`: the value did not come out of a variable, or is another text.
     fn as_scalar<T>(&self, convert: impl Fn(&DeValue<'_>) -> Result<T, Rule>) -> Option<Result<T, Rule>> {
         let text = self.str().filter(|_| self.report.is_substituted(self.value.span().start))?;
         let scalar = DeValue::parse(text.trim()).ok()?;
@@ -175,7 +175,8 @@ impl<'a> Item<'a> {
         self.value().as_array().map(|array| array.iter().enumerate().map(element).collect())
     }
 
-    /// The array of distinct texts that the value must be (`rule`). Bad elements are reported one by one, and left out.
+    /// The array of distinct strings that the value must be (`rule`). Bad elements are reported one by one and left
+    /// out.
     pub(super) fn list<T: PartialEq>(&self, rule: &str, convert: impl Fn(&str) -> Result<T, Rule>) -> Option<Vec<T>> {
         let Some(elements) = self.elements() else {
             self.fail(rule);
@@ -198,7 +199,7 @@ fn entries<'a>(table: &'a DeTable<'a>) -> BTreeMap<&'a str, (usize, &'a Spanned<
     table.iter().map(|(key, value)| (key.get_ref().as_ref(), (key.span().start, value))).collect()
 }
 
-/// A key behind a path, quoted where TOML would want it quoted.
+/// The path of a key in a table. The key is quoted if TOML requires that.
 pub(super) fn joined(path: &str, key: &str) -> String {
     let is_bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     let key = if is_bare { key.to_owned() } else { format!("\"{}\"", key.escape_debug()) };

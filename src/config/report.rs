@@ -1,4 +1,4 @@
-//! The errors found so far, and the places they are at.
+//! The errors found so far, and the places of errors in the text.
 
 use super::environment::VARIABLES;
 use super::error::{ConfigError, ConfigErrors, Place};
@@ -8,24 +8,26 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// A value is shown up to this many characters.
+/// The most characters of a value that are shown.
 const MAX_SHOWN: usize = 60;
-/// How alike two keys must be (Jaro-Winkler, 0 to 1) for one to be taken for a slip of the other.
+/// The least similarity (Jaro-Winkler, 0 to 1) at which an unknown key is taken for a misspelling of a known one.
 const LIKENESS: f64 = 0.84;
 
-/// Collects the errors of one text, and the keys that were asked for: those are the keys that exist.
+/// Collects the errors of one text. It also collects the keys that were asked for, because those are the keys that
+/// exist.
 #[derive(Debug)]
 pub(super) struct Report<'t> {
     text: &'t str,
-    /// Offsets just past each line break.
+    /// The offsets just after each line break.
     line_starts: Vec<usize>,
     errors: RefCell<Vec<ConfigError>>,
     unknown: RefCell<Vec<Unknown>>,
-    /// Section (`routes.client`) and key.
+    /// The keys that exist, each with its section (`routes.client`).
     vocabulary: RefCell<BTreeSet<(String, &'static str)>>,
-    /// Offsets of strings in which a reference was replaced.
+    /// The offsets of strings in which a reference was replaced.
     substituted: RefCell<BTreeSet<usize>>,
-    /// Offsets of strings in which one could not be: that is told, and nothing more of them.
+    /// The offsets of strings in which a reference could not be replaced. That error is reported, and no other error
+    /// of these strings.
     unsubstituted: RefCell<BTreeSet<usize>>,
 }
 
@@ -51,8 +53,8 @@ impl<'t> Report<'t> {
         }
     }
 
-    /// The text's tables; otherwise every error of its syntax. The parser's own rendering is not used: it shows lines of
-    /// the text, which may hold secrets.
+    /// The tables of the text, or else every syntax error. The parser's own rendering of errors is not used, because
+    /// it shows lines of the text, which may hold secrets.
     pub(super) fn document(&self) -> Result<Spanned<DeTable<'t>>, ConfigErrors> {
         let (document, errors) = DeTable::parse_recoverable(self.text);
         for error in errors {
@@ -65,7 +67,7 @@ impl<'t> Report<'t> {
         Ok(document)
     }
 
-    /// Remembers an error, unless it is there: layers may come upon the same one twice.
+    /// Adds an error unless it is there already, because several layers may find the same one.
     pub(super) fn add(&self, error: ConfigError) {
         let mut errors = self.errors.borrow_mut();
         if !errors.contains(&error) {
@@ -82,15 +84,15 @@ impl<'t> Report<'t> {
         self.unknown.borrow_mut().push(unknown);
     }
 
-    /// All errors in the order of the text, if there are any. Asked once, when everything was read: only then are all
-    /// keys known that could have been meant.
+    /// Returns all errors in the order of the text, if there are any. It is called when everything has been read,
+    /// because only then are all keys known that could have been meant.
     pub(super) fn verdict(&self) -> Result<(), ConfigErrors> {
         for unknown in self.unknown.take() {
             let rule = match self.probably_meant(&unknown) {
                 Some(meant) => format!("unknown key; did you mean {meant}?"),
                 None => "unknown key".to_owned(),
             };
-            // An unknown key may be a slip in a header's name: its value is not shown.
+            // An unknown key may be a misspelled header, so its value is not shown.
             self.add(ConfigError {
                 place: Place::Line(unknown.line, None),
                 key: Some(unknown.path),
@@ -103,7 +105,8 @@ impl<'t> Report<'t> {
         if errors.is_empty() { Ok(()) } else { Err(ConfigErrors::new(errors)) }
     }
 
-    /// The same key of another section, of this part of the file if possible; or else a similar key of this section.
+    /// The known key that was probably meant: the same key in another section, preferably of the same part of the
+    /// file, or else a similar key of this section.
     fn probably_meant(&self, unknown: &Unknown) -> Option<String> {
         let vocabulary = self.vocabulary.borrow();
         let part = |section: &str| section.split('.').next().unwrap_or_default().to_owned();
@@ -122,10 +125,10 @@ impl<'t> Report<'t> {
         self.substituted.borrow_mut().insert(offset);
     }
 
-    /// Remembers that a string's reference cannot be replaced.
+    /// Reports that a reference in a string cannot be replaced.
     pub(super) fn add_unsubstituted(&self, offset: usize, path: &str, rule: String) {
         self.unsubstituted.borrow_mut().insert(offset);
-        // The string may be a secret: its value is not shown.
+        // The string may be a secret, so its value is not shown.
         self.add(ConfigError { place: self.place(offset), key: Some(path.to_owned()), value: None, rule });
     }
 
@@ -137,7 +140,7 @@ impl<'t> Report<'t> {
         self.unsubstituted.borrow().contains(&offset)
     }
 
-    /// A value that is a variable's: its place is behind the end of the text.
+    /// Marks a value as that of a variable. Its offset is after the end of the text.
     pub(super) fn of_variable<T>(&self, variable: &'static str, value: T) -> Spanned<T> {
         let number = VARIABLES.iter().position(|known| *known == variable).unwrap_or(VARIABLES.len());
         let place = self.text.len().saturating_add(1).saturating_add(number);
@@ -149,7 +152,7 @@ impl<'t> Report<'t> {
         VARIABLES.get(offset.checked_sub(self.text.len().saturating_add(1))?).copied()
     }
 
-    /// Where an offset is.
+    /// The place of an offset.
     pub(super) fn place(&self, offset: usize) -> Place {
         if self.variable(offset).is_some() { Place::Environment } else { Place::Line(self.line(offset), None) }
     }
@@ -165,7 +168,7 @@ impl<'t> Report<'t> {
         self.text.get(start..offset).map_or(1, |before| before.chars().count().saturating_add(1))
     }
 
-    /// A value as written, on one line and not at length; tables are not shown.
+    /// A value as written, on one line and shortened. Tables are not shown.
     pub(super) fn shown(&self, value: &DeValue<'_>, span: Range<usize>) -> Option<String> {
         let holds_table = |array: &toml::de::DeArray<'_>| array.iter().any(|element| element.get_ref().is_table());
         if value.is_table() || value.as_array().is_some_and(holds_table) {

@@ -14,9 +14,9 @@ use http::Method;
 use std::sync::Arc;
 use toml::de::DeValue;
 
-/// The longest name of a route: it stands in every line about it.
+/// The longest name of a route. The name stands in every log line about the route.
 const MAX_NAME_LEN: usize = 128;
-/// Tables that say something of streams only.
+/// Tables that have a meaning for streams only.
 const STREAM_TABLES: [&str; 4] = ["share", "replay", "client", "cors"];
 
 /// `[defaults]`, read over the built-in defaults.
@@ -25,17 +25,17 @@ struct Defaults<'a> {
     replay: ReplayOptions,
     client: ClientOptions,
     upstream: UpstreamLayer<'a>,
-    /// `None` without `[defaults.cors]`.
+    /// `None`: there is no `[defaults.cors]`.
     cors: Option<CorsLayer<'a>>,
     proxy: ProxyPolicy,
 }
 
-/// A route as far as it is good, with what is compared between routes.
+/// A route as far as it could be read, with what is compared between routes.
 struct Draft<'a> {
     /// `routes[0]`.
     label: String,
     path: Option<(PathPattern, Item<'a>)>,
-    /// The name, written or not, and the item that it is from.
+    /// The name, given or made from the path, and the item that it comes from.
     name: Option<(String, Item<'a>)>,
     is_named: bool,
     hosts: Hosts,
@@ -76,7 +76,8 @@ pub(super) fn read<'a>(root: &mut Section<'a>, sources: &dyn Sources) -> RouteTa
     RouteTable::new(drafts.into_iter().filter_map(Draft::finish).map(Arc::new).collect())
 }
 
-/// Routes of one path that differ in methods or in accept need no names of their own: each further one is named by both.
+/// Names the routes of one path apart. Routes that differ in methods or `accept` need no names of their own: to the
+/// name of each further one, its methods and `accept` are added.
 fn name_apart(drafts: &mut [Draft<'_>]) {
     for at in 1..drafts.len() {
         let (earlier, rest) = drafts.split_at_mut(at);
@@ -157,11 +158,12 @@ impl<'a> Draft<'a> {
         Self { label, path, name, is_named, hosts, methods, accept, origin, preserve_host, strip_prefix, kind }
     }
 
-    /// Rules between routes: no two serve the same, none is hidden by an earlier one, no two have one name.
+    /// Checks the rules between routes: no two serve the same requests, none is hidden by an earlier one, and no two
+    /// have one name.
     fn check_against(&self, earlier: &[Self]) {
         if let (Some((_, item)), Some(other)) = (&self.path, earlier.iter().find(|other| other.hides(self))) {
             let label = &other.label;
-            // That they share a default name too goes without saying.
+            // That the two have one default name too is not worth an error of its own.
             return if self.methods.cover(&other.methods) {
                 item.fail(format_args!("must not be the path of two routes for one host: {label} has it too"));
             } else {
@@ -175,8 +177,8 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Whether each request for `later` comes here. Of two routes with one path, the more specific one is asked first, so
-    /// that only one that is as specific is hidden.
+    /// Whether this route takes every request that `later` could serve. Of two routes with one path the more specific
+    /// one is asked first. So a route can hide only a route that is as specific.
     fn hides(&self, later: &Self) -> bool {
         let (Some((path, _)), Some((of_later, _))) = (&self.path, &later.path) else { return false };
         let lists = |draft: &Self| draft.methods != Methods::Any;
@@ -187,7 +189,7 @@ impl<'a> Draft<'a> {
             && self.methods.cover(&later.methods)
     }
 
-    /// The route, if all that it needs is good.
+    /// The route, if everything that it needs is good.
     fn finish(self) -> Option<Route> {
         Some(Route {
             name: Arc::from(self.name?.0),
@@ -206,7 +208,7 @@ impl<'a> Draft<'a> {
 fn stream_policy<'a>(section: &mut Section<'a>, defaults: &Defaults<'a>, sources: &dyn Sources) -> StreamPolicy {
     match section.take("proxy") {
         Some(item) => item.fail("is for plain proxies: it must not stand on a route of kind \"stream\""),
-        // Read for its vocabulary.
+        // Read so that its keys are known to exist.
         None => drop(read_proxy(section.absent("proxy"), &ProxyPolicy::default())),
     }
     check_private(section, defaults.share.mode());
@@ -215,11 +217,11 @@ fn stream_policy<'a>(section: &mut Section<'a>, defaults: &Defaults<'a>, sources
     let client = read_client(section.section("client"), &defaults.client);
     let upstream = UpstreamLayer::read(section.section("upstream"), &defaults.upstream, sources);
     let cors = match section.take("cors") {
-        // The one way to undo `[defaults.cors]`, as its absence would inherit it.
+        // `"off"` is the only way to undo `[defaults.cors]`, because a route without the key inherits the table.
         Some(item) if item.str() == Some("off") => None,
         Some(item) => item.section().map(|table| CorsLayer::read(table, &defaults.cors.clone().unwrap_or_default())),
         None => {
-            // Read for its vocabulary.
+            // Read so that its keys are known to exist.
             CorsLayer::read(section.absent("cors"), &CorsLayer::default());
             defaults.cors.clone()
         }
@@ -245,7 +247,7 @@ fn proxy_policy<'a>(section: &mut Section<'a>, defaults: &Defaults<'a>, sources:
         base.idle_timeout = idle_timeout;
     }
     let policy = read_proxy(section.section("proxy"), &base);
-    // One value, wherever it is asked for.
+    // The timeout is the same value in both places that code reads it from.
     let upstream = UpstreamOptions { idle_timeout: policy.idle_timeout, ..layer.resolve_proxy() };
     RouteKind::Proxy(ProxyPolicy { upstream, ..policy })
 }
@@ -255,7 +257,7 @@ fn pattern(value: &DeValue<'_>) -> Result<PathPattern, Rule> {
     PathPattern::parse(text).map_err(|invalid| invalid.to_string())
 }
 
-/// A name that does not break a log line's `key=value` apart.
+/// Reads a name. It must not break the `key=value` form of log lines.
 fn name(value: &DeValue<'_>) -> Result<String, Rule> {
     let is_plain = |c: char| !c.is_whitespace() && !c.is_control() && c != '"';
     let length = 1..=MAX_NAME_LEN;
@@ -266,7 +268,7 @@ fn name(value: &DeValue<'_>) -> Result<String, Rule> {
 
 fn origin(item: &Item<'_>) -> Option<Origin> {
     let text = item.str().unwrap_or_default();
-    // A URL with credentials or a token in it is wrong here, but still a secret.
+    // A URL that wrongly holds credentials or a token is still a secret.
     let item = if text.contains(['@', '?', '#']) { item.clone().secret() } else { item.clone() };
     let origin = Origin::parse(text).map_err(|invalid| item.fail(invalid)).ok()?;
     if origin.port() == 0 {
@@ -308,7 +310,8 @@ fn methods(item: &Item<'_>) -> Option<Methods> {
     item.list(rule, method).map(Methods::Only)
 }
 
-/// A stream is read with GET; a route that takes others of its path away from the next route would only refuse them.
+/// Checks the methods of a stream route. A stream is read with GET. A stream route with other methods would take
+/// requests away from the next route of its path, only to refuse them.
 fn check_stream_methods(item: &Item<'_>, methods: &Methods) {
     let Methods::Only(listed) = methods else { return };
     let is_of_streams = |method: &Method| [Method::GET, Method::HEAD, Method::OPTIONS].contains(method);
@@ -327,7 +330,8 @@ fn media_type(value: &DeValue<'_>) -> Result<MediaType, Rule> {
     MediaType::parse(value.as_str().unwrap_or_default()).map_err(|invalid| invalid.to_string())
 }
 
-/// `/ticks` or `/ticks/`, which every path of the route must begin with; kept without the final slash.
+/// Reads the prefix `/ticks` or `/ticks/`, which every path of the route must begin with. Returns it without the
+/// final slash.
 fn strip(item: &Item<'_>, pattern: Option<&PathPattern>) -> Option<String> {
     let prefix = item.str().map(|text| text.strip_suffix('/').unwrap_or(text));
     let Some(prefix) = prefix.filter(|prefix| prefix.starts_with('/')) else {
@@ -340,7 +344,7 @@ fn strip(item: &Item<'_>, pattern: Option<&PathPattern>) -> Option<String> {
     Some(prefix.to_owned())
 }
 
-/// Whether a request could be for both.
+/// Whether some host belongs to both.
 fn overlap(one: &Hosts, other: &Hosts) -> bool {
     match (one, other) {
         (Hosts::Any, Hosts::Any) => true,

@@ -12,14 +12,16 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 use toml::de::DeValue;
 
-/// More threads than this are a slip.
+/// The most threads. A larger number is probably a mistake.
 const MAX_THREADS: usize = 1024;
 /// The longest path of a Unix socket, without the final NUL (`sun_path` in unix(7)).
 const MAX_SOCKET_PATH: usize = 107;
-/// Bytes of a request head: below, requests of browsers are refused; above, pingora refuses them in any case.
+/// The limits of `head_bytes`. With less, requests of browsers would be refused. More has no effect, because pingora
+/// refuses larger heads.
 const HEAD_BYTES: RangeInclusive<usize> = 1 << 10..=1 << 20;
 
-/// The rights to write, of owner, group and others (connect(2) on a Unix socket needs one of them; unix(7)).
+/// The write permissions of owner, group and others. A client needs one of them to connect to a Unix socket
+/// (unix(7)).
 const ANYBODY_WRITES: u32 = 0o222;
 
 const TCP_RULE: &str = "must be an address with a port such as \"127.0.0.1:8080\" or \"[::1]:8080\"";
@@ -27,29 +29,30 @@ const TCP_RULE: &str = "must be an address with a port such as \"127.0.0.1:8080\
 /// Sockets, threads and limits of the process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerConfig {
-    /// Where clients are served; at least one.
+    /// The addresses that clients connect to. There is at least one.
     pub listen: Vec<ListenAddr>,
-    /// The rights on the files of Unix sockets, as chmod(2) takes them.
+    /// The permissions of the files of Unix sockets, as for chmod(2).
     pub unix_mode: u32,
-    /// Where health, metrics and status are served; `None` is off.
+    /// The address for health, metrics and status. `None`: off.
     pub admin: Option<SocketAddr>,
-    /// Whose word about a client's address, scheme and host is believed; from all others it is replaced.
+    /// The proxies that are believed about a client's address, scheme and host. What all others say of these is
+    /// replaced.
     pub trusted_proxies: Networks,
     /// Connections of trusted proxies begin with a header of the PROXY protocol.
     pub proxy_protocol: bool,
-    /// Bytes of a request head; beyond: 431.
+    /// The most bytes of a request head. A larger head is answered with 431.
     pub head_bytes: usize,
-    /// Time for a whole request head, from its first byte on; beyond: 408.
+    /// The time for a whole request head, from its first byte on. A slower head is answered with 408.
     pub head_timeout: Duration,
-    /// How long a connection is kept on which no request is going on.
+    /// How long a connection without a request is kept open.
     pub keepalive: Duration,
-    /// pingora's workers.
+    /// The worker threads of the tokio runtime.
     pub threads: NonZeroUsize,
-    /// Threads of the delivery engine; `None` is off: every client is a task of its own.
+    /// The threads of the delivery engine. `None`: no engine, and every client is served in a task of its own.
     pub shards: Option<NonZeroUsize>,
-    /// Clients at once; `None` is the descriptor limit less a reserve.
+    /// The most clients at once. `None`: the descriptor limit less a reserve.
     pub max_connections: Option<usize>,
-    /// Bytes that the logs of all streams hold together; `None` is a part of the memory there is.
+    /// The bytes that the logs of all streams may hold together. `None`: a part of the machine's memory.
     pub replay_bytes: Option<usize>,
     /// Time from SIGTERM to the exit.
     pub drain: Duration,
@@ -76,10 +79,10 @@ impl Default for ServerConfig {
     }
 }
 
-/// Where clients are served.
+/// An address that clients connect to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum ListenAddr {
-    /// A TCP address; port 0 lets the system choose.
+    /// A TCP address. With port 0 the system chooses the port.
     Tcp(SocketAddr),
     /// The absolute path of a Unix socket.
     Unix(PathBuf),
@@ -109,7 +112,7 @@ pub(super) fn read(mut section: Section<'_>) -> ServerConfig {
     }
     let proxy_protocol =
         section.set(&mut server.proxy_protocol, "proxy_protocol", word(&[("off", false), ("on", true)]));
-    // Otherwise whoever connects says which address is the client's.
+    // Without trusted proxies, any client could claim another address.
     if let Some(item) = proxy_protocol.filter(|_| server.proxy_protocol && server.trusted_proxies.is_empty()) {
         item.fail("needs server.trusted_proxies: only from the proxies named there are such headers believed");
     }
@@ -142,7 +145,7 @@ fn listen(item: &Item<'_>) -> Vec<ListenAddr> {
     let mut listen = Vec::with_capacity(elements.len());
     for element in elements {
         let Some(address) = element.converted(|value| listen_addr(value.as_str())) else { continue };
-        // Each port 0 becomes another port.
+        // Each port 0 becomes a different port.
         let is_chosen_later = matches!(address, ListenAddr::Tcp(tcp) if tcp.port() == 0);
         if listen.contains(&address) && !is_chosen_later {
             element.fail("is in the list twice");
@@ -163,7 +166,7 @@ fn listen_addr(text: Option<&str>) -> Result<ListenAddr, String> {
     Ok(ListenAddr::Unix(PathBuf::from(path)))
 }
 
-/// Rights as octal digits. A number is refused: `660` in TOML is decimal.
+/// Permissions as octal digits in quotes. A number is refused, because `660` in TOML is decimal.
 fn file_mode(value: &DeValue<'_>) -> Result<u32, Rule> {
     let digits = value.as_str().filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()));
     let mode = digits.and_then(|digits| u32::from_str_radix(digits, 8).ok()).filter(|mode| *mode <= 0o777);
@@ -177,7 +180,7 @@ fn file_mode(value: &DeValue<'_>) -> Result<u32, Rule> {
 fn tcp_addr(text: Option<&str>, alternatives: &str) -> Result<SocketAddr, String> {
     let address = text.and_then(|text| text.parse().ok());
     address.ok_or_else(|| match text {
-        // A name may have several addresses: which of them to bind must be said.
+        // A name may have several addresses, and the configuration must say which of them to bind.
         Some(name) if name.starts_with("localhost:") => {
             format!("{TCP_RULE}{alternatives}: names are not resolved here")
         }

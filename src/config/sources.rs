@@ -1,4 +1,4 @@
-//! Where a configuration gets what it only refers to.
+//! The environment variables and files that a configuration refers to.
 
 use std::env::{self, VarError};
 use std::io;
@@ -9,24 +9,24 @@ pub trait Sources {
     /// The value of an environment variable.
     ///
     /// # Errors
-    /// When it is not set, or is not UTF-8.
+    /// When the variable is not set, or is not UTF-8.
     fn variable(&self, name: &str) -> Result<String, VarError>;
 
     /// The text of a file.
     ///
     /// # Errors
-    /// When it cannot be read, or is not UTF-8.
+    /// When the file cannot be read, or is not UTF-8.
     fn text(&self, path: &Path) -> io::Result<String>;
 
     /// The bytes of a file.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the file cannot be read.
     fn bytes(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.text(path).map(String::into_bytes)
     }
 
-    /// Where a file is, to be read later; `None` if it cannot be.
+    /// The full path of a file, so that it can be read again later. `None`: it cannot be read again.
     fn located(&self, _: &Path) -> Option<PathBuf> {
         None
     }
@@ -39,7 +39,7 @@ pub struct SystemSources {
 }
 
 impl SystemSources {
-    /// Reads relative paths relative to the directory of `file`.
+    /// Resolves relative paths against the directory of `file`.
     #[must_use]
     pub fn beside(file: &Path) -> Self {
         Self { base: file.parent().map(Path::to_owned).unwrap_or_default() }

@@ -1,8 +1,8 @@
-//! `${NAME}` and `${NAME:-default}` in the strings of a configuration, replaced by variables of the environment.
+//! Replaces `${NAME}` and `${NAME:-default}` in the strings of a configuration by environment variables.
 //!
 //! ```text
-//! ${NAME}            the variable's value; an error when it is not set
-//! ${NAME:-default}   the same, or the default when the variable is not set or is empty; the default ends at the first }
+//! ${NAME}            the variable's value; an error if it is not set
+//! ${NAME:-default}   the same, or the default if the variable is not set or empty; the default ends at the first }
 //! $$                 a dollar
 //! ```
 //!
@@ -17,7 +17,7 @@ use toml::de::DeValue;
 
 const FORMS: &str = "write ${NAME} or ${NAME:-default}, or $$ for a dollar";
 
-/// Replaces the references in every string of `value` and of all within it. `path` is its key, for errors.
+/// Replaces the references in `value` and in everything within it. `path` is its key, for errors.
 pub(super) fn substitute(value: &mut Spanned<DeValue<'_>>, path: &str, report: &Report<'_>, sources: &dyn Sources) {
     let offset = value.span().start;
     match value.get_mut() {
@@ -43,7 +43,7 @@ pub(super) fn substitute(value: &mut Spanned<DeValue<'_>>, path: &str, report: &
     }
 }
 
-/// The text with its references replaced; `None` where it holds none.
+/// The text with its references replaced. `None`: it holds none.
 fn substituted(text: &str, variable: impl Fn(&str) -> Result<String, VarError>) -> Result<Option<String>, Rule> {
     if !text.contains("$$") && !text.contains("${") {
         return Ok(None);
@@ -68,7 +68,8 @@ fn substituted(text: &str, variable: impl Fn(&str) -> Result<String, VarError>) 
     Ok(Some(whole))
 }
 
-/// The value of what stands between the braces. What is no name may be a secret, and is not shown.
+/// The value of a reference, which is the text between the braces. A text that is not a name may be a secret, so it
+/// is not shown.
 fn referred(reference: &str, variable: impl Fn(&str) -> Result<String, VarError>) -> Result<String, Rule> {
     let (name, default) = match reference.split_once(":-") {
         Some((name, default)) => (name, Some(default)),

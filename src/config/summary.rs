@@ -1,4 +1,4 @@
-//! What a good configuration was understood to mean, in words: `manifold --test` prints it.
+//! Describes a good configuration in words, as manifold understood it. `manifold --test` prints this.
 
 use super::{Config, ServerConfig};
 use crate::hub::{CookiePolicy, Credentials, Mode, QueryPolicy, ShareOptions};
@@ -7,7 +7,7 @@ use http::HeaderName;
 use std::fmt;
 
 impl Config {
-    /// The addresses, and each route with its URL at the origin and with who shares a stream there.
+    /// The addresses, and for each route its URL at the origin and which clients share a stream.
     #[must_use]
     pub fn summary(&self) -> String {
         let routes = self.routes.routes();
@@ -21,7 +21,7 @@ impl Config {
     }
 }
 
-/// Who is believed, if anybody is.
+/// The line about trusted proxies. Empty if there are none.
 fn of_proxies(server: &ServerConfig) -> String {
     if server.trusted_proxies.is_empty() {
         return String::new();
@@ -49,7 +49,7 @@ fn of_route(route: &Route) -> String {
     format!("\nroute {path}{name}{hosts}{methods}{accept}\n  origin: {}\n  {shares}", UrlAtOrigin(route))
 }
 
-/// The URL that the origin is asked for; the star of a prefix stays.
+/// Displays the URL that the origin is asked for. The star of a prefix stays.
 struct UrlAtOrigin<'a>(&'a Route);
 
 impl fmt::Display for UrlAtOrigin<'_> {
@@ -61,7 +61,7 @@ impl fmt::Display for UrlAtOrigin<'_> {
     }
 }
 
-/// What two clients must have in common to share an upstream.
+/// Describes what requests must have in common to share an upstream.
 fn who_shares(share: &ShareOptions) -> String {
     if share.mode == Mode::Private {
         return "private: each client has an upstream of its own".to_owned();

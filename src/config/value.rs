@@ -1,17 +1,17 @@
-//! Single values: durations, sizes, counts and words, each with the rule that it is held to.
+//! Converts single values: durations, sizes, counts and words. Each conversion checks its rule.
 
 use super::reader::Rule;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 use toml::de::DeValue;
 
-/// No configured time is longer: 365 days, in seconds.
+/// The longest configurable time: 365 days, in seconds.
 const MAX_SECS: u32 = 365 * 24 * 60 * 60;
-/// No configured time is shorter: less than a millisecond is a slip of the unit.
+/// The shortest configurable time, in seconds. A shorter one is probably a wrong unit.
 const MIN_SECS: f64 = 0.001;
-/// No configured size is larger: 1 TiB.
+/// The largest configurable size: 1 TiB.
 const MAX_BYTES: u64 = 1 << 40;
-/// No configured count is larger.
+/// The largest configurable count.
 pub(super) const MAX_COUNT: usize = 1_000_000_000;
 /// The units of a size.
 const UNITS: [(&str, u32); 4] = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("B", 0)];
@@ -28,7 +28,7 @@ pub(super) fn seconds_or_off(value: &DeValue<'_>) -> Read<Option<Duration>> {
     or_word(value, "off", |value| positive_seconds(value, "must be a number of seconds above 0, or \"off\""))
 }
 
-/// Seconds, 0 included: for a time that may be nothing without being off.
+/// Seconds, 0 or above: for a time that may be zero without being off.
 pub(super) fn seconds_or_zero(value: &DeValue<'_>) -> Read<Duration> {
     let secs = number(value).filter(|secs| *secs >= 0.0).ok_or("must be a number of seconds, 0 or above")?;
     if secs == 0.0 { Ok(Duration::ZERO) } else { bounded_seconds(secs) }
@@ -100,7 +100,7 @@ pub(super) fn positive_count(value: &DeValue<'_>, max: usize, rule: &str) -> Rea
 const BYTES_RULE: &str =
     "must be a number of bytes above 0, or a size such as \"512B\", \"64KiB\", \"4MiB\" or \"1GiB\"";
 
-/// Bytes: a plain number, or one with a unit such as `"4MiB"`.
+/// Bytes: a plain number, or a text with a unit such as `"4MiB"`.
 pub(super) fn bytes(value: &DeValue<'_>) -> Read<usize> {
     positive_bytes(value, BYTES_RULE)
 }
@@ -122,11 +122,11 @@ fn size(text: &str) -> Option<i128> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    // More digits than an i128 holds are too many bytes, not a wrong form.
+    // More digits than an `i128` holds are too many bytes, and not a wrong form.
     Some(digits.parse::<i128>().map_or(i128::MAX, |number| number.saturating_mul(1 << shift)))
 }
 
-/// A share from 0 to 1.
+/// A number from 0 to 1.
 pub(super) fn fraction(value: &DeValue<'_>) -> Read<f64> {
     let fraction = number(value).filter(|fraction| (0.0..=1.0).contains(fraction));
     fraction.ok_or_else(|| "must be a number from 0 to 1".to_owned())
@@ -151,24 +151,24 @@ pub(super) fn word<T: Copy>(words: &[(&str, T)]) -> impl Fn(&DeValue<'_>) -> Rea
     }
 }
 
-/// `None` for the word, otherwise what `convert` makes of it.
+/// `None` for the word, otherwise the result of `convert`.
 fn or_word<T>(value: &DeValue<'_>, word: &str, convert: impl FnOnce(&DeValue<'_>) -> Read<T>) -> Read<Option<T>> {
     if value.as_str() == Some(word) { Ok(None) } else { convert(value).map(Some) }
 }
 
-/// A whole number; one beyond the range of `i128` is its nearest.
+/// A whole number. A number outside the range of `i128` becomes the nearest `i128`.
 pub(super) fn integer(value: &DeValue<'_>) -> Option<i128> {
     let integer = value.as_integer()?;
     let saturated = if integer.as_str().starts_with('-') { i128::MIN } else { i128::MAX };
     Some(i128::from_str_radix(integer.as_str(), integer.radix()).unwrap_or(saturated))
 }
 
-/// A number, whole or not; infinities and NaN are none.
+/// A finite number, whole or not.
 fn number(value: &DeValue<'_>) -> Option<f64> {
     let number = match value {
         DeValue::Integer(_) => {
             let integer = integer(value)?;
-            // Exact for every number within a bound; what is beyond them stays beyond them.
+            // Exact within every limit of this module. Numbers outside `i32` are outside those limits and stay so.
             i32::try_from(integer).map_or(if integer > 0 { f64::MAX } else { f64::MIN }, f64::from)
         }
         DeValue::Float(float) => float.as_str().parse().ok()?,

@@ -7,7 +7,7 @@ use url::{Origin, Url};
 
 const EVERYBODY: &str = "*";
 
-/// Cross-origin access as far as it was read.
+/// The policy for cross-origin access as far as it has been read.
 #[derive(Debug, Clone, Default)]
 pub(in crate::config) struct CorsLayer<'a> {
     options: CorsOptions,
@@ -27,8 +27,9 @@ impl<'a> CorsLayer<'a> {
         Self { options, culprit: credentials.or(listed).or_else(|| base.culprit.clone()) }
     }
 
-    /// The options, once credentials are not for everybody (Fetch standard, "CORS protocol and credentials": a browser
-    /// refuses `*` then, and echoing whatever origin asks would hand the user's stream to any page).
+    /// The options. It is an error if credentials are allowed for all origins. A browser refuses `*` with credentials
+    /// (Fetch standard, "CORS protocol and credentials"). To echo every origin would give the user's stream to any
+    /// page.
     pub(in crate::config) fn resolve(self) -> CorsOptions {
         if let (AllowedOrigins::Any, true, Some(culprit)) =
             (&self.options.origins, self.options.credentials, &self.culprit)
@@ -53,7 +54,8 @@ fn origins(item: &Item<'_>) -> Option<AllowedOrigins> {
     item.list(rule, origin).map(AllowedOrigins::Only)
 }
 
-/// An origin exactly as browsers serialise it (HTML standard, "serialization of an origin"): they are compared as texts.
+/// Reads an origin, which must be written as browsers serialise it (HTML standard, "serialization of an origin"),
+/// because origins are compared as text.
 fn origin(text: &str) -> Result<String, Rule> {
     let rule = "must be scheme://host or scheme://host:port";
     if text == EVERYBODY {
@@ -66,7 +68,7 @@ fn origin(text: &str) -> Result<String, Rule> {
     let host = url.host_str().filter(|host| !host.is_empty()).ok_or(rule)?;
     let serialised = match url.origin() {
         origin @ Origin::Tuple(..) => origin.ascii_serialization(),
-        // Schemes of browsers' own, such as an extension's.
+        // Schemes that only browsers know, such as that of an extension.
         Origin::Opaque(_) => match url.port() {
             Some(port) => format!("{}://{host}:{port}", url.scheme()),
             None => format!("{}://{host}", url.scheme()),

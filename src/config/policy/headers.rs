@@ -1,4 +1,4 @@
-//! Header names that may cross to the origin, and the values of manifold's own.
+//! The names of headers that may reach the origin, and the values of the headers that manifold sets.
 
 use crate::config::reader::{Item, Rule};
 use crate::config::sources::Sources;
@@ -9,7 +9,7 @@ use std::env::VarError;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Headers that concern one connection only (RFC 9110 section 7.6.1, and RFC 2616 section 13.5.1 before it).
+/// Headers that concern one connection only (RFC 9110, section 7.6.1, and before it RFC 2616, section 13.5.1).
 const HOP_BY_HOP: [&str; 10] = [
     "connection",
     "http2-settings",
@@ -23,7 +23,7 @@ const HOP_BY_HOP: [&str; 10] = [
     "upgrade",
 ];
 
-/// A header's name that may be forwarded or set.
+/// Reads the name of a header that may be forwarded or set.
 pub(super) fn forwardable(name: &str) -> Result<HeaderName, Rule> {
     let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| "must be a header's name".to_owned())?;
     match name.as_str() {
@@ -36,7 +36,7 @@ pub(super) fn forwardable(name: &str) -> Result<HeaderName, Rule> {
     }
 }
 
-/// The table of headers, merged over `base` name by name. None of its values is ever shown.
+/// Reads a table of headers and merges it over `base` name by name. Its values are never shown.
 pub(super) fn read(item: Item<'_>, base: &[OwnHeader], sources: &dyn Sources) -> Vec<OwnHeader> {
     let mut headers = base.to_vec();
     let item = item.secret();
@@ -62,7 +62,7 @@ pub(super) fn read(item: Item<'_>, base: &[OwnHeader], sources: &dyn Sources) ->
     headers
 }
 
-/// A plain text, `{ env = ".." }` or `{ file = ".." }`.
+/// Reads a value: a plain text, `{ env = ".." }` or `{ file = ".." }`.
 fn value(item: &Item<'_>, sources: &dyn Sources) -> Option<OwnValue> {
     if let Some(text) = item.str() {
         return sensitive(item, text);
@@ -86,13 +86,13 @@ fn value(item: &Item<'_>, sources: &dyn Sources) -> Option<OwnValue> {
 }
 
 fn variable(item: &Item<'_>, sources: &dyn Sources) -> Option<OwnValue> {
-    // A secret that was put where its variable's name belongs must not be shown as that name.
+    // This text may be a secret that was written in place of a variable's name, so it is not shown.
     let is_name = |name: &&str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     let Some(name) = item.str().filter(is_name) else {
         item.clone().secret().fail("must be the name of an environment variable: letters, digits and _");
         return None;
     };
-    // `VarError`'s own words would show a value that is not UTF-8.
+    // The text of `VarError` would show a value that is not UTF-8.
     let reason = |error| match error {
         VarError::NotPresent => "the environment variable is not set",
         VarError::NotUnicode(_) => "the environment variable is not UTF-8",
@@ -105,7 +105,7 @@ fn variable(item: &Item<'_>, sources: &dyn Sources) -> Option<OwnValue> {
     sensitive(item, &value)
 }
 
-/// The file's value, which is read anew later when the file changes.
+/// The value of a file. It is read again when the file changes.
 fn content(item: &Item<'_>, sources: &dyn Sources) -> Option<OwnValue> {
     let Some(path) = item.str() else {
         item.clone().secret().fail("must be the path of a file");

@@ -1,7 +1,7 @@
-//! The policy tables, each read over the layer below it: built-in defaults, `[defaults]`, the route.
+//! The policy tables. Each is read over the layer below it: the built-in defaults, then `[defaults]`, then the route.
 //!
-//! A rule between two keys is judged when the layers are merged, because a route may mend what the defaults alone would
-//! break; the error is shown at the newest key that takes part (`culprit`).
+//! A rule between two keys is checked when the layers are merged, because a route may correct what the defaults alone
+//! would break. The error is shown at the key in question of the newest layer (`culprit`).
 
 mod client;
 mod cors;

@@ -1,10 +1,10 @@
-//! The keys that say nothing of a private route.
+//! The keys that have no meaning on a private route.
 
 use crate::config::reader::{Item, Section};
 use crate::hub::Mode;
 
-/// Keys about what clients share, and about a log of it. Where each client has an upstream of its own, its whole request goes
-/// there, and the response passes as it comes and once.
+/// Keys about sharing, about the replay log and about the stream's own connection. On a private route each client has
+/// an upstream of its own: its whole request goes there, and the response passes once and unchanged.
 const OF_SHARING: [(&str, &[&str]); 4] = [
     (
         "share",
@@ -24,8 +24,8 @@ const OF_SHARING: [(&str, &[&str]); 4] = [
     ("upstream", &["backoff_min_ms", "backoff_max_ms", "on_close", "hold_secs", "max_event_bytes"]),
 ];
 
-/// Records each key of a route that says nothing if the route is private, which `inherited` is what the defaults say of. What
-/// the defaults say is for other routes too.
+/// Reports each key of a route that has no meaning if the route is private. `inherited` is the mode under
+/// `[defaults]`. The other keys under `[defaults]` are not checked, because they are for other routes too.
 pub(in crate::config) fn check_private(route: &Section<'_>, inherited: Mode) {
     let table = |name| route.peek(name).filter(|item| item.value().is_table()).as_ref().and_then(Item::section);
     let mode = table("share").and_then(|share| share.peek("mode"));

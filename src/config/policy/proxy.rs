@@ -4,7 +4,7 @@ use crate::config::reader::Section;
 use crate::config::value::{bytes_or, seconds_or_off};
 use crate::route::ProxyPolicy;
 
-/// The table read over `base`. What is said of the origin in general is in `[routes.upstream]`.
+/// Reads the table over `base`. The keys about the connection to the origin are in `[routes.upstream]`.
 pub(in crate::config) fn read(mut section: Section<'_>, base: &ProxyPolicy) -> ProxyPolicy {
     let mut policy = base.clone();
     section.set(&mut policy.idle_timeout, "idle_timeout_secs", seconds_or_off);

@@ -31,7 +31,7 @@ fn start(value: &DeValue<'_>) -> Result<Start, Rule> {
     }
 }
 
-/// What can stand behind `event:`; the standard's parser ends the line at CR and at LF.
+/// Reads the type that follows `event:`. The EventSource parser ends a line at CR and at LF.
 fn event_type(value: &DeValue<'_>) -> Result<Arc<str>, Rule> {
     let name = value.as_str().filter(|name| !name.is_empty() && !name.contains(['\r', '\n']));
     name.map(Arc::from).ok_or_else(|| "must be an event type: a text without line breaks, not empty".to_owned())

@@ -8,7 +8,7 @@ use crate::hub::{CookiePolicy, Credentials, Mode, QueryPolicy, ShareOptions};
 use http::HeaderName;
 use std::num::NonZeroUsize;
 
-/// The sharing policy as far as it was read.
+/// The sharing policy as far as it has been read.
 #[derive(Debug, Clone, Default)]
 pub(in crate::config) struct ShareLayer<'a> {
     options: ShareOptions,
@@ -48,7 +48,7 @@ impl<'a> ShareLayer<'a> {
         self.options.mode
     }
 
-    /// The options, once no header is both a credential and not.
+    /// The options. It is an error if a header is in both `headers` and `credential_headers`.
     pub(in crate::config) fn resolve(self) -> ShareOptions {
         let ShareOptions { headers, credential_headers, .. } = &self.options;
         let both = headers.iter().find(|name| credential_headers.contains(name));
@@ -73,7 +73,7 @@ fn query(item: &Item<'_>) -> Option<QueryPolicy> {
 fn parameter(name: &str) -> Result<String, Rule> {
     match name {
         "" => Err("must not be empty".to_owned()),
-        // It is taken out before a key is made.
+        // This parameter is removed from the query before a key is made.
         _ if LAST_EVENT_ID_PARAMETERS.contains(&name) => {
             Err("says where a client resumes: it is never forwarded".to_owned())
         }
@@ -102,7 +102,7 @@ fn cookies(item: &Item<'_>) -> Option<CookiePolicy> {
     item.list("must be \"all\" or a list of cookie names", cookie_name).map(CookiePolicy::Only)
 }
 
-/// A token (RFC 6265 section 4.1.1, RFC 9110 section 5.6.2).
+/// Reads a cookie's name, which is a token (RFC 6265, section 4.1.1, and RFC 9110, section 5.6.2).
 fn cookie_name(name: &str) -> Result<String, Rule> {
     let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     let name = Some(name).filter(|name| !name.is_empty() && name.chars().all(is_token));

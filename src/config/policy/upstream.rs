@@ -8,17 +8,17 @@ use crate::upstream::{Backoff, OnClose, OnError, Trust, UpstreamOptions};
 use std::path::Path;
 use std::time::Duration;
 
-/// Keys that say something of streams only.
+/// Keys that have a meaning for streams only.
 const STREAM_KEYS: [&str; 7] =
     ["head_timeout_secs", "backoff_min_ms", "backoff_max_ms", "on_close", "on_error", "hold_secs", "max_event_bytes"];
 
-/// The policy toward an origin as far as it was read.
+/// The policy for the origin as far as it has been read.
 #[derive(Debug, Clone)]
 pub(in crate::config) struct UpstreamLayer<'a> {
     options: UpstreamOptions,
     backoff_min: Duration,
     backoff_max: Duration,
-    /// `idle_timeout_secs` is in the layer itself, and not only in one below.
+    /// Whether this layer itself has `idle_timeout_secs`, and not only a layer below.
     has_idle_timeout: bool,
     culprit: Option<Item<'a>>,
 }
@@ -57,7 +57,7 @@ impl<'a> UpstreamLayer<'a> {
         layer
     }
 
-    /// Reads the table of a proxy route, where keys of streams are errors.
+    /// Reads the table of a proxy route, where the keys of streams are errors.
     pub(in crate::config) fn read_proxy(mut section: Section<'a>, base: &Self, sources: &dyn Sources) -> Self {
         for key in STREAM_KEYS {
             if let Some(item) = section.take(key) {
@@ -67,7 +67,7 @@ impl<'a> UpstreamLayer<'a> {
         Self::read(section, base, sources)
     }
 
-    /// The options of a stream route, with a backoff whose bounds are in order.
+    /// The options of a stream route. It is an error if the bounds of the backoff are in the wrong order.
     pub(in crate::config) fn resolve(mut self) -> UpstreamOptions {
         match (Backoff::try_new(self.backoff_min, self.backoff_max), &self.culprit) {
             (Ok(backoff), _) => self.options.backoff = backoff,
@@ -76,13 +76,13 @@ impl<'a> UpstreamLayer<'a> {
                 self.backoff_min.as_millis(),
                 self.backoff_max.as_millis()
             )),
-            // Without a key written, the bounds are the built-in ones.
+            // If no key is written, the bounds are the built-in ones, which are in order.
             (Err(_), None) => {}
         }
         self.options
     }
 
-    /// The idle timeout of this layer, if it is written there. Of the layers below, it is about streams.
+    /// The idle timeout, if this layer itself has it. In the layers below, the key is about streams.
     pub(in crate::config) fn written_idle_timeout(&self) -> Option<Option<Duration>> {
         self.has_idle_timeout.then_some(self.options.idle_timeout)
     }
@@ -93,7 +93,7 @@ impl<'a> UpstreamLayer<'a> {
     }
 }
 
-/// The certificates of `ca_file`; `None` for the system's.
+/// The certificates of `ca_file`. `None`: those of the system.
 fn trusted(item: &Item<'_>, sources: &dyn Sources) -> Option<Trust> {
     let Some(path) = item.str() else {
         item.fail("must be \"system\" or the path of a PEM file");

@@ -1,9 +1,9 @@
-//! Bad configurations, and the exact words that their writers get.
+//! Bad configurations, and the exact words of their errors.
 
 use super::*;
 use proptest::prelude::*;
 
-/// The text that holds `written` in `table` as its last line, and is otherwise good.
+/// A text with `written` as the last line of `table`, and otherwise good.
 fn document(table: &str, written: &str) -> String {
     let required = [("path", "path = '/a'\n"), ("origin", "origin = 'http://o'\n")];
     let key = written.split(' ').next().unwrap();
@@ -36,7 +36,7 @@ fn each_rule_is_told_in_its_exact_words() {
     }
 }
 
-/// Documents and their errors, as `documents.txt` has them.
+/// The documents of `documents.txt`, each with its expected errors.
 fn documents() -> Vec<(&'static str, &'static str)> {
     let cases = include_str!("documents.txt").split("\n====\n").skip(1);
     cases.map(|case| case.split_once("\n----\n").unwrap()).collect()
@@ -83,7 +83,7 @@ fn a_long_value_is_cut_and_kept_on_one_line() {
     assert_eq!(errors.to_string(), expected);
 }
 
-/// Lines that are likely to get beyond the syntax.
+/// Lines of which many have a correct syntax, so that tests get beyond the syntax.
 fn line() -> impl Strategy<Value = String> {
     let rules = include_str!("rules.txt").lines().filter_map(|line| line.split_once(": ")).map(|(_, written)| written);
     let tables =

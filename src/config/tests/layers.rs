@@ -1,4 +1,4 @@
-//! What good configurations mean: defaults, layers, units, values from elsewhere.
+//! What good configurations mean: defaults, layers, units, and values from variables and files.
 
 use super::*;
 use crate::config::{ListenAddr, ServerConfig};
@@ -117,7 +117,7 @@ fn units_words_and_spellings_are_understood() {
     }
 }
 
-/// Names and values of the headers of a route.
+/// The names and values of the headers of a route.
 fn headers(options: &UpstreamOptions) -> Vec<String> {
     options.headers.iter().map(|(name, value)| format!("{name}: {}", value.now().to_str().unwrap())).collect()
 }
@@ -171,7 +171,7 @@ fn a_proxy_route_has_timeouts_of_its_own() {
     let defaults = "[defaults.upstream]\nidle_timeout_secs = 7\n";
     for (before, after, idle, write, max_body) in [
         ("", "", secs(90), None, None),
-        // What the streams' origins may do is nothing to a proxy.
+        // The timeout for the origins of streams does not apply to a proxy route.
         (defaults, "", secs(90), None, None),
         ("", "[routes.upstream]\nidle_timeout_secs = 'off'", None, None, None),
         ("[defaults.proxy]\nidle_timeout_secs = 5\nmax_body_bytes = 10\n", "", secs(5), None, Some(10)),

@@ -1,4 +1,4 @@
-//! The configuration as its users meet it.
+//! Tests of the configuration as its authors meet it.
 
 mod bad;
 mod layers;
@@ -12,7 +12,7 @@ use std::env::VarError;
 use std::io;
 use std::path::Path;
 
-/// A certificate authority of nobody's, for `ca_file`.
+/// The certificate of an authority that nothing uses, for `ca_file`.
 const PEM: &str = "\
 -----BEGIN CERTIFICATE-----
 MIIBeTCCAR+gAwIBAgIURgGao2HKHWM1eemvPoIyixNu4ZEwCgYIKoZIzj0EAwIw
@@ -26,7 +26,7 @@ yjltXMIFHe6B2gIhANPUvcwgrkKJhDyTn53W3wlvkojQcu7E3OyaJtUImx48
 -----END CERTIFICATE-----
 ";
 
-/// An environment and files that are only here.
+/// A made-up environment with files.
 #[derive(Debug, Clone, Default)]
 struct Imagined {
     variables: HashMap<&'static str, &'static str>,
@@ -69,7 +69,7 @@ fn good(text: &str) -> Config {
     parse(text).unwrap_or_else(|errors| panic!("{errors}\n{text}"))
 }
 
-/// The one route of a text: what is given, behind a path and an origin.
+/// The route of a text that consists of a path, an origin and `text`.
 fn route(text: &str) -> Route {
     let config = good(&format!("[[routes]]\npath = '/a'\norigin = 'http://o'\n{text}"));
     Route::clone(&config.routes.routes()[0])

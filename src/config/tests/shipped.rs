@@ -1,4 +1,4 @@
-//! The files in conf/ load, and what they say of defaults is true.
+//! The files in conf/ load, and what they say about defaults is true.
 
 use super::*;
 use crate::config::ServerConfig;
@@ -16,7 +16,7 @@ fn manifold_toml() -> String {
     std::fs::read_to_string(conf().join("manifold.toml")).unwrap()
 }
 
-/// The text with every `#key = value` and `#[table]` in force.
+/// The text with every `#key = value` and `#[table]` uncommented.
 fn uncommented(text: &str) -> String {
     let is_setting = |rest: &str| rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '[');
     let line = |line: &str| line.strip_prefix('#').filter(|rest| is_setting(rest)).unwrap_or(line).to_owned();
@@ -54,7 +54,7 @@ fn the_commented_defaults_are_the_defaults() {
     assert_eq!(route, *shipped.routes.routes()[0]);
 }
 
-/// Whether a key is there; in a list of tables, whether it is in one of them.
+/// Whether a key is in the table. For a list of tables: whether it is in one of them.
 fn holds(table: &toml::Table, path: &[&str]) -> bool {
     let [name, rest @ ..] = path else { return true };
     match table.get(*name) {

@@ -21,7 +21,7 @@ fn listen(config: &Config) -> Vec<String> {
     config.server.listen.iter().map(ToString::to_string).collect()
 }
 
-/// Path and origin of each route.
+/// The path and origin of each route.
 fn routes(config: &Config) -> Vec<(String, String)> {
     config.routes.routes().iter().map(|route| (route.path.to_string(), route.origin.to_string())).collect()
 }
@@ -68,11 +68,11 @@ fn variables_stand_over_a_file_key_by_key() {
     assert_eq!(routes(&config), [pair("/b/*", "http://o")]);
     assert_eq!((listen(&config), config.server.admin), (vec!["127.0.0.1:4".to_owned()], None));
     assert_eq!(config.server.drain.as_secs(), 3);
-    // A file without a route has its defaults for the route of the variables.
+    // If a file has no route, the route of the variables gets the file's defaults.
     let config = over(file, &[("MANIFOLD_ORIGIN", "http://p")]).unwrap();
     assert_eq!(routes(&config), [pair("/*", "http://p")]);
     assert_eq!(policy(&config.routes.routes()[0]).replay.events.map(std::num::NonZeroUsize::get), Some(7));
-    // A file's own default stands: a file that names no address listens on loopback.
+    // A file that names no address listens on loopback, although the variables alone would listen on all addresses.
     assert_eq!(listen(&over(FILE, &[]).unwrap()), ["127.0.0.1:8080"]);
 }
 
@@ -166,7 +166,7 @@ fn references_in_strings_are_replaced_whatever_the_key_asks_for() {
     assert_eq!((policy.replay.events, policy.share.trust_origin), (None, true));
     assert_eq!(policy.share.query, crate::hub::QueryPolicy::Only(vec!["12".to_owned(), "$x".to_owned()]));
     assert_eq!(policy.upstream.headers[0].1.now().to_str().unwrap(), "Bearer s3cret");
-    // Only what came out of a variable may be a number in quotes.
+    // Only a value from a variable may be a number in quotes.
     let errors = over(&format!("[server]\nthreads = '12'\n{FILE}"), &variables).unwrap_err().to_string();
     assert_eq!(errors, "line 2: server.threads = '12': must be a whole number above 0");
 }
