@@ -1,4 +1,4 @@
-//! Which media type a request must ask for by name.
+//! The media type that a request must name in its `Accept` for a route.
 
 use crate::downstream::{is_token, members, parts};
 use http::HeaderMap;
@@ -12,22 +12,22 @@ pub struct MediaType(String);
 /// Why a text is not a [`MediaType`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidMediaType {
-    /// Not `type/subtype`.
+    /// The text is not `type/subtype`.
     #[error("must be \"any\" or one media type such as \"text/event-stream\"")]
     Form,
-    /// A `*`.
+    /// The text holds a `*`.
     #[error("must be one media type without \"*\": for all of them write accept = \"any\"")]
     Wildcard,
-    /// A `;`.
+    /// The text holds a `;`.
     #[error("must be a media type without parameters: a request's parameters are not compared")]
     Parameters,
 }
 
 impl MediaType {
-    /// Reads `type/subtype` (RFC 9110 section 8.3.1).
+    /// Reads `type/subtype` (RFC 9110, section 8.3.1).
     ///
     /// # Errors
-    /// When the text is no such type, or more than the type.
+    /// When the text is not of this form, or holds more than the type.
     pub fn parse(text: &str) -> Result<Self, InvalidMediaType> {
         if text.contains('*') {
             return Err(InvalidMediaType::Wildcard);
@@ -43,8 +43,8 @@ impl MediaType {
         }
     }
 
-    /// Whether a request's `Accept` names this type. An absent field and a range such as `*/*` name no type, and a type
-    /// with `q=0` is refused (RFC 9110 section 12.5.1). Other parameters are not looked at.
+    /// Whether a request's `Accept` names this type. An absent field and a range such as `*/*` name no type. A type
+    /// with `q=0` is refused (RFC 9110, section 12.5.1). Other parameters do not count.
     #[must_use]
     pub fn is_named_by(&self, headers: &HeaderMap) -> bool {
         members(headers, &ACCEPT).any(|range| self.is_accepted_by(range))
@@ -63,7 +63,7 @@ impl fmt::Display for MediaType {
     }
 }
 
-/// Whether a parameter is a weight of zero: `q=0`, `Q=0.000`.
+/// Whether a parameter is a weight of zero, such as `q=0` or `Q=0.000`.
 fn is_refusal(parameter: &[u8]) -> bool {
     let mut halves = parameter.splitn(2, |byte| *byte == b'=');
     let (name, weight) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default().trim_ascii());

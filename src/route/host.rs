@@ -1,25 +1,25 @@
-//! Host names, made comparable.
+//! Host names, and the form in which they are compared.
 
 use std::net::Ipv6Addr;
 
-/// The longest name that DNS can carry (RFC 1035 section 2.3.4).
+/// The longest name in DNS (RFC 1035, section 2.3.4).
 const MAX_NAME_LEN: usize = 253;
 
 /// Why a text is not a host name for a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHost {
-    /// A `*`.
+    /// The text holds a `*`.
     #[error("must be a whole host name: there are no wildcards, write a list of names or \"any\"")]
     Wildcard,
-    /// A `:`, but no IPv6 address.
+    /// The text holds a `:` and is not an IPv6 address.
     #[error("must be a host name without a scheme or a port")]
     Port,
-    /// Anything else that is no host name.
+    /// The text is not a host name for another reason.
     #[error("must be a host name such as \"example.com\" (other scripts as \"xn--..\")")]
     Name,
 }
 
-/// Reads a host name or an IP address (IPv6 with or without brackets) into its [canonical form](canonical_host).
+/// Reads a host name or an IP address into its [canonical form](canonical_host). An IPv6 address may be in brackets.
 ///
 /// # Errors
 /// When the text is neither.
@@ -43,8 +43,8 @@ pub fn host_name(text: &str) -> Result<String, InvalidHost> {
     Ok(name.to_ascii_lowercase())
 }
 
-/// The host of a `Host` header or of an authority, as routes name it: in lower case, without the port and without a final
-/// dot, an IPv6 address in brackets and in its shortest form.
+/// The canonical form of the host in a `Host` header or an authority: in lower case, without the port and a final
+/// dot. An IPv6 address is in brackets and in its shortest form.
 #[must_use]
 pub fn canonical_host(authority: &str) -> String {
     if let Some((literal, _port)) = authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {

@@ -1,27 +1,27 @@
-//! Which methods a route serves.
+//! The methods that a route serves.
 
 use http::Method;
 use std::fmt;
 
-/// Which methods a route serves.
+/// The methods that a route serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Methods {
-    /// Whatever the method is.
+    /// Any method.
     Any,
-    /// These. A route with GET serves HEAD as well (RFC 9110 section 9.3.2: the same without a body).
+    /// These methods. A route with GET also serves HEAD, which is the same without a body (RFC 9110, section 9.3.2).
     Only(Vec<Method>),
 }
 
 /// Why a text is not a method for a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidMethod {
-    /// No token (RFC 9110 section 9.1).
+    /// The text is not a token (RFC 9110, section 9.1).
     #[error("must be a method such as \"GET\"")]
     Token,
-    /// Methods are compared with their case.
+    /// A standard method in lower case. Methods are case-sensitive.
     #[error("must be in upper case: methods are compared byte by byte")]
     LowerCase,
-    /// Both ask for a connection of another kind.
+    /// CONNECT, which no route can serve.
     #[error("must not be CONNECT: no route serves it")]
     Connect,
 }
@@ -30,19 +30,19 @@ impl Methods {
     /// Reads one method of a list.
     ///
     /// # Errors
-    /// When the text is no method, or one that no request for a route has.
+    /// When the text is not a method, or is a method that no route serves.
     pub fn method(text: &str) -> Result<Method, InvalidMethod> {
         let method = Method::from_bytes(text.as_bytes()).map_err(|_| InvalidMethod::Token)?;
         if method == Method::CONNECT {
             return Err(InvalidMethod::Connect);
         }
-        // Others in lower case may be an application's own.
+        // Other methods in lower case may be an application's own.
         let upper = text.to_ascii_uppercase();
         let is_known = KNOWN.iter().any(|known| known.as_str() == upper);
         if is_known && upper != text { Err(InvalidMethod::LowerCase) } else { Ok(method) }
     }
 
-    /// Whether a request with this method is for the route.
+    /// Whether the route serves requests with this method.
     #[must_use]
     pub fn serve(&self, method: &Method) -> bool {
         match self {
@@ -53,7 +53,7 @@ impl Methods {
         }
     }
 
-    /// Whether these serve every method that `others` serve.
+    /// Whether this serves every method that `others` serves.
     #[must_use]
     pub fn cover(&self, others: &Self) -> bool {
         match (self, others) {

@@ -1,8 +1,8 @@
-//! Routes, ready to use, and the table that finds the one for a request.
+//! Routes, and the table that finds the route of a request.
 //!
-//! A request's target is judged first ([`check_target`]), then the table finds its route ([`RouteTable::find`]), and the
-//! route tells the path that the origin is asked for ([`Route::upstream_path`]). A path is matched with its letters decoded
-//! (`/a%62` is `/ab`) and goes on as it came.
+//! The target of a request is checked first ([`check_target`]). Then the table finds its route
+//! ([`RouteTable::find`]), and the route gives the path at the origin ([`Route::upstream_path`]). A path is matched
+//! with its letters decoded (`/a%62` is `/ab`) and forwarded as the client wrote it.
 
 mod accept;
 mod host;
@@ -35,28 +35,28 @@ use std::time::Duration;
 /// A configured path pattern, its origin and its policies.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Route {
-    /// The name in logs and metrics; unique.
+    /// The name in logs and metrics. It is unique.
     pub name: Arc<str>,
-    /// Which paths.
+    /// The paths that the route serves.
     pub path: PathPattern,
-    /// Which hosts.
+    /// The hosts that the route serves.
     pub hosts: Hosts,
-    /// Which methods; other requests of the path go to the next route that fits.
+    /// The methods that the route serves. Requests with other methods go to the next route of the path that fits.
     pub methods: Methods,
-    /// The media type that a request's `Accept` must name; `None`: whatever it says.
+    /// The media type that a request's `Accept` must name. `None`: any `Accept` fits.
     pub accept: Option<MediaType>,
-    /// Where requests go.
+    /// The origin that requests go to.
     pub origin: Origin,
-    /// The origin gets the client's `Host` instead of its own.
+    /// Whether the origin gets the client's `Host` instead of its own.
     pub preserve_host: bool,
-    /// A prefix taken off the path before it goes to the origin.
+    /// A prefix that is removed from the path before the path goes to the origin.
     pub strip_prefix: Option<String>,
-    /// A stream with its policies, or a plain reverse proxy.
+    /// Whether the route is a stream or a plain reverse proxy, with the policies of each.
     pub kind: RouteKind,
 }
 
 impl Route {
-    /// The policies of a stream route; `None` for a plain proxy.
+    /// The policies of a stream route. `None`: the route is a plain proxy.
     #[must_use]
     pub fn stream(&self) -> Option<&StreamPolicy> {
         match &self.kind {
@@ -65,7 +65,7 @@ impl Route {
         }
     }
 
-    /// Whether the origin is verified by the system's certificates.
+    /// Whether the system's certificates verify the origin.
     #[must_use]
     pub fn trusts_system(&self) -> bool {
         let upstream = match &self.kind {
@@ -75,7 +75,7 @@ impl Route {
         self.origin.is_tls() && upstream.trusted.is_none()
     }
 
-    /// The path and, where it names some, the hosts that it serves, in words for a log.
+    /// The path and the hosts that the route serves, in words for a log.
     #[must_use]
     pub fn place(&self) -> String {
         match &self.hosts {
@@ -84,16 +84,16 @@ impl Route {
         }
     }
 
-    /// The URL that the origin is asked for when a client asks for `path`.
+    /// The URL at the origin for a client's `path`.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("{}{}", self.origin.root_url(), self.upstream_path(path))
     }
 
-    /// The path that the origin is asked for: its base path, then `path` less [`Route::strip_prefix`].
+    /// The path at the origin: the origin's base path, then `path` without [`Route::strip_prefix`].
     ///
-    /// It always begins with `/`, and what is kept of `path` is as it came. The prefix is taken off at the border of a segment only: `/ticks` comes off `/ticks/a`
-    /// and `/ticks`, never off `/ticksy`.
+    /// It always begins with `/`. The part that is kept of `path` is not changed. The prefix is removed only at the
+    /// end of a segment: `/ticks` is removed from `/ticks/a` and `/ticks`, but not from `/ticksy`.
     #[must_use]
     pub fn upstream_path(&self, path: &str) -> String {
         let rest = self.strip_prefix.as_deref().and_then(|prefix| behind(path, prefix.trim_end_matches('/')));
@@ -104,8 +104,8 @@ impl Route {
 }
 
 impl Route {
-    /// What clients are told instead of a reference that the origin made, such as a `Location`: where it is a path below the
-    /// origin's base path, the path at which this route serves it. Any other reference is the same for clients.
+    /// The reference that clients get in place of a reference from the origin, such as a `Location`. A path below the
+    /// origin's base path becomes the path at which this route serves it. Any other reference does not change.
     #[must_use]
     pub fn client_reference(&self, reference: &str) -> String {
         let is_path = reference.starts_with('/') && !reference.starts_with("//");
@@ -131,13 +131,15 @@ pub enum RouteKind {
 /// The policies of a plain reverse proxy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProxyPolicy {
-    /// How the origin is treated; of these only the time to connect, headers and trust apply.
+    /// How the origin is treated. Only the connect timeout, the headers and the trusted certificates apply to a plain
+    /// proxy.
     pub upstream: UpstreamOptions,
-    /// A response of which nothing was read for this long is given up, unless it is an event stream; `None` is never.
+    /// After this long without a byte of the response, the exchange is aborted, unless the response is an event
+    /// stream. `None`: never.
     pub idle_timeout: Option<Duration>,
-    /// A side that accepts no byte for this long is given up; `None` is never.
+    /// After this long in which a side accepts no byte, the exchange is aborted. `None`: never.
     pub write_timeout: Option<Duration>,
-    /// A larger request body is refused; `None`: any size passes.
+    /// The largest request body. A larger one is refused. `None`: no limit.
     pub max_body: Option<u64>,
 }
 
@@ -155,7 +157,7 @@ impl Default for ProxyPolicy {
 /// The policies of a stream route.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct StreamPolicy {
-    /// Who shares with whom.
+    /// Which clients share a stream.
     pub share: ShareOptions,
     /// What is kept for replay.
     pub replay: ReplayOptions,
@@ -163,15 +165,15 @@ pub struct StreamPolicy {
     pub client: ClientOptions,
     /// How the origin is treated.
     pub upstream: UpstreamOptions,
-    /// Cross-origin access; `None`: no CORS headers of ours.
+    /// Cross-origin access. `None`: manifold adds no CORS headers.
     pub cors: Option<CorsOptions>,
 }
 
-/// Which hosts a route serves.
+/// The hosts that a route serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Hosts {
-    /// Whatever the `Host` is.
+    /// Any `Host`.
     Any,
-    /// These names in their [canonical form](canonical_host): lower case, without a port.
+    /// The hosts with these names, which are in their [canonical form](canonical_host): lower case, without a port.
     Only(Vec<String>),
 }

@@ -1,27 +1,27 @@
-//! The route that was probably meant, for those who find none.
+//! Finds the route that was probably meant by a request that no route serves.
 
 use super::reading::plain;
 use super::table::{RouteTable, Routed};
 use super::{Hosts, PathPattern, Route, canonical_host};
 use std::cmp::Ordering;
 
-/// Characters of a path that are compared.
+/// The most characters of a path that are compared.
 const COMPARED: usize = 60;
 
 impl<T: Routed> RouteTable<T> {
-    /// The route that is nearest to a request for which there is none: one that serves the path to another host, or else
-    /// one with a similar path. `None` if there are no routes.
+    /// The route that is nearest to a request for which there is none. A route that serves the path for another host
+    /// comes first, then the route with the most similar path. `None`: there are no routes.
     #[must_use]
     pub fn nearest(&self, host: Option<&str>, path: &str) -> Option<&T> {
         let path = plain(path);
         let host = host.map(canonical_host);
         let rank = |routed: &T| rank(routed.route(), host.as_deref(), &path);
-        // `max_by` takes the last of equals; the first is wanted.
+        // Reversed, because `max_by` returns the last of equal elements, and the first is wanted.
         self.routes().iter().rev().max_by(|one, other| rank(one).partial_cmp(&rank(other)).unwrap_or(Ordering::Equal))
     }
 }
 
-/// Whether the path is the route's, how alike the two are (0 to 1), and whether the host is the route's.
+/// Ranks a route: whether it serves the path, how similar its path is (0 to 1), and whether it serves the host.
 fn rank(route: &Route, host: Option<&str>, path: &str) -> (bool, f64, bool) {
     let serves_host = match &route.hosts {
         Hosts::Any => true,
@@ -30,7 +30,7 @@ fn rank(route: &Route, host: Option<&str>, path: &str) -> (bool, f64, bool) {
     (route.path.matches(path), likeness(&route.path, path), serves_host)
 }
 
-/// How alike a pattern is to the beginning of a path with as many segments.
+/// The similarity of a pattern to as many leading segments of the path as the pattern has.
 fn likeness(pattern: &PathPattern, path: &str) -> f64 {
     let (PathPattern::Exact(pattern) | PathPattern::Prefix(pattern)) = pattern;
     let pattern = pattern.trim_end_matches('/');

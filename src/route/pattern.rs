@@ -1,49 +1,50 @@
-//! Which paths a route serves.
+//! Path patterns: the paths that a route serves.
 
 use super::reading::{behind, plain};
 use super::target::{BadTarget, check_strictly};
 use std::fmt;
 
-/// Which paths a route serves; both as the plain reading of a path is.
+/// The paths that a route serves. Both texts are in the form of the plain reading of a path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum PathPattern {
-    /// This path exactly.
+    /// Exactly this path.
     Exact(String),
-    /// Paths that begin with this, which ends in `/` (`/ticks/*` is `/ticks/` here).
+    /// The paths that begin with this text, which ends in `/`. `/ticks/*` is `/ticks/` here.
     Prefix(String),
 }
 
 /// Why a text is not a [`PathPattern`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidPattern {
-    /// A placeholder or a regular expression, as other programs have them.
+    /// A placeholder or a regular expression, as in the patterns of other programs.
     #[error(
         "must be an exact path or a prefix that ends in \"/*\", without placeholders and regular expressions: \
          for all paths below, write \"{0}\""
     )]
     Placeholder(String),
-    /// A `*` elsewhere than in a final `/*`.
+    /// A `*` that is not part of a final `/*`.
     #[error("must not hold \"*\" except in a final \"/*\"")]
     Asterisk,
     /// A `?`.
     #[error("must not hold a query (\"?\"): see share.query")]
     Query,
-    /// An octet that ends a segment or the path for some servers and not for others.
+    /// An octet that ends a segment or the path for some servers but not for others.
     #[error("must not hold \"{0}\", which servers read in different ways: write a shorter path that ends in \"/*\"")]
     Separator(String),
-    /// No request with such a path is ever routed.
+    /// A path that no request may have.
     #[error(transparent)]
     Path(#[from] BadTarget),
 }
 
-/// What some servers take for a separator, raw and encoded, and an encoded `%`, which they may decode twice.
+/// Octets that some servers take for a separator, raw or encoded. `%25` is an encoded `%`, which servers may decode
+/// twice.
 const SEPARATORS: [&str; 7] = [";", "%2F", "%5C", "%3B", "%3F", "%23", "%25"];
 
 impl PathPattern {
     /// Reads `/path`, or `/prefix/*`.
     ///
     /// # Errors
-    /// When the text is no such pattern, or one that no good request could match.
+    /// When the text is not such a pattern, or when no valid request could match it.
     pub fn parse(text: &str) -> Result<Self, InvalidPattern> {
         if let Some(meant) = meant_by_placeholder(text) {
             return Err(InvalidPattern::Placeholder(meant));
@@ -66,7 +67,8 @@ impl PathPattern {
         Ok(if is_prefix { Self::Prefix(path) } else { Self::Exact(path) })
     }
 
-    /// Whether this pattern serves `path`, a plain reading. `/ticks/*` serves `/ticks/` and `/ticks/a`, but not `/ticks`.
+    /// Whether this pattern serves `path`, which must be a plain reading. `/ticks/*` serves `/ticks/` and `/ticks/a`,
+    /// but not `/ticks`.
     #[must_use]
     pub fn matches(&self, path: &str) -> bool {
         match self {
@@ -75,7 +77,7 @@ impl PathPattern {
         }
     }
 
-    /// Whether every path served begins with the segments of `prefix` (`/ticks`, without a final slash).
+    /// Whether every path of this pattern begins with the segments of `prefix` (`/ticks`, without a final slash).
     #[must_use]
     pub fn is_under(&self, prefix: &str) -> bool {
         let (Self::Exact(path) | Self::Prefix(path)) = self;
@@ -83,8 +85,8 @@ impl PathPattern {
     }
 }
 
-/// The prefix that is meant by a pattern of another program: what is before the first segment that holds a placeholder or a
-/// regular expression.
+/// The prefix that was probably meant by a pattern of another program: the segments before the first one with a
+/// placeholder or a regular expression.
 fn meant_by_placeholder(text: &str) -> Option<String> {
     const EXPRESSIONS: [&str; 9] = ["(?", ".*", ".+", "[^", "[0-9", "[a-z", "\\d", "\\w", "**"];
     let path = text.strip_prefix('^').unwrap_or(text);
@@ -95,7 +97,8 @@ fn meant_by_placeholder(text: &str) -> Option<String> {
             .any(|(open, close)| segment.split_once(*open).is_some_and(|(_, rest)| rest.contains(*close)));
         names || is_enclosed || EXPRESSIONS.iter().any(|expression| segment.contains(expression))
     };
-    // A `/` within a set of a regular expression (`[^/]`) separates nothing, but what is before the set does not change.
+    // A `/` inside a set of a regular expression (`[^/]`) is not a separator. That does not matter, because only what
+    // comes before the set is kept.
     let kept: Vec<_> = path.split('/').take_while(|segment| !is_odd(segment)).collect();
     let is_anchored = path != text || path.ends_with('$') && !path.ends_with("/$");
     if kept.len() == path.split('/').count() && !is_anchored {

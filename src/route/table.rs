@@ -1,4 +1,4 @@
-//! The table that finds the route for a request.
+//! The table that finds the route of a request.
 
 use super::reading::{is_plain, plain, readings};
 use super::target::check_strictly;
@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// What a table holds: a route, or a route with what serving it needs.
+/// An element of a table: a route, or a route with what is needed to serve it.
 pub trait Routed {
     /// The route.
     fn route(&self) -> &Route;
@@ -21,11 +21,12 @@ impl Routed for Arc<Route> {
     }
 }
 
-/// All routes, found by host, path, method and `Accept`.
+/// All routes. The host, path, method and `Accept` of a request decide its route.
 ///
-/// The host decides first: routes that name the request's host are asked, and only if none of them serves the request, those
-/// for any host. Within either, an exact path beats prefixes, and the longest prefix wins. Of routes with one path, those
-/// with `accept` are asked first, then those with `methods`, then in the order of the configuration.
+/// The host decides first: the routes that name the request's host are asked, then the routes for any host. Within
+/// each of the two groups an exact path beats prefixes, and the longest prefix wins. Of the routes with one path,
+/// those with `accept` are asked first, then those with `methods`, then the rest, each in the order of the
+/// configuration.
 #[derive(Clone)]
 pub struct RouteTable<T = Arc<Route>> {
     routes: Vec<T>,
@@ -35,38 +36,38 @@ pub struct RouteTable<T = Arc<Route>> {
 /// Why no route serves a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Misfit {
-    /// The path may not be asked for: 400.
+    /// The path is not allowed: 400.
     Target(BadTarget),
-    /// The path is served, but not with this method: 405, with those in `Allow`.
+    /// The path is served, but not with this method: 405. These methods go into `Allow`.
     Method(Vec<Method>),
-    /// The path is served with this method to those who ask for one of these types: 406.
+    /// The path is served with this method, but only to requests that accept one of these types: 406.
     Accept(Vec<MediaType>),
-    /// No route has this host and path: 404.
+    /// No route serves this host and path: 404.
     Path,
 }
 
-/// Places in the list of routes.
+/// The indices of routes in the list of routes, by host and path.
 #[derive(Clone, Default)]
 struct Index {
-    /// By canonical host.
+    /// The routes of each host, by its canonical name.
     named: HashMap<String, Paths>,
     any: Paths,
 }
 
-/// The routes of one host, or of any. Those of one path are in the order in which they are asked.
+/// The routes of one host, or those for any host. The routes of one path are in the order in which they are asked.
 #[derive(Clone, Default)]
 struct Paths {
     exact: HashMap<String, Vec<usize>>,
-    /// The longest first.
+    /// Prefixes, the longest first.
     prefixes: Vec<(String, Vec<usize>)>,
 }
 
 impl<T: Routed> RouteTable<T> {
-    /// A table of these routes. Of two that serve the same requests, the first is found.
+    /// A table of these routes. Of two routes that serve the same requests, the first is found.
     #[must_use]
     pub fn new(routes: Vec<T>) -> Self {
         let mut order: Vec<usize> = (0..routes.len()).collect();
-        // Stable: what is as specific stays in its order.
+        // The sort is stable: routes that are equally specific stay in their order.
         order.sort_by_key(|at| {
             routes.get(*at).map(Routed::route).map(|route| (route.accept.is_none(), route.methods == Methods::Any))
         });
@@ -85,17 +86,18 @@ impl<T: Routed> RouteTable<T> {
         Self { routes, index }
     }
 
-    /// A table that finds something else for the same requests. What `convert` makes must have the same route.
+    /// A table that finds another element for the same requests. The result of `convert` must have the same route.
     #[must_use]
     pub fn map<U: Routed>(&self, convert: impl FnMut(&T) -> U) -> RouteTable<U> {
         RouteTable { routes: self.routes.iter().map(convert).collect(), index: self.index.clone() }
     }
 
-    /// The route for a request.
+    /// The route of a request.
     ///
-    /// A path is matched by its plain reading: what needs no encoding is decoded. If a lax server could read it as a path
-    /// that is not for the same route, it is refused, because it would be a way around that route. What streams are named by
-    /// has one spelling, so that a path with `//`, `\` or a stray `%` is for plain proxies only.
+    /// A path is matched by its plain reading, in which octets that need no encoding are decoded. A path that a lax
+    /// server could read as a path of another route is refused, because it would be a way around that route. A path
+    /// with `//`, `\` or a stray `%` is for plain proxies only, because the path that names a stream has one
+    /// spelling.
     ///
     /// # Errors
     /// When no route serves the request.
@@ -121,7 +123,7 @@ impl<T: Routed> RouteTable<T> {
         if others.iter().all(is_same) { found } else { Err(Misfit::Target(BadTarget::Ambiguous)) }
     }
 
-    /// The place of the route that serves a request whose path is read as `path`.
+    /// The index of the route that serves a request if its path is read as `path`.
     fn look_up(&self, paths: &[&Paths], path: &str, wanted: &Wanted<'_>) -> Result<usize, Misfit> {
         let of_path = || paths.iter().flat_map(|paths| paths.of(path));
         let fits = |at: &usize| self.routes.get(*at).is_some_and(|routed| wanted.fits(routed.route()));
@@ -129,10 +131,10 @@ impl<T: Routed> RouteTable<T> {
         found.ok_or_else(|| wanted.misfit(of_path().filter_map(|at| self.routes.get(at)).map(Routed::route)))
     }
 
-    /// The routes that name the host, then those for any.
+    /// The routes that name the host, then those for any host.
     fn paths(&self, host: Option<&str>) -> [&Paths; 2] {
         static NONE: std::sync::LazyLock<Paths> = std::sync::LazyLock::new(Paths::default);
-        // Most tables name no host: they need not make one comparable.
+        // Most tables name no host. Then the host need not be made canonical.
         let host = host.filter(|_| !self.index.named.is_empty());
         let named = host.and_then(|host| self.index.named.get(&canonical_host(host)));
         [named.unwrap_or(&NONE), &self.index.any]
@@ -159,7 +161,7 @@ impl Paths {
         }
     }
 
-    /// The places of routes that serve a path, in the order in which they are asked.
+    /// The indices of the routes that serve a path, in the order in which they are asked.
     fn of(&self, path: &str) -> impl Iterator<Item = usize> {
         let by_prefix = self.prefixes.iter().filter(move |(prefix, _)| path.starts_with(prefix.as_str()));
         self.exact.get(path).into_iter().chain(by_prefix.map(|(_, places)| places)).flatten().copied()

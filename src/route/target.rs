@@ -1,32 +1,33 @@
-//! What a request asks for: its target, judged before anything is routed by it.
+//! The target of a request, checked before a route is looked up.
 //!
-//! What no route serves is refused here, not repaired. Whether a path that servers read in different ways may pass is for
-//! the table to say, which knows the route ([`RouteTable::find`](super::RouteTable::find)). Encoded slashes stay allowed as
-//! data, but no dot segment may hide between them.
+//! A target that no route may serve is refused here and not repaired. Some paths are read in different ways by
+//! different servers. Whether such a path may pass depends on the route, so the table decides that
+//! ([`RouteTable::find`](super::RouteTable::find)). Encoded slashes are allowed as data, but no dot segment may hide
+//! between them.
 
 use http::Method;
 
-/// A request target in parts (RFC 9112 section 3.2).
+/// The parts of a request target (RFC 9112, section 3.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Target<'a> {
-    /// The authority of an absolute-form target; it counts instead of the `Host` header (RFC 9112 section 3.2.2).
+    /// The authority of an absolute-form target. It replaces the `Host` header (RFC 9112, section 3.2.2).
     pub authority: Option<&'a str>,
-    /// The raw path, beginning with `/`; or `*` of the asterisk form.
+    /// The raw path, which begins with `/`. It is `*` in the asterisk form.
     pub path: &'a str,
-    /// What follows the first `?`.
+    /// The text after the first `?`.
     pub query: Option<&'a str>,
 }
 
 /// Why a request target is refused (400).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadTarget {
-    /// Neither a path nor an absolute URL.
+    /// The target is neither a path nor an absolute URL.
     #[error("must begin with \"/\"")]
     NoSlash,
-    /// `*` with another method than OPTIONS.
+    /// `*` with a method that is not OPTIONS.
     #[error("must not be \"*\" except with OPTIONS")]
     Asterisk,
-    /// An absolute URL of another scheme.
+    /// An absolute URL whose scheme is neither http nor https.
     #[error("must have the scheme http or https")]
     Scheme,
     /// An absolute URL without a host, with credentials, or with a bad port.
@@ -35,7 +36,7 @@ pub enum BadTarget {
     /// A `#`.
     #[error("must not hold a fragment (\"#\")")]
     Fragment,
-    /// A space, a control character or one beyond ASCII.
+    /// A space, a control character or a character beyond ASCII.
     #[error("must not hold spaces, control characters or others than ASCII: percent-encode them")]
     Character,
     /// A `\`, which some servers read as `/`.
@@ -44,21 +45,21 @@ pub enum BadTarget {
     /// A `%` without two hexadecimal digits, or an encoded NUL.
     #[error("must not hold a \"%\" that is no percent-encoding, nor \"%00\"")]
     Encoding,
-    /// What some servers read as a path of another route.
+    /// A path that some servers read as a path of another route.
     #[error("must not be one that servers read in different ways, as paths of different routes")]
     Ambiguous,
     /// `//`.
     #[error("must not hold \"//\"")]
     DoubleSlash,
-    /// `.` or `..` as a segment, plain or encoded.
+    /// A segment `.` or `..`, plain or encoded.
     #[error("must not hold a segment \".\" or \"..\", encoded or not")]
     DotSegment,
 }
 
-/// Takes a request target apart and judges it.
+/// Splits a request target into its parts and checks them.
 ///
 /// # Errors
-/// When the target is malformed, or its path could mean something else to the origin.
+/// When the target is malformed, or when its path could mean another path to the origin.
 pub fn check_target<'a>(method: &Method, text: &'a str) -> Result<Target<'a>, BadTarget> {
     if text == "*" {
         let asterisk = Target { authority: None, path: "*", query: None };
@@ -75,7 +76,7 @@ pub fn check_target<'a>(method: &Method, text: &'a str) -> Result<Target<'a>, Ba
     Ok(Target { authority, path, query })
 }
 
-/// Parts `http://host:port/path?query` before the path.
+/// Splits `http://host:port/path?query` before the path. Returns the authority and the rest.
 fn split_absolute(text: &str) -> Result<(Option<&str>, &str), BadTarget> {
     let (scheme, rest) = text.split_once("://").ok_or(BadTarget::NoSlash)?;
     if !(scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")) {
@@ -92,7 +93,7 @@ fn check_authority(authority: &str) -> Result<(), BadTarget> {
         Some((host, port)) if !port.ends_with(']') => (host, port),
         _ => (authority, ""),
     };
-    // The `@` of credentials is refused here too (RFC 9110 section 4.2.4).
+    // This also refuses the `@` of credentials (RFC 9110, section 4.2.4).
     let in_host = |c: char| c.is_ascii_alphanumeric() || "-._~!$&'()*+,;=%".contains(c);
     let host_is_good = match host.strip_prefix('[') {
         Some(literal) => literal.strip_suffix(']').is_some_and(|ip| ip.parse::<std::net::Ipv6Addr>().is_ok()),
@@ -102,14 +103,14 @@ fn check_authority(authority: &str) -> Result<(), BadTarget> {
     if host_is_good && port_is_good { Ok(()) } else { Err(BadTarget::Authority) }
 }
 
-/// Judges a raw path, which begins with `/`, as far as it is the same for all routes.
+/// Checks a raw path by the rules that hold for all routes.
 fn check_path(path: &str) -> Result<(), BadTarget> {
     if !path.starts_with('/') {
         return Err(BadTarget::NoSlash);
     }
     check_characters(path)?;
     let lax = decode_separators(path)?;
-    // What follows a `;` is a parameter to some servers: to them, `..;a` is `..`.
+    // For some servers the text after a `;` is a parameter. They read `..;a` as `..`.
     let is_dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
     if lax.split('/').any(is_dots) {
         return Err(BadTarget::DotSegment);
@@ -117,7 +118,7 @@ fn check_path(path: &str) -> Result<(), BadTarget> {
     Ok(())
 }
 
-/// Judges a raw path as strictly as patterns and streams need it: nothing in it is to be repaired.
+/// Checks a raw path by the stricter rules for patterns and streams: it must hold nothing that a server may repair.
 pub(super) fn check_strictly(path: &str) -> Result<(), BadTarget> {
     check_path(path)?;
     if path.contains('\\') {
@@ -138,8 +139,8 @@ fn check_characters(text: &str) -> Result<(), BadTarget> {
     if text.bytes().all(|byte| byte.is_ascii_graphic()) { Ok(()) } else { Err(BadTarget::Character) }
 }
 
-/// The path with its encoded dots, slashes, backslashes and semicolons decoded, backslashes as slashes: the most that a
-/// lax server makes of it.
+/// The path as the most lax server decodes it: encoded dots, slashes, backslashes and semicolons are decoded, and
+/// each backslash is a slash.
 fn decode_separators(path: &str) -> Result<String, BadTarget> {
     let mut parts = path.split('%');
     let mut lax = parts.next().unwrap_or_default().replace('\\', "/");
@@ -171,7 +172,7 @@ mod tests {
             ("/a?", None, "/a", Some("")),
             ("/a%2Fb/%252e%252e/c", None, "/a%2Fb/%252e%252e/c", None),
             ("/|[]^{}\"'", None, "/|[]^{}\"'", None),
-            // For one route, or for none, as the table finds.
+            // Whether these pass depends on the route, so the table decides.
             ("//a//b", None, "//a//b", None),
             ("/a\\b;c", None, "/a\\b;c", None),
             ("/100%", None, "/100%", None),

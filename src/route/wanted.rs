@@ -1,27 +1,27 @@
-//! What of a request decides its route.
+//! The parts of a request that decide its route.
 
 use super::table::Misfit;
 use super::{MediaType, Methods, Route};
 use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
 use http::{HeaderMap, Method};
 
-/// What of a request decides its route.
+/// The parts of a request that decide its route.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {
-    /// The `Host` or authority as written.
+    /// The `Host` or the authority, as the client wrote it.
     pub host: Option<&'a str>,
-    /// The raw path, judged by [`check_target`](super::check_target).
+    /// The raw path. It has passed [`check_target`](super::check_target).
     pub path: &'a str,
     /// The method.
     pub method: &'a Method,
-    /// The fields, of which `Accept` counts, and for a preflight the method that it asks for.
+    /// The header fields. `Accept` counts, and for a preflight also the method that it asks about.
     pub headers: &'a HeaderMap,
 }
 
 impl Wanted<'_> {
-    /// Whether the method and `Accept` are those of the route.
+    /// Whether the request's method and `Accept` are among those that the route serves.
     pub(super) fn fits(&self, route: &Route) -> bool {
-        // Most routes are for any request: nothing of it need be looked at.
+        // Most routes serve any request, and then nothing needs to be looked at.
         (route.methods == Methods::Any || self.fits_methods(route))
             && route.accept.as_ref().is_none_or(|accept| self.fits_accept(route, accept))
     }
@@ -33,19 +33,21 @@ impl Wanted<'_> {
         }
     }
 
-    /// A preflight does not say what the request will accept: a route that can answer it does.
+    /// A preflight does not tell the `Accept` of the request that follows. So a route that can answer preflights
+    /// takes it.
     fn fits_accept(&self, route: &Route, accept: &MediaType) -> bool {
         accept.is_named_by(self.headers) || (self.method == Method::OPTIONS && answers_preflights(route))
     }
 
-    /// The method that a preflight asks for (Fetch standard section 3.3.2): whoever serves that serves the preflight.
+    /// The method that a preflight asks about (Fetch standard, section 3.3.2). The route that serves this method
+    /// serves the preflight.
     fn asked_method(&self) -> Option<Method> {
         let is_preflight = self.method == Method::OPTIONS && self.headers.contains_key(ORIGIN);
         let asked = self.headers.get(ACCESS_CONTROL_REQUEST_METHOD).filter(|_| is_preflight)?;
         Method::from_bytes(asked.as_bytes()).ok()
     }
 
-    /// Why none of the routes with the request's path fits.
+    /// Why none of the routes of the request's path fits.
     pub(super) fn misfit<'r>(&self, routes: impl Iterator<Item = &'r Route>) -> Misfit {
         let (mut methods, mut types) = (Vec::new(), Vec::new());
         let mut is_path_served = false;
@@ -69,7 +71,7 @@ impl Wanted<'_> {
     }
 }
 
-/// The methods for `Allow`.
+/// The methods for the `Allow` field.
 fn allowed(listed: &[Method], route: &Route) -> Vec<Method> {
     let mut allowed = Vec::with_capacity(listed.len());
     for method in listed {
@@ -84,7 +86,7 @@ fn allowed(listed: &[Method], route: &Route) -> Vec<Method> {
     allowed
 }
 
-/// Whether manifold itself answers OPTIONS here.
+/// Whether manifold itself answers OPTIONS on this route.
 fn answers_preflights(route: &Route) -> bool {
     route.stream().is_some_and(|policy| policy.cors.is_some())
 }

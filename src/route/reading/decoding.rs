@@ -1,9 +1,9 @@
-//! What becomes of a path when it is decoded, as the standard has it and as lax servers do it.
+//! Decoding of a path, as the standard says and as lax servers do it.
 
-/// Most results of decoding a path again and again.
+/// The most results of decoding a path repeatedly.
 pub(super) const MAX_DECODED: usize = 12;
 
-/// What becomes of a path when it is decoded once or again, strictly or not.
+/// The results of decoding a path once or repeatedly, in all ways. `None`: there are too many.
 pub(super) fn decoded(path: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut all = vec![path.to_vec()];
     let mut at = 0;
@@ -22,7 +22,7 @@ pub(super) fn decoded(path: &[u8]) -> Option<Vec<Vec<u8>>> {
     Some(all)
 }
 
-/// An octet of a path as it is written.
+/// An octet of a path, and whether it was percent-encoded.
 #[derive(Clone, Copy)]
 pub(super) enum Octet {
     Raw(u8),
@@ -59,7 +59,7 @@ fn decode(path: &[u8]) -> Vec<u8> {
     decoded.collect()
 }
 
-/// `%u002f` decoded, as some servers do it beside the standard.
+/// Decodes the form `%u002f`, which some servers accept beside the standard one.
 fn decode_utf16(mut path: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(path.len());
     loop {
@@ -79,7 +79,7 @@ fn decode_utf16(mut path: &[u8]) -> Vec<u8> {
     }
 }
 
-/// ASCII that is written in more octets than UTF-8 allows (RFC 3629 section 3), written as it should be.
+/// Decodes ASCII that is written in more octets than UTF-8 allows (RFC 3629, section 3).
 fn shortened(mut path: &[u8]) -> Vec<u8> {
     let mut shortened = Vec::with_capacity(path.len());
     loop {

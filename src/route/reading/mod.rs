@@ -1,31 +1,33 @@
-//! How a path may be read: as routes are matched, and as lax servers make something else of it.
+//! The readings of a path: the one that routes are matched by, and those that lax servers make of the path.
 //!
-//! Routes are matched on the *plain* reading of a path (RFC 3986 section 6.2.2): percent-encoded octets that need no encoding
-//! are decoded, all others are encoded in upper case. The path itself goes to the origin as it came. So an origin that
-//! decodes more than that (`%2f`, `%252f`, `%c0%af`), that takes `\` for `/`, drops `;parameters`, or merges `//`, may find
-//! the path of another route in it. [`readings`] names all that could be found.
+//! Routes are matched by the *plain* reading of a path (RFC 3986, section 6.2.2): percent-encoded octets that need no
+//! encoding are decoded, and all others are encoded in upper case. The path itself goes to the origin unchanged. Some
+//! origins decode more than the plain reading does (`%2f`, `%252f`, `%c0%af`). Others read `\` as `/`, drop
+//! `;parameters` or merge `//`. Such an origin may find the path of another route in it. [`readings`] returns every
+//! path that could be found.
 //!
-//! A path has three sorts of octets:
-//! - *ordinary* ones, which mean the same encoded or not: unreserved ones and most of the sub-delimiters;
-//! - *separators*, which end a segment or a path for some servers when they are not encoded: `/ \ ; ? #` and NUL;
-//! - all others, which stand for themselves, and are compared in their encoded form.
+//! A path has three kinds of octets:
+//! - *ordinary* octets, which mean the same encoded or not: the unreserved ones and most sub-delimiters;
+//! - *separators*, which end a segment or the path for some servers if they are not encoded: `/ \ ; ? #` and NUL;
+//! - all others, which have no special meaning and are compared in their encoded form.
 
 mod decoding;
 
 use decoding::{Octet, decoded, first_octet, octets};
 use std::borrow::Cow;
 
-/// Most readings of one path, and most octets of all of them. Whoever sends a path with more wants to be read in many ways.
+/// The most readings of one path, and the most octets of them all. A path with more was made to be read in many ways.
 const MAX_READINGS: usize = 64;
 const MAX_OCTETS: usize = 512 << 10;
 
-/// Makes one reading of another.
+/// Makes another reading out of one.
 type Step = fn(&str) -> String;
 
-/// What a lax server may do to a decoded path, in the order in which servers do it. Each may be done or not.
+/// What a lax server may do to a decoded path, in the order in which servers do it. A server may do any of these
+/// steps.
 const STEPS: [Step; 5] = [cut, with_slashes, without_parameters, merged, without_dots];
 
-/// Whether a path has one reading only: itself.
+/// Whether a path has only one reading, which is the path itself.
 pub(super) fn is_plain(path: &str) -> bool {
     let mut segment = Segment::Other;
     for byte in path.bytes() {
@@ -40,11 +42,11 @@ pub(super) fn is_plain(path: &str) -> bool {
     segment != Segment::Dots
 }
 
-/// What a segment is so far.
+/// What is known of the present segment.
 #[derive(Clone, Copy, PartialEq)]
 enum Segment {
     Empty,
-    /// Nothing but dots.
+    /// It has only dots so far.
     Dots,
     Other,
 }
@@ -59,7 +61,8 @@ pub(super) fn plain(path: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// What is behind `prefix`, as it is written in a path whose plain reading begins with the plain reading of `prefix`.
+/// The part of a path that follows `prefix`, as the client wrote it. `None`: the plain reading of the path does not
+/// begin with that of `prefix`.
 pub(super) fn behind<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     let prefix = plain(prefix);
     let mut rest = path.as_bytes();
@@ -72,7 +75,7 @@ pub(super) fn behind<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     (read == prefix).then(|| path.get(path.len().saturating_sub(rest.len())..))?
 }
 
-/// Every other reading of a path that a lax server may come to; `None` if there are too many.
+/// All other readings of a path that a lax server may make. `None`: there are too many.
 pub(super) fn readings(path: &str) -> Option<Vec<String>> {
     let mut readings = vec![plain(path).into_owned()];
     for decoded in decoded(path.as_bytes())? {
@@ -101,7 +104,7 @@ fn add(readings: &mut Vec<String>, reading: String) -> Option<()> {
     Some(())
 }
 
-/// What means the same whether it is encoded or not.
+/// Whether an octet means the same encoded or not.
 const fn is_ordinary(byte: u8) -> bool {
     matches!(
         byte,
@@ -110,12 +113,12 @@ const fn is_ordinary(byte: u8) -> bool {
     )
 }
 
-/// What ends a segment or the path for some servers.
+/// Whether an octet ends a segment or the path for some servers.
 const fn is_separator(byte: u8) -> bool {
     matches!(byte, b'/' | b'\\' | b';' | b'?' | b'#' | 0)
 }
 
-/// An octet of a path in the form of the plain reading: an encoded separator separates nothing.
+/// Appends an octet in the form of the plain reading. An encoded separator does not separate there.
 fn push_plain(plain: &mut String, octet: Octet) {
     match octet {
         Octet::Raw(byte) => push(plain, byte, is_separator(byte)),
@@ -123,7 +126,7 @@ fn push_plain(plain: &mut String, octet: Octet) {
     }
 }
 
-/// An octet in the form in which readings are compared.
+/// Appends an octet in the form in which readings are compared.
 fn push(reading: &mut String, byte: u8, separates: bool) {
     if separates || is_ordinary(byte) {
         reading.push(char::from(byte));
@@ -135,7 +138,7 @@ fn push(reading: &mut String, byte: u8, separates: bool) {
     }
 }
 
-/// Up to where a server may see the end of the path, once it is decoded.
+/// The path up to the first octet that a server may take for its end after decoding.
 fn cut(path: &str) -> String {
     path.split(['?', '#', '\0']).next().unwrap_or_default().to_owned()
 }
@@ -144,13 +147,13 @@ fn with_slashes(path: &str) -> String {
     path.replace('\\', "/")
 }
 
-/// Without what follows a `;` in each segment.
+/// The path without the text that follows a `;` in each segment.
 fn without_parameters(path: &str) -> String {
     let segments = path.split('/').map(|segment| segment.split(';').next().unwrap_or_default());
     segments.collect::<Vec<_>>().join("/")
 }
 
-/// Without empty segments but the last.
+/// The path without empty segments, except for the last.
 fn merged(path: &str) -> String {
     let mut merged = String::with_capacity(path.len());
     for part in path.split_inclusive('/') {
@@ -161,7 +164,7 @@ fn merged(path: &str) -> String {
     merged
 }
 
-/// Without dot segments (RFC 3986 section 5.2.4).
+/// The path without dot segments (RFC 3986, section 5.2.4).
 fn without_dots(path: &str) -> String {
     let mut segments: Vec<&str> = Vec::new();
     let mut parts = path.split('/').skip(1).peekable();
@@ -225,7 +228,8 @@ mod tests {
             ("/[a]", false),
         ] {
             assert_eq!(is_plain(path), expected, "{path}");
-            // Names of nothing but dots are seldom: to look at them twice costs nobody anything.
+            // `is_plain` is false for segments of nothing but dots although they have one reading. They are rare, so
+            // looking twice costs little.
             assert!(!expected || readings(path) == Some(Vec::new()), "{path}");
         }
     }

@@ -1,4 +1,4 @@
-//! The table against a naive oracle, and the path toward the origin.
+//! Tests of the table against a naive oracle, and of the path at the origin.
 
 mod paths;
 mod requests;
@@ -91,7 +91,7 @@ fn the_path_for_the_origin_begins_with_a_slash() {
         ("http://o/base/", Some("/ticks"), "/ticks/a%2Fb", "/base/a%2Fb"),
         ("http://o", Some("/ticks"), "/ticksy", "/ticksy"),
         ("http://o", Some("/"), "/a", "/a"),
-        // What goes to the origin is as it came.
+        // The path goes to the origin as the client wrote it.
         ("http://o", Some("/ticks"), "/t%69cks/%61%2Fb", "/%61%2Fb"),
         ("http://o/base", Some("/t%69cks"), "/ticks//a;b\\c%", "/base//a;b\\c%"),
     ] {
@@ -102,7 +102,7 @@ fn the_path_for_the_origin_begins_with_a_slash() {
     }
 }
 
-/// The rule as the documentation says it, without an index.
+/// The rule of the documentation, without an index.
 fn oracle<'a>(routes: &'a [Arc<Route>], host: &str, path: &str) -> Option<&'a Arc<Route>> {
     let host = canonical_host(host);
     let rank = |route: &Route| {
@@ -111,7 +111,7 @@ fn oracle<'a>(routes: &'a [Arc<Route>], host: &str, path: &str) -> Option<&'a Ar
         let is_exact = matches!(route.path, PathPattern::Exact(_));
         (serves_host && route.path.matches(path)).then(|| (names_host, is_exact, route.path.to_string().len()))
     };
-    // `max_by_key` takes the last of equals; the first is wanted.
+    // Reversed, because `max_by_key` returns the last of equal elements, and the first is wanted.
     let ranked = routes.iter().rev().filter_map(|route| rank(route).map(|rank| (rank, route)));
     ranked.max_by_key(|(rank, _)| *rank).map(|(_, route)| route)
 }
@@ -126,7 +126,7 @@ fn a_reference_of_the_origin_is_named_as_clients_find_it() {
         ("/base", None, "/base?b", "/?b"),
         ("/base", Some("/ticks"), "/base", "/ticks"),
         ("/base", Some("/ticks"), "/base/a", "/ticks/a"),
-        // Not below the base path, so that no path of this route leads there.
+        // These are not below the base path, so no path of this route leads there.
         ("/base", Some("/ticks"), "/basement", "/basement"),
         ("/base", Some("/ticks"), "/other", "/other"),
         ("", Some("/ticks"), "//login.example/a", "//login.example/a"),

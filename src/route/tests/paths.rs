@@ -1,4 +1,4 @@
-//! No spelling of a path is a way around the route that it is for.
+//! No spelling of a path is a way around the route that the path is for.
 
 use super::*;
 
@@ -10,7 +10,7 @@ fn stream(name: &str, path: &str) -> Arc<Route> {
     Arc::new(Route { kind: RouteKind::Stream(StreamPolicy::default()), ..Route::clone(&route(name, &[], path)) })
 }
 
-/// Streams of one's own below /me, a stream, and everything else.
+/// A stream route for everything below /me, another stream route, and a proxy route for the rest.
 fn site() -> RouteTable {
     RouteTable::new(vec![stream("me", "/me/*"), stream("events", "/events"), route("rest", &[], "/*")])
 }
@@ -27,7 +27,7 @@ fn letters_that_are_encoded_find_the_route_that_they_mean() {
         ("/events/", "rest"),
         ("/me", "rest"),
         ("/me/caf%c3%a9", "me"),
-        // One route's in any reading.
+        // Every reading of these belongs to the same route.
         ("/me/a%2fb", "me"),
         ("/me/a%252fb", "me"),
         ("/me/a;b", "me"),
@@ -73,7 +73,7 @@ fn what_could_be_another_routes_is_refused() {
         "/a/%252e%252e/me/events",
         "/a/%c0%ae%c0%ae/me/events",
         "/a%255c..%255cme%255cevents",
-        // From a stream's path to the others'.
+        // These lead from the path of a stream to paths of the other route.
         "/me/%252e%252e/other",
         "/me/%252e%252e%252fother",
     ] {
@@ -101,7 +101,7 @@ fn oddities_pass_where_a_plain_proxy_is_alone_and_nowhere_else() {
     ] {
         assert_eq!(asked(&streams, None, path), expected.map_err(Misfit::Target), "{path}");
     }
-    // Behind a base path, too: no reading leaves the route.
+    // Not even behind a base path may a reading leave the route.
     assert_eq!(asked(&RouteTable::new(vec![route("a", &[], "/a/*")]), None, "/a/%252e%252e/b"), ambiguous());
 }
 
@@ -113,7 +113,7 @@ fn a_reading_counts_for_the_host_and_the_method_that_ask() {
     let headers = HeaderMap::new();
     for (host, method, path, expected) in [
         (None, Method::GET, "/me%2fx", ambiguous()),
-        // For others, /me/x is no route of its own.
+        // For other hosts and methods, /me/x has no route of its own.
         (None, Method::POST, "/me%2fx", Ok("rest")),
         (Some("a.com"), Method::POST, "/me%2fx", ambiguous()),
         (Some("a.com"), Method::POST, "/me/x%2fx", Ok("of host")),
@@ -124,7 +124,7 @@ fn a_reading_counts_for_the_host_and_the_method_that_ask() {
     }
 }
 
-/// One way to write a character of a path, so that some server reads it.
+/// Writes a character of a path in one of many ways that some server reads as that character.
 fn spelled(character: char, way: u8) -> String {
     let byte = u32::from(character);
     let once = format!("%{byte:02x}");
@@ -145,7 +145,8 @@ fn spelled(character: char, way: u8) -> String {
 }
 
 proptest! {
-    /// A lax server undoes every spelling. Whatever it finds then is the route that was asked, or nothing was.
+    /// A lax server undoes every spelling. The path that it finds belongs to the route that was found, unless the
+    /// request was refused.
     #[test]
     fn no_spelling_of_a_path_reaches_another_routes_origin(
         path in "/(me|events|you|m)(/[a-c]{0,2}){0,2}",

@@ -1,8 +1,8 @@
-//! Routes of one path, told apart by methods and `Accept`.
+//! Routes of one path that differ in methods and `accept`.
 
 use super::*;
 
-/// `methods` are words, none for any; `accept` is empty for any.
+/// A route with these methods, separated by spaces, and this `accept`. An empty text means any.
 fn of(name: &str, path: &str, methods: &str, accept: &str) -> Route {
     let methods: Vec<_> = methods.split_whitespace().map(|method| Methods::method(method).unwrap()).collect();
     Route {
@@ -21,7 +21,7 @@ fn table(routes: Vec<Route>) -> RouteTable {
     RouteTable::new(routes.into_iter().map(Arc::new).collect())
 }
 
-/// What a request finds; each header is `name: value`.
+/// The name of the route that a request finds. Each header is written `name: value`.
 fn ask(table: &RouteTable, method: &str, path: &str, lines: &[&str]) -> Result<String, Misfit> {
     let mut headers = HeaderMap::new();
     for line in lines {
@@ -60,7 +60,7 @@ fn the_more_specific_route_of_a_path_is_asked_first() {
         ("GET", "/mcp", "accept: */*", "get"),
         ("POST", "/mcp", "accept: */*", "any"),
         ("OPTIONS", "/mcp", "x: y", "any"),
-        // A longer path goes before a more specific route.
+        // The longer path wins over the more specific route.
         ("GET", "/mcp/a", EVENTS, "below"),
         ("GET", "/other", EVENTS, "all"),
     ] {
@@ -121,11 +121,11 @@ fn a_preflight_goes_where_the_request_will_go() {
         ("/a", &[ORIGIN, FOR_GET][..], Ok("stream")),
         ("/a", &[ORIGIN, FOR_POST], Ok("post")),
         ("/a", &[ORIGIN, "access-control-request-method: PUT"], Err(methods(&["GET", "HEAD", "OPTIONS", "POST"]))),
-        // No preflight: it asks what there is.
+        // These are not preflights, but questions about the methods of the resource.
         ("/a", &[], Ok("stream")),
         ("/a", &[FOR_POST], Ok("stream")),
         ("/a", &[ORIGIN], Ok("stream")),
-        // Without CORS a stream is for no page of another origin; the other route's may be.
+        // A stream route without CORS serves no page of another origin, but the other route may.
         ("/b", &[ORIGIN, FOR_GET], Ok("rest")),
         ("/b", &[], Ok("rest")),
     ] {
