@@ -1,4 +1,4 @@
-//! Connections are accepted until the process is told to stop. If they cannot be, it says so and ends.
+//! Connections are accepted until the process is told to stop. If they cannot be, the process logs why and exits.
 
 use crate::client::Client;
 use crate::gateway::{BINARY, Gateway, command, config_file, configuration, route};
@@ -22,7 +22,7 @@ async fn a_socket_that_cannot_be_accepted_from_any_more_ends_the_process_with_a_
     let mut gateway = Gateway::run_by(start);
     gateway.log_line("listening addr=").await;
     let (_client, _body) = opened(Client::get("/"), &gateway, &origin).await;
-    // To the kernel the socket listens no more.
+    // From now on the kernel does not treat the socket as a listening one.
     shutdown(&listener, Shutdown::Read).unwrap();
     assert_eq!(gateway.exit_code().await, 1);
     let last = gateway.log().lines().last().unwrap().to_owned();

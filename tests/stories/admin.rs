@@ -1,4 +1,4 @@
-//! Health: what orchestrators ask, and what the service manager is told.
+//! Health: the answers to orchestrators, and the messages to the service manager.
 
 use crate::client::{Client, Connection, End};
 use crate::gateway::{Gateway, config_file, configuration, route};
@@ -47,7 +47,7 @@ async fn a_draining_process_is_alive_but_not_ready() {
     let proxy = route("/*", &origin).with("kind = \"proxy\"");
     let mut gateway = Gateway::start(&configuration(&format!("{ADMIN}\ndrain_secs = 600"), [proxy])).await;
     let admin = gateway.admin().await;
-    // A request that its origin does not answer holds the drain up.
+    // A request that its origin does not answer holds up the drain.
     let (answered, answer) = tokio::sync::oneshot::channel();
     let waiting = Client::get("/slow").connect(&gateway);
     let slow = async {
@@ -90,7 +90,7 @@ async fn a_new_process_takes_the_admin_address_over() {
     gateway.signal(Signal::QUIT);
     let _successor = Successor::of(&gateway.log_line("a new process serves").await);
     gateway.log_lines("admin listening addr=", 2).await;
-    // The old one drains by now, and would say so.
+    // The old process drains now, and would answer that.
     assert_eq!(get(admin, "/readyz").await, said(200, "ready\n"));
 }
 
@@ -136,7 +136,7 @@ async fn options_for_the_server_itself_is_answered_here() {
     assert_eq!(origin.connections(), 0);
 }
 
-/// A service manager's socket, as systemd has one.
+/// A service manager's notification socket, as systemd has one.
 struct Manager(UnixDatagram, tempfile::TempDir);
 
 impl Manager {
@@ -184,11 +184,11 @@ async fn the_service_manager_is_told_of_the_new_process() {
     let line = gateway.log_line("a new process serves").await;
     let _successor = Successor::of(&line);
     let (_, pid) = line.rsplit_once("pid=").unwrap();
-    // A service manager listens to the process that it knows alone.
+    // A service manager listens only to the process that it knows.
     assert_eq!(manager.told().await, format!("MAINPID={}", pid.trim()));
     drop(client);
     assert_eq!(gateway.succeeded().await, 0);
-    // It did not say that the service stops.
+    // The old process did not say that the service stops.
     manager.0.try_recv(&mut [0; 256]).unwrap_err();
     joined(Client::get("/new"), &gateway).await;
 }

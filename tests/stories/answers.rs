@@ -1,4 +1,4 @@
-//! What an origin answers: codings, redirects, heads beyond the limits; and the headers that it is asked with.
+//! What an origin answers: codings, redirects and heads beyond the limits. Also the headers that it is asked with.
 
 use crate::client::Client;
 use crate::gateway::{Gateway, route};
@@ -69,7 +69,7 @@ async fn cookies_of_a_redirect_go_with_the_request_that_follows_it() {
             exchange.sse().await
         });
         let client = client.stream();
-        // Without a credential of its own the response is that one client's.
+        // A response to a request without a credential belongs to this one client, so its cookies are passed on.
         let set: &[&str] = if own.is_none() { &["session=1; Path=/", "b=2"] } else { &[] };
         assert_eq!(client.headers.all("set-cookie"), set, "{own:?}");
     }
@@ -108,7 +108,7 @@ async fn a_header_is_read_from_its_file_anew() {
         });
         open.push((client.stream(), body));
     }
-    // It is the origin's word where the file says nothing new.
+    // If the file has nothing new, the origin's 401 is the answer.
     let refused = asked(Client::get("/4"), &gateway, &origin, async |ask| ask.reply(401, &[], "no").await).await;
     assert_eq!(refused.status, 401);
 
@@ -154,7 +154,7 @@ async fn a_head_beyond_the_limits_is_called_so() {
         ("Content-Length: s3cret\r\n".to_owned(), "the response head has no valid Content-Length"),
         ("s3cret Content-Length\r\n".to_owned(), "a field of the response head is malformed"),
     ] {
-        // Each is an outage of its own: only the newest reason is told of one.
+        // Each case is an outage with an origin of its own, because an outage is logged only with its newest reason.
         let origin = Origin::start();
         let gateway = Gateway::with(route("/*", &origin).with(REFLECT)).await;
         let head = format!("HTTP/1.1 200 OK\r\n{fields}\r\n");

@@ -1,4 +1,4 @@
-//! The builders against each other, without the gateway: what a story relies on.
+//! Tests of the builders without the gateway. The stories rely on what is tested here.
 
 use crate::client::{Client, Connection, End, event};
 use crate::http1::Framing;

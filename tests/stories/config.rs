@@ -1,4 +1,4 @@
-//! The command line and the files that are shipped.
+//! The command line and the shipped files.
 
 use crate::client::Client;
 use crate::gateway::{Gateway, config_file, configuration, route};

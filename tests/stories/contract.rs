@@ -1,4 +1,4 @@
-//! Every contract case from an origin through manifold to a client that lives as the HTML standard says.
+//! Every contract case from an origin through manifold to a client that follows the HTML standard.
 
 #[path = "../support/contract.rs"]
 mod cases;
@@ -10,7 +10,7 @@ use cases::{Case, Connection};
 use std::cell::Cell;
 use std::net::SocketAddr;
 
-/// One client that tells no manifold from a plain proxy.
+/// The options by which a client cannot tell manifold from a plain proxy.
 const SHARED: &str = "replay.ids = \"origin\"\nshare.linger_secs = 1\nupstream.on_close = \"close\"\n\
     upstream.on_error = \"reflect\"";
 const PRIVATE: &str = "share.mode = \"private\"\nclient.heartbeat_secs = \"off\"";
@@ -44,7 +44,7 @@ async fn every_case_passes_on_a_private_route() {
     }
 }
 
-/// What a client has seen, over all its connections.
+/// What a client has seen on all its connections.
 #[derive(Debug, Default)]
 struct Life {
     events: Vec<(String, Vec<u8>, String)>,
@@ -63,7 +63,7 @@ impl Life {
     }
 }
 
-/// Lives the case on a path of its own.
+/// Runs a case on a path of its own.
 async fn pass(case: &Case, n: usize, gateway: SocketAddr, origin: &Origin) -> Life {
     let before = origin.requests().len();
     let served = Cell::new(0);
@@ -79,7 +79,7 @@ async fn pass(case: &Case, n: usize, gateway: SocketAddr, origin: &Origin) -> Li
         .map(|event| (event.event_type.clone(), event.data.clone(), event.last_event_id.clone()))
         .collect();
     let lengths = |events: &[(_, Vec<u8>, _)]| events.iter().map(|event| event.1.len()).collect::<Vec<_>>();
-    // Megabytes of data are of no use in a message.
+    // Megabytes of data are useless in a message, so their lengths are compared first.
     assert_eq!(lengths(&life.events), lengths(&expected), "{}: lengths", case.name);
     assert!(life.events == expected, "{} ({:?}): {:?}", case.name, case.note, life.events);
     assert_eq!(origin.requests().len() - before, case.connections.len(), "{}: requests", case.name);
@@ -108,7 +108,7 @@ async fn answer(connection: &Connection, case: &Case, origin: &Origin, served: &
     body.end().await;
 }
 
-/// Connects, reads to the end and reconnects, until the case has no more answers or this one is no stream.
+/// Connects, reads to the end and reconnects, until the case has no more answers or an answer is not a stream.
 async fn live(case: &Case, target: String, gateway: SocketAddr, served: &Cell<usize>) -> Life {
     let mut life = Life::default();
     loop {

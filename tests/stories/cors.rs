@@ -1,4 +1,4 @@
-//! Pages of other origins.
+//! Requests of pages of other origins.
 
 use crate::client::Client;
 use crate::gateway::{Gateway, route};

@@ -1,4 +1,4 @@
-//! The gateway itself: the real binary, with a configuration of the story's own and its log at hand.
+//! The gateway: the real binary, with a configuration of the story, and its log.
 
 use crate::client::Target;
 use crate::guard::guarded;
@@ -19,7 +19,7 @@ use tokio::sync::watch;
 /// The real binary.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_manifold");
 
-/// A route as the configuration has it, to be added to.
+/// The lines of a route in the configuration.
 pub struct Route(String);
 
 /// A route from a path to an origin.
@@ -37,9 +37,9 @@ impl Route {
     }
 }
 
-/// Whatever has a URL.
+/// A type that has a URL.
 pub trait Url {
-    /// It.
+    /// Its URL.
     fn url(&self) -> String;
 }
 
@@ -67,12 +67,12 @@ impl Url for str {
     }
 }
 
-/// Reconnects without delay worth speaking of: a story waits for what happens, not for the clock.
+/// Reconnects almost without delay. A story waits for what happens and not for the clock.
 const QUICK: &str = "[defaults.upstream]\nbackoff_min_ms = 1\nbackoff_max_ms = 20\n";
 
 const ANY_PORT: &str = "[server]\nlisten = [\"127.0.0.1:0\"]\n";
 
-/// A configuration with these lines under `[server]`, and these routes.
+/// A configuration with these lines under `[server]` and these routes.
 pub fn configuration(server: &str, routes: impl IntoIterator<Item = Route>) -> String {
     let routes = routes.into_iter().fold(String::new(), |all, Route(next)| all + &next);
     format!("{ANY_PORT}{server}\n{QUICK}{routes}")
@@ -82,7 +82,7 @@ pub fn configuration(server: &str, routes: impl IntoIterator<Item = Route>) -> S
 pub struct Gateway {
     child: Child,
     log: watch::Receiver<Log>,
-    /// `None` where it runs without one.
+    /// The file of the configuration. `None`: it runs without one.
     config: Option<NamedTempFile>,
 }
 
@@ -110,26 +110,26 @@ impl Gateway {
         gateway
     }
 
-    /// Runs with this configuration, whatever comes of it.
+    /// Runs with this configuration, and does not wait for anything.
     pub fn spawn(config: &str) -> Self {
         Self::spawn_with(config, &[])
     }
 
-    /// The same, with these variables in its environment.
+    /// Runs with this configuration and these environment variables, and does not wait for anything.
     pub fn spawn_with(config: &str, variables: &[(&str, &str)]) -> Self {
         let file = config_file(&on_the_path_under_test(config));
         let path = file.path().to_str().unwrap().to_owned();
         Self { config: Some(file), ..Self::spawn_on(&["-c", &path], variables) }
     }
 
-    /// Runs with these arguments and variables alone, whatever comes of it.
+    /// Runs with these arguments and environment variables only, and does not wait for anything.
     pub fn spawn_on(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut command = command(BINARY, arguments);
         command.envs(variables.iter().copied());
         Self::run_by(command)
     }
 
-    /// Runs by a command that is the binary, or becomes it.
+    /// Runs a command that is the binary, or that becomes it by exec.
     pub fn run_by(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{:?}: {error}", command.as_std()));
         let (log, lines) = watch::channel(Log::default());
@@ -144,12 +144,12 @@ impl Gateway {
         Self { child, log: lines, config: None }
     }
 
-    /// Runs the binary to its end; gives its exit code and everything it said.
+    /// Runs the binary until it exits. Returns the exit code and the output.
     pub async fn run(arguments: &[&str]) -> (i32, String) {
         Self::run_with(arguments, &[]).await
     }
 
-    /// The same, with these variables in its environment.
+    /// Runs the binary with these environment variables until it exits. Returns the exit code and the output.
     pub async fn run_with(arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String) {
         let mut command = command(BINARY, arguments);
         let output = command.envs(variables.iter().copied()).output();
@@ -159,7 +159,7 @@ impl Gateway {
         (output.status.code().expect("an exit code and no signal"), said)
     }
 
-    /// Where it listens, the first address if there are several.
+    /// The first address that it listens on.
     pub fn addr(&self) -> SocketAddr {
         self.addresses()[0]
     }
@@ -171,17 +171,17 @@ impl Gateway {
         of_clients.filter_map(|line| address_in(line)).collect()
     }
 
-    /// Where it serves health, as soon as it does.
+    /// The admin address. Waits until it is served.
     pub async fn admin(&self) -> SocketAddr {
         address_in(&self.log_line("admin listening addr=").await).unwrap()
     }
 
-    /// The first line of the log that holds `text`, as soon as there is one.
+    /// The first line of the log that contains `text`. Waits until there is one.
     pub async fn log_line(&self, text: &str) -> String {
         self.log_lines(text, 1).await.remove(0)
     }
 
-    /// The first `n` lines of the log that hold `text`, as soon as there are so many.
+    /// The first `n` lines of the log that contain `text`. Waits until there are as many.
     pub async fn log_lines(&self, text: &str, n: usize) -> Vec<String> {
         let found =
             |log: &Log| -> Vec<String> { log.lines.iter().filter(|line| line.contains(text)).cloned().collect() };
@@ -214,7 +214,7 @@ impl Gateway {
         self.config.as_ref().expect("a file").path()
     }
 
-    /// Waits for the end of the process and of its log; gives its exit code.
+    /// Waits until the process has exited and its log has ended. Returns the exit code.
     pub async fn exit_code(&mut self) -> i32 {
         let code = self.succeeded().await;
         let mut log = self.log.clone();
@@ -222,14 +222,14 @@ impl Gateway {
         code
     }
 
-    /// Waits for the end of the process, while another goes on with its log; gives its exit code.
+    /// Waits until the process has exited, while a successor goes on with its log. Returns the exit code.
     pub async fn succeeded(&mut self) -> i32 {
         let status = guarded("the end of the process", self.child.wait()).await.unwrap();
         status.code().unwrap_or_else(|| panic!("{status}, after\n{}", self.log()))
     }
 }
 
-/// The TCP address of a line that tells one.
+/// The TCP address in a line of the log.
 fn address_in(line: &str) -> Option<SocketAddr> {
     let (_, address) = line.split_once("listening addr=")?;
     address.split_whitespace().next()?.parse().ok()
@@ -241,7 +241,7 @@ impl From<&Gateway> for Target {
     }
 }
 
-/// With `STORIES_SHARDS=off` every story that does not choose is told without the delivery engine: each client is a task.
+/// With `STORIES_SHARDS=off`, every story that does not set `shards` runs without the delivery engine.
 fn on_the_path_under_test(config: &str) -> String {
     match std::env::var("STORIES_SHARDS") {
         Ok(shards) if !config.contains("shards = ") => {
@@ -251,14 +251,14 @@ fn on_the_path_under_test(config: &str) -> String {
     }
 }
 
-/// A configuration as a file.
+/// A file with this configuration.
 pub fn config_file(text: &str) -> NamedTempFile {
     let mut file = NamedTempFile::with_suffix(".toml").unwrap();
     file.write_all(text.as_bytes()).unwrap();
     file
 }
 
-/// A command with these arguments for the binary, or for one that becomes it; its log is read.
+/// A command with these arguments for the binary, or for a program that becomes the binary. Its log is read.
 pub fn command(program: impl AsRef<OsStr>, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).env("RUST_LOG", "info").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());

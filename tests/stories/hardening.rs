@@ -1,4 +1,4 @@
-//! What went wrong once, or nearly.
+//! Regression tests for faults that were found once, or nearly happened.
 
 use crate::client::{Client, Connection, End};
 use crate::gateway::{Gateway, config_file, route};
@@ -98,7 +98,7 @@ async fn events_that_are_held_to_share_a_write_hold_nothing_else() {
     let mut is_held = false;
     while !is_held {
         sent += 1;
-        // One that comes while the greeting or a heartbeat is written goes out at once.
+        // An event that arrives while the greeting or a heartbeat is written goes out at once.
         assert!(sent <= 10, "no event is held");
         body.event(&numbered(sent)).await;
         for _ in 0..client.unread_comments().len() + 3 {

@@ -1,4 +1,4 @@
-//! HTTP/1.x as bytes: reading heads, lines and chunks by hand, strictly, for both ends of the gateway.
+//! HTTP/1.x, read strictly and without a library, for both ends of the gateway.
 
 use bytes::{Bytes, BytesMut};
 use std::io;
@@ -8,12 +8,12 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
-/// Header fields as they came: in order, repeated, names in their own case.
+/// Header fields as they were sent: in order, with repeats, and with the case of their names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Headers(pub Vec<(String, String)>);
 
 impl Headers {
-    /// The value of the field `name`, in any case; the test fails if it came twice.
+    /// The value of the field `name`, in any case. The test fails if the field came twice.
     pub fn one(&self, name: &str) -> Option<&str> {
         let all = self.all(name);
         assert!(all.len() <= 1, "{name} came {} times: {self:?}", all.len());
@@ -64,19 +64,19 @@ impl Head {
     }
 }
 
-/// How the end of a body is known.
+/// How the end of a body is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
-    /// By the last chunk.
+    /// By the last chunk (RFC 9112, section 7.1).
     Chunked,
-    /// By counting; this much is still to come.
+    /// By counting. This many bytes are still to come.
     Length(usize),
     /// By the end of the connection.
     UntilClose,
 }
 
 impl Framing {
-    /// As RFC 9112, section 6.3 says; `without` is the framing of a message that names none.
+    /// The framing by RFC 9112, section 6.3. `without` is the framing of a message whose head names none.
     pub fn of(headers: &Headers, without: Self) -> Self {
         if headers.one("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked")) {
             assert_eq!(headers.one("content-length"), None, "chunked and a length: {headers:?}");
@@ -91,18 +91,18 @@ impl Framing {
 pub enum Piece {
     /// Bytes of the body, without their framing.
     Data(Bytes),
-    /// The body is complete, as its framing says.
+    /// The body is complete by its framing.
     Complete,
     /// The connection ended first.
     Fin,
 }
 
-/// A buffered reader; every method may be dropped half way and called again without loss.
+/// A buffered reader. Every method is cancel-safe.
 #[derive(Debug)]
 pub struct Reader<R> {
     io: R,
     buffer: BytesMut,
-    /// What is left of the chunk that has begun.
+    /// The bytes of the present chunk that are still to come.
     chunk: usize,
 }
 
@@ -118,12 +118,12 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         Ok(self.io.read_buf(&mut self.buffer).await? > 0)
     }
 
-    /// What was read and not yet taken.
+    /// Takes the bytes that were read and not taken yet.
     pub fn take(&mut self) -> Bytes {
         self.buffer.split().freeze()
     }
 
-    /// The next head, or `None` if the connection ended before it.
+    /// The next head. `None`: the connection ended before it.
     pub async fn head(&mut self) -> io::Result<Option<Head>> {
         loop {
             if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
@@ -136,7 +136,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         }
     }
 
-    /// The next piece of a body; a malformed chunk fails the test.
+    /// The next piece of a body. A malformed chunk fails the test.
     pub async fn piece(&mut self, framing: &mut Framing) -> io::Result<Piece> {
         loop {
             let ready = match framing {
@@ -167,7 +167,7 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         Ok(body)
     }
 
-    /// RFC 9112, section 7.1, without extensions and trailers.
+    /// Reads a chunk (RFC 9112, section 7.1) without extensions and trailers.
     fn chunk_piece(&mut self) -> Option<Piece> {
         const CRLF: usize = 2;
         if self.chunk == 0 {

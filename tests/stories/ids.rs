@@ -1,4 +1,4 @@
-//! Whose ids they are: the origin's, ours, and those of a gateway behind this one.
+//! The owners of ids: the origin, this gateway, and a gateway behind it.
 
 use crate::client::{Client, Response, event};
 use crate::gateway::{Gateway, configuration, route};
@@ -7,7 +7,7 @@ use crate::stage::{gap, joined, numbered, opened};
 use rustix::process::Signal;
 use std::collections::BTreeSet;
 
-/// Ends a gateway, so that another may listen where it did.
+/// Ends a gateway, so that another can listen on its address.
 async fn end(gateway: &mut Gateway) {
     gateway.signal(Signal::INT);
     gateway.exit_code().await;
@@ -188,7 +188,7 @@ async fn every_name_of_the_query_parameter_resumes_and_is_no_part_of_the_stream(
 
 #[tokio::test]
 async fn of_an_id_that_another_gateway_minted_an_origin_that_is_none_is_asked_for_its_own_part() {
-    // Of a former life, when the route had another origin.
+    // The id is of an earlier time, when the route had another origin.
     let minted = "~5365003efae239c6-1001";
     let origin = Origin::start();
     let gateway = Gateway::with(route("/*", &origin)).await;
@@ -209,7 +209,7 @@ async fn of_an_id_that_another_gateway_minted_an_origin_that_is_none_is_asked_fo
         bodies
     });
     assert_eq!(client.next_data().await, "2");
-    // Without such a part nothing is known of what was lost.
+    // Without the origin's part of the id, nothing is known about what was lost.
     let (mut client, _bodies) = tokio::join!(Client::get("/b").after(minted).connect(&gateway), async {
         let mut bodies = Vec::new();
         for _ in 0..2 {
@@ -223,11 +223,11 @@ async fn of_an_id_that_another_gateway_minted_an_origin_that_is_none_is_asked_fo
     assert_eq!(client.next_data().await, "3");
 }
 
-/// Two gateways, the inner one at a port of its own.
+/// Two gateways, one behind the other. The inner one has a port of its own.
 struct Chain<'a> {
     origin: &'a Origin,
     port: Port,
-    /// Whose ids: the inner gateway's policy, and the outer one's.
+    /// The `replay.ids` of the inner gateway and of the outer one.
     ids: [&'a str; 2],
 }
 
@@ -241,8 +241,9 @@ impl Chain<'_> {
         Gateway::with(route("/*", &self.port).with(&format!("replay.ids = \"{}\"", self.ids[1]))).await
     }
 
-    /// Feeds a client `text`, which ends with a ping, restarts gateways while the origin publishes `next`, which ends with
-    /// `last`, and gives what the client sees then. `part`: after what the origin is to be asked if it is asked again.
+    /// Feeds a client `text`, which ends with a ping, and restarts gateways while the origin publishes `next`, which
+    /// ends with `last`. Returns what the client sees then. `part`: the id that the origin is asked to resume after,
+    /// if it is asked again.
     async fn told(&self, text: &str, restarts: Restarts, part: Option<&str>, next: &str) -> Vec<(String, String)> {
         let (mut inner, mut outer) = (self.inner().await, self.outer().await);
         let (mut client, body) = opened(Client::get("/"), &outer, self.origin).await;
@@ -261,7 +262,7 @@ impl Chain<'_> {
         let publish = async {
             if restarts.inner {
                 bodies.clear();
-                // The stream for all, and what the client missed.
+                // The gateway makes two requests: the shared one, and one for what the client missed.
                 let mut asked = BTreeSet::new();
                 for _ in 0..1 + part.iter().len() {
                     let exchange = self.origin.accept().await;
@@ -288,7 +289,7 @@ impl Chain<'_> {
     }
 }
 
-/// The types and data of the events up to one with this data.
+/// The types and data of the events up to the first with this data.
 async fn until(client: &mut Response, data: &str) -> Vec<(String, String)> {
     let mut told = Vec::new();
     while told.last().is_none_or(|(_, last)| last != data) {
@@ -319,7 +320,7 @@ async fn through_two_gateways_each_event_comes_once_whichever_is_restarted() {
             let text = "id: 1\ndata: 1\n\ndata: ping\n\n";
             let mut told = chain.told(text, restarts, Some("1"), "id: 2\ndata: 2\n\ndata: last\n\n").await;
             if ids[0] == "origin" {
-                // The ping has the id before it: it is given again, at least once.
+                // The ping has the same id as the event before it, so it is sent again at least once.
                 told.retain(|(_, data)| data != "ping");
             }
             let expected = ["2", "last"].map(|data| ("message".to_owned(), data.to_owned()));
@@ -338,7 +339,7 @@ async fn through_two_gateways_what_no_id_can_bring_back_is_told() {
             let told = chain.told(text, restarts, None, "data: 2\n\ndata: last\n\n").await;
             let message = |data: &str| ("message".to_owned(), data.to_owned());
             let lost = ("gap".to_owned(), gap("unknown", None));
-            // The inner gateway's ids are its own: where it lives, nothing is lost.
+            // The inner gateway minted the ids. As long as it runs, nothing is lost.
             let gaps = if restarts.inner { vec![lost] } else { vec![] };
             assert_eq!(told, [gaps, vec![message("2"), message("last")]].concat(), "{ids:?} {restarts:?}");
         }

@@ -1,4 +1,4 @@
-//! From the first line of the log to the exit code.
+//! The life of the process, from the first line of the log to the exit code.
 
 use crate::client::{Client, Connection, End};
 use crate::gateway::{Gateway, config_file, configuration, route};
@@ -34,8 +34,8 @@ async fn sigterm_ends_every_client_in_an_orderly_way() {
     assert_eq!(gateway.exit_code().await, 0, "{}", gateway.log());
 }
 
-/// A request without an answer holds a drain up: that an hour's drain waits for one is told by
-/// `a_drain_is_not_disturbed_by_another_sigterm_nor_by_a_sigquit`.
+/// A request without an answer holds up the drain. `a_drain_is_not_disturbed_by_another_sigterm_nor_by_a_sigquit`
+/// shows that a drain of an hour waits for one.
 #[tokio::test]
 async fn a_drain_waits_no_longer_than_it_may_for_a_client_that_stays() {
     let origin = Origin::start();
@@ -44,13 +44,13 @@ async fn a_drain_waits_no_longer_than_it_may_for_a_client_that_stays() {
     let (_client, _exchange) = unanswered(&gateway, &origin).await;
     gateway.signal(Signal::TERM);
     assert_eq!(gateway.exit_code().await, 0, "{}", gateway.log());
-    // It is the time that ended the drain, and not the client.
+    // The drain time ended the drain, and not the client.
     gateway.log_line("drain time is over with clients left").await;
 }
 
 #[tokio::test]
 async fn no_new_client_is_taken_after_sigterm() {
-    // On a port of its own, which nobody else is given afterwards.
+    // The gateway has a reserved port, which no other process gets afterwards.
     let (origin, port) = (Origin::start(), Port::reserve());
     let text = configuration("", [route("/*", &origin)]).replace("127.0.0.1:0", &port.addr().to_string());
     let mut gateway = Gateway::start(&text).await;
@@ -63,7 +63,7 @@ async fn no_new_client_is_taken_after_sigterm() {
 #[tokio::test]
 async fn sigint_is_at_once() {
     let origin = Origin::start();
-    // A drain would tell the clients, and last for longer than any story waits.
+    // A drain would end the streams and last longer than any story waits.
     let routes = [route("/*", &origin), route("/unanswered", &origin).with("kind = \"proxy\"\nname = \"proxy\"")];
     let mut gateway = Gateway::start(&configuration("drain_secs = 3600", routes)).await;
     let (mut client, _body) = opened(Client::get("/"), &gateway, &origin).await;
@@ -157,7 +157,7 @@ async fn no_secret_is_ever_logged() {
         for (n, status) in [200, 401, 500, 302].into_iter().enumerate() {
             let headers = [("Content-Type", "text/html"), ("Location", "https://s3cret.example/?s3cret")];
             let client = secret(&format!("{target}{}", if target == "/" { n.to_string() } else { String::new() }));
-            // A stream that is shared is asked for, and what its client missed.
+            // For a shared stream the gateway makes two requests: the shared one, and one for what its client missed.
             let requests = if target == "/" { 2 } else { 1 };
             let answer = async {
                 for _ in 0..requests {

@@ -1,4 +1,4 @@
-//! Clients that are slow, deaf, silent or greedy.
+//! Clients that are slow, that do not read, that send nothing, or that take too much.
 
 use crate::client::{Client, Connection, End};
 use crate::gateway::{Gateway, configuration, route};
@@ -7,7 +7,7 @@ use crate::origin::Origin;
 use crate::stage::{joined, numbered, opened, read_burst};
 use std::time::Duration;
 
-/// More than the kernel holds for one client on either side, in events of [`BIG`] bytes.
+/// More events of [`BIG`] bytes than the kernel buffers for one client at both ends.
 const MANY: u64 = 400;
 const BIG: usize = 32 * 1024;
 
@@ -36,7 +36,7 @@ async fn a_client_that_stops_reading_is_closed_and_costs_the_others_nothing() {
     assert_eq!(reads.next_event().await.id, (MANY + 1).to_string());
 }
 
-/// Here no write waits: what the client does not take is in the kernel's buffer.
+/// No write waits here: the kernel's buffer holds what the client does not take.
 #[tokio::test]
 async fn a_client_that_stops_reading_a_quiet_stream_is_closed_as_one_that_stalls() {
     for share in ["", "share.mode = \"private\""] {
@@ -52,8 +52,8 @@ async fn a_client_that_stops_reading_a_quiet_stream_is_closed_as_one_that_stalls
     }
 }
 
-/// Its socket takes more only now and then, so that the gateway hears for long of nothing but bytes that arrive; and to the kernel
-/// it looks all the while as if it took nothing.
+/// The client's socket becomes writable only now and then. For a long time the gateway hears nothing but arriving
+/// bytes, and all that time the kernel sees a client that takes nothing.
 #[tokio::test]
 async fn a_burst_passes_whole_to_an_only_client_that_reads_slowly_and_steadily() {
     tokio::join!(reads_slowly(""), reads_slowly("shards = \"off\""));
@@ -62,7 +62,8 @@ async fn a_burst_passes_whole_to_an_only_client_that_reads_slowly_and_steadily()
 async fn reads_slowly(server: &str) {
     const EVENTS: usize = 6000;
     const SLOWLY: usize = 450;
-    // One that a busy machine keeps from reading for as long as one may stall is no slow one: another one is tried.
+    // A busy machine may keep a client from reading for as long as a client may stall. Then the test tries again with
+    // a new client.
     for _ in 0..5 {
         let origin = Origin::start();
         let upstream = "upstream.on_close = \"close\"\nupstream.idle_timeout_secs = 0.4";
@@ -165,7 +166,7 @@ async fn a_head_that_is_too_large_is_431() {
 async fn a_short_request_is_answered_without_more_bytes() {
     let origin = Origin::answering(|exchange| exchange.reply(404, &[], ""));
     let gateway = Gateway::with(route("/*", &origin)).await;
-    // Each is shorter than the 24 bytes by which HTTP/2 is told.
+    // Each request is shorter than the 24 bytes of the HTTP/2 preface.
     for request in ["GET / HTTP/1.0\r\n\r\n", "X / HTTP/1.1\r\n\r\n", "PRI\r\n\r\n", "\r\nG / HTTP/1.0\r\n\r\n"] {
         let mut connection = Connection::open(&gateway).await;
         connection.send(request).await;
@@ -201,7 +202,7 @@ async fn the_limit_of_connections_is_kept() {
         assert_eq!(Client::get("/").connect(&gateway).await.status, 503);
         drop(first);
         gateway.log_line("client left").await;
-        // The place is free, and it is one.
+        // Exactly one place is free.
         let _third = guarded("the freed place", async {
             loop {
                 let client = Client::get("/").connect(&gateway).await;

@@ -1,4 +1,4 @@
-//! Stories over three builders: an origin, the gateway and a client, every one of them real and on sockets of its own.
+//! Stories told with three builders: an origin, the gateway and a client. Each is real and has its own sockets.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a builder that cannot do its work fails the test")]
 #![allow(unreachable_pub, reason = "nothing here is reached from outside the test binary")]
 

@@ -111,7 +111,7 @@ async fn a_refusal_is_the_origins_answer_and_a_crowd_does_not_repeat_it() {
             assert_eq!((client.status, client.text().await.as_str()), (status, "go away"));
             assert_eq!(client.header("www-authenticate"), Some("Basic"));
         }
-        // A refusal is remembered for a second.
+        // The gateway remembers a refusal for a second.
         let most = 1 + begun.elapsed().as_secs();
         assert!(origin.requests().len() as u64 <= most, "{} requests in {most} s", origin.requests().len());
     }
@@ -134,7 +134,7 @@ async fn a_hold_has_an_end() {
     let mut held = 0;
     for _ in 0..100 {
         let mut client = Client::get("/").connect(&gateway).await;
-        // On a machine that is slow enough, the hold may be over before the client is told that it is held.
+        // On a very slow machine the hold may be over before the client is told that it is held.
         if client.status == 502 {
             continue;
         }
@@ -298,14 +298,14 @@ async fn a_quiet_origin_is_asked_anew_before_its_response_is_left_and_nothing_is
         body.event(&format!("{id}data: 1\n\n")).await;
         assert_eq!(client.next_data().await, "1");
         for _ in 0..3 {
-            // The next request comes while the response still stands.
+            // The next request comes while the response is still open.
             let next = origin.accept().await;
             origin.open_connections(2).await;
             let next = next.sse().await;
             body.gone().await;
             body = next;
         }
-        // Its end is the fourth quiet time, or it is heard before: in both cases it is heard.
+        // The response ends at the fourth quiet time or earlier. The gateway hears the event in both cases.
         body.event(&format!("{}data: 2\n\n", id.replace('1', "2"))).await;
         assert_eq!(client.next_data().await, "2");
     }
@@ -353,7 +353,7 @@ async fn a_deploy_that_answers_with_something_else_is_held() {
     let mut body = origin.stream().await;
     body.event(&numbered(2)).await;
     for mut client in [client, late] {
-        // The 410 was to an id: the origin does not know it any more.
+        // The 410 answered a request with an id, so the origin does not know that id any more.
         assert_eq!(client.next_data().await, gap("upstream", None));
         assert_eq!(client.next_data().await, "2");
     }
@@ -371,10 +371,10 @@ async fn a_finite_stream_is_not_asked_again_while_nobody_is_there() {
     gateway.log_line("client left").await;
     body.end().await;
     origin.open_connections(0).await;
-    // Many times the longest backoff of these stories.
+    // Many times longer than the longest backoff of these stories.
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert_eq!(origin.requests().len(), 1);
-    // The log is there for who comes back, and so is the origin.
+    // A client that comes back finds the log and the origin.
     let (mut back, mut body) = tokio::join!(Client::get("/").after(id).connect(&gateway), origin.stream());
     body.event("data: again\n\n").await;
     assert_eq!(back.next_data().await, gap("upstream", None));
@@ -405,8 +405,8 @@ async fn an_outage_is_told_in_two_lines_however_many_streams_it_hits() {
 #[tokio::test]
 async fn a_burst_passes_whole_to_a_client_that_reads() {
     const EVENTS: usize = 20_000;
-    // It reads more slowly than the origin sends. One that a busy machine keeps from reading for long is one that does
-    // not read: another one is tried.
+    // The client reads more slowly than the origin sends. A busy machine may keep it from reading for so long that it
+    // counts as stalled. Then the test tries again with a new client.
     for _ in 0..5 {
         let origin = Origin::start();
         let gateway =
@@ -461,7 +461,7 @@ async fn origins_over_tls_are_verified_and_speak_either_version() {
     }
 }
 
-/// An upgrade that nobody asked for.
+/// An upgrade that the request did not ask for.
 const UPGRADE: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n";
 
 #[tokio::test]
@@ -500,7 +500,7 @@ async fn an_origin_that_gave_an_id_once_and_does_not_resume_is_found_out() {
     let exchange = origin.accept().await;
     assert_eq!(exchange.request.headers.one("last-event-id"), Some("1"));
     let mut body = exchange.sse().await;
-    // It was asked for what follows 1, and that would begin with 2.
+    // The gateway asked for what follows event 1, which should begin with event 2.
     body.event("data: 3\n\n").await;
     assert_eq!(client.next_data().await, gap("upstream", None));
     assert_eq!(client.next_data().await, "3");

@@ -1,11 +1,11 @@
-//! No spelling of a path is a way around the route that it is for, and what is forwarded is as it came.
+//! No spelling of a path is a way around the route that the path is for. Paths are forwarded unchanged.
 
 use crate::client::Client;
 use crate::gateway::{Gateway, route};
 use crate::origin::Origin;
 use crate::stage::{asked, numbered, opened};
 
-/// The users' own streams below /me, and everything else at another origin.
+/// Private streams below /me, and another origin for the rest.
 async fn site(own: &Origin, rest: &Origin) -> Gateway {
     let own = route("/me/*", own).with("share.mode = \"private\"");
     Gateway::with_all([own, route("/*", rest).with("kind = \"proxy\"")]).await
@@ -66,7 +66,7 @@ async fn oddities_pass_as_they_came_where_a_plain_proxy_is_alone() {
         assert_eq!(answer.status, 200, "{path}");
         assert_eq!(rest.requests().last().unwrap().target, path);
     }
-    // On a stream, of which all clients must have one spelling, they are refused.
+    // Stream routes refuse such paths, because all clients of a stream must spell its path alike.
     for path in ["/me//b", "/me/a\\b", "/me/100%"] {
         assert_eq!(Client::get(path).connect(&gateway).await.status, 400, "{path}");
     }

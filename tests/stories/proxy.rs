@@ -1,4 +1,4 @@
-//! Proxy routes: everything else, so that manifold can stand alone in front of a site.
+//! Proxy routes, by which manifold can stand alone in front of a whole site.
 
 use crate::client::Client;
 use crate::gateway::{Gateway, Route, route};
@@ -96,7 +96,7 @@ async fn a_kept_connection_that_was_closed_costs_nobody_an_answer() {
     loop {
         let mut kept = false;
         let answer = asked(Client::get("/"), &gateway, &origin, async |ask| {
-            // On a machine that is slow enough, the next request comes before its connection is kept.
+            // On a very slow machine the next request may come before the connection is kept.
             kept = ask.request.connection == used;
             used = ask.request.connection;
             if kept {

@@ -1,4 +1,4 @@
-//! Requests of proxy routes that go wrong, or take their time.
+//! Requests on proxy routes that fail or take long.
 
 use crate::client::{Client, Connection, End};
 use crate::gateway::{Gateway, Route, Url, route};
@@ -12,7 +12,7 @@ fn proxy(origin: &(impl Url + ?Sized)) -> Route {
     route("/*", origin).with("kind = \"proxy\"")
 }
 
-/// Gives up what is silent for two seconds.
+/// Aborts an exchange after two seconds of silence.
 const IMPATIENT: &str = "proxy.idle_timeout_secs = 2";
 
 #[tokio::test]
@@ -28,13 +28,14 @@ async fn an_origin_that_closes_after_each_answer_without_a_word_costs_nobody_an_
     assert_eq!(origin.requests().len(), 100);
 }
 
-/// What becomes of a request on a kept connection that the origin closes when it has read it; gives how often it came.
+/// Sends a request on a kept connection that the origin closes after reading it. Returns the status, and how often
+/// the request reached the origin.
 async fn closed_on(client: Client<'_>, gateway: &Gateway, origin: &Origin) -> (u16, usize) {
     let mut used = 0;
     loop {
         let before = asked(Client::get("/first"), gateway, origin, async |ask| {
             used = ask.request.connection;
-            // Else nobody takes the connection for what may not be repeated.
+            // With this sign a request that may not be repeated uses a kept connection, too.
             ask.reply(200, &[("Connection", "keep-alive")], "").await;
         });
         assert_eq!(before.await.status, 200);
@@ -46,14 +47,14 @@ async fn closed_on(client: Client<'_>, gateway: &Gateway, origin: &Origin) -> (u
                 return ask.reply(200, &[], "").await;
             }
             ask.bytes("").await;
-            // Nobody waits for it where it does not come.
+            // If the request is not repeated, nothing waits for it.
             tokio::select! {
                 again = origin.accept() => again.reply(200, &[], "").await,
                 _ = gateway.log_line("proxying failed") => {}
             }
         });
         let status = client.await.status;
-        // On a machine that is slow enough, the next request comes before its connection is kept.
+        // On a very slow machine the next request may come before the connection is kept.
         if is_kept {
             return (status, origin.requests().len() - came);
         }
@@ -76,7 +77,7 @@ async fn a_request_is_repeated_only_where_that_does_no_harm() {
     }
 }
 
-/// An origin that offers HTTP/2 and does not serve it.
+/// An origin that offers HTTP/2 but does not serve it.
 async fn falls_back(authority: Arc<Authority>, listener: tokio::net::TcpListener, how: h2::Reason) {
     loop {
         let (stream, _) = listener.accept().await.unwrap();
@@ -182,13 +183,13 @@ async fn an_event_stream_may_be_silent_for_longer() {
             Speech::Http1 | Speech::H2c => String::new(),
         };
         let gateway = Gateway::with(proxy(&origin).with(IMPATIENT).with(&ca)).await;
-        // It does not say that it wants a stream.
+        // The request does not say that it accepts a stream.
         let (mut client, mut body) = tokio::join!(Client::method("POST", "/").body("ask").connect(&gateway), async {
             origin.accept().await.head(200, &[("Content-Type", "text/event-stream")], Coding::Chunked).await
         });
         body.event("data: 1\n\n").await;
         assert_eq!(client.next_data().await, "1");
-        // By then the stream has been silent for longer.
+        // When this request times out, the stream has been silent for longer.
         let late = asked(Client::get("/"), &gateway, &origin, async |ask| ask.gone().await).await;
         assert_eq!(late.status, 504);
         body.event("data: 2\n\n").await;
@@ -209,7 +210,7 @@ async fn a_download_that_the_client_pauses_is_not_the_origins_silence() {
         body.raw(vec![b'x'; BYTES]).await;
         body.end().await;
     });
-    // By then the client has paused for longer.
+    // When these requests time out, the client has paused for longer.
     for _ in 0..2 {
         let late = asked(Client::get("/late"), &gateway, &origin, async |ask| ask.gone().await).await;
         assert_eq!(late.status, 504);
@@ -230,7 +231,7 @@ async fn requests_share_connections_to_an_origin_that_keeps_them() {
             let answer = asked(client, &gateway, &origin, async |ask| ask.reply(200, &[], "").await).await;
             assert_eq!(answer.status, 200);
         }
-        // On a machine that is slow enough, the next request comes before its connection is kept.
+        // On a very slow machine the next request may come before the connection is kept.
         assert!(origin.connections() < 20, "{}", origin.connections());
     }
 }

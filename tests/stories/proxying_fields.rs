@@ -1,4 +1,5 @@
-//! Header fields and framing on proxy routes: what of a message is for one connection only, and what the other side may know.
+//! Header fields and framing on proxy routes: which fields concern one connection only, and what the other side may
+//! learn.
 
 use crate::client::{Client, Connection, End};
 use crate::gateway::{Gateway, Route, Url, route};
@@ -11,7 +12,7 @@ fn proxy(origin: &(impl Url + ?Sized)) -> Route {
     route("/*", origin).with("kind = \"proxy\"")
 }
 
-/// The origin's view of a request that is answered with nothing.
+/// The request as the origin gets it. The answer is empty.
 async fn seen(client: Client<'_>, gateway: &Gateway, origin: &Origin) -> Arc<Request> {
     let client = asked(client, gateway, origin, async |ask| ask.reply(200, &[], "").await).await;
     assert_eq!(client.status, 200);

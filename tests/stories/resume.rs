@@ -1,4 +1,4 @@
-//! What a `Last-Event-ID` gives, and what is told when it cannot.
+//! What a client with a `Last-Event-ID` gets, and what it is told if the log cannot serve it.
 
 use crate::client::{Client, Response, event};
 use crate::gateway::{Gateway, route};
@@ -6,7 +6,7 @@ use crate::origin::{Body, Exchange, Origin, ResumingOrigin};
 use crate::stage::{gap, joined, numbered, opened};
 use std::collections::BTreeSet;
 
-/// A stream on `/` that has had events 1 to `n`, all of which its first client has seen.
+/// A stream on `/` with events 1 to `n`, all of which its first client has seen.
 async fn after_events(n: u64, options: &str) -> (Gateway, Origin, Response, Body) {
     let origin = Origin::start();
     let gateway = Gateway::with(route("/*", &origin).with(options)).await;
@@ -267,7 +267,7 @@ async fn a_route_without_replay_is_live_only() {
     assert_eq!(client.next_data().await, "3");
 }
 
-/// The shared request and the one that is for an id, in this order.
+/// The shared request and the request for an id, in this order.
 async fn two_requests(origin: &Origin) -> [Exchange; 2] {
     let two = [origin.accept().await, origin.accept().await];
     let [one, other] = two;

@@ -1,4 +1,4 @@
-//! Requests of one path go different ways, by method and by what they accept.
+//! Requests of one path take different routes, by their method and `Accept`.
 
 use crate::client::Client;
 use crate::gateway::{Gateway, Route, config_file, configuration, route};
@@ -7,7 +7,7 @@ use crate::stage::{asked, numbered, opened};
 
 const ACCEPTED: &str = "application/json, text/event-stream";
 
-/// A stream for those who ask for one with GET; POST and DELETE at another origin; as MCP has it.
+/// MCP: a stream for GET requests that accept one, and another origin for POST and DELETE.
 fn mcp(streams: &Origin, calls: &Origin, more: &str) -> [Route; 2] {
     let stream = route("/mcp", streams).with("methods = [\"GET\"]\naccept = \"text/event-stream\"").with(more);
     let calls = route("/mcp", calls).with("kind = \"proxy\"\nmethods = [\"POST\", \"DELETE\"]");

@@ -1,4 +1,4 @@
-//! Who shares a stream with whom, and what of a request reaches the origin.
+//! Which clients share a stream, and which parts of a request reach the origin.
 
 use crate::client::Client;
 use crate::gateway::{Gateway, route};
@@ -65,7 +65,7 @@ async fn different_credentials_never_share() {
 async fn who_bears_an_empty_credential_shares_no_private_response() {
     let origin = Origin::start();
     let gateway = Gateway::with(route("/*", &origin).with("share.cookies = [\"session\"]")).await;
-    // To the end: a stream that lost its origin would ask again, in the place of the next.
+    // Each stream is ended. A stream that lost its origin would ask again, and take the place of the next request.
     let mut opened = Vec::new();
     for (name, value) in [("Authorization", ""), ("Authorization", "Bearer"), ("Cookie", "session=; theme=dark")] {
         for n in 0..2 {
@@ -272,7 +272,7 @@ async fn the_longest_path_of_the_right_host_wins() {
         route("/*", &other).with("name = \"other\"\nhost = \"other.example\""),
     ];
     let gateway = Gateway::with_all(routes).await;
-    // Kept, so that none is asked for again.
+    // The bodies are kept, so that no stream asks again.
     let mut bodies = Vec::new();
     for (target, host, origin, seen) in [
         ("/a", "a.example", &site, "/a"),

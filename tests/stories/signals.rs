@@ -1,4 +1,4 @@
-//! What the process does when a signal comes: whenever it comes, and whichever it is.
+//! What the process does on each signal, at any time of its life.
 
 use crate::client::{Client, End};
 use crate::gateway::{BINARY, Gateway, command, config_file, configuration, route};
@@ -14,14 +14,14 @@ use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::PathBuf;
 use tempfile::TempDir;
 
-/// The signals that ask for nothing, and would kill a process that does not hear them.
+/// The signals that only cause a line in the log. By default they kill a process.
 const IDLE: [(Signal, &str); 3] = [
     (Signal::HUP, "SIGHUP: nothing is done"),
     (Signal::USR1, "SIGUSR1: nothing is done"),
     (Signal::USR2, "SIGUSR2: nothing is done"),
 ];
 
-/// Longer than any wait of a story.
+/// A drain that is longer than any wait of a story.
 const HOUR: &str = "drain_secs = 3600";
 
 #[tokio::test]
@@ -50,14 +50,14 @@ async fn the_demo_survives_them_too() {
     assert_eq!(demo.exit_code().await, 0, "{}", demo.log());
 }
 
-/// A gateway that waits for the text of its configuration, and where the text is to be written to.
+/// A gateway that waits for the text of its configuration, and the pipe for that text.
 fn waiting(directory: &TempDir) -> (Gateway, PathBuf) {
     let pipe = directory.path().join("manifold.toml");
     rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
     (Gateway::spawn_on(&["-c", pipe.to_str().unwrap()], &[]), pipe)
 }
 
-/// Opens the pipe as soon as the gateway reads it.
+/// Opens the pipe as soon as the gateway reads from it.
 async fn read_by_the_gateway(pipe: PathBuf) -> fs::File {
     let opened = tokio::task::spawn_blocking(|| fs::OpenOptions::new().write(true).open(pipe));
     guarded("the configuration to be read", opened).await.unwrap().unwrap()
@@ -126,11 +126,11 @@ async fn sigint_ends_a_drain_at_once() {
     assert!(!gateway.log().contains("drained"), "{}", gateway.log());
 }
 
-/// Two releases, and a link to the one that counts: `current/manifold`.
+/// Two releases, and a symbolic link to the current one: `current/manifold`.
 struct Releases(TempDir);
 
 impl Releases {
-    /// The first release is the binary under test. The second is a script, with these lines.
+    /// The first release is the binary under test. The second is a script with these lines.
     fn new(second: &str) -> Self {
         let releases = Self(tempfile::tempdir().unwrap());
         for n in 1..=2 {
@@ -144,12 +144,12 @@ impl Releases {
         releases
     }
 
-    /// One that serves, and says that it is the second.
+    /// A second release that serves, and says that it is the second.
     fn serving() -> Self {
         Self::new(&format!("echo 'the second release' >&2\nexec '{BINARY}' \"$@\""))
     }
 
-    /// One that does not come to serve, and tells its process id.
+    /// A second release that never serves, and tells its process id.
     fn silent() -> Self {
         Self::new("echo \"the second release pid=$$\" >&2\nexec sleep 3600")
     }
@@ -158,23 +158,23 @@ impl Releases {
         self.0.path().join(name)
     }
 
-    /// As deploys do it: there is no moment without a release.
+    /// Switches the link as deploys do, so that there is always a release.
     fn switch(&self) {
         symlink("2", self.path("next")).unwrap();
         fs::rename(self.path("next"), self.path("current")).unwrap();
     }
 }
 
-/// How a release may be started.
+/// The ways in which a release is started.
 #[derive(Debug, Clone, Copy)]
 enum By {
     AbsolutePath,
-    /// From `current`, as a shell does it that was told to go there.
+    /// By a path relative to `current`, from a shell that changed to that directory.
     RelativePath,
-    /// From the directory above, and without a word about how it was reached.
+    /// By a path relative to the directory above, with a `PWD` that does not tell how the directory was reached.
     RelativePathOfBefore,
     Search,
-    /// By an absolute path, and with a name that leads nowhere.
+    /// By an absolute path, and under a name that leads nowhere.
     AnotherName,
 }
 
@@ -211,7 +211,7 @@ async fn sigquit_starts_the_release_that_the_path_names_now() {
     }
 }
 
-/// A client of whoever serves the address now.
+/// A new client is served by the process that has the address now.
 async fn joined_anew(gateway: &Gateway, origin: &Origin) {
     let (mut client, mut body) = opened(Client::get("/"), gateway, origin).await;
     body.event(&numbered(1)).await;
@@ -222,7 +222,7 @@ async fn joined_anew(gateway: &Gateway, origin: &Origin) {
 async fn sigquit_starts_a_file_that_has_replaced_the_running_one() {
     let (origin, releases) = (Origin::start(), Releases::serving());
     let program = releases.path("manifold");
-    // A file of its own, as `install` makes it.
+    // A regular file, as `install` makes one.
     fs::copy(BINARY, &program).unwrap();
     let file = config_file(&configuration("", [route("/*", &origin)]));
     let mut gateway = Gateway::run_by(command(&program, &["-c", file.path().to_str().unwrap()]));
@@ -267,9 +267,9 @@ async fn whoever_asks_for_the_end_during_an_upgrade_does_not_wait_for_it() {
         let ended = client.ended().await;
         assert_eq!(ended == End::Orderly, end.is_some(), "{ended:?}");
         drop(client);
-        // The log ends when nobody has its pipe any more: the new process has ended, too.
+        // The log ends when no process holds its pipe. So the new process has ended, too.
         assert_eq!(gateway.exit_code().await, 0, "{}", gateway.log());
-        // The upgrade did not come to its own end first.
+        // The upgrade did not fail by itself before that.
         assert!(!gateway.log().contains("serving on"), "{}", gateway.log());
     }
 }

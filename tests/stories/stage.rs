@@ -6,11 +6,11 @@ use crate::origin::{Body, Exchange, Origin};
 use rustix::process::{Pid, Signal, kill_process};
 use std::time::Duration;
 
-/// A process that a gateway started in its place; ended with this value.
+/// A successor: the process that a gateway started in its place. Dropping this value kills the process.
 pub struct Successor(Pid);
 
 impl Successor {
-    /// The process that a line of the log names.
+    /// The process whose id a line of the log tells.
     pub fn of(line: &str) -> Self {
         let pid = line.rsplit_once("pid=").and_then(|(_, pid)| pid.trim().parse().ok()).and_then(Pid::from_raw);
         Self(pid.unwrap_or_else(|| panic!("no pid in {line:?}")))
@@ -26,25 +26,25 @@ impl Successor {
 
 impl Drop for Successor {
     fn drop(&mut self) {
-        // It may have ended.
+        // The process may have ended already.
         let _ended = kill_process(self.0, Signal::KILL);
     }
 }
 
-/// A first client on its stream, and the origin's answer that it is fed from.
+/// Opens a stream by its first client. Returns the client, and the response that the origin feeds the stream with.
 pub async fn opened(client: Client<'_>, gateway: &Gateway, origin: &Origin) -> (Response, Body) {
     let path = client.path().to_owned();
     let (client, body) = tokio::join!(client.connect(gateway), async { request_for(&path, origin).await.sse().await });
     (client.stream(), body)
 }
 
-/// The gateway's request for a path. Streams of before that lost their origin come back for a while; they get an answer
+/// The gateway's request for a path. A stream that lost its origin may still ask for a while. It gets a response
 /// without an event.
 async fn request_for(path: &str, origin: &Origin) -> Exchange {
     loop {
         let exchange = origin.accept().await;
         let asked = exchange.request.target.split('?').next().unwrap_or_default();
-        // Either side may have a prefix that the other has not.
+        // Either path may have a prefix that the other does not have.
         if path.ends_with(asked) || asked.ends_with(path) {
             return exchange;
         }
@@ -52,7 +52,7 @@ async fn request_for(path: &str, origin: &Origin) -> Exchange {
     }
 }
 
-/// A client, and the request by which the gateway asks for it.
+/// Sends a client's request, and answers the request that the gateway makes of it.
 pub async fn asked(
     client: Client<'_>,
     gateway: &Gateway,
@@ -63,21 +63,22 @@ pub async fn asked(
     tokio::join!(client.connect(gateway), async { answer(request_for(&path, origin).await).await }).0
 }
 
-/// A request that the origin does not answer, which holds a drain up until it is answered. Its route is a proxy.
+/// A request that the origin does not answer. It holds up a drain until it is answered. Its route is a proxy.
 pub async fn unanswered(target: impl Into<Target>, origin: &Origin) -> (Connection, Exchange) {
     let mut connection = Connection::open(target).await;
     connection.send("GET /unanswered HTTP/1.1\r\nHost: a\r\n\r\n").await;
     (connection, origin.accept().await)
 }
 
-/// Answers such a request. Whoever made it hears the origin's word, and not the gateway's that the origin is silent.
+/// Answers such a request. The client gets the origin's answer, and not the gateway's answer that the origin is
+/// silent.
 pub async fn answered((mut connection, exchange): (Connection, Exchange)) {
     exchange.reply(200, &[], "an answer").await;
     let head = connection.receive("HTTP/1.1 200".len()).await;
     assert!(head.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&head));
 }
 
-/// A client that joins a stream which is there already.
+/// A client that joins a stream that is open already.
 pub async fn joined(client: Client<'_>, gateway: &Gateway) -> Response {
     client.connect(gateway).await.stream()
 }
@@ -93,8 +94,8 @@ pub fn gap(reason: &str, missed: Option<u64>) -> String {
     format!("{{\"reason\":\"{reason}\",\"missed\":{missed}}}")
 }
 
-/// Sends so many events at once, and the end, to a client that reads them with pauses: `pause` gives the one that follows the
-/// first so many. Gives how many it read, all in their order, and how its response ended.
+/// Sends `events` events at once, and then the end, to a client that reads them with pauses. `pause` gives the pause
+/// after a number of events. Returns how many events the client read, in order, and how its response ended.
 pub async fn read_burst(
     client: &mut Response,
     mut body: Body,

@@ -1,4 +1,4 @@
-//! Every event exactly once and in order, whatever dies.
+//! Every client gets each event exactly once and in order, whatever dies.
 
 use crate::client::{Client, Response};
 use crate::gateway::{Gateway, configuration, route};
@@ -17,7 +17,7 @@ const EVENTS_PER_LIFE: u64 = 40;
 const EVENTS_WHILE_DEAD: u64 = 5;
 const LAST: u64 = (DEATHS + 1) * EVENTS_PER_LIFE + DEATHS * EVENTS_WHILE_DEAD;
 
-/// On average, so many events between two drops of one client.
+/// The average number of events between two drops of a client's connection.
 const EVENTS_PER_DROP: u64 = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -53,7 +53,7 @@ fn publish(origin: &ResumingOrigin, n: u64) -> u64 {
     n
 }
 
-/// Reads every event, dropping the connection now and then and resuming.
+/// A client that reads every event, drops its connection now and then, and resumes.
 async fn life(gateway: SocketAddr, progress: watch::Sender<u64>, seed: u64) {
     let mut chance = fastrand::Rng::with_seed(seed);
     let mut seen = 0;
@@ -82,54 +82,55 @@ async fn life(gateway: SocketAddr, progress: watch::Sender<u64>, seed: u64) {
     assert_eq!(extra, [], "client {seed}");
 }
 
-/// How much of a storm: `STORIES_STORM=clients,deaths of the origin,restarts of the gateway` makes it another one, as in
-/// `STORIES_STORM=1000,50,10 cargo test --test stories -- --nocapture forged`, which prints what it came to.
+/// The size of a storm. `STORIES_STORM=clients,deaths of the origin,restarts of the gateway` changes it. For example,
+/// `STORIES_STORM=1000,50,10 cargo test --test stories -- --nocapture forged` runs a large storm and prints its
+/// result.
 fn scale() -> [u64; 3] {
     let Ok(scale) = std::env::var("STORIES_STORM") else { return [150, 6, 3] };
     let numbers: Vec<u64> = scale.split(',').map(|number| number.parse().unwrap()).collect();
     numbers.try_into().expect("clients,deaths,restarts")
 }
 
-/// A client that is away misses so many events at most.
+/// The most events that a client misses while it is away.
 const MOST_AWAY: u64 = 60;
 
-/// For so long a client waits until the gateway knows where it stands. One that waited as long may be told a gap.
+/// How long a client waits until the gateway knows its place. A client that waited this long may be told a gap.
 const PLACED_WITHIN: Duration = Duration::from_secs(3);
 
-/// For so long after a restart the gateway asks the origin about ids that it does not know.
+/// How long after a restart the gateway asks the origin about unknown ids.
 const YOUTH: Duration = Duration::from_secs(30);
 
-/// Of needless gaps, so many are shown.
+/// The most needless gaps that are shown.
 const MOST_SHOWN: usize = 10;
 
 const FORGED: [&str; 6] = ["999999999", "0", "x", "18446744073709551615", "1000000000000000000000000", "888888888"];
 
-/// What the clients of a storm know of it.
+/// The state of a storm that its clients share.
 struct Weather {
     port: Port,
     /// The newest event of the origin.
     published: watch::Sender<u64>,
-    /// The newest event that a client has.
+    /// The newest event that any client has.
     seen: watch::Sender<u64>,
-    /// Clients that were answered for the first time.
+    /// The number of clients that have been answered once.
     joined: watch::Sender<u64>,
-    /// Since when the gateway runs; `None` while it does not.
+    /// When the present gateway started. `None`: none runs.
     up: watch::Sender<Option<Instant>>,
-    /// The newest event, once there will be no other.
+    /// The last event of the storm, once it is known.
     last: watch::Sender<Option<u64>>,
 }
 
-/// What befell one client, or all together.
+/// The faults that one client saw, or the sum of those of all clients.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Fate {
     lost_untold: u64,
     doubled: u64,
-    /// Gaps that it was told, and events that it did not get thereby.
+    /// The gaps that it was told, and the events that it missed by them.
     gaps: u64,
     lost: u64,
-    /// Gaps that it was told because it had waited for its place for too long: the machine is slow.
+    /// The gaps that it was told because it waited too long for its place. They mean that the machine is slow.
     late: Vec<String>,
-    /// Those that it was told for any other reason.
+    /// The gaps that it was told for any other reason.
     needless: Vec<String>,
 }
 
@@ -170,7 +171,7 @@ async fn forged_ids_and_restarts_of_both_cost_nobody_an_event() {
             gateway.exit_code().await;
             weather.publish(&origin, EVENTS_WHILE_DEAD);
             gateway = weather.begin(&text).await;
-            // What comes before the gateway has a stream is nobody's but for the ids that clients come with.
+            // Events before the gateway has a stream would reach only clients that come with an id.
             gateway.log_line("upstream connected").await;
         } else {
             origin.kill().await;
@@ -203,7 +204,7 @@ impl Weather {
         gateway
     }
 
-    /// An answer, from the moment at which it was asked for, with the moment at which the gateway began.
+    /// Asks until there is an answer. Returns the answer, when it was asked for, and when the gateway started.
     async fn ask(&self, id: Option<String>) -> (Response, Instant, Instant) {
         loop {
             let up = *guarded("the gateway", self.up.subscribe().wait_for(Option::is_some)).await.unwrap();
@@ -214,7 +215,7 @@ impl Weather {
             };
             match client.try_connect(self.port.addr()).await {
                 Some(answer) => return (answer, asked_at, up.unwrap()),
-                // It died meanwhile.
+                // The gateway died meanwhile.
                 None => tokio::task::yield_now().await,
             }
         }
@@ -234,7 +235,7 @@ impl Fate {
     }
 }
 
-/// Reads every event, drops the connection now and then, stays away for a while, and resumes.
+/// A client that reads every event, drops its connection now and then, stays away for a while, and resumes.
 async fn weathered(weather: Arc<Weather>, seed: u64) -> Fate {
     let (mut chance, mut fate, mut seen, mut joined) = (fastrand::Rng::with_seed(seed), Fate::default(), 0, false);
     let (mut published, mut last) = (weather.published.subscribe(), weather.last.subscribe());
@@ -271,7 +272,7 @@ async fn weathered(weather: Arc<Weather>, seed: u64) -> Fate {
                 fate.doubled += 1;
                 continue;
             }
-            // Who comes again without having seen any event names none: nothing before is promised to it.
+            // A client that comes again without having seen an event names no id. It is promised no earlier event.
             let missing = if seen == 0 && is_again { 0 } else { number - seen - 1 };
             *(if std::mem::take(&mut told) { &mut fate.lost } else { &mut fate.lost_untold }) += missing;
             seen = number;
@@ -294,7 +295,7 @@ async fn weathered(weather: Arc<Weather>, seed: u64) -> Fate {
     }
 }
 
-/// Comes with ids that the origin never gave, and leaves.
+/// A client that comes with ids that the origin never gave, and leaves.
 async fn stranger(weather: Arc<Weather>) {
     for forged in FORGED.iter().cycle() {
         let (answer, ..) = weather.ask(Some((*forged).to_owned())).await;

@@ -1,4 +1,4 @@
-//! A quiet response and the one that takes its place.
+//! A quiet response, and the response that replaces it.
 
 use crate::client::{Client, End};
 use crate::gateway::{Gateway, route};
@@ -7,13 +7,14 @@ use crate::origin::{Origin, over};
 use crate::stage::{gap, opened};
 use std::collections::HashMap;
 
-/// How an origin that lets each client have one connection lets go of the old one.
+/// The ways in which an origin that allows each client one connection ends the old one.
 const ENDS: [&str; 5] = ["in order", "by a reset", "without its last chunk", "within an event", "with a last word"];
 
 #[tokio::test]
 async fn a_quiet_response_that_ends_for_its_successor_is_waited_for_and_nothing_is_lost() {
     let origin = Origin::start();
-    // Long beside what an origin takes for an answer, also on a busy machine: after twice this time another is asked.
+    // Longer than an origin takes to answer, even on a busy machine. After twice this time the gateway would ask
+    // again.
     let gateway = Gateway::with(route("/*", &origin).with("upstream.idle_timeout_secs = 2")).await;
     let mut streams = HashMap::new();
     for (n, end) in ENDS.into_iter().enumerate() {
@@ -41,7 +42,7 @@ async fn a_quiet_response_that_ends_for_its_successor_is_waited_for_and_nothing_
                 body.end().await;
             }
         }
-        // The gateway has seen the end before there is an answer.
+        // The gateway has seen the end before the origin answers.
         guarded("the end to be seen", over(old)).await;
         successions.push((end, client, next));
     }

@@ -1,4 +1,4 @@
-//! What the log says of an outage, whatever the route does with its clients.
+//! What the log says about an outage, for every policy of a route.
 
 use crate::client::{Client, End};
 use crate::gateway::{Gateway, route};
@@ -52,7 +52,7 @@ async fn failures_that_are_reflected_are_told_once_for_all_clients() {
         assert!(line.contains(&format!("origin={}", origin.url())) && line.contains("streams="), "{line}");
         origin.restart();
         let (client, body) = opened(Client::get("/again"), &gateway, &origin).await;
-        // Streams that are held come back too.
+        // A stream that is held tries again, too.
         let held = async {
             loop {
                 tokio::spawn(origin.stream().await.gone());

@@ -1,4 +1,4 @@
-//! The file of a Unix socket: who may connect, and when it is there.
+//! The file of a Unix socket: who may connect, and when the file exists.
 
 use crate::client::Client;
 use crate::gateway::{BINARY, Gateway, Route, command, config_file, configuration, route};
@@ -34,7 +34,7 @@ impl Place {
         fs::metadata(self.socket()).unwrap().ino()
     }
 
-    /// A configuration that listens here, with these lines under `[server]`.
+    /// A configuration that listens in this directory, with these lines under `[server]`.
     fn configured(&self, server: &str, routes: impl IntoIterator<Item = Route>) -> String {
         configuration(server, routes).replace("127.0.0.1:0", &format!("unix:{}", self.socket().display()))
     }
@@ -87,7 +87,7 @@ async fn the_file_is_gone_when_the_drain_begins_and_the_one_of_a_successor_stays
     let mut old = Gateway::start(&text).await;
     let request = unanswered(place.socket().as_path(), &origin).await;
     old.signal(Signal::TERM);
-    // The drain is held up by the request.
+    // The unanswered request holds up the drain.
     place.vacant().await;
     let new = Gateway::start(&text).await;
     let inode = place.inode();
@@ -119,7 +119,7 @@ async fn a_file_that_another_process_put_in_its_place_stays() {
         assert_eq!(gateway.exit_code().await, 0, "{}", gateway.log());
         UnixStream::connect(place.socket()).unwrap();
         drop(another);
-        // The next one finds a file that nobody answers at.
+        // The next process finds a file without a process that listens.
         fs::remove_file(place.socket()).unwrap();
     }
 }
@@ -129,7 +129,7 @@ async fn a_successor_has_the_file_and_removes_it_in_the_end() {
     let (origin, place) = (Origin::start(), Place::new());
     let mut gateway = Gateway::start(&place.configured("", [route("/*", &origin)])).await;
     let inode = place.inode();
-    // The rights of a new configuration hold as well.
+    // The permissions of a new configuration apply, too.
     let text = place.configured("unix_mode = \"0606\"", [route("/*", &origin)]);
     fs::write(gateway.config(), text).unwrap();
     gateway.signal(Signal::QUIT);
@@ -184,7 +184,7 @@ async fn a_socket_of_systemd_keeps_its_rights_and_its_file_and_so_does_a_success
     let successor = Successor::of(&gateway.log_line("a new process serves").await);
     assert_eq!(gateway.succeeded().await, 0, "{}", gateway.log());
     successor.signal(Signal::TERM);
-    // Of the successor, which has the log as well.
+    // This is the exit code of the successor, which writes to the same log.
     assert_eq!(gateway.exit_code().await, 0);
     gateway.log_line("drained: exit").await;
     assert_eq!((place.mode(), place.inode()), (0o623, inode));
@@ -202,7 +202,7 @@ async fn a_start_that_fails_leaves_no_file() {
     assert!(!place.socket().exists());
 }
 
-/// Runs with this configuration to the end; gives the exit code and what was said.
+/// Runs with this configuration until the process exits. Returns the exit code and the output.
 async fn start(text: &str) -> (i32, String) {
     let file = config_file(text);
     Gateway::run(&["-c", file.path().to_str().unwrap()]).await
@@ -228,7 +228,7 @@ async fn what_is_in_the_way_of_a_socket_is_told() {
     told(&place, "another process listens there").await;
     UnixStream::connect(place.socket()).unwrap();
 
-    // One that is stuck: it accepts nobody, and nobody more may wait.
+    // This process is stuck: it accepts no connection, and its queue is full.
     let place = Place::new();
     let _stuck = stuck(&place.socket());
     told(&place, "another process listens there, and its queue is full").await;
@@ -243,7 +243,7 @@ async fn what_is_in_the_way_of_a_socket_is_told() {
     told(&place, "its directory must be there").await;
 }
 
-/// A socket with a queue that is full.
+/// A socket whose queue is full.
 fn stuck(path: &Path) -> Vec<socket2::Socket> {
     let socket = || socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
     let address = socket2::SockAddr::unix(path).unwrap();

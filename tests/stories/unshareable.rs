@@ -1,4 +1,4 @@
-//! A response that the origin makes one client's own, though the client bore no credential.
+//! Responses that the origin marks as private to one client, although the client sent no credential.
 
 use crate::client::{Client, End, Response, event};
 use crate::gateway::{Gateway, configuration, route};
@@ -7,7 +7,7 @@ use crate::stage::{asked, gap, joined, opened};
 use std::collections::HashSet;
 use tokio::task::JoinSet;
 
-/// A response that is the `n`-th client's own.
+/// Answers with a response that is private to the `n`-th client.
 async fn own(exchange: Exchange, n: usize) -> Body {
     let cookie = format!("session={n}");
     let headers = [("Content-Type", "text/event-stream"), ("Cache-Control", "private"), ("Set-Cookie", &cookie)];
@@ -19,7 +19,7 @@ async fn private(exchange: Exchange) -> Body {
     exchange.head(200, &headers, Coding::Chunked).await
 }
 
-/// A client that is answered by an upstream of its own.
+/// Connects a client, and answers it through an upstream of its own.
 async fn opens_own(client: Client<'_>, gateway: &Gateway, origin: &Origin, n: usize) -> (Response, Body) {
     let (client, body) = tokio::join!(client.connect(gateway), async { own(origin.accept().await, n).await });
     (client.stream(), body)
@@ -108,7 +108,7 @@ async fn who_was_answered_before_the_origin_was_is_let_go_unless_it_is_the_opene
         assert_eq!(client.unread_events(), []);
         assert_eq!(client.header("set-cookie"), None);
     }
-    // Back again, they wait for nobody: also one that bears an id.
+    // Clients that come back need not wait for the verdict again, even with an id.
     let (mut again, mut own_body) = opens_own(Client::get("/me").after(3), &gateway, &origin, 1).await;
     own_body.event("id: 4\ndata: mine\n\n").await;
     assert_eq!(again.next_data().await, "mine");
@@ -159,7 +159,7 @@ async fn an_own_stream_outlives_its_upstream_unless_the_origin_takes_its_client_
     body.raw("data: of another session\n\n").await;
     assert_ne!(client.ended().await, End::Orderly);
     assert!(!String::from_utf8_lossy(&client.bytes).contains("another"));
-    // It comes back with its cookie, which is in the key then.
+    // The client comes back with its cookie, which is now part of the key.
     let with_cookie = || Client::get("/me").header("Cookie", "session=1").after(2);
     let answers = async {
         let mut shared = None;
@@ -169,7 +169,7 @@ async fn an_own_stream_outlives_its_upstream_unless_the_origin_takes_its_client_
             let has_id = exchange.request.headers.one("last-event-id").is_some();
             let body = own(exchange, 3).await;
             if has_id {
-                // The origin has nothing after it.
+                // The origin has nothing after this id.
                 tokio::spawn(body.gone());
             } else {
                 shared = Some(body);
@@ -192,7 +192,7 @@ async fn an_opener_with_an_id_resumes_though_its_response_turns_out_its_own() {
     let origin = Origin::start();
     let gateway = Gateway::with(route("/*", &origin).with("share.max_streams = 1")).await;
     let mut answers = Vec::new();
-    // The request for everyone, perhaps one for what was missed, and the client's own.
+    // The gateway makes the shared request, perhaps one for what was missed, and the client's own request.
     let answer_all = async {
         loop {
             let exchange = origin.accept().await;

@@ -1,4 +1,4 @@
-//! Connections that change their protocol on a proxy route.
+//! Connections on proxy routes that change their protocol.
 
 use crate::client::{Client, Connection, Response};
 use crate::gateway::{Gateway, Route, Url, route};
@@ -15,7 +15,7 @@ fn upgrading(protocol: &str) -> Client<'static> {
     Client::get("/socket").header("Connection", "Upgrade").header("Upgrade", protocol)
 }
 
-/// Carries a frame each way.
+/// Sends a frame in each direction.
 async fn talk(client: &mut Connection, origin: &mut (impl AsyncReadExt + AsyncWriteExt + Unpin)) {
     client.send([0x81, 0, b'p']).await;
     let mut heard = [0; 3];
@@ -34,7 +34,8 @@ async fn a_hundred_upgrades_of_a_hundred_stay_open() {
     for n in 0..100 {
         let (client, mut origin) = tokio::join!(upgrading("websocket").connect(&gateway), async {
             let (mut stream, _) = guarded("a connection", listener.accept()).await.unwrap();
-            // Before it is asked, so that the answer is there when the gateway looks for what comes next.
+            // Written before the request is read, so that the answer is there when the gateway looks for what comes
+            // next.
             stream.write_all(SWITCHED).await.unwrap();
             let mut request = Vec::new();
             while !request.ends_with(b"\r\n\r\n") {
@@ -47,7 +48,7 @@ async fn a_hundred_upgrades_of_a_hundred_stay_open() {
     }
 }
 
-/// The head of the origin's answer, and both ends of the connection.
+/// Upgrades a connection. Returns the head of the answer, and what keeps the origin's end open.
 async fn upgraded(client: Client<'_>, gateway: &Gateway, origin: &Origin, protocol: &str) -> (Response, impl Sized) {
     let headers = [("Connection", "Upgrade"), ("Upgrade", protocol)];
     tokio::join!(client.connect(gateway), async {
@@ -60,7 +61,7 @@ async fn an_upgrade_asks_an_origin_of_http2_by_http1() {
     let origin = Origin::speaking(Speech::Tls(&["h2", "http/1.1"]));
     let ca = format!("upstream.ca_file = \"{}\"", origin.authority().path().display());
     let gateway = Gateway::with(proxy(&origin).with(&ca)).await;
-    // There is a connection of HTTP/2 that could be used.
+    // The gateway has a connection of HTTP/2 to the origin that it could use.
     let before = asked(Client::get("/"), &gateway, &origin, async |ask| ask.reply(200, &[], "").await).await;
     assert_eq!(before.status, 200);
     let (client, _both) = upgraded(upgrading("websocket"), &gateway, &origin, "websocket").await;
@@ -106,7 +107,7 @@ async fn an_upgrade_that_is_refused_is_an_answer_like_any_other() {
         })
         .await;
         assert_eq!((client.status, client.text().await.as_str()), (status, "no"));
-        // With 426 it says what a client must ask for.
+        // With 426 this field says what a client must ask for.
         assert_eq!(client.header("upgrade"), (status == 426).then_some("websocket"));
     }
 }
@@ -120,7 +121,7 @@ async fn an_upgraded_connection_may_be_quiet_for_longer_than_a_response() {
         origin.accept().await.head(101, &headers, Coding::Bare).await.upgraded()
     });
     let mut client = client.into_connection();
-    // By then the other one has been quiet for longer.
+    // When this request times out, the upgraded connection has been quiet for longer.
     let late = asked(Client::get("/"), &gateway, &origin, async |ask| ask.gone().await).await;
     assert_eq!(late.status, 504);
     client.send("ping").await;

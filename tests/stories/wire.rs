@@ -41,7 +41,8 @@ async fn a_stream_has_the_head_that_every_middlebox_understands() {
     }
 }
 
-/// HTTP/1.0 has no last chunk: the end of the connection is the end of the body, and a reset the one sign that it was cut.
+/// HTTP/1.0 has no last chunk. The end of the connection is the end of the body, and only a reset shows that the body
+/// was cut.
 #[tokio::test]
 async fn what_is_cut_looks_so_in_http10_too() {
     let close = "upstream.on_close = \"close\"";

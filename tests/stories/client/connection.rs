@@ -1,4 +1,4 @@
-//! A client's connection, where any bytes may be sent.
+//! A client's connection. A story may send any bytes on it.
 
 use super::Socket;
 use super::response::Response;
@@ -13,19 +13,19 @@ use tokio::io::AsyncWriteExt;
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::{TcpSocket, UnixStream};
 
-/// What a client may connect to.
+/// The address that a client connects to.
 #[derive(Debug, Clone)]
 pub enum Target {
-    /// An address.
+    /// A TCP address.
     Tcp(SocketAddr),
     /// A Unix socket.
     Unix(PathBuf),
-    /// Nothing new: a connection that is there.
+    /// No address, for a connection that is open already.
     None,
 }
 
 impl Target {
-    /// The `Host` to name.
+    /// The value of the `Host` header.
     pub fn host(&self) -> String {
         match self {
             Self::Tcp(addr) => addr.to_string(),
@@ -58,7 +58,7 @@ impl From<&Port> for Target {
     }
 }
 
-/// Connects; TLS is to `localhost`.
+/// Connects to a target. TLS is for the name `localhost`.
 pub async fn open(
     target: &Target,
     receive_buffer: Option<u32>,
@@ -93,13 +93,13 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// A new one, on which nothing was sent.
+    /// A new connection, on which nothing has been sent.
     pub async fn open(target: impl Into<Target>) -> Self {
         let (io, socket) = guarded("a connection", open(&target.into(), None, None)).await;
         Self::new(io, socket)
     }
 
-    /// The same where nobody may listen.
+    /// A new connection, or `None` if nothing listens there.
     pub(super) async fn try_open(addr: SocketAddr) -> Option<Self> {
         let stream = TcpSocket::new_v4().unwrap().connect(addr).await.ok()?;
         stream.set_nodelay(true).ok()?;
@@ -107,7 +107,7 @@ impl Connection {
         Some(Self::new(Box::new(stream), socket))
     }
 
-    /// The next answer on this connection, unless that breaks before.
+    /// The next answer on this connection, or `None` if the connection breaks first.
     pub(super) async fn try_response(mut self) -> Option<Response> {
         let head = self.reader.head().await.ok()??;
         Some(Response::of_http1(head, self, false))
@@ -118,17 +118,18 @@ impl Connection {
         Self { reader: Reader::new(read), writer, socket }
     }
 
-    /// Sends bytes as they are. That the other side closed meanwhile is no failure: its answer says why.
+    /// Sends bytes as they are. It is not a failure if the gateway has closed the connection, because its answer says
+    /// why.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         let _sent = guarded("room to send", self.writer.write_all(bytes.as_ref())).await;
     }
 
-    /// Says that nothing more will be sent.
+    /// Ends the client's side: nothing more will be sent.
     pub async fn half_close(&mut self) {
         self.writer.shutdown().await.unwrap();
     }
 
-    /// The next answer on this connection; `head_only` if the request was `HEAD`.
+    /// The next answer on this connection. `head_only`: the request was a HEAD.
     pub async fn response(mut self, head_only: bool) -> Response {
         let head = guarded("the head of an answer", self.reader.head()).await.expect("a head and no error");
         let head =
@@ -136,14 +137,14 @@ impl Connection {
         Response::of_http1(head, self, head_only)
     }
 
-    /// Everything until the other side closes.
+    /// Everything that comes until the gateway closes the connection.
     pub async fn rest(&mut self) -> Vec<u8> {
         let rest = async { while self.reader.fill().await.unwrap_or(false) {} };
         guarded("the other side to close", rest).await;
         self.reader.take().to_vec()
     }
 
-    /// Waits until this many bytes at least have come, and takes all that came.
+    /// Waits until at least this many bytes have come, and takes everything that has come.
     pub async fn receive(&mut self, atleast: usize) -> Vec<u8> {
         let mut all = self.reader.take().to_vec();
         while all.len() < atleast {

@@ -1,4 +1,4 @@
-//! The HTML standard's event-stream format read line by line, as simply as it can be said.
+//! A parser of the HTML standard's event-stream format, line by line and as simple as possible.
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,7 @@ pub struct Event {
     pub id: String,
 }
 
-/// An event to compare with.
+/// An expected event.
 pub fn event(kind: &str, data: &str, id: &str) -> Event {
     Event { kind: kind.to_owned(), data: data.to_owned(), id: id.to_owned() }
 }
@@ -27,18 +27,18 @@ pub struct EventStream {
     kind: String,
     data: String,
     id_buffer: String,
-    /// The last event id: what a reconnect names.
+    /// The last event id, which a reconnect sends.
     id: String,
-    /// Events not yet taken.
+    /// The events that the story has not taken.
     pub events: VecDeque<Event>,
-    /// Comments not yet taken, from after the colon.
+    /// The comments that the story has not taken, without their colon.
     pub comments: VecDeque<String>,
-    /// Every reconnection time set.
+    /// All reconnection times that were set.
     pub retries: Vec<u64>,
 }
 
 impl EventStream {
-    /// One that begins after an event.
+    /// A parser that begins after an event with this id.
     pub fn after(id: &str) -> Self {
         Self { id: id.to_owned(), id_buffer: id.to_owned(), ..Self::default() }
     }
@@ -48,7 +48,7 @@ impl EventStream {
         &self.id
     }
 
-    /// Reads on.
+    /// Parses further bytes.
     pub fn feed(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             let completes_crlf = byte == b'\n' && std::mem::take(&mut self.after_cr);

@@ -1,4 +1,4 @@
-//! A client under the story's control: every byte of its request is the story's, and every byte that comes back is kept.
+//! A client. The story controls every byte of its request, and every byte of the answer is kept.
 
 mod connection;
 mod event_stream;
@@ -15,7 +15,7 @@ use bytes::Bytes;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 
-/// What a client speaks.
+/// The protocol of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Speech {
     Http10,
@@ -41,7 +41,7 @@ impl<'a> Client<'a> {
         Self::method("GET", target)
     }
 
-    /// Another method.
+    /// A request with another method.
     pub fn method(method: &'static str, target: impl Into<String>) -> Self {
         Self {
             method,
@@ -59,7 +59,7 @@ impl<'a> Client<'a> {
         self.target.split('?').next().unwrap_or_default()
     }
 
-    /// Adds a header field. A `Host` replaces the one that is sent otherwise.
+    /// Adds a header field. A `Host` replaces the default one.
     #[must_use]
     #[allow(clippy::needless_pass_by_value, reason = "stories read better without a borrow")]
     pub fn header(mut self, name: &str, value: impl ToString) -> Self {
@@ -80,7 +80,7 @@ impl<'a> Client<'a> {
         self.header("Content-Length", body.len())
     }
 
-    /// Speaks HTTP/1.0, as nginx does to its upstreams.
+    /// Speaks HTTP/1.0, as nginx does to its upstreams by default.
     #[must_use]
     pub fn http10(mut self) -> Self {
         self.speech = Speech::Http10;
@@ -94,7 +94,7 @@ impl<'a> Client<'a> {
         self
     }
 
-    /// Lets the kernel hold next to nothing, so that not reading is soon felt by the other side.
+    /// Gives the socket a small receive buffer, so that the gateway soon notices a client that does not read.
     #[must_use]
     pub fn small_receive_buffer(mut self) -> Self {
         self.receive_buffer = Some(1024);
@@ -124,7 +124,7 @@ impl<'a> Client<'a> {
         guarded(what, Box::pin(answer)).await
     }
 
-    /// Connects and asks where the other side may be dead or die; `None` without the head of an answer.
+    /// Connects and asks, although the gateway may be dead or die. `None`: no head of an answer came.
     pub async fn try_connect(self, addr: SocketAddr) -> Option<Response> {
         let what = format!("the answer to {} {}, or its failure", self.method, self.target);
         let answer = async {
@@ -135,7 +135,7 @@ impl<'a> Client<'a> {
         guarded(what, Box::pin(answer)).await
     }
 
-    /// Asks on a connection that is there already.
+    /// Asks on a connection that is open already.
     pub async fn on(self, mut connection: Connection) -> Response {
         connection.send(&self.to_bytes(&Target::None)).await;
         connection.response(self.method == "HEAD").await
@@ -171,5 +171,5 @@ impl<'a> Client<'a> {
     }
 }
 
-/// A descriptor of a connection, to look at and to reset it by.
+/// A descriptor of a connection, to inspect and to reset it.
 type Socket = OwnedFd;

@@ -1,4 +1,4 @@
-//! An answer as it comes: the head, the events one by one, and how it ended.
+//! An answer as it arrives: its head, its events one by one, and how it ended.
 
 use super::Socket;
 use super::connection::Connection;
@@ -12,10 +12,10 @@ use std::fmt;
 /// How an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
-    /// Complete as its framing says, and then a FIN unless the head said that the connection is kept (in h2: the end of the
-    /// stream).
+    /// The answer was complete in its framing. In HTTP/1.x a FIN followed, unless the head said that the connection
+    /// is kept. In HTTP/2 the stream ended.
     Orderly,
-    /// A FIN in the middle of it.
+    /// A FIN before the answer was complete.
     Cut,
     /// A reset of the connection or of the stream.
     Reset,
@@ -84,7 +84,7 @@ impl Response {
         self
     }
 
-    /// Begins with a last event id, as a client that reconnects does.
+    /// Sets the last event id, as in a client that reconnects.
     #[must_use]
     pub fn resumed_from(mut self, id: &str) -> Self {
         self.stream = EventStream::after(id);
@@ -96,7 +96,7 @@ impl Response {
         self.stream.last_id()
     }
 
-    /// Comments that came and were not asked for.
+    /// The comments that came and that the story has not taken.
     pub fn unread_comments(&self) -> Vec<String> {
         self.stream.comments.iter().cloned().collect()
     }
@@ -124,17 +124,17 @@ impl Response {
         self.next_event().await.data
     }
 
-    /// The next comment, from after its colon.
+    /// The next comment, without its colon.
     pub async fn next_comment(&mut self) -> String {
         self.await_some("a comment", |response| response.stream.comments.pop_front()).await
     }
 
-    /// Events that came and were not asked for.
+    /// The events that came and that the story has not taken.
     pub fn unread_events(&self) -> Vec<Event> {
         self.stream.events.iter().cloned().collect()
     }
 
-    /// Reconnection times set so far.
+    /// The reconnection times that were set so far.
     pub fn retries(&self) -> &[u64] {
         &self.stream.retries
     }
@@ -145,7 +145,7 @@ impl Response {
         self.await_some(text, holds).await;
     }
 
-    /// Everything, and how it ended.
+    /// Reads the whole answer. Returns how it ended.
     pub async fn ended(&mut self) -> End {
         let deadline = Deadline::new();
         loop {
@@ -155,7 +155,7 @@ impl Response {
         }
     }
 
-    /// Reads to the end of a complete body; the connection may stay.
+    /// Reads to the end of a complete body. The connection may stay open.
     pub async fn complete(&mut self) {
         let deadline = Deadline::new();
         while !matches!(self.body, Body::Http1 { complete: true, .. }) {
@@ -167,13 +167,13 @@ impl Response {
         }
     }
 
-    /// A complete body as text.
+    /// A complete body, as text.
     pub async fn text(&mut self) -> String {
         self.complete().await;
         String::from_utf8(self.bytes.clone()).unwrap()
     }
 
-    /// The connection, after a complete answer or for bytes that are no HTTP.
+    /// The connection, after a complete answer or after a change of the protocol.
     pub fn into_connection(self) -> Connection {
         let Body::Http1 { connection, .. } = self.body else { panic!("in h2 a connection is not ours") };
         connection
@@ -197,7 +197,7 @@ impl Response {
         }
     }
 
-    /// Reads once; tells how the answer ended, if it did.
+    /// Reads once. Returns how the answer ended, if it did.
     async fn pull(&mut self, what: &str, deadline: &Deadline) -> Option<End> {
         let waiting = Waiting { what, status: self.status, so_far: SoFar(&self.bytes) };
         let data = match &mut self.body {
@@ -238,7 +238,7 @@ impl Response {
     }
 }
 
-/// What came, for the message of a failure; put into words only then.
+/// The bytes so far, for the message of a failure. They are formatted only if it fails.
 struct SoFar<'a>(&'a [u8]);
 
 impl fmt::Display for SoFar<'_> {
@@ -249,7 +249,7 @@ impl fmt::Display for SoFar<'_> {
     }
 }
 
-/// What is waited for, the same.
+/// What is waited for, formatted only if the wait fails.
 struct Waiting<'a> {
     what: &'a str,
     status: u16,

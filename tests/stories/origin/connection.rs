@@ -1,4 +1,4 @@
-//! One connection at the origin: requests in, exchanges out.
+//! One connection at the origin: reads requests and returns exchanges.
 
 use super::exchange::{Exchange, Wire};
 use super::state::{Open, Request, Watched};
@@ -12,10 +12,10 @@ use tokio::io::ReadHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
 
-/// An answer being given.
+/// An answer that is being sent.
 pub type Answer = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The reading half of a connection that stopped speaking HTTP.
+/// The reading half of a connection that has changed its protocol.
 pub type Tunnel = Reader<ReadHalf<Box<dyn Io>>>;
 
 /// Everything a connection needs to be served.
@@ -28,13 +28,13 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// Accepts for as long as it is let.
+    /// Accepts connections until it is dropped.
     pub async fn listen(self, listener: TcpListener) {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             let open = self.state.opened(&stream);
             let serving = self.clone();
-            // An error is a peer that went away, which the story sees in other ways.
+            // An error means that the peer is gone. The story sees that in other ways.
             tokio::spawn(async move { serving.serve(stream, open).await.ok() });
         }
     }
@@ -59,7 +59,7 @@ impl Serving {
     async fn http1(self, io: Box<dyn Io>, open: Arc<Open>) -> io::Result<()> {
         let (read, mut writer) = tokio::io::split(io);
         let mut reader = Reader::new(read);
-        // Dropped when the connection is over, in whatever way.
+        // Dropped when the connection ends, in any way.
         let (_gone, watch_gone) = watch::channel(());
         while let Some(head) = reader.head().await? {
             let body = reader.body(Framing::of(&head.headers, Framing::Length(0))).await?;
@@ -90,7 +90,7 @@ impl Serving {
         Ok(())
     }
 
-    /// Waits for the answer's end, reading on meanwhile; `None` if the connection is over.
+    /// Waits for the end of the answer, and reads on meanwhile. `None`: the connection has ended.
     async fn answered<W>(reader: &mut Tunnel, mut returned: oneshot::Receiver<W>) -> Option<W> {
         loop {
             tokio::select! {
@@ -102,7 +102,7 @@ impl Serving {
 
     async fn h2(self, io: Box<dyn Io>, open: Arc<Open>) -> io::Result<()> {
         let mut connection = h2::server::handshake(io).await.map_err(io::Error::other)?;
-        // Dropped when the connection is over, in whatever way.
+        // Dropped when the connection ends, in any way.
         let (_gone, watch_gone) = watch::channel(());
         while let Some(next) = connection.accept().await {
             let (request, respond) = next.map_err(io::Error::other)?;

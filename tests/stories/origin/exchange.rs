@@ -14,30 +14,30 @@ use tokio::sync::{oneshot, watch};
 /// The writing half of an HTTP/1.x connection.
 pub type Writer = WriteHalf<Box<dyn Io>>;
 
-/// Closed when the connection is over.
+/// Closed when the connection has ended.
 pub type Gone = watch::Receiver<()>;
 
-/// Waits for that.
+/// Waits until the connection has ended.
 pub async fn over(mut gone: Gone) {
     while gone.changed().await.is_ok() {}
 }
 
-/// How the end of an answer is told.
+/// How an answer shows its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coding {
-    /// In chunks; each piece of the story is one chunk.
+    /// By the chunked coding. Each piece that the story sends is one chunk.
     Chunked,
     /// By a `Content-Length`.
     Length(usize),
-    /// By closing, as HTTP/1.0 does.
+    /// By closing the connection, as in HTTP/1.0.
     UntilClose,
-    /// The story's own header fields say how: pieces are sent as they are.
+    /// As the story's own header fields say. Pieces are sent as they are.
     Bare,
 }
 
-/// Where an answer goes.
+/// The way by which an answer is sent.
 pub enum Wire {
-    /// HTTP/1.x; the writer goes back to the connection when the answer is complete.
+    /// HTTP/1.x. The writer goes back to the connection when the answer is complete.
     Http1(Writer, oneshot::Sender<Writer>),
     /// HTTP/2, before the head.
     H2(SendResponse<Bytes>),
@@ -76,7 +76,7 @@ impl Exchange {
                     Coding::UntilClose | Coding::Bare => {}
                 }
                 let head: Vec<u8> = (head + "\r\n").chars().map(|c| u8::try_from(c).unwrap()).collect();
-                // The other side may be gone already; whether that matters, the story says.
+                // The client may be gone already. The story says whether that matters.
                 let _sent = writer.write_all(&head).await;
                 Wire::Http1(writer, back)
             }
@@ -99,14 +99,14 @@ impl Exchange {
         answer.end().await;
     }
 
-    /// Answers with these bytes, and no more.
+    /// Sends these bytes as the answer, and nothing else.
     pub async fn bytes(self, bytes: impl AsRef<[u8]>) {
         let Wire::Http1(mut writer, _) = self.wire else { panic!("bytes are for HTTP/1") };
         let _sent = writer.write_all(bytes.as_ref()).await;
         let _closed = writer.shutdown().await;
     }
 
-    /// Resets the connection without a word.
+    /// Resets the connection without an answer.
     pub fn abort(self) {
         self.open.reset();
     }
@@ -117,7 +117,7 @@ impl Exchange {
     }
 }
 
-/// An answer whose body has begun. Dropped without an end, it is cut off.
+/// An answer whose body has begun. Dropping it without an end cuts it off.
 pub struct Body {
     coding: Coding,
     wire: Wire,
@@ -127,7 +127,7 @@ pub struct Body {
 }
 
 impl Body {
-    /// Sends an event's text, which should end in an empty line, as one piece.
+    /// Sends the text of an event, which must end in an empty line, as one piece.
     pub async fn event(&mut self, text: &str) {
         assert!(text.ends_with("\n\n"), "not a whole event: {text:?}");
         self.raw(text).await;
@@ -152,7 +152,7 @@ impl Body {
 
     /// Sends bytes as they are, without any framing.
     pub async fn bytes(&mut self, bytes: &[u8]) {
-        // A peer that went away is for the story to notice by other means.
+        // The peer may be gone. The story notices that by other means.
         match &mut self.wire {
             Wire::Http1(writer, _) => drop(writer.write_all(bytes).await),
             Wire::H2Body(stream) => drop(stream.send_data(Bytes::copy_from_slice(bytes), false)),
@@ -160,7 +160,7 @@ impl Body {
         }
     }
 
-    /// Ends the answer as its framing says; a kept-alive connection then serves the next request.
+    /// Ends the answer in its framing. A connection that is kept alive then serves the next request.
     pub async fn end(mut self) {
         if self.coding == Coding::Chunked && matches!(self.wire, Wire::Http1(..)) {
             self.bytes(b"0\r\n\r\n").await;
@@ -178,7 +178,7 @@ impl Body {
         }
     }
 
-    /// Breaks the answer off: a FIN in the middle of it, or in h2 a reset of the stream.
+    /// Cuts the answer off: by a FIN, or in HTTP/2 by a reset of the stream.
     pub async fn cut(self) {
         match self.wire {
             Wire::Http1(mut writer, _) => drop(writer.shutdown().await),
@@ -192,7 +192,7 @@ impl Body {
         self.open.reset();
     }
 
-    /// Waits until the other side closed the connection, or in h2 reset the stream.
+    /// Waits until the client has closed the connection, or in HTTP/2 has reset the stream.
     pub async fn gone(mut self) {
         if let Wire::H2Body(stream) = &mut self.wire {
             let reset = std::future::poll_fn(|context| stream.poll_reset(context));
@@ -202,7 +202,7 @@ impl Body {
         guarded("the other side to close the connection", over(self.gone)).await;
     }
 
-    /// Tells when the connection is over.
+    /// A receiver that is closed when the connection has ended.
     pub fn watch_gone(&self) -> Gone {
         self.gone.clone()
     }

@@ -1,4 +1,4 @@
-//! An origin under the story's control, on a port of its own: every byte of its answers is the story's.
+//! An origin on a port of its own. The story controls every byte of its answers.
 
 mod connection;
 mod exchange;
@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 /// More requests than any story leaves unanswered.
 const UNANSWERED: usize = 4096;
 
-/// What an origin speaks.
+/// The protocol of an origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Speech {
     /// HTTP/1.x in the clear.
@@ -37,7 +37,7 @@ pub enum Speech {
     Tls(&'static [&'static str]),
 }
 
-/// A listener that is served.
+/// A listener and the task that serves it.
 struct Listening {
     task: JoinHandle<()>,
     socket: OwnedFd,
@@ -57,7 +57,7 @@ impl Origin {
         Self::speaking(Speech::Http1)
     }
 
-    /// The same, in another protocol.
+    /// An origin with another protocol, whose requests wait in the same way.
     pub fn speaking(speech: Speech) -> Self {
         let (queue, exchanges) = mpsc::channel(UNANSWERED);
         let handler = move |exchange| {
@@ -95,12 +95,12 @@ impl Origin {
         origin
     }
 
-    /// Where it listens.
+    /// Its address.
     pub fn addr(&self) -> SocketAddr {
         self.port.addr()
     }
 
-    /// Where it listens, as a configuration names it.
+    /// Its URL, as a configuration names it.
     pub fn url(&self) -> String {
         match self.serving.speech {
             Speech::Http1 | Speech::H2c => format!("http://{}", self.addr()),
@@ -124,7 +124,7 @@ impl Origin {
         self.accept().await.sse().await
     }
 
-    /// The `n`-th request since the origin began, the first being 1; waits until it came.
+    /// The `n`-th request since the origin started, counted from 1. Waits until it has come.
     pub async fn request(&self, n: usize) -> Arc<Request> {
         self.until(format!("request {n} at the origin"), |state| state.requests.len() >= n).await;
         self.requests()[n - 1].clone()
@@ -135,7 +135,7 @@ impl Origin {
         self.serving.state.lock().requests.clone()
     }
 
-    /// How many connections there have been.
+    /// The number of connections so far.
     pub fn connections(&self) -> usize {
         self.serving.state.lock().accepted
     }
@@ -149,17 +149,18 @@ impl Origin {
         guarded(what, self.serving.state.until(reached)).await;
     }
 
-    /// Dies: no more listener, every connection reset. The port stays ours, so nobody else takes it.
+    /// Stops listening and resets every connection. The port stays reserved, so no other process gets it.
     pub async fn kill(&self) {
         let Listening { task, socket } = self.listener.lock().unwrap().take().expect("the origin is dead already");
         task.abort();
         assert!(task.await.unwrap_err().is_cancelled(), "the listener failed");
-        // To close it is not enough: a process that another story starts has it too until it runs its own program.
+        // Closing the socket is not enough: a child process of another story holds it too, until it runs its own
+        // program.
         state::reset(&socket);
         self.serving.state.lock().reset_all();
     }
 
-    /// Lives again, on the same port.
+    /// Listens again on the same port.
     pub fn restart(&self) {
         let listener = self.port.listen();
         let socket = listener.as_fd().try_clone_to_owned().unwrap();

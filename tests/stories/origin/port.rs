@@ -1,12 +1,12 @@
-//! A port that stays ours, whether somebody listens on it or not.
+//! A port that stays reserved, whether a process listens on it or not.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use tokio::net::{TcpListener, TcpSocket};
 
 const BACKLOG: u32 = 4096;
 
-/// A port on 127.0.0.1, held by a bound socket that does not listen: a connection to it is refused, nobody else is given
-/// it, and no outgoing connection of this machine takes it as its own end.
+/// A port on 127.0.0.1, reserved by a bound socket that does not listen. A connection to it is refused. No other
+/// process gets the port, and no outgoing connection of this machine uses it as its local port.
 #[derive(Debug)]
 pub struct Port {
     reservation: TcpSocket,
@@ -23,12 +23,12 @@ impl Port {
         self.reservation.local_addr().unwrap()
     }
 
-    /// The same as an origin's URL.
+    /// The URL of an origin at this port.
     pub fn url(&self) -> String {
         format!("http://{}", self.addr())
     }
 
-    /// Listens.
+    /// Starts to listen on the port.
     pub fn listen(&self) -> TcpListener {
         bound(self.addr()).listen(BACKLOG).unwrap()
     }

@@ -1,11 +1,11 @@
-//! An origin as good as they come: numbered events, a history that survives its death, and `Last-Event-ID` honoured.
+//! A perfect origin: it numbers its events, keeps them when it dies, and honours `Last-Event-ID`.
 
 use super::exchange::over;
 use super::{Exchange, Origin};
 use std::ops::Deref;
 use tokio::sync::watch;
 
-/// Sends events 1, 2, 3 .. with `id: n` and `data: n` to all who ask, after the one that they name or from the first.
+/// Sends events 1, 2, 3 .. with `id: n` and `data: n` to every client: those after its `Last-Event-ID`, or else all.
 pub struct ResumingOrigin {
     origin: Origin,
     /// The newest event.
@@ -13,12 +13,12 @@ pub struct ResumingOrigin {
 }
 
 impl ResumingOrigin {
-    /// One with an empty history.
+    /// An origin with an empty history.
     pub fn start() -> Self {
         Self::with_start(|_| 0)
     }
 
-    /// The same, but who names no event gets only what comes from now on.
+    /// An origin that sends only new events to a client without a `Last-Event-ID`.
     pub fn start_live() -> Self {
         Self::with_start(|newest| newest)
     }
@@ -30,7 +30,7 @@ impl ResumingOrigin {
         Self { origin, newest }
     }
 
-    /// Adds the next event to the history, dead or alive.
+    /// Adds the next event to the history, whether the origin runs or not.
     pub fn publish(&self) {
         self.newest.send_modify(|newest| *newest += 1);
     }
@@ -57,7 +57,7 @@ async fn answer(exchange: Exchange, mut newest: watch::Receiver<u64>, start: fn(
         let target = *newest.borrow_and_update();
         while sent < target {
             sent += 1;
-            // In two pieces, so that a death may leave half an event.
+            // Sent in two pieces, so that a death may cut an event in half.
             body.raw(format!("id: {sent}\ndata:")).await;
             tokio::task::yield_now().await;
             body.raw(format!(" {sent}\n\n")).await;

@@ -1,4 +1,4 @@
-//! What an origin remembers: its requests and its connections.
+//! The requests and connections that an origin remembers.
 
 use crate::http1::Headers;
 use std::collections::BTreeMap;
@@ -7,31 +7,31 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-/// A request as it came.
+/// A request as the client sent it.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The method.
     pub method: String,
-    /// The target: path and query, and in h2 the `:path`.
+    /// The target: path and query, or in HTTP/2 the `:path`.
     pub target: String,
     /// `HTTP/1.0`, `HTTP/1.1` or `HTTP/2`.
     pub version: String,
-    /// The header fields; in h2 with the authority as `host`.
+    /// The header fields. In HTTP/2 the authority is among them as `host`.
     pub headers: Headers,
     /// The body.
     pub body: Vec<u8>,
-    /// The connection it came on, the first being 1.
+    /// The number of its connection, counted from 1.
     pub connection: usize,
 }
 
-/// Everything that is remembered.
+/// Everything that an origin remembers.
 #[derive(Debug, Default)]
 pub struct State {
     /// Requests, in order.
     pub requests: Vec<Arc<Request>>,
-    /// Connections so far.
+    /// The number of connections so far.
     pub accepted: usize,
-    /// Those still open, with a descriptor to end them by.
+    /// The open connections, each with a descriptor to reset it by.
     pub open: BTreeMap<usize, OwnedFd>,
 }
 
@@ -44,7 +44,7 @@ impl State {
     }
 }
 
-/// The state and those who wait for it to change.
+/// The state, and the tasks that wait for it to change.
 #[derive(Debug, Clone, Default)]
 pub struct Watched {
     state: Arc<Mutex<State>>,
@@ -65,7 +65,7 @@ impl Watched {
         request
     }
 
-    /// Remembers a connection for as long as the value lives.
+    /// Remembers a connection while the returned value lives.
     pub fn opened(&self, stream: &TcpStream) -> Arc<Open> {
         use std::os::fd::AsFd;
         let mut state = self.lock();
@@ -76,7 +76,7 @@ impl Watched {
         Arc::new(Open { watched: self.clone(), number })
     }
 
-    /// Waits until the state is as `reached` says.
+    /// Waits until `reached` is true of the state.
     pub async fn until(&self, reached: impl Fn(&State) -> bool) {
         let mut changes = self.changes.subscribe();
         while !reached(&self.lock()) {
@@ -110,8 +110,9 @@ impl Drop for Open {
     }
 }
 
-/// Dissolving the association of a TCP socket sends RST, whoever else holds the descriptor; a listener listens no more.
+/// Dissolves the association of a TCP socket. That sends a RST even if another process holds the descriptor. A
+/// listener stops listening.
 pub fn reset(socket: &OwnedFd) {
-    // An error means that the peer was first.
+    // An error means that the peer has ended the connection already.
     let _ended = rustix::net::connect_unspec(socket);
 }

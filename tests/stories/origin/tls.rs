@@ -1,4 +1,4 @@
-//! A certificate authority of the story's own, and the origin's certificate signed by it.
+//! A certificate authority that only the story knows, and the origin's certificate, which it signed.
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::crypto::ring;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tempfile::NamedTempFile;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-/// The authority and what it signed: a certificate for `localhost`.
+/// A certificate authority and the certificate that it signed, which is for `localhost`.
 #[derive(Debug)]
 pub struct Authority {
     file: NamedTempFile,
@@ -20,7 +20,7 @@ pub struct Authority {
 }
 
 impl Authority {
-    /// A new one, known to nobody.
+    /// A new authority that nothing else trusts.
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -38,12 +38,12 @@ impl Authority {
         }
     }
 
-    /// The file of its own certificate, in PEM.
+    /// The file of the authority's own certificate, in PEM.
     pub fn path(&self) -> &Path {
         self.file.path()
     }
 
-    /// Accepts TLS with the certificate that it signed.
+    /// Accepts TLS connections with the signed certificate.
     pub fn acceptor(&self, protocols: &[&str]) -> TlsAcceptor {
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
@@ -55,7 +55,7 @@ impl Authority {
         TlsAcceptor::from(Arc::new(config))
     }
 
-    /// Asks for TLS, trusting nobody else.
+    /// Makes TLS connections, and trusts this authority only.
     pub fn connector(&self, protocols: &[&str]) -> TlsConnector {
         let mut roots = RootCertStore::empty();
         roots.add(self.root.clone()).unwrap();
