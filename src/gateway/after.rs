@@ -1,15 +1,16 @@
-//! What comes after a request in a session of pingora's, and the contract that stands behind it.
+//! What comes after a request in a pingora session, and what pingora requires for it.
 //!
-//! pingora ends a session in one of two ways. After an answer that leaves the connection usable it asks
-//! `persist_connection_context` for a value, and gives back the stream together with it. In every other case it drops the
-//! stream, and the connection with it. So whoever is to have a connection back sees to these:
+//! pingora ends a session in one of two ways. After an answer that leaves the connection usable, it asks
+//! `persist_connection_context` for a value, and gives the stream back together with that value. In every other case
+//! it drops the stream, and the connection with it. So a connection comes back only under these conditions:
 //!
-//! - The response, if one was begun, was written to its end, and the request's body was read.
-//! - The keep-alive of the session is on when the request is over, whatever the client asked for.
-//! - Nothing was read beyond the request. A [`Connection`] gives a session no more than the request. Only the end of a
-//!   chunked body is found by pingora itself; where it has read further by then, the connection is closed.
+//! - If a response was begun, it was written to its end, and the request's body was read.
+//! - The keep-alive of the session is on when the request ends, whatever the client asked for.
+//! - Nothing was read beyond the request. A [`Connection`] gives a session no more than the request. The exception is
+//!   a chunked body, whose end pingora finds itself. If it has read further by then, the connection is closed.
 //!
-//! Where nothing was written, `request_filter` says that a response was sent, and the client is the engine's to answer.
+//! For a client that goes to the engine nothing is written. `request_filter` claims that a response was sent, and the
+//! engine sends the response later.
 
 use super::connection::Connection;
 use super::handover::HandOver;
@@ -17,28 +18,28 @@ use pingora::apps::{HttpPersistentSettings, ReusedHttpStream};
 use pingora::protocols::http::ServerSession;
 use std::any::Any;
 
-/// The keep-alive, in seconds, of a session whose connection is to come back. Nobody waits for so long: the next head is
-/// read by the front, which has its own times.
+/// The keep-alive, in seconds, of a session whose connection is to come back. pingora never waits for it: the front
+/// reads the next head and has its own time limits.
 const COMES_BACK: Option<u64> = Some(60);
 
-/// What a connection is for that comes back from a session.
+/// What a connection that comes back from a session is for.
 #[derive(Debug)]
 pub(super) enum After {
-    /// A client of the engine's: nothing was written to it.
+    /// To be handed over to the engine, which writes the whole response.
     HandOver(Box<HandOver>),
-    /// Another request.
+    /// To serve another request.
     Next,
-    /// An orderly close.
+    /// To be closed in order.
     Close,
 }
 
 impl After {
-    /// The value for `persist_connection_context`.
+    /// Wraps this for `persist_connection_context`.
     pub(super) fn persisted(self) -> Box<dyn Any + Send + Sync> {
         Box::new(parking_lot::Mutex::new(Some(self)))
     }
 
-    /// What pingora gave back, as a connection and what it is for.
+    /// Unwraps what pingora gives back: the connection, and what it is for.
     pub(super) fn of(reused: ReusedHttpStream) -> Option<(Connection, Self)> {
         let (stream, mut settings) = reused.consume();
         let context = settings.as_mut().and_then(HttpPersistentSettings::take_user_context);
@@ -48,7 +49,7 @@ impl After {
     }
 }
 
-/// Sees to it that the connection of a session comes back when the request is over.
+/// Makes the connection of a session come back when the request ends.
 pub(super) fn come_back(session: &mut ServerSession) {
     session.set_keepalive(COMES_BACK);
 }

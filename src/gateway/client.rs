@@ -1,12 +1,13 @@
-//! Whom a request comes from: the client as it is, or as a trusted proxy in front tells.
+//! The client of a request, as its connection shows it or as a trusted proxy tells it.
 //!
-//! What a proxy in front says of a client stands in `X-Forwarded-For`, `-Proto` and `-Host`, or in `Forwarded` (RFC 7239).
-//! Anyone can write these fields. So they are believed of trusted proxies alone, and those of all others are replaced.
+//! A proxy tells of its client in `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`, or in `Forwarded`
+//! (RFC 7239). Anyone can write these fields. So they are believed only if a trusted proxy sends them. Those of all
+//! others are replaced.
 //!
 //! ```text
 //!   X-Forwarded-For: forged, 203.0.113.7, 10.0.0.2      the other end of the socket: 10.0.0.1
 //!                    ╰─────╯ ╰─────────╯  ╰──────╯                                   ╰──────╯
-//!                    nobody  the client   trusted                                    trusted
+//!                    ignored the client   trusted                                    trusted
 //! ```
 
 use super::connection::Peer;
@@ -23,24 +24,24 @@ static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host"
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 static X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// Fields of this family tell of the client. Those that nobody replaces do not pass from a stranger.
+/// The prefix of fields that tell of the client. From an untrusted peer, all of them are replaced or removed.
 const FAMILY: &str = "x-forwarded-";
 
-/// The client of a request.
+/// What is known of the client of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ClientFacts {
-    /// Its address; `None` of a Unix socket.
+    /// The client's address. `None`: it came through a Unix socket, or its address is hidden.
     pub(super) address: Option<IpAddr>,
-    /// The scheme by which it came in.
+    /// The scheme of the client's request.
     pub(super) scheme: Scheme,
-    /// The host and port that it asked for.
+    /// The host and port that the client asked for.
     pub(super) host: Option<String>,
-    /// The nearest hop, and whether what it tells of others is believed.
+    /// The address of the nearest hop. `None`: a Unix socket.
     hop: Option<IpAddr>,
     is_believed: bool,
 }
 
-/// The scheme by which a client came in.
+/// The scheme of a client's request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Scheme {
     Http,
@@ -64,17 +65,17 @@ impl Scheme {
     }
 }
 
-/// What proxies in front tell, the farthest hop first.
+/// What the proxies in front tell. The farthest hop comes first.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Told {
-    /// `None` of a hop that is hidden or cannot be read.
+    /// The addresses of the hops. `None`: the address is hidden or malformed.
     hops: Vec<Option<IpAddr>>,
     schemes: Vec<Option<Scheme>>,
     hosts: Vec<Option<String>>,
 }
 
 impl ClientFacts {
-    /// The client of a request with these fields, which came from `peer` and names `host`.
+    /// The client of a request with these fields that came from `peer` and names `host`.
     pub(super) fn of(peer: &Peer, headers: &HeaderMap, host: Option<&str>, trusted: &Networks) -> Self {
         let hop = peer.address();
         let own = Self {
@@ -88,7 +89,8 @@ impl ClientFacts {
             return own;
         }
         let told = Told::by(headers);
-        // From the nearest one on, the first that is not trusted is the client. Where all are, it is the farthest.
+        // The hops are searched from the nearest on. The first that is not trusted is the client. If all are trusted,
+        // the farthest is.
         let is_client = |hop: &Option<IpAddr>| hop.is_none_or(|address| !trusted.contains(address));
         let at = told.hops.iter().rposition(is_client).unwrap_or(0);
         Self {
@@ -99,7 +101,7 @@ impl ClientFacts {
         }
     }
 
-    /// What the origin is to be told: fields to be set, or to be removed.
+    /// The fields that tell the origin of the client. Each is to be set or, if `None`, removed.
     pub(super) fn fields(&self, headers: &HeaderMap) -> Vec<(HeaderName, Option<HeaderValue>)> {
         let mut fields = Vec::with_capacity(6);
         if !self.is_believed {
@@ -110,7 +112,7 @@ impl ClientFacts {
         let chain = |name: &HeaderName, own: String| {
             let before = headers.get_all(name).iter().filter(|_| self.is_believed);
             let mut parts: Vec<&[u8]> = before.map(HeaderValue::as_bytes).collect();
-            // The client may have been told in another field.
+            // A trusted proxy may have told of the client in `Forwarded` only.
             let client = self.address.filter(|address| parts.is_empty() && Some(*address) != self.hop);
             let client = client.filter(|_| *name == X_FORWARDED_FOR).map(|address| address.to_string());
             parts.extend(client.as_ref().map(String::as_bytes));
@@ -128,12 +130,12 @@ impl ClientFacts {
         fields
     }
 
-    /// Whether a field of this name says something of the client, so that it is set here.
+    /// Whether a field of this name tells of the client, so that the gateway sets it.
     pub(super) fn is_told_in(name: &HeaderName) -> bool {
         name.as_str().starts_with(FAMILY) || *name == FORWARDED || *name == X_REAL_IP
     }
 
-    /// A request's fields with what is said of the client in them.
+    /// The fields of a request, with the fields that tell of the client set.
     pub(super) fn applied(&self, headers: &HeaderMap) -> HeaderMap {
         let mut applied = headers.clone();
         for (name, value) in self.fields(headers) {
@@ -145,7 +147,7 @@ impl ClientFacts {
         applied
     }
 
-    /// The element of `Forwarded` for the nearest hop (RFC 7239 section 4).
+    /// The element of `Forwarded` for the nearest hop (RFC 7239, section 4).
     fn forwarded(&self) -> String {
         let mut element = match self.hop {
             Some(IpAddr::V6(address)) => format!("for=\"[{address}]\""),
@@ -159,7 +161,7 @@ impl ClientFacts {
 }
 
 impl Told {
-    /// `X-Forwarded-*` say it, and for what they leave out, `Forwarded`.
+    /// Reads the `X-Forwarded-*` fields, and `Forwarded` for what they leave out.
     fn by(headers: &HeaderMap) -> Self {
         let list = |name: &HeaderName| -> Vec<String> {
             let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
@@ -183,8 +185,8 @@ impl Told {
         told
     }
 
-    /// Of a list, what belongs to the hop at this place: lists of one length were written by the same hops. Of any other
-    /// list, the farthest hop's word counts, as with most servers.
+    /// The item of a list that belongs to the hop at this index. Lists of the same length as the hops were written by
+    /// the same proxies. Of any other list the first item counts, as in most servers.
     fn of<T: Clone>(&self, list: &[Option<T>], at: usize) -> Option<T> {
         let at = if list.len() == self.hops.len() { at } else { 0 };
         list.get(at).cloned().flatten()
@@ -223,14 +225,14 @@ fn list_of_elements(headers: &HeaderMap) -> Vec<&[u8]> {
     headers.get_all(FORWARDED).iter().flat_map(|value| parts(value.as_bytes(), b',')).collect()
 }
 
-/// An address, with a port or without, IPv6 in brackets or not.
+/// Reads an address with or without a port. An IPv6 address may be in brackets.
 fn address(text: &str) -> Option<IpAddr> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.split_once(']')).map_or(text, |(address, _)| address);
     let parsed = bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()));
     parsed.map(|address: IpAddr| address.to_canonical())
 }
 
-/// A host with a port or without, if it can be one.
+/// A host with or without a port. `None`: the text cannot be a host.
 fn host(text: String) -> Option<String> {
     is_host(text.as_bytes()).then_some(text).filter(|text| !text.is_empty())
 }
@@ -256,7 +258,7 @@ mod tests {
         Peer { socket: Some(SocketAddr::new(address.parse().unwrap(), 4711)), told: None, is_tls: false }
     }
 
-    /// `address scheme host`.
+    /// The facts, written as `address scheme host`.
     fn facts(from: &str, lines: &str) -> String {
         let trusted = trusted(&["10.0.0.0/8", "2001:db8::1/128"]);
         let facts = ClientFacts::of(&peer(from), &fields(lines), Some("here"), &trusted);
@@ -313,7 +315,7 @@ mod tests {
         }
     }
 
-    /// The fields that say something of the client, as the origin gets them.
+    /// The fields that tell the origin of the client.
     fn told_to_origin(from: &str, lines: &str) -> String {
         let trusted = trusted(&["10.0.0.0/8"]);
         let headers = fields(lines);

@@ -1,4 +1,4 @@
-//! A client's connection: the one owner of its socket from the accept to the close.
+//! A client's connection. It owns the socket from the accept to the close.
 //!
 //! ```text
 //!            accept                 a plain GET of a shared stream
@@ -9,8 +9,8 @@
 //!                  pingora's session                             Connection, for the next head
 //! ```
 //!
-//! pingora serves any stream that implements its public traits. This one gives a session the bytes of one request and no
-//! more: what the client sends beyond them stays here and begins the next request.
+//! pingora serves any stream that implements its public traits. A `Connection` gives a session the bytes of one
+//! request and no more. What the client sends beyond the request stays here and begins the next request.
 
 use super::places::Place;
 use super::transport::Transport;
@@ -31,48 +31,49 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Bytes that are kept beyond the request that is served. The client is read no further until the next request.
+/// The most bytes that are kept beyond the present request. Beyond that the client is not read until the next
+/// request.
 const MOST_AHEAD: usize = 16 << 10;
 
-/// Bytes that are read at once.
+/// The bytes that are read at once.
 const READ_BYTES: usize = 4 << 10;
 
 /// A client's connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    /// Shared with whoever looks at the socket while a session writes to it.
+    /// Shared with code that looks at the socket while a session writes to it.
     transport: Arc<Transport>,
-    /// What the client sent and nobody has read.
+    /// The bytes that the client sent and that nothing has read.
     unread: BytesMut,
     gate: Gate,
     peer: Peer,
     place: Option<Place>,
 }
 
-/// The other end of a connection.
+/// The peer of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Peer {
-    /// The other end of the socket; `None` of a Unix socket.
+    /// The address of the socket's peer. `None`: a Unix socket.
     pub(super) socket: Option<SocketAddr>,
-    /// The client of whom a trusted proxy told by the PROXY protocol.
+    /// The client that a trusted proxy told of by the PROXY protocol.
     pub(super) told: Option<SocketAddr>,
-    /// The client came by TLS, to that proxy.
+    /// Whether the client used TLS to reach that proxy.
     pub(super) is_tls: bool,
 }
 
 impl Peer {
-    /// The address of the nearest hop that sends HTTP; `None` of a Unix socket.
+    /// The address of the nearest hop that sends HTTP. `None`: a Unix socket.
     pub(super) fn address(&self) -> Option<IpAddr> {
         self.told.or(self.socket).map(|address| address.ip().to_canonical())
     }
 }
 
-/// How much of what the client sends is given to whoever reads.
+/// Limits how many of the client's bytes a reader of the connection gets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Gate {
-    /// Everything: nobody knows where the request ends, or the protocol is not HTTP/1.
+    /// No limit: the end of the request is not known, or the protocol is not HTTP/1.
     Open,
-    /// So many bytes more.
+    /// At most this many more bytes.
     Bytes(u64),
 }
 
@@ -83,32 +84,32 @@ impl Connection {
         Self { transport: Arc::new(transport), unread: BytesMut::new(), gate: Gate::Open, peer, place }
     }
 
-    /// A connection that was elsewhere for a while; `unread` is what its client has sent meanwhile.
+    /// A connection that the engine gives back. `unread`: the bytes that its client sent meanwhile.
     pub(super) fn taken_back(transport: Transport, peer: Peer, place: Option<Place>, unread: &[u8]) -> Self {
         Self { transport: Arc::new(transport), unread: BytesMut::from(unread), gate: Gate::Open, peer, place }
     }
 
-    /// The connection that pingora was given; `None` of a stream that is none of ours.
+    /// The connection in a stream that pingora gives back. `None`: the stream is not a `Connection`.
     pub(super) fn of(stream: Stream) -> Option<Self> {
         stream.into_any().downcast::<Self>().ok().map(|connection| *connection)
     }
 
-    /// The same, lent.
+    /// Borrows the connection in a stream of pingora.
     pub(super) fn within(stream: &Stream) -> Option<&Self> {
         stream.as_any().downcast_ref::<Self>()
     }
 
-    /// What the client sent and nobody has read.
+    /// The bytes that the client sent and that nothing has read.
     pub(super) fn unread(&self) -> &[u8] {
         &self.unread
     }
 
-    /// Drops the first bytes of what is unread.
+    /// Drops the first `bytes` of the unread bytes.
     pub(super) fn consume(&mut self, bytes: usize) {
         self.unread.advance(bytes.min(self.unread.len()));
     }
 
-    /// Bounds what a reader gets from now on.
+    /// Limits what a reader gets from now on.
     pub(super) fn set_gate(&mut self, gate: Gate) {
         self.gate = gate;
     }
@@ -117,7 +118,7 @@ impl Connection {
         &self.peer
     }
 
-    /// A trusted proxy told whom it serves.
+    /// Notes the client that a trusted proxy told of.
     pub(super) fn told(&mut self, client: Option<SocketAddr>, is_tls: bool) {
         (self.peer.told, self.peer.is_tls) = (client, is_tls);
     }
@@ -126,17 +127,18 @@ impl Connection {
         self.place.is_some()
     }
 
-    /// The socket, to be looked at while a session writes to it.
+    /// The socket, for code that looks at it while a session writes to it.
     pub(super) fn transport(&self) -> &Arc<Transport> {
         &self.transport
     }
 
-    /// Reads more of what the client sends, whatever the gate; 0 is its end.
+    /// Reads more of the client's bytes, without regard to the gate. 0: the client has closed its side.
     pub(super) async fn fill(&mut self) -> io::Result<usize> {
         poll_fn(|cx| self.poll_fill(cx)).await
     }
 
-    /// Resolves when the client has closed its side or is gone, or sends so much ahead that it is no client.
+    /// Resolves when the client has closed its side or is gone, or when it has sent more ahead than any proper client
+    /// sends.
     pub(super) async fn left(&mut self) {
         while self.unread.len() < MOST_AHEAD {
             match self.fill().await {
@@ -151,7 +153,7 @@ impl Connection {
         self.transport.poll_read(cx, &mut self.unread)
     }
 
-    /// Takes the connection apart, for whoever serves it without a runtime.
+    /// Takes the connection apart, for code that serves it without a runtime.
     pub(super) fn into_parts(self) -> io::Result<Parts> {
         let Self { transport, unread, peer, place, .. } = self;
         let transport = Arc::into_inner(transport).ok_or_else(|| io::Error::other("the socket is in use"))?;
@@ -160,7 +162,7 @@ impl Connection {
     }
 }
 
-/// A connection taken apart.
+/// The parts of a connection.
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) socket: OwnedFd,
@@ -177,7 +179,7 @@ impl AsyncRead for Connection {
             Gate::Bytes(left) => usize::try_from(left).unwrap_or(usize::MAX),
         };
         if most == 0 {
-            // The request was read to its end: only the client's own end is still of interest.
+            // The request was read to its end. Only the end of the client's side still matters.
             while self.unread.len() < MOST_AHEAD {
                 if ready!(self.poll_fill(cx))? == 0 {
                     return Poll::Ready(Ok(()));
@@ -252,7 +254,7 @@ impl GetProxyDigest for Connection {
 impl GetSocketDigest for Connection {
     fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
         let digest = SocketDigest::from_raw_fd(self.id());
-        // The cell is new, so that this is the one value that it gets.
+        // The cell is new, so this sets its value.
         let _peer = digest.peer_addr.get_or_init(|| self.peer.told.or(self.peer.socket).map(PeerAddr::Inet));
         Some(Arc::new(digest))
     }

@@ -1,4 +1,4 @@
-//! When a client's response ends.
+//! The deadlines of a client's response: its heartbeats, its lifetime and the drain.
 
 use super::writer::Broken;
 use crate::downstream::{ClientOptions, lifetime};
@@ -17,16 +17,16 @@ impl From<Broken> for Departure {
     }
 }
 
-/// Whether manifold serves or is on its way out.
+/// Whether the process serves or drains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lifecycle {
-    /// Serving.
+    /// The process serves.
     Running,
-    /// Every client gets its end by then.
+    /// Every client's response ends by this time.
     Draining(Instant),
 }
 
-/// What a client waits for beside its events: heartbeats and the ends of its time.
+/// The deadlines of one client.
 #[derive(Debug)]
 pub(super) struct Deadlines {
     heartbeat: Option<Duration>,
@@ -36,7 +36,7 @@ pub(super) struct Deadlines {
     lifecycle: watch::Receiver<Lifecycle>,
 }
 
-/// A deadline that came.
+/// The kind of a deadline that has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
     Heartbeat,
@@ -46,7 +46,7 @@ pub(super) enum Due {
 
 impl Deadlines {
     pub(super) fn new(options: &ClientOptions, mut lifecycle: watch::Receiver<Lifecycle>) -> Self {
-        // A drain that began before this client came is news to it.
+        // A drain that began earlier is still to be noted.
         lifecycle.mark_changed();
         let now = Instant::now();
         let mut deadlines = Self {
@@ -60,12 +60,13 @@ impl Deadlines {
         deadlines
     }
 
-    /// The client was sent something: the heartbeat is for those who heard nothing.
+    /// Notes that the client was sent something. A heartbeat is due after an interval without that.
     pub(super) fn heard(&mut self) {
         self.next_heartbeat = self.heartbeat.map(|interval| Instant::now() + interval);
     }
 
-    /// Whether an end is due now: asked between writes, since a client with much to read is never idle.
+    /// The end that is due now, if any. It is asked between writes, because a client with much to read never waits in
+    /// [`Self::next`].
     pub(super) fn end_due(&mut self) -> Option<Due> {
         if self.drain.is_none() && self.lifecycle.has_changed().unwrap_or(true) {
             self.note(self.lifecycle.has_changed().is_ok());
@@ -78,7 +79,7 @@ impl Deadlines {
         is_due(self.lifetime).then_some(Due::Lifetime)
     }
 
-    /// Resolves at the next deadline. Safe to drop and call again.
+    /// Resolves at the next deadline. Cancel-safe.
     pub(super) async fn next(&mut self) -> Due {
         loop {
             let drain = self.drain;
@@ -97,7 +98,7 @@ impl Deadlines {
             Lifecycle::Draining(by) => {
                 by.saturating_duration_since(Instant::now()).mul_f64(SPREAD_OF_DRAIN * fastrand::f64())
             }
-            // The service is gone: whoever is left ends now.
+            // The service is gone, so the remaining clients end now.
             Lifecycle::Running if !known => Duration::ZERO,
             Lifecycle::Running => return,
         };
@@ -105,7 +106,7 @@ impl Deadlines {
     }
 }
 
-/// Resolves at a deadline, and never without one.
+/// Resolves at a deadline. Without one it never resolves.
 pub(super) async fn at(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,

@@ -1,15 +1,15 @@
-//! The first bytes of a request: an HTTP/2 preface, a head of HTTP/1.x, or not enough of either.
+//! Recognises the first bytes of a request: an HTTP/2 preface, an HTTP/1.x head, or an incomplete one of these.
 
-/// RFC 9113 section 3.4.
+/// The connection preface of HTTP/2 (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Bytes of empty lines before a request line that are put up with.
+/// The most bytes of empty lines that are accepted before a request line.
 const MAX_BLANK: usize = 64;
 
-/// The bytes of the longest end of a head.
+/// The length of the longest sequence that ends a head.
 const LONGEST_END: usize = 4;
 
-/// Whether a byte is of an empty line.
+/// Whether a byte belongs to an empty line.
 pub(super) fn is_blank(byte: u8) -> bool {
     matches!(byte, b'\r' | b'\n')
 }
@@ -19,7 +19,7 @@ pub(super) fn is_blank(byte: u8) -> bool {
 pub(super) enum Judgement {
     Incomplete,
     Preface,
-    /// A whole head, which ends here; so many bytes of empty lines stand before it.
+    /// A whole head, which ends at `end`. The first `blank` bytes are empty lines.
     Head {
         blank: usize,
         end: usize,
@@ -27,8 +27,8 @@ pub(super) enum Judgement {
     TooLarge,
 }
 
-/// What the bytes so far are, of which `scanned` held no end of a head. An empty line ends a head, with CR or without
-/// (RFC 9112 section 2.2); a few empty lines before the request line are not it.
+/// Judges the bytes so far. The first `scanned` of them hold no end of a head. An empty line ends a head, with or
+/// without CR (RFC 9112, section 2.2). A few empty lines before the request line are allowed.
 pub(super) fn judge(bytes: &[u8], scanned: usize, most: usize) -> Judgement {
     if bytes.starts_with(PREFACE) {
         return Judgement::Preface;
@@ -40,7 +40,7 @@ pub(super) fn judge(bytes: &[u8], scanned: usize, most: usize) -> Judgement {
     let end = [ends(b"\r\n\r\n"), ends(b"\n\n"), ends(b"\n\r\n")].into_iter().flatten().min();
     let may_be_preface = PREFACE.starts_with(bytes.get(blank..).unwrap_or_default());
     match end {
-        // What follows the head is not counted.
+        // The bytes after the head do not count.
         Some(end) if end <= most && !may_be_preface => Judgement::Head { blank, end },
         Some(end) if end > most => Judgement::TooLarge,
         _ if bytes.len() > most || blank == MAX_BLANK => Judgement::TooLarge,

@@ -1,4 +1,4 @@
-//! What stands in front of everything: a connection, from one request head to the next.
+//! The front: serves a connection, from one request head to the next.
 //!
 //! ```text
 //!               ┌───────────────────── Next ─────────────────────────┐
@@ -10,8 +10,8 @@
 //!               └─ too large, too slow, malformed, the client's end, a drain ▶ closed
 //! ```
 //!
-//! pingora peeks for exactly 24 bytes of the HTTP/2 preface without a timeout, and limits a head only at 1 MiB and each read
-//! alone in time. So heads are read here, in whatever pieces they come. The limits hold for every head of a connection.
+//! pingora waits for exactly the 24 bytes of the HTTP/2 preface without a time limit. It limits a head only at 1 MiB,
+//! and only each read in time. So the front reads heads itself. Its limits hold for every head of a connection.
 
 use super::Gateway;
 use super::after::After;
@@ -39,27 +39,29 @@ use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-/// The time for a head where there is no place: silent connections must not use up the descriptors.
+/// The time for a head on a connection without a place. Silent connections must not use up the descriptors.
 const WITHOUT_A_PLACE: Duration = Duration::from_secs(1);
 
-/// The time that a client may take to accept an answer of ours: it fits into any socket's buffer.
+/// The time that a client has to accept an answer of the gateway. Such an answer fits into any socket's buffer.
 const ANSWER_TIME: Duration = Duration::from_secs(10);
 
-/// When a drain begins, the time for a new connection's first bytes: they may be on their way.
+/// The time for the first bytes of a new connection when a drain begins. They may be on their way.
 const LAST_CALL: Duration = Duration::from_secs(1);
 
-/// The limits of a connection's heads.
+/// The limits of connections and their request heads.
 #[derive(Debug, Clone, Copy)]
 pub struct FrontOptions {
-    /// Bytes of a request head; beyond: 431. Enough for the largest cookies that browsers send.
+    /// The most bytes of a request head. A larger head is answered with 431. The default is enough for the largest
+    /// cookies that browsers send.
     pub head_bytes: usize,
-    /// Time for a whole head, from the connection on or from its first byte; beyond: 408, or nothing where nothing was sent.
+    /// The time for a whole head. It begins with the connection or, for later requests, with the first byte. A slower
+    /// head is answered with 408, or not at all if nothing was sent.
     pub head_time: Duration,
-    /// Time between two requests; beyond, the connection is closed.
+    /// How long a connection is kept between two requests. After that it is closed.
     pub keepalive: Duration,
-    /// Connections open at once; beyond: 503.
+    /// The most open connections. Further ones are answered with 503.
     pub max_connections: usize,
-    /// Connections of trusted proxies begin with a header of the PROXY protocol.
+    /// Whether connections of trusted proxies begin with a header of the PROXY protocol.
     pub proxy_protocol: bool,
 }
 
@@ -82,23 +84,23 @@ pub struct Front {
     sessions: Arc<Sessions>,
     places: Arc<Places>,
     gateway: Gateway,
-    /// Said when the process is on its way out.
+    /// Set when the process is about to end.
     stopping: ShutdownWatch,
 }
 
 /// What the client's next bytes are.
 #[derive(Debug, PartialEq, Eq)]
 enum First {
-    /// A head, of so many bytes.
+    /// A head of this many bytes.
     Http1(usize),
     Http2,
     TooLarge,
     TooSlow,
-    /// The client left, or sent nothing.
+    /// Nothing: the client left or sent no byte.
     Nothing,
 }
 
-/// When a head is to be there.
+/// How long to wait for a head.
 #[derive(Debug, Clone, Copy)]
 struct Wait {
     is_first: bool,
@@ -106,8 +108,8 @@ struct Wait {
 }
 
 impl Front {
-    /// A front for a gateway. `alive` is held by every connection, wherever it is served. `stopping` is set when the process
-    /// is on its way out.
+    /// A front for a gateway. Every connection holds `alive`, wherever it is served. `stopping` is set when the
+    /// process is about to end.
     #[must_use]
     pub fn new(options: FrontOptions, gateway: Gateway, alive: mpsc::Sender<()>, stopping: ShutdownWatch) -> Self {
         let ca_file = gateway.connector.system().instead();
@@ -118,7 +120,7 @@ impl Front {
         Self { options, sessions, places: Places::new(options.max_connections, alive), gateway, stopping }
     }
 
-    /// Serves a connection that was just accepted, to its end or until it is the engine's.
+    /// Serves a connection that was just accepted, until it ends or goes to the engine.
     pub async fn serve(self: Arc<Self>, transport: Transport) {
         let mut connection = Connection::new(transport, self.places.take());
         socket::prepare(&connection);
@@ -128,7 +130,7 @@ impl Front {
         if self.options.proxy_protocol && self.gateway.trusts(connection.peer()) {
             match timeout_at(wait.until, introduced(&mut connection)).await {
                 Ok(true) => {}
-                // The proxy is not set up as this listener is: an operator is to hear of it.
+                // The proxy is configured otherwise than this listener. The operator should know that.
                 Ok(false) => {
                     let peer = connection.peer().socket;
                     return log::warn!("connection closed: it begins without a PROXY header peer={peer:?}");
@@ -139,7 +141,7 @@ impl Front {
         self.serve_from(connection, wait).await;
     }
 
-    /// Serves a connection on which a response is over.
+    /// Serves a connection whose response has ended.
     pub(super) async fn serve_next(self: Arc<Self>, connection: Connection) {
         let wait = self.between_requests();
         self.serve_from(connection, wait).await;
@@ -177,7 +179,7 @@ impl Front {
         }
     }
 
-    /// Reads until a head or a preface is whole.
+    /// Reads until a head or a preface is complete.
     async fn first(&self, connection: &mut Connection, wait: Wait) -> First {
         let Wait { is_first, mut until } = wait;
         let mut stopping = self.stopping.clone();
@@ -196,7 +198,7 @@ impl Front {
             }
             let unread = connection.unread();
             scanned = unread.len();
-            // Between two requests, empty lines are nothing yet.
+            // Between two requests, empty lines do not count as the beginning of a head.
             let has_none = unread.iter().all(|byte| !is_first && is_blank(*byte));
             if had_none && !has_none && !is_first {
                 until = Instant::now() + self.options.head_time;
@@ -220,8 +222,8 @@ impl Front {
         }
     }
 
-    /// Serves one request, whose head is so many of the bytes that are unread; gives the connection back if it is of further
-    /// use.
+    /// Serves one request. Its head is the first `head_bytes` unread bytes. Returns the connection if it is still
+    /// usable.
     async fn request(&self, mut connection: Connection, head_bytes: usize) -> Option<(Connection, After)> {
         let head = match Head::parse(connection.unread().get(..head_bytes).unwrap_or_default()) {
             Ok(head) => head,
@@ -258,7 +260,7 @@ impl Front {
         self.sessions.request(connection, gate, Decided { plan, is_kept }, &self.stopping).await
     }
 
-    /// Answers a request. A body that nobody wants is not read: its connection is closed.
+    /// Answers a request. If the request has a body, the body is not read and the connection is closed.
     async fn answer_to(
         &self,
         mut connection: Connection,
@@ -272,7 +274,7 @@ impl Front {
         answer(connection, reply, head.method == Method::HEAD, is_kept).await
     }
 
-    /// Has the client of a plain request join its stream, and makes it ready for the engine.
+    /// Lets the client of a plain request join its stream, and prepares the hand-over to the engine.
     async fn join(
         &self,
         mut connection: Connection,
@@ -299,8 +301,8 @@ impl Front {
     }
 }
 
-/// Reads with which header of the PROXY protocol a connection begins; false if there is none, also where the connection ends
-/// within it.
+/// Reads the header of the PROXY protocol at the beginning of a connection. Returns false if there is none, also if
+/// the connection ends within it.
 async fn introduced(connection: &mut Connection) -> bool {
     loop {
         match proxy_header(connection.unread()) {
@@ -311,7 +313,7 @@ async fn introduced(connection: &mut Connection) -> bool {
                 return true;
             }
             ProxyHeader::Incomplete => match connection.fill().await {
-                // A health check may connect and say nothing.
+                // A health check may connect and send nothing.
                 Ok(0) | Err(_) => return connection.unread().is_empty(),
                 Ok(_) => {}
             },
@@ -319,7 +321,7 @@ async fn introduced(connection: &mut Connection) -> bool {
     }
 }
 
-/// Answers a request of which nothing is left to be read.
+/// Sends an answer on a connection with nothing left to read.
 async fn answer(
     mut connection: Connection,
     reply: &Reply,
@@ -334,14 +336,14 @@ async fn answer(
             None
         }
         Err(_) => {
-            // Else the kernel would hold the answer, and the client's silence, for a quarter of an hour.
+            // Otherwise the kernel would keep the answer for a silent client for a quarter of an hour.
             socket::reset_on_close(&connection);
             None
         }
     }
 }
 
-/// Answers what is no request, and closes.
+/// Answers bytes that are not a request, and closes the connection.
 async fn refuse(connection: Connection, status: StatusCode) {
     if let Some((connection, _)) = answer(connection, &Reply::come_again(status), false, false).await {
         close(connection).await;

@@ -1,7 +1,7 @@
-//! A client on its way to the delivery engine.
+//! The hand-over of a client to the delivery engine.
 //!
-//! What is left of its request is a socket and a place on a stream. Nothing of the response was written by then: the engine
-//! writes it from its first byte, and gives the connection back after an orderly end.
+//! The client is now a connection and a subscription to a stream. Nothing of the response has been written. The
+//! engine writes all of it, and gives the connection back after an orderly end.
 
 use super::connection::{Connection, Parts, Peer};
 use super::front::Front;
@@ -19,14 +19,15 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
-/// A client that is to be the engine's. If it never gets there, its drop takes it off its stream, and is counted.
+/// A client that is to be handed over. Dropping this value takes the client off its stream, and counts a failed
+/// hand-over.
 pub(super) struct HandOver {
-    /// None once it is on its way.
+    /// `None` once the hand-over has begun.
     client: Option<Leaving>,
     served: Arc<StreamRoute>,
 }
 
-/// What is known of the client beside its connection.
+/// What the engine gets besides the connection.
 pub(super) struct Leaving {
     pub(super) engine: Engine,
     pub(super) subscription: Subscription,
@@ -35,7 +36,7 @@ pub(super) struct Leaving {
     pub(super) opening_text: u64,
     pub(super) lifetime: Option<Duration>,
     pub(super) is_kept: bool,
-    /// Its address, as far as it is known.
+    /// The client's address, if it is known.
     pub(super) address: Option<IpAddr>,
 }
 
@@ -44,7 +45,7 @@ impl HandOver {
         Self { client: Some(client), served }
     }
 
-    /// Gives the client and its connection to the engine. `front` serves the connection once the response is over.
+    /// Gives the client and its connection to the engine. `front` serves the connection again after the response.
     pub(super) async fn complete(mut self, connection: Connection, front: &Arc<Front>) {
         let Some(client) = self.client.take() else { return };
         socket::bound_stream(&connection);
@@ -100,7 +101,7 @@ impl fmt::Debug for HandOver {
     }
 }
 
-/// The front, as the home of a connection that the engine serves.
+/// Takes connections back from the engine to the front.
 #[derive(Debug)]
 struct AtTheFront {
     front: Weak<Front>,
@@ -118,7 +119,7 @@ impl Home for AtTheFront {
 
     fn take_back(self: Box<Self>, socket: OwnedFd, unread: Vec<u8>) {
         let Self { front, runtime, peer, place, is_tcp, .. } = *self;
-        // Where the front is gone, nobody is served any more: the socket is closed.
+        // If the front is gone, the process is ending, and the socket is closed.
         let Some(front) = front.upgrade() else { return };
         let _in_the_runtime = runtime.enter();
         match Transport::from_descriptor(socket, is_tcp) {

@@ -1,36 +1,37 @@
-//! A request head of HTTP/1.x, read strictly (RFC 9112).
+//! Parses the head of an HTTP/1.x request strictly (RFC 9112).
 //!
-//! Every head is judged here before anyone acts on it: what two readers could take for two requests, or for two lengths, is
-//! refused. So pingora, which is more lenient, sees only heads that can be read in one way.
+//! Every head is checked here first. A head that two parsers could read as two requests, or with two lengths, is
+//! refused. So pingora, which is more lenient, gets only heads that can be read in one way.
 
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
-/// The most fields of a head: as many as pingora takes.
+/// The most fields of a head. pingora has the same limit.
 const MAX_FIELDS: usize = 256;
 
-/// Beside the version, a request head of HTTP/1.x.
+/// The head of an HTTP/1.x request.
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) method: Method,
-    /// As it was sent.
+    /// The request target, as the client sent it.
     pub(super) target: String,
     pub(super) version: Version,
     pub(super) headers: HeaderMap,
     pub(super) body: Body,
-    /// The client is content to have its connection kept for another request.
+    /// Whether the client allows further requests on its connection.
     pub(super) is_kept: bool,
-    /// It can be answered without a session: a GET without a body, of which no field is about the connection.
+    /// Whether the request can be served without a session: it is a GET without a body, and no field asks for
+    /// anything else than to keep or close the connection.
     pub(super) is_plain: bool,
 }
 
-/// The body that follows a head.
+/// The framing of the body that follows a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Body {
     None,
-    /// So many bytes.
+    /// A body of this many bytes.
     Length(u64),
-    /// Chunks, and whoever reads them finds the end.
+    /// A body in the chunked coding. Its reader finds the end.
     Chunked,
 }
 
@@ -67,7 +68,7 @@ impl BadHead {
 }
 
 impl Head {
-    /// Reads a whole head, which ends with its empty line.
+    /// Parses a whole head, including the empty line at its end.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, BadHead> {
         let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
         let mut request = httparse::Request::new(&mut fields);
@@ -102,18 +103,18 @@ impl Head {
         Ok(Self { method, target, version, headers, body, is_kept, is_plain })
     }
 
-    /// Whether the client asks to go on in another protocol: the bytes after the head may not be HTTP.
+    /// Whether the client asks for another protocol. The bytes after the head may then not be HTTP.
     pub(super) fn upgrades(&self) -> bool {
         self.headers.contains_key(UPGRADE)
     }
 }
 
-/// What a head's `Connection` asks for (RFC 9110 section 7.6.1).
+/// The options of a head's `Connection` field (RFC 9110, section 7.6.1).
 #[derive(Debug, Default)]
 struct Options {
     close: bool,
     keep_alive: bool,
-    /// Anything else.
+    /// Any other option.
     others: bool,
 }
 
@@ -133,7 +134,7 @@ impl Options {
     }
 }
 
-/// The body by RFC 9112 section 6.3, where it can be only this one.
+/// The framing of the body (RFC 9112, section 6.3). It is an error if the head allows another framing.
 fn body_of(version: Version, headers: &HeaderMap) -> Result<Body, BadHead> {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let (coding, second_coding) = (codings.next(), codings.next());
@@ -148,13 +149,13 @@ fn body_of(version: Version, headers: &HeaderMap) -> Result<Body, BadHead> {
         },
         (Some(coding), None) => {
             let is_chunked = coding.as_bytes().eq_ignore_ascii_case(b"chunked") && second_coding.is_none();
-            // HTTP/1.0 has no transfer codings: such a message is framed wrongly (RFC 9112 section 6.1).
+            // HTTP/1.0 has no transfer codings, so the framing of such a message is faulty (RFC 9112, section 6.1).
             if is_chunked && version == Version::HTTP_11 { Ok(Body::Chunked) } else { Err(BadHead::TransferEncoding) }
         }
     }
 }
 
-/// A length in digits alone: no sign, no list, no more than fits.
+/// Reads a length. It consists of digits only: no sign and no list.
 fn length_of(text: &[u8]) -> Option<u64> {
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return None;
@@ -162,12 +163,13 @@ fn length_of(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(text).ok()?.parse().ok()
 }
 
-/// Whether a `Host` can be one (RFC 9112 section 3.2): it may be empty, and has neither credentials nor a path.
+/// Whether a text can be the value of `Host` (RFC 9112, section 3.2). It may be empty. It has neither credentials nor
+/// a path.
 pub(super) fn is_host(text: &[u8]) -> bool {
     text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=%:[]".contains(byte))
 }
 
-/// Whether a request line has three parts, the last being a version that is not ours.
+/// Whether a request line has three parts, of which the last is a version that manifold does not support.
 fn has_version(bytes: &[u8]) -> bool {
     let line = bytes.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
     let mut parts = line.trim_ascii().split(|byte| *byte == b' ');

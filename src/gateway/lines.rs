@@ -1,16 +1,17 @@
-//! The lines of our own that a client is told between the events.
+//! The lines that manifold itself adds to a stream, apart from events.
 
 use crate::downstream::{ClientOptions, RetryPolicy, spread};
 use crate::hub::{Departure, End};
 use crate::sse::{HEARTBEAT, retry_line};
 use std::time::Duration;
 
-/// The reconnection time that a client is asked back by where neither the route nor the origin named one: what browsers use.
+/// The reconnection time if neither the route nor the origin sets one: the usual value of browsers.
 const USUAL_RETRY: Duration = Duration::from_secs(3);
 
-/// The first lines of a response: a comment, which flushes picky intermediaries, and the client's own reconnection time.
-/// `origin_retry` is what the origin last asked for, in milliseconds. A shared response always begins with them, also where
-/// heartbeats are off; a private one without heartbeats does not, because not one byte of it is manifold's.
+/// The first lines of a response: a comment, which makes buffering intermediaries forward the head, and the client's
+/// reconnection time. `origin_retry`: the origin's newest reconnection time, in milliseconds. A shared response
+/// always begins with these lines, even if heartbeats are off. A private response without heartbeats does not,
+/// because manifold adds nothing to it.
 pub(super) fn greeting(options: &ClientOptions, origin_retry: Option<u64>) -> Vec<u8> {
     let mut lines = HEARTBEAT.to_vec();
     match (options.retry, origin_retry) {
@@ -21,8 +22,9 @@ pub(super) fn greeting(options: &ClientOptions, origin_retry: Option<u64>) -> Ve
     lines
 }
 
-/// The last lines before an orderly end: where manifold asks the client back, in a drain and at the end of its lifetime, a
-/// reconnection time that spreads the clients; at the origin's end, a `retry:` of the origin's that no event carried.
+/// The last lines before an orderly end. If manifold ends the response, in a drain or at the end of a lifetime, they
+/// set a reconnection time that spreads the clients. If the origin ended the stream, they hold the origin's `retry:`
+/// that no event carried.
 pub(super) fn last_words(options: &ClientOptions, departure: &Departure, origin_retry: Option<u64>) -> Vec<u8> {
     match (departure, options.retry) {
         (Departure::Drained | Departure::Lifetime, RetryPolicy::Fixed(retry)) => jittered(retry, options),
@@ -36,7 +38,7 @@ pub(super) fn last_words(options: &ClientOptions, departure: &Departure, origin_
     }
 }
 
-/// All that a client is told that comes while the process is on its way out.
+/// The whole body for a client that comes during a drain.
 pub(super) fn come_again(options: &ClientOptions) -> Vec<u8> {
     [HEARTBEAT, &last_words(options, &Departure::Drained, None)].concat()
 }

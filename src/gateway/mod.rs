@@ -1,4 +1,4 @@
-//! pingora's downstream side: who comes in, what is decided, and the way back to each client.
+//! Serves clients: decides what to do with each request, and does it, through pingora's downstream side where needed.
 //!
 //! ```text
 //!   Front                     a connection: its heads, their limits     front, first, head
@@ -10,6 +10,14 @@
 //!             ├ private stream                                                private
 //!             └ plain proxy                                                   proxy
 //! ```
+//!
+//! The words of this module:
+//! - *Head*: the request line or status line of a message, and its header fields.
+//! - *Session*: pingora's handling of one request on a connection.
+//! - *Engine*: the delivery engine, which serves most clients of shared streams without a session (`fanout`).
+//! - *Hand-over*: a connection leaves the gateway for the engine.
+//! - *Place*: the permission for one connection. There are `max_connections` of them.
+//! - *Refusal*: a request that is answered with an error.
 
 mod after;
 mod client;
@@ -57,24 +65,25 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// Decides what becomes of each request, and serves the streams.
+/// Decides what to do with each request, and serves the streams.
 #[derive(Debug, Clone)]
 pub struct Gateway {
     routing: CurrentRouting,
     hub: Hub,
     connector: Connector,
-    /// `None`: every client stays in its session.
+    /// `None`: every client is served in its session.
     engine: Option<Engine>,
     lifecycle: watch::Receiver<Lifecycle>,
-    /// Requests for which there is no route, in the log.
+    /// Limits the log lines about requests that no route serves.
     no_routes: Arc<Lines>,
 }
 
-/// Lines of the log in so many seconds that name a request without a route: strangers ask for many.
+/// The most log lines about requests that no route serves, and the period for which this holds. Strangers make many
+/// such requests.
 const NO_ROUTES: (u32, Duration) = (10, Duration::from_secs(10));
 
 impl Gateway {
-    /// A gateway for these routes.
+    /// A gateway with this routing.
     #[must_use]
     pub fn new(
         routing: CurrentRouting,
@@ -91,7 +100,7 @@ impl Gateway {
         self.engine.as_ref()
     }
 
-    /// Whether what this peer tells of others is believed.
+    /// Whether this peer is believed about the clients that it serves.
     fn trusts(&self, peer: &Peer) -> bool {
         self.routing.get().trusted().trusts(peer.address())
     }
@@ -100,7 +109,7 @@ impl Gateway {
         *self.lifecycle.borrow() != Lifecycle::Running
     }
 
-    /// Decides a request by what is known now.
+    /// Decides what to do with a request.
     fn plan(&self, request: &Request<'_>, peer: &Peer) -> Result<Plan, Refusal> {
         let planned = plan::plan(request, Facts { is_draining: self.is_draining(), peer }, &self.routing.get());
         if let Err(refusal) = &planned {
@@ -109,7 +118,7 @@ impl Gateway {
         planned
     }
 
-    /// Counts a refusal, and says what an operator is to know of it.
+    /// Counts a refusal, and logs it if the operator should know of it.
     fn tell(&self, refusal: &Refusal) {
         refusal.count();
         if let Why::Loop(route) = &refusal.why {

@@ -1,9 +1,9 @@
-//! How often the log is told one and the same thing that strangers can bring about.
+//! Limits the log lines about events that strangers can cause at will.
 
 use parking_lot::Mutex;
 use std::time::{Duration, Instant};
 
-/// Lines of one kind in a period: so many, and the others are counted.
+/// Log lines of one kind. At most `most` are written in a period. The others are counted.
 #[derive(Debug)]
 pub(super) struct Lines {
     most: u32,
@@ -23,7 +23,8 @@ impl Lines {
         Self { most, period, state: Mutex::default() }
     }
 
-    /// Whether a line may be written now; with it, how many were not written since the last one that was.
+    /// `None`: no line may be written now. Otherwise the number of lines that were not written since the last one
+    /// that was.
     pub(super) fn next(&self, now: Instant) -> Option<u64> {
         let mut state = self.state.lock();
         if state.begun.is_none_or(|begun| begun + self.period <= now) {

@@ -1,4 +1,5 @@
-//! What is to be done with a request: decided once, from the request, the facts and the routing alone.
+//! Decides what to do with a request. The decision depends only on the request, the facts about the connection and
+//! process, and the routing.
 //!
 //! ```text
 //!   request ─▶ target and host ─▶ route ─┬─ none, or the request came back ────▶ Refusal
@@ -28,59 +29,60 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// The target of an `OPTIONS` that is for the server as a whole: it shows that the server answers (RFC 9110 section 9.3.7).
+/// The target of an `OPTIONS` for the server as a whole, which shows that the server answers (RFC 9110, section
+/// 9.3.7).
 const ASTERISK: &str = "*";
 
-/// A request, as far as it decides what is to be done.
+/// The parts of a request that the decision depends on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Request<'a> {
     pub(super) method: &'a Method,
     pub(super) version: Version,
-    /// The target as it was sent; of HTTP/2 its `:path`.
+    /// The target, as the client sent it. In HTTP/2 it is the `:path`.
     pub(super) target: &'a str,
     /// The `:authority` of HTTP/2.
     pub(super) authority: Option<&'a str>,
     pub(super) headers: &'a HeaderMap,
 }
 
-/// What is known beside the request.
+/// The facts besides the request that the decision depends on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Facts<'a> {
-    /// The process is on its way out.
+    /// Whether the process drains.
     pub(super) is_draining: bool,
-    /// The other end of the connection.
+    /// The peer of the connection.
     pub(super) peer: &'a Peer,
 }
 
-/// What is to be done.
+/// What to do with a request.
 #[derive(Debug)]
 pub(super) enum Plan {
-    /// This is the answer.
+    /// Send this answer.
     Answer(Reply),
-    /// A shared stream.
+    /// Serve a shared stream.
     Shared(Box<Ask>),
-    /// A stream of the client's own, and all fields of its request.
+    /// Serve a stream with an upstream of its own. The fields are all fields of the client's request.
     Private(Box<Ask>, HeaderMap),
-    /// To be proxied.
+    /// Proxy the request.
     Proxy(Arc<ProxyRoute>, ClientFacts),
 }
 
-/// A request for a stream, taken apart.
+/// A request for a stream.
 #[derive(Debug)]
 pub(super) struct Ask {
     pub(super) served: Arc<StreamRoute>,
-    /// All of the request that may reach the origin of a shared stream.
+    /// Everything of the request that may reach the origin of a shared stream.
     pub(super) request: StreamRequest,
     pub(super) last_event_id: Option<Bytes>,
     pub(super) cors: Option<CorsAnswer>,
-    /// The client's address, as far as it is known.
+    /// The client's address, if it is known.
     pub(super) address: Option<IpAddr>,
-    /// The page that asks cannot read the answer: its origin.
+    /// The origin of the page that asks, if the page cannot read the answer.
     pub(super) unreadable: Option<HeaderValue>,
 }
 
 impl Plan {
-    /// The route whose stream is asked for.
+    /// The request for a stream, if this plan serves one.
     pub(super) fn ask(&self) -> Option<&Ask> {
         match self {
             Self::Shared(ask) | Self::Private(ask, _) => Some(ask),
@@ -89,7 +91,7 @@ impl Plan {
     }
 }
 
-/// Decides a request.
+/// Decides what to do with a request.
 pub(super) fn plan(request: &Request<'_>, facts: Facts<'_>, routing: &Routing) -> Result<Plan, Refusal> {
     let (target, host) = look(request)?;
     let client = ClientFacts::of(facts.peer, request.headers, host, routing.trusted());
@@ -116,7 +118,7 @@ fn no_route(misfit: Misfit, wanted: &Wanted<'_>) -> Why {
     }
 }
 
-/// Decides a request on a stream route.
+/// Decides what to do with a request on a stream route.
 fn plan_stream(
     request: &Request<'_>,
     facts: Facts<'_>,
@@ -132,7 +134,7 @@ fn plan_stream(
     if let Some(preflight) = Preflight::of(method, headers) {
         return match (served.cors(), &cors) {
             (Some(options), Some(cors)) => Ok(Plan::Answer(Reply::preflight(preflight.head(options, cors)))),
-            // Where nothing is shared and CORS is the origin's, so is the answer.
+            // On a private route without CORS of its own, the origin answers the preflight.
             _ if is_private => Ok(Plan::Proxy(Arc::clone(&served.preflights), client)),
             _ => Err(refused(Why::Method)),
         };
@@ -169,15 +171,15 @@ fn plan_stream(
     Ok(if is_private { Plan::Private(ask, headers.clone().into_owned()) } else { Plan::Shared(ask) })
 }
 
-/// The fields of a request, with what is said of the client in them where the route passes such fields on.
+/// The fields of a request. Those that tell of the client are set if the route forwards such fields.
 fn told<'a>(headers: &'a HeaderMap, served: &StreamRoute, client: &ClientFacts) -> Cow<'a, HeaderMap> {
     let share = &served.policy.share;
     let passes_on = share.mode == Mode::Private || share.headers.iter().any(ClientFacts::is_told_in);
     if passes_on { Cow::Owned(client.applied(headers)) } else { Cow::Borrowed(headers) }
 }
 
-/// The answer to a client that comes while the process is on its way out: an event stream that is over, and when to come
-/// again. An `EventSource` would give up for good at a 503.
+/// The answer to a client that comes during a drain: an event stream that ends at once and tells the client when to
+/// reconnect. After a 503 an `EventSource` would not reconnect.
 fn asked_back(served: &StreamRoute, cors: Option<&CorsAnswer>) -> Reply {
     let headers = stream_head(None, served.mode(), true, cors);
     let body = Bytes::from(come_again(&served.policy.client));
@@ -197,7 +199,7 @@ fn look<'a>(request: &Request<'a>) -> Result<(Target<'a>, Option<&'a str>), Refu
 }
 
 impl Ask {
-    /// Names the page that may not read a stream, and the key that would allow it.
+    /// Logs that a page may not read the stream, with the key that would allow it.
     pub(super) fn tell_unreadable(&self) {
         let Some(origin) = &self.unreadable else { return };
         let origin = String::from_utf8_lossy(origin.as_bytes());
@@ -211,7 +213,8 @@ impl Ask {
     }
 }
 
-/// Whether a page of another origin asks, so that the lack of CORS headers will keep the answer from it.
+/// Whether a page of another origin asks. The browser then keeps the answer from the page, because it has no CORS
+/// headers.
 fn crosses(headers: &HeaderMap, host: Option<&str>) -> bool {
     let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
     let Some((origin, host)) = origin.zip(host) else { return false };

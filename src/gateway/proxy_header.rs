@@ -1,30 +1,30 @@
-//! The header of the PROXY protocol, versions 1 and 2, with which a proxy that knows no HTTP tells whom it serves.
+//! Parses the header of the PROXY protocol, versions 1 and 2. By it, a proxy tells of its client without HTTP.
 //!
 //! <https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt>
 
 use ppp::{HeaderResult, PartialResult, v1, v2};
 use std::net::SocketAddr;
 
-/// The type-length-value that says how the client came to the proxy by TLS (section 2.2.6).
+/// The type-length-value that tells how the client used TLS (section 2.2.6).
 const TYPE_SSL: u8 = 0x20;
 
-/// In its first byte: the client connected by TLS.
+/// The bit of its first byte that says that the client used TLS.
 const CLIENT_SSL: u8 = 0x01;
 
-/// Bytes of a header of version 2 that are put up with.
+/// The most bytes of a version 2 header that are accepted.
 const MOST_BYTES: usize = 4 << 10;
 
-/// How a header of version 1 begins, which is one line of text.
+/// The beginning of a version 1 header, which is one line of text.
 const VERSION_1: &[u8] = b"PROXY ";
 
-/// Bytes of the longest such line.
+/// The length of the longest such line.
 const LONGEST_LINE: usize = 107;
 
 /// What the first bytes of a connection are.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ProxyHeader {
     Incomplete,
-    /// No header of this protocol, or a malformed one.
+    /// Another protocol, or a malformed header.
     Malformed,
     Whole(Told),
 }
@@ -32,11 +32,11 @@ pub(super) enum ProxyHeader {
 /// What a header tells.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Told {
-    /// Its length.
+    /// The length of the header.
     pub(super) bytes: usize,
-    /// The client's address; `None` where the proxy speaks for itself, as in a health check, or does not know.
+    /// The client's address. `None`: the proxy does not know it, or connects for itself, as in a health check.
     pub(super) client: Option<SocketAddr>,
-    /// The client came by TLS.
+    /// Whether the client used TLS.
     pub(super) is_tls: bool,
 }
 
@@ -46,7 +46,8 @@ pub(super) fn proxy_header(bytes: &[u8]) -> ProxyHeader {
     let is_version_1 = !begun.is_empty() && VERSION_1.starts_with(begun);
     let header = HeaderResult::parse(bytes);
     let (is_incomplete, most) = if is_version_1 {
-        // A line is read when it is whole: what is cut off in the middle of an address looks like another one.
+        // A line is read only when it is complete. A line that is cut within an address looks like a line with
+        // another address.
         (!bytes.iter().take(LONGEST_LINE).any(|byte| *byte == b'\n'), LONGEST_LINE)
     } else {
         (header.is_incomplete(), MOST_BYTES)
@@ -90,7 +91,7 @@ mod tests {
         ProxyHeader::Whole(Told { bytes, client: client.map(|client| client.parse().unwrap()), is_tls })
     }
 
-    /// Version 2: the command, the family, and what follows.
+    /// A version 2 header with this command, this family and this rest.
     fn version_2(command: u8, family: u8, rest: &[u8]) -> Vec<u8> {
         let length = u16::try_from(rest.len()).unwrap().to_be_bytes();
         [b"\r\n\r\n\0\r\nQUIT\n".as_slice(), &[0x20 | command, family], &length, rest].concat()

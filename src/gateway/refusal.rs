@@ -1,4 +1,4 @@
-//! The one table that maps what is known below to HTTP.
+//! The one table that maps refusals and failures to HTTP responses.
 
 use super::served::{StreamRoute, name_places};
 use crate::downstream::{CorsAnswer, refusal_head};
@@ -9,10 +9,10 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFT
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::sync::Arc;
 
-/// Seconds after which a client that found manifold full may come again.
+/// The seconds after which a client may come again when manifold is full.
 const COME_AGAIN: HeaderValue = HeaderValue::from_static("1");
 
-/// The methods of a stream route without CORS, and with.
+/// The methods of a stream route without CORS, and with CORS.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD");
 const METHODS_WITH_PREFLIGHT: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 
@@ -20,7 +20,7 @@ const METHODS_WITH_PREFLIGHT: HeaderValue = HeaderValue::from_static("GET, HEAD,
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) why: Why,
-    /// The stream route that refuses, where there is one, and what it says to the page that asks.
+    /// The stream route that refuses the request, and its CORS answer. `None`: no stream route refuses it.
     of: Option<(Arc<StreamRoute>, Option<CorsAnswer>)>,
 }
 
@@ -29,32 +29,33 @@ pub(super) struct Refusal {
 pub(super) enum Why {
     /// The request target is malformed or ambiguous.
     Target(BadTarget),
-    /// HTTP/1.1 without exactly one `Host` (RFC 9112 section 3.2).
+    /// An HTTP/1.1 request without exactly one `Host` (RFC 9112, section 3.2).
     Host,
-    /// No route has this host and path.
+    /// No route serves this host and path.
     NoRoute(Box<NoRoute>),
-    /// The request has come through this process before, and would for ever on this route (RFC 9110 section 7.6.3).
+    /// The request has passed this process before, and on this route it would do so for ever (RFC 9110, section
+    /// 7.6.3).
     Loop(Arc<Route>),
-    /// Not GET or HEAD on a stream route.
+    /// A stream route got a method that is neither GET nor HEAD.
     Method,
-    /// The path is served with other methods: these.
+    /// The path is served only with these methods.
     OtherMethods(Vec<Method>),
-    /// The path is served to those who ask for one of these types.
+    /// The path is served only to requests that accept one of these types.
     OtherTypes(Vec<MediaType>),
-    /// The stream cannot be joined.
+    /// The client cannot join the stream.
     Join(JoinError),
     /// The stream ended before it began.
     Ended(End),
 }
 
-/// A request for which there is no route.
+/// The host and path of a request that no route serves.
 #[derive(Debug, Default)]
 pub(super) struct NoRoute {
     pub(super) host: Option<String>,
     pub(super) path: String,
 }
 
-/// A whole response.
+/// A complete response.
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: StatusCode,
@@ -69,19 +70,19 @@ impl From<Why> for Refusal {
 }
 
 impl Refusal {
-    /// A refusal on a stream route.
+    /// A refusal by a stream route.
     pub(super) fn on(served: &Arc<StreamRoute>, cors: Option<CorsAnswer>, why: Why) -> Self {
         Self { why, of: Some((Arc::clone(served), cors)) }
     }
 
-    /// Counts it on its route.
+    /// Counts the refusal for its route.
     pub(super) fn count(&self) {
         if let Some((served, _)) = &self.of {
             served.counters.refused.add(1);
         }
     }
 
-    /// The response.
+    /// The response to the refused request.
     pub(super) fn reply(&self) -> Reply {
         let served = self.of.as_ref().map(|(served, _)| served);
         let cors = self.of.as_ref().and_then(|(_, cors)| cors.as_ref());
@@ -157,7 +158,7 @@ fn reflected(answer: &Answer, mode: Mode, cors: Option<&CorsAnswer>) -> Reply {
 }
 
 impl Reply {
-    /// A line of text; nothing of the configuration or of the origin's place is in it.
+    /// A response with one line of text. The text must not reveal the configuration or where the origin is.
     pub(super) fn text(status: StatusCode, text: &str) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
@@ -165,7 +166,7 @@ impl Reply {
         Self { status, headers, body: Bytes::from(format!("{text}\n")) }.sized()
     }
 
-    /// An answer without a body to whoever may come again at once.
+    /// A response without a body that lets the client come again soon.
     pub(super) fn come_again(status: StatusCode) -> Self {
         Self::empty(status).with(RETRY_AFTER, COME_AGAIN).sized()
     }
@@ -174,12 +175,12 @@ impl Reply {
         Self { status, headers: HeaderMap::new(), body: Bytes::new() }
     }
 
-    /// Nothing to say but that all is well.
+    /// A 204 without further fields.
     pub(super) fn no_content() -> Self {
         Self::empty(StatusCode::NO_CONTENT)
     }
 
-    /// What may be asked of a stream route with CORS, by a request that is no preflight.
+    /// The methods of a stream route with CORS, for an OPTIONS request that is not a preflight.
     pub(super) fn allowed(cors: &CorsAnswer) -> Self {
         let mut reply = Self::no_content().with(ALLOW, METHODS_WITH_PREFLIGHT);
         cors.apply(&mut reply.headers);
@@ -196,9 +197,9 @@ impl Reply {
         self
     }
 
-    /// Says how long the body is.
+    /// Sets the length of the body.
     pub(super) fn sized(mut self) -> Self {
-        // RFC 9110 section 8.6: none with a 204.
+        // A 204 has no Content-Length (RFC 9110, section 8.6).
         if self.status == StatusCode::NO_CONTENT {
             return self;
         }

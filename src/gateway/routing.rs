@@ -1,4 +1,4 @@
-//! All routes as one value, which is replaced as a whole.
+//! All routes as one value, which can be replaced as a whole.
 
 use super::served::{Served, StreamRoute};
 use crate::config::Networks;
@@ -10,20 +10,20 @@ use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// The routes that are served, found by request and by number.
+/// The routes, found by request and by id.
 #[derive(Debug)]
 pub struct Routing {
     table: RouteTable<Served>,
     by_id: HashMap<RouteId, Arc<StreamRoute>>,
-    /// Whose word about a client is believed.
+    /// The proxies that are believed about their clients.
     trusted: Networks,
 }
 
-/// The routing that is in force. Handles share it, so that all see a new one at once.
+/// The routing in force. All clones of this value see a new routing at once.
 #[derive(Debug, Clone)]
 pub struct CurrentRouting(Arc<ArcSwap<Routing>>);
 
-/// The numbers of routes, by their names. A number is never given to another route, so that no change of the configuration
+/// The ids of routes, by the routes' names. An id is never given to a second name. So no change of the configuration
 /// can make two routes share a stream.
 #[derive(Debug, Default)]
 pub struct RouteIds {
@@ -32,7 +32,7 @@ pub struct RouteIds {
 }
 
 impl RouteIds {
-    /// The number of the route of this name.
+    /// The id of the route with this name.
     pub fn of(&mut self, name: &Arc<str>) -> RouteId {
         let next = &mut self.next;
         *self.by_name.entry(Arc::clone(name)).or_insert_with(|| {
@@ -42,14 +42,14 @@ impl RouteIds {
         })
     }
 
-    /// Forgets the names of routes that are gone. A route that is called so later is another one.
+    /// Forgets the names of routes that no longer exist. A later route of the same name gets a new id.
     pub fn retain(&mut self, is_served: impl Fn(&str) -> bool) {
         self.by_name.retain(|name, _| is_served(name));
     }
 }
 
 impl Routing {
-    /// Prepares routes to be served; the first that fits a request serves it.
+    /// Prepares routes to be served.
     #[must_use]
     pub fn new(routes: &[Arc<Route>], trusted: Networks, ids: &mut RouteIds) -> Self {
         let served: Vec<Served> = routes
@@ -64,7 +64,7 @@ impl Routing {
         Self { table: RouteTable::new(served), by_id, trusted }
     }
 
-    /// Whose word about a client is believed.
+    /// The proxies that are believed about their clients.
     pub(super) fn trusted(&self) -> &Networks {
         &self.trusted
     }
@@ -74,12 +74,12 @@ impl Routing {
         self.table.find(wanted)
     }
 
-    /// The place of the route that was probably meant by a request for which there is none.
+    /// The route that was probably meant by a request that no route serves, in words for a log.
     pub(super) fn nearest(&self, host: Option<&str>, path: &str) -> Option<String> {
         self.table.nearest(host, path).map(|served| served.route().place())
     }
 
-    /// The counters of each route, by its name.
+    /// The counters of every route, with the route's name.
     #[must_use]
     pub fn counters(&self) -> Vec<(Arc<str>, Arc<RouteCounters>)> {
         let served = self.table.routes().iter();
@@ -88,7 +88,7 @@ impl Routing {
 }
 
 impl CurrentRouting {
-    /// Begins with this one.
+    /// Puts a first routing in force.
     #[must_use]
     pub fn new(routing: Routing) -> Self {
         Self(Arc::new(ArcSwap::from_pointee(routing)))
@@ -99,13 +99,13 @@ impl CurrentRouting {
         self.0.load()
     }
 
-    /// What the driver of a route's stream is told; `None` of a route that is gone.
+    /// The settings for the driver of a route's stream. `None`: the route no longer exists.
     #[must_use]
     pub fn driver(&self, route: RouteId) -> Option<DriverSettings> {
         self.get().by_id.get(&route).map(|served| served.driver().clone())
     }
 
-    /// Puts another routing in force, for requests that come from now on.
+    /// Puts another routing in force for all requests from now on.
     pub fn replace(&self, routing: Routing) {
         self.0.store(Arc::new(routing));
     }

@@ -1,4 +1,4 @@
-//! A route with what serving it needs: its one home.
+//! A route, together with everything that is needed to serve it.
 
 use super::lines;
 use super::proxy::Habit;
@@ -16,17 +16,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Said when a response is given to nobody.
+/// The advice in the log when a response may be given to no client.
 const WHAT_TO_DO: &str =
     "share.credentials = 'isolate' keeps clients apart, share.trust_origin = true shares it all the same";
 
-/// Clients on a route before it is judged whether they share.
+/// The number of clients of a route from which on the log is told if hardly any share a stream.
 const JUDGED_FROM: u64 = 50;
 
 /// A route as it is served.
 #[derive(Debug, Clone)]
 pub enum Served {
-    /// Its responses are event streams.
+    /// A route of event streams.
     Stream(Arc<StreamRoute>),
     /// A plain reverse proxy.
     Proxy(Arc<ProxyRoute>),
@@ -39,17 +39,18 @@ pub struct StreamRoute {
     pub(super) route: Arc<Route>,
     pub(super) policy: StreamPolicy,
     pub(super) counters: Arc<RouteCounters>,
-    /// What the hub is told of the policy.
+    /// The route's policy, as the hub needs it.
     pub(super) settings: StreamSettings,
-    /// What the engine is told of it.
+    /// The route's policy, as the engine needs it.
     pace: Pace,
-    /// What the driver of a shared stream is told of it.
+    /// The route's policy, as the driver of a shared stream needs it.
     driver: DriverSettings,
-    /// The policy toward the origin for a client of its own: whatever the origin answers is the client's answer.
+    /// The policy toward the origin when one client has an upstream of its own. The client gets whatever the origin
+    /// answers.
     pub(super) private: UpstreamOptions,
-    /// Where preflights go that are the origin's to answer.
+    /// Proxies the preflights that the origin is to answer.
     pub(super) preflights: Arc<ProxyRoute>,
-    /// The log was told that nearly nobody shares.
+    /// Whether the log was told that hardly any clients share a stream.
     told_unshared: AtomicBool,
 }
 
@@ -60,11 +61,11 @@ pub struct ProxyRoute {
     pub(super) counters: Arc<RouteCounters>,
     pub(super) options: UpstreamOptions,
     pub(super) policy: ProxyPolicy,
-    /// Whether the origin keeps connections.
+    /// Whether the origin keeps its connections open.
     pub(super) habit: Habit,
-    /// The last response came by HTTP/2.
+    /// Whether the last response came by HTTP/2.
     pub(super) by_http2: AtomicBool,
-    /// The log was told of fields that are left behind because of their names.
+    /// Whether the log was told that fields are dropped because of their names.
     told_odd_names: AtomicBool,
 }
 
@@ -119,7 +120,7 @@ impl ProxyRoute {
         }
     }
 
-    /// Says once that fields are left behind because of their names.
+    /// Logs once that fields are dropped because of their names.
     pub(super) fn warn_of_odd_names(&self) {
         if !self.told_odd_names.swap(true, Ordering::Relaxed) {
             log::warn!(
@@ -131,8 +132,8 @@ impl ProxyRoute {
     }
 }
 
-/// The policy toward the origin where each client is told whatever it says. Where clients are held, an origin without a head
-/// is quiet, and no failure.
+/// The policy toward the origin when the client gets whatever the origin answers. If the route holds clients, an
+/// origin that sends no head counts as quiet, not as failed.
 fn of_one_client(upstream: &UpstreamOptions) -> UpstreamOptions {
     let head_timeout = upstream.head_patience().unwrap_or(Duration::MAX);
     UpstreamOptions { on_error: OnError::Reflect, head_timeout, ..upstream.clone() }
@@ -171,16 +172,17 @@ impl StreamRoute {
         Self { id, route, policy, counters, settings, pace, driver, private, preflights, told_unshared }
     }
 
-    /// What the driver of a shared stream is told.
+    /// The settings for the driver of a shared stream.
     pub(super) fn driver(&self) -> &DriverSettings {
         &self.driver
     }
 
-    /// Says once if nearly every client has a stream of its own: the usual cause is a cookie that differs for each.
+    /// Logs once if nearly every client has a stream of its own. The usual cause is a cookie that differs for each
+    /// client.
     pub(super) fn warn_unless_shared(&self) {
         let (subscribers, streams) = (self.counters.subscribers.value(), self.counters.streams.value());
         let is_unshared = subscribers >= JUDGED_FROM && streams.saturating_mul(10) >= subscribers.saturating_mul(9);
-        // Where responses are clients' own, the log was told why.
+        // If responses are private to one client, the log was told why already.
         if is_unshared
             && self.policy.share.credentials == Credentials::Isolate
             && self.counters.unshareable.value() == 0
@@ -228,7 +230,7 @@ impl Terms for StreamRoute {
     }
 }
 
-/// Names what is at the origin by the paths at which clients find it.
+/// Replaces references to the origin by the paths at which clients find the same resource.
 pub(super) fn name_places(route: &Route, headers: &mut HeaderMap) {
     for name in [LOCATION, CONTENT_LOCATION] {
         let Some(reference) = headers.get(&name).and_then(|value| value.to_str().ok()) else { continue };
@@ -238,7 +240,7 @@ pub(super) fn name_places(route: &Route, headers: &mut HeaderMap) {
     }
 }
 
-/// Who may be given a response. That one is not shared is said once for each route.
+/// Decides which clients may get a response. For each route it logs once that a response is not shared.
 fn sharing(route: &Arc<str>, policy: &StreamPolicy) -> SharingCheck {
     let (route, share, told) = (Arc::clone(route), policy.share.clone(), AtomicBool::new(false));
     Arc::new(move |head, has_credentials| {

@@ -1,4 +1,4 @@
-//! A client on a shared stream: how it gets there, and how a session serves it.
+//! Clients of shared streams: how a client joins its stream, and how a session serves it.
 
 use super::deadlines::{Deadlines, Due, at};
 use super::handover::{HandOver, Leaving};
@@ -18,31 +18,31 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a client waits for the origin's head or its first failure, and for the origin's word on its id, before it is told
-/// 200: many origins send no head before the first event.
+/// How long a client waits for the origin's response head or first failure, and for the origin's answer about its id.
+/// After that the client is sent a 200. Many origins send no head before the first event.
 const VERDICT_PATIENCE: Duration = Duration::from_secs(3);
 
-/// Bytes of frames taken from the log at a time.
+/// The most bytes of frames that are read from the log at once.
 const BATCH_BYTES: usize = 64 << 10;
 
-/// A client that is on its stream, and the head that it is to be sent.
+/// A client that has joined its stream, and the head of its response.
 #[derive(Debug)]
 pub(super) struct Joined {
     subscription: Subscription,
     head: HeaderMap,
 }
 
-/// Why a client is not on a stream.
+/// Why a client did not join a stream.
 #[derive(Debug)]
 pub(super) enum NotJoined {
-    /// This is to be answered.
+    /// The client is to be sent this refusal.
     Refused(Refusal),
-    /// It left.
+    /// The client left.
     Broken(Broken),
 }
 
 impl Gateway {
-    /// Has a client join its stream, and waits for the head. `left` resolves when the client leaves.
+    /// Joins a client to its stream, and waits for the head. `left` resolves when the client leaves.
     pub(super) async fn join(&self, ask: &Ask, left: impl Future<Output = Broken>) -> Result<Joined, NotJoined> {
         let (served, id) = (&ask.served, ask.last_event_id.as_ref());
         let has_credentials = ask.request.has_credentials();
@@ -70,9 +70,10 @@ impl Gateway {
                 broken = &mut left => return Err(NotJoined::Broken(broken)),
             };
             let goes_alone = match &verdict {
-                // What this client waited for is another's: it asks for itself.
+                // The response is private to another client, so this client needs a request of its own.
                 Verdict::Ended(end) => !subscription.is_opener() && is_anothers(end),
-                // What was asked for all is its own: it asks again with its id, which decides for nobody else.
+                // The shared request brought a response that is private to this client. It asks again with its own
+                // id, because that id now decides for no other client.
                 Verdict::Own(_) => subscription.is_without_its_id(),
                 Verdict::Live(_) | Verdict::Held => false,
             };
@@ -92,7 +93,8 @@ impl Gateway {
         Ok(Joined { subscription, head })
     }
 
-    /// Makes a client ready for the engine. `is_kept`: its connection serves another request after an orderly end.
+    /// Prepares the hand-over of a client to the engine. `is_kept`: the connection serves another request after an
+    /// orderly end.
     pub(super) fn leave(
         &self,
         engine: &Engine,
@@ -118,7 +120,7 @@ impl Gateway {
         Ok(HandOver::new(Arc::clone(&ask.served), client))
     }
 
-    /// Serves a client in its session until it or its stream ends.
+    /// Serves a client in its session, until the client leaves or its stream ends.
     pub(super) async fn serve_shared(&self, ask: &Ask, joined: Joined, writer: &mut Writer<'_>) -> Departure {
         let (served, Joined { mut subscription, head }) = (&ask.served, joined);
         let why = self.deliver(&served.policy, writer, &mut subscription, head).await;
@@ -136,7 +138,7 @@ impl Gateway {
         subscription: &mut Subscription,
         head: HeaderMap,
     ) -> Departure {
-        // What the origin asks for from here on comes with its event.
+        // Later changes of the reconnection time arrive with their events.
         let origin_retry = subscription.origin_retry();
         writer.tell(subscription.arrivals());
         let begun = async {
@@ -158,7 +160,7 @@ impl Gateway {
         writer.text(words.into()).await.map_or_else(Departure::from, |()| why)
     }
 
-    /// Sends frames and heartbeats until there is a reason to end.
+    /// Sends frames and heartbeats until there is a reason to end the response.
     async fn follow(
         &self,
         policy: &StreamPolicy,
@@ -167,7 +169,7 @@ impl Gateway {
         deadlines: &mut Deadlines,
     ) -> Result<Departure, Broken> {
         let mut frames = Vec::new();
-        // Events wait until then for others to share a write with.
+        // When held events are sent. Until then they wait for further events to share a write with.
         let mut held_until: Option<Instant> = None;
         loop {
             match deadlines.end_due() {
@@ -195,7 +197,7 @@ impl Gateway {
             tokio::select! {
                 () = subscription.changed() => {
                     held_until = match policy.client.flush {
-                        // Ends are not held.
+                        // An end is not held back.
                         Some(flush) if !subscription.is_over() => held_until.or_else(|| Some(Instant::now() + flush)),
                         _ => None,
                     };
@@ -215,7 +217,7 @@ impl Gateway {
     }
 }
 
-/// Whether a stream ended by an answer that is for the client alone that opened it.
+/// Whether a stream ended with an answer that is only for the client that opened it.
 fn is_anothers(end: &End, share: &ShareOptions, has_credentials: bool) -> bool {
     match end {
         End::Unshareable => true,

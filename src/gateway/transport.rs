@@ -1,5 +1,5 @@
-//! The socket of a connection, as the runtime sees it: everything by a shared reference, so that it can be looked at while a
-//! session reads or writes.
+//! The socket of a connection in the runtime. All its methods take a shared reference, so that other code can look at
+//! the socket while a session reads or writes.
 
 use bytes::BytesMut;
 use rustix::net::{Shutdown, shutdown};
@@ -12,13 +12,13 @@ use tokio::net::{TcpStream, UnixStream};
 /// A client's socket.
 #[derive(Debug)]
 pub enum Transport {
-    /// TCP.
+    /// A TCP socket.
     Tcp(TcpStream),
     /// A Unix socket.
     Unix(UnixStream),
 }
 
-/// Runs an operation again for each word of the runtime that the socket is ready, until it is done.
+/// Tries an operation each time the runtime reports the socket ready, until it succeeds or fails.
 macro_rules! when_ready {
     ($stream:expr, $cx:expr, $poll_ready:ident, $try:expr) => {
         loop {
@@ -32,10 +32,10 @@ macro_rules! when_ready {
 }
 
 impl Transport {
-    /// A socket that was the runtime's, or another's, before.
+    /// A socket from a descriptor, registered with the runtime.
     ///
     /// # Errors
-    /// When the descriptor is no socket of these kinds, or the runtime cannot watch it.
+    /// When the descriptor is not a socket of this kind, or when the runtime cannot watch it.
     pub(super) fn from_descriptor(socket: OwnedFd, is_tcp: bool) -> io::Result<Self> {
         if is_tcp {
             Ok(Self::Tcp(TcpStream::from_std(socket.into())?))
@@ -44,7 +44,7 @@ impl Transport {
         }
     }
 
-    /// The socket, of which the runtime knows no more.
+    /// The socket as a descriptor, no longer registered with the runtime.
     pub(super) fn into_descriptor(self) -> io::Result<OwnedFd> {
         match self {
             Self::Tcp(stream) => stream.into_std().map(OwnedFd::from),
@@ -52,7 +52,7 @@ impl Transport {
         }
     }
 
-    /// The address of the other end; `None` of a Unix socket.
+    /// The address of the peer. `None`: a Unix socket.
     pub(super) fn peer(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(stream) => stream.peer_addr().ok(),
@@ -60,7 +60,7 @@ impl Transport {
         }
     }
 
-    /// Appends to `bytes` what has come; 0 is the other side's end.
+    /// Appends the bytes that have come to `bytes`. 0: the peer has closed its side.
     pub(super) fn poll_read(&self, cx: &mut Context<'_>, bytes: &mut BytesMut) -> Poll<io::Result<usize>> {
         match self {
             Self::Tcp(stream) => when_ready!(stream, cx, poll_read_ready, stream.try_read_buf(bytes)),
@@ -75,7 +75,7 @@ impl Transport {
         }
     }
 
-    /// Ends our side.
+    /// Closes our side of the connection.
     pub(super) fn end(&self) -> io::Result<()> {
         Ok(shutdown(self.as_fd(), Shutdown::Write)?)
     }

@@ -1,4 +1,4 @@
-//! Responses as they go on the wire of HTTP/1.x, for clients that are in no session.
+//! Serialises HTTP/1.x responses for clients that are not in a session.
 
 use super::refusal::Reply;
 use crate::fanout::Framing;
@@ -9,12 +9,13 @@ use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::date::get_cached_date;
 
-/// How the body of a stream is framed for a client of this version.
+/// The framing of a stream's body for a client of this version.
 pub(super) fn framing(version: Version) -> Framing {
     if version == Version::HTTP_11 { Framing::Chunked } else { Framing::UntilClose }
 }
 
-/// The head of a stream and its first lines. `is_kept`: the connection serves another request after an orderly end.
+/// The head of a stream and the first lines of its body. `is_kept`: the connection serves another request after an
+/// orderly end.
 pub(super) fn opening(headers: &HeaderMap, greeting: &[u8], framing: Framing, is_kept: bool) -> pingora::Result<Bytes> {
     let mut head = response_head(StatusCode::OK, headers)?;
     if framing == Framing::Chunked {
@@ -25,7 +26,7 @@ pub(super) fn opening(headers: &HeaderMap, greeting: &[u8], framing: Framing, is
     Ok(opening.freeze())
 }
 
-/// A whole response. `without_body`: it answers a HEAD.
+/// A complete response. `without_body`: it answers a HEAD.
 pub(super) fn whole(reply: &Reply, without_body: bool, is_kept: bool) -> pingora::Result<Bytes> {
     let mut response = head_of(response_head(reply.status, &reply.headers)?, is_kept)?;
     if !without_body {
@@ -34,7 +35,7 @@ pub(super) fn whole(reply: &Reply, without_body: bool, is_kept: bool) -> pingora
     Ok(response.freeze())
 }
 
-/// A response head of these headers.
+/// A response head with these fields.
 pub(super) fn response_head(status: StatusCode, headers: &HeaderMap) -> pingora::Result<ResponseHeader> {
     let mut head = ResponseHeader::build(status, Some(headers.len() + 4))?;
     for (name, value) in headers {

@@ -1,4 +1,4 @@
-//! The way to one client through its pingora session: heads, frames, heartbeats, and what was sent.
+//! Writes to one client through its pingora session, and counts what it writes.
 
 use super::after::come_back;
 use super::connection::Connection;
@@ -19,32 +19,32 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
-/// The most that is written in one go: a write that does not finish within `stall_secs` is then a client that stalls, not
-/// one that is slow.
+/// The most bytes that are written at once. A client that does not take this much within `stall_secs` stalls, and is
+/// not merely slow.
 const PIECE_BYTES: usize = 16 << 10;
 
-/// While a write waits, it is looked this often whether bytes arrive.
+/// How often to look whether bytes arrive while a write waits.
 const LOOKS_EVERY: Duration = Duration::from_millis(250);
 
-/// One client's response as it is written.
+/// The response to one client while it is being written.
 pub(super) struct Writer<'a> {
     session: &'a mut ServerSession,
     counters: Option<&'a RouteCounters>,
     stray_bytes: usize,
     sent: Sent,
-    /// Where the stream is told of what arrives at the client while a write waits.
+    /// Tells the stream that bytes arrive at the client while a write waits.
     arrivals: Option<Arrivals>,
     pace: Pace,
 }
 
-/// How a client takes what is written.
+/// How fast a client takes what is written.
 #[derive(Debug, Default)]
 struct Pace {
-    /// When the kernel is to give the client up.
+    /// The time after which the kernel gives up the client.
     stall: Duration,
-    /// The last write waited for long.
+    /// Whether the last write waited for long.
     is_slow: bool,
-    /// While the client is trusted, the time limit of writes judges it.
+    /// Whether the time limit of writes judges that the client stalls. If not, the kernel does.
     trust: Trust,
 }
 
@@ -53,7 +53,8 @@ struct Pace {
 pub(super) enum Broken {
     /// The client closed or reset the connection or the HTTP/2 stream.
     Left,
-    /// The client accepted nothing for `stall_secs`, as told by a write that did not end or by the kernel.
+    /// The client accepted nothing for `stall_secs`. A write did not end in that time, or the kernel gave up the
+    /// client.
     Stalled,
 }
 
@@ -62,17 +63,17 @@ impl<'a> Writer<'a> {
         Self { session, counters: None, stray_bytes: 0, sent: Sent::default(), arrivals: None, pace: Pace::default() }
     }
 
-    /// A writer of a stream, which is counted for its route as it goes.
+    /// A writer for a stream. It counts what it writes for the route.
     pub(super) fn of_stream(session: &'a mut ServerSession, counters: &'a RouteCounters) -> Self {
         Self { counters: Some(counters), ..Self::new(session) }
     }
 
-    /// From here on the stream is told of bytes that arrive at the client while a write waits.
+    /// From now on, tells the stream of bytes that arrive at the client while a write waits.
     pub(super) fn tell(&mut self, arrivals: Arrivals) {
         self.arrivals = Some(arrivals);
     }
 
-    /// Notes that the client has been sent so many events by now.
+    /// Notes that the client has been sent `events` events in all.
     pub(super) fn count_events(&mut self, events: u64) {
         if let Some(counters) = self.counters {
             counters.events_out.add(events.saturating_sub(self.sent.events));
@@ -80,13 +81,13 @@ impl<'a> Writer<'a> {
         self.sent.events = events;
     }
 
-    /// What was sent.
+    /// What was sent to the client.
     pub(super) fn sent(&self) -> Sent {
         self.sent
     }
 
-    /// The version of the request if its connection can leave the session for the engine: HTTP/1.x, and nothing of the
-    /// request to come.
+    /// The version of the request, if the connection can leave the session for the engine. It can if it is HTTP/1.x
+    /// and the request has no body left to read.
     pub(super) fn can_hand_over(&mut self) -> Option<Version> {
         let is_ready = !self.session.is_http2() && self.session.is_body_empty() && self.connection().is_some();
         is_ready.then(|| self.session.req_header().version)
@@ -97,7 +98,7 @@ impl<'a> Writer<'a> {
         come_back(self.session);
     }
 
-    /// The connection under the session; `None` of a stream of HTTP/2.
+    /// The connection of the session. `None`: the session is a stream of HTTP/2.
     fn connection(&self) -> Option<&Connection> {
         self.session.stream().and_then(Connection::within)
     }
@@ -106,21 +107,21 @@ impl<'a> Writer<'a> {
         self.session.req_header().version == Version::HTTP_11
     }
 
-    /// Writes the head of a stream: on the wire before anything else.
+    /// Writes the head of a stream at once.
     pub(super) async fn head(&mut self, headers: HeaderMap, stall: Duration) -> Result<(), Broken> {
         let chunked = self.is_chunked();
         let mut head = response_head(StatusCode::OK, &headers).map_err(|_| Broken::Left)?;
         if chunked {
             head.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked")).map_err(|_| Broken::Left)?;
         } else if !self.session.is_http2() {
-            // HTTP/1.0 knows the end of the response by the end of the connection.
+            // In HTTP/1.0 the end of the connection is the end of the response.
             self.session.set_keepalive(None);
         }
         if let Some(connection) = self.connection() {
             socket::bound_stream(connection);
             fanout::limit_stall(connection, Some(stall));
             if !chunked {
-                // So only its orderly end is to look like one, whatever becomes of it or of us.
+                // So the connection is closed by a reset, unless the response comes to an orderly end.
                 socket::reset_on_close(connection);
             }
         }
@@ -131,7 +132,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Writes a whole response that is no stream.
+    /// Writes a complete response that is not a stream.
     pub(super) async fn reply(&mut self, reply: Reply) -> pingora::Result<()> {
         let head_only = self.session.req_header().method == http::Method::HEAD;
         let head = response_head(reply.status, &reply.headers)?;
@@ -140,7 +141,7 @@ impl<'a> Writer<'a> {
         self.session.write_response_body(body, true).await
     }
 
-    /// Writes frames, several in one write where they are small.
+    /// Writes frames. Small frames share a write.
     pub(super) async fn frames(&mut self, frames: &[Frame]) -> Result<(), Broken> {
         self.count_events(self.sent.events + frames.len() as u64);
         let mut batch = BytesMut::new();
@@ -176,8 +177,8 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Writes one piece. While that waits, the stream is told whether bytes arrive; not the first time, so that a client that
-    /// reads costs nothing.
+    /// Writes one piece. If the write waits, the stream is told of bytes that arrive at the client. The first slow
+    /// write is not observed, so that observing costs nothing for a client that reads.
     async fn piece(&mut self, piece: Bytes) -> Result<(), Broken> {
         let mut witness = None;
         if self.pace.is_slow
@@ -210,10 +211,11 @@ impl<'a> Writer<'a> {
         self.text(Bytes::from_static(HEARTBEAT)).await
     }
 
-    /// Resolves when the client leaves, or when the kernel gave it up; never while it stays. Safe to drop and call again.
+    /// Resolves when the client leaves, or when the kernel gives it up. Otherwise it never resolves. Cancel-safe.
     ///
-    /// What it sends after its request has no meaning here (a stray CRLF, a request that it pipelined) and is dropped, one
-    /// byte at a time as pingora probes for the end; a client that sends more than [`MOST_STRAY_BYTES`] is no client.
+    /// Bytes that the client sends after its request have no meaning here, such as a stray CRLF or a pipelined
+    /// request. They are dropped, one byte per probe of pingora. A client that sends more than [`MOST_STRAY_BYTES`]
+    /// counts as gone.
     pub(super) async fn left(&mut self) -> Broken {
         while let Err(error) = self.session.read_body_or_idle(true).await {
             self.stray_bytes += 1;
@@ -224,14 +226,14 @@ impl<'a> Writer<'a> {
         std::future::pending().await
     }
 
-    /// At an orderly end: the connection is closed in order, whatever it was set to before.
+    /// Makes the close of the connection an orderly one, whatever was set before.
     pub(super) fn end(&mut self) {
         if let Some(connection) = self.connection() {
             socket::end_on_close(connection);
         }
     }
 
-    /// Frees at once what a stalled client did not take.
+    /// Makes the close of the connection a reset, which frees at once what a stalled client did not take.
     pub(super) fn reset(&mut self) {
         if let Some(connection) = self.connection() {
             socket::reset_on_close(connection);
@@ -240,8 +242,8 @@ impl<'a> Writer<'a> {
 }
 
 fn broken(error: &pingora::Error) -> Broken {
-    // The kernel's word after `TCP_USER_TIMEOUT`, which a client on a quiet stream hears first: it waits for its bytes in a
-    // send buffer that is never full.
+    // The kernel reports this error after `TCP_USER_TIMEOUT`. On a quiet stream it comes before any write times out,
+    // because what is written fits into the send buffer.
     let given_up = error.root_cause().downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::TimedOut);
     match error.etype() {
         ErrorType::WriteTimedout => Broken::Stalled,

@@ -1,4 +1,4 @@
-//! What is known of one proxied request between pingora's callbacks, try by try.
+//! The state of one proxied request between pingora's callbacks. A request may take several tries.
 
 use super::patience::Patience;
 use super::references::Names;
@@ -10,32 +10,33 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A proxied request, and how far it has come.
+/// The state of a proxied request.
 #[derive(Debug, Default)]
 pub(super) struct Attempt {
-    /// The origin's addresses that are left.
+    /// The addresses of the origin that are left to try.
     pub(super) dial: Option<Arc<Dial>>,
-    /// The path and query that the origin is asked for.
+    /// The target of the request to the origin.
     pub(super) target: String,
-    /// By what absolute references the origin names itself, besides by its own address.
+    /// The names that the origin may use for itself in references, besides its own address.
     pub(super) names: Names,
-    /// The origin is asked by HTTP/1.1 alone.
+    /// Whether only HTTP/1.1 is used from now on.
     pub(super) by_http1: bool,
-    /// The connection of this try, whether it served another request before, and whether it is of HTTP/2.
+    /// The connection of this try. The two fields after it say whether it served a request before, and whether it is
+    /// HTTP/2.
     pub(super) line: Option<Arc<Line>>,
     pub(super) is_kept: bool,
     pub(super) is_h2: bool,
-    /// The kept connection of this try was closed already: nothing was sent.
+    /// Whether the kept connection of this try was closed already, so that nothing was sent.
     pub(super) is_unsent: bool,
-    /// How long this try may be silent; `None` where nothing limits it.
+    /// Limits how long the origin may be silent in this try. `None`: no limit.
     pub(super) patience: Option<Patience>,
-    /// Bytes of the request's body that this try has passed on.
+    /// The bytes of the request's body that this try has forwarded.
     pub(super) body: u64,
-    /// All of the request came.
+    /// Whether the whole request has been read.
     pub(super) is_whole: bool,
-    /// The end of the response is the end of the origin's connection.
+    /// Whether the response ends with the origin's connection.
     pub(super) until_close: bool,
-    /// The end of the response is the end of the client's connection.
+    /// Whether the response ends with the client's connection.
     pub(super) is_marked: bool,
 }
 
@@ -50,14 +51,14 @@ impl Attempt {
         self.until_close = false;
     }
 
-    /// The connection of this try is there.
+    /// Notes that the connection of this try is open.
     ///
     /// # Errors
-    /// When the origin has closed it. Nothing was sent by it, and the next try has a connection of its own.
+    /// When the origin has closed a kept connection. Nothing was sent on it, and the next try uses a new connection.
     pub(super) fn begin_on(&mut self, version: Version) -> Result<()> {
         self.is_h2 = version == Version::HTTP_2;
         if self.is_h2 {
-            // Many exchanges share it, and its end is noticed at once.
+            // Many exchanges share an HTTP/2 connection, and pingora notices its end at once.
             self.line = None;
         }
         self.is_unsent = self.is_kept && self.line.as_ref().is_some_and(|line| line.is_closed());
@@ -72,7 +73,7 @@ impl Attempt {
         self.patience.as_ref().is_some_and(Patience::is_over)
     }
 
-    /// What follows a failure.
+    /// What to do after a failure.
     pub(super) fn next(&self, session: &mut Session, error: &Error, is_kept: bool) -> Next {
         let failure = Failure {
             kind: error.etype(),
@@ -92,12 +93,12 @@ impl Attempt {
     }
 }
 
-/// Whether the client was sent a final response, or a part of it.
+/// Whether the client was sent a final response or a part of it.
 pub(super) fn is_answered(session: &Session) -> bool {
     session.response_written().is_some_and(|head| !head.status.is_informational() || head.status == 101)
 }
 
-/// The failure of an origin that was silent for too long, whatever the end of its connection looked like.
+/// The error for an origin that was silent for too long, whatever error the cut of its connection caused.
 pub(super) fn given_up(limit: Option<Duration>) -> Box<Error> {
     let limit = limit.unwrap_or_default().as_secs();
     Error::explain(ErrorType::ReadTimedout, format!("nothing came for {limit} s")).into_up()

@@ -13,18 +13,18 @@ use pingora::{Error, ErrorType, Result};
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// A client that is told its fault while it sends a body is read on for this long, and so many bytes: closing with bytes unread
-/// would send a reset, which may overtake the answer.
+/// How long, and how many bytes, the gateway reads on when it has answered a client that still sends a body. Closing
+/// with unread bytes would send a reset, which may overtake the answer.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 1 << 20;
 
-/// What the client's own request says of its connection.
+/// The client's own request, with its connection fields.
 pub(super) fn asked(session: &Session) -> Client<'_> {
     let request = session.req_header();
     Client { version: request.version, headers: &request.headers }
 }
 
-/// Judges a request that is to be proxied, and makes its session ready.
+/// Checks a request that is to be proxied, and prepares its session.
 pub(super) fn prepare(session: &mut Session, policy: &ProxyPolicy) -> Result<()> {
     let request = session.req_header();
     if let Some(fault) = fields::fault_of_request(&request.headers) {
@@ -37,7 +37,7 @@ pub(super) fn prepare(session: &mut Session, policy: &ProxyPolicy) -> Result<()>
     let is_http10 = request.version == Version::HTTP_10;
     let session = session.as_downstream_mut();
     if is_http10 {
-        // RFC 9110 section 15.2: it knows no 1xx, so there is nothing that it could expect.
+        // HTTP/1.0 has no 1xx responses, so there is nothing to expect (RFC 9110, section 15.2).
         session.req_header_mut().remove_header(&EXPECT);
         session.set_ignore_info_resp(true);
     }
@@ -45,18 +45,18 @@ pub(super) fn prepare(session: &mut Session, policy: &ProxyPolicy) -> Result<()>
     Ok(())
 }
 
-/// Frames a response as the client knows it.
+/// Sets the framing of a response for the client.
 pub(super) fn frame(session: &mut Session, response: &mut ResponseHeader, attempt: &mut Attempt) {
     let version = session.req_header().version;
     let session = session.as_downstream_mut();
     if response.status == StatusCode::SWITCHING_PROTOCOLS {
-        // The client may be quiet too.
+        // After an upgrade the client may be silent, too.
         session.set_read_timeout(None);
     } else if version == Version::HTTP_10
         && !response.status.is_informational()
         && response.remove_header(&TRANSFER_ENCODING).is_some()
     {
-        // RFC 9112 section 6.1: HTTP/1.0 has no chunks, and knows the end of such a response by the end of the connection.
+        // HTTP/1.0 has no chunks, so the response ends with the connection (RFC 9112, section 6.1).
         session.set_keepalive(None);
         if let Some(connection) = session.stream().and_then(Connection::within) {
             socket::reset_on_close(connection);
@@ -65,7 +65,7 @@ pub(super) fn frame(session: &mut Session, response: &mut ResponseHeader, attemp
     }
 }
 
-/// Reads on for a while what a client sends that has its answer.
+/// Reads on for a while from a client that has been answered.
 pub(super) async fn linger(session: &mut Session) {
     let session = session.as_downstream_mut();
     let read = async {
@@ -82,7 +82,7 @@ pub(super) async fn linger(session: &mut Session) {
     }
 }
 
-/// Makes the end of the connection an orderly one.
+/// Makes the close of the connection an orderly one.
 pub(super) fn end_on_close(session: &mut Session) {
     if let Some(connection) = session.as_downstream_mut().stream().and_then(Connection::within) {
         socket::end_on_close(connection);

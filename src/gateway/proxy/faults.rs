@@ -1,13 +1,13 @@
-//! Whose fault it is that a request was not proxied, and the status that says so.
+//! Which side caused a failure of a proxied request, and the status for it.
 
 use pingora::{Error, ErrorSource, ErrorType};
 
-/// What pingora calls the faults of a body.
+/// The names of pingora's errors about bodies.
 const INVALID_CHUNK: ErrorType = ErrorType::new("InvalidChunk");
 const INVALID_TRAILER_END: ErrorType = ErrorType::new("InvalidTrailerEnd");
 const PREMATURE_BODY_END: ErrorType = ErrorType::new("PrematureBodyEnd");
 
-/// The status for a failure; `None` where nobody is there to read it. `is_whole`: all of the request came.
+/// The status for a failure. `None`: the client is gone. `is_whole`: the whole request was read.
 pub(super) fn status(error: &Error, is_whole: bool) -> Option<u16> {
     match (error.esource(), error.etype()) {
         (_, ErrorType::HTTPStatus(status)) => Some(*status),
@@ -18,14 +18,14 @@ pub(super) fn status(error: &Error, is_whole: bool) -> Option<u16> {
         (ErrorSource::Internal, _) => Some(500),
         (ErrorSource::Downstream, kind) if is_malformed(kind) => Some(400),
         (ErrorSource::Downstream, ErrorType::ReadTimedout) => Some(408),
-        // Its side of the connection ended within the body. It may still listen.
+        // The client closed its side within the body. It may still read.
         (ErrorSource::Downstream, ErrorType::ConnectionClosed) if !is_whole => Some(400),
         // The client is gone.
         (ErrorSource::Downstream | ErrorSource::Unset, _) => None,
     }
 }
 
-/// Whether a client sent what is no request.
+/// Whether a client sent a malformed request.
 fn is_malformed(kind: &ErrorType) -> bool {
     let of_bodies = [INVALID_CHUNK, INVALID_TRAILER_END, PREMATURE_BODY_END];
     of_bodies.contains(kind) || matches!(kind, ErrorType::InvalidHTTPHeader)

@@ -1,6 +1,6 @@
-//! What of the header fields of a proxied message goes on, and what is about one connection only.
+//! The header fields of proxied messages: which fields go on, and which concern one connection only.
 //!
-//! pingora takes off the fields of the client's connection where the request came by HTTP/1.
+//! pingora itself removes the connection fields of an HTTP/1 request.
 
 use crate::downstream::members;
 use crate::replay::VIA as GATEWAY;
@@ -13,19 +13,19 @@ use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use pingora::Result;
 use pingora::http::{RequestHeader, ResponseHeader};
 
-/// Why a message is not passed on.
+/// Why a message is not forwarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// `Content-Length` is repeated, or no number (RFC 9110 section 8.6).
+    /// `Content-Length` is repeated or not a number (RFC 9110, section 8.6).
     Length,
-    /// The body has a coding that nobody asked for.
+    /// The body has a transfer coding that the request did not accept.
     Coding,
-    /// The origin changes the protocol, and nobody asked for that.
+    /// The origin changes the protocol although the request did not ask for that.
     Upgrade,
 }
 
 impl Fault {
-    /// The fault, for the log.
+    /// The text for the log.
     pub(super) fn text(self) -> &'static str {
         match self {
             Self::Length => "Content-Length is repeated or no number",
@@ -35,7 +35,7 @@ impl Fault {
     }
 }
 
-/// What is wrong with a request. pingora takes `5, 5` for 5.
+/// The fault of a request, if it has one. pingora would read a length of `5, 5` as 5.
 pub(super) fn fault_of_request(request: &HeaderMap) -> Option<Fault> {
     let mut lengths = request.get_all(CONTENT_LENGTH).iter();
     let (first, second) = (lengths.next(), lengths.next());
@@ -43,12 +43,12 @@ pub(super) fn fault_of_request(request: &HeaderMap) -> Option<Fault> {
     (second.is_some() || first.is_some_and(|first| !is_number(first))).then_some(Fault::Length)
 }
 
-/// What is wrong with an origin's response. `may_upgrade`: the request asked for an upgrade.
+/// The fault of an origin's response, if it has one. `may_upgrade`: the request asked for an upgrade.
 pub(super) fn fault_of_response(status: StatusCode, response: &HeaderMap, may_upgrade: bool) -> Option<Fault> {
     if status == StatusCode::SWITCHING_PROTOCOLS && !may_upgrade {
         return Some(Fault::Upgrade);
     }
-    // Repeated, it may be one number all the same, and is sent on once.
+    // A length that is repeated with one value is allowed, and sent on once.
     let mut lengths = members(response, &CONTENT_LENGTH);
     let first = lengths.next();
     let is_number = |value: &[u8]| value.iter().all(u8::is_ascii_digit);
@@ -62,7 +62,7 @@ pub(super) fn fault_of_response(status: StatusCode, response: &HeaderMap, may_up
     codings.any(|coding| !coding.eq_ignore_ascii_case(b"chunked")).then_some(Fault::Coding)
 }
 
-/// What a client's request said of its connection, which pingora has taken off the one that goes to the origin.
+/// The client's request as it was before pingora removed its connection fields.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Client<'a> {
     pub(super) version: Version,
@@ -70,8 +70,8 @@ pub(super) struct Client<'a> {
 }
 
 impl Client<'_> {
-    /// The protocols that the client would change to and that may pass: none of HTTP's own, by which requests would go to the
-    /// origin that nobody judged.
+    /// The protocols that the client asks for and that may pass. HTTP's own protocols do not pass, because requests
+    /// in them would reach the origin without a check.
     pub(super) fn upgrade(self) -> Option<HeaderValue> {
         if self.version != Version::HTTP_11 {
             return None;
@@ -84,28 +84,28 @@ impl Client<'_> {
         if passing.is_empty() { None } else { HeaderValue::from_bytes(&passing.join(&b", "[..])).ok() }
     }
 
-    /// Whether it takes trailers (RFC 9110 section 10.1.4).
+    /// Whether the client accepts trailers (RFC 9110, section 10.1.4).
     fn takes_trailers(self) -> bool {
         members(self.headers, &TE).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
     }
 }
 
-/// Makes a request's fields those that the origin is to have. Says whether some were left behind because of their names.
+/// Turns a request's fields into those for the origin. Returns whether fields were dropped because of their names.
 ///
 /// # Errors
-/// Never, as all names and values are of fields.
+/// Never, because all names and values come from valid fields.
 pub(super) fn for_origin(request: &mut RequestHeader, client: Client<'_>) -> Result<bool> {
     let odd: Vec<HeaderName> = request.headers.keys().filter(|name| becomes_another(name)).cloned().collect();
     for name in &odd {
         request.remove_header(name);
     }
     if client.version == Version::HTTP_10 {
-        // RFC 9110 section 10.1.1: it cannot wait for a 100.
+        // An HTTP/1.0 client cannot wait for a 100 (RFC 9110, section 10.1.1).
         request.remove_header(&EXPECT);
     }
     if client.version == Version::HTTP_2 && request.headers.get_all(COOKIE).iter().nth(1).is_some() {
         let crumbs: Vec<&[u8]> = request.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
-        // RFC 9113 section 8.2.3.
+        // Joined as RFC 9113, section 8.2.3 says.
         if let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
             request.insert_header(COOKIE, cookie)?;
         }
@@ -136,21 +136,21 @@ pub(super) fn for_origin(request: &mut RequestHeader, client: Client<'_>) -> Res
     Ok(!odd.is_empty())
 }
 
-/// Whether a field has another field's name once CGI and its kin have read it: `X_Forwarded_For` is then what only we say, and
-/// `Content_Length` the length of a body.
+/// Whether CGI and similar interfaces give this field the name of another field. `X_Forwarded_For` would become a
+/// field that only the gateway sets, and `Content_Length` the length of a body.
 fn becomes_another(name: &HeaderName) -> bool {
     name.as_str().contains('_')
 }
 
-/// Makes a response's fields those that the client is to have.
+/// Turns a response's fields into those for the client.
 ///
 /// # Errors
-/// Never, as all names and values are of fields.
+/// Never, because all names and values come from valid fields.
 pub(super) fn for_client(response: &mut ResponseHeader, client: Version) -> Result<()> {
     let is_upgrade = response.status == StatusCode::SWITCHING_PROTOCOLS;
     let named: Vec<HeaderName> =
         members(&response.headers, &CONNECTION).filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
-    // How the body is framed is between pingora and each side.
+    // pingora frames the body for each side.
     let is_framing = |name: &HeaderName| *name == TRANSFER_ENCODING || *name == CONTENT_LENGTH;
     for name in named.iter().filter(|name| !is_framing(name) && **name != UPGRADE) {
         response.remove_header(name);
@@ -160,10 +160,10 @@ pub(super) fn for_client(response: &mut ResponseHeader, client: Version) -> Resu
     response.remove_header(&PROXY_AUTHENTICATE);
     response.remove_header(&TE);
     if client != Version::HTTP_2 {
-        // They get lost on the way.
+        // Trailers are not forwarded to these clients.
         response.remove_header(&TRAILER);
     }
-    // RFC 9110 section 15.5.22: with 426 it says what the client must ask for.
+    // With 426, `Upgrade` says what a client must ask for (RFC 9110, section 15.5.22).
     if !is_upgrade && response.status != StatusCode::UPGRADE_REQUIRED {
         response.remove_header(&UPGRADE);
     }

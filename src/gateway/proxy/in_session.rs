@@ -1,4 +1,4 @@
-//! Requests that are decided and served in a session of pingora's.
+//! Requests that are decided and served in a pingora session.
 
 use crate::gateway::Gateway;
 use crate::gateway::after::After;
@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 impl Gateway {
-    /// Decides a request that the front has not seen.
+    /// Decides what to do with a request that the front has not read.
     pub(super) fn plan_of(&self, session: &ServerSession) -> std::result::Result<Plan, Refusal> {
         let request = session.req_header();
         let socket = session.client_addr().and_then(|address| address.as_inet()).copied();
@@ -36,7 +36,7 @@ impl Gateway {
         self.plan(&request, &peer)
     }
 
-    /// Serves a stream in its session, or makes its client ready for the engine.
+    /// Serves a stream in its session, or prepares the hand-over of its client to the engine.
     pub(super) async fn serve(
         &self,
         session: &mut ServerSession,
@@ -71,7 +71,7 @@ impl Gateway {
             writer.end();
             return Ok(Ok(if is_kept && !self.is_draining() { After::Next } else { After::Close }));
         }
-        // The connection is dropped as it is.
+        // After any other departure the connection is dropped as it is.
         if departure == Departure::Stalled {
             writer.reset();
         }

@@ -1,8 +1,8 @@
-//! Whether a connection that served another request is good for one that cannot be repeated.
+//! Decides whether a request that may not be repeated can use a kept connection, which has served another request.
 //!
-//! An origin may close a connection after an answer without having said so. A request that meets that end is lost, or repeated
-//! where that does no harm. So a request that may not be repeated takes no such connection before there is a sign that the
-//! origin keeps them: it has one of its own.
+//! An origin may close a connection after an answer without announcing it. A request that meets that close is lost,
+//! unless it may be repeated. So a request that may not be repeated gets a new connection, until there is a sign that
+//! the origin keeps its connections open.
 
 use crate::upstream::Line;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -12,13 +12,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// A connection that is still there so long after an answer is one that the origin keeps.
+/// A connection that is still open this long after an answer counts as one that the origin keeps.
 const PROOF: Duration = Duration::from_millis(100);
 
-/// What pingora holds of a body, to send it again.
+/// The most bytes of a body that pingora holds to send them again.
 const HELD_BYTES: u64 = 64 << 10;
 
-/// What is known of an origin's habit.
+/// Whether an origin keeps its connections open, as far as it is known.
 #[derive(Debug, Default)]
 pub(in crate::gateway) struct Habit {
     keeps: Arc<AtomicBool>,
@@ -26,25 +26,25 @@ pub(in crate::gateway) struct Habit {
 }
 
 impl Habit {
-    /// Whether a request may go by a connection that served another one.
+    /// Whether a request may use a kept connection.
     pub(super) fn allows(&self, request: &RequestHeader) -> bool {
         self.keeps.load(Ordering::Relaxed) || is_repeatable(request)
     }
 
-    /// A kept connection ended without an answer.
+    /// Notes that a kept connection ended without an answer.
     pub(super) fn broke(&self) {
         self.keeps.store(false, Ordering::Relaxed);
     }
 
-    /// A response has come. `is_kept`: by a connection that is known to be kept.
+    /// Notes that a response came. `is_kept`: its connection is known to be kept.
     pub(super) fn answered(&self, is_kept: bool, response: &HeaderMap) {
         if is_kept || says_so(response) {
             self.keeps.store(true, Ordering::Relaxed);
         }
     }
 
-    /// An exchange by this connection is over. Where nothing is known, it is seen whether the origin closes it; one connection
-    /// at a time is enough.
+    /// Notes that an exchange on this connection has ended. If nothing is known of the origin, it observes whether
+    /// the origin closes the connection. It observes one connection at a time.
     pub(super) fn watch(&self, line: Arc<Line>) {
         if self.keeps.load(Ordering::Relaxed) || self.is_watched.swap(true, Ordering::Relaxed) {
             return;
@@ -70,7 +70,7 @@ fn is_repeatable(request: &RequestHeader) -> bool {
     request.method.is_idempotent() && is_held
 }
 
-/// Whether the origin says that it keeps the connection.
+/// Whether the response says that the origin keeps the connection.
 fn says_so(response: &HeaderMap) -> bool {
     static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
     let mut options = crate::downstream::members(response, &CONNECTION);

@@ -1,4 +1,4 @@
-//! pingora's callbacks: the way into the gateway, and plain proxying.
+//! The callbacks of pingora's proxy: they decide requests that pingora reads, and proxy plain requests.
 
 mod attempt;
 mod client_side;
@@ -42,7 +42,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// How long a connection is kept that no other request will find: until it is known whether the origin keeps it.
+/// How long a connection is kept that no other request may use. The time is enough to see whether the origin keeps it
+/// open.
 const ALONE_FOR: Duration = Duration::from_secs(1);
 
 /// What is known of a request between pingora's callbacks.
@@ -50,25 +51,25 @@ const ALONE_FOR: Duration = Duration::from_secs(1);
 pub struct Exchange {
     /// The route, if the request is proxied.
     proxied: Option<Arc<ProxyRoute>>,
-    /// Whom it comes from.
+    /// The client of a proxied request.
     client: Option<ClientFacts>,
-    /// What is known of a proxied one.
+    /// The state of a proxied request.
     attempt: Attempt,
-    /// What the front decided, for a request that it has seen.
+    /// The decision of the front, for a request that the front has read.
     decided: Option<Box<Decided>>,
-    /// What the connection is for when the request is over.
+    /// What the connection is for after the request.
     after: Mutex<Option<After>>,
 }
 
 impl Exchange {
-    /// Whether another address is left, after this error with one.
+    /// Notes the failure of one address. Returns whether there is an address to try next.
     fn goes_on(&self, error: &Error) -> bool {
         let (Some(served), Some(dial)) = (&self.proxied, &self.attempt.dial) else { return false };
         dial.failed(error, &served.route.origin);
         dial.has_more()
     }
 
-    /// The address that failed may be asked once more, in another way.
+    /// Allows another try, in another way, with the address that failed.
     fn again(&self) {
         if let Some(dial) = &self.attempt.dial {
             dial.again();
@@ -84,7 +85,7 @@ impl ProxyHttp for Gateway {
         Exchange::default()
     }
 
-    /// Nothing of ours changes a response on its way: no downstream modules.
+    /// There are no downstream modules, because none of ours changes a response.
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
@@ -137,7 +138,7 @@ impl ProxyHttp for Gateway {
         };
         let is_alone = std::mem::take(&mut attempt.is_unsent) || !served.habit.allows(session.req_header());
         if is_alone && !may_upgrade {
-            // No kept connection is found, and this one is found by nobody.
+            // With a key of its own, the request finds no kept connection, and no other request finds its connection.
             peer.group_key = fastrand::u64(..);
             peer.options.idle_timeout = Some(ALONE_FOR);
         }
@@ -152,7 +153,7 @@ impl ProxyHttp for Gateway {
         Ok(Box::new(peer))
     }
 
-    /// The next address is tried, if there is one.
+    /// Tries the next address, if there is one.
     fn fail_to_connect(
         &self,
         _: &mut Session,
@@ -171,7 +172,7 @@ impl ProxyHttp for Gateway {
         error
     }
 
-    /// Nothing is sent to an origin that is not who it says.
+    /// Refuses an origin that is not who it says it is, before anything is sent to it.
     async fn connected_to_upstream(
         &self,
         _: &mut Session,
@@ -189,7 +190,7 @@ impl ProxyHttp for Gateway {
         admitted
     }
 
-    /// A request that may be repeated is asked again.
+    /// Asks again, if the request may be repeated.
     fn error_while_proxy(
         &self,
         _: &HttpPeer,
@@ -299,13 +300,13 @@ impl ProxyHttp for Gateway {
             dial.answered(&served.route.origin);
         }
         served.by_http2.store(attempt.is_h2, Ordering::Relaxed);
-        // An origin says so where it ends a connection of HTTP/2.
+        // An HTTP/2 origin announces the end of a connection, so it counts as one that keeps connections.
         served.habit.answered(attempt.is_kept || attempt.is_h2, &response.headers);
         let is_framed = [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|name| response.headers.contains_key(name));
         attempt.until_close = !is_framed && !attempt.is_h2;
         let is_upgraded = response.status == StatusCode::SWITCHING_PROTOCOLS;
         if is_upgraded || response.headers.get(CONTENT_TYPE).is_some_and(is_event_stream) {
-            // They may be quiet for as long as they please.
+            // Upgraded connections and event streams may be silent for any time.
             attempt.patience = None;
         }
         fields::for_client(response, client.version)
@@ -319,7 +320,7 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         let Some(served) = &exchange.proxied else { return Ok(()) };
         if response.status == StatusCode::UNAUTHORIZED {
-            // For the next request: the body of this one may be gone.
+            // The headers are read anew for the next request, because the body of this one may be gone.
             let options = &served.options;
             let is_changed = options.read_headers_anew(&options.header_values());
             log::debug!("origin answered 401 route={} header_changed={is_changed}", served.route.name);
@@ -328,7 +329,8 @@ impl ProxyHttp for Gateway {
         references::map_back(&served.route, &exchange.attempt.target, &exchange.attempt.names, response)
     }
 
-    /// A response that ends with the origin's connection is cut where that was given up.
+    /// Reports an error if a response ends with the origin's connection and that connection was cut because of
+    /// silence.
     fn response_body_filter(
         &self,
         _: &mut Session,
@@ -352,7 +354,8 @@ impl ProxyHttp for Gateway {
             return;
         }
         if attempt.is_marked {
-            // Only the orderly end of a response looks like one to a client that knows it by the end of its connection.
+            // The client knows the end of the response by the end of its connection. So only a complete response is
+            // closed in order.
             client_side::end_on_close(session);
         }
         if let Some((served, line)) = exchange.proxied.as_ref().zip(attempt.line.take()) {
@@ -381,12 +384,13 @@ impl ProxyHttp for Gateway {
         FailToProxy { error_code: status.unwrap_or_default(), can_reuse_downstream: false }
     }
 
-    /// pingora's own line would repeat what [`Self::fail_to_proxy`] says, and call a client that leaves an error.
+    /// Suppresses pingora's own line. It would repeat the line of [`Self::fail_to_proxy`], and report a client that
+    /// leaves as an error.
     fn suppress_error_log(&self, _: &Session, _: &Exchange, _: &Error) -> bool {
         true
     }
 
-    /// Never the query: it may hold credentials.
+    /// The summary leaves out the query, because it may hold credentials.
     fn request_summary(&self, session: &Session, _: &Exchange) -> String {
         let request = session.req_header();
         format!("{} {}", request.method, request.uri.path())
@@ -396,7 +400,7 @@ impl ProxyHttp for Gateway {
         exchange.after.lock().take().map(After::persisted)
     }
 
-    /// The front hands over what it decided.
+    /// Takes the decision of the front.
     fn on_connection_reuse(&self, _: &mut Session, exchange: &mut Exchange, context: Box<dyn Any + Send + Sync>) {
         exchange.decided = Decided::handed_over(context);
     }

@@ -1,4 +1,4 @@
-//! How long an origin may be silent within one exchange.
+//! Limits how long an origin may be silent within one exchange.
 
 use crate::upstream::Line;
 use http::HeaderMap;
@@ -8,23 +8,24 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::task::AbortHandle;
 
-/// A watch over the connection of one exchange by HTTP/1.1; over with this value.
+/// Watches the connection of one HTTP/1.1 exchange. Dropping this value ends the watch.
 #[derive(Debug)]
 pub(super) struct Patience {
     is_over: Arc<AtomicBool>,
     task: AbortHandle,
 }
 
-/// What is to be done about an origin that is silent.
+/// What to do about a silent origin.
 #[derive(Debug, PartialEq, Eq)]
 enum Verdict {
-    /// Look again then.
+    /// Look again after this time.
     LookAfter(Duration),
-    /// It is given up.
+    /// Cut the connection.
     Over,
 }
 
-/// `silent`: for how long; `has_unread`: it has said what nobody took yet, so the client makes it wait.
+/// `silent`: how long the origin has been silent. `has_unread`: the origin has sent bytes that were not read yet, so
+/// the client makes it wait.
 fn judge(silent: Duration, has_unread: bool, limit: Duration) -> Verdict {
     match limit.checked_sub(silent) {
         Some(left) if !left.is_zero() => Verdict::LookAfter(left),
@@ -34,13 +35,13 @@ fn judge(silent: Duration, has_unread: bool, limit: Duration) -> Verdict {
 }
 
 impl Patience {
-    /// Cuts the connection when nothing went over it for `limit`, from now on.
+    /// Cuts the connection when no byte has come for `limit`, counted from now on.
     pub(super) fn with(line: Arc<Line>, limit: Duration) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&is_over);
         let begun = Instant::now();
         let watch = tokio::spawn(async move {
-            // Where the kernel does not know, nobody is given up.
+            // The kernel may not know how long the origin is silent. Then the connection is not cut.
             while let Ok(silent) = line.silent_for() {
                 match judge(silent.min(begun.elapsed()), line.has_unread(), limit) {
                     Verdict::LookAfter(left) => tokio::time::sleep(left).await,
@@ -67,8 +68,8 @@ impl Drop for Patience {
     }
 }
 
-/// pingora's own limit, which is the only one of an exchange by HTTP/2, where many share a connection. It holds for all of the
-/// response, whatever that is: whoever asks for a stream of events is not limited.
+/// The read timeout of pingora for an exchange by HTTP/2. There it is the only limit, because many exchanges share a
+/// connection. It holds for the whole response. So a request that accepts an event stream has no limit.
 pub(super) fn fixed_limit(request: &HeaderMap, is_h2: bool, limit: Option<Duration>) -> Option<Duration> {
     let asks_for_events = request.get_all(ACCEPT).iter().any(|accepted| {
         accepted.to_str().is_ok_and(|accepted| accepted.to_ascii_lowercase().contains("text/event-stream"))

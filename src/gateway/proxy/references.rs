@@ -1,4 +1,4 @@
-//! References in a response that name the origin, as clients are to see them.
+//! Maps references to the origin in a response to what clients can use.
 
 use crate::gateway::client::ClientFacts;
 use crate::gateway::served::name_places;
@@ -10,7 +10,7 @@ use pingora::Result;
 use pingora::http::ResponseHeader;
 use url::{Position, Url};
 
-/// The host that an origin is asked by, and the names that it has for itself because it is.
+/// The `Host` for the origin, and the names that the origin may use for itself because of it.
 pub(super) fn host(route: &Route, client: Option<&ClientFacts>) -> (String, Names) {
     let client = client.filter(|_| route.preserve_host);
     let Some((client, host)) = client.and_then(|client| Some((client, client.host.as_deref()?))) else {
@@ -20,12 +20,13 @@ pub(super) fn host(route: &Route, client: Option<&ClientFacts>) -> (String, Name
     (host.to_owned(), Names::of(host, &[own_scheme, client.scheme.as_str()]))
 }
 
-/// Names what is at the origin by the paths at which clients find it, in a response to a request for `target`.
+/// Replaces references to the origin by the paths at which clients find the same resource. `target`: the target of
+/// the request.
 ///
 /// # Errors
-/// Never, as the names and values are of fields.
+/// Never, because all names and values come from valid fields.
 pub(super) fn map_back(route: &Route, target: &str, names: &Names, response: &mut ResponseHeader) -> Result<()> {
-    // Only these: to take all headers out and put them back would cost the case of their names.
+    // Only these two fields are taken out, because pingora would lose the case of the other fields' names.
     let mut places = HeaderMap::new();
     for name in [LOCATION, CONTENT_LOCATION] {
         if let Some(value) = response.headers.get(&name) {
@@ -44,17 +45,17 @@ pub(super) fn map_back(route: &Route, target: &str, names: &Names, response: &mu
     Ok(())
 }
 
-/// The names that an origin has for itself because it was told them: the client's host, by these schemes.
+/// The names that an origin uses for itself because it was sent them: the client's host, with these schemes.
 #[derive(Debug, Default)]
 pub(super) struct Names(Vec<Url>);
 
 impl Names {
-    /// Of a host that the origin is asked by, under each scheme that it may take for its own.
+    /// The names for a host, with each scheme that the origin may take for its own.
     fn of(host: &str, schemes: &[&str]) -> Self {
         Self(schemes.iter().filter_map(|scheme| Url::parse(&format!("{scheme}://{host}")).ok()).collect())
     }
 
-    /// Names what has one of these names by its path.
+    /// Replaces a reference with one of these names by its path and query.
     fn map_back(&self, headers: &mut HeaderMap) {
         for name in [LOCATION, CONTENT_LOCATION] {
             let target =
@@ -69,7 +70,7 @@ impl Names {
     }
 }
 
-/// Whether two URLs are of one scheme, host and port, which may be the default and spelled out.
+/// Whether two URLs have the same scheme, host and port. A default port may be written or not.
 fn is_one_place(a: &Url, b: &Url) -> bool {
     a.scheme() == b.scheme() && a.host_str() == b.host_str() && a.port_or_known_default() == b.port_or_known_default()
 }

@@ -1,21 +1,21 @@
-//! What follows when an exchange with an origin fails: another try, and which.
+//! Decides what follows when an exchange with an origin fails: whether to try again, and how.
 
 use http::Method;
 use pingora::ErrorType;
 
-/// An exchange that brought no answer.
+/// An exchange that failed without an answer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Failure<'a> {
     pub(super) kind: &'a ErrorType,
-    /// The origin failed, not the client and not this process.
+    /// The origin failed, and not the client or this process.
     pub(super) is_upstream: bool,
-    /// pingora would ask once more.
+    /// pingora itself would try again.
     pub(super) is_retried: bool,
     /// The connection had served another request before.
     pub(super) is_kept: bool,
-    /// The exchange was by HTTP/2, and one by HTTP/1.1 was not tried yet.
+    /// The exchange used HTTP/2, and HTTP/1.1 was not tried yet.
     pub(super) may_fall: bool,
-    /// The client was sent something of a final response.
+    /// The client was sent a part of a final response.
     pub(super) is_answered: bool,
 }
 
@@ -23,35 +23,35 @@ pub(super) struct Failure<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked<'a> {
     pub(super) method: &'a Method,
-    /// What was taken of its body is there to be sent again.
+    /// The part of the body that was read is held, and can be sent again.
     pub(super) is_held: bool,
-    /// It has a body, and the origin was sent nothing of it.
+    /// The request has a body, and the origin was sent none of it.
     pub(super) is_unbegun: bool,
 }
 
-/// What is to be done.
+/// What to do after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Nothing: the failure is the answer.
+    /// Do not try again. The client is told of the failure.
     Nothing,
-    /// Ask the same address, by another connection.
+    /// Try the same address on another connection.
     Same,
-    /// Ask the same address by HTTP/1.1.
+    /// Try the same address with HTTP/1.1.
     Http1,
-    /// Ask another address.
+    /// Try another address.
     Another,
 }
 
-/// Judges a failure.
+/// Decides what to do after a failure.
 ///
-/// A request is asked again where its method allows it (RFC 9110 section 9.2.2), or where the origin cannot have acted on it:
-/// because it says so, or because it was sent nothing of the body that the request consists of.
+/// A request is tried again if its method allows it (RFC 9110, section 9.2.2), or if the origin cannot have acted on
+/// it. That is so if the origin says so, or if it was sent none of the request's body.
 pub(super) fn next(asked: Asked<'_>, failure: Failure<'_>) -> Next {
     let is_late = matches!(failure.kind, ErrorType::ReadTimedout | ErrorType::WriteTimedout);
     if failure.is_answered || !failure.is_upstream || is_late || !asked.is_held {
         return Next::Nothing;
     }
-    // A refusal of HTTP/2 as such, and a connection that is being shut down.
+    // The origin refused HTTP/2 as such, or was closing the connection.
     let is_unheard =
         failure.is_retried && matches!(failure.kind, ErrorType::H2Downgrade | ErrorType::H2Error) || asked.is_unbegun;
     if !asked.method.is_idempotent() && !is_unheard {
@@ -65,7 +65,7 @@ pub(super) fn next(asked: Asked<'_>, failure: Failure<'_>) -> Next {
     }
 }
 
-/// Whether the connection ended, whatever its end looked like.
+/// Whether the connection ended, in any way.
 fn is_closed(kind: &ErrorType) -> bool {
     matches!(kind, ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError | ErrorType::H2Error)
 }
@@ -118,10 +118,10 @@ mod tests {
             (GET, falls, Next::Http1),
             (GET, Failure { may_fall: false, ..refused }, Next::Same),
             (GET, Failure { kind: &ErrorType::H2Error, is_retried: true, ..falls }, Next::Same),
-            // The origin did not look at it.
+            // The origin did not look at the request.
             (POST, refused, Next::Http1),
             (POST, Failure { kind: &ErrorType::H2Error, is_retried: true, ..falls }, Next::Same),
-            // It may have.
+            // The origin may have acted on the request.
             (POST, invalid, Next::Nothing),
             (POST, falls, Next::Nothing),
         ] {

@@ -6,11 +6,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-/// A window of which the part for ends is a minute.
+/// A drain time, and the part of it over which ends are spread.
 const WINDOW: Duration = Duration::from_secs(100);
 const SPREAD: Duration = Duration::from_secs(60);
 
-/// Clients of whom chance makes a crowd: what holds for all of them holds.
+/// The number of clients. What holds for all of them holds for any random choice.
 const CROWD: usize = 200;
 
 fn options(heartbeat: Option<u64>, max_lifetime: Option<u64>) -> ClientOptions {
@@ -22,7 +22,7 @@ fn running() -> (watch::Sender<Lifecycle>, watch::Receiver<Lifecycle>) {
     watch::channel(Lifecycle::Running)
 }
 
-/// What is due next, and after how many milliseconds.
+/// The next deadline, and the milliseconds until it.
 async fn next(deadlines: &mut Deadlines) -> (Due, u128) {
     let begun = Instant::now();
     let due = timeout(Duration::from_secs(1_000_000), deadlines.next()).await.expect("something is due");
@@ -89,7 +89,7 @@ async fn a_drain_ends_every_client_within_its_part_of_the_window() {
             let drain = || lifecycle.send_replace(Lifecycle::Draining(Instant::now() + WINDOW));
             if came_after {
                 drain();
-                // What it is given says so and is no news.
+                // The receiver looks as if it had seen the drain already.
                 watched.mark_unchanged();
             }
             let mut deadlines = Deadlines::new(&options(None, None), watched);

@@ -1,4 +1,4 @@
-//! The first bytes of a connection: real sockets, on a paused clock, which runs on when nobody has anything to do.
+//! The first bytes of a connection, with real sockets and a paused clock. The clock advances when no task can run.
 
 use crate::config::Networks;
 use crate::gateway::{CurrentRouting, Front, FrontOptions, Gateway, Lifecycle, RouteIds, Routing, Transport};
@@ -33,10 +33,10 @@ impl Open for Nothing {
     fn backfill(&self, _: StreamRequest, _: Backfilling) {}
 }
 
-/// On a clock that runs on by itself: what did not happen by then does not happen.
+/// Longer than any wait on the paused clock. What has not happened by then never happens.
 const NEVER: Duration = Duration::from_secs(10_000);
 
-/// A client's socket, and the front at its other end.
+/// A client's socket, and the front that serves it.
 struct Stage {
     client: TcpStream,
     served: JoinHandle<()>,
@@ -62,7 +62,7 @@ impl Stage {
         Self { client, served, begun: Instant::now(), stop, alive, _lifecycle: lifecycle }
     }
 
-    /// Sends the pieces, a second apart, and reads to the end; gives the status line, and the seconds that it took.
+    /// Sends the pieces one second apart, and reads to the end. Returns the status line and the seconds that it took.
     async fn answer_to(&mut self, pieces: &[&[u8]]) -> (String, u64) {
         let (mut reader, mut writer) = self.client.split();
         let write = async {
@@ -70,7 +70,7 @@ impl Stage {
                 if n > 0 {
                     sleep(Duration::from_secs(1)).await;
                 }
-                // The front may have had enough.
+                // The front may have closed the connection.
                 if writer.write_all(piece).await.is_err() {
                     break;
                 }

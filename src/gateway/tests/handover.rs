@@ -1,4 +1,4 @@
-//! A client leaves its session for the engine: what holds it then, and what does not.
+//! The hand-over of a client to the engine: what the client still holds, and what it does not.
 
 use crate::config::{Config, Networks, SystemSources};
 use crate::counters::RouteCounters;
@@ -17,10 +17,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-/// A test that waits longer has failed.
+/// Longer than any wait takes. A test that waits this long fails.
 const NEVER: Duration = Duration::from_secs(60);
 
-/// Gives the publisher of each stream to the test.
+/// Sends the publisher of each stream to the test.
 struct Opened(mpsc::Sender<Publisher>);
 
 impl Open for Opened {
@@ -31,7 +31,7 @@ impl Open for Opened {
     fn backfill(&self, _: StreamRequest, _: Backfilling) {}
 }
 
-/// A front with an engine, and its one client's socket.
+/// A front with an engine, and the socket of its one client.
 struct Stage {
     client: TcpStream,
     front: Arc<Front>,
@@ -64,13 +64,13 @@ impl Stage {
         Self { client, front, listener, opened, alive, counters, engine, _stop: stop, _lifecycle: lifecycle }
     }
 
-    /// Serves the next connection until its session is over.
+    /// Serves the next connection until its session has ended.
     async fn session(&self) {
         let (accepted, _) = self.listener.accept().await.unwrap();
         Arc::clone(&self.front).serve(Transport::Tcp(accepted)).await;
     }
 
-    /// Has the stream opened and answered while the client's session is served to its end.
+    /// Serves the client's request until it is handed over, while the origin answers.
     async fn handed_over(&mut self, request: &[u8]) -> Publisher {
         self.client.write_all(request).await.unwrap();
         let answered = async {
@@ -86,7 +86,7 @@ impl Stage {
         publisher
     }
 
-    /// Reads until the client has heard `text`.
+    /// Reads until the client has received `text`.
     async fn heard(&mut self, text: &str) -> String {
         let mut heard = String::new();
         while !heard.contains(text) {
@@ -115,7 +115,7 @@ async fn the_session_ends_and_the_client_stays_with_its_place() {
     stage.heard("data: 1\n\n\r\n").await;
     assert_eq!((stage.counters.subscribers.value(), stage.counters.hand_overs_failed.value()), (1, 0));
 
-    // The one place is taken.
+    // The client holds the only place.
     let mut second = TcpStream::connect(stage.listener.local_addr().unwrap()).await.unwrap();
     second.write_all(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     let mut answer = String::new();
@@ -126,7 +126,7 @@ async fn the_session_ends_and_the_client_stays_with_its_place() {
     timeout(NEVER, async { tokio::join!(stage.session(), refused) }).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
 
-    // And holds the gateway until the client has left.
+    // The client holds the gateway until it has left.
     let Stage { client, front, mut alive, engine, .. } = stage;
     drop(front);
     assert!(alive.try_recv().is_err_and(|error| error == mpsc::error::TryRecvError::Empty));
@@ -141,7 +141,7 @@ async fn after_an_orderly_end_the_connection_serves_the_next_request() {
     let mut stage = Stage::new().await;
     let mut request = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n".to_vec();
     for (n, next) in [b"GET /b".as_slice(), b"", b""].into_iter().enumerate() {
-        // The rest of it was sent while the response before it lasted.
+        // The rest of this request was sent during the previous response.
         let publisher = if n == 0 {
             stage.handed_over(&[&request, next].concat()).await
         } else {

@@ -1,4 +1,4 @@
-//! One corpus of request heads: how they are read here, and that pingora reads the accepted ones in the same way.
+//! A corpus of request heads: how the gateway reads them, and that pingora reads the accepted ones in the same way.
 
 use crate::gateway::connection::{Connection, Gate};
 use crate::gateway::head::{Body, Head};
@@ -10,7 +10,7 @@ use tokio::net::UnixStream;
 
 const CORPUS: &str = include_str!("../../../tests/data/request_heads.txt");
 
-/// The verdicts and the heads.
+/// The heads of the corpus, each with its verdict.
 fn corpus() -> Vec<(&'static str, Vec<u8>)> {
     let lines = CORPUS.lines().filter(|line| !line.starts_with('#'));
     let cases: Vec<_> =
@@ -19,7 +19,7 @@ fn corpus() -> Vec<(&'static str, Vec<u8>)> {
     cases
 }
 
-/// The bytes that an escaped text stands for.
+/// The bytes of an escaped text.
 fn raw(text: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut rest = text.bytes();
@@ -60,7 +60,7 @@ fn every_head_of_the_corpus_is_read_as_it_says() {
     }
 }
 
-/// What pingora makes of a head and of the bytes that follow it: the head's parts, and whether there is a body.
+/// pingora's reading of a head and of the bytes after it.
 async fn by_pingora(head: &[u8]) -> ServerSession {
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     theirs.write_all(head).await.unwrap();

@@ -1,4 +1,4 @@
-//! Tests of the gateway's parts; the whole is told in stories.
+//! Tests of the gateway's parts. The stories test the whole.
 
 mod deadlines;
 mod front;

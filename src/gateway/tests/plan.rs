@@ -1,4 +1,4 @@
-//! What is to be done with a request, as a table.
+//! A table of requests and what to do with them.
 
 use crate::config::{Config, Networks, SystemSources};
 use crate::gateway::connection::Peer;
@@ -46,7 +46,8 @@ const PEER: Peer = Peer { socket: None, told: None, is_tls: false };
 
 const PREFLIGHT: &str = "origin: https://page.example\naccess-control-request-method: GET";
 
-/// A request as `METHOD target`, with header fields in lines; `Host` is added unless a line names it.
+/// The plan for a request, which is written as `METHOD target` with its fields in lines. `Host` is added unless a
+/// line names it.
 fn planned(line: &str, fields: &str, is_draining: bool) -> String {
     let config = Config::parse(ROUTES, &SystemSources::beside("x".as_ref())).unwrap();
     let routing = Routing::new(config.routes.routes(), Networks::default(), &mut RouteIds::default());

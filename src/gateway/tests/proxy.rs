@@ -12,10 +12,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-/// A test that waits longer has failed.
+/// Longer than any wait takes. A test that waits this long fails.
 const NEVER: Duration = Duration::from_secs(60);
 
-/// Requests, so that each address is the first now and then.
+/// Enough requests for each address to be the first at least once.
 const REQUESTS: usize = 20;
 
 struct NoStreams;
@@ -26,12 +26,12 @@ impl Open for NoStreams {
     fn backfill(&self, _: StreamRequest, _: Backfilling) {}
 }
 
-/// Listens on 127.0.0.2 and .3, on one port.
+/// Listens on 127.0.0.2 and 127.0.0.3 with one port.
 async fn two_listeners() -> [TcpListener; 2] {
     loop {
         let first = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 2), 0)).await.unwrap();
         let port = first.local_addr().unwrap().port();
-        // Another test may have the port there.
+        // Another test may use the port on the second address.
         if let Ok(second) = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 3), port)).await {
             return [first, second];
         }
@@ -52,7 +52,7 @@ fn front(addresses: &[SocketAddr]) -> Front {
     Front::new(FrontOptions { max_connections: REQUESTS, ..FrontOptions::default() }, gateway, alive, stopping)
 }
 
-/// What a client of its own is answered.
+/// The answer to a client on a connection of its own.
 async fn asked(front: &Arc<Front>, request: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
@@ -64,7 +64,7 @@ async fn asked(front: &Arc<Front>, request: &str) -> String {
     answer
 }
 
-/// Answers every request of every connection, keeps the connections, and tells of each.
+/// Answers every request on every connection, keeps the connections open, and reports each.
 async fn answer_all(listener: TcpListener, connections: mpsc::Sender<()>) {
     while let Ok((mut stream, _)) = listener.accept().await {
         connections.try_send(()).unwrap();
@@ -105,7 +105,7 @@ async fn a_sick_address_is_passed_over_where_the_request_may_be_repeated() {
     for _ in 0..REQUESTS {
         let answer = asked(&front, POST).await;
         let came_to_the_sick = posted.try_recv().is_ok();
-        // What a POST that was taken has done, nobody knows.
+        // It is not known what a POST has done that the failing origin accepted.
         assert_eq!(answer.starts_with("HTTP/1.1 502"), came_to_the_sick, "{answer}");
         assert!(came_to_the_sick || answer.ends_with("well"), "{answer}");
     }

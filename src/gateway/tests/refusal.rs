@@ -1,4 +1,4 @@
-//! Every refusal: its status, its headers, its body.
+//! Every refusal: its status, its fields and its body.
 
 use crate::counters::RouteCounters;
 use crate::downstream::{AllowedOrigins, CorsAnswer, CorsOptions};
@@ -33,7 +33,7 @@ fn served(mode: Mode, cors: Option<CorsOptions>) -> Arc<StreamRoute> {
     }
 }
 
-/// `status`, the headers in order of their names without those that every line of text has, and the body.
+/// The status, the fields in order of their names, and the body. The fields that every text answer has are left out.
 fn shown(why: Why, served: Option<&Arc<StreamRoute>>, cors: Option<&CorsAnswer>) -> String {
     let refusal = match served {
         Some(served) => Refusal::on(served, cors.cloned(), why),
