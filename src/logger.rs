@@ -1,27 +1,27 @@
-//! The logger: what `RUST_LOG` may ask for, and what it never gets.
+//! The logger: what `RUST_LOG` may ask for, and what is never written.
 //!
-//! Below their warnings, the libraries underneath write whole heads and bodies, and so cookies and credentials. Whatever
-//! `RUST_LOG` says, a line of theirs is not written then; and no line holds a control character.
+//! At the levels below warnings, the libraries write whole heads and bodies, and so cookies and credentials. Such
+//! lines are never written, whatever `RUST_LOG` says. No line holds a control character.
 
 use log::{LevelFilter, Log, Metadata, Record};
 use manifold::quoted::{OneLine, quoted};
 use std::env;
 use std::ffi::OsStr;
 
-/// The variable that says what is told.
+/// The variable that says which lines are written.
 const VARIABLE: &str = "RUST_LOG";
 
-/// What a level may be called.
+/// The names of levels.
 const LEVELS: &str = "off, error, warn, info, debug or trace";
 
-/// The crate whose lines are written at any level.
+/// The crate whose lines may be written at any level.
 const OURS: &str = "manifold";
 
-/// Crates with lines of their own. Of others there is nothing to ask for.
+/// The other crates that write lines.
 const OTHERS: [&str; 9] =
     ["pingora_proxy", "pingora_core", "h2", "hyper", "hyper_util", "rustls", "tokio", "tokio_rustls", "mio"];
 
-/// Starts the logger. `RUST_LOG` says what is told, or else `default`. What is wrong with `RUST_LOG` is told in a line.
+/// Starts the logger. `RUST_LOG`, or else `default`, says which lines are written. An error in `RUST_LOG` is logged.
 pub(crate) fn start(default: &str) {
     let wanted = env::var_os(VARIABLE).map(|text| Wanted::read(&text));
     let (filter, complaint) = match &wanted {
@@ -32,7 +32,7 @@ pub(crate) fn start(default: &str) {
     let mut builder = env_logger::Builder::new();
     builder.parse_filters(filter).format_timestamp_millis();
     if complaint.is_some() {
-        // Whatever else is told.
+        // This line is written whatever the filter says.
         builder.filter_module(module_path!(), LevelFilter::Warn);
     }
     if let Ok(style) = env::var("RUST_LOG_STYLE") {
@@ -40,7 +40,7 @@ pub(crate) fn start(default: &str) {
     }
     let logger = builder.build();
     let most = logger.filter();
-    // Another logger would be a defect that every test sees.
+    // It fails only if another logger was set, which would be a defect that every test sees.
     if log::set_boxed_logger(Box::new(Guarded(logger))).is_ok() {
         log::set_max_level(most);
     }
@@ -49,21 +49,21 @@ pub(crate) fn start(default: &str) {
     }
 }
 
-/// What `RUST_LOG` asks for.
+/// The lines that `RUST_LOG` asks for.
 #[derive(Debug, PartialEq, Eq)]
 struct Wanted {
     filter: String,
-    /// Crates of which more is asked for than is ever written.
+    /// The crates for which it asks for more than is ever written.
     refused: Vec<String>,
 }
 
 impl Wanted {
-    /// Reads `LEVEL`, `CRATE` and `CRATE::module=LEVEL`, with commas between them, and what follows a slash: a text that lines
-    /// must hold.
+    /// Reads `LEVEL`, `CRATE` and `CRATE::module=LEVEL`, separated by commas. A text after a slash is one that lines
+    /// must contain.
     ///
     /// # Errors
-    /// What is wrong with it. A crate that there is not is no error beside others that there are: the variable may be meant
-    /// for several programs.
+    /// The error in it. An unknown crate beside known ones is not an error, because the variable may be for several
+    /// programs.
     fn read(text: &OsStr) -> Result<Self, String> {
         let Some(text) = text.to_str() else { return Err("it is not UTF-8".to_owned()) };
         let (directives, rest) = text.split_once('/').unwrap_or((text, ""));
@@ -96,7 +96,7 @@ impl Wanted {
                         refused.push(target.to_owned());
                     }
                 }
-                // A level that is misspelt looks like a crate that there is not.
+                // A misspelled level looks like an unknown crate.
                 Some(target) if directive == target => {
                     return Err(format!("{} is no level ({LEVELS}) and no crate of this program", quoted(target)));
                 }
@@ -117,20 +117,20 @@ impl Wanted {
     }
 }
 
-/// Whether lines of this crate, or of a module of it, may be asked for.
+/// Whether `RUST_LOG` may name this crate or module.
 fn is_known(target: &str) -> bool {
     let (name, module) = target.split_once("::").map_or((target, None), |(name, module)| (name, Some(module)));
-    // env_logger takes the beginning of a name for the name.
+    // env_logger also matches the beginning of a crate's name.
     let names = |known: &str| known == name || module.is_none() && !name.is_empty() && known.starts_with(name);
     names(OURS) || OTHERS.iter().any(|known| names(known))
 }
 
-/// The most that is written of a target.
+/// The most detailed level that is written for a target.
 fn limit(target: &str) -> LevelFilter {
     match target.split("::").next().unwrap_or_default() {
         OURS => LevelFilter::Trace,
         "pingora_proxy" => LevelFilter::Off,
-        // Its warnings are of clients that leave.
+        // pingora warns of clients that leave.
         name if name.starts_with("pingora") => LevelFilter::Error,
         _ => LevelFilter::Warn,
     }

@@ -1,35 +1,37 @@
-//! Text of strangers, fit for a line of the log.
+//! Makes text that strangers chose safe for a log line.
 //!
-//! A line is a sentence and then `key=value` pairs. Whoever chooses a path, a header or the words of an error must not be able
-//! to write a pair, to begin another line, to steer a terminal, or to fill a disk: such text is escaped and bounded here.
+//! A log line is a sentence followed by `key=value` pairs. A stranger chooses paths, headers and some error texts.
+//! With these, no stranger must be able to forge a pair, begin another line, control a terminal or fill a disk. So
+//! such text is escaped and shortened here.
 
 use std::fmt::{self, Display, Write};
 
-/// Characters that are shown of one text of a stranger.
+/// The most characters that are shown of a stranger's text.
 const SHOWN: usize = 200;
 
-/// Characters that are shown of a reason: it names several addresses, each with its advice, and quotes what came.
+/// The most characters that are shown of a reason. A reason may name several addresses, each with its advice, and
+/// quote what came.
 const SHOWN_OF_REASON: usize = 1000;
 
-/// Characters that are shown of one whole line.
+/// The most characters of a whole line.
 const SHOWN_OF_LINE: usize = 8000;
 
-/// What stands where the rest was left out.
+/// Stands for the part that was left out.
 const LEFT_OUT: char = '…';
 
-/// A text in double quotes, escaped as in Rust, of which no more than a bound is shown.
+/// A text in double quotes, escaped as in Rust and shortened.
 #[derive(Debug, Clone, Copy)]
 pub struct Quoted<T> {
     text: T,
     most: usize,
 }
 
-/// A stranger's text in double quotes.
+/// Quotes a text of a stranger.
 pub fn quoted<T: Display>(text: T) -> Quoted<T> {
     Quoted { text, most: SHOWN }
 }
 
-/// The words of a reason in double quotes.
+/// Quotes a reason, which may be longer.
 pub fn reason<T: Display>(text: T) -> Quoted<T> {
     Quoted { text, most: SHOWN_OF_REASON }
 }
@@ -42,7 +44,7 @@ impl<T: Display> Display for Quoted<T> {
     }
 }
 
-/// A path or a name as one word: what could end it, or be taken for its end, is percent-encoded.
+/// A path or a name as one word. Characters that could end the word, or look as if they did, are percent-encoded.
 #[derive(Debug, Clone, Copy)]
 pub struct Word<'a>(pub &'a str);
 
@@ -52,7 +54,7 @@ impl Display for Word<'_> {
     }
 }
 
-/// One line, whatever its parts are: without control characters, and bounded.
+/// A whole line, without control characters and shortened.
 #[derive(Debug, Clone, Copy)]
 pub struct OneLine<T>(pub T);
 
@@ -62,10 +64,10 @@ impl<T: Display> Display for OneLine<T> {
     }
 }
 
-/// Writes one character as it is shown.
+/// Writes one character in its escaped form.
 type Escape = fn(&mut fmt::Formatter<'_>, char) -> fmt::Result;
 
-/// Shows no more than so many characters of a text.
+/// Writes at most `most` characters of a text.
 fn bounded(f: &mut fmt::Formatter<'_>, most: usize, escape: Escape, text: impl Display) -> fmt::Result {
     let mut shown = Shown { f, left: most, is_cut: false, escape };
     write!(shown, "{text}")?;
@@ -107,7 +109,7 @@ fn in_word(f: &mut fmt::Formatter<'_>, character: char) -> fmt::Result {
     character.encode_utf8(&mut [0; 4]).bytes().try_for_each(|byte| write!(f, "%{byte:02X}"))
 }
 
-/// The quotes of a line are its own, and so are its backslashes.
+/// The quotes and backslashes of a whole line are left as they are.
 fn in_line(f: &mut fmt::Formatter<'_>, character: char) -> fmt::Result {
     match character {
         '"' | '\'' | '\\' => f.write_char(character),
@@ -128,7 +130,7 @@ mod tests {
             (r"back\slash", r#""back\\slash""#),
             ("a\r\n[2026] WARN x", r#""a\r\n[2026] WARN x""#),
             ("\u{1b}[31mred\u{7}\u{9b}", r#""\u{1b}[31mred\u{7}\u{9b}""#),
-            // It would turn the rest of the line around.
+            // This character would reverse the direction of the rest of the line.
             ("\u{202e}txet", r#""\u{202e}txet""#),
             ("\u{2028}", r#""\u{2028}""#),
             ("it's žluťoučký 馬", "\"it's žluťoučký 馬\""),
