@@ -1,16 +1,17 @@
-//! The floors of the house: imports point down only, siblings never import each other, and only the floors at the socket
-//! name the libraries of the socket.
+//! The floors of the crate, which are its layers. Imports point to lower floors only, modules on one floor never
+//! import each other, and only some floors may name the libraries of the socket.
 //!
-//! The check reads every file under `src`, comments and strings aside, and follows each path that begins with `crate`,
-//! `manifold` or `super` to the top-level module that it names.
+//! The test reads every file under `src` without comments and strings. It follows each path that begins with `crate`,
+//! `manifold` or `super` to the top-level module that the path names.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The floors, lowest first. A floor may import those below it; those on one line are siblings and never do.
+/// The floors, lowest first. A module may import the modules of lower floors. Modules on one line are on one floor
+/// and never import each other.
 ///
-/// A new top-level module is given its place here.
+/// A new top-level module gets its place here.
 const FLOORS: &[&[&str]] = &[
     &["quoted"],
     &["counters", "sync", "web"],
@@ -28,7 +29,7 @@ const FLOORS: &[&[&str]] = &[
     &["main"],
 ];
 
-/// Crates that only some files may name, and the beginnings of those files' module paths.
+/// Crates that only some files may name, each with the module paths of those files or their beginnings.
 const CONFINED: &[(&str, &[&str])] = &[
     ("pingora", &["gateway", "service", "upstream::connect"]),
     ("mio", &["fanout"]),
@@ -122,7 +123,7 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// The module path of a file: `hub/key/mod.rs` is `hub::key`; `lib.rs` is the crate's root, and so empty.
+/// The module path of a file. `hub/key/mod.rs` is `hub::key`. `lib.rs` is the root of the crate, whose path is empty.
 fn module_of(file: &Path) -> Vec<String> {
     let mut module: Vec<String> =
         file.with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
@@ -136,7 +137,7 @@ fn path(text: &str) -> Vec<String> {
     text.split("::").map(str::to_owned).collect()
 }
 
-/// What is wrong with the arrows of one file, each as a sentence.
+/// The wrong imports of a file, each as a sentence.
 fn wrong_arrows(module: &[String], source: &str) -> Vec<String> {
     let tokens = tokens(source);
     let from = module.join("::");
@@ -165,10 +166,10 @@ fn rank(floor: &str) -> Option<usize> {
     FLOORS.iter().position(|floors| floors.contains(&floor))
 }
 
-/// The top-level modules that a file's paths lead to.
+/// The top-level modules that the paths of a file lead to.
 fn imported_floors(file: &[String], tokens: &[String]) -> Vec<String> {
     let mut floors = Vec::new();
-    // The module at each place: inline modules are entered and left by their braces.
+    // The modules around the present token. Braces open and close inline modules.
     let mut inline: Vec<(String, usize)> = Vec::new();
     let mut depth = 0;
     for (at, token) in tokens.iter().enumerate() {
@@ -207,7 +208,7 @@ fn next_is_path(tokens: &[String], at: usize) -> bool {
     tokens.get(at + 1).is_some_and(|next| next == "::")
 }
 
-/// The first names of a path or of each member of a group: `a::b` is `a`; `{a::{b}, c}` is `a` and `c`.
+/// The first name of a path, or of each member of a group: `a::b` gives `a`, and `{a::{b}, c}` gives `a` and `c`.
 fn heads(tokens: &[String]) -> Vec<String> {
     if tokens.first().is_some_and(|first| first != "{") {
         return tokens.iter().take(1).cloned().collect();
@@ -238,7 +239,7 @@ fn heads(tokens: &[String]) -> Vec<String> {
     heads
 }
 
-/// The words, `::` and single marks of a source, without comments, strings, characters and lifetimes.
+/// The words, `::` and punctuation of a source, without comments, strings, characters and lifetimes.
 fn tokens(source: &str) -> Vec<String> {
     let text: Vec<char> = source.chars().collect();
     let starts = |at: usize, what: &str| what.chars().enumerate().all(|(n, char)| text.get(at + n) == Some(&char));
@@ -257,7 +258,8 @@ fn tokens(source: &str) -> Vec<String> {
         } else if text[at] == '"' {
             at = after_quoted(&text, at);
         } else if text[at] == '\'' {
-            // A character if it closes after one (perhaps escaped), else a lifetime.
+            // It is a character if a quote follows the next character, which may be escaped. Otherwise it is a
+            // lifetime.
             let is_char = text.get(at + 1) == Some(&'\\') || text.get(at + 2) == Some(&'\'');
             at = if is_char { after_quoted(&text, at) } else { at + 1 };
         } else if is_word(at) {
@@ -277,7 +279,7 @@ fn tokens(source: &str) -> Vec<String> {
     found
 }
 
-/// How many `#` a raw string that begins here has.
+/// The number of `#` in front of a raw string that begins here.
 fn raw_string_hashes(text: &[char], at: usize) -> Option<usize> {
     let before_is_word = at > 0 && (text[at - 1].is_alphanumeric() || text[at - 1] == '_');
     let prefix =

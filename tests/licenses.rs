@@ -10,7 +10,8 @@ const FILE: &str = include_str!("../docs/third-party-licenses.txt");
 
 const TARGETS: [&str; 2] = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"];
 
-/// The crates that hold code in C or assembler, what it is called at the head of the file, and words of its licence.
+/// The crates that contain C or assembler: each with the name of its library in the file, and with words of the
+/// licence.
 const LIBRARIES: [(&str, &str, &str); 5] = [
     ("libz-ng-sys", "zlib-ng", "(C) 1995-2024 Jean-loup Gailly and Mark Adler"),
     ("ring", "code of BoringSSL and fiat-crypto", "Copyright 2015-2025 Brian Smith"),
@@ -19,7 +20,7 @@ const LIBRARIES: [(&str, &str, &str); 5] = [
     ("zstd-sys", "zstd", "Copyright (c) Meta Platforms, Inc. and affiliates"),
 ];
 
-/// What cargo answers, which runs this test and so has downloaded the crates.
+/// The output of a cargo command. cargo runs this test, so it has downloaded the crates.
 fn cargo(subcommand: &str, target_option: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap());
     command.current_dir(env!("CARGO_MANIFEST_DIR")).args([subcommand, "--locked"]).args(arguments);
@@ -87,7 +88,7 @@ fn every_licence_has_a_text_of_its_owner() {
     }
 }
 
-/// A crate with C inside says so by the key `links`, since cargo admits only one crate for a library.
+/// A crate that contains C declares it with the key `links`, because cargo allows only one crate for a library.
 #[test]
 fn the_libraries_in_c_are_named() {
     let metadata: Value =

@@ -1,4 +1,4 @@
-//! What the README and docs/ show works: every configuration loads, and every command is run.
+//! What the README and docs/ show works: every configuration loads and every command is run.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use manifold::config::{Config, Sources};
@@ -20,7 +20,7 @@ const CONTAINER: &str = include_str!("../docs/container.md");
 /// The section of the README whose commands `scripts/try-image` runs, because they need a container engine.
 const IN_A_CONTAINER: &str = "\n## Run it in a container\n";
 
-/// Has every variable and every file.
+/// Sources in which every variable and every file exists.
 struct Everything;
 
 impl Sources for Everything {
@@ -33,7 +33,7 @@ impl Sources for Everything {
     }
 }
 
-/// The fenced blocks of a language.
+/// The fenced blocks with this language.
 fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
     let fence = format!("\n```{language}\n");
     text.split(&fence).skip(1).map(|rest| rest.split_once("\n```").unwrap().0).collect()
@@ -52,7 +52,7 @@ fn every_configuration_of_the_documents_loads() {
     }
 }
 
-/// A command that runs until it is told to end, with all that it started.
+/// A command that runs until it is told to end, together with everything that it started.
 struct Run(Child);
 
 impl Run {
@@ -74,7 +74,7 @@ impl Drop for Run {
     }
 }
 
-/// Reads lines until one holds `text`; gives what follows it there.
+/// Reads lines until one contains `text`. Returns what follows `text` in it.
 fn line_with(output: impl Read, text: &str) -> String {
     let mut seen = Vec::new();
     for line in BufReader::new(output).lines() {
@@ -144,7 +144,7 @@ fn every_command_of_the_load_test_runs_and_says_what_the_document_says() {
     let mut gateway = Run::start(manifold(commands.next().unwrap()).stderr(Stdio::piped()));
     let mut log = BufReader::new(gateway.0.stderr.take().unwrap());
     let address = line_with(&mut log, "listening addr=");
-    // A line for each client that leaves: somebody must read them.
+    // Each client that leaves causes a log line, so the log must be read.
     std::thread::spawn(move || io::copy(&mut log, &mut io::sink()));
 
     let oha = commands.next().unwrap().strip_prefix("oha ").unwrap().replace("127.0.0.1:8081", &address);
@@ -161,13 +161,13 @@ fn every_command_of_the_load_test_runs_and_says_what_the_document_says() {
     assert_eq!(commands.next(), None, "a command that this test does not run");
 }
 
-/// oha: on the path, or where `scripts/setup --test` puts it.
+/// oha, from the PATH or from where `scripts/setup --test` installs it.
 fn oha_binary() -> PathBuf {
     let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/.oha/bin/oha");
     if own.exists() { own } else { PathBuf::from("oha") }
 }
 
-/// Where this test was built: `make run` need not build again.
+/// The directory in which this test was built, so that `make run` need not build again.
 fn target() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_manifold")).parent().and_then(Path::parent).unwrap()
 }

@@ -1,4 +1,4 @@
-//! The pure parts of `benches/fanout`: a benchmark without a harness runs no tests of its own.
+//! Tests of the pure parts of `benches/fanout`. They are here because a benchmark without a harness runs no tests.
 
 #![allow(dead_code, reason = "the benchmark uses more of its parts than the tests do")]
 

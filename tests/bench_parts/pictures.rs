@@ -1,4 +1,4 @@
-//! Medians, scales, and what is drawn of them.
+//! Medians, scales, and what is drawn from them.
 
 use crate::scale::{Scale, number, spread, ticks};
 use crate::statistics::median;

@@ -1,4 +1,4 @@
-//! Every fault is counted as what it is.
+//! Each kind of fault is counted as that kind.
 
 use crate::event::{Stamp, Template};
 use crate::specs::Window;
@@ -7,14 +7,14 @@ use crate::wire::{Item, Response};
 
 const SIZE: usize = 128;
 
-/// Two clients of one stream, and what is sent from 1,000 to 2,000 ns is measured.
+/// A tally of two clients of one stream. The events that are sent from 1,000 to 2,000 ns are measured.
 fn tally() -> Tally {
     let mut tally = Tally::new(2, 1, SIZE).expect("counts for two clients");
     tally.measure(Window { from: 1_000, until: 2_000 });
     tally
 }
 
-/// Event n is sent at 100 n, and read 50 later.
+/// Event n is sent at 100 n ns and read 50 ns later.
 fn get(tally: &mut Tally, client: usize, seqs: impl IntoIterator<Item = u64>) {
     for seq in seqs {
         tally.event(client, Stamp { seq, sent: 100 * seq }, SIZE, 100 * seq + 50);

@@ -1,4 +1,4 @@
-//! Responses, at any split of their bytes.
+//! Responses are parsed at any split of their bytes.
 
 use crate::event::{Stamp, Template};
 use crate::wire::*;

@@ -14,13 +14,13 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-/// Far beyond what any wait takes; no test says anything about time.
+/// Longer than any wait takes. No test asserts a time.
 const GUARD: Duration = Duration::from_secs(120);
 
-/// Between two looks at the page.
+/// The time between two looks at the page.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What keeps the browser to itself: no window, no sandbox of its own, nothing asked of the network.
+/// The flags that isolate the browser: no window, no sandbox of its own, no requests to the network.
 const FLAGS: [&str; 9] = [
     "--headless",
     "--no-sandbox",
@@ -43,7 +43,7 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Starts one, with a profile of its own.
+    /// Starts a browser with a new profile.
     pub async fn start() -> Self {
         let profile = TempDir::new().unwrap();
         let mut driver = Command::new("chromedriver")
@@ -86,12 +86,12 @@ impl Browser {
         self.post("/url", json!({ "url": url })).await;
     }
 
-    /// Loads the page anew.
+    /// Loads the page again.
     pub async fn reload(&self) {
         self.post("/refresh", json!({})).await;
     }
 
-    /// Opens another window at this address and turns to it; gives the handle of the one before.
+    /// Opens another window with this URL and switches to it. Returns the handle of the previous window.
     pub async fn another_window(&self, url: &str) -> Value {
         let before = self.call(Method::GET, "/window", Value::Null).await;
         let window = self.post("/window/new", json!({ "type": "window" })).await;
@@ -100,7 +100,7 @@ impl Browser {
         before
     }
 
-    /// Turns to a window.
+    /// Switches to a window.
     pub async fn turn_to(&self, window: &Value) {
         self.post("/window", json!({ "handle": window })).await;
     }
@@ -110,7 +110,7 @@ impl Browser {
         self.call(Method::GET, "/window/handles", Value::Null).await.as_array().unwrap().clone()
     }
 
-    /// Closes the window that it is turned to.
+    /// Closes the present window.
     pub async fn close_window(&self) {
         self.call(Method::DELETE, "/window", Value::Null).await;
     }
@@ -120,7 +120,7 @@ impl Browser {
         self.post("/execute/sync", json!({ "script": script, "args": [] })).await
     }
 
-    /// Clicks what has this id, as a user does: it must be there to be clicked.
+    /// Clicks the element with this id, as a user does. The element must be visible.
     pub async fn click(&self, id: &str) {
         self.wait_for(&format!("return !document.getElementById('{id}').disabled")).await;
         let found = self.post("/element", json!({ "using": "css selector", "value": format!("#{id}") })).await;
@@ -128,7 +128,7 @@ impl Browser {
         self.post(&format!("/element/{element}/click"), json!({})).await;
     }
 
-    /// Looks until a script returns something true, and gives it.
+    /// Runs a script repeatedly until it returns a true value. Returns that value.
     pub async fn wait_for(&self, script: &str) -> Value {
         let wait = async {
             loop {
@@ -145,7 +145,7 @@ impl Browser {
         panic!("waited {GUARD:?} in vain for {script}\n{}", self.script("return document.body.innerText").await)
     }
 
-    /// Pretends a window of this size and a colour scheme.
+    /// Emulates a window of this size and a colour scheme.
     pub async fn look(&self, (width, height): (u32, u32), scheme: &str) {
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
         self.devtools("Emulation.setDeviceMetricsOverride", size).await;
@@ -153,14 +153,14 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", scheme).await;
     }
 
-    /// A picture of the page as far as this height, as PNG in Base64.
+    /// A picture of the page down to this height, as PNG in Base64.
     pub async fn picture(&self, width: u32, height: u32) -> String {
         let clip = json!({ "x": 0, "y": 0, "width": width, "height": height, "scale": 1 });
         let options = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
         self.devtools("Page.captureScreenshot", options).await["data"].as_str().unwrap().to_owned()
     }
 
-    /// What the browser's console says since the last time it was asked.
+    /// The messages in the browser's console since the last call.
     pub async fn console(&self) -> Vec<Value> {
         self.post("/se/log", json!({ "type": "browser" })).await.as_array().unwrap().clone()
     }
@@ -193,7 +193,7 @@ impl Browser {
 }
 
 impl Drop for Browser {
-    /// A test that failed leaves no browser behind.
+    /// A failed test leaves no browser behind.
     fn drop(&mut self) {
         if let Some(process) = self.process {
             let _gone_already = kill_process(process, Signal::KILL);
@@ -201,7 +201,7 @@ impl Drop for Browser {
     }
 }
 
-/// Awaits `future`; fails the test with `what` was waited for if it does not come.
+/// Awaits `future`. Fails the test with `what` if it does not resolve in time.
 pub async fn guarded<T>(what: &str, future: impl Future<Output = T>) -> T {
     match timeout(GUARD, future).await {
         Ok(value) => value,

@@ -27,7 +27,7 @@ async fn it_says_its_address_and_two_lines_that_work() {
     }
     assert!(lines[0].starts_with("manifold demo: http://127.0.0.1:"), "{lines:?}");
     for line in lines.iter().filter(|line| line.contains("curl")) {
-        // Run as it is written, by the shell that it will be pasted into.
+        // The command is run as it is written, by a shell, because users paste it into one.
         let mut curl = Command::new("sh")
             .args(["-c", &format!("exec {}", line.trim())])
             .stdout(Stdio::piped())
@@ -76,7 +76,7 @@ async fn sigint_ends_it_at_once() {
     assert_ne!(guarded("a stream", client.read(&mut [0; 64])).await.unwrap(), 0);
     signal(&child, Signal::INT);
     assert_eq!(guarded("the end", child.wait()).await.unwrap().code(), Some(0));
-    // A drain would have ended the stream in order, by its last chunk.
+    // A drain would have ended the stream in order, with its last chunk.
     let mut rest = Vec::new();
     let _cut = guarded("the end of the stream", client.read_to_end(&mut rest)).await;
     assert!(!rest.ends_with(b"0\r\n\r\n"), "{}", String::from_utf8_lossy(&rest));

@@ -1,4 +1,4 @@
-//! One HTTP request, as the tests need it.
+//! Sends one HTTP request.
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -8,12 +8,13 @@ use hyper_util::rt::TokioIo;
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
 
-/// Sends a request on a connection of its own, and reads the whole answer.
+/// Sends a request on a new connection, and reads the whole answer.
 pub async fn exchange(address: SocketAddr, mut request: Request<Bytes>) -> Response<Bytes> {
     request.headers_mut().insert(http::header::HOST, address.to_string().parse().unwrap());
     let socket = TcpStream::connect(address).await.unwrap();
     let (mut requests, connection) = http1::handshake(TokioIo::new(socket)).await.unwrap();
-    // On its own, since it may end together with the answer; if it ends before, the request fails.
+    // The connection runs as a task of its own, because it may end together with the answer. If it ends earlier, the
+    // request fails.
     tokio::spawn(connection);
     let answer = requests.send_request(request.map(Full::new)).await;
     let (head, body) = answer.unwrap_or_else(|error| panic!("no answer from {address}: {error}")).into_parts();

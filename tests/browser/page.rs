@@ -8,10 +8,10 @@ use manifold::demo::{Demo, DemoOptions};
 use serde_json::Value;
 use std::time::Duration;
 
-/// The origin's events come quicker here than for a reader.
+/// The period of the origin's events, which is shorter here than for a reader.
 const PERIOD: Duration = Duration::from_millis(100);
 
-/// The sizes of a phone, a tablet and a desk.
+/// The window sizes of a phone, a tablet and a desktop.
 const SIZES: [(u32, u32); 3] = [(390, 844), (820, 1180), (1440, 900)];
 
 async fn demo() -> Demo {
@@ -30,12 +30,12 @@ async fn all_reach(browser: &Browser, n: u64) {
     browser.wait_for(&format!("return streams.every(({{ kept }}) => kept.n >= {n})")).await;
 }
 
-/// The newest event's number of any stream.
+/// The number of the newest event on any stream.
 async fn newest(browser: &Browser) -> u64 {
     browser.script("return Math.max(...streams.map(({ kept }) => kept.n))").await.as_u64().unwrap()
 }
 
-/// One number per stream: without ids, with ids, flaky.
+/// One number for each stream: without ids, with ids, and flaky.
 async fn tally(browser: &Browser, what: &str) -> Vec<u64> {
     let script = format!(
         "return ['ticker', 'numbered', 'flaky'].map((name) => \
@@ -56,13 +56,13 @@ async fn shown(browser: &Browser, id: &str, what: &str) {
     browser.wait_for(&format!("return document.getElementById({id:?}).textContent === {what:?}")).await;
 }
 
-/// What each stream's newest number is beyond the events that came and those that it was told are lost. It stays the same
-/// as long as nothing is lost untold or doubled, whatever the page says of it.
+/// For each stream, its newest number less the events that came and the events that it was told are lost. This value
+/// stays the same as long as no event is lost silently or doubled.
 async fn unaccounted(browser: &Browser) -> Value {
     browser.script("return streams.map(({ kept }) => kept.n - kept.received - kept.told)").await
 }
 
-/// By the page's own count, which goes on across reloads.
+/// Compares the page's own counts, which go on across reloads.
 async fn nothing_is_lost_or_doubled(browser: &Browser) {
     assert_eq!(tally(browser, "lost").await, [0, 0, 0]);
     assert_eq!(tally(browser, "doubled").await, [0, 0, 0]);
@@ -79,7 +79,7 @@ async fn every_stream_is_shown_and_shares_its_connection() {
     shown(&browser, "clients", "53").await;
     browser.wait_for("return document.querySelectorAll('#dots i').length === 53").await;
     shown(&browser, "streams-open", "3").await;
-    // The flaky one may be between two connections.
+    // The flaky stream may be between two connections.
     shown(&browser, "connections", "3").await;
     let attempts = "return seen.routes.filter(({ name }) => name !== 'flaky').map(({ connections }) => connections)";
     assert_eq!(browser.script(attempts).await, serde_json::json!([1, 1]));
@@ -207,7 +207,7 @@ async fn it_fits_every_size_in_both_colour_schemes() {
     browser.quit().await;
 }
 
-/// Texts whose contrast is under 4.5 to 1 (WCAG 2.2, success criterion 1.4.3), disabled buttons aside.
+/// The texts whose contrast is less than 4.5 to 1 (WCAG 2.2, success criterion 1.4.3), except in disabled buttons.
 async fn contrasts(browser: &Browser) -> Vec<Value> {
     let script = include_str!("contrast.js");
     browser.script(script).await.as_array().unwrap().clone()
@@ -219,7 +219,7 @@ fn save(path: &std::path::Path, base64: &str) {
     std::fs::write(path, decoded).unwrap();
 }
 
-/// Base64 of RFC 4648 section 4, without its padding.
+/// Decodes Base64 (RFC 4648, section 4) without padding.
 fn decode_base64(text: &str) -> Vec<u8> {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);

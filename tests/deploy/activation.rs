@@ -1,5 +1,5 @@
-//! What systemd does with the service: socket activation by its own `systemd-socket-activate`, the notification socket, and
-//! the commands that stop it.
+//! systemd and the service: socket activation by `systemd-socket-activate`, the notification socket, and the commands
+//! that stop the service.
 
 use crate::checkout::{succeeds, text};
 use crate::client::{Client, Connection, End, Target};
@@ -10,7 +10,8 @@ use std::path::Path;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-/// The table in the comment of docker/manifold.socket: what systemd listens on, and what is in the configuration for it.
+/// The table in the comment of docker/manifold.socket: what systemd listens on, and the matching address of the
+/// configuration.
 fn pairs() -> Vec<(String, String)> {
     let text = text(SOCKET);
     let rows = text.lines().filter_map(|line| line.strip_prefix("#   ListenStream="));
@@ -21,7 +22,7 @@ fn pairs() -> Vec<(String, String)> {
     .collect()
 }
 
-/// Starts manifold by a client's connection to a socket of systemd's; that same connection is served.
+/// Starts manifold by a client's connection to a socket of systemd. The service serves that connection.
 async fn activated(socket: &str, listen: &str, target: Target) {
     let origin = Origin::start();
     let folder = TempDir::new().unwrap();
@@ -63,7 +64,7 @@ async fn every_kind_of_address_in_the_unit_is_passed_to_manifold() {
     }
 }
 
-/// The notification socket of systemd: what the service says there.
+/// What the service says at systemd's notification socket.
 #[tokio::test]
 async fn it_tells_systemd_when_it_serves_and_when_it_drains() {
     let (origin, port, folder) = (Origin::start(), Port::reserve(), TempDir::new().unwrap());
@@ -98,7 +99,7 @@ async fn the_commands_that_stop_it_wait_until_its_clients_are_sent_away() {
     let pid = process.as_raw_nonzero();
     let stop = async {
         for line in values(SERVICE, "ExecStop") {
-            // As systemd does it: $NAME is a word of its own, ${NAME} may be a part of one.
+            // systemd expands $NAME as a word of its own, and ${NAME} also as a part of a word.
             let words = line.trim_start_matches('-').split(' ').map(|word| match word {
                 "$MAINPID" => pid.to_string(),
                 _ => word.replace("${MAINPID}", &pid.to_string()),

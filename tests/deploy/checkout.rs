@@ -1,4 +1,4 @@
-//! The files of the checkout, and the checkers that look at them.
+//! The files of the checkout, and the programs that check them.
 
 use crate::ecosystem;
 use crate::guard::guarded;
@@ -18,21 +18,21 @@ pub fn text(path: &str) -> String {
     std::fs::read_to_string(checkout(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Runs a command to its end; gives what it wrote to its standard output. Fails the test if the command fails.
+/// Runs a command until it exits, and returns its standard output. Fails the test if the command fails.
 pub async fn succeeds(command: &mut Command, input: &str) -> String {
     let (success, output, complaints) = ends(command, input).await;
     assert!(success, "{:?} failed:\n{output}\n{complaints}", command.as_std());
     output
 }
 
-/// Runs a command to its end; gives whether it succeeded, its standard output and its standard error.
+/// Runs a command until it exits. Returns whether it succeeded, its standard output and its standard error.
 pub async fn ends(command: &mut Command, input: &str) -> (bool, String, String) {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let what = format!("{:?}", command.as_std());
     let mut child = command.spawn().unwrap_or_else(|error| panic!("{what}: {error}: run scripts/setup --test"));
     let mut stdin = child.stdin.take().unwrap();
     let run = async {
-        // A command that does not read its input may be gone before it is written.
+        // A command that does not read its input may exit before the input is written.
         drop(stdin.write_all(input.as_bytes()).await);
         drop(stdin);
         child.wait_with_output().await.unwrap()
@@ -42,18 +42,18 @@ pub async fn ends(command: &mut Command, input: &str) -> (bool, String, String) 
     (output.status.success(), out, err)
 }
 
-/// The documents of a text in YAML.
+/// The documents of a YAML text.
 pub async fn yaml(text: &str) -> Vec<Value> {
     let json = succeeds(&mut ecosystem::python("deploy/yaml_to_json.py"), text).await;
     serde_json::from_str(&json).unwrap()
 }
 
-/// A checker that is a package of Python.
+/// A checker that is a Python package.
 pub fn python_tool(name: &str) -> Command {
     Command::new(checkout("tests/peers/.venv/bin").join(name))
 }
 
-/// A table of a text in TOML.
+/// A table of a TOML text.
 pub fn table(text: &str, name: &str) -> toml::Table {
     let whole: toml::Table = toml::from_str(text).unwrap();
     whole[name].as_table().unwrap().clone()

@@ -1,4 +1,4 @@
-//! What manifold does as the first process of a container, here of a process namespace of its own (`unshare` of util-linux).
+//! manifold as the first process of a container. The container is a process namespace (`unshare` of util-linux).
 
 use crate::client::Client;
 use crate::origin::Origin;
@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-/// The one child of a process.
+/// The only child of a process.
 fn child_of(process: Pid) -> Pid {
     let id = process.as_raw_nonzero();
     let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();

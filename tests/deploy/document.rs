@@ -1,4 +1,4 @@
-//! docs/deploy.md: every command is run, or is named there as one that is not.
+//! Every command of docs/deploy.md is run, or is named there as one that is not run.
 
 use crate::checkout::{checkout, ends, text};
 use crate::process::BINARY;
@@ -22,7 +22,7 @@ fn not_run(document: &str) -> Vec<&str> {
     rows.map(|row| row.split_once("` | ").expect("a reason").0).collect()
 }
 
-/// The absolute paths of a command moved into a folder, and the binary and the configuration replaced by those of the test.
+/// A command, with its absolute paths moved into a folder, and with the binary and configuration of the test.
 fn moved(command: &str, root: &Path) -> Command {
     let mut words = command.split(' ').map(|word| match word {
         "target/release/manifold" => BINARY.to_owned(),
@@ -54,7 +54,7 @@ async fn every_command_of_the_document_runs_or_is_named_as_one_that_does_not() {
         run += 1;
     }
     assert_eq!(run, 5, "the commands that are run");
-    // What the commands installed is what the unit wants.
+    // The commands installed the files that the unit needs.
     for file in ["usr/local/bin/manifold", "etc/manifold/manifold.toml", "etc/systemd/system/manifold.socket"] {
         assert!(root.path().join(file).exists(), "{file}");
     }

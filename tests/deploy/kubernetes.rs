@@ -1,4 +1,4 @@
-//! The manifests of docker/kubernetes, as kubectl puts them together.
+//! The manifests of docker/kubernetes, as kubectl renders them.
 
 use crate::checkout::{checkout, python_tool, server_number, server_ports, succeeds, text, yaml};
 use serde_json::{Value, json};
@@ -6,15 +6,15 @@ use tokio::process::Command;
 
 pub const FOLDER: &str = "docker/kubernetes";
 
-/// The oldest Kubernetes that has what the manifests need, and the newest whose schemas the checker has.
+/// The oldest Kubernetes that supports the manifests, and the newest one for which the checker has schemas.
 const VERSIONS: [&str; 2] = ["1.30", "1.37"];
 
-/// What `kubectl apply -k` would send.
+/// The manifests that `kubectl apply -k` would send.
 pub async fn rendered() -> String {
     succeeds(Command::new("kubectl").arg("kustomize").arg(checkout(FOLDER)), "").await
 }
 
-/// The manifests by their kind.
+/// The manifests, found by their kind.
 pub struct Manifests(Vec<Value>);
 
 impl Manifests {
@@ -63,7 +63,7 @@ async fn the_manifests_are_valid_and_have_no_unknown_key() {
     }
 }
 
-/// The profile "restricted" of the Pod Security Standards, as far as a Deployment like this one can break it.
+/// Checks the profile "restricted" of the Pod Security Standards, as far as such a Deployment can break it.
 #[tokio::test]
 async fn the_pods_meet_the_restricted_profile() {
     let manifests = Manifests::read().await;

@@ -1,5 +1,5 @@
-//! The files of docker/ that say how manifold is run. Those for Docker Compose, Kubernetes and systemd are checked by the
-//! published schemas and by systemd's own checkers, and what they tell manifold is run by the real binary.
+//! The files of docker/ by which manifold is deployed. Those for Docker Compose, Kubernetes and systemd are checked
+//! against the published schemas and by systemd's own checkers. The real binary runs with what they tell it.
 //! `scripts/setup --test` installs the checkers.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a builder that cannot do its work fails the test")]
 #![allow(unreachable_pub, reason = "nothing here is reached from outside the test binary")]

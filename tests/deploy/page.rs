@@ -1,5 +1,5 @@
-//! What `docker compose up` runs, without containers: the origin, the file server, manifold with the mounted configuration,
-//! and the page in a real Chromium.
+//! What `docker compose up` runs, without containers: the origin, the file server, manifold with the mounted
+//! configuration, and the page in a real Chromium.
 
 use crate::browser::Browser;
 use crate::checkout::checkout;
@@ -11,7 +11,7 @@ use crate::process::{Manifold, manifold};
 use crate::program::Program;
 use std::time::Duration;
 
-/// Between two looks at the page.
+/// The time between two looks at the page.
 const LOOK: Duration = Duration::from_millis(20);
 
 async fn program(port: &Port) -> Program {
@@ -59,7 +59,7 @@ async fn the_page_shows_the_stream_and_what_it_says_to_try() {
     assert_eq!(browser.run("return gaps").await, 0);
     assert_eq!(browser.run("return getComputedStyle(element('state')).fontWeight").await, "600", "no style sheet");
 
-    // The origin is stopped, and the page is loaded again.
+    // The origin is stopped and the page is loaded again.
     origin.kill().await;
     gateway.logged("connection refused").await;
     browser.reload().await;

@@ -1,4 +1,4 @@
-//! The configuration of the pods, with the real binary, which is asked what the kubelet asks.
+//! The configuration of the pods with the real binary, which gets the kubelet's questions.
 
 use crate::client::Client;
 use crate::kubernetes::Manifests;

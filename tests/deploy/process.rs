@@ -10,10 +10,10 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-/// Where the binary is.
+/// The path of the binary.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_manifold");
 
-/// Between two looks at the log.
+/// The time between two looks at the log.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// The binary with a configuration, on free ports of 127.0.0.1 whatever the configuration says.
@@ -29,14 +29,14 @@ pub async fn loads(config: &Path) {
     assert!(success, "{}:\n{said}\n{complaints}", config.display());
 }
 
-/// A running manifold; its drop kills it.
+/// A running manifold. Dropping it kills the process.
 pub struct Manifold {
     child: Child,
     log: Arc<Mutex<String>>,
 }
 
 impl Manifold {
-    /// Runs a command that becomes, or is, manifold.
+    /// Runs a command that is manifold, or that becomes it by exec.
     pub fn run(mut command: Command) -> Self {
         command.env("RUST_LOG", "info").stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{:?}: {error}", command.as_std()));
@@ -51,12 +51,12 @@ impl Manifold {
         Self { child, log }
     }
 
-    /// What follows `text` in the first line of the log that holds it, as soon as there is one.
+    /// The text that follows `text` in the first line of the log that contains it. Waits until there is one.
     pub async fn logged(&mut self, text: &str) -> String {
         let what = format!("{text:?} in the log");
         let look = async {
             loop {
-                // In this order: what it said before its end is seen.
+                // The end is looked for before the log, so that the whole log is seen.
                 let ended = self.child.try_wait().unwrap();
                 let log = self.log();
                 if let Some((_, rest)) =
@@ -81,13 +81,13 @@ impl Manifold {
         Pid::from_raw(self.child.id().expect("the process runs").try_into().unwrap()).unwrap()
     }
 
-    /// SIGTERM; fails the test unless it then ends with the code 0.
+    /// Sends SIGTERM. Fails the test unless the process then exits with the code 0.
     pub async fn terminate(self) {
         kill_process(self.pid(), Signal::TERM).unwrap();
         self.ends_well().await;
     }
 
-    /// Waits for its end; fails the test unless it ends with the code 0.
+    /// Waits until the process exits. Fails the test unless its code is 0.
     pub async fn ends_well(mut self) {
         let status = guarded("the end of manifold", self.child.wait()).await.unwrap();
         assert!(status.success(), "{status}:\n{}", self.log());

@@ -1,4 +1,4 @@
-//! The units for systemd, before systemd's own checkers.
+//! The systemd units are checked by systemd's own checkers.
 
 use crate::checkout::ends;
 use crate::unit::{SERVICE, SOCKET, install, value};
@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-/// The most that `systemd-analyze security` may say, in tenths. It counts that the service has a network at all (the
-/// clients and the origins) with 1.1, and everything that the unit could close besides.
+/// The largest result of `systemd-analyze security`, in tenths. The network, which the service needs for its clients
+/// and origins, counts 1.1 of it.
 const EXPOSURE: &str = "15";
 
-/// systemd's checker, and the units in a folder of their own.
+/// systemd's checker, and copies of the units in a folder.
 fn analyze(arguments: &[&str]) -> (Command, [PathBuf; 2], TempDir) {
     let folder = TempDir::new().unwrap();
     let units = install(folder.path());
@@ -23,7 +23,7 @@ fn analyze(arguments: &[&str]) -> (Command, [PathBuf; 2], TempDir) {
 async fn systemd_finds_nothing_wrong_with_the_units() {
     let (mut verify, units, _folder) = analyze(&["verify", "--man=no"]);
     let (success, said, complaints) = ends(verify.args(units), "").await;
-    // Other units of the machine are looked at as well, and may have faults of their own.
+    // The checker also looks at other units of the machine, which may have faults of their own.
     let ours: Vec<_> = complaints.lines().filter(|line| line.contains("manifold")).collect();
     assert!(success && ours.is_empty(), "{said}\n{complaints}");
 }
@@ -39,7 +39,7 @@ async fn the_service_is_exposed_as_little_as_a_network_service_can_be() {
 #[tokio::test]
 async fn the_service_is_killed_after_its_drain() {
     let timeout: f64 = value(SERVICE, "TimeoutStopSec").parse().unwrap();
-    // The unit comes with no configuration: the default, as the one with every key says it.
+    // The unit comes without a configuration, so the default of the reference configuration counts.
     let reference = crate::checkout::text("conf/manifold.toml");
     let (_, drain) = reference.split_once("\n#drain_secs = ").unwrap();
     let drain: f64 = drain.lines().next().unwrap().parse().unwrap();

@@ -7,7 +7,7 @@ use std::path::Path;
 pub const SERVICE: &str = "docker/manifold.service";
 pub const SOCKET: &str = "docker/manifold.socket";
 
-/// Where the unit wants the binary.
+/// The path at which the unit expects the binary.
 pub const INSTALLED: &str = "/usr/local/bin/manifold";
 
 /// The values of a key, in order.
@@ -24,7 +24,7 @@ pub fn value(unit: &str, key: &str) -> String {
     value.clone()
 }
 
-/// The arguments of `ExecStart`, with another configuration than the one in /etc.
+/// The arguments of `ExecStart`, with another configuration than that in /etc.
 pub fn start_arguments(config: &Path) -> Vec<String> {
     let start = value(SERVICE, "ExecStart");
     let mut words = start.split(' ');
@@ -33,7 +33,7 @@ pub fn start_arguments(config: &Path) -> Vec<String> {
     words.map(|word| if word == "/etc/manifold/manifold.toml" { config } else { word }.to_owned()).collect()
 }
 
-/// Writes both units into a folder, with the binary under test instead of the installed one.
+/// Writes both units into a folder, with the binary under test.
 pub fn install(folder: &Path) -> [std::path::PathBuf; 2] {
     [SERVICE, SOCKET].map(|unit| {
         let path = folder.join(Path::new(unit).file_name().unwrap());

@@ -1,4 +1,4 @@
-//! Chromium without a window, driven through chromedriver (the WebDriver recommendation of the W3C).
+//! A headless Chromium, driven through chromedriver (the W3C recommendation WebDriver).
 
 use crate::client::Client;
 use crate::program::Program;
@@ -34,9 +34,9 @@ impl Browser {
             "--headless=new".to_owned(),
             "--remote-debugging-pipe".to_owned(),
             "--disable-gpu".to_owned(),
-            // A page that was left would be kept, connection and all, for the case that one comes back.
+            // Otherwise Chromium would keep a page that was left, with its connection, for a later return.
             "--disable-features=BackForwardCache".to_owned(),
-            // Containers give little of what it would be.
+            // Containers have little shared memory.
             "--disable-dev-shm-usage".to_owned(),
             format!("--user-data-dir={}", profile.path().display()),
         ];
@@ -44,11 +44,11 @@ impl Browser {
             arguments.push("--no-sandbox".to_owned());
         }
         let mut options = json!({ "args": arguments });
-        // Debian's name for it, which not every driver looks for.
+        // The name of the binary in Debian, which not every driver looks for.
         if let Some(binary) = ["/usr/bin/chromium"].into_iter().find(|path| Path::new(path).exists()) {
             options["binary"] = binary.into();
         }
-        // A script may wait for what happens elsewhere: its bound is ours.
+        // A script may wait for something elsewhere. The test limits its time.
         let wanted = json!({ "goog:chromeOptions": options, "timeouts": { "script": null } });
         let wanted = json!({ "capabilities": { "alwaysMatch": wanted } });
         let session = ask(driver, "/session", &wanted).await;
@@ -66,7 +66,7 @@ impl Browser {
         self.command("/refresh", &json!({})).await;
     }
 
-    /// Runs a script in its page; gives what it returns, or what its promise comes to.
+    /// Runs a script in the page. Returns its result, or the result of its promise.
     pub async fn run(&self, script: &str) -> Value {
         self.command("/execute/sync", &json!({ "script": script, "args": [] })).await
     }

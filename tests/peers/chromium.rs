@@ -10,7 +10,7 @@ use crate::program::Program;
 use crate::resuming::{quick, stories_of};
 use url::form_urlencoded::byte_serialize;
 
-/// Serves `tests/clients/browser`: an origin of its own for the browser.
+/// Serves the pages of `tests/clients/browser` to the browser.
 struct Pages(Origin);
 
 impl Pages {
@@ -25,13 +25,13 @@ impl Pages {
         }))
     }
 
-    /// The page that listens to a stream.
+    /// The URL of the page that listens to a stream.
     fn listening_to(&self, stream: &str, how: &str) -> String {
         let stream: String = byte_serialize(stream.as_bytes()).collect();
         format!("{}/index.html?stream={stream}{how}", self.0.url())
     }
 
-    /// What such a page reports.
+    /// The reports of such a page.
     fn listener(self, browser: Browser) -> Listener {
         Listener::Page { browser: Box::new(browser), _pages: self.0 }
     }
@@ -76,7 +76,7 @@ async fn a_page_that_is_loaded_again_resumes() {
     page.browser().reload().await;
     body.event("data: 4\n\n").await;
     assert_eq!(page.data().await, "4");
-    // The URL of the page's stream still has the id of before: the newer one is in the header.
+    // The URL of the page's stream still has the previous id. The newer one is in the header.
     line.cut();
     body.event("data: 5\n\n").await;
     line.mend();

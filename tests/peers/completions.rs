@@ -1,4 +1,4 @@
-//! openai's decoder takes an empty line after an id for an event, and fails if it is no JSON.
+//! openai's decoder takes an empty line after an id for an event, and fails because that event is not JSON.
 
 use crate::ecosystem::python;
 use crate::gateway::{Gateway, Url, route};
@@ -26,11 +26,11 @@ async fn ids_and_heartbeats_do_not_disturb_openai() {
     let line = Line::to(gateway.addr());
     let (mut client, mut body) = tokio::join!(async { openai(&[&line.url(""), "GET", "/a"]) }, origin.stream());
     for (n, word) in ["one", "two", "three"].into_iter().enumerate() {
-        // With an id of the origin, and with one of ours.
+        // The second event gets a minted id. The others have an id of the origin.
         let id = if n == 1 { String::new() } else { format!("id: {n}\n") };
         body.event(&(id + &chunk(word))).await;
         assert_eq!(client.data().await, word);
-        // Each a chunk of its own.
+        // Each is a chunk of its own.
         line.carried(b"\r\n:\n\r\n", 3 * (n + 1)).await;
     }
     body.event("data: [DONE]\n\n").await;

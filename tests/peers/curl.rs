@@ -1,4 +1,4 @@
-//! curl, by the lines that it prints.
+//! curl, observed by the lines that it prints.
 
 use crate::gateway::route;
 use crate::origin::Origin;
@@ -12,7 +12,7 @@ fn curl(arguments: &[&str]) -> Program {
     Program::run(command)
 }
 
-/// The lines up to an event's data; its id.
+/// The lines up to an event with this data, and the event's id.
 async fn until(curl: &mut Program, data: &str) -> (Vec<String>, String) {
     let (mut before, mut id) = (Vec::new(), String::new());
     loop {
@@ -53,7 +53,7 @@ async fn curl_comes_back_with_the_id_that_it_printed() {
 #[tokio::test]
 async fn curl_is_content_with_the_end_of_a_drain() {
     let origin = Origin::start();
-    // Time enough for the end to arrive.
+    // The drain is long enough for the end to arrive.
     let mut site = Site::draining_for(5.0, route("/*", &origin)).await;
     let url = site.url("/a");
     let (mut curl, mut body) = tokio::join!(async { curl(&[&url]) }, origin.stream());

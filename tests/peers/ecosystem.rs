@@ -1,27 +1,27 @@
-//! How each ecosystem's programs are run.
+//! Runs the programs of each ecosystem.
 
 use std::path::{Path, PathBuf};
 use tokio::process::Command;
 use tokio::sync::OnceCell;
 
-/// A file of `tests`.
+/// A file in `tests`.
 pub fn file(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(path)
 }
 
-/// A script of Node.
+/// A Node script.
 pub fn node(script: &str) -> Command {
     run("node", script)
 }
 
-/// A script of Python, with the packages of the lists of requirements.
+/// A Python script, with the packages of the requirements files.
 pub fn python(script: &str) -> Command {
     let python = file("peers/.venv/bin/python");
     assert!(python.exists(), "{} is missing: run scripts/setup --test", python.display());
     run(python.to_str().unwrap(), script)
 }
 
-/// A program of Go, built before.
+/// A Go program, which is built first.
 pub async fn go(source: &str) -> Command {
     static ORIGIN: OnceCell<PathBuf> = OnceCell::const_new();
     static CLIENT: OnceCell<PathBuf> = OnceCell::const_new();
@@ -44,9 +44,9 @@ async fn build_go(source: &str) -> PathBuf {
     binary
 }
 
-/// nginx in the foreground, as one process, with everything it writes in this folder.
+/// nginx in the foreground, as one process. It writes only into this folder.
 pub fn nginx(folder: &Path) -> Command {
-    // Debian has it where only root looks.
+    // Debian has it in a directory that only root has in its PATH.
     let binary = Path::new("/usr/sbin/nginx");
     let mut command = Command::new(if binary.exists() { binary } else { Path::new("nginx") });
     command.arg("-p").arg(folder).arg("-c").arg(folder.join("nginx.conf")).args(["-e", "stderr"]);

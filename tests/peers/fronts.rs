@@ -1,4 +1,4 @@
-//! Other proxies in front of the gateway, with the settings that docs/behind-a-proxy.md shows.
+//! Other proxies in front of the gateway, with the settings of docs/behind-a-proxy.md.
 
 use crate::client::Client;
 use crate::ecosystem::nginx;
@@ -12,7 +12,7 @@ use tokio::process::Command;
 
 const DOCUMENT: &str = include_str!("../../docs/behind-a-proxy.md");
 
-/// The fenced block of a language; `n` counts from 0.
+/// The `n`-th fenced block of a language, counted from 0.
 fn block(language: &str, n: usize) -> &'static str {
     let fence = format!("\n```{language}\n");
     DOCUMENT.split(fence.as_str()).nth(n + 1).unwrap().split_once("\n```").unwrap().0
@@ -32,7 +32,7 @@ struct Front {
 }
 
 impl Front {
-    /// Runs a program whose settings are this text, with the document's addresses in it.
+    /// Runs a program with this text as its settings. The addresses in the text are replaced.
     async fn run(gateway: SocketAddr, file: &str, text: &str, command: impl FnOnce(&Path) -> Command) -> Self {
         let port = Port::reserve();
         let folder = tempfile::tempdir().unwrap();
@@ -73,7 +73,7 @@ impl Front {
     async fn haproxy(gateway: SocketAddr) -> Self {
         let text = format!("{}\n", block("haproxy", 0).replace(":8000", "PORT"));
         Self::run(gateway, "haproxy.cfg", &text, |folder| {
-            // Debian has it where only root looks.
+            // Debian has it in a directory that only root has in its PATH.
             let binary = Path::new("/usr/sbin/haproxy");
             let mut command = Command::new(if binary.exists() { binary } else { Path::new("haproxy") });
             command.current_dir(folder).args(["-db", "-f", "haproxy.cfg"]);
@@ -83,7 +83,7 @@ impl Front {
     }
 }
 
-/// What the origin hears of a client that connects from 127.0.0.1, and forges its address.
+/// What the origin is told of a client at 127.0.0.1 that forges its address.
 async fn heard(front: &Front, origin: &Origin) -> [String; 3] {
     let client = Client::get("/a").header("X-Forwarded-For", "203.0.113.9").header("X-Real-IP", "203.0.113.9");
     let (mut client, ()) = tokio::join!(client.connect(&front.port), async {
@@ -104,7 +104,7 @@ async fn nginx_and_caddy_tell_the_client_as_the_document_says() {
     assert_eq!(heard(&nginx, &origin).await, ["203.0.113.9, 127.0.0.1, 127.0.0.1", "http", &host]);
     let caddy = Front::caddy(gateway.addr()).await;
     let host = caddy.port.addr().to_string();
-    // Caddy takes nothing that a client says of itself.
+    // Caddy believes nothing that a client says about itself.
     assert_eq!(heard(&caddy, &origin).await, ["127.0.0.1, 127.0.0.1", "http", &host]);
 }
 
@@ -114,6 +114,6 @@ async fn haproxy_tells_the_client_before_the_first_request() {
     let gateway = documented(1, &origin).await;
     let haproxy = Front::haproxy(gateway.addr()).await;
     let host = haproxy.port.addr().to_string();
-    // The client is at the proxy's own address, which is trusted: so is its field.
+    // The client has the proxy's own address, which is trusted, so its field is believed.
     assert_eq!(heard(&haproxy, &origin).await, ["203.0.113.9, 127.0.0.1", "http", &host]);
 }

@@ -1,4 +1,4 @@
-//! The line between a client and the gateway: it can be cut, as in a tunnel, and mended.
+//! The line between a client and the gateway. It can be cut, as in a tunnel, and mended.
 
 use crate::guard::guarded;
 use crate::origin::Port;
@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-/// A relay on a port of its own; its drop ends every connection.
+/// A relay on a port of its own. Dropping it ends every connection.
 pub struct Line {
     port: Port,
     whole: watch::Sender<bool>,
@@ -36,22 +36,22 @@ impl Line {
         Self { port, whole, carried }
     }
 
-    /// Where clients find it.
+    /// The URL at which clients reach it.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.port.url())
     }
 
-    /// Ends every connection, and those that come.
+    /// Ends every connection, and every new one, until the line is mended.
     pub fn cut(&self) {
         self.whole.send_replace(false);
     }
 
-    /// Carries again.
+    /// Carries connections again.
     pub fn mend(&self) {
         self.whole.send_replace(true);
     }
 
-    /// Waits until it carried these bytes to clients so many times.
+    /// Waits until it has carried these bytes to clients this many times.
     pub async fn carried(&self, bytes: &[u8], times: usize) {
         let mut carried = self.carried.clone();
         let found = carried.wait_for(|all| memchr::memmem::find_iter(all, bytes).count() >= times);
@@ -59,7 +59,7 @@ impl Line {
     }
 }
 
-/// Waits for the end of the line itself.
+/// Waits until the line itself is dropped.
 async fn gone(whole: &mut watch::Receiver<bool>) {
     while whole.changed().await.is_ok() {}
 }
@@ -89,14 +89,14 @@ async fn relay(
             }
         };
         let up = tokio::io::copy(&mut from_near, &mut to_far);
-        // Whoever ends first ends both: a client that left must be seen to leave.
+        // Either end closes both, so that the gateway sees a client leave.
         tokio::select! {
             ended = down => ended,
             ended = up => ended.map(drop),
         }
     };
     tokio::select! {
-        // What became of a connection is for its two ends to say.
+        // The two ends notice what becomes of a connection.
         ended = carry => drop(ended),
         _ = whole.changed() => {}
     }

@@ -1,4 +1,4 @@
-//! What a client reports of what it hears.
+//! The reports of a client about what it receives.
 
 use crate::browser::Browser;
 use crate::guard::guarded;
@@ -42,7 +42,7 @@ pub enum Listener {
     Page {
         /// The browser.
         browser: Box<Browser>,
-        /// Who serves the page; a worker's script may still be asked for.
+        /// Serves the page. A worker's script may still be requested.
         _pages: Origin,
     },
 }
@@ -73,7 +73,7 @@ impl Listener {
         }
     }
 
-    /// The type, data and id of the next event; losses and openings are passed over.
+    /// The type, data and id of the next event. Losses and openings are skipped.
     pub async fn event(&mut self) -> (String, String, String) {
         loop {
             match self.report().await {
@@ -84,7 +84,7 @@ impl Listener {
         }
     }
 
-    /// The data of the next event, which has no type.
+    /// The data of the next event, which has the default type.
     pub async fn data(&mut self) -> String {
         let (kind, data, _) = self.event().await;
         assert_eq!(kind, "message", "{data}");

@@ -1,5 +1,5 @@
-//! The gateway between the origins and the clients that the world has: each a real program of its own ecosystem, each on
-//! 127.0.0.1, installed by `scripts/setup --test`.
+//! The gateway between real origins and real clients. Each is a program of its own ecosystem, on 127.0.0.1.
+//! `scripts/setup --test` installs them.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a builder that cannot do its work fails the test")]
 #![allow(unreachable_pub, reason = "nothing here is reached from outside the test binary")]
 

@@ -1,4 +1,4 @@
-//! What goes wrong in the first five minutes: each is answered in one line that says what to do.
+//! The mistakes of a new user's first minutes. Each is answered by one log line that says what to do.
 
 use crate::client::{Client, Response};
 use crate::ecosystem::{go, node};
@@ -6,12 +6,12 @@ use crate::gateway::{Gateway, Route, Url, config_file, configuration, route};
 use crate::origin::{Origin, Port, Speech};
 use crate::program::Program;
 
-/// Holds no longer than it takes to fail once.
+/// A route that holds a client only until the first failure.
 fn told(origin: &(impl Url + ?Sized)) -> Route {
     route("/*", origin).with("upstream.on_error = \"reflect\"")
 }
 
-/// A client's answer, and the one line of the log that says why.
+/// A client's answer, and the one log line that says why.
 async fn asked(route: Route) -> (Response, String) {
     let gateway = Gateway::with(route).await;
     let mut answer = Client::get("/a").connect(&gateway).await;
@@ -21,7 +21,7 @@ async fn asked(route: Route) -> (Response, String) {
     (answer, line)
 }
 
-/// The status, and what is told of it in the log.
+/// Compares the status, and what the log says about it.
 #[track_caller]
 fn assert_told((answer, line): &(Response, String), status: u16, told: &[&str]) {
     assert_eq!(answer.status, status, "{line}");
@@ -60,7 +60,7 @@ async fn an_origin_that_answers_a_page() {
     assert_told(&(answer, line), 502, &[why]);
 }
 
-/// better-sse says so of everything.
+/// better-sse marks every response in this way.
 #[tokio::test]
 async fn an_origin_that_calls_private_what_is_for_all() {
     let port = Port::reserve();

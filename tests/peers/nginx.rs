@@ -1,4 +1,4 @@
-//! nginx on either side of the gateway, with no more settings than it needs.
+//! nginx in front of the gateway and behind it, with as few settings as possible.
 
 use crate::client::{Client, Response};
 use crate::ecosystem::nginx;
@@ -15,7 +15,7 @@ struct Nginx {
 }
 
 impl Nginx {
-    /// Passes everything on, with these settings beside.
+    /// A proxy that forwards everything, with these further settings.
     async fn in_front_of(origin: SocketAddr, settings: &str) -> Self {
         let port = Port::reserve();
         let folder = tempfile::tempdir().unwrap();
@@ -87,7 +87,7 @@ async fn clients_behind_an_nginx_that_knows_nothing_hear_each_event_and_resume()
     }
     let id = client.last_id().to_owned();
     drop(client);
-    // nginx tells the gateway that its client is gone.
+    // nginx closes its connection to the gateway when its client is gone.
     gateway.log_line("why=left").await;
     body.event("data: 3\n\n").await;
     let mut client = Client::get("/a").after(id).connect(&nginx.port).await.stream();

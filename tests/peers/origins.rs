@@ -1,4 +1,4 @@
-//! Origins as people write them, unmodified: `tests/origins`.
+//! Unmodified origins as people write them: those of `tests/origins`.
 
 use crate::client::{Client, Event, Response};
 use crate::ecosystem::{file, go, node, python};
@@ -8,13 +8,13 @@ use crate::origin::Port;
 use crate::program::Program;
 use tokio::process::Command;
 
-/// An origin's program on a port of its own.
+/// The running program of an origin, and its port.
 struct Running {
     port: Port,
     program: Program,
 }
 
-/// Runs the program, which takes its address as its last argument.
+/// Runs a program, which takes its address as the last argument.
 async fn run(mut command: Command, port: Port) -> Running {
     command.arg(port.addr().to_string());
     listening(command, port).await
@@ -30,12 +30,12 @@ async fn witness(gateway: &Gateway) -> Response {
     Client::get("/events").connect(gateway).await.stream()
 }
 
-/// What a client hears next.
+/// The next `n` events that a client receives.
 async fn hear(client: &mut Response, n: usize) -> Vec<(String, String)> {
     hear_with_id(client, n).await.0
 }
 
-/// The same, and the id of the last of these events: more may have come by then.
+/// The next `n` events, and the id of the last of them. More events may have come by then.
 async fn hear_with_id(client: &mut Response, n: usize) -> (Vec<(String, String)>, String) {
     let (mut heard, mut id) = (Vec::new(), String::new());
     for _ in 0..n {
@@ -47,12 +47,12 @@ async fn hear_with_id(client: &mut Response, n: usize) -> (Vec<(String, String)>
 }
 
 async fn gateway_of(port: &Port) -> Gateway {
-    // better-sse says of every response that it is private.
+    // better-sse marks every response as private.
     let shared = "client.heartbeat_secs = 0.1\nshare.trust_origin = true";
     Gateway::with(route("/events", port).with(shared)).await
 }
 
-/// Clients share its one stream, leave and come back, and miss nothing.
+/// Clients share the one stream of an origin, leave, come back and miss nothing.
 async fn its_clients_resume(command: Command) {
     let origin = run(command, Port::reserve()).await;
     let gateway = gateway_of(&origin.port).await;
@@ -74,7 +74,8 @@ async fn its_clients_resume(command: Command) {
     assert_eq!(gateway.log().matches("upstream connected").count(), 1, "{}", gateway.log());
 }
 
-/// It is killed and started again; its client stays, and hears this first of its new life.
+/// The origin is killed and started again. Its client stays, and receives `first` as the first event of the new
+/// process.
 async fn its_clients_stay(command: impl AsyncFn() -> Command, first: impl Fn(&(String, String)) -> bool) {
     let origin = run(command().await, Port::reserve()).await;
     let gateway = gateway_of(&origin.port).await;
@@ -83,13 +84,13 @@ async fn its_clients_stay(command: impl AsyncFn() -> Command, first: impl Fn(&(S
     origin.program.kill().await;
     gateway.log_line("connection refused").await;
     client.next_comment().await;
-    // Whatever came before the end is in the log by now: who comes after it hears of the new life alone.
+    // Every event of the old process is in the log now, so a client that joins now sees only the new process.
     let mut late = witness(&gateway).await;
 
     let _origin = run(command().await, origin.port).await;
     let begins = late.next_event().await;
     assert!(first(&(begins.kind.clone(), begins.data.clone())), "{begins:?}");
-    // A gap has no id of its own.
+    // A gap event has no id of its own.
     let is_it =
         |event: &Event| (&event.kind, &event.data) == (&begins.kind, &begins.data) && event.id.ends_with(&begins.id);
     let catch_up = async {
@@ -126,7 +127,7 @@ async fn clients_of_express_and_better_sse_resume() {
     its_clients_resume(node("origins/node/server.js")).await;
 }
 
-/// The ids that better-sse makes up are taken for ids that can be resumed from: no gap is told.
+/// The ids that better-sse makes up look like ids that the origin can resume from, so no gap is told.
 #[tokio::test]
 async fn clients_of_express_and_better_sse_stay_when_it_is_restarted() {
     its_clients_stay(async || node("origins/node/server.js"), |(kind, _)| kind == "tick").await;
@@ -156,6 +157,6 @@ async fn clients_of_php_do_not_notice_that_it_ends_after_every_few_events() {
     assert_eq!(hear(&mut client, 5).await, rows(6));
     let mut client = Client::get("/events").after(id).connect(&gateway).await.stream();
     assert_eq!(hear(&mut client, 5).await, rows(6));
-    // Ten rows are four answers of the script, and an answer's end is nothing to be warned of.
+    // Ten rows are four answers of the script. The end of an answer is not worth a warning.
     assert!(!gateway.log().contains("WARN"), "{}", gateway.log());
 }

@@ -1,4 +1,4 @@
-//! A program of another ecosystem: started, listened to, and ended by its own handle.
+//! A program of another ecosystem. It is started, observed and ended by its own handle.
 
 use crate::guard::guarded;
 use crate::origin::Port;
@@ -13,10 +13,10 @@ use tokio::sync::mpsc;
 /// More lines than any story leaves unread.
 const UNREAD_LINES: usize = 4096;
 
-/// Between two looks whether a program listens already.
+/// The time between two looks whether a program listens.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// A running program; its drop kills it.
+/// A running program. Dropping it kills the program.
 pub struct Program {
     name: String,
     child: Child,
@@ -29,7 +29,7 @@ impl Program {
     pub fn run(mut command: Command) -> Self {
         let name = command.as_std().get_program().to_string_lossy().into_owned();
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        // Nobody's proxy is on the way to this machine.
+        // No proxy of the environment is used for this machine.
         command.env("NO_PROXY", "127.0.0.1,localhost").env("no_proxy", "127.0.0.1,localhost");
         let mut child =
             command.spawn().unwrap_or_else(|error| panic!("cannot run {name}: {error}: run scripts/setup --test"));
@@ -37,7 +37,7 @@ impl Program {
         let complaints = Arc::<Mutex<String>>::default();
         let noted = Arc::clone(&complaints);
         each_line(child.stdout.take().unwrap(), move |line| {
-            // Origins talk to nobody: what is beyond the room is not for a story.
+            // No story reads the lines beyond the limit.
             drop(said.try_send(line));
         });
         each_line(child.stderr.take().unwrap(), move |line| *noted.lock().unwrap() += &format!("{line}\n"));
@@ -51,7 +51,7 @@ impl Program {
         line.unwrap_or_else(|| panic!("{} ended instead of a line:\n{}", self.name, self.complaints()))
     }
 
-    /// Waits until it listens.
+    /// Waits until the program listens.
     pub async fn listens(&mut self, port: &Port) {
         let listens = async {
             while TcpStream::connect(port.addr()).await.is_err() {
@@ -63,12 +63,12 @@ impl Program {
         guarded("the program to listen", listens).await;
     }
 
-    /// Everything it wrote to its standard error so far.
+    /// Everything that it has written to its standard error.
     pub fn complaints(&self) -> String {
         self.complaints.lock().unwrap().clone()
     }
 
-    /// Waits for its own end; gives its exit code.
+    /// Waits until it exits. Returns its exit code.
     pub async fn exit_code(&mut self) -> i32 {
         let status = guarded(format!("the end of {}", self.name), self.child.wait()).await.unwrap();
         status.code().unwrap_or_else(|| panic!("{}: {status}", self.name))

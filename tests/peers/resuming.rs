@@ -1,4 +1,4 @@
-//! Clients that come back by themselves: each is tried in the same three stories, by what it reports.
+//! Clients that reconnect by themselves. Each is tried in the same three stories and observed by its reports.
 
 use crate::ecosystem::{go, node, python};
 use crate::gateway::{Route, Url, route};
@@ -12,14 +12,14 @@ use launchdarkly_sdk_transport::HyperTransport;
 use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Starts a client on a URL.
+/// Starts a client with a URL.
 pub trait Start: AsyncFn(String) -> Listener {}
 impl<F: AsyncFn(String) -> Listener> Start for F {}
 
 const QUICK: &str =
     "client.retry_ms = 20\nclient.retry_jitter = 0\nclient.heartbeat_secs = 0.02\ncors.origins = [\"*\"]";
 
-/// Clients are told to come back at once, and hear a heartbeat all the time; pages may be from anywhere.
+/// A route whose clients reconnect at once and get frequent heartbeats. Pages of every origin may use it.
 pub fn quick(origin: &impl Url) -> Route {
     route("/*", origin).with(QUICK)
 }
@@ -132,7 +132,7 @@ async fn rust_eventsource_client(url: String) -> Listener {
     Listener::Task(reports)
 }
 
-/// The three stories of one client.
+/// The three stories for each client.
 macro_rules! stories_of {
     ($($client:ident),+) => {$(
         mod $client {

@@ -4,7 +4,7 @@ use crate::gateway::{Gateway, Route, configuration};
 use crate::origin::Port;
 use rustix::process::Signal;
 
-/// A gateway and its port.
+/// A gateway, its configuration and its port.
 pub struct Site {
     port: Port,
     config: String,
@@ -12,13 +12,13 @@ pub struct Site {
 }
 
 impl Site {
-    /// Starts with one route. Its drain is short, since it spreads the ends of clients over its time: who is not told in
+    /// Starts with one route and a short drain. Ends are spread over the drain time, so a client that is not told in
     /// time is cut off.
     pub async fn with(route: Route) -> Self {
         Self::draining_for(0.2, route).await
     }
 
-    /// The same, with this time in seconds for a drain.
+    /// Starts with one route and a drain time in seconds.
     pub async fn draining_for(secs: f64, route: Route) -> Self {
         let port = Port::reserve();
         let config =
@@ -27,24 +27,24 @@ impl Site {
         Self { port, config, gateway }
     }
 
-    /// The gateway that runs.
+    /// The running gateway.
     pub fn gateway(&self) -> &Gateway {
         self.gateway.as_ref().expect("the gateway runs")
     }
 
-    /// Where it is, running or not.
+    /// The URL of a path, whether the gateway runs or not.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.port.url())
     }
 
-    /// Ends it as an operator does.
+    /// Ends the gateway as an operator does.
     pub async fn stop(&mut self) {
         let mut gateway = self.gateway.take().expect("the gateway runs");
         gateway.signal(Signal::TERM);
         assert_eq!(gateway.exit_code().await, 0, "{}", gateway.log());
     }
 
-    /// Starts it again, on the same port.
+    /// Starts the gateway again on the same port.
     pub async fn start(&mut self) {
         self.gateway = Some(Gateway::start(&self.config).await);
     }

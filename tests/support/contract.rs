@@ -2,18 +2,18 @@
 
 use serde::Deserialize;
 
-/// One case, which is one client's life.
+/// A case: the life of one client.
 #[derive(Debug)]
 pub(crate) struct Case {
     pub(crate) name: String,
-    /// What the client's requests are answered with, one after the other. A case that is about parsing alone has one.
+    /// The answers to the client's requests, in order. A case that is only about parsing has one.
     pub(crate) connections: Vec<Connection>,
     pub(crate) events: Vec<Expected>,
-    /// The reconnection times that are set, in milliseconds, in order.
+    /// The reconnection times that are set, in milliseconds and in order.
     pub(crate) retry: Vec<u64>,
     /// The texts of the comments, without the colon.
     pub(crate) comments: Vec<String>,
-    /// Where the case asks for more than its source does.
+    /// A remark, if the case requires more than its source does.
     pub(crate) note: Option<String>,
 }
 
@@ -22,15 +22,15 @@ pub(crate) struct Case {
 pub(crate) struct Connection {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
-    /// The pieces of the body, as they are to be sent.
+    /// The pieces in which the body is sent.
     pub(crate) chunks: Vec<Vec<u8>>,
-    /// Headers that the request must have (with this value) or must not have.
+    /// The headers that the request must have, with their values, or must not have.
     pub(crate) expect: Vec<(String, Option<String>)>,
-    /// After the last piece: the response ends, or it stays open.
+    /// Whether the response stays open after the last piece.
     pub(crate) holds: bool,
 }
 
-/// One event as a client's API tells it.
+/// An event, as the client's API delivers it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Expected {
     pub(crate) event_type: String,
@@ -145,7 +145,7 @@ fn hex_byte(digits: &[u8]) -> u8 {
     u8::from_str_radix(digits, 16).expect("two hex digits")
 }
 
-/// The chunks as they stand, or the whole of them cut into pieces of `split` bytes.
+/// The chunks as they are, or all their bytes in pieces of `split` bytes.
 fn pieces(chunks: &[RawBytes], split: Option<usize>) -> Vec<Vec<u8>> {
     let chunks: Vec<_> = chunks.iter().map(RawBytes::bytes).collect();
     match split {
