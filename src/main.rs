@@ -181,7 +181,7 @@ async fn serve(config: Config, mut signals: Signals) -> Result<(), Box<dyn std::
                 };
                 return finish(rest, &mut signals).await;
             }
-            Err(error) => log::error!("SIGQUIT: serving on: {error}"),
+            Err(error) => log::error!("SIGQUIT: this process goes on serving: {error}"),
         }
     };
     match end {

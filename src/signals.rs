@@ -79,7 +79,7 @@ impl Signals {
                     "SIGUSR1: nothing is done: the log goes to standard error, and there is no file to open again"
                 ),
                 _ = self.user2.recv() => log::warn!(
-                    "SIGUSR2: nothing is done: it is SIGQUIT that starts a new process in this one's place"
+                    "SIGUSR2: nothing is done: SIGQUIT starts a new process in this one's place"
                 ),
             }
         }

@@ -81,7 +81,7 @@ impl HandOver {
             }
             Err(error) => error.to_string(),
         };
-        log::error!("cannot hand a client over to its shard route={} why={why:?}", self.served.route.name);
+        log::error!("cannot hand a client over to the delivery engine route={} why={why:?}", self.served.route.name);
         self.served.counters.hand_overs_failed.add(1);
     }
 }

@@ -243,7 +243,7 @@ async fn a_release_that_is_not_there_is_named_and_changes_nothing() {
     gateway.log_line("listening addr=").await;
     fs::remove_file(releases.path("current")).unwrap();
     gateway.signal(Signal::QUIT);
-    let line = gateway.log_line("SIGQUIT: serving on").await;
+    let line = gateway.log_line("SIGQUIT: this process goes on serving").await;
     assert!(line.contains(program.to_str().unwrap()), "{line}");
     joined_anew(&gateway, &origin).await;
 }
@@ -270,7 +270,7 @@ async fn whoever_asks_for_the_end_during_an_upgrade_does_not_wait_for_it() {
         // The log ends when no process holds its pipe. So the new process has ended, too.
         assert_eq!(gateway.exit_code().await, 0, "{}", gateway.log());
         // The upgrade did not fail by itself before that.
-        assert!(!gateway.log().contains("serving on"), "{}", gateway.log());
+        assert!(!gateway.log().contains("goes on serving"), "{}", gateway.log());
     }
 }
 

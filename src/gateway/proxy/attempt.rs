@@ -63,7 +63,7 @@ impl Attempt {
         }
         self.is_unsent = self.is_kept && self.line.as_ref().is_some_and(|line| line.is_closed());
         if self.is_unsent {
-            return Err(Error::explain(ErrorType::ConnectionClosed, "while nobody used it").into_up());
+            return Err(Error::explain(ErrorType::ConnectionClosed, "while no request used it").into_up());
         }
         Ok(())
     }
