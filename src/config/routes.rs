@@ -167,7 +167,7 @@ impl<'a> Draft<'a> {
             return if self.methods.cover(&other.methods) {
                 item.fail(format_args!("must not be the path of two routes for one host: {label} has it too"));
             } else {
-                item.fail(format_args!("is never asked for: {label} has the same path, and all methods of this route"));
+                item.fail(format_args!("is never used: {label} has the same path and all methods of this route"));
             };
         }
         let Some((name, item)) = &self.name else { return };

@@ -172,7 +172,9 @@ fn file_mode(value: &DeValue<'_>) -> Result<u32, Rule> {
     let mode = digits.and_then(|digits| u32::from_str_radix(digits, 8).ok()).filter(|mode| *mode <= 0o777);
     let mode = mode.ok_or("must be octal digits in quotes, at most \"0777\", such as \"0660\"")?;
     if mode & ANYBODY_WRITES == 0 {
-        return Err("must let somebody write, which a client needs to connect, such as \"0660\"".to_owned());
+        return Err(
+            "must let owner, group or others write, which a client needs to connect, such as \"0660\"".to_owned()
+        );
     }
     Ok(mode)
 }
