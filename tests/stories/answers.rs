@@ -125,7 +125,7 @@ async fn a_header_is_read_from_its_file_anew() {
 }
 
 #[tokio::test]
-async fn a_coding_that_is_none_is_no_coding() {
+async fn a_content_encoding_that_names_no_coding_is_accepted_and_not_passed_on() {
     let origin = Origin::start();
     let private = route("/private/*", &origin).with("share.mode = \"private\"");
     let gateway = Gateway::with_all([private, route("/*", &origin)]).await;

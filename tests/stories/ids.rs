@@ -187,7 +187,7 @@ async fn every_name_of_the_query_parameter_resumes_and_is_no_part_of_the_stream(
 }
 
 #[tokio::test]
-async fn of_an_id_that_another_gateway_minted_an_origin_that_is_none_is_asked_for_its_own_part() {
+async fn an_origin_that_is_no_gateway_is_asked_for_its_part_of_an_id_that_another_gateway_minted() {
     // The id is of an earlier time, when the route had another origin.
     let minted = "~5365003efae239c6-1001";
     let origin = Origin::start();

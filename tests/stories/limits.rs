@@ -117,7 +117,7 @@ async fn a_client_that_falls_off_the_log_is_closed_or_told_as_the_route_says() {
 }
 
 #[tokio::test]
-async fn a_life_has_an_end_where_the_route_says_so() {
+async fn a_response_ends_in_order_after_the_lifetime_that_the_route_sets() {
     let life = "client.max_lifetime_secs = 0.05\nclient.retry_jitter = 0";
     for server in ["", "shards = \"off\""] {
         let origin = Origin::start();

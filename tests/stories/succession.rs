@@ -72,7 +72,7 @@ async fn a_successor_that_comes_to_nothing_leaves_the_end_as_it_was() {
 }
 
 #[tokio::test]
-async fn an_end_that_is_the_clients_has_no_successor() {
+async fn an_end_that_is_passed_on_to_clients_has_no_successor() {
     let origin = Origin::start();
     let finite = "upstream.idle_timeout_secs = 0.2\nupstream.on_close = \"close\"";
     let gateway = Gateway::with(route("/*", &origin).with(finite)).await;

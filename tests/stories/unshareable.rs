@@ -60,7 +60,7 @@ async fn each_client_has_its_own_cookie_and_its_own_events() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_a_crowd_that_waits_for_one_response_each_gets_another() {
+async fn each_client_of_a_crowd_that_waits_for_one_response_gets_one_of_its_own() {
     const CLIENTS: usize = 200;
     let origin = Origin::start();
     let gateway = Gateway::with(route("/*", &origin)).await;
@@ -90,7 +90,7 @@ async fn of_a_crowd_that_waits_for_one_response_each_gets_another() {
 }
 
 #[tokio::test]
-async fn who_was_answered_before_the_origin_was_is_let_go_unless_it_is_the_opener() {
+async fn clients_that_were_answered_before_the_origin_answered_are_let_go_except_the_opener() {
     let origin = Origin::start();
     let gateway = Gateway::with(route("/*", &origin)).await;
     let down = async |exchange: Exchange| exchange.reply(503, &[], "down").await;
@@ -188,7 +188,7 @@ async fn an_own_stream_outlives_its_upstream_unless_the_origin_takes_its_client_
 }
 
 #[tokio::test]
-async fn an_opener_with_an_id_resumes_though_its_response_turns_out_its_own() {
+async fn an_opener_with_an_id_resumes_though_its_response_turns_out_to_be_private() {
     let origin = Origin::start();
     let gateway = Gateway::with(route("/*", &origin).with("share.max_streams = 1")).await;
     let mut answers = Vec::new();
