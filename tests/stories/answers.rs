@@ -54,9 +54,9 @@ async fn a_cookie_of_a_redirect_that_was_followed_makes_a_response_ones_own() {
 
 #[tokio::test]
 async fn cookies_of_a_redirect_go_with_the_request_that_follows_it() {
-    let origin = Origin::start();
-    let gateway = Gateway::with(route("/*", &origin)).await;
     for (own, next) in [(None, "session=1; b=2"), (Some("a=1; session=0"), "a=1; session=1; b=2")] {
+        let origin = Origin::start();
+        let gateway = Gateway::with(route("/*", &origin)).await;
         let ask = own.into_iter().fold(Client::get("/login"), |client, own| client.header("Cookie", own));
         let (client, _body) = tokio::join!(ask.connect(&gateway), async {
             let set = [("Location", "/stream"), ("Set-Cookie", "session=1; Path=/"), ("Set-Cookie", "b=2")];
