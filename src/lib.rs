@@ -2,7 +2,7 @@
 //!
 //! manifold holds one upstream connection per stream and serves any number of clients from it. A module may import
 //! only modules below it, in this order: `demo`, `service`, `admin`, `gateway`, `config`, `route`, then `upstream`,
-//! `fanout` and `downstream`, `hub`, `replay`, `sse`. `counters`, `sync` and `web` are below all of
+//! `fanout` and `downstream`, `hub`, `replay`, `sse`. `counters`, `fields`, `sync` and `web` are below all of
 //! them, and `quoted` is below these.
 
 pub mod admin;
@@ -11,6 +11,7 @@ pub mod counters;
 pub mod demo;
 pub mod downstream;
 pub mod fanout;
+mod fields;
 pub mod gateway;
 pub mod hub;
 pub mod quoted;

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// A new top-level module gets its place here.
 const FLOORS: &[&[&str]] = &[
     &["quoted"],
-    &["counters", "sync", "web"],
+    &["counters", "fields", "sync", "web"],
     &["sse"],
     &["replay"],
     &["hub"],

@@ -1,6 +1,6 @@
 //! What an origin's `Content-Type` says, read as browsers read it (MIME Sniffing standard section 4.4).
 
-use super::fields::{is_token, parts};
+use crate::fields::{is_token, parts};
 use http::HeaderValue;
 
 /// The `Content-Type` that clients get: `text/event-stream`, with the origin's charset if it gave one.

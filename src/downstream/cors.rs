@@ -1,7 +1,7 @@
 //! The CORS protocol (Fetch standard section 3.3): what pages of other origins may do, said by manifold.
 
-use super::fields::{is_token, members};
 use super::{AllowedOrigins, CorsOptions};
+use crate::fields::{is_token, members};
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
     ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD,

@@ -4,8 +4,8 @@
 
 use super::content_type::client_content_type;
 use super::cors::CorsAnswer;
-use super::fields::{end_to_end, members};
 use super::sharing::is_directive;
+use crate::fields::{end_to_end, members};
 use crate::hub::Mode;
 use crate::replay::VIA as GATEWAY;
 use http::header::{

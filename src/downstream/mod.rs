@@ -2,7 +2,6 @@
 
 mod content_type;
 mod cors;
-mod fields;
 mod head;
 mod jitter;
 mod options;
@@ -10,7 +9,6 @@ mod resume;
 mod sharing;
 
 pub use cors::{CorsAnswer, Preflight};
-pub(crate) use fields::{is_token, members, parts};
 pub use head::{refusal_head, stream_head, unshareable_head};
 pub use jitter::{lifetime, spread};
 pub use options::{AllowedOrigins, ClientOptions, CorsOptions, OnLag, RetryPolicy};

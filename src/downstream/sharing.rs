@@ -1,6 +1,6 @@
 //! Whether an origin's response may be shared by clients whose credentials it never saw.
 
-use super::fields::members;
+use crate::fields::members;
 use crate::hub::{CookiePolicy, Credentials, ShareOptions, Sharing};
 use crate::quoted::Word;
 use http::header::{

@@ -13,7 +13,7 @@
 use super::connection::Peer;
 use super::head::is_host;
 use crate::config::Networks;
-use crate::downstream::parts;
+use crate::fields::parts;
 use http::header::FORWARDED;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt::Write;

@@ -1,6 +1,6 @@
 //! The media type that a request must name in its `Accept` for a route.
 
-use crate::downstream::{is_token, members, parts};
+use crate::fields::{is_token, members, parts};
 use http::HeaderMap;
 use http::header::ACCEPT;
 use std::fmt;

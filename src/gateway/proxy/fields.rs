@@ -2,7 +2,7 @@
 //!
 //! pingora itself removes the connection fields of an HTTP/1 request.
 
-use crate::downstream::members;
+use crate::fields::members;
 use crate::replay::VIA as GATEWAY;
 use crate::upstream::{appended, request_via};
 use http::header::{

@@ -73,7 +73,7 @@ fn is_repeatable(request: &RequestHeader) -> bool {
 /// Whether the response says that the origin keeps the connection.
 fn says_so(response: &HeaderMap) -> bool {
     static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
-    let mut options = crate::downstream::members(response, &CONNECTION);
+    let mut options = crate::fields::members(response, &CONNECTION);
     response.contains_key(&KEEP_ALIVE) || options.any(|option| option.eq_ignore_ascii_case(b"keep-alive"))
 }
 

@@ -65,7 +65,7 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
 }
 
 /// The fields of a head that may cross a proxy: neither hop-by-hop by nature nor named in `Connection`.
-pub(super) fn end_to_end(head: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+pub(crate) fn end_to_end(head: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
     let is_named = |name: &HeaderName| {
         members(head, &CONNECTION).any(|member| member.eq_ignore_ascii_case(name.as_str().as_bytes()))
     };
