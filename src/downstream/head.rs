@@ -5,43 +5,14 @@
 use super::content_type::client_content_type;
 use super::cors::CorsAnswer;
 use super::sharing::is_directive;
-use crate::fields::{end_to_end, members};
+use crate::fields::{Nature, end_to_end, is_cors, is_shared, members, survives_lines};
 use crate::hub::Mode;
 use crate::replay::VIA as GATEWAY;
-use http::header::{
-    ACCEPT_RANGES, ALT_SVC, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_RANGE,
-    CONTENT_TYPE, ETAG, LINK, LOCATION, RETRY_AFTER, SET_COOKIE, VIA, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
-};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, SET_COOKIE, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// nginx and those that copied it buffer a response unless it says this.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-
-/// Of the origin's headers, those that a shared stream passes on.
-///
-/// A shared head goes to clients that the origin never saw, at times that it does not know, so only what is about the
-/// resource itself may pass: its language, its relations to other resources (`Link`, by which a Mercure hub or an API's
-/// documentation is found), and the order not to guess its type.
-static SHARED_STREAM: [HeaderName; 3] = [CONTENT_LANGUAGE, LINK, X_CONTENT_TYPE_OPTIONS];
-
-/// Of the origin's headers, those that a refusal passes on beside [`SHARED_STREAM`], when it is reflected to clients that
-/// share it: what the body is, where to go, when to come back, and how to authenticate.
-static SHARED_REFUSAL: [HeaderName; 5] = [CONTENT_ENCODING, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE];
-
-/// End-to-end headers that are about the bytes that the origin sent, or its own address, and so never true of manifold's
-/// response: events are encoded anew.
-static ABOUT_THE_ORIGINS_BYTES: [HeaderName; 10] = [
-    ACCEPT_RANGES,
-    ALT_SVC,
-    HeaderName::from_static("content-digest"),
-    CONTENT_LENGTH,
-    HeaderName::from_static("content-md5"),
-    CONTENT_RANGE,
-    HeaderName::from_static("digest"),
-    ETAG,
-    HeaderName::from_static("repr-digest"),
-    X_ACCEL_BUFFERING,
-];
 
 /// The head of a stream, to go with status 200.
 ///
@@ -57,7 +28,7 @@ pub fn stream_head(
     cors: Option<&CorsAnswer>,
 ) -> HeaderMap {
     let mut head = match origin {
-        Some(origin) => passed_on(origin, mode, &SHARED_STREAM, cors.is_some()),
+        Some(origin) => passed_on(origin, mode, false, cors.is_some()),
         None => HeaderMap::new(),
     };
     head.remove(CONTENT_ENCODING);
@@ -91,7 +62,7 @@ pub fn unshareable_head(origin: &HeaderMap, cors: Option<&CorsAnswer>) -> Header
 /// The body may be cut short, so nothing about its length passes; no cache may store it.
 #[must_use]
 pub fn refusal_head(origin: &HeaderMap, mode: Mode, cors: Option<&CorsAnswer>) -> HeaderMap {
-    let mut head = passed_on(origin, mode, &SHARED_REFUSAL, cors.is_some());
+    let mut head = passed_on(origin, mode, true, cors.is_some());
     head.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(cors) = cors {
         cors.apply(&mut head);
@@ -100,16 +71,12 @@ pub fn refusal_head(origin: &HeaderMap, mode: Mode, cors: Option<&CorsAnswer>) -
 }
 
 /// The origin's headers that go to the client.
-fn passed_on(origin: &HeaderMap, mode: Mode, safe: &[HeaderName], own_cors: bool) -> HeaderMap {
+fn passed_on(origin: &HeaderMap, mode: Mode, is_refusal: bool, own_cors: bool) -> HeaderMap {
     let passes = |name: &HeaderName| match mode {
-        Mode::Shared => safe.contains(name) || SHARED_STREAM.contains(name),
-        Mode::Private => !(ABOUT_THE_ORIGINS_BYTES.contains(name) || own_cors && is_cors(name)),
+        Mode::Shared => is_shared(name, is_refusal),
+        Mode::Private => survives_lines(name) && Nature::of(name) != Nature::Place && !(own_cors && is_cors(name)),
     };
     end_to_end(origin).filter(|(name, _)| passes(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
-}
-
-fn is_cors(name: &HeaderName) -> bool {
-    name.as_str().starts_with("access-control-")
 }
 
 fn forbids_storing(origin: &HeaderMap) -> bool {

@@ -1,29 +1,11 @@
 //! Whether an origin's response may be shared by clients whose credentials it never saw.
 
-use crate::fields::members;
+use crate::fields::{is_same_for_all, members};
 use crate::hub::{CookiePolicy, Credentials, ShareOptions, Sharing};
 use crate::quoted::Word;
-use http::header::{
-    ACCEPT, ACCEPT_ENCODING, ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL, HOST,
-    ORIGIN, SET_COOKIE, VARY,
-};
+use http::header::{CACHE_CONTROL, SET_COOKIE, VARY};
 use http::{HeaderMap, HeaderName};
 use std::fmt;
-
-/// Request headers that are the same in every request to the origin of a shared stream, or have no part in its key on
-/// purpose: a response that varies on them is the same for all.
-///
-/// `Accept`, `Accept-Encoding` and `Host` are manifold's own. `Origin` and a preflight's headers are never sent; CORS
-/// middleware names them in every response. A `Last-Event-ID` only says where a response begins.
-static CONSTANT: [HeaderName; 7] = [
-    ACCEPT,
-    ACCEPT_ENCODING,
-    ACCESS_CONTROL_REQUEST_HEADERS,
-    ACCESS_CONTROL_REQUEST_METHOD,
-    HOST,
-    HeaderName::from_static("last-event-id"),
-    ORIGIN,
-];
 
 /// Why a response is not shared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,8 +120,8 @@ fn varies(origin_head: &HeaderMap, key_headers: &[HeaderName]) -> Option<Sharing
         if name == b"*" {
             return Some(SharingRefusal::VariesOnEverything);
         }
-        let is_listed = |listed: &HeaderName| name.eq_ignore_ascii_case(listed.as_str().as_bytes());
-        let known = CONSTANT.iter().chain(key_headers).any(is_listed);
+        let field = HeaderName::from_bytes(name).ok();
+        let known = field.is_some_and(|field| is_same_for_all(&field) || key_headers.contains(&field));
         (!known).then(|| SharingRefusal::VariesOn(String::from_utf8_lossy(name).to_ascii_lowercase()))
     })
 }

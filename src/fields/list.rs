@@ -1,21 +1,7 @@
 //! List-valued and parameter-valued header fields (RFC 9110 sections 5.6.1 and 5.6.6).
 
-use http::header::{CONNECTION, HeaderName, TRAILER, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderValue};
-
-/// Headers that are about one connection and never cross a proxy (RFC 9110 sections 7.6.1, 11.7.1 and 11.7.2), with
-/// `Trailer`, because the trailers do not cross.
-static HOP_BY_HOP: [HeaderName; 9] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    http::header::PROXY_AUTHENTICATE,
-    http::header::PROXY_AUTHORIZATION,
-    HeaderName::from_static("proxy-connection"),
-    http::header::TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
+use http::HeaderMap;
+use http::header::HeaderName;
 
 /// The parts of a field's value between `separator`s that are not within a quoted string, trimmed, without empty ones.
 ///
@@ -62,14 +48,6 @@ pub(crate) fn members<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Ite
 pub(crate) fn is_token(bytes: &[u8]) -> bool {
     let is_tchar = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     !bytes.is_empty() && bytes.iter().all(is_tchar)
-}
-
-/// The fields of a head that may cross a proxy: neither hop-by-hop by nature nor named in `Connection`.
-pub(crate) fn end_to_end(head: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-    let is_named = |name: &HeaderName| {
-        members(head, &CONNECTION).any(|member| member.eq_ignore_ascii_case(name.as_str().as_bytes()))
-    };
-    head.iter().filter(move |(name, _)| !HOP_BY_HOP.contains(name) && !is_named(name))
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub use backfills::Backfilling;
 pub use departure::Departure;
 pub use end::{Answer, End, Failure};
 pub use feed::{Feed, FeedId, Watcher};
-pub use key::{RouteId, StreamKey, StreamRequest, is_forwardable};
+pub use key::{RouteId, StreamKey, StreamRequest};
 pub use options::{CookiePolicy, Credentials, Mode, QueryPolicy, ShareOptions};
 pub use publisher::Publisher;
 pub use seat::Seat;

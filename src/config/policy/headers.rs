@@ -2,36 +2,25 @@
 
 use crate::config::reader::{Item, Rule};
 use crate::config::sources::Sources;
+use crate::fields::Nature;
 use crate::upstream::{FileValue, OwnHeader, OwnValue, value_of, value_of_file};
 use http::HeaderName;
-use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, HOST};
+use http::header::{CONTENT_LENGTH, HOST};
 use std::env::VarError;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Headers that concern one connection only (RFC 9110, section 7.6.1, and before it RFC 2616, section 13.5.1).
-const HOP_BY_HOP: [&str; 10] = [
-    "connection",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
 /// Reads the name of a header that may be forwarded or set.
 pub(super) fn forwardable(name: &str) -> Result<HeaderName, Rule> {
     let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| "must be a header's name".to_owned())?;
-    match name.as_str() {
-        hop if HOP_BY_HOP.contains(&hop) => Err("is a hop-by-hop header: it never crosses".to_owned()),
-        _ if name == HOST => Err("is always the origin's host: see origin".to_owned()),
-        _ if name == CONTENT_LENGTH => Err("belongs to a request's body, which manifold frames itself".to_owned()),
-        _ if name == ACCEPT_ENCODING => Err("is always identity: manifold reads the events".to_owned()),
-        "last-event-id" => Err("says where a stream resumes: manifold sets it itself".to_owned()),
+    match Nature::of(&name) {
+        Nature::HopByHop => Err("is a hop-by-hop header: it never crosses".to_owned()),
+        Nature::Own if name == HOST => Err("is always the origin's host: see origin".to_owned()),
+        Nature::Own => Err("is always identity: manifold reads the events".to_owned()),
+        Nature::Framing if name == CONTENT_LENGTH => {
+            Err("belongs to a request's body, which manifold frames itself".to_owned())
+        }
+        Nature::Resume => Err("says where a stream resumes: manifold sets it itself".to_owned()),
         _ => Ok(name),
     }
 }

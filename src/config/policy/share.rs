@@ -4,8 +4,10 @@ use super::headers::forwardable;
 use crate::config::reader::{Item, Rule, Section};
 use crate::config::value::{boolean, count, seconds_or_zero, word};
 use crate::downstream::LAST_EVENT_ID_PARAMETERS;
+use crate::fields::Nature;
 use crate::hub::{CookiePolicy, Credentials, Mode, QueryPolicy, ShareOptions};
 use http::HeaderName;
+use http::header::{COOKIE, RANGE};
 use std::num::NonZeroUsize;
 
 /// The sharing policy as far as it has been read.
@@ -83,14 +85,14 @@ fn parameter(name: &str) -> Result<String, Rule> {
 
 fn share_header(name: &str) -> Result<HeaderName, Rule> {
     let name = forwardable(name)?;
-    match name.as_str() {
-        "cookie" => Err("cookies are named in share.cookies".to_owned()),
-        "expect" => Err("announces a request's body: the request for a stream has none".to_owned()),
-        "range" => Err("asks for a part of a response: a stream is read from where it is".to_owned()),
-        text if text.starts_with("content-") => Err("describes a body: the request for a stream has none".to_owned()),
-        text if text.starts_with("if-") => {
-            Err("makes a request conditional: the answer could be 304, which is no stream".to_owned())
+    match Nature::of(&name) {
+        _ if name == COOKIE => Err("cookies are named in share.cookies".to_owned()),
+        Nature::Framing => Err("announces a request's body: the request for a stream has none".to_owned()),
+        Nature::Content | Nature::Bytes => Err("describes a body: the request for a stream has none".to_owned()),
+        Nature::Partial if name == RANGE => {
+            Err("asks for a part of a response: a stream is read from where it is".to_owned())
         }
+        Nature::Partial => Err("makes a request conditional: the answer could be 304, which is no stream".to_owned()),
         _ => Ok(name),
     }
 }

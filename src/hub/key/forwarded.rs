@@ -1,45 +1,9 @@
 //! The headers of a client's request that go to the origin.
 
+use crate::fields::{is_credential, is_forwardable};
 use crate::hub::{CookiePolicy, Credentials, Mode, ShareOptions};
-use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, EXPECT, HOST,
-    ORIGIN, PROXY_AUTHORIZATION, RANGE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
-};
+use http::header::{AUTHORIZATION, COOKIE, ORIGIN};
 use http::{HeaderMap, HeaderName, HeaderValue};
-
-/// Headers that never go to the origin, even if a route names them.
-///
-/// They are headers of one connection or of one message's framing (RFC 9110, section 7.6.1), and headers that
-/// manifold must set itself to understand the response. `Last-Event-ID` goes to the origin another way, because the
-/// key must not hold it.
-pub(super) static NEVER_FORWARDED: [HeaderName; 17] = [
-    ACCEPT_ENCODING,
-    CONNECTION,
-    CONTENT_ENCODING,
-    CONTENT_LENGTH,
-    CONTENT_TYPE,
-    EXPECT,
-    HOST,
-    HeaderName::from_static("http2-settings"),
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("last-event-id"),
-    PROXY_AUTHORIZATION,
-    HeaderName::from_static("proxy-connection"),
-    RANGE,
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
-
-/// Whether a route may name this header in `share.headers` or `share.credential_headers`.
-///
-/// The other headers are dropped even if a route names them. They belong to the connection, or manifold sets them
-/// itself (`Host`, `Accept-Encoding`, `Last-Event-ID`).
-#[must_use]
-pub fn is_forwardable(name: &HeaderName) -> bool {
-    !NEVER_FORWARDED.contains(name)
-}
 
 /// The headers that go to the origin, in the order of the policy and not of the client.
 #[derive(Clone)]
@@ -78,7 +42,7 @@ impl Forwarded {
             // says.
             return self.push_cookies(join_cookies(client, |_| true));
         }
-        let credential = *name == AUTHORIZATION || options.credential_headers.contains(name);
+        let credential = is_credential(name) || options.credential_headers.contains(name);
         // Copied, because a clone would be a part of the buffer that holds the whole head, and would keep it for as
         // long as the stream lasts.
         let copies = client.get_all(name).iter().filter_map(|value| HeaderValue::from_bytes(value.as_bytes()).ok());

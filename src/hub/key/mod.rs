@@ -10,8 +10,6 @@ mod forwarded;
 #[cfg(test)]
 mod tests;
 
-pub use forwarded::is_forwardable;
-
 use super::{QueryPolicy, ShareOptions};
 use crate::quoted::Word;
 use forwarded::Forwarded;

@@ -1,0 +1,115 @@
+use super::*;
+use http::HeaderMap;
+
+/// Fields that the table does not hold: of families, and of none.
+const OTHERS: [&str; 8] = [
+    "access-control-allow-origin",
+    "cache-control",
+    "content-disposition",
+    "if-match",
+    "user-agent",
+    "via",
+    "x-forwarded-for",
+    "x-odd",
+];
+
+/// What each field is, and what that means.
+const EXPECTED: &str = "
+accept Usual: forwardable same-for-all survives-lines
+accept-encoding Own: same-for-all survives-lines
+accept-ranges Bytes:
+alt-svc Place: forwardable survives-lines
+authorization Credential: forwardable survives-lines
+connection HopByHop:
+content-digest Bytes:
+content-encoding Content: in-shared-refusals survives-lines
+content-language Content: in-shared-streams in-shared-refusals survives-lines
+content-length Framing:
+content-md5 Bytes:
+content-range Bytes:
+content-type Content: in-shared-refusals survives-lines
+cookie Credential: forwardable survives-lines
+digest Bytes:
+etag Bytes:
+expect Framing:
+host Own: same-for-all survives-lines
+http2-settings HopByHop:
+keep-alive HopByHop:
+last-event-id Resume: same-for-all survives-lines
+link EndToEnd: forwardable in-shared-streams in-shared-refusals survives-lines
+location EndToEnd: forwardable in-shared-refusals survives-lines
+origin Page: forwardable same-for-all survives-lines
+proxy-authenticate HopByHop:
+proxy-authentication-info HopByHop:
+proxy-authorization HopByHop:
+proxy-connection HopByHop:
+range Partial: survives-lines
+repr-digest Bytes:
+retry-after EndToEnd: forwardable in-shared-refusals survives-lines
+set-cookie Credential: forwardable survives-lines
+te HopByHop:
+trailer HopByHop:
+transfer-encoding HopByHop:
+upgrade HopByHop:
+www-authenticate EndToEnd: forwardable in-shared-refusals survives-lines
+x-content-type-options EndToEnd: forwardable in-shared-streams in-shared-refusals survives-lines
+access-control-allow-origin Page: forwardable same-for-all survives-lines
+cache-control EndToEnd: forwardable survives-lines
+content-disposition Content: survives-lines
+if-match Partial: survives-lines
+user-agent EndToEnd: forwardable survives-lines
+via EndToEnd: forwardable survives-lines
+x-forwarded-for EndToEnd: forwardable survives-lines
+x-odd EndToEnd: forwardable survives-lines
+";
+
+fn name(text: &str) -> HeaderName {
+    HeaderName::from_bytes(text.as_bytes()).unwrap()
+}
+
+fn row_of(field: &str) -> String {
+    let name = name(field);
+    let answers = [
+        ("forwardable", is_forwardable(&name)),
+        ("same-for-all", is_same_for_all(&name)),
+        ("in-shared-streams", is_shared(&name, false)),
+        ("in-shared-refusals", is_shared(&name, true)),
+        ("survives-lines", survives_lines(&name)),
+    ];
+    let said: String = answers.iter().filter(|(_, is)| *is).map(|(word, _)| format!(" {word}")).collect();
+    format!("{field} {:?}:{said}", Nature::of(&name))
+}
+
+#[test]
+fn each_field_goes_where_it_belongs() {
+    let fields = TABLE.iter().map(|(field, ..)| *field).chain(OTHERS);
+    let rows: Vec<_> = fields.map(row_of).collect();
+    assert_eq!(rows, EXPECTED.trim().lines().collect::<Vec<_>>());
+}
+
+#[test]
+fn the_table_is_in_order_and_names_each_field_once() {
+    assert!(TABLE.is_sorted_by(|(one, ..), (next, ..)| one < next));
+}
+
+#[test]
+fn what_the_connection_names_does_not_cross() {
+    let mut head = HeaderMap::new();
+    for (field, value) in [
+        ("connection", "close, X-Hop"),
+        ("connection", "\"x-quoted\", x-OTHER"),
+        ("keep-alive", "timeout=5"),
+        ("x-hop", "1"),
+        ("x-hop", "2"),
+        ("x-other", "3"),
+        ("x-quoted", "4"),
+        ("close", "5"),
+        ("x-stays", "6"),
+        ("upgrade", "h2c"),
+    ] {
+        head.append(name(field), value.parse().unwrap());
+    }
+    let mut passed: Vec<_> = end_to_end(&head).map(|(name, _)| name.as_str()).collect();
+    passed.sort_unstable();
+    assert_eq!(passed, ["x-quoted", "x-stays"]);
+}
