@@ -4,22 +4,23 @@
 
 use super::content_type::client_content_type;
 use super::cors::CorsAnswer;
-use super::sharing::is_directive;
-use crate::fields::{Nature, end_to_end, is_cors, is_shared, members, survives_lines};
+use crate::fields::{Nature, content_length, end_to_end, is_cors, is_shared, survives_lines};
 use crate::hub::Mode;
 use crate::replay::VIA as GATEWAY;
-use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, SET_COOKIE, VIA};
+use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, SET_COOKIE, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// nginx and those that copied it buffer a response unless it says this.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// The head of a stream, to go with status 200.
+/// What keeps caches and proxies in front from holding events back.
+const NOT_CACHED: &str = "no-cache, no-transform";
+
+/// The head of a stream, to go with status 200, where its bytes are manifold's.
 ///
-/// `origin` is the head of the origin's response, or `None` while there is none yet. On a shared stream, only what is safe
-/// of it passes; on a private one, all but what belongs to its connection or its very bytes. `has_credentials`:
-/// credentials are in the stream's key, so no cache may store the response. With `cors`, the origin's own CORS headers are
-/// replaced.
+/// `origin` is the head of the origin's response, or `None` while there is none yet: only what is safe of it passes.
+/// `has_credentials`: credentials are in the stream's key, so no cache may store the response. With `cors`, the origin's own CORS
+/// headers are replaced.
 #[must_use]
 pub fn stream_head(
     origin: Option<&HeaderMap>,
@@ -27,18 +28,41 @@ pub fn stream_head(
     has_credentials: bool,
     cors: Option<&CorsAnswer>,
 ) -> HeaderMap {
-    let mut head = match origin {
-        Some(origin) => passed_on(origin, mode, false, cors.is_some()),
-        None => HeaderMap::new(),
-    };
-    head.remove(CONTENT_ENCODING);
+    let mut head = origin.map(|origin| shared(origin, false)).unwrap_or_default();
     head.insert(CONTENT_TYPE, client_content_type(origin.and_then(|origin| origin.get(CONTENT_TYPE))));
-    let unstorable = has_credentials || (mode == Mode::Private && origin.is_some_and(forbids_storing));
-    let cache_control = if unstorable { "no-cache, no-transform, no-store" } else { "no-cache, no-transform" };
+    let cache_control = if has_credentials { "no-cache, no-transform, no-store" } else { NOT_CACHED };
     head.insert(CACHE_CONTROL, HeaderValue::from_static(cache_control));
     head.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
     if mode == Mode::Shared {
         head.insert(VIA, HeaderValue::from_static(GATEWAY));
+    }
+    if let Some(cors) = cors {
+        cors.apply(&mut head);
+    }
+    head
+}
+
+/// The head of a response that is one client's own, of any status: all fields for the client pass, as they are.
+///
+/// `has_lines`: manifold puts lines into the body. Then what would be false of it does not pass, and where the origin does not say
+/// how proxies in front are to treat it, manifold does. With `cors`, the origin's own CORS headers are replaced.
+#[must_use]
+pub fn own_head(origin: &HeaderMap, has_lines: bool, cors: Option<&CorsAnswer>) -> HeaderMap {
+    let passes = |name: &HeaderName| {
+        // Where the origin itself can be reached is not for clients to know.
+        Nature::of(name) != Nature::Place && (cors.is_none() || !is_cors(name)) && (!has_lines || survives_lines(name))
+    };
+    let mut head = taken(origin, passes);
+    if head.contains_key(CONTENT_LENGTH) {
+        // Once, whatever the origin wrote, and never beside chunks.
+        head.remove(CONTENT_LENGTH);
+        head.extend(content_length(origin).map(|length| (CONTENT_LENGTH, HeaderValue::from(length))));
+    }
+    if has_lines {
+        // It is one that means none.
+        head.remove(CONTENT_ENCODING);
+        head.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static(NOT_CACHED));
+        head.entry(X_ACCEL_BUFFERING).or_insert(HeaderValue::from_static("no"));
     }
     if let Some(cors) = cors {
         cors.apply(&mut head);
@@ -57,12 +81,12 @@ pub fn unshareable_head(origin: &HeaderMap, cors: Option<&CorsAnswer>) -> Header
     head
 }
 
-/// The head of an origin's refusal that is reflected to a client, to go with the origin's status and body.
+/// The head of an origin's refusal that is reflected to those who share it, to go with the origin's status and body.
 ///
 /// The body may be cut short, so nothing about its length passes; no cache may store it.
 #[must_use]
-pub fn refusal_head(origin: &HeaderMap, mode: Mode, cors: Option<&CorsAnswer>) -> HeaderMap {
-    let mut head = passed_on(origin, mode, true, cors.is_some());
+pub fn refusal_head(origin: &HeaderMap, cors: Option<&CorsAnswer>) -> HeaderMap {
+    let mut head = shared(origin, true);
     head.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(cors) = cors {
         cors.apply(&mut head);
@@ -70,17 +94,14 @@ pub fn refusal_head(origin: &HeaderMap, mode: Mode, cors: Option<&CorsAnswer>) -
     head
 }
 
-/// The origin's headers that go to the client.
-fn passed_on(origin: &HeaderMap, mode: Mode, is_refusal: bool, own_cors: bool) -> HeaderMap {
-    let passes = |name: &HeaderName| match mode {
-        Mode::Shared => is_shared(name, is_refusal),
-        Mode::Private => survives_lines(name) && Nature::of(name) != Nature::Place && !(own_cors && is_cors(name)),
-    };
-    end_to_end(origin).filter(|(name, _)| passes(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+/// The origin's fields that go to many clients.
+fn shared(origin: &HeaderMap, is_refusal: bool) -> HeaderMap {
+    taken(origin, |name| is_shared(name, is_refusal))
 }
 
-fn forbids_storing(origin: &HeaderMap) -> bool {
-    members(origin, &CACHE_CONTROL).any(|member| is_directive(member, b"no-store") || is_directive(member, b"private"))
+/// The fields of a head that may cross a proxy, and of them those that pass.
+fn taken(origin: &HeaderMap, passes: impl Fn(&HeaderName) -> bool) -> HeaderMap {
+    end_to_end(origin).filter(|(name, _)| passes(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 #[cfg(test)]
@@ -146,54 +167,68 @@ mod tests {
     }
 
     #[test]
-    fn a_private_head_passes_all_but_the_connections_and_the_bytes_own() {
-        let origin = headers(ORIGIN_HEAD);
+    fn a_head_of_ones_own_passes_whole_but_for_the_connections_fields() {
+        let origin = headers(&ORIGIN_HEAD.replace("|transfer-encoding: chunked", ""));
         assert_eq!(
-            lines(&stream_head(Some(&origin), Mode::Private, false, None)),
-            "access-control-allow-origin: https://theirs|cache-control: no-cache, no-transform|content-language: de|\
-             content-type: text/event-stream; charset=utf-8|link: </hub>; rel=mercure|location: /x|retry-after: 3|\
-             server: theirs|set-cookie: a=1|set-cookie: b=2|vary: Cookie|www-authenticate: Basic|\
-             x-accel-buffering: no|x-content-type-options: nosniff|x-user: jane"
+            lines(&own_head(&origin, false, None)),
+            "accept-ranges: bytes|access-control-allow-origin: https://theirs|cache-control: no-cache|\
+             content-digest: sha-256=:x:|content-encoding: identity|content-language: de|content-length: 10|\
+             content-type: Text/Event-Stream;charset=utf-8;x=y|etag: \"1\"|link: </hub>; rel=mercure|location: /x|\
+             retry-after: 3|server: theirs|set-cookie: a=1|set-cookie: b=2|vary: Cookie|www-authenticate: Basic|\
+             x-accel-buffering: yes|x-content-type-options: nosniff|x-user: jane"
         );
+    }
+
+    #[test]
+    fn where_lines_are_put_in_what_is_of_the_bytes_does_not_pass() {
+        assert_eq!(
+            lines(&own_head(&headers(ORIGIN_HEAD), true, None)),
+            "access-control-allow-origin: https://theirs|cache-control: no-cache|content-language: de|\
+             content-type: Text/Event-Stream;charset=utf-8;x=y|link: </hub>; rel=mercure|location: /x|retry-after: 3|\
+             server: theirs|set-cookie: a=1|set-cookie: b=2|vary: Cookie|www-authenticate: Basic|\
+             x-accel-buffering: yes|x-content-type-options: nosniff|x-user: jane"
+        );
+        let bare = headers("content-type: text/event-stream");
+        assert_eq!(lines(&own_head(&bare, false, None)), "content-type: text/event-stream");
+        assert_eq!(
+            lines(&own_head(&bare, true, None)),
+            "cache-control: no-cache, no-transform|content-type: text/event-stream|x-accel-buffering: no"
+        );
+    }
+
+    #[test]
+    fn a_length_passes_once_and_never_beside_chunks() {
+        for (origin, expected) in [
+            ("content-length: 5", "content-length: 5"),
+            ("content-length: 5|content-length: 5", "content-length: 5"),
+            ("content-length: 5|content-length: 6", ""),
+            ("content-length: 5|transfer-encoding: chunked", ""),
+            ("content-length: 5|connection: content-length", ""),
+        ] {
+            assert_eq!(lines(&own_head(&headers(origin), false, None)), expected, "{origin}");
+        }
     }
 
     #[test]
     fn manifolds_cors_replaces_the_origins() {
         let origin =
             headers("access-control-allow-origin: https://theirs|access-control-allow-credentials: true|vary: a");
-        let head = stream_head(Some(&origin), Mode::Private, false, Some(&CorsAnswer::Refused));
+        let head = own_head(&origin, false, Some(&CorsAnswer::Refused));
         assert!(!lines(&head).contains("access-control"), "{head:?}");
         assert_eq!(head.get_all("vary").iter().collect::<Vec<_>>(), ["a", "origin"]);
-        let head = stream_head(Some(&origin), Mode::Private, false, Some(&CorsAnswer::Everyone));
+        let head = own_head(&origin, true, Some(&CorsAnswer::Everyone));
         assert_eq!(head.get("access-control-allow-origin").unwrap(), "*");
         assert_eq!(head.get("access-control-allow-credentials"), None);
-    }
-
-    #[test]
-    fn a_private_origin_that_forbids_storing_is_heard() {
-        for (cache_control, mode, expected) in [
-            ("no-store", Mode::Private, true),
-            ("max-age=0, private", Mode::Private, true),
-            ("no-cache", Mode::Private, false),
-            ("no-store", Mode::Shared, false),
-        ] {
-            let origin = headers(&format!("cache-control: {cache_control}"));
-            let head = stream_head(Some(&origin), mode, false, None);
-            assert_eq!(lines(&head).contains("no-store"), expected, "{cache_control} {mode:?}");
-        }
     }
 
     #[test]
     fn a_refusal_keeps_what_explains_it() {
         let origin = headers(&ORIGIN_HEAD.replace("Text/Event-Stream;charset=utf-8;x=y", "application/problem+json"));
         assert_eq!(
-            lines(&refusal_head(&origin, Mode::Shared, Some(&CorsAnswer::Everyone))),
+            lines(&refusal_head(&origin, Some(&CorsAnswer::Everyone))),
             "access-control-allow-origin: *|cache-control: no-store|content-encoding: identity|content-language: de|\
              content-type: application/problem+json|link: </hub>; rel=mercure|location: /x|retry-after: 3|www-authenticate: Basic|\
              x-content-type-options: nosniff"
         );
-        let private = refusal_head(&origin, Mode::Private, None);
-        assert_eq!(private.get_all("set-cookie").iter().count(), 2);
-        assert_eq!(private.get("content-length"), None);
     }
 }

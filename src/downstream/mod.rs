@@ -9,7 +9,7 @@ mod resume;
 mod sharing;
 
 pub use cors::{CorsAnswer, Preflight};
-pub use head::{refusal_head, stream_head, unshareable_head};
+pub use head::{own_head, refusal_head, stream_head, unshareable_head};
 pub use jitter::{lifetime, spread};
 pub use options::{AllowedOrigins, ClientOptions, CorsOptions, OnLag, RetryPolicy};
 pub use resume::{LAST_EVENT_ID_PARAMETERS, last_event_id, without_last_event_id};

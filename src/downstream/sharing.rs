@@ -127,7 +127,7 @@ fn varies(origin_head: &HeaderMap, key_headers: &[HeaderName]) -> Option<Sharing
 }
 
 /// Whether a member of `Cache-Control` is the directive of this name, with or without an argument.
-pub(super) fn is_directive(member: &[u8], name: &[u8]) -> bool {
+fn is_directive(member: &[u8], name: &[u8]) -> bool {
     member.split(|byte| *byte == b'=').next().is_some_and(|found| found.trim_ascii().eq_ignore_ascii_case(name))
 }
 

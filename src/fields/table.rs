@@ -131,6 +131,17 @@ pub(crate) fn is_forwardable(name: &HeaderName) -> bool {
     }
 }
 
+/// Whether a field of a client's own request goes to the origin, where nobody shares the response. The request has no body.
+pub(crate) fn is_the_clients_own(name: &HeaderName) -> bool {
+    !matches!(Nature::of(name), HopByHop | Framing | Own) && !becomes_another(name)
+}
+
+/// Whether a field has the name of another one once CGI and its kin have read it: `X_Forwarded_For` is then what only a proxy
+/// says, and `Content_Length` the length of a body.
+pub(crate) fn becomes_another(name: &HeaderName) -> bool {
+    name.as_str().contains('_')
+}
+
 /// Whether a field of a request is the same in all requests for a stream, or no part of its name on purpose: a response that
 /// varies on it is the same for all.
 ///

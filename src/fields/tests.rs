@@ -2,7 +2,7 @@ use super::*;
 use http::HeaderMap;
 
 /// Fields that the table does not hold: of families, and of none.
-const OTHERS: [&str; 8] = [
+const OTHERS: [&str; 9] = [
     "access-control-allow-origin",
     "cache-control",
     "content-disposition",
@@ -11,56 +11,58 @@ const OTHERS: [&str; 8] = [
     "via",
     "x-forwarded-for",
     "x-odd",
+    "x_odd",
 ];
 
 /// What each field is, and what that means.
 const EXPECTED: &str = "
-accept Usual: forwardable same-for-all survives-lines
+accept Usual: forwardable own same-for-all survives-lines
 accept-encoding Own: same-for-all survives-lines
-accept-ranges Bytes:
-alt-svc Place: forwardable survives-lines
-authorization Credential: forwardable survives-lines
+accept-ranges Bytes: own
+alt-svc Place: forwardable own survives-lines
+authorization Credential: forwardable own survives-lines
 connection HopByHop:
-content-digest Bytes:
-content-encoding Content: in-shared-refusals survives-lines
-content-language Content: in-shared-streams in-shared-refusals survives-lines
+content-digest Bytes: own
+content-encoding Content: own in-shared-refusals survives-lines
+content-language Content: own in-shared-streams in-shared-refusals survives-lines
 content-length Framing:
-content-md5 Bytes:
-content-range Bytes:
-content-type Content: in-shared-refusals survives-lines
-cookie Credential: forwardable survives-lines
-digest Bytes:
-etag Bytes:
+content-md5 Bytes: own
+content-range Bytes: own
+content-type Content: own in-shared-refusals survives-lines
+cookie Credential: forwardable own survives-lines
+digest Bytes: own
+etag Bytes: own
 expect Framing:
 host Own: same-for-all survives-lines
 http2-settings HopByHop:
 keep-alive HopByHop:
-last-event-id Resume: same-for-all survives-lines
-link EndToEnd: forwardable in-shared-streams in-shared-refusals survives-lines
-location EndToEnd: forwardable in-shared-refusals survives-lines
-origin Page: forwardable same-for-all survives-lines
+last-event-id Resume: own same-for-all survives-lines
+link EndToEnd: forwardable own in-shared-streams in-shared-refusals survives-lines
+location EndToEnd: forwardable own in-shared-refusals survives-lines
+origin Page: forwardable own same-for-all survives-lines
 proxy-authenticate HopByHop:
 proxy-authentication-info HopByHop:
 proxy-authorization HopByHop:
 proxy-connection HopByHop:
-range Partial: survives-lines
-repr-digest Bytes:
-retry-after EndToEnd: forwardable in-shared-refusals survives-lines
-set-cookie Credential: forwardable survives-lines
+range Partial: own survives-lines
+repr-digest Bytes: own
+retry-after EndToEnd: forwardable own in-shared-refusals survives-lines
+set-cookie Credential: forwardable own survives-lines
 te HopByHop:
 trailer HopByHop:
 transfer-encoding HopByHop:
 upgrade HopByHop:
-www-authenticate EndToEnd: forwardable in-shared-refusals survives-lines
-x-content-type-options EndToEnd: forwardable in-shared-streams in-shared-refusals survives-lines
-access-control-allow-origin Page: forwardable same-for-all survives-lines
-cache-control EndToEnd: forwardable survives-lines
-content-disposition Content: survives-lines
-if-match Partial: survives-lines
-user-agent EndToEnd: forwardable survives-lines
-via EndToEnd: forwardable survives-lines
-x-forwarded-for EndToEnd: forwardable survives-lines
-x-odd EndToEnd: forwardable survives-lines
+www-authenticate EndToEnd: forwardable own in-shared-refusals survives-lines
+x-content-type-options EndToEnd: forwardable own in-shared-streams in-shared-refusals survives-lines
+access-control-allow-origin Page: forwardable own same-for-all survives-lines
+cache-control EndToEnd: forwardable own survives-lines
+content-disposition Content: own survives-lines
+if-match Partial: own survives-lines
+user-agent EndToEnd: forwardable own survives-lines
+via EndToEnd: forwardable own survives-lines
+x-forwarded-for EndToEnd: forwardable own survives-lines
+x-odd EndToEnd: forwardable own survives-lines
+x_odd EndToEnd: forwardable survives-lines
 ";
 
 fn name(text: &str) -> HeaderName {
@@ -71,6 +73,7 @@ fn row_of(field: &str) -> String {
     let name = name(field);
     let answers = [
         ("forwardable", is_forwardable(&name)),
+        ("own", is_the_clients_own(&name)),
         ("same-for-all", is_same_for_all(&name)),
         ("in-shared-streams", is_shared(&name, false)),
         ("in-shared-refusals", is_shared(&name, true)),

@@ -7,7 +7,7 @@
 //!     └ Sessions              every other request: pingora's proxy            sessions, after
 //!         └ Gateway (ProxyHttp)                                               proxy
 //!             ├ shared stream                                                 shared
-//!             ├ private stream                                                private
+//!             ├ private stream                                                private, own_request
 //!             └ plain proxy                                                   proxy
 //! ```
 //!
@@ -28,6 +28,7 @@ mod front;
 mod handover;
 mod head;
 mod lines;
+mod own_request;
 mod pacing;
 mod places;
 mod plan;

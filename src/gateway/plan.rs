@@ -14,6 +14,7 @@
 use super::client::ClientFacts;
 use super::connection::Peer;
 use super::lines::come_again;
+use super::own_request::{Asked, OwnRequest};
 use super::refusal::{NoRoute, Refusal, Reply, Why};
 use super::routing::Routing;
 use super::served::{ProxyRoute, Served, StreamRoute};
@@ -61,8 +62,8 @@ pub(super) enum Plan {
     Answer(Reply),
     /// Serve a shared stream.
     Shared(Box<Ask>),
-    /// Serve a stream with an upstream of its own. The fields are all fields of the client's request.
-    Private(Box<Ask>, HeaderMap),
+    /// Serve a stream with an upstream of its own, which gets this request.
+    Private(Box<Ask>, Box<OwnRequest>),
     /// Proxy the request.
     Proxy(Arc<ProxyRoute>, ClientFacts),
 }
@@ -103,7 +104,7 @@ pub(super) fn plan(request: &Request<'_>, facts: Facts<'_>, routing: &Routing) -
         Err(misfit) => Err(no_route(misfit, &wanted).into()),
         Ok(served) if has_come_back(request.headers) => Err(Why::Loop(served.shared_route()).into()),
         Ok(Served::Proxy(served)) => Ok(Plan::Proxy(Arc::clone(served), client)),
-        Ok(Served::Stream(served)) => plan_stream(request, facts, served, &target, client),
+        Ok(Served::Stream(served)) => plan_stream(request, facts, served, &target, host, client),
     }
 }
 
@@ -124,6 +125,7 @@ fn plan_stream(
     facts: Facts<'_>,
     served: &Arc<StreamRoute>,
     target: &Target<'_>,
+    host: Option<&str>,
     client: ClientFacts,
 ) -> Result<Plan, Refusal> {
     let Request { method, .. } = *request;
@@ -160,21 +162,30 @@ fn plan_stream(
     let is_unreadable =
         cors == Some(CorsAnswer::Refused) || (nobody_answers && crosses(headers, client.host.as_deref()));
     let query = without_last_event_id(target.query);
+    let last_event_id = last_event_id(headers, target.query);
+    let own = is_private.then(|| {
+        let Target { path, query, .. } = *target;
+        let asked = Asked { headers, path, query, host, last_event_id: last_event_id.as_ref() };
+        Box::new(OwnRequest::new(asked, &served.route, &client))
+    });
     let ask = Box::new(Ask {
         served: Arc::clone(served),
         request: asks(query.as_deref()),
-        last_event_id: last_event_id(headers, target.query),
+        last_event_id,
         unreadable: headers.get(ORIGIN).filter(|_| is_unreadable).cloned(),
         cors,
         address: client.address,
     });
-    Ok(if is_private { Plan::Private(ask, headers.clone().into_owned()) } else { Plan::Shared(ask) })
+    Ok(match own {
+        Some(own) => Plan::Private(ask, own),
+        None => Plan::Shared(ask),
+    })
 }
 
-/// The fields of a request. Those that tell of the client are set if the route forwards such fields.
+/// The fields of a request. Those that tell of the client are set if the shared stream forwards such fields.
 fn told<'a>(headers: &'a HeaderMap, served: &StreamRoute, client: &ClientFacts) -> Cow<'a, HeaderMap> {
     let share = &served.policy.share;
-    let passes_on = share.mode == Mode::Private || share.headers.iter().any(ClientFacts::is_told_in);
+    let passes_on = share.mode == Mode::Shared && share.headers.iter().any(ClientFacts::is_told_in);
     if passes_on { Cow::Owned(client.applied(headers)) } else { Cow::Borrowed(headers) }
 }
 

@@ -1,25 +1,28 @@
-//! A client with an upstream of its own: what the origin sends passes unchanged.
+//! A client with an upstream of its own: what the origin answers passes unchanged, and between the lines of a stream heartbeats.
 
 use super::Gateway;
-use super::deadlines::{Deadlines, Due};
+use super::deadlines::{Deadlines, Due, Lifecycle};
 use super::lines::{greeting, last_words};
+use super::own_request::OwnRequest;
 use super::plan::Ask;
 use super::refusal::{Refusal, Why};
 use super::served::{StreamRoute, name_places};
 use super::writer::{Broken, Writer};
-use crate::downstream::{CorsAnswer, refusal_head, stream_head};
+use crate::downstream::{ClientOptions, CorsAnswer, own_head};
 use crate::fanout::{Farewell, Terms};
-use crate::hub::{Departure, End, Failure, Mode};
+use crate::fields::content_length;
+use crate::hub::{Departure, End, Failure};
 use crate::quoted;
 use crate::route::StreamPolicy;
 use crate::sse::Passthrough;
-use crate::upstream::{self, Audience, Request, Response, attempt, unusable};
+use crate::upstream::{Response, asks_to_return, first_own_answer, own_answer, unusable};
 use bytes::Bytes;
-use http::header::ORIGIN;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::StatusCode;
+use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
@@ -28,121 +31,190 @@ impl Gateway {
     pub(super) async fn serve_private(
         &self,
         ask: &Ask,
-        request_headers: &HeaderMap,
+        own: &OwnRequest,
         writer: &mut Writer<'_>,
     ) -> Result<Departure, Refusal> {
         let Ask { served, request, cors, .. } = ask;
-        let policy = &served.policy;
         ask.tell_unreadable();
-        let mut headers = request.headers().to_vec();
-        if let Some(id) = ask.last_event_id.clone()
-            && let Ok(id) = HeaderValue::from_maybe_shared(id)
-        {
-            headers.push((HeaderName::from_static("last-event-id"), id));
+        if own.has_odd_names {
+            served.preflights.warn_of_odd_names();
         }
         served.counters.upstream_attempts.add(1);
-        let audience = Audience::Private { cross_origin: request_headers.contains_key(ORIGIN) };
-        let upstream = Request { path_and_query: request.path_and_query().to_string(), headers };
-        let outcome = tokio::select! {
-            outcome = attempt(&self.connector, &served.route.origin, &served.private, audience, upstream) => outcome,
+        let answer = tokio::select! {
+            answer = own_answer(&self.connector, &served.route.origin, &served.private, &own.request) => answer,
             broken = writer.left() => return Ok(broken.into()),
         };
-        let (route, path_and_query) = (&served.route, request.path_and_query());
-        upstream::first_answer(&self.connector, &route.name, &route.origin, path_and_query, &outcome);
-        let response =
-            self.judged(served, outcome).map_err(|end| Refusal::on(served, cors.clone(), Why::Ended(end)))?;
-        let _present = Present::new(served);
-        let why = match unusable(&response.headers) {
-            None => self.pass(policy, cors.as_ref(), writer, response).await,
-            Some(_) => pass_on(policy, cors.as_ref(), writer, response).await,
-        };
-        let (stream, sent) = (request.key(), writer.sent());
-        served.departed(&Farewell { stream, client: ask.address, sent, departure: &why, lag: 0 });
+        self.note(served, answer.as_deref());
+        let mut response = answer.map_err(|end| Refusal::on(served, cors.clone(), Why::Ended(end)))?;
+        name_places(&served.route, &mut response.headers);
+        let status = response.status;
+        let present = (status == StatusCode::OK).then(|| Present::new(served));
+        if status.is_client_error() || status.is_server_error() {
+            served.counters.refused.add(1);
+        }
+        let mut relay = Relay::new(response, &served.policy, self.lifecycle.clone());
+        let why = relay.run(cors.as_ref(), writer).await;
+        let (route, body) = (&served.route, relay.beginning.unwrap_or_default());
+        first_own_answer(&self.connector, &route.name, &route.origin, &own.request.path_and_query, status, &body);
+        if present.is_some() {
+            let (stream, sent) = (request.key(), writer.sent());
+            served.departed(&Farewell { stream, client: ask.address, sent, departure: &why, lag: 0 });
+        }
         Ok(why)
     }
 
-    /// The response, or the answer that there is instead. Both count in the origin's outages.
-    fn judged(&self, served: &StreamRoute, outcome: upstream::Outcome) -> Result<Box<Response>, End> {
+    /// Counts an answer, or the lack of one, among the origin's outages.
+    fn note(&self, served: &StreamRoute, answer: Result<&Response, &End>) {
         let (route, outages) = (&served.route, self.connector.outages());
-        match outcome {
-            upstream::Outcome::Stream(mut response) => {
-                outages.up(&route.origin);
-                name_places(route, &mut response.headers);
-                Ok(response)
+        let failed = |why: String| {
+            served.counters.upstream_failures.add(1);
+            outages.failed(&route.origin, &why);
+            log::debug!("upstream failed route={} why={}", route.name, quoted::reason(&why));
+        };
+        match answer {
+            Ok(response) if asks_to_return(response.status) => {
+                failed(format!("origin answered {}", response.status.as_u16()));
             }
-            upstream::Outcome::Final(end) => {
+            Err(End::Failed(failure)) => failed(failure.to_string()),
+            Ok(_) => outages.up(&route.origin),
+            Err(end) => {
                 outages.up(&route.origin);
-                if let End::Unusable(why) = &end {
+                if let End::Unusable(why) = end {
                     log::warn!("stream refused route={} why={}", route.name, quoted::reason(why));
                 }
-                Err(end)
-            }
-            upstream::Outcome::Failed(failure) => {
-                served.counters.upstream_failures.add(1);
-                outages.failed(&route.origin, &failure.to_string());
-                log::debug!("upstream failed route={} why={}", route.name, quoted::reason(&failure));
-                Err(End::Failed(failure))
             }
         }
-    }
-
-    async fn pass(
-        &self,
-        policy: &StreamPolicy,
-        cors: Option<&CorsAnswer>,
-        writer: &mut Writer<'_>,
-        response: Box<Response>,
-    ) -> Departure {
-        let head = stream_head(Some(&response.headers), Mode::Private, true, cors);
-        let mut relay = Relay {
-            response,
-            passthrough: Passthrough::new(),
-            deadlines: Deadlines::new(&policy.client, self.lifecycle.clone()),
-            idle_timeout: policy.upstream.idle_timeout.unwrap_or(Duration::MAX),
-        };
-        let passed = async {
-            writer.head(head, policy.client.stall).await?;
-            if policy.client.heartbeat.is_some() && relay.passthrough.insert() {
-                writer.text(greeting(&policy.client, None).into()).await?;
-            }
-            let why = relay.run(writer).await?;
-            let words = last_words(&policy.client, &why, None);
-            if !words.is_empty() && relay.passthrough.insert() {
-                writer.text(words.into()).await?;
-            }
-            Ok(why)
-        };
-        let passed: Result<Departure, Broken> = passed.await;
-        writer.count_events(relay.passthrough.events());
-        passed.unwrap_or_else(Departure::from)
     }
 }
 
-/// Passes a 200 on that is no event stream: the client asked, and this is its answer.
-async fn pass_on(
-    policy: &StreamPolicy,
-    cors: Option<&CorsAnswer>,
-    writer: &mut Writer<'_>,
-    mut response: Box<Response>,
-) -> Departure {
-    let head = refusal_head(&response.headers, Mode::Private, cors);
-    if let Err(broken) = writer.head(head, policy.client.stall).await {
-        return broken.into();
+/// One response on its way to its client, whatever it is.
+struct Relay<'a> {
+    response: Box<Response>,
+    client: &'a ClientOptions,
+    idle_timeout: Duration,
+    /// The first bytes of a refusal, which may show a fault of the configuration.
+    beginning: Option<Bytes>,
+    /// Follows an event stream; `None` of any other answer.
+    events: Option<Passthrough>,
+    /// The times of a client whose response may bear lines of manifold's, and be ended by it: an event stream of unknown length.
+    deadlines: Option<Deadlines>,
+}
+
+impl<'a> Relay<'a> {
+    fn new(response: Box<Response>, policy: &'a StreamPolicy, lifecycle: watch::Receiver<Lifecycle>) -> Self {
+        let client = &policy.client;
+        let is_stream = response.status == StatusCode::OK && unusable(&response.headers).is_none();
+        let is_open = is_stream && (client.heartbeat.is_some() || content_length(&response.headers).is_none());
+        Self {
+            response,
+            client,
+            idle_timeout: policy.upstream.idle_timeout.unwrap_or(Duration::MAX),
+            beginning: None,
+            events: is_stream.then(Passthrough::new),
+            deadlines: is_open.then(|| Deadlines::new(client, lifecycle)),
+        }
     }
-    let idle_timeout = policy.upstream.idle_timeout.unwrap_or(Duration::MAX);
-    loop {
-        let read = tokio::select! {
-            read = timeout(idle_timeout, response.read()) => read,
-            broken = writer.left() => return broken.into(),
+
+    /// Passes the response on; says how that ended.
+    async fn run(&mut self, cors: Option<&CorsAnswer>, writer: &mut Writer<'_>) -> Departure {
+        let why = match self.pass(cors, writer).await {
+            Ok(never) => match never {},
+            Err(why) => why,
         };
-        match come(read, idle_timeout) {
-            Ok(bytes) => {
-                if let Err(broken) = writer.text(bytes).await {
-                    return broken.into();
+        match why {
+            Departure::Left | Departure::Stalled => why,
+            why => self.end(&why, writer).await.map_or_else(Departure::from, |()| why),
+        }
+    }
+
+    /// Passes on what comes, until nothing more does.
+    async fn pass(&mut self, cors: Option<&CorsAnswer>, writer: &mut Writer<'_>) -> Result<Infallible, Departure> {
+        let has_heartbeats = self.deadlines.is_some() && self.client.heartbeat.is_some();
+        let head = own_head(&self.response.headers, has_heartbeats, cors);
+        writer.begin(self.response.status, head, self.client.stall, self.events.is_some()).await?;
+        if has_heartbeats {
+            self.insert(greeting(self.client, None), writer).await?;
+        }
+        loop {
+            let mut bytes = self.next(writer).await?;
+            if self.response.status.is_client_error() {
+                self.beginning.get_or_insert_with(|| bytes.clone());
+            }
+            if let Some(events) = &mut self.events {
+                bytes = events.pass(bytes);
+            }
+            writer.text(bytes).await?;
+            if let Some(events) = &self.events {
+                writer.count_events(events.events());
+            }
+            if let Some(deadlines) = &mut self.deadlines {
+                deadlines.heard();
+            }
+        }
+    }
+
+    /// The origin's next bytes, or why there are none; heartbeats go out meanwhile.
+    async fn next(&mut self, writer: &mut Writer<'_>) -> Result<Bytes, Departure> {
+        let Self { response, idle_timeout, events, deadlines, .. } = self;
+        if let Some(due) = deadlines.as_mut().and_then(Deadlines::end_due) {
+            at_end(due)?;
+        }
+        // A read is not safe to drop half-way: it is kept over heartbeats.
+        let mut read = pin!(timeout(*idle_timeout, response.read()));
+        loop {
+            tokio::select! {
+                read = &mut read => return come(read, *idle_timeout),
+                broken = writer.left() => return Err(broken.into()),
+                due = next_due(deadlines) => {
+                    at_end(due)?;
+                    if events.as_mut().is_some_and(Passthrough::insert) {
+                        writer.heartbeat().await?;
+                    }
+                    if let Some(deadlines) = deadlines {
+                        deadlines.heard();
+                    }
                 }
             }
-            Err(why) => return why,
         }
+    }
+
+    /// Passes on what was held back, and says what there is to say at the end.
+    async fn end(&mut self, why: &Departure, writer: &mut Writer<'_>) -> Result<(), Broken> {
+        if let Some(events) = &mut self.events {
+            writer.text(events.finish()).await?;
+        }
+        if self.deadlines.is_some() {
+            self.insert(last_words(self.client, why, None), writer).await?;
+        }
+        if let Some(events) = &self.events {
+            writer.count_events(events.events());
+        }
+        Ok(())
+    }
+
+    /// Puts lines of manifold's into the stream, where they do not change what a client makes of it.
+    async fn insert(&mut self, lines: Vec<u8>, writer: &mut Writer<'_>) -> Result<(), Broken> {
+        if !lines.is_empty() && self.events.as_mut().is_some_and(Passthrough::insert) {
+            writer.text(lines.into()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The next deadline of a client that has some.
+async fn next_due(deadlines: &mut Option<Deadlines>) -> Due {
+    match deadlines {
+        Some(deadlines) => deadlines.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether a deadline is the end of the client's time.
+fn at_end(due: Due) -> Result<(), Departure> {
+    match due {
+        Due::Heartbeat => Ok(()),
+        Due::Lifetime => Err(Departure::Lifetime),
+        Due::Drain => Err(Departure::Drained),
     }
 }
 
@@ -154,59 +226,6 @@ fn come(read: Result<io::Result<Option<Bytes>>, Elapsed>, idle_timeout: Duration
         Ok(Ok(None)) => Err(Departure::Ended(End::OriginClosed)),
         Ok(Err(error)) => failed(Failure::Lost(error.to_string())),
         Err(_) => failed(Failure::Silent(idle_timeout)),
-    }
-}
-
-/// One response on its way through.
-struct Relay {
-    response: Box<Response>,
-    passthrough: Passthrough,
-    deadlines: Deadlines,
-    idle_timeout: Duration,
-}
-
-impl Relay {
-    async fn run(&mut self, writer: &mut Writer<'_>) -> Result<Departure, Broken> {
-        loop {
-            match self.deadlines.end_due() {
-                Some(Due::Drain) => return Ok(Departure::Drained),
-                Some(Due::Lifetime) => return Ok(Departure::Lifetime),
-                Some(Due::Heartbeat) | None => {}
-            }
-            match self.next(writer).await? {
-                Ok(bytes) => {
-                    writer.text(self.passthrough.pass(bytes)).await?;
-                    writer.count_events(self.passthrough.events());
-                    self.deadlines.heard();
-                }
-                Err(why) => {
-                    writer.text(self.passthrough.finish()).await?;
-                    return Ok(why);
-                }
-            }
-        }
-    }
-
-    /// The origin's next bytes, or why there are none; heartbeats go out meanwhile.
-    async fn next(&mut self, writer: &mut Writer<'_>) -> Result<Result<Bytes, Departure>, Broken> {
-        // A read is not safe to drop half-way: it is kept over heartbeats.
-        let mut read = pin!(timeout(self.idle_timeout, self.response.read()));
-        loop {
-            tokio::select! {
-                read = &mut read => return Ok(come(read, self.idle_timeout)),
-                broken = writer.left() => return Ok(Err(broken.into())),
-                due = self.deadlines.next() => match due {
-                    Due::Heartbeat => {
-                        if self.passthrough.insert() {
-                            writer.heartbeat().await?;
-                        }
-                        self.deadlines.heard();
-                    }
-                    Due::Lifetime => return Ok(Err(Departure::Lifetime)),
-                    Due::Drain => return Ok(Err(Departure::Drained)),
-                },
-            }
-        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::served::{StreamRoute, name_places};
 use crate::downstream::{CorsAnswer, refusal_head};
-use crate::hub::{Answer, End, Failure, JoinError, Mode};
+use crate::hub::{Answer, End, Failure, JoinError};
 use crate::route::{BadTarget, MediaType, Route};
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
@@ -86,7 +86,6 @@ impl Refusal {
     pub(super) fn reply(&self) -> Reply {
         let served = self.of.as_ref().map(|(served, _)| served);
         let cors = self.of.as_ref().and_then(|(_, cors)| cors.as_ref());
-        let mode = served.map_or(Mode::Shared, |served| served.mode());
         let mut reply = match &self.why {
             Why::Target(why) => Reply::text(StatusCode::BAD_REQUEST, &format!("the request target {why}")),
             Why::Host => Reply::text(StatusCode::BAD_REQUEST, "HTTP/1.1 needs one Host header"),
@@ -113,7 +112,7 @@ impl Refusal {
             Why::Join(JoinError::TooManyStreams) => {
                 Reply::text(StatusCode::SERVICE_UNAVAILABLE, "too many streams").with(RETRY_AFTER, COME_AGAIN)
             }
-            Why::Join(JoinError::Ended(end)) | Why::Ended(end) => of_end(end, mode, cors),
+            Why::Join(JoinError::Ended(end)) | Why::Ended(end) => of_end(end, cors),
         };
         if let Some(served) = served {
             name_places(&served.route, &mut reply.headers);
@@ -125,11 +124,11 @@ impl Refusal {
     }
 }
 
-fn of_end(end: &End, mode: Mode, cors: Option<&CorsAnswer>) -> Reply {
+fn of_end(end: &End, cors: Option<&CorsAnswer>) -> Reply {
     match end {
         End::NoContent => Reply::empty(StatusCode::NO_CONTENT),
-        End::Refused(answer) => reflected(answer, mode, cors),
-        End::Failed(failure) | End::HoldExpired(failure) => of_failure(failure, mode, cors),
+        End::Refused(answer) => reflected(answer, cors),
+        End::Failed(failure) | End::HoldExpired(failure) => of_failure(failure, cors),
         End::Unusable(_) => Reply::text(StatusCode::BAD_GATEWAY, "the origin's answer is no event stream to pass on"),
         End::OriginClosed => Reply::text(StatusCode::BAD_GATEWAY, "the origin ended the stream"),
         End::Idle | End::Unshareable | End::PublisherGone => {
@@ -138,7 +137,7 @@ fn of_end(end: &End, mode: Mode, cors: Option<&CorsAnswer>) -> Reply {
     }
 }
 
-fn of_failure(failure: &Failure, mode: Mode, cors: Option<&CorsAnswer>) -> Reply {
+fn of_failure(failure: &Failure, cors: Option<&CorsAnswer>) -> Reply {
     match failure {
         Failure::HeadTimeout => Reply::text(StatusCode::GATEWAY_TIMEOUT, "the origin did not answer in time"),
         Failure::Unreachable(_) => Reply::text(StatusCode::BAD_GATEWAY, "the origin cannot be reached"),
@@ -148,13 +147,12 @@ fn of_failure(failure: &Failure, mode: Mode, cors: Option<&CorsAnswer>) -> Reply
         Failure::Ended | Failure::Lost(_) | Failure::Silent(_) => {
             Reply::text(StatusCode::BAD_GATEWAY, "the connection to the origin was lost")
         }
-        Failure::Status(answer) => reflected(answer, mode, cors),
+        Failure::Status(answer) => reflected(answer, cors),
     }
 }
 
-fn reflected(answer: &Answer, mode: Mode, cors: Option<&CorsAnswer>) -> Reply {
-    Reply { status: answer.status, headers: refusal_head(&answer.headers, mode, cors), body: answer.body.clone() }
-        .sized()
+fn reflected(answer: &Answer, cors: Option<&CorsAnswer>) -> Reply {
+    Reply { status: answer.status, headers: refusal_head(&answer.headers, cors), body: answer.body.clone() }.sized()
 }
 
 impl Reply {

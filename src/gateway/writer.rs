@@ -10,7 +10,7 @@ use crate::fanout::{self, MOST_STRAY_BYTES, Sent, Trust};
 use crate::hub::Arrivals;
 use crate::sse::{Frame, HEARTBEAT};
 use bytes::{Bytes, BytesMut};
-use http::header::TRANSFER_ENCODING;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use pingora::ErrorType;
 use pingora::protocols::http::ServerSession;
@@ -109,18 +109,33 @@ impl<'a> Writer<'a> {
 
     /// Writes the head of a stream at once.
     pub(super) async fn head(&mut self, headers: HeaderMap, stall: Duration) -> Result<(), Broken> {
-        let chunked = self.is_chunked();
-        let mut head = response_head(StatusCode::OK, &headers).map_err(|_| Broken::Left)?;
-        if chunked {
+        self.begin(StatusCode::OK, headers, stall, true).await
+    }
+
+    /// Writes the head of a response whose body follows as it comes. `is_stream`: the kernel is to hold little of it.
+    pub(super) async fn begin(
+        &mut self,
+        status: StatusCode,
+        headers: HeaderMap,
+        stall: Duration,
+        is_stream: bool,
+    ) -> Result<(), Broken> {
+        let is_bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let is_sized = is_bodiless || headers.contains_key(CONTENT_LENGTH);
+        let until_close = !is_sized && !self.is_chunked() && !self.session.is_http2();
+        let mut head = response_head(status, &headers).map_err(|_| Broken::Left)?;
+        if !is_sized && self.is_chunked() {
             head.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked")).map_err(|_| Broken::Left)?;
-        } else if !self.session.is_http2() {
+        } else if until_close {
             // In HTTP/1.0 the end of the connection is the end of the response.
             self.session.set_keepalive(None);
         }
         if let Some(connection) = self.connection() {
-            socket::bound_stream(connection);
+            if is_stream {
+                socket::bound_stream(connection);
+            }
             fanout::limit_stall(connection, Some(stall));
-            if !chunked {
+            if until_close {
                 // So the connection is closed by a reset, unless the response comes to an orderly end.
                 socket::reset_on_close(connection);
             }

@@ -1,7 +1,7 @@
 //! The requests for what a client missed before the log began.
 
 use super::connect::{Connector, Request, Response};
-use super::exchange::{Audience, Outcome, attempt};
+use super::exchange::{Outcome, attempt};
 use super::reading::Chunks;
 use super::settings::DriverSettings;
 use crate::hub::{Backfilling, End, Failure, Sharing, StreamRequest};
@@ -87,7 +87,7 @@ async fn fetch(
     let Ok(header) = HeaderValue::from_maybe_shared(id.clone()) else { return Came::ToAnEnd };
     to.counters().upstream_attempts.add(1);
     let asked = Request::for_stream(request, Some(header));
-    let mut attempt = pin!(attempt(connector, &settings.origin, &settings.options, Audience::Shared, asked));
+    let mut attempt = pin!(attempt(connector, &settings.origin, &settings.options, asked));
     let outcome = loop {
         match timeout(TURN_WITHOUT_HEAD, &mut attempt).await {
             Ok(outcome) => break outcome,

@@ -2,7 +2,7 @@
 
 use super::attempts::{Attempts, Done, Moment, Next};
 use super::connect::{Connector, Request, Response, Turns};
-use super::exchange::{Audience, Outcome, attempt};
+use super::exchange::{Outcome, attempt};
 use super::outage::Down;
 use super::pending::{Answered, Attempt, Pending, of};
 use super::reading::Reading;
@@ -156,7 +156,7 @@ impl Driver {
         let request = Request::for_stream(&self.request, self.resume_header());
         let (connector, origin) = (self.connector.in_turn(&self.turns), Arc::clone(&self.settings.origin));
         let options = Arc::clone(&self.settings.options);
-        Attempt::new(overlaps, async move { attempt(&connector, &origin, &options, Audience::Shared, request).await })
+        Attempt::new(overlaps, async move { attempt(&connector, &origin, &options, request).await })
     }
 
     /// What the origin is asked to resume after; `None` if there is no id, or one that no header can hold.

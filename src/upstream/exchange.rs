@@ -1,12 +1,13 @@
-//! One attempt: the request, redirects, and what the origin's answer means.
+//! One attempt for a shared stream: the request, redirects, and what the origin's answer means.
 
 use super::connect::{ConnectError, Connector, Request, Response};
-use super::redirect::{Carried, hide_origin, is_absolute, is_followed, seen_from_anywhere, set_cookies, within};
+use super::redirect::{Carried, hide_origin, is_followed, seen_from_anywhere, set_cookies, within};
 use super::{OnError, Origin, UpstreamOptions};
+use crate::fields::members;
 use crate::hub::{Answer, End, Failure};
 use crate::sse::is_event_stream;
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_TYPE, LOCATION, SET_COOKIE};
+use http::header::{CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LOCATION, CONTENT_TYPE, LOCATION, TRANSFER_ENCODING};
 use http::{HeaderMap, StatusCode};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -24,7 +25,7 @@ const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
 /// What one attempt came to.
 #[derive(Debug)]
 pub enum Outcome {
-    /// The origin streams. Of one client: it answered 200, whatever that is.
+    /// The origin streams.
     Stream(Box<Response>),
     /// It may heal.
     Failed(Failure),
@@ -32,53 +33,30 @@ pub enum Outcome {
     Final(End),
 }
 
-/// Who the answer is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Audience {
-    /// Any number of clients: it must be a stream.
-    Shared,
-    /// One client, whose request this is, but for what manifold adds.
-    Private {
-        /// Whether a page of another origin asks: then each redirect is for its browser to judge.
-        cross_origin: bool,
-    },
-}
-
-/// Sends the request and judges the answer. Redirects within the origin's scheme, host and port are followed, with the cookies
-/// that they set; of one client only those that set none and whose `Location` is absolute, since it may not reach the origin's
-/// address itself. Where the origin answers 401 and a file holds another header by now, it is asked once more.
+/// Sends the request for a shared stream and judges the answer. Redirects within the origin's scheme, host and port are followed,
+/// with the cookies that they set.
 pub async fn attempt(
     connector: &Connector,
     origin: &Origin,
     options: &UpstreamOptions,
-    audience: Audience,
     mut request: Request,
 ) -> Outcome {
     let mut carried = Carried::default();
     let mut may_repeat = true;
     let mut redirects = 0;
     loop {
-        let sent = options.header_values();
-        let mut response = match connector.send(origin, options, &request, options.head_patience()).await {
+        let mut response = match send(connector, origin, options, &request, &mut may_repeat).await {
             Ok(response) => response,
-            Err(ConnectError::HeadTimeout) => return Outcome::Failed(Failure::HeadTimeout),
-            Err(ConnectError::Unreachable(why)) => return Outcome::Failed(Failure::Unreachable(why)),
+            Err(failure) => return Outcome::Failed(failure),
         };
-        let is_refused = response.status == StatusCode::UNAUTHORIZED;
-        if is_refused && std::mem::take(&mut may_repeat) && options.read_headers_anew(&sent) {
-            continue;
-        }
         if is_followed(response.status)
-            && audience.follows(&response.headers)
             && let Some(path_and_query) = within(origin, &request.path_and_query, &response.headers)
         {
             if redirects == MAX_REDIRECTS {
                 return Outcome::Final(End::Unusable(format!("more than {MAX_REDIRECTS} redirects")));
             }
             redirects += 1;
-            if audience == Audience::Shared {
-                carried.take(&response.headers);
-            }
+            carried.take(&response.headers);
             set_cookies(&mut request.headers, &response.headers, SystemTime::now());
             request.path_and_query = path_and_query;
             continue;
@@ -95,19 +73,29 @@ pub async fn attempt(
             response.headers.remove(LOCATION);
             response.headers.remove(CONTENT_LOCATION);
         }
-        return judge(response, options.on_error, audience).await;
+        return judge(response, options.on_error).await;
     }
 }
 
-impl Audience {
-    /// Whether a redirect within the origin is followed here. What sets a cookie is for the client that has the others.
-    fn follows(self, headers: &HeaderMap) -> bool {
-        match self {
-            Self::Shared => true,
-            Self::Private { cross_origin: true } => false,
-            Self::Private { cross_origin: false } => {
-                headers.get(LOCATION).is_some_and(is_absolute) && !headers.contains_key(SET_COOKIE)
-            }
+/// Sends a request. Where the origin answers 401 and a file holds another header by now, it is asked once more, unless it has been
+/// already.
+pub(super) async fn send(
+    connector: &Connector,
+    origin: &Origin,
+    options: &UpstreamOptions,
+    request: &Request,
+    may_repeat: &mut bool,
+) -> Result<Response, Failure> {
+    loop {
+        let sent = options.header_values();
+        let response = match connector.send(origin, options, request, options.head_patience()).await {
+            Ok(response) => response,
+            Err(ConnectError::HeadTimeout) => return Err(Failure::HeadTimeout),
+            Err(ConnectError::Unreachable(why)) => return Err(Failure::Unreachable(why)),
+        };
+        let is_refused = response.status == StatusCode::UNAUTHORIZED;
+        if !is_refused || !std::mem::take(may_repeat) || !options.read_headers_anew(&sent) {
+            return Ok(response);
         }
     }
 }
@@ -117,10 +105,14 @@ async fn unfollowed(response: Response, on_error: OnError, leads_beside: bool) -
     if on_error == OnError::Reflect && !leads_beside {
         return Outcome::Final(End::Refused(Arc::new(answer(response).await)));
     }
-    let location = response.headers.get(LOCATION).and_then(|l| l.to_str().ok()).map_or("nowhere", shown);
+    Outcome::Final(End::Unusable(not_followed(response.status, &response.headers, leads_beside)))
+}
+
+/// What is said of a redirect that is not followed.
+pub(super) fn not_followed(status: StatusCode, headers: &HeaderMap, leads_beside: bool) -> String {
+    let location = headers.get(LOCATION).and_then(|l| l.to_str().ok()).map_or("nowhere", shown);
     let advice = if leads_beside { ": correct the scheme or the port of the route's origin" } else { "" };
-    let status = response.status.as_u16();
-    Outcome::Final(End::Unusable(format!("origin redirects ({status}) to {location}, which is not followed{advice}")))
+    format!("origin redirects ({}) to {location}, which is not followed{advice}", status.as_u16())
 }
 
 /// What of a redirect's target goes into a log: neither its query nor its credentials.
@@ -129,23 +121,18 @@ fn shown(location: &str) -> &str {
     if bare.contains('@') { "a place that is not shown" } else { bare }
 }
 
-async fn judge(response: Response, on_error: OnError, audience: Audience) -> Outcome {
+async fn judge(response: Response, on_error: OnError) -> Outcome {
     let status = response.status;
-    if audience != Audience::Shared && status == StatusCode::OK {
-        return Outcome::Stream(Box::new(response));
-    }
     if status == StatusCode::OK {
         return match unusable(&response.headers) {
             Some(why) => Outcome::Final(End::Unusable(why)),
             None => Outcome::Stream(Box::new(response)),
         };
     }
-    if audience == Audience::Shared && status == StatusCode::NO_CONTENT {
+    if status == StatusCode::NO_CONTENT {
         return Outcome::Final(End::NoContent);
     }
-    let asks_to_return = status.is_server_error()
-        || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS);
-    if asks_to_return {
+    if asks_to_return(status) {
         let answer = match on_error {
             // Nobody sees it: another attempt follows.
             OnError::Hold => without_body(response),
@@ -164,6 +151,12 @@ async fn judge(response: Response, on_error: OnError, audience: Audience) -> Out
     )))
 }
 
+/// Whether a status asks to come again.
+pub fn asks_to_return(status: StatusCode) -> bool {
+    status.is_server_error()
+        || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS)
+}
+
 /// Why a 200 with this head is no stream that events can be read from.
 pub fn unusable(headers: &HeaderMap) -> Option<String> {
     let content_type = headers.get(CONTENT_TYPE);
@@ -174,8 +167,18 @@ pub fn unusable(headers: &HeaderMap) -> Option<String> {
             "origin answered 200 with {came}, not text/event-stream: if it is no stream, its route needs kind = 'proxy'"
         ));
     }
-    let coding = foreign_coding(headers)?;
-    Some(format!("origin answered with Content-Encoding {coding:?} although identity was asked for"))
+    let coding = foreign_coding(headers)
+        .map(|coding| format!("origin answered with Content-Encoding {coding:?} although identity was asked for"));
+    coding.or_else(|| misframed(headers))
+}
+
+/// Why nobody can tell the body of a response with this head from its coding.
+pub(super) fn misframed(headers: &HeaderMap) -> Option<String> {
+    let coding = members(headers, &TRANSFER_ENCODING).find(|coding| !coding.eq_ignore_ascii_case(b"chunked"))?;
+    Some(format!(
+        "origin answered with Transfer-Encoding {:?}, which nobody asked for",
+        String::from_utf8_lossy(coding)
+    ))
 }
 
 /// What is said of the body's coding, unless all of it means that there is none: some origins name the charset, and some
@@ -290,7 +293,7 @@ mod tests {
         tokio::time::pause();
         let (connector, options) = (Connector::new(), UpstreamOptions::default());
         let outcome = tokio::select! {
-            outcome = attempt(&connector, &origin, &options, Audience::Shared, request()) => outcome,
+            outcome = attempt(&connector, &origin, &options, request()) => outcome,
             () = serving => unreachable!(),
             _ = in_vain => panic!("the body was waited for"),
         };

@@ -10,6 +10,7 @@ mod met;
 mod options;
 mod origin;
 mod outage;
+mod own;
 mod own_header;
 mod pending;
 mod race;
@@ -25,12 +26,13 @@ pub use connect::{
     Trust, USER_AGENT, Usage, reason,
 };
 pub use driver::Driver;
-pub use exchange::{Audience, Outcome, attempt, unusable};
+pub use exchange::{Outcome, asks_to_return, attempt, unusable};
 pub use options::{Backoff, InvalidBackoff, OnClose, OnError, UpstreamOptions};
 pub use origin::{InvalidOrigin, Origin};
 pub use outage::Outages;
+pub use own::own_answer;
 pub use own_header::{FileValue, OwnHeader, OwnValue, value_of, value_of_file};
 pub use redirect::hide_origin;
 pub use settings::{DriverSettings, SharingCheck};
-pub use told::first_answer;
+pub use told::{first_answer, first_own_answer};
 pub use via::{appended, has_come_back, request_via};

@@ -89,7 +89,7 @@ pub fn hide_origin(origin: &Origin, from: &str, headers: &mut HeaderMap) -> bool
 }
 
 /// Whether a reference names a host: `http://host/` or `//host/`.
-pub(super) fn is_absolute(reference: &HeaderValue) -> bool {
+fn is_absolute(reference: &HeaderValue) -> bool {
     let text = reference.to_str().unwrap_or_default();
     text.starts_with("//") || text.starts_with("\\\\") || url::Url::parse(text).is_ok()
 }

@@ -3,7 +3,7 @@
 use super::Origin;
 use super::connect::Connector;
 use super::exchange::Outcome;
-use crate::hub::{Answer, End};
+use crate::hub::End;
 use crate::quoted::{Word, reason};
 use http::StatusCode;
 use std::sync::Arc;
@@ -28,26 +28,53 @@ pub fn first_answer(connector: &Connector, route: &Arc<str>, origin: &Origin, pa
     match outcome {
         Outcome::Stream(_) => connector.met().works(route),
         Outcome::Final(End::Refused(answer)) => {
-            if let Some(advice) = advice(answer, origin)
-                && connector.met().is_news_of(route)
-            {
-                let path = path_and_query.split('?').next().unwrap_or_default();
-                let (status, root, path) = (answer.status.as_u16(), origin.root_url(), Word(path));
-                log::warn!("origin answered {status} route={route} url={root}{path}: {advice}");
-            }
+            refused(connector, route, origin, path_and_query, answer.status, &answer.body);
         }
         Outcome::Failed(_) | Outcome::Final(_) => {}
     }
 }
 
+/// The same of an answer to one client, with the first bytes of its body.
+pub fn first_own_answer(
+    connector: &Connector,
+    route: &Arc<str>,
+    origin: &Origin,
+    path_and_query: &str,
+    status: StatusCode,
+    body: &[u8],
+) {
+    if status == StatusCode::OK {
+        connector.met().works(route);
+    } else {
+        refused(connector, route, origin, path_and_query, status, body);
+    }
+}
+
+fn refused(
+    connector: &Connector,
+    route: &Arc<str>,
+    origin: &Origin,
+    path_and_query: &str,
+    status: StatusCode,
+    body: &[u8],
+) {
+    if let Some(advice) = advice(status, body, origin)
+        && connector.met().is_news_of(route)
+    {
+        let path = path_and_query.split('?').next().unwrap_or_default();
+        let (status, root, path) = (status.as_u16(), origin.root_url(), Word(path));
+        log::warn!("origin answered {status} route={route} url={root}{path}: {advice}");
+    }
+}
+
 /// What a refusal says of the configuration.
-fn advice(answer: &Answer, origin: &Origin) -> Option<&'static str> {
-    match answer.status {
+fn advice(status: StatusCode, body: &[u8], origin: &Origin) -> Option<&'static str> {
+    match status {
         StatusCode::NOT_FOUND => Some(
             "if this is not the URL of the stream, correct the route's origin, behind whose path the path of the request goes, \
              or strip_prefix",
         ),
-        StatusCode::BAD_REQUEST if !origin.is_tls() && wants_tls(&answer.body) => {
+        StatusCode::BAD_REQUEST if !origin.is_tls() && wants_tls(body) => {
             Some("the origin speaks TLS: its URL must begin with https://")
         }
         _ => None,
@@ -74,6 +101,7 @@ pub(super) fn no_stream(end: &End) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hub::Answer;
     use bytes::Bytes;
     use http::HeaderMap;
 
@@ -91,8 +119,8 @@ mod tests {
             (410, "", "http://o", false),
         ] {
             let status = StatusCode::from_u16(status).unwrap();
-            let answer = Answer { status, headers: HeaderMap::new(), body: Bytes::from(body) };
-            assert_eq!(advice(&answer, &Origin::parse(url).unwrap()).is_some(), told, "{status} {body} {url}");
+            let advice = advice(status, body.as_bytes(), &Origin::parse(url).unwrap());
+            assert_eq!(advice.is_some(), told, "{status} {body} {url}");
         }
     }
 

@@ -28,7 +28,7 @@ async fn a_trusted_proxy_is_believed_and_a_stranger_is_not() {
         ("", "127.0.0.1 | http | HOST"),
         ("trusted_proxies = [\"10.0.0.0/8\"]", "127.0.0.1 | http | HOST"),
     ] {
-        for kind in ["kind = \"proxy\""] {
+        for kind in ["kind = \"proxy\"", "share.mode = \"private\""] {
             let origin = Origin::start();
             let gateway = Gateway::start(&configuration(server, [route("/*", &origin).with(kind)])).await;
             let expected = expected.replace("HOST", &gateway.addr().to_string());

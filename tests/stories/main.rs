@@ -36,6 +36,7 @@ mod signals;
 mod storm;
 mod succession;
 mod told;
+mod transparent;
 mod trust;
 mod unix_sockets;
 mod unshareable;

@@ -72,7 +72,10 @@ fn planned(line: &str, fields: &str, is_draining: bool) -> String {
         Ok(Plan::Answer(reply)) => {
             format!("answer {} {}", reply.status.as_u16(), reply.body.escape_ascii()).trim_end().to_owned()
         }
-        Ok(Plan::Private(ask, headers)) => format!("private {} fields={}", ask.request.key().path(), headers.len()),
+        Ok(Plan::Private(ask, own)) => {
+            let id = ask.last_event_id.map(|id| format!(" after {}", id.escape_ascii()));
+            format!("private {}{}", own.request.path_and_query, id.unwrap_or_default())
+        }
         Ok(Plan::Shared(ask)) => {
             let id = ask.last_event_id.as_ref().map(|id| format!(" after {}", id.escape_ascii()));
             let unreadable = if ask.unreadable.is_some() { " unreadable" } else { "" };
@@ -100,7 +103,8 @@ fn a_request_has_one_plan() {
         ("GET /cors/a", "origin: https://page.example", "shared /cors/a"),
         ("GET /cors/a", "origin: https://other.example", "shared /cors/a unreadable"),
         ("OPTIONS /private/a", PREFLIGHT, "proxy /private/*"),
-        ("GET /private/a", "cookie: a=b", "private /private/a fields=5"),
+        ("GET /private/a", "cookie: a=b", "private /private/a"),
+        ("GET /private/a?&b=%63&lastEventId=7", "", "private /private/a?&b=%63&lastEventId=7 after 7"),
         ("POST /private/a", "", "refused 405"),
         ("GET /plain/a", "", "proxy /plain/*"),
         ("POST /plain/a", "", "proxy /plain/*"),

@@ -1,7 +1,7 @@
 //! Every refusal: its status, its fields and its body.
 
 use crate::counters::RouteCounters;
-use crate::downstream::{AllowedOrigins, CorsAnswer, CorsOptions};
+use crate::downstream::{CorsAnswer, CorsOptions};
 use crate::gateway::refusal::{Refusal, Why};
 use crate::gateway::{Served, StreamRoute};
 use crate::hub::{Answer, End, Failure, JoinError, Mode, RouteId, ShareOptions};
@@ -123,31 +123,4 @@ fn where_pages_of_others_are_answered_a_method_that_is_not_allowed_is_told_so() 
         "405, access-control-allow-origin: *, allow: GET, HEAD, OPTIONS | text: a stream is read with GET"
     );
     assert_eq!(shown(no_route(), None, None), "404 | text: no route serves this path");
-}
-
-#[test]
-fn a_private_refusal_passes_the_origins_headers_but_not_its_cors_beside_ours() {
-    let refusal = || ended(End::Refused(answer(StatusCode::UNAUTHORIZED)));
-    assert_eq!(
-        shown(refusal(), Some(&served(Mode::Private, None)), None),
-        "401, access-control-allow-credentials: true, access-control-allow-origin: https://theirs, \
-         cache-control: no-store, content-type: application/json, retry-after: 7, server: theirs | {}"
-    );
-    let cors = CorsOptions { origins: AllowedOrigins::Only(vec!["https://ours".to_owned()]), ..CorsOptions::default() };
-    let private = served(Mode::Private, Some(cors));
-    for (answer, allowed) in [
-        (CorsAnswer::Refused, ""),
-        (
-            CorsAnswer::Page { origin: HeaderValue::from_static("https://ours"), credentials: false },
-            "access-control-allow-origin: https://ours, ",
-        ),
-    ] {
-        assert_eq!(
-            shown(refusal(), Some(&private), Some(&answer)),
-            format!(
-                "401, {allowed}cache-control: no-store, content-type: application/json, retry-after: 7, \
-                 server: theirs, vary: origin | {{}}"
-            )
-        );
-    }
 }

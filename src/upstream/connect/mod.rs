@@ -28,6 +28,7 @@ use super::via::request_via;
 use super::{Origin, UpstreamOptions};
 use crate::hub::StreamRequest;
 use bytes::Bytes;
+use http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, HOST, USER_AGENT as USER_AGENT_FIELD};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector as PingoraConnector;
@@ -71,20 +72,25 @@ impl fmt::Debug for Connector {
     }
 }
 
-/// A request for a stream: always GET, without a body.
+/// A request: always GET, without a body.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The path and query, as the origin sees them.
     pub path_and_query: String,
-    /// What is sent beside `Host` and manifold's own headers.
+    /// All that is sent but the origin's `Host`, `Accept-Encoding: identity` and the route's own headers. A `Host` stands in
+    /// place of the origin's.
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Request {
-    /// The request for a stream, to be resumed after an id if there is one.
+    /// The request for a stream, to be resumed after an id if there is one. What the stream does not say, manifold does.
     pub(super) fn for_stream(stream: &StreamRequest, last_event_id: Option<HeaderValue>) -> Self {
+        let is_said = |name: &HeaderName| stream.headers().iter().any(|(said, _)| said == name);
+        let usual = [(USER_AGENT_FIELD, USER_AGENT), (ACCEPT, "text/event-stream"), (CACHE_CONTROL, "no-cache")];
+        let usual = usual.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value)));
         let id = last_event_id.map(|id| (HeaderName::from_static("last-event-id"), id));
-        let headers = stream.headers().iter().cloned().chain(id).collect();
+        let usual = usual.filter(|(name, _)| !is_said(name));
+        let headers = usual.chain(stream.headers().iter().cloned()).chain(id).collect();
         Self { path_and_query: stream.path_and_query().to_string(), headers }
     }
 }
@@ -273,12 +279,9 @@ async fn exchange(
 
 fn request_head(origin: &Origin, options: &UpstreamOptions, request: &Request) -> pingora::Result<RequestHeader> {
     let mut head = RequestHeader::build(Method::GET, request.path_and_query.as_bytes(), None)?;
-    head.insert_header(http::header::HOST, origin.authority())?;
-    head.insert_header(http::header::USER_AGENT, USER_AGENT)?;
-    head.insert_header(http::header::ACCEPT, "text/event-stream")?;
-    head.insert_header(http::header::ACCEPT_ENCODING, "identity")?;
-    head.insert_header(http::header::CACHE_CONTROL, "no-cache")?;
-    // What the client or the route says stands instead of ours.
+    head.insert_header(HOST, origin.authority())?;
+    head.insert_header(ACCEPT_ENCODING, "identity")?;
+    // What the request says stands instead.
     for (name, _) in &request.headers {
         head.remove_header(name);
     }
