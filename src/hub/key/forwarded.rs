@@ -1,8 +1,8 @@
 //! The headers of a client's request that go to the origin.
 
 use crate::fields::{is_credential, is_forwardable};
-use crate::hub::{CookiePolicy, Credentials, Mode, ShareOptions};
-use http::header::{AUTHORIZATION, COOKIE, ORIGIN};
+use crate::hub::{CookiePolicy, Credentials, ShareOptions};
+use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The headers that go to the origin, in the order of the policy and not of the client.
@@ -25,9 +25,6 @@ impl Forwarded {
                 forwarded.take(name, options, client);
             }
             forwarded.take_cookies(options, client);
-        }
-        if options.mode == Mode::Private {
-            forwarded.take(&ORIGIN, options, client);
         }
         forwarded
     }
@@ -53,16 +50,14 @@ impl Forwarded {
         }
     }
 
-    /// Forwards the cookies that the policy names. A private stream is not shared, so all its cookies are forwarded.
+    /// Forwards the cookies that the policy names.
     fn take_cookies(&mut self, options: &ShareOptions, client: &HeaderMap) {
         if self.holds(&COOKIE) {
             return;
         }
         match &options.cookies {
-            CookiePolicy::Only(names) if options.mode == Mode::Shared => {
-                self.push_cookies(join_cookies(client, |cookie| is_named(cookie, names)));
-            }
-            CookiePolicy::All | CookiePolicy::Only(_) => self.push_cookies(join_cookies(client, |_| true)),
+            CookiePolicy::Only(names) => self.push_cookies(join_cookies(client, |cookie| is_named(cookie, names))),
+            CookiePolicy::All => self.push_cookies(join_cookies(client, |_| true)),
         }
     }
 

@@ -4,7 +4,8 @@
 //! request is a function of the [`StreamKey`]. [`StreamRequest::new`] alone takes anything out of a client's request,
 //! and the key is the digest of what it took. What it does not take cannot reach the origin, and what it takes makes
 //! another stream. There is one exception, which is not part of this module: the `Last-Event-ID` of the client that
-//! opens a stream.
+//! opens a stream. On a private route nobody shares, the request of the client goes to the origin
+//! another way, and the key only names the client's stream in the log.
 
 mod forwarded;
 #[cfg(test)]

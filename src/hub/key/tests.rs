@@ -1,6 +1,6 @@
 use super::*;
 use crate::fields::is_forwardable;
-use crate::hub::{CookiePolicy, Credentials, Mode};
+use crate::hub::{CookiePolicy, Credentials};
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any, prop_assert_eq, proptest};
 use proptest::sample::select;
@@ -39,10 +39,6 @@ fn only_cookies(names: &[&str]) -> ShareOptions {
 
 fn sharing() -> ShareOptions {
     ShareOptions { credentials: Credentials::Share, ..ShareOptions::default() }
-}
-
-fn private() -> ShareOptions {
-    ShareOptions { mode: Mode::Private, ..ShareOptions::default() }
 }
 
 #[test]
@@ -100,18 +96,6 @@ fn credentials_and_cookies_reach_the_origin_as_the_policy_says() {
     ] {
         assert_eq!(forwarded(&options, &lines), expected, "{options:?}");
     }
-}
-
-#[test]
-fn a_private_stream_also_forwards_the_origin_and_every_cookie() {
-    let lines = [("origin", "https://a.example"), ("cookie", "a=1; b=2"), ("referer", "https://a.example/x")];
-    let expected = ["cookie: a=1; b=2", "origin: https://a.example"];
-    assert_eq!(forwarded(&private(), &lines), expected);
-    let narrow = ShareOptions { cookies: CookiePolicy::Only(strings(&["a"])), ..private() };
-    assert_eq!(forwarded(&narrow, &lines), expected);
-    let manifolds_own = ShareOptions { credentials: Credentials::Share, ..private() };
-    assert_eq!(forwarded(&manifolds_own, &lines), ["origin: https://a.example"]);
-    assert_eq!(forwarded(&ShareOptions::default(), &lines), ["cookie: a=1; b=2"]);
 }
 
 #[test]
@@ -176,9 +160,9 @@ fn nothing_else_of_a_client_reaches_the_origin() {
     let options = ShareOptions {
         headers: never.iter().cloned().chain(names(&["x-odd-7"])).collect(),
         credential_headers: never,
-        ..private()
+        ..ShareOptions::default()
     };
-    assert_eq!(forwarded(&options, &lines), ["x-odd-7: v7", "origin: odd"]);
+    assert_eq!(forwarded(&options, &lines), ["x-odd-7: v7"]);
 }
 
 #[test]
@@ -323,10 +307,9 @@ fn client() -> impl Strategy<Value = (&'static str, Vec<(&'static str, &'static 
 proptest! {
     #[test]
     fn keys_are_equal_exactly_when_the_origin_sees_the_same(
-        one in client(), other in client(), shared in any::<bool>(), narrow in any::<bool>(), isolate in any::<bool>(),
+        one in client(), other in client(), narrow in any::<bool>(), isolate in any::<bool>(),
     ) {
         let options = ShareOptions {
-            mode: if shared { Mode::Shared } else { Mode::Private },
             credentials: if isolate { Credentials::Isolate } else { Credentials::Share },
             query: if narrow { QueryPolicy::Only(strings(&["y"])) } else { QueryPolicy::All },
             cookies: if narrow { CookiePolicy::Only(strings(&["a"])) } else { CookiePolicy::All },
