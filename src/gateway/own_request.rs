@@ -28,8 +28,8 @@ pub(super) struct Asked<'a> {
     /// The path and the query of the target, as they came.
     pub(super) path: &'a str,
     pub(super) query: Option<&'a str>,
-    /// The host and port that are asked for.
-    pub(super) host: Option<&'a str>,
+    /// The host and port that the origin is to see in place of its own.
+    pub(super) host: Option<&'a HeaderValue>,
     /// Where the client resumes, as it says in the header or in the query.
     pub(super) last_event_id: Option<&'a Bytes>,
 }
@@ -48,8 +48,7 @@ impl OwnRequest {
         {
             fields.insert(LAST_EVENT_ID.clone(), id);
         }
-        let host = host.filter(|host| route.preserve_host && !host.is_empty());
-        fields.extend(host.and_then(|host| HeaderValue::from_str(host).ok()).map(|host| (HOST, host)));
+        fields.extend(host.map(|host| (HOST, host.clone())));
         for (name, value) in &mut fields {
             value.set_sensitive(is_credential(name));
         }

@@ -145,7 +145,15 @@ fn plan_stream(
         return Ok(Plan::Answer(Reply::allowed(cors)));
     }
     let path = served.route.upstream_path(target.path);
-    let asks = |query| StreamRequest::new(served.id, &served.policy.share, &path, query, headers);
+    let kept_host = host.filter(|host| served.route.preserve_host && !host.is_empty());
+    let kept_host = kept_host.and_then(|host| HeaderValue::from_str(host).ok());
+    let asks = |query| {
+        let request = StreamRequest::new(served.id, &served.policy.share, &path, query, headers);
+        match &kept_host {
+            Some(host) => request.with_host(host.clone()),
+            None => request,
+        }
+    };
     match *method {
         Method::GET => {}
         Method::HEAD => {
@@ -165,7 +173,7 @@ fn plan_stream(
     let last_event_id = last_event_id(headers, target.query);
     let own = is_private.then(|| {
         let Target { path, query, .. } = *target;
-        let asked = Asked { headers, path, query, host, last_event_id: last_event_id.as_ref() };
+        let asked = Asked { headers, path, query, host: kept_host.as_ref(), last_event_id: last_event_id.as_ref() };
         Box::new(OwnRequest::new(asked, &served.route, &client))
     });
     let ask = Box::new(Ask {

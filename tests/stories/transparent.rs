@@ -4,7 +4,7 @@ use crate::client::{Client, End};
 use crate::gateway::{Gateway, Route, configuration, route};
 use crate::http1::Framing;
 use crate::origin::{Coding, Origin, Request};
-use crate::stage::{asked, opened};
+use crate::stage::{asked, joined, opened};
 use std::sync::Arc;
 
 const SILENT: &str = "client.heartbeat_secs = \"off\"";
@@ -304,5 +304,27 @@ async fn the_head_of_a_stream_passes_as_it_is_where_not_one_byte_is_added() {
         let (bare, _body) = opened(Client::get("/"), &gateway, &origin).await;
         let expected = if heartbeat == SILENT { (None, None) } else { (Some("no-cache, no-transform"), Some("no")) };
         assert_eq!((bare.header("cache-control"), bare.header("x-accel-buffering")), expected);
+    }
+}
+
+/// The host is a part of what the origin sees, and so of a stream's name.
+#[tokio::test]
+async fn a_host_that_is_preserved_reaches_the_origin_and_makes_another_stream() {
+    for mode in ["", "share.mode = \"private\""] {
+        let origin = Origin::start();
+        let gateway = Gateway::with(route("/*", &origin).with("preserve_host = true").with(mode)).await;
+        for client in [Client::get("/"), Client::get("/").http10(), Client::get("/").h2()] {
+            let of = |host: &'static str| client.clone().header("Host", host);
+            let (_one, _body) = opened(of("one.example"), &gateway, &origin).await;
+            assert_eq!(origin.requests().last().unwrap().headers.all("host"), ["one.example"]);
+            let (_two, _body) = opened(of("two.example:81"), &gateway, &origin).await;
+            assert_eq!(origin.requests().last().unwrap().headers.all("host"), ["two.example:81"]);
+            if mode.is_empty() {
+                let _one = joined(of("one.example"), &gateway).await;
+                break;
+            }
+        }
+        let asked = origin.requests().len();
+        assert_eq!(asked, if mode.is_empty() { 2 } else { 6 });
     }
 }

@@ -14,6 +14,7 @@ mod tests;
 use super::{QueryPolicy, ShareOptions};
 use crate::quoted::Word;
 use forwarded::Forwarded;
+use http::header::HOST;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -41,8 +42,9 @@ pub struct StreamKey {
 
 /// The part of the upstream request that comes from the client.
 ///
-/// The method is always GET. The headers that manifold sets itself are not here: `Host`, `Accept`, `User-Agent`,
-/// `Accept-Encoding` and those of `[routes.upstream]`. A forwarded header replaces a default header of the same name.
+/// The method is always GET. The headers that manifold sets itself are not here: `Accept-Encoding`, those of
+/// `[routes.upstream]`, and, unless [`StreamRequest::with_host`] gives one, `Host`. A forwarded header replaces a
+/// default header of the same name (`Accept`, `User-Agent`, `Cache-Control`).
 #[derive(Clone)]
 pub struct StreamRequest {
     key: StreamKey,
@@ -59,6 +61,14 @@ impl StreamRequest {
         let forwarded = Forwarded::new(options, headers);
         let variant = variant_of(&forwarded.headers);
         Self { key: StreamKey { route, target: target(path, query, &options.query), variant }, forwarded }
+    }
+
+    /// The same request with a `Host` that the client chose. The origin sees it in place of its own.
+    #[must_use]
+    pub fn with_host(mut self, host: HeaderValue) -> Self {
+        self.forwarded.headers.push((HOST, host));
+        self.key.variant = variant_of(&self.forwarded.headers);
+        self
     }
 
     /// The name of the stream that this request belongs to.

@@ -207,6 +207,16 @@ fn requests_share_only_when_the_origin_sees_the_same() {
 }
 
 #[test]
+fn a_host_of_the_clients_choice_makes_another_stream() {
+    let options = ShareOptions { headers: names(&["x-a"]), ..ShareOptions::default() };
+    let asked = |host| request(&options, "/a", &[("x-a", "1")]).with_host(HeaderValue::from_static(host));
+    assert_eq!(asked("a.example").key(), asked("a.example").key());
+    assert_ne!(asked("a.example").key(), asked("b.example").key());
+    assert_ne!(asked("a.example").key(), request(&options, "/a", &[("x-a", "1")]).key());
+    assert_eq!(asked("a.example").headers().last(), Some(&(HOST, HeaderValue::from_static("a.example"))));
+}
+
+#[test]
 fn moving_bytes_between_names_and_values_makes_another_key() {
     let options = ShareOptions { headers: names(&["x-a", "x-ab", "x-b"]), ..ShareOptions::default() };
     let lists = [
