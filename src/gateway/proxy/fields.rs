@@ -2,12 +2,11 @@
 //!
 //! pingora itself removes the connection fields of an HTTP/1 request.
 
-use crate::fields::members;
+use crate::fields::{becomes_another, is_hop_by_hop, members};
 use crate::replay::VIA as GATEWAY;
 use crate::upstream::{appended, request_via};
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HeaderName, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING,
-    UPGRADE, VIA,
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HeaderName, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, VIA,
 };
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use pingora::Result;
@@ -95,8 +94,10 @@ impl Client<'_> {
 /// # Errors
 /// Never, because all names and values come from valid fields.
 pub(super) fn for_origin(request: &mut RequestHeader, client: Client<'_>) -> Result<bool> {
-    let odd: Vec<HeaderName> = request.headers.keys().filter(|name| becomes_another(name)).cloned().collect();
-    for name in &odd {
+    let has_odd_names = request.headers.keys().any(becomes_another);
+    let is_of_hop = |name: &HeaderName| is_hop_by_hop(name) && *name != TRANSFER_ENCODING;
+    let gone = request.headers.keys().filter(|name| becomes_another(name) || is_of_hop(name));
+    for name in &gone.cloned().collect::<Vec<_>>() {
         request.remove_header(name);
     }
     if client.version == Version::HTTP_10 {
@@ -112,9 +113,6 @@ pub(super) fn for_origin(request: &mut RequestHeader, client: Client<'_>) -> Res
     }
     let is_http1 = request.version != Version::HTTP_2;
     let upgrade = client.upgrade().filter(|_| is_http1);
-    for name in [CONNECTION, UPGRADE, TE] {
-        request.remove_header(&name);
-    }
     let takes_trailers = client.takes_trailers();
     if takes_trailers {
         request.insert_header(TE, "trailers")?;
@@ -133,13 +131,7 @@ pub(super) fn for_origin(request: &mut RequestHeader, client: Client<'_>) -> Res
     }
     let via = request_via(&request.headers);
     request.insert_header(VIA, via)?;
-    Ok(!odd.is_empty())
-}
-
-/// Whether CGI and similar interfaces give this field the name of another field. `X_Forwarded_For` would become a
-/// field that only the gateway sets, and `Content_Length` the length of a body.
-fn becomes_another(name: &HeaderName) -> bool {
-    name.as_str().contains('_')
+    Ok(has_odd_names)
 }
 
 /// Turns a response's fields into those for the client.
@@ -150,26 +142,20 @@ pub(super) fn for_client(response: &mut ResponseHeader, client: Version) -> Resu
     let is_upgrade = response.status == StatusCode::SWITCHING_PROTOCOLS;
     let named: Vec<HeaderName> =
         members(&response.headers, &CONNECTION).filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
-    // pingora frames the body for each side.
-    let is_framing = |name: &HeaderName| *name == TRANSFER_ENCODING || *name == CONTENT_LENGTH;
-    for name in named.iter().filter(|name| !is_framing(name) && **name != UPGRADE) {
+    let stays = |name: &HeaderName| match *name {
+        // pingora frames the body for each side.
+        TRANSFER_ENCODING | CONTENT_LENGTH => true,
+        // With 426, `Upgrade` says what a client must ask for (RFC 9110, section 15.5.22).
+        UPGRADE => is_upgrade || response.status == StatusCode::UPGRADE_REQUIRED,
+        // Trailers are not forwarded to clients of HTTP/1.
+        TRAILER => client == Version::HTTP_2,
+        _ => false,
+    };
+    let gone = response.headers.keys().filter(|name| (is_hop_by_hop(name) || named.contains(name)) && !stays(name));
+    for name in &gone.cloned().collect::<Vec<_>>() {
         response.remove_header(name);
     }
-    response.remove_header("keep-alive");
-    response.remove_header("proxy-connection");
-    response.remove_header(&PROXY_AUTHENTICATE);
-    response.remove_header(&TE);
-    if client != Version::HTTP_2 {
-        // Trailers are not forwarded to these clients.
-        response.remove_header(&TRAILER);
-    }
-    // With 426, `Upgrade` says what a client must ask for (RFC 9110, section 15.5.22).
-    if !is_upgrade && response.status != StatusCode::UPGRADE_REQUIRED {
-        response.remove_header(&UPGRADE);
-    }
-    if !is_upgrade {
-        response.remove_header(&CONNECTION);
-    } else {
+    if is_upgrade {
         response.insert_header(CONNECTION, "Upgrade")?;
     }
     let length = members(&response.headers, &CONTENT_LENGTH).next().and_then(|one| HeaderValue::from_bytes(one).ok());
