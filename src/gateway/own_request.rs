@@ -2,6 +2,7 @@
 //! what manifold says itself.
 
 use super::client::ClientFacts;
+use super::proxy::{Names, host};
 use crate::fields::{becomes_another, end_to_end, is_credential, is_the_clients_own};
 use crate::route::Route;
 use crate::upstream;
@@ -16,6 +17,8 @@ static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub(super) struct OwnRequest {
     /// For the origin.
     pub(super) request: upstream::Request,
+    /// What the origin may call itself in its answer, beside its own name.
+    pub(super) names: Names,
     /// Fields were left behind because of their names.
     pub(super) has_odd_names: bool,
 }
@@ -28,8 +31,6 @@ pub(super) struct Asked<'a> {
     /// The path and the query of the target, as they came.
     pub(super) path: &'a str,
     pub(super) query: Option<&'a str>,
-    /// The host and port that the origin is to see in place of its own.
-    pub(super) host: Option<&'a HeaderValue>,
     /// Where the client resumes, as it says in the header or in the query.
     pub(super) last_event_id: Option<&'a Bytes>,
 }
@@ -37,7 +38,7 @@ pub(super) struct Asked<'a> {
 impl OwnRequest {
     /// The request for the origin of a route, which is told of the client.
     pub(super) fn new(asked: Asked<'_>, route: &Route, client: &ClientFacts) -> Self {
-        let Asked { headers, path, query, host, last_event_id } = asked;
+        let Asked { headers, path, query, last_event_id } = asked;
         let passing = end_to_end(headers).filter(|(name, _)| is_the_clients_own(name));
         let passing: HeaderMap = passing.map(|(name, value)| (name.clone(), value.clone())).collect();
         // What is said of the client is said last, so that no `Connection` takes it off.
@@ -48,7 +49,8 @@ impl OwnRequest {
         {
             fields.insert(LAST_EVENT_ID.clone(), id);
         }
-        fields.extend(host.map(|host| (HOST, host.clone())));
+        let (host, names) = host(route, Some(client));
+        fields.extend(HeaderValue::from_str(&host).ok().map(|host| (HOST, host)));
         for (name, value) in &mut fields {
             value.set_sensitive(is_credential(name));
         }
@@ -56,7 +58,7 @@ impl OwnRequest {
         let path_and_query = query.map_or_else(|| path.clone(), |query| format!("{path}?{query}"));
         let headers = fields.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let has_odd_names = asked.headers.keys().any(becomes_another);
-        Self { request: upstream::Request { path_and_query, headers }, has_odd_names }
+        Self { request: upstream::Request { path_and_query, headers }, names, has_odd_names }
     }
 }
 

@@ -104,7 +104,7 @@ pub(super) fn plan(request: &Request<'_>, facts: Facts<'_>, routing: &Routing) -
         Err(misfit) => Err(no_route(misfit, &wanted).into()),
         Ok(served) if has_come_back(request.headers) => Err(Why::Loop(served.shared_route()).into()),
         Ok(Served::Proxy(served)) => Ok(Plan::Proxy(Arc::clone(served), client)),
-        Ok(Served::Stream(served)) => plan_stream(request, facts, served, &target, host, client),
+        Ok(Served::Stream(served)) => plan_stream(request, facts, served, &target, client),
     }
 }
 
@@ -125,7 +125,6 @@ fn plan_stream(
     facts: Facts<'_>,
     served: &Arc<StreamRoute>,
     target: &Target<'_>,
-    host: Option<&str>,
     client: ClientFacts,
 ) -> Result<Plan, Refusal> {
     let Request { method, .. } = *request;
@@ -145,7 +144,7 @@ fn plan_stream(
         return Ok(Plan::Answer(Reply::allowed(cors)));
     }
     let path = served.route.upstream_path(target.path);
-    let kept_host = host.filter(|host| served.route.preserve_host && !host.is_empty());
+    let kept_host = client.host.as_deref().filter(|host| served.route.preserve_host && !host.is_empty());
     let kept_host = kept_host.and_then(|host| HeaderValue::from_str(host).ok());
     let asks = |query| {
         let request = StreamRequest::new(served.id, &served.policy.share, &path, query, headers);
@@ -173,7 +172,7 @@ fn plan_stream(
     let last_event_id = last_event_id(headers, target.query);
     let own = is_private.then(|| {
         let Target { path, query, .. } = *target;
-        let asked = Asked { headers, path, query, host: kept_host.as_ref(), last_event_id: last_event_id.as_ref() };
+        let asked = Asked { headers, path, query, last_event_id: last_event_id.as_ref() };
         Box::new(OwnRequest::new(asked, &served.route, &client))
     });
     let ask = Box::new(Ask {

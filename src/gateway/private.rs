@@ -46,6 +46,7 @@ impl Gateway {
         };
         self.note(served, answer.as_deref());
         let mut response = answer.map_err(|end| Refusal::on(served, cors.clone(), Why::Ended(end)))?;
+        own.names.map_back(&mut response.headers);
         name_places(&served.route, &mut response.headers);
         let status = response.status;
         let present = (status == StatusCode::OK).then(|| Present::new(served));

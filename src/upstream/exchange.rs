@@ -250,6 +250,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_body_is_framed_by_chunks_or_not_at_all() {
+        for (lines, told) in [
+            (&[][..], false),
+            (&["chunked"], false),
+            (&["Chunked"], false),
+            (&["gzip, chunked"], true),
+            (&["gzip", "chunked"], true),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+            for line in lines {
+                headers.append(TRANSFER_ENCODING, HeaderValue::from_static(line));
+            }
+            assert_eq!(misframed(&headers).is_some(), told, "{lines:?}");
+            assert_eq!(unusable(&headers).is_some(), told, "{lines:?}");
+        }
+    }
+
     /// An origin, and what serves it: one request is answered with `bytes`, and with no more.
     async fn answering(bytes: &'static [u8]) -> (Origin, impl Future<Output = ()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

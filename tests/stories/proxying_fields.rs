@@ -8,6 +8,9 @@ use crate::origin::{Coding, Origin, Port, Request};
 use crate::stage::asked;
 use std::sync::Arc;
 
+/// The kinds of routes that pass a request and its answer.
+const KINDS: [&str; 2] = ["kind = \"proxy\"", "share.mode = \"private\""];
+
 fn proxy(origin: &(impl Url + ?Sized)) -> Route {
     route("/*", origin).with("kind = \"proxy\"")
 }
@@ -180,16 +183,20 @@ async fn a_length_that_is_not_one_number_is_refused() {
 #[tokio::test]
 async fn an_origins_answer_that_has_two_ends_is_502() {
     let origin = Origin::start();
-    let gateway = Gateway::with(proxy(&origin)).await;
-    for head in ["Content-Length: 2\r\nContent-Length: 3", "Content-Length: 2, 3", "Transfer-Encoding: gzip, chunked"] {
-        let answer = format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\nok!");
-        let client = asked(Client::get("/"), &gateway, &origin, async |ask| ask.bytes(answer).await).await;
-        assert_eq!(client.status, 502, "{head}");
+    for kind in KINDS {
+        let gateway = Gateway::with(route("/*", &origin).with(kind)).await;
+        for head in
+            ["Content-Length: 2\r\nContent-Length: 3", "Content-Length: 2, 3", "Transfer-Encoding: gzip, chunked"]
+        {
+            let answer = format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\nok!");
+            let client = asked(Client::get("/"), &gateway, &origin, async |ask| ask.bytes(answer).await).await;
+            assert_eq!(client.status, 502, "{kind} {head}");
+        }
+        let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok";
+        let mut client = asked(Client::get("/"), &gateway, &origin, async |ask| ask.bytes(answer).await).await;
+        assert_eq!(client.header("content-length"), Some("2"));
+        assert_eq!(client.text().await, "ok");
     }
-    let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok";
-    let mut client = asked(Client::get("/"), &gateway, &origin, async |ask| ask.bytes(answer).await).await;
-    assert_eq!(client.header("content-length"), Some("2"));
-    assert_eq!(client.text().await, "ok");
 }
 
 #[tokio::test]
@@ -203,15 +210,16 @@ async fn what_an_origin_calls_itself_is_mapped_back() {
         ("preserve_host = true", "/app/a", format!("http://{}/b", origin.addr()), "/app/b".to_owned()),
         ("preserve_host = true", "/app/a", "https://site.example/b".to_owned(), "https://site.example/b".to_owned()),
     ] {
-        let route = route("/app/*", &origin).with("kind = \"proxy\"\nstrip_prefix = \"/app\"").with(more);
-        let gateway = Gateway::with(route).await;
-        for client in [Client::get(client), Client::get(client).h2()] {
+        let of = |kind| route("/app/*", &origin).with("strip_prefix = \"/app\"").with(more).with(kind);
+        for (kind, is_h2) in KINDS.into_iter().flat_map(|kind| [(kind, false), (kind, true)]) {
+            let gateway = Gateway::with(of(kind)).await;
+            let client = if is_h2 { Client::get(client).h2() } else { Client::get(client) };
             let client = client.header("Host", "site.example");
             let headers =
                 [("Location", location.as_str()), ("Content-Location", &location), ("Set-Cookie", "a=1; Path=/")];
             let client = asked(client, &gateway, &origin, async |ask| ask.reply(302, &headers, "").await).await;
             let places = (client.header("location"), client.header("content-location"));
-            assert_eq!(places, (Some(shown.as_str()), Some(shown.as_str())), "{more} {location}");
+            assert_eq!(places, (Some(shown.as_str()), Some(shown.as_str())), "{kind} {more} {location}");
             assert_eq!(client.header("set-cookie"), Some("a=1; Path=/"));
             let host = if more.is_empty() { origin.addr().to_string() } else { "site.example".to_owned() };
             assert_eq!(origin.requests().last().unwrap().headers.one("host"), Some(host.as_str()));

@@ -68,10 +68,13 @@ async fn every_field_for_the_origin_reaches_it_and_no_other_is_added() {
         assert_eq!(request.headers.one("host"), Some(origin.addr().to_string().as_str()));
     }
     for client in [Client::get("/a"), Client::get("/a").h2()] {
-        let mut names = seen(client.header("Accept-Encoding", "gzip, br"), &gateway, &origin).await.headers.names();
+        let client = client.header("Accept-Encoding", "gzip, br").header("Via", "1.0 before");
+        let request = seen(client, &gateway, &origin).await;
+        assert!(request.headers.one("via").unwrap().starts_with("1.0 before, 1.1 manifold-"), "{request:?}");
+        let mut names = request.headers.names();
         names.retain(|name| !ADDED.contains(&name.as_str()) && name != "x-forwarded-proto");
         assert!(names.is_empty(), "{names:?}");
-        assert_eq!(origin.requests().last().unwrap().headers.all("accept-encoding"), ["identity"]);
+        assert_eq!(request.headers.all("accept-encoding"), ["identity"]);
     }
 }
 

@@ -11,6 +11,7 @@ mod references;
 mod retries;
 
 pub(super) use kept::Habit;
+pub(super) use references::{Names, host};
 
 use super::Gateway;
 use super::after::After;
@@ -254,7 +255,7 @@ impl ProxyHttp for Gateway {
         }
         request.set_raw_path(target.as_bytes())?;
         let attempt = &mut exchange.attempt;
-        let (host, names) = references::host(route, exchange.client.as_ref());
+        let (host, names) = host(route, exchange.client.as_ref());
         request.insert_header(HOST, host)?;
         attempt.names = names;
         for (name, value) in &served.options.headers {

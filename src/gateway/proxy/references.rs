@@ -11,9 +11,10 @@ use pingora::http::ResponseHeader;
 use url::{Position, Url};
 
 /// The `Host` for the origin, and the names that the origin may use for itself because of it.
-pub(super) fn host(route: &Route, client: Option<&ClientFacts>) -> (String, Names) {
+pub(in crate::gateway) fn host(route: &Route, client: Option<&ClientFacts>) -> (String, Names) {
     let client = client.filter(|_| route.preserve_host);
-    let Some((client, host)) = client.and_then(|client| Some((client, client.host.as_deref()?))) else {
+    let told = client.and_then(|client| Some((client, client.host.as_deref()?)));
+    let Some((client, host)) = told.filter(|(_, host)| !host.is_empty()) else {
         return (route.origin.authority(), Names::default());
     };
     let own_scheme = if route.origin.is_tls() { "https" } else { "http" };
@@ -47,7 +48,7 @@ pub(super) fn map_back(route: &Route, target: &str, names: &Names, response: &mu
 
 /// The names that an origin uses for itself because it was sent them: the client's host, with these schemes.
 #[derive(Debug, Default)]
-pub(super) struct Names(Vec<Url>);
+pub(in crate::gateway) struct Names(Vec<Url>);
 
 impl Names {
     /// The names for a host, with each scheme that the origin may take for its own.
@@ -56,7 +57,7 @@ impl Names {
     }
 
     /// Replaces a reference with one of these names by its path and query.
-    fn map_back(&self, headers: &mut HeaderMap) {
+    pub(in crate::gateway) fn map_back(&self, headers: &mut HeaderMap) {
         for name in [LOCATION, CONTENT_LOCATION] {
             let target =
                 headers.get(&name).and_then(|value| value.to_str().ok()).and_then(|text| Url::parse(text).ok());

@@ -5,14 +5,14 @@ use crate::gateway::client::ClientFacts;
 use crate::gateway::connection::Peer;
 use crate::gateway::own_request::{Asked, OwnRequest};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 
 const PEER: Peer = Peer { socket: None, told: None, is_tls: false };
 
 /// What every request is told of its client.
-const TOLD: &str = "x-forwarded-for: unknown\nx-forwarded-host: a.example\nx-forwarded-proto: http";
+const TOLD: &str = "host: o\nx-forwarded-for: unknown\nx-forwarded-host: a.example\nx-forwarded-proto: http";
 
-fn own(line: &str, fields: &str, route: &str, kept_host: Option<&HeaderValue>) -> (OwnRequest, String) {
+fn own(line: &str, fields: &str, route: &str) -> (OwnRequest, String) {
     let route = format!("[[routes]]\npath = '/r/*'\norigin = 'http://o/base'\nshare.mode = 'private'\n{route}");
     let config = Config::parse(&route, &SystemSources::beside("x".as_ref())).unwrap();
     let mut headers = HeaderMap::new();
@@ -23,7 +23,7 @@ fn own(line: &str, fields: &str, route: &str, kept_host: Option<&HeaderValue>) -
     let (path, query) = line.split_once('?').map_or((line, None), |(path, query)| (path, Some(query)));
     let id = Bytes::from_static(b"7");
     let last_event_id = line.contains("lastEventId").then_some(&id);
-    let asked = Asked { headers: &headers, path, query, host: kept_host, last_event_id };
+    let asked = Asked { headers: &headers, path, query, last_event_id };
     let own = OwnRequest::new(asked, &config.routes.routes()[0], &client);
     let mut lines: Vec<_> =
         own.request.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
@@ -48,7 +48,7 @@ fn what_is_for_the_origin_passes_and_what_is_of_the_connection_does_not() {
         ("cookie: a=1\ncookie: b=2", "cookie: a=1; b=2\n"),
         ("via: 1.0 before", "via: 1.0 before\n"),
     ] {
-        let (request, lines) = own("/r/a", fields, "", None);
+        let (request, lines) = own("/r/a", fields, "");
         let mut expected: Vec<_> = passed.lines().chain(TOLD.lines()).collect();
         expected.sort_unstable();
         assert_eq!(lines, expected.join("\n"), "{fields}");
@@ -64,22 +64,22 @@ fn the_target_is_the_routes_and_the_query_as_it_came() {
         ("/r/%61?b=c&&lastEventId=7&%zz", "", "/base/r/%61?b=c&&lastEventId=7&%zz"),
         ("/r/a?b", "strip_prefix = '/r'", "/base/a?b"),
     ] {
-        assert_eq!(own(line, "", route, None).0.request.path_and_query, expected);
+        assert_eq!(own(line, "", route).0.request.path_and_query, expected);
     }
 }
 
 #[test]
 fn an_id_in_the_query_is_told_in_the_field_too_unless_the_client_sends_one() {
-    assert!(own("/r/a?lastEventId=7", "", "", None).1.contains("last-event-id: 7"));
-    let with_another = own("/r/a?lastEventId=7", "last-event-id: 8", "", None).1;
+    assert!(own("/r/a?lastEventId=7", "", "").1.contains("last-event-id: 7"));
+    let with_another = own("/r/a?lastEventId=7", "last-event-id: 8", "").1;
     assert!(with_another.contains("last-event-id: 8") && !with_another.contains("last-event-id: 7"));
-    let taken_off = own("/r/a?lastEventId=7", "connection: last-event-id\nlast-event-id: 8", "", None).1;
+    let taken_off = own("/r/a?lastEventId=7", "connection: last-event-id\nlast-event-id: 8", "").1;
     assert!(!taken_off.contains("last-event-id"), "{taken_off}");
 }
 
 #[test]
-fn a_host_that_is_kept_stands_in_place_of_the_origins() {
-    let host = HeaderValue::from_static("c.example");
-    assert!(!own("/r/a", "host: b.example", "", None).1.contains("\nhost:"));
-    assert!(own("/r/a", "host: b.example", "", Some(&host)).1.starts_with("host: c.example\n"));
+fn the_host_is_the_clients_where_the_route_preserves_it() {
+    for (route, expected) in [("", "host: o\n"), ("preserve_host = true", "host: a.example\n")] {
+        assert!(own("/r/a", "host: b.example", route).1.starts_with(expected), "{route}");
+    }
 }
