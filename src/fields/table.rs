@@ -3,6 +3,7 @@
 use super::list::members;
 use http::header::{CONNECTION, HeaderName};
 use http::{HeaderMap, HeaderValue};
+use std::collections::HashSet;
 
 /// What a field is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,10 +117,10 @@ pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
 
 /// The fields of a head that may cross a proxy: neither hop-by-hop by nature nor named in `Connection`.
 pub(crate) fn end_to_end(head: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-    let is_named = |name: &HeaderName| {
-        members(head, &CONNECTION).any(|member| member.eq_ignore_ascii_case(name.as_str().as_bytes()))
-    };
-    head.iter().filter(move |(name, _)| !is_hop_by_hop(name) && !is_named(name))
+    // Read once: strangers choose how many names there are.
+    let named: HashSet<HeaderName> =
+        members(head, &CONNECTION).filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
+    head.iter().filter(move |(name, _)| !is_hop_by_hop(name) && !named.contains(*name))
 }
 
 /// Whether a route may have the request of a shared stream bear a client's field of this name, which then is part of the
