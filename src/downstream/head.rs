@@ -13,14 +13,14 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 /// nginx and those that copied it buffer a response unless it says this.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// What keeps caches and proxies in front from holding events back.
+/// The `Cache-Control` that keeps caches and proxies from holding events back.
 const NOT_CACHED: &str = "no-cache, no-transform";
 
-/// The head of a stream, to go with status 200, where its bytes are manifold's.
+/// The head of a stream that manifold encodes itself. Its status is 200.
 ///
-/// `origin` is the head of the origin's response, or `None` while there is none yet: only what is safe of it passes.
-/// `has_credentials`: credentials are in the stream's key, so no cache may store the response. With `cors`, the origin's own CORS
-/// headers are replaced.
+/// `origin` is the head of the origin's response, or `None` while there is none yet. Only its safe fields pass.
+/// `has_credentials` says that credentials are in the stream's key, so that no cache may store the response. `cors`
+/// replaces the origin's own CORS headers.
 #[must_use]
 pub fn stream_head(
     origin: Option<&HeaderMap>,
@@ -42,24 +42,24 @@ pub fn stream_head(
     head
 }
 
-/// The head of a response that is one client's own, of any status: all fields for the client pass, as they are.
+/// The head of a response to one client alone, with any status. All end-to-end fields of the origin pass unchanged.
 ///
-/// `has_lines`: manifold puts lines into the body. Then what would be false of it does not pass, and where the origin does not say
-/// how proxies in front are to treat it, manifold does. With `cors`, the origin's own CORS headers are replaced.
+/// `has_lines` says that manifold puts lines into the body. Then the fields that would be wrong do not pass, and manifold
+/// says how proxies must treat the response if the origin does not. `cors` replaces the origin's own CORS headers.
 #[must_use]
 pub fn own_head(origin: &HeaderMap, has_lines: bool, cors: Option<&CorsAnswer>) -> HeaderMap {
     let passes = |name: &HeaderName| {
-        // Where the origin itself can be reached is not for clients to know.
+        // A client must not be led to the origin itself.
         Nature::of(name) != Nature::Place && (cors.is_none() || !is_cors(name)) && (!has_lines || survives_lines(name))
     };
     let mut head = taken(origin, passes);
     if head.contains_key(CONTENT_LENGTH) {
-        // Once, whatever the origin wrote, and never beside chunks.
+        // The length is sent once, even if the origin repeats it, and never together with chunks.
         head.remove(CONTENT_LENGTH);
         head.extend(content_length(origin).map(|length| (CONTENT_LENGTH, HeaderValue::from(length))));
     }
     if has_lines {
-        // It is one that means none.
+        // Lines are put only into streams whose coding means none, such as `identity`.
         head.remove(CONTENT_ENCODING);
         head.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static(NOT_CACHED));
         head.entry(X_ACCEL_BUFFERING).or_insert(HeaderValue::from_static("no"));
@@ -94,12 +94,12 @@ pub fn refusal_head(origin: &HeaderMap, cors: Option<&CorsAnswer>) -> HeaderMap 
     head
 }
 
-/// The origin's fields that go to many clients.
+/// The fields of the origin that a shared response passes on.
 fn shared(origin: &HeaderMap, is_refusal: bool) -> HeaderMap {
     taken(origin, |name| is_shared(name, is_refusal))
 }
 
-/// The fields of a head that may cross a proxy, and of them those that pass.
+/// The end-to-end fields of a head for which `passes` is true.
 fn taken(origin: &HeaderMap, passes: impl Fn(&HeaderName) -> bool) -> HeaderMap {
     end_to_end(origin).filter(|(name, _)| passes(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }

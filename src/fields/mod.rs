@@ -1,4 +1,4 @@
-//! Header fields of HTTP: what they are, and how their values are read.
+//! What the header fields of HTTP are, and how their values are read.
 
 mod length;
 mod list;

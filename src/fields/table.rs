@@ -1,56 +1,56 @@
-//! What each header field is, and so where it goes: the one table that every side of the gateway asks.
+//! The one table that says what each header field is. Every part of the gateway that passes or drops fields asks it.
 
 use super::list::members;
 use http::header::{CONNECTION, HeaderName};
 use http::{HeaderMap, HeaderValue};
 use std::collections::HashSet;
 
-/// What a field is.
+/// What a header field is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Nature {
-    /// Of one connection, so that it never crosses a proxy (RFC 9110 sections 7.6.1 and 11.7). `Trailer` is one because
-    /// trailers do not cross.
+    /// The field is about one connection, so it never crosses a proxy (RFC 9110 sections 7.6.1 and 11.7). `Trailer` is
+    /// here because manifold drops trailers.
     HopByHop,
-    /// How a body comes: whoever writes the message says it.
+    /// The field says how a body is sent. The sender of each message sets it anew.
     Framing,
-    /// About the exact bytes of a body, and false of any others.
+    /// The field is about the exact bytes of a body. It is wrong once they are changed.
     Bytes,
-    /// What a body is.
+    /// The field says what a body is.
     Content,
-    /// Asks for a part of a response, or for one on a condition.
+    /// The field asks for a part of a response, or makes a request conditional.
     Partial,
-    /// Of a request: always manifold's.
+    /// manifold always sets this field of a request itself.
     Own,
-    /// Of a request for a shared stream: manifold's, where the route forwards none.
+    /// manifold sets this field of a shared stream's request, unless the route forwards the client's.
     Usual,
-    /// Where a client resumes. It is no part of a stream's name.
+    /// The field says where a client resumes. It is not part of a stream's key.
     Resume,
-    /// What a browser says of the page that asks, and what an origin answers to it.
+    /// The field is about the page that sends the request, or answers that page (CORS).
     Page,
-    /// Who a client is.
+    /// The field says who a client is.
     Credential,
-    /// Where the origin itself can be reached.
+    /// The field says where the origin itself can be reached.
     Place,
-    /// For the other end: every field that has no other nature.
+    /// The field is for the other end. Fields that have no other nature are of this one.
     EndToEnd,
 }
 
-/// Which of an origin's responses bear a field to many clients, whom the origin never saw.
+/// Which shared responses of an origin pass a field on. Their clients are many, and the origin never saw them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shared {
-    /// None.
+    /// No response passes it on.
     No,
-    /// Refusals: it says what the body is, where to go, when to come back, or how to authenticate.
+    /// Refusals pass it on. The field says what the body is, where to go, when to come back, or how to authenticate.
     Refusals,
-    /// All: it is about the resource itself. So are its language, its relations to others (by `Link` a Mercure hub is found),
-    /// and the order not to guess its type.
+    /// Streams and refusals pass it on. The field is about the resource itself: its language, its relations to other
+    /// resources (clients find a Mercure hub by `Link`), or the order not to guess its type.
     All,
 }
 
 use Nature::{Bytes, Content, Credential, EndToEnd, Framing, HopByHop, Own, Page, Partial, Place, Resume, Usual};
 
-/// The fields that are known. Any other has the nature of its family, or none but being for the other end; it is shared by
-/// nobody.
+/// The known fields, in the order of their names. Any other field has the nature of its family or is `EndToEnd`, and no
+/// shared response passes it on.
 const TABLE: [(&str, Nature, Shared); 38] = [
     ("accept", Usual, Shared::No),
     ("accept-encoding", Own, Shared::No),
@@ -92,11 +92,11 @@ const TABLE: [(&str, Nature, Shared); 38] = [
     ("x-content-type-options", EndToEnd, Shared::All),
 ];
 
-/// Families of fields, by how their names begin.
+/// The families of fields, by how their names begin.
 const FAMILIES: [(&str, Nature); 3] = [("access-control-", Page), ("content-", Content), ("if-", Partial)];
 
 impl Nature {
-    /// Of the field of this name.
+    /// The nature of the field of this name.
     pub(crate) fn of(name: &HeaderName) -> Self {
         let family = || FAMILIES.iter().find(|(beginning, _)| name.as_str().starts_with(beginning));
         match row(name) {
@@ -110,21 +110,21 @@ fn row(name: &HeaderName) -> Option<&'static (&'static str, Nature, Shared)> {
     TABLE.iter().find(|(known, ..)| *known == name.as_str())
 }
 
-/// Whether a field is of one connection by its nature.
+/// Whether a field never crosses a proxy.
 pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
     Nature::of(name) == HopByHop
 }
 
-/// The fields of a head that may cross a proxy: neither hop-by-hop by nature nor named in `Connection`.
+/// The fields of a head that may cross a proxy. They are not hop-by-hop, and `Connection` does not name them.
 pub(crate) fn end_to_end(head: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-    // Read once: strangers choose how many names there are.
+    // `Connection` is read only once, because a stranger chooses how many names it has.
     let named: HashSet<HeaderName> =
         members(head, &CONNECTION).filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
     head.iter().filter(move |(name, _)| !is_hop_by_hop(name) && !named.contains(*name))
 }
 
-/// Whether a route may have the request of a shared stream bear a client's field of this name, which then is part of the
-/// stream's name. What may not is dropped even if the route names it.
+/// Whether a route may forward this field of a client on a shared stream. The field is then part of the stream's key.
+/// Other fields are dropped even if the route names them.
 pub(crate) fn is_forwardable(name: &HeaderName) -> bool {
     match Nature::of(name) {
         Usual | Page | Credential | Place | EndToEnd => true,
@@ -132,26 +132,27 @@ pub(crate) fn is_forwardable(name: &HeaderName) -> bool {
     }
 }
 
-/// Whether a field of a client's own request goes to the origin, where nobody shares the response. The request has no body.
+/// Whether a private route passes this field of a client's request to the origin. Such a request has no body.
 pub(crate) fn is_the_clients_own(name: &HeaderName) -> bool {
     !matches!(Nature::of(name), HopByHop | Framing | Own) && !becomes_another(name)
 }
 
-/// Whether a field has the name of another one once CGI and its kin have read it: `X_Forwarded_For` is then what only a proxy
-/// says, and `Content_Length` the length of a body.
+/// Whether CGI and similar interfaces take this field for another one. They read `X_Forwarded_For` as
+/// `X-Forwarded-For`, which only a proxy may say, and `Content_Length` as the length of the body.
 pub(crate) fn becomes_another(name: &HeaderName) -> bool {
     name.as_str().contains('_')
 }
 
-/// Whether a field of a request is the same in all requests for a stream, or no part of its name on purpose: a response that
-/// varies on it is the same for all.
+/// Whether a shared response that varies on this field of requests is the same for all clients. The field is the same in
+/// all requests for a stream, or it is left out of the key on purpose.
 ///
-/// What is the origin's to know of the page that asks is never sent, and CORS middleware names it in every response.
+/// Fields about the page that asks are not sent to the origin. They count because CORS middleware names them in the
+/// `Vary` of every response.
 pub(crate) fn is_same_for_all(name: &HeaderName) -> bool {
     matches!(Nature::of(name), Own | Usual | Resume | Page)
 }
 
-/// Whether an origin's field goes to many clients, with a stream or with a refusal.
+/// Whether a shared stream passes on this field of the origin, or with `is_refusal` a shared refusal.
 pub(crate) fn is_shared(name: &HeaderName, is_refusal: bool) -> bool {
     match row(name).map_or(Shared::No, |(_, _, shared)| *shared) {
         Shared::No => false,
@@ -160,17 +161,17 @@ pub(crate) fn is_shared(name: &HeaderName, is_refusal: bool) -> bool {
     }
 }
 
-/// Whether an origin's field stays true of a body that manifold puts lines into.
+/// Whether this field of the origin is still true after manifold has put lines into the body.
 pub(crate) fn survives_lines(name: &HeaderName) -> bool {
     !matches!(Nature::of(name), HopByHop | Framing | Bytes)
 }
 
-/// Whether a field says who a client is.
+/// Whether the field says who a client is.
 pub(crate) fn is_credential(name: &HeaderName) -> bool {
     Nature::of(name) == Credential
 }
 
-/// Whether a field is of CORS.
+/// Whether the field belongs to CORS.
 pub(crate) fn is_cors(name: &HeaderName) -> bool {
     Nature::of(name) == Page
 }

@@ -1,7 +1,7 @@
 use super::*;
 use http::HeaderMap;
 
-/// Fields that the table does not hold: of families, and of none.
+/// Fields that the table does not name. Some belong to a family.
 const OTHERS: [&str; 9] = [
     "access-control-allow-origin",
     "cache-control",
@@ -14,7 +14,7 @@ const OTHERS: [&str; 9] = [
     "x_odd",
 ];
 
-/// What each field is, and what that means.
+/// The nature of each field and the questions that are answered with yes.
 const EXPECTED: &str = "
 accept Usual: forwardable own same-for-all survives-lines
 accept-encoding Own: same-for-all survives-lines

@@ -1,5 +1,5 @@
-//! A client's own request, as its origin gets it where nobody shares the response: whole, but for what belongs to the connection and
-//! what manifold says itself.
+//! The request of one client, as a private route passes it to the origin. It passes whole, except for the fields of the
+//! client's connection and the fields that manifold sets itself.
 
 use super::client::ClientFacts;
 use super::proxy::{Names, host};
@@ -12,18 +12,18 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// A client's own request.
+/// The request of one client on a private route.
 #[derive(Debug)]
 pub(super) struct OwnRequest {
-    /// For the origin.
+    /// The request for the origin.
     pub(super) request: upstream::Request,
-    /// What the origin may call itself in its answer, beside its own name.
+    /// The names that the origin may use for itself in its response, beside its own name.
     pub(super) names: Names,
-    /// Fields were left behind because of their names.
+    /// Whether fields were dropped because of their names.
     pub(super) has_odd_names: bool,
 }
 
-/// What an own request is made of.
+/// The parts of a client's request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked<'a> {
     /// All fields that the client sent.
@@ -31,17 +31,17 @@ pub(super) struct Asked<'a> {
     /// The path and the query of the target, as they came.
     pub(super) path: &'a str,
     pub(super) query: Option<&'a str>,
-    /// Where the client resumes, as it says in the header or in the query.
+    /// The id to resume after, from the header or the query.
     pub(super) last_event_id: Option<&'a Bytes>,
 }
 
 impl OwnRequest {
-    /// The request for the origin of a route, which is told of the client.
+    /// The request for the origin of `route`, with the fields that tell it of `client`.
     pub(super) fn new(asked: Asked<'_>, route: &Route, client: &ClientFacts) -> Self {
         let Asked { headers, path, query, last_event_id } = asked;
         let passing = end_to_end(headers).filter(|(name, _)| is_the_clients_own(name));
         let passing: HeaderMap = passing.map(|(name, value)| (name.clone(), value.clone())).collect();
-        // What is said of the client is said last, so that no `Connection` takes it off.
+        // The fields about the client are set last, so that the client cannot remove them by naming them in `Connection`.
         let mut fields = client.applied(&passing);
         join_cookies(&mut fields);
         if let Some(id) = last_event_id.filter(|_| !headers.contains_key(&LAST_EVENT_ID))
@@ -62,7 +62,8 @@ impl OwnRequest {
     }
 }
 
-/// An HTTP/2 client may send each cookie in a field of its own; an origin of HTTP/1.1 knows one (RFC 9113 section 8.2.3).
+/// Joins the cookies of an HTTP/2 client, which may send each in a field of its own. An HTTP/1.1 origin expects one
+/// field (RFC 9113 section 8.2.3).
 fn join_cookies(fields: &mut HeaderMap) {
     let crumbs: Vec<&[u8]> = fields.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
     if crumbs.len() > 1

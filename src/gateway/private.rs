@@ -1,4 +1,5 @@
-//! A client with an upstream of its own: what the origin answers passes unchanged, and between the lines of a stream heartbeats.
+//! Private routes: each client has an upstream of its own, and its response passes unchanged. Only heartbeats are put
+//! between the lines of an event stream.
 
 use super::Gateway;
 use super::deadlines::{Deadlines, Due, Lifecycle};
@@ -64,7 +65,7 @@ impl Gateway {
         Ok(why)
     }
 
-    /// Counts an answer, or the lack of one, among the origin's outages.
+    /// Tells the origin's outages and the counters what a request came to.
     fn note(&self, served: &StreamRoute, answer: Result<&Response, &End>) {
         let (route, outages) = (&served.route, self.connector.outages());
         let failed = |why: String| {
@@ -88,16 +89,17 @@ impl Gateway {
     }
 }
 
-/// One response on its way to its client, whatever it is.
+/// One response of any kind on its way to its client.
 struct Relay<'a> {
     response: Box<Response>,
     client: &'a ClientOptions,
     idle_timeout: Duration,
-    /// The first bytes of a refusal, which may show a fault of the configuration.
+    /// The first bytes of a refusal. They may show a fault of the configuration.
     beginning: Option<Bytes>,
-    /// Follows an event stream; `None` of any other answer.
+    /// Follows the bytes of an event stream. It is `None` if the response is none.
     events: Option<Passthrough>,
-    /// The times of a client whose response may bear lines of manifold's, and be ended by it: an event stream of unknown length.
+    /// The deadlines of the client. They are `None` if manifold may neither put lines into the response nor end it: it is
+    /// no event stream, or its length is told and must be kept.
     deadlines: Option<Deadlines>,
 }
 
@@ -116,7 +118,7 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// Passes the response on; says how that ended.
+    /// Passes the response on to its end, and returns why it ended.
     async fn run(&mut self, cors: Option<&CorsAnswer>, writer: &mut Writer<'_>) -> Departure {
         let why = match self.pass(cors, writer).await {
             Ok(never) => match never {},
@@ -128,7 +130,7 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// Passes on what comes, until nothing more does.
+    /// Passes on the head and the body until nothing more comes. The error is the reason.
     async fn pass(&mut self, cors: Option<&CorsAnswer>, writer: &mut Writer<'_>) -> Result<Infallible, Departure> {
         let has_heartbeats = self.deadlines.is_some() && self.client.heartbeat.is_some();
         let head = own_head(&self.response.headers, has_heartbeats, cors);
@@ -154,20 +156,20 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// The origin's next bytes, or why there are none; heartbeats go out meanwhile.
+    /// The next bytes of the origin, or why there are none. Heartbeats are sent while it waits.
     async fn next(&mut self, writer: &mut Writer<'_>) -> Result<Bytes, Departure> {
         let Self { response, idle_timeout, events, deadlines, .. } = self;
         if let Some(due) = deadlines.as_mut().and_then(Deadlines::end_due) {
-            at_end(due)?;
+            ended_by(due)?;
         }
-        // A read is not safe to drop half-way: it is kept over heartbeats.
+        // The read is kept while heartbeats are sent, because a read must not be dropped half-way.
         let mut read = pin!(timeout(*idle_timeout, response.read()));
         loop {
             tokio::select! {
                 read = &mut read => return come(read, *idle_timeout),
                 broken = writer.left() => return Err(broken.into()),
                 due = next_due(deadlines) => {
-                    at_end(due)?;
+                    ended_by(due)?;
                     if events.as_mut().is_some_and(Passthrough::insert) {
                         writer.heartbeat().await?;
                     }
@@ -179,7 +181,7 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// Passes on what was held back, and says what there is to say at the end.
+    /// Passes on bytes that were held back, and sends the last lines of manifold's own.
     async fn end(&mut self, why: &Departure, writer: &mut Writer<'_>) -> Result<(), Broken> {
         if let Some(events) = &mut self.events {
             writer.text(events.finish()).await?;
@@ -193,7 +195,7 @@ impl<'a> Relay<'a> {
         Ok(())
     }
 
-    /// Puts lines of manifold's into the stream, where they do not change what a client makes of it.
+    /// Puts lines of manifold's own into the stream, if they do not change its events here.
     async fn insert(&mut self, lines: Vec<u8>, writer: &mut Writer<'_>) -> Result<(), Broken> {
         if !lines.is_empty() && self.events.as_mut().is_some_and(Passthrough::insert) {
             writer.text(lines.into()).await?;
@@ -202,7 +204,7 @@ impl<'a> Relay<'a> {
     }
 }
 
-/// The next deadline of a client that has some.
+/// Resolves at the next deadline, and never without deadlines.
 async fn next_due(deadlines: &mut Option<Deadlines>) -> Due {
     match deadlines {
         Some(deadlines) => deadlines.next().await,
@@ -210,8 +212,8 @@ async fn next_due(deadlines: &mut Option<Deadlines>) -> Due {
     }
 }
 
-/// Whether a deadline is the end of the client's time.
-fn at_end(due: Due) -> Result<(), Departure> {
+/// An error if the deadline ends the response.
+fn ended_by(due: Due) -> Result<(), Departure> {
     match due {
         Due::Heartbeat => Ok(()),
         Due::Lifetime => Err(Departure::Lifetime),
@@ -219,7 +221,7 @@ fn at_end(due: Due) -> Result<(), Departure> {
     }
 }
 
-/// What a read of the origin's response came to.
+/// The result of a read of the origin's response.
 fn come(read: Result<io::Result<Option<Bytes>>, Elapsed>, idle_timeout: Duration) -> Result<Bytes, Departure> {
     let failed = |failure| Err(Departure::Ended(End::Failed(failure)));
     match read {
@@ -230,7 +232,7 @@ fn come(read: Result<io::Result<Option<Bytes>>, Elapsed>, idle_timeout: Duration
     }
 }
 
-/// A client on a private stream, in the counters.
+/// Counts a client on a private stream while it is there.
 struct Present<'a>(&'a StreamRoute);
 
 impl<'a> Present<'a> {

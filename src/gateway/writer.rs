@@ -112,7 +112,7 @@ impl<'a> Writer<'a> {
         self.begin(StatusCode::OK, headers, stall, true).await
     }
 
-    /// Writes the head of a response whose body follows as it comes. `is_stream`: the kernel is to hold little of it.
+    /// Writes the head of a response of any kind, whose body follows. `is_stream` bounds how much the kernel buffers.
     pub(super) async fn begin(
         &mut self,
         status: StatusCode,

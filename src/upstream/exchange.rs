@@ -77,8 +77,8 @@ pub async fn attempt(
     }
 }
 
-/// Sends a request. Where the origin answers 401 and a file holds another header by now, it is asked once more, unless it has been
-/// already.
+/// Sends a request. If the origin answers 401 and the file of an upstream header has changed, the request is sent once
+/// more. `may_repeat` says whether this was not done yet.
 pub(super) async fn send(
     connector: &Connector,
     origin: &Origin,
@@ -108,7 +108,7 @@ async fn unfollowed(response: Response, on_error: OnError, leads_beside: bool) -
     Outcome::Final(End::Unusable(not_followed(response.status, &response.headers, leads_beside)))
 }
 
-/// What is said of a redirect that is not followed.
+/// The log's words for a redirect that is not followed.
 pub(super) fn not_followed(status: StatusCode, headers: &HeaderMap, leads_beside: bool) -> String {
     let location = headers.get(LOCATION).and_then(|l| l.to_str().ok()).map_or("nowhere", shown);
     let advice = if leads_beside { ": correct the scheme or the port of the route's origin" } else { "" };
@@ -151,7 +151,7 @@ async fn judge(response: Response, on_error: OnError) -> Outcome {
     )))
 }
 
-/// Whether a status asks to come again.
+/// Whether a status asks the client to try again later.
 pub fn asks_to_return(status: StatusCode) -> bool {
     status.is_server_error()
         || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS)
@@ -172,7 +172,7 @@ pub fn unusable(headers: &HeaderMap) -> Option<String> {
     coding.or_else(|| misframed(headers))
 }
 
-/// Why nobody can tell the body of a response with this head from its coding.
+/// Why the body of a response with this head cannot be read: it has a transfer coding other than chunked.
 pub(super) fn misframed(headers: &HeaderMap) -> Option<String> {
     let coding = members(headers, &TRANSFER_ENCODING).find(|coding| !coding.eq_ignore_ascii_case(b"chunked"))?;
     Some(format!(

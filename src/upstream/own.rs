@@ -1,4 +1,4 @@
-//! A client's own request, and the answer that is its own.
+//! The exchange of a private route: the request of one client, and the response to it.
 
 use super::connect::{Connector, Request, Response};
 use super::exchange::{misframed, not_followed, send};
@@ -8,11 +8,11 @@ use crate::hub::End;
 use http::StatusCode;
 use http::header::{CONTENT_LOCATION, LOCATION};
 
-/// Sends one client's request, whose answer is the client's whatever it is: of any status, and with its body still to be read. Only
-/// where the origin is does not show in it.
+/// Sends the request of one client. The response may have any status, and its body is not read yet. Only the origin's
+/// address is taken out of it.
 ///
 /// # Errors
-/// When there is no answer, or none that can be passed on.
+/// There is no response, or it cannot be passed on.
 pub async fn own_answer(
     connector: &Connector,
     origin: &Origin,

@@ -1,4 +1,4 @@
-//! What of a client's own request reaches its origin, as a table.
+//! Tables of what a private route passes to the origin of a client's request.
 
 use crate::config::{Config, Networks, SystemSources};
 use crate::gateway::client::ClientFacts;
@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName};
 
 const PEER: Peer = Peer { socket: None, told: None, is_tls: false };
 
-/// What every request is told of its client.
+/// The fields that every request has.
 const TOLD: &str = "host: o\nx-forwarded-for: unknown\nx-forwarded-host: a.example\nx-forwarded-proto: http";
 
 fn own(line: &str, fields: &str, route: &str) -> (OwnRequest, String) {

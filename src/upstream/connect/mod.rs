@@ -72,18 +72,19 @@ impl fmt::Debug for Connector {
     }
 }
 
-/// A request: always GET, without a body.
+/// A request. Its method is always GET, and it has no body.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The path and query, as the origin sees them.
     pub path_and_query: String,
-    /// All that is sent but the origin's `Host`, `Accept-Encoding: identity` and the route's own headers. A `Host` stands in
-    /// place of the origin's.
+    /// All headers except `Accept-Encoding: identity`, `Via` and those of `[routes.upstream]`. Without a `Host` here, the
+    /// origin's is sent.
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Request {
-    /// The request for a stream, to be resumed after an id if there is one. What the stream does not say, manifold does.
+    /// The request for a shared stream, which resumes after the id if there is one. manifold's usual headers are added
+    /// unless the stream has its own.
     pub(super) fn for_stream(stream: &StreamRequest, last_event_id: Option<HeaderValue>) -> Self {
         let is_said = |name: &HeaderName| stream.headers().iter().any(|(said, _)| said == name);
         let usual = [(USER_AGENT_FIELD, USER_AGENT), (ACCEPT, "text/event-stream"), (CACHE_CONTROL, "no-cache")];
@@ -281,7 +282,7 @@ fn request_head(origin: &Origin, options: &UpstreamOptions, request: &Request) -
     let mut head = RequestHeader::build(Method::GET, request.path_and_query.as_bytes(), None)?;
     head.insert_header(HOST, origin.authority())?;
     head.insert_header(ACCEPT_ENCODING, "identity")?;
-    // What the request says stands instead.
+    // Headers of the request replace these.
     for (name, _) in &request.headers {
         head.remove_header(name);
     }
