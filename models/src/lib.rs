@@ -7,6 +7,8 @@
 
 #[path = "../../src/counters.rs"]
 pub mod counters;
+#[path = "../../src/fields/mod.rs"]
+pub mod fields;
 #[path = "../../src/hub/mod.rs"]
 pub mod hub;
 #[path = "../../src/quoted.rs"]
