@@ -8,6 +8,7 @@
 #[path = "../../src/counters.rs"]
 pub mod counters;
 #[path = "../../src/fields/mod.rs"]
+#[allow(unused_imports, reason = "the gateway's files hold more than the models use")]
 pub mod fields;
 #[path = "../../src/hub/mod.rs"]
 pub mod hub;

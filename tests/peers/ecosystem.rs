@@ -53,6 +53,20 @@ pub fn nginx(folder: &Path) -> Command {
     command
 }
 
+/// The configuration of one nginx server that listens here, with these lines in it.
+pub fn nginx_configuration(listen: &str, server: &str) -> String {
+    format!(
+        "daemon off; master_process off; pid nginx.pid; error_log stderr;
+         events {{}}
+         http {{
+             access_log off;
+             client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
+             uwsgi_temp_path uwsgi; scgi_temp_path scgi;
+             server {{ listen {listen}; {server} }}
+         }}"
+    )
+}
+
 fn run(program: &str, script: &str) -> Command {
     let script = file(script);
     let mut command = Command::new(program);

@@ -1,7 +1,7 @@
 //! Other proxies in front of the gateway, with the settings of docs/behind-a-proxy.md.
 
 use crate::client::Client;
-use crate::ecosystem::nginx;
+use crate::ecosystem::{nginx, nginx_configuration};
 use crate::gateway::Gateway;
 use crate::origin::{Origin, Port};
 use crate::program::Program;
@@ -44,17 +44,7 @@ impl Front {
     }
 
     async fn nginx(gateway: SocketAddr) -> Self {
-        let text = format!(
-            "daemon off; master_process off; pid nginx.pid; error_log stderr;
-             events {{}}
-             http {{
-                 access_log off;
-                 client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
-                 uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-                 server {{ listen PORT; {} }}
-             }}",
-            block("nginx", 0)
-        );
+        let text = nginx_configuration("PORT", block("nginx", 0));
         Self::run(gateway, "nginx.conf", &text, nginx).await
     }
 

@@ -1,7 +1,7 @@
 //! nginx in front of the gateway and behind it, with as few settings as possible.
 
 use crate::client::{Client, Response};
-use crate::ecosystem::nginx;
+use crate::ecosystem::{nginx, nginx_configuration};
 use crate::gateway::{Gateway, route};
 use crate::origin::{Origin, Port};
 use crate::program::Program;
@@ -19,17 +19,8 @@ impl Nginx {
     async fn in_front_of(origin: SocketAddr, settings: &str) -> Self {
         let port = Port::reserve();
         let folder = tempfile::tempdir().unwrap();
-        let config = format!(
-            "daemon off; master_process off; pid nginx.pid; error_log stderr;
-             events {{}}
-             http {{
-                 access_log off;
-                 client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi;
-                 uwsgi_temp_path uwsgi; scgi_temp_path scgi;
-                 server {{ listen {}; location / {{ proxy_pass http://{origin}; {settings} }} }}
-             }}",
-            port.addr()
-        );
+        let location = format!("location / {{ proxy_pass http://{origin}; {settings} }}");
+        let config = nginx_configuration(&port.addr().to_string(), &location);
         std::fs::write(folder.path().join("nginx.conf"), config).unwrap();
         let mut program = Program::run(nginx(folder.path()));
         program.listens(&port).await;
