@@ -16,11 +16,11 @@ pub const LINGER: Duration = Duration::from_secs(2);
 
 /// The number of bytes that a client may send after its request, such as a stray CRLF or a pipelined request. They
 /// mean nothing while the response lasts. A client that sends more is closed.
-pub const MOST_STRAY_BYTES: usize = 16 << 10;
+pub const MOST_STRAY_BYTES: usize = 64 << 10;
 
 /// The number of those bytes that are kept for the connection's next request. After more, the connection closes with
 /// the response, because a crowd of such clients must not hold much memory.
-pub(super) const MOST_KEPT_BYTES: usize = 2 << 10;
+pub const MOST_KEPT_BYTES: usize = 8 << 10;
 
 /// Takes a client's connection back after an orderly end. Dropping it frees what the connection holds outside the
 /// engine, such as its place among `max_connections`.

@@ -6,8 +6,7 @@
 //!
 //! - If a response was begun, it was written to its end, and the request's body was read.
 //! - The keep-alive of the session is on when the request ends, whatever the client asked for.
-//! - Nothing was read beyond the request. A [`Connection`] gives a session no more than the request. The exception is
-//!   a chunked body, whose end pingora finds itself. If it has read further by then, the connection is closed.
+//! - Nothing was read beyond the request. A [`Connection`] gives a session no more than the request.
 //!
 //! For a client that goes to the engine nothing is written. `request_filter` claims that a response was sent, and the
 //! engine sends the response later.

@@ -12,6 +12,7 @@
 //! pingora serves any stream that implements its public traits. A `Connection` gives a session the bytes of one
 //! request and no more. What the client sends beyond the request stays here and begins the next request.
 
+use super::chunks::Chunks;
 use super::places::Place;
 use super::transport::Transport;
 use async_trait::async_trait;
@@ -75,6 +76,34 @@ pub(super) enum Gate {
     Open,
     /// At most this many more bytes.
     Bytes(u64),
+    /// This many bytes of a head, then a chunked body.
+    Chunked { head: u64, body: Chunks },
+}
+
+impl Gate {
+    /// How many of the next bytes a reader may get. It gets all of these.
+    fn pass(&mut self, bytes: &[u8]) -> usize {
+        match self {
+            Self::Open => bytes.len(),
+            Self::Bytes(left) => {
+                let given = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
+                *left -= given as u64;
+                given
+            }
+            Self::Chunked { head: 0, body } => {
+                let given = body.scan(bytes);
+                if body.is_done() {
+                    *self = Self::Bytes(0);
+                }
+                given
+            }
+            Self::Chunked { head, .. } => {
+                let given = usize::try_from(*head).unwrap_or(usize::MAX).min(bytes.len());
+                *head -= given as u64;
+                given
+            }
+        }
+    }
 }
 
 impl Connection {
@@ -109,6 +138,14 @@ impl Connection {
         self.unread.advance(bytes.min(self.unread.len()));
     }
 
+    /// Puts bytes before the unread bytes.
+    pub(super) fn put_back(&mut self, bytes: &[u8]) {
+        let mut unread = BytesMut::with_capacity(bytes.len() + self.unread.len());
+        unread.extend_from_slice(bytes);
+        unread.extend_from_slice(&self.unread);
+        self.unread = unread;
+    }
+
     /// Limits what a reader gets from now on.
     pub(super) fn set_gate(&mut self, gate: Gate) {
         self.gate = gate;
@@ -137,8 +174,7 @@ impl Connection {
         poll_fn(|cx| self.poll_fill(cx)).await
     }
 
-    /// Resolves when the client has closed its side or is gone, or when it has sent more ahead than any proper client
-    /// sends.
+    /// Resolves when the client has closed its side or is gone. A client that has sent much ahead is not read further.
     pub(super) async fn left(&mut self) {
         while self.unread.len() < MOST_AHEAD {
             match self.fill().await {
@@ -146,8 +182,13 @@ impl Connection {
                 Ok(_) => {}
             }
         }
+        std::future::pending().await
     }
 
+    /// The number of bytes that the client has sent and that nothing has read, with those that the kernel holds.
+    pub(super) fn ahead(&self) -> u64 {
+        self.unread.len() as u64 + rustix::io::ioctl_fionread(&*self.transport).unwrap_or(0)
+    }
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.unread.reserve(READ_BYTES);
         self.transport.poll_read(cx, &mut self.unread)
@@ -174,11 +215,7 @@ pub(super) struct Parts {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let most = match self.gate {
-            Gate::Open => usize::MAX,
-            Gate::Bytes(left) => usize::try_from(left).unwrap_or(usize::MAX),
-        };
-        if most == 0 {
+        if self.gate == Gate::Bytes(0) {
             // The request was read to its end. Only the end of the client's side still matters.
             while self.unread.len() < MOST_AHEAD {
                 if ready!(self.poll_fill(cx))? == 0 {
@@ -190,12 +227,11 @@ impl AsyncRead for Connection {
         if self.unread.is_empty() && ready!(self.poll_fill(cx))? == 0 {
             return Poll::Ready(Ok(()));
         }
-        let given = most.min(buf.remaining()).min(self.unread.len());
-        buf.put_slice(self.unread.get(..given).unwrap_or_default());
-        self.unread.advance(given);
-        if let Gate::Bytes(left) = &mut self.gate {
-            *left -= given as u64;
-        }
+        let Self { unread, gate, .. } = &mut *self;
+        let room = buf.remaining().min(unread.len());
+        let given = gate.pass(unread.get(..room).unwrap_or_default());
+        buf.put_slice(unread.get(..given).unwrap_or_default());
+        unread.advance(given);
         Poll::Ready(Ok(()))
     }
 }

@@ -15,9 +15,10 @@
 
 use super::Gateway;
 use super::after::After;
+use super::chunks::Chunks;
 use super::connection::{Connection, Gate};
 use super::first::{Judgement, is_blank, judge};
-use super::head::{Body, Head};
+use super::head::{self, Body, Head};
 use super::places::Places;
 use super::plan::{Ask, Plan, Request};
 use super::proxy_header::{ProxyHeader, Told, proxy_header};
@@ -27,7 +28,7 @@ use super::shared::NotJoined;
 use super::transport::Transport;
 use super::writer::Broken;
 use super::{socket, wire};
-use crate::fanout::Engine;
+use crate::fanout::{Engine, MOST_KEPT_BYTES};
 use crate::upstream::MAX_PEERS;
 use http::{Method, StatusCode};
 use pingora::proxy::HttpProxy;
@@ -241,7 +242,6 @@ impl Front {
             headers: &head.headers,
         };
         let planned = self.gateway.plan(&request, connection.peer());
-        let is_kept = head.is_kept && !*self.stopping.borrow();
         let plan = match planned {
             Err(refusal) => return self.answer_to(connection, head_bytes, &head, &refusal.reply()).await,
             Ok(Plan::Answer(reply)) => return self.answer_to(connection, head_bytes, &head, &reply).await,
@@ -251,13 +251,27 @@ impl Front {
             connection.consume(head_bytes);
             return self.join(connection, &head, ask, engine).await;
         }
+        let head_bytes = match head::in_origin_form(connection.unread().get(..head_bytes).unwrap_or_default()) {
+            None => head_bytes,
+            Some(rewritten) => {
+                connection.consume(head_bytes);
+                connection.put_back(&rewritten);
+                rewritten.len()
+            }
+        };
         let gate = match head.body {
             _ if head.upgrades() => Gate::Open,
-            Body::Chunked => Gate::Open,
+            Body::Chunked => Gate::Chunked { head: head_bytes as u64, body: Chunks::new() },
             Body::None => Gate::Bytes(head_bytes as u64),
             Body::Length(bytes) => Gate::Bytes((head_bytes as u64).saturating_add(bytes)),
         };
-        self.sessions.request(connection, gate, Decided { plan, is_kept }, &self.stopping).await
+        let decided = Decided { plan, is_kept: self.is_kept(&head) };
+        self.sessions.request(connection, gate, decided, &self.stopping).await
+    }
+
+    /// Whether the connection serves another request after this one.
+    fn is_kept(&self, head: &Head) -> bool {
+        head.is_kept && !*self.stopping.borrow()
     }
 
     /// Answers a request. If the request has a body, the body is not read and the connection is closed.
@@ -270,7 +284,7 @@ impl Front {
     ) -> Option<(Connection, After)> {
         connection.consume(head_bytes);
         let has_body = !matches!(head.body, Body::None | Body::Length(0));
-        let is_kept = head.is_kept && !has_body && !head.upgrades() && !*self.stopping.borrow();
+        let is_kept = self.is_kept(head) && !has_body && !head.upgrades();
         answer(connection, reply, head.method == Method::HEAD, is_kept).await
     }
 
@@ -291,11 +305,11 @@ impl Front {
             Err(NotJoined::Broken(_)) => return None,
             Err(NotJoined::Refused(refusal)) => {
                 self.gateway.tell(&refusal);
-                let is_kept = head.is_kept && !*self.stopping.borrow();
-                return answer(connection, &refusal.reply(), false, is_kept).await;
+                return answer(connection, &refusal.reply(), false, self.is_kept(head)).await;
             }
         };
-        let is_kept = head.is_kept && !*self.stopping.borrow();
+        // The engine keeps only so much for the next request.
+        let is_kept = self.is_kept(head) && connection.ahead() <= MOST_KEPT_BYTES as u64;
         let client = self.gateway.leave(engine, ask, joined, head.version, is_kept).ok()?;
         Some((connection, After::HandOver(Box::new(client))))
     }

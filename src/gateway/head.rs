@@ -109,6 +109,25 @@ impl Head {
     }
 }
 
+/// A head whose target is an absolute URL, with the path as its target and the URL's host as its only `Host`. The URL goes
+/// before the field (RFC 9112 section 3.2.2), and whoever reads this head cannot take another host for it. `None`: the target
+/// is not an absolute URL.
+pub(super) fn in_origin_form(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+    let mut request = httparse::Request::new(&mut fields);
+    request.parse(bytes).ok()?;
+    let (_, rest) = request.path?.split_once("://")?;
+    let (authority, path) = rest.split_at_checked(rest.find(['/', '?']).unwrap_or(rest.len()))?;
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    let mut head =
+        format!("{} {slash}{path} HTTP/1.{}\r\nHost: {authority}\r\n", request.method?, request.version?).into_bytes();
+    for field in request.headers.iter().filter(|field| !field.name.eq_ignore_ascii_case(HOST.as_str())) {
+        head.extend_from_slice(&[field.name.as_bytes(), b": ", field.value, b"\r\n"].concat());
+    }
+    head.extend_from_slice(b"\r\n");
+    Some(head)
+}
+
 /// The options of a head's `Connection` field (RFC 9110, section 7.6.1).
 #[derive(Debug, Default)]
 struct Options {

@@ -20,6 +20,7 @@
 //! - *Refusal*: a request that is answered with an error.
 
 mod after;
+mod chunks;
 mod client;
 mod connection;
 mod deadlines;

@@ -8,7 +8,7 @@ use super::refusal::{Refusal, Why};
 use super::writer::{Broken, Writer};
 use super::{Gateway, wire};
 use crate::downstream::{OnLag, SharingVerdict, lifetime, sharing_verdict, stream_head, unshareable_head};
-use crate::fanout::{Engine, Farewell, Terms};
+use crate::fanout::{Engine, Farewell, Framing, Terms};
 use crate::hub::{Delivery, Departure, End, JoinError, Mode, ShareOptions, Subscription, Verdict};
 use crate::route::StreamPolicy;
 use crate::upstream::OnError;
@@ -107,6 +107,8 @@ impl Gateway {
         let options = &ask.served.policy.client;
         let greeting = greeting(options, subscription.origin_retry());
         let framing = wire::framing(version);
+        // In HTTP/1.0 the end of the connection is the end of the stream.
+        let is_kept = is_kept && framing == Framing::Chunked;
         let client = Leaving {
             engine: engine.clone(),
             framing,

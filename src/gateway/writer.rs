@@ -2,11 +2,12 @@
 
 use super::after::come_back;
 use super::connection::Connection;
+use super::deadlines::Lifecycle;
 use super::refusal::Reply;
 use super::socket::{self, Witness};
 use super::wire::response_head;
 use crate::counters::RouteCounters;
-use crate::fanout::{self, MOST_STRAY_BYTES, Sent, Trust};
+use crate::fanout::{self, MOST_KEPT_BYTES, MOST_STRAY_BYTES, Sent, Trust};
 use crate::hub::Arrivals;
 use crate::sse::{Frame, HEARTBEAT};
 use bytes::{Bytes, BytesMut};
@@ -17,6 +18,7 @@ use pingora::protocols::http::ServerSession;
 use std::io;
 use std::pin::pin;
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 /// The most bytes that are written at once. A client that does not take this much within `stall_secs` stalls, and is
@@ -35,6 +37,10 @@ pub(super) struct Writer<'a> {
     /// Tells the stream that bytes arrive at the client while a write waits.
     arrivals: Option<Arrivals>,
     pace: Pace,
+    /// Tells of a drain, in which no connection is kept.
+    lifecycle: Option<&'a watch::Receiver<Lifecycle>>,
+    /// Whether the head says that the connection serves another request.
+    is_kept: bool,
 }
 
 /// How fast a client takes what is written.
@@ -60,12 +66,27 @@ pub(super) enum Broken {
 
 impl<'a> Writer<'a> {
     pub(super) fn new(session: &'a mut ServerSession) -> Self {
-        Self { session, counters: None, stray_bytes: 0, sent: Sent::default(), arrivals: None, pace: Pace::default() }
+        let (sent, pace) = (Sent::default(), Pace::default());
+        Self { session, counters: None, stray_bytes: 0, sent, arrivals: None, pace, lifecycle: None, is_kept: false }
     }
 
     /// A writer for a stream. It counts what it writes for the route.
-    pub(super) fn of_stream(session: &'a mut ServerSession, counters: &'a RouteCounters) -> Self {
-        Self { counters: Some(counters), ..Self::new(session) }
+    pub(super) fn of_stream(
+        session: &'a mut ServerSession,
+        counters: &'a RouteCounters,
+        lifecycle: &'a watch::Receiver<Lifecycle>,
+    ) -> Self {
+        Self { counters: Some(counters), lifecycle: Some(lifecycle), ..Self::new(session) }
+    }
+
+    /// Whether the head says that the connection serves another request.
+    pub(super) fn is_kept(&self) -> bool {
+        self.is_kept
+    }
+
+    /// Whether the client has sent no more ahead than the engine keeps.
+    pub(super) fn is_little_ahead(&self) -> bool {
+        self.connection().is_some_and(|connection| connection.ahead() <= MOST_KEPT_BYTES as u64)
     }
 
     /// From now on, tells the stream of bytes that arrive at the client while a write waits.
@@ -126,10 +147,12 @@ impl<'a> Writer<'a> {
         let mut head = response_head(status, &headers).map_err(|_| Broken::Left)?;
         if !is_sized && self.is_chunked() {
             head.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked")).map_err(|_| Broken::Left)?;
-        } else if until_close {
-            // In HTTP/1.0 the end of the connection is the end of the response.
+        }
+        if until_close || self.lifecycle.is_some_and(|lifecycle| *lifecycle.borrow() != Lifecycle::Running) {
+            // In HTTP/1.0 the end of the connection is the end of the response. In a drain no connection is kept.
             self.session.set_keepalive(None);
         }
+        self.is_kept = self.session.get_keepalive().is_some();
         if let Some(connection) = self.connection() {
             if is_stream {
                 socket::bound_stream(connection);

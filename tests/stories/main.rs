@@ -5,6 +5,7 @@
 #[allow(unused_imports, reason = "the peers need more of it than is needed here")]
 mod client;
 mod clients;
+mod door;
 mod gateway;
 mod guard;
 mod hardening;

@@ -46,7 +46,7 @@ impl Gateway {
         let Some(counters) = plan.ask().map(|ask| Arc::clone(&ask.served.counters)) else {
             return Error::e_explain(ErrorType::InternalError, "not a stream");
         };
-        let mut writer = Writer::of_stream(session, &counters);
+        let mut writer = Writer::of_stream(session, &counters, &self.lifecycle);
         let departure = match plan {
             Plan::Shared(ask) => match self.join(&ask, writer.left()).await {
                 Err(NotJoined::Refused(refusal)) => return Ok(Err(refusal)),
@@ -54,7 +54,7 @@ impl Gateway {
                 Ok(joined) => {
                     let engine = self.engine.as_ref().zip(writer.can_hand_over());
                     if let Some((engine, version)) = engine {
-                        let client = self.leave(engine, &ask, joined, version, is_kept)?;
+                        let client = self.leave(engine, &ask, joined, version, is_kept && writer.is_little_ahead())?;
                         writer.hand_over();
                         return Ok(Ok(After::HandOver(Box::new(client))));
                     }
@@ -69,7 +69,8 @@ impl Gateway {
         };
         if departure.is_orderly() {
             writer.end();
-            return Ok(Ok(if is_kept && !self.is_draining() { After::Next } else { After::Close }));
+            let is_kept = is_kept && writer.is_kept() && !self.is_draining();
+            return Ok(Ok(if is_kept { After::Next } else { After::Close }));
         }
         // After any other departure the connection is dropped as it is.
         if departure == Departure::Stalled {

@@ -17,6 +17,7 @@ use super::Gateway;
 use super::after::After;
 use super::client::ClientFacts;
 use super::plan::Plan;
+use super::refusal::Reply;
 use super::served::ProxyRoute;
 use super::sessions::Decided;
 use super::writer::Writer;
@@ -327,6 +328,10 @@ impl ProxyHttp for Gateway {
             log::debug!("origin answered 401 route={} header_changed={is_changed}", served.route.name);
         }
         client_side::frame(session, response, &mut exchange.attempt);
+        if self.is_draining() {
+            // The connection does not serve another request, and the head says so.
+            session.as_downstream_mut().set_keepalive(None);
+        }
         references::map_back(&served.route, &exchange.attempt.target, &exchange.attempt.names, response)
     }
 
@@ -377,7 +382,10 @@ impl ProxyHttp for Gateway {
             log::warn!("proxying failed route={route} origin={origin} status={status} why={}", quoted::reason(why));
         }
         if let Some(status) = status.filter(|_| !is_answered(session)) {
-            match session.respond_error(status).await {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+            let words = status.canonical_reason().unwrap_or_default().to_lowercase();
+            session.as_downstream_mut().set_keepalive(None);
+            match Writer::new(session.as_downstream_mut()).reply(Reply::text(status, &words)).await {
                 Ok(()) => client_side::linger(session).await,
                 Err(error) => log::debug!("client gone before its {status} why={}", quoted::reason(reason(&error))),
             }

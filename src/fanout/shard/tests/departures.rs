@@ -1,6 +1,6 @@
 //! How clients depart.
 
-use super::super::super::terms::MOST_KEPT_BYTES;
+use super::super::super::terms::{MOST_KEPT_BYTES, MOST_STRAY_BYTES};
 use super::*;
 use crate::hub::Failure;
 
@@ -25,7 +25,7 @@ fn stray_bytes_are_ignored_and_a_flood_of_them_closes_the_client() {
     publish(&publisher, &["1"]);
     stage.settle();
     assert_eq!(client.data(), "1");
-    client.say(&[b'x'; 20 << 10]);
+    client.say(&[b'x'; MOST_STRAY_BYTES]);
     stage.settle();
     assert_eq!(stage.departed(), [Departure::Left]);
 }
