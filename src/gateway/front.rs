@@ -19,6 +19,7 @@ use super::chunks::Chunks;
 use super::connection::{Connection, Gate};
 use super::first::{Judgement, is_blank, judge};
 use super::head::{self, Body, Head};
+use super::http2::Http2;
 use super::places::Places;
 use super::plan::{Ask, Plan, Request};
 use super::proxy_header::{ProxyHeader, Told, proxy_header};
@@ -82,7 +83,8 @@ impl Default for FrontOptions {
 #[derive(Debug)]
 pub struct Front {
     options: FrontOptions,
-    sessions: Arc<Sessions>,
+    sessions: Sessions,
+    http2: Http2,
     places: Arc<Places>,
     gateway: Gateway,
     /// Set when the process is about to end.
@@ -117,8 +119,9 @@ impl Front {
         let conf = ServerConf { max_retries: MAX_PEERS, ca_file, ..ServerConf::default() };
         let mut proxy = HttpProxy::new(gateway.clone(), Arc::new(conf));
         proxy.handle_init_modules();
-        let sessions = Arc::new(Sessions::new(proxy));
-        Self { options, sessions, places: Places::new(options.max_connections, alive), gateway, stopping }
+        let (proxy, places) = (Arc::new(proxy), Places::new(options.max_connections, alive));
+        let http2 = Http2::new(Arc::clone(&proxy), Arc::clone(&places), options);
+        Self { options, sessions: Sessions::new(proxy), http2, places, gateway, stopping }
     }
 
     /// Serves a connection that was just accepted, until it ends or goes to the engine.
@@ -159,10 +162,10 @@ impl Front {
                 First::Nothing => return,
                 First::TooLarge => return refuse(connection, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE).await,
                 First::TooSlow => return refuse(connection, StatusCode::REQUEST_TIMEOUT).await,
+                First::Http2 if wait.is_first => return Box::pin(self.http2.serve(connection, &self.stopping)).await,
                 First::Http1(_) | First::Http2 if !connection.has_place() => {
                     return refuse(connection, StatusCode::SERVICE_UNAVAILABLE).await;
                 }
-                First::Http2 if wait.is_first => return self.sessions.http2(connection, &self.stopping).await,
                 First::Http2 => return refuse(connection, StatusCode::BAD_REQUEST).await,
                 First::Http1(end) => match Box::pin(self.request(connection, end)).await {
                     None => return,

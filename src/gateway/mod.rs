@@ -4,6 +4,7 @@
 //!   Front                     a connection: its heads, their limits     front, first, head
 //!     ├ plan                  what is to be done with a request               plan
 //!     ├ engine                a plain GET of a shared stream                  shared, handover
+//!     ├ Http2                 a connection of HTTP/2, and its streams         http2
 //!     └ Sessions              every other request: pingora's proxy            sessions, after
 //!         └ Gateway (ProxyHttp)                                               proxy
 //!             ├ shared stream                                                 shared
@@ -28,6 +29,7 @@ mod first;
 mod front;
 mod handover;
 mod head;
+mod http2;
 mod lines;
 mod own_request;
 mod pacing;

@@ -1,15 +1,13 @@
-//! pingora's proxy, wrapped: one request of HTTP/1.x, or a connection of HTTP/2.
+//! pingora's proxy, wrapped: one request of HTTP/1.x.
 
 use super::Gateway;
 use super::after::After;
 use super::connection::{Connection, Gate};
 use super::plan::Plan;
 use crate::fanout::LINGER;
-use async_trait::async_trait;
 use parking_lot::Mutex;
-use pingora::apps::{HttpServerApp, HttpServerOptions, ReusedHttpStream, ServerApp};
+use pingora::apps::HttpServerApp;
 use pingora::protocols::http::ServerSession;
-use pingora::protocols::http::v2::server::{H2Options, default_h2_options};
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 use std::any::Any;
@@ -22,19 +20,12 @@ use tokio::time::timeout;
 /// Bytes read and dropped at a time until then.
 const LINGER_BYTES: usize = 4096;
 
-/// An HTTP/2 connection without a stream is closed after this.
-const HTTP2_IDLE: Duration = Duration::from_secs(75);
-
-/// Streams that one HTTP/2 connection may have open at once.
-const HTTP2_STREAMS: u32 = 256;
-
 /// How long the rest of a body is read that nobody wants, before its connection is closed.
 const UNWANTED_BODY: Duration = Duration::from_secs(5);
 
 /// pingora's proxy.
 pub(super) struct Sessions {
     proxy: Arc<HttpProxy<Gateway>>,
-    http2: HttpServerOptions,
 }
 
 /// What the front decided of a request that a session is to serve.
@@ -64,11 +55,8 @@ impl fmt::Debug for Sessions {
 }
 
 impl Sessions {
-    pub(super) fn new(proxy: HttpProxy<Gateway>) -> Self {
-        let mut http2 = HttpServerOptions::default();
-        http2.h2c = true;
-        http2.h2_idle_timeout = Some(HTTP2_IDLE);
-        Self { proxy: Arc::new(proxy), http2 }
+    pub(super) fn new(proxy: Arc<HttpProxy<Gateway>>) -> Self {
+        Self { proxy }
     }
 
     /// Serves one request of HTTP/1.x, of which nothing was read by anybody else; gives the connection back if it is of
@@ -85,33 +73,6 @@ impl Sessions {
         session.set_total_drain_timeout(Some(UNWANTED_BODY));
         session.set_connection_user_context(Some(decided.into_context()));
         After::of(HttpServerApp::process_new_http(&self.proxy, session, shutdown).await?)
-    }
-
-    /// Serves a connection of HTTP/2 to its end.
-    pub(super) async fn http2(self: &Arc<Self>, mut connection: Connection, shutdown: &ShutdownWatch) {
-        connection.set_gate(Gate::Open);
-        ServerApp::process_new(self, Box::new(connection), shutdown).await;
-    }
-}
-
-#[async_trait]
-impl HttpServerApp for Sessions {
-    async fn process_new_http(
-        self: &Arc<Self>,
-        session: ServerSession,
-        shutdown: &ShutdownWatch,
-    ) -> Option<ReusedHttpStream> {
-        HttpServerApp::process_new_http(&self.proxy, session, shutdown).await
-    }
-
-    fn h2_options(&self) -> Option<H2Options> {
-        let mut options = default_h2_options();
-        options.max_concurrent_streams(HTTP2_STREAMS);
-        Some(options)
-    }
-
-    fn server_options(&self) -> Option<&HttpServerOptions> {
-        Some(&self.http2)
     }
 }
 

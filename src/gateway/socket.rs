@@ -13,6 +13,9 @@ use std::time::Duration;
 /// small events take several times their size in it. It would also slow down distant clients.
 const UNSENT_BYTES: u32 = 32 << 10;
 
+/// The same for an HTTP/2 connection, whose streams share it.
+const UNSENT_BYTES_OF_MANY: u32 = 128 << 10;
+
 /// The size of the send buffer of one TCP client, as the kernel counts it. It limits the bytes that are on their way,
 /// which [`UNSENT_BYTES`] does not limit. A client that vanishes while it is catching up holds 1 MB until it counts
 /// as stalled, and not 4 MB.
@@ -38,6 +41,16 @@ pub(super) fn bound_stream(socket: impl AsFd) {
     let buffer = if is_tcp { SEND_BUFFER_BYTES } else { UNIX_SEND_BUFFER_BYTES };
     if let Err(error) = sockopt::set_socket_send_buffer_size(socket, buffer) {
         log::debug!("cannot bound a send buffer: {error}");
+    }
+}
+
+/// Limits the unsent bytes that the kernel holds for an HTTP/2 connection. Its send buffer may grow, because a stream may
+/// be a download.
+pub(super) fn bound_unsent(socket: impl AsFd) {
+    let socket = socket.as_fd();
+    // This fails on a Unix socket.
+    if let Err(error) = SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES_OF_MANY) {
+        log::trace!("no TCP_NOTSENT_LOWAT: {error}");
     }
 }
 

@@ -3,6 +3,7 @@
 use super::after::come_back;
 use super::connection::Connection;
 use super::deadlines::Lifecycle;
+use super::http2::{Link, StallLimit};
 use super::refusal::Reply;
 use super::socket::{self, Witness};
 use super::wire::response_head;
@@ -17,6 +18,7 @@ use pingora::ErrorType;
 use pingora::protocols::http::ServerSession;
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -31,8 +33,12 @@ const LOOKS_EVERY: Duration = Duration::from_millis(250);
 /// The response to one client while it is being written.
 pub(super) struct Writer<'a> {
     session: &'a mut ServerSession,
+    /// The connection of an HTTP/2 stream.
+    link: Option<Arc<Link>>,
     counters: Option<&'a RouteCounters>,
     stray_bytes: usize,
+    /// Whether the request's body was read to its end.
+    is_body_over: bool,
     sent: Sent,
     /// Tells the stream that bytes arrive at the client while a write waits.
     arrivals: Option<Arrivals>,
@@ -41,6 +47,8 @@ pub(super) struct Writer<'a> {
     lifecycle: Option<&'a watch::Receiver<Lifecycle>>,
     /// Whether the head says that the connection serves another request.
     is_kept: bool,
+    /// How long the connection of an HTTP/2 stream may take nothing.
+    stall_limit: Option<StallLimit>,
 }
 
 /// How fast a client takes what is written.
@@ -66,8 +74,20 @@ pub(super) enum Broken {
 
 impl<'a> Writer<'a> {
     pub(super) fn new(session: &'a mut ServerSession) -> Self {
-        let (sent, pace) = (Sent::default(), Pace::default());
-        Self { session, counters: None, stray_bytes: 0, sent, arrivals: None, pace, lifecycle: None, is_kept: false }
+        let link = Link::of(session);
+        Self {
+            session,
+            link,
+            counters: None,
+            stray_bytes: 0,
+            is_body_over: false,
+            sent: Sent::default(),
+            arrivals: None,
+            pace: Pace::default(),
+            lifecycle: None,
+            is_kept: false,
+            stall_limit: None,
+        }
     }
 
     /// A writer for a stream. It counts what it writes for the route.
@@ -164,8 +184,10 @@ impl<'a> Writer<'a> {
             }
         }
         self.pace.stall = stall;
+        self.stall_limit = self.link.as_ref().map(|link| link.limit_stall(stall));
         self.session.set_write_timeout(Some(stall));
-        self.session.write_response_header(Box::new(head)).await.map_err(|error| broken(&error))?;
+        let link = self.link.as_deref();
+        self.session.write_response_header(Box::new(head)).await.map_err(|error| broken(&error, link))?;
         come_back(self.session);
         Ok(())
     }
@@ -226,11 +248,12 @@ impl<'a> Writer<'a> {
             self.pace.trust.begin(connection, Instant::now());
         }
         self.pace.is_slow = false;
+        let link = self.link.as_deref();
         let mut write = pin!(self.session.write_response_body(piece, false));
         loop {
             tokio::select! {
                 biased;
-                written = &mut write => return written.map_err(|error| broken(&error)),
+                written = &mut write => return written.map_err(|error| broken(&error, link)),
                 () = sleep(LOOKS_EVERY) => {
                     self.pace.is_slow = true;
                     let saw_some = witness.as_mut().is_some_and(Witness::saw_some);
@@ -255,13 +278,32 @@ impl<'a> Writer<'a> {
     /// request. They are dropped, one byte per probe of pingora. A client that sends more than [`MOST_STRAY_BYTES`]
     /// counts as gone.
     pub(super) async fn left(&mut self) -> Broken {
+        if self.session.is_http2() {
+            return self.stream_left().await;
+        }
         while let Err(error) = self.session.read_body_or_idle(true).await {
             self.stray_bytes += 1;
             if *error.etype() != ErrorType::ConnectError || self.stray_bytes > MOST_STRAY_BYTES {
-                return broken(&error);
+                return broken(&error, None);
             }
         }
         std::future::pending().await
+    }
+
+    /// The same for an HTTP/2 stream. A body that nobody wants is read and dropped. Unread, it would use up the window of
+    /// the connection, and with it the bodies of the other streams.
+    async fn stream_left(&mut self) -> Broken {
+        loop {
+            let is_over = self.is_body_over || self.session.is_body_done();
+            match self.session.read_body_or_idle(is_over).await {
+                Ok(Some(bytes)) => self.stray_bytes += bytes.len(),
+                Ok(None) => self.is_body_over = true,
+                Err(error) => return broken(&error, self.link.as_deref()),
+            }
+            if self.stray_bytes > MOST_STRAY_BYTES {
+                return Broken::Left;
+            }
+        }
     }
 
     /// Makes the close of the connection an orderly one, whatever was set before.
@@ -273,19 +315,22 @@ impl<'a> Writer<'a> {
 
     /// Makes the close of the connection a reset, which frees at once what a stalled client did not take.
     pub(super) fn reset(&mut self) {
+        if let Some(link) = &self.link {
+            link.stalled();
+        }
         if let Some(connection) = self.connection() {
             socket::reset_on_close(connection);
         }
     }
 }
 
-fn broken(error: &pingora::Error) -> Broken {
+fn broken(error: &pingora::Error, link: Option<&Link>) -> Broken {
     // The kernel reports this error after `TCP_USER_TIMEOUT`. On a quiet stream it comes before any write times out,
     // because what is written fits into the send buffer.
     let given_up = error.root_cause().downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::TimedOut);
     match error.etype() {
         ErrorType::WriteTimedout => Broken::Stalled,
-        _ if given_up => Broken::Stalled,
+        _ if given_up || link.is_some_and(Link::is_given_up) => Broken::Stalled,
         _ => Broken::Left,
     }
 }

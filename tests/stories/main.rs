@@ -6,6 +6,7 @@
 mod client;
 mod clients;
 mod door;
+mod frames;
 mod gateway;
 mod guard;
 mod hardening;
@@ -20,6 +21,7 @@ mod builders;
 mod config;
 mod contract;
 mod cors;
+mod http2;
 mod ids;
 mod lifecycle;
 mod limits;

@@ -3,6 +3,7 @@
 use super::patience::Patience;
 use super::references::Names;
 use super::retries::{self, Failure, Next};
+use crate::gateway::http2::StallLimit;
 use crate::upstream::{Dial, Line};
 use http::Version;
 use pingora::proxy::Session;
@@ -30,6 +31,8 @@ pub(super) struct Attempt {
     pub(super) is_unsent: bool,
     /// Limits how long the origin may be silent in this try. `None`: no limit.
     pub(super) patience: Option<Patience>,
+    /// How long the connection of an HTTP/2 client may take nothing.
+    pub(super) stall_limit: Option<StallLimit>,
     /// The bytes of the request's body that this try has forwarded.
     pub(super) body: u64,
     /// Whether the whole request has been read.

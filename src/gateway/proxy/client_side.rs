@@ -3,13 +3,14 @@
 use super::attempt::Attempt;
 use super::fields::{self, Client};
 use crate::gateway::connection::Connection;
+use crate::gateway::http2::{Link, StallLimit};
 use crate::gateway::socket;
 use crate::route::ProxyPolicy;
 use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
 use http::{StatusCode, Version};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
-use pingora::{Error, ErrorType, Result};
+use pingora::{Error, ErrorSource, ErrorType, Result};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -24,8 +25,8 @@ pub(super) fn asked(session: &Session) -> Client<'_> {
     Client { version: request.version, headers: &request.headers }
 }
 
-/// Checks a request that is to be proxied, and prepares its session.
-pub(super) fn prepare(session: &mut Session, policy: &ProxyPolicy) -> Result<()> {
+/// Checks a request that is to be proxied, and prepares its session. Returns the limit of an HTTP/2 client's connection.
+pub(super) fn prepare(session: &mut Session, policy: &ProxyPolicy) -> Result<Option<StallLimit>> {
     let request = session.req_header();
     if let Some(fault) = fields::fault_of_request(&request.headers) {
         return Err(Error::explain(ErrorType::HTTPStatus(400), fault.text()).into_down());
@@ -42,7 +43,16 @@ pub(super) fn prepare(session: &mut Session, policy: &ProxyPolicy) -> Result<()>
         session.set_ignore_info_resp(true);
     }
     session.set_write_timeout(policy.write_timeout);
-    Ok(())
+    let limit = Link::of(session).zip(policy.write_timeout);
+    Ok(limit.map(|(link, write_timeout)| link.limit_stall(write_timeout)))
+}
+
+/// Notes that an HTTP/2 client did not take its response in time.
+pub(super) fn note_stall(session: &mut Session, error: &Error) {
+    let is_of_client = *error.etype() == ErrorType::WriteTimedout && *error.esource() != ErrorSource::Upstream;
+    if let Some(link) = Link::of(session.as_downstream()).filter(|_| is_of_client) {
+        link.stalled();
+    }
 }
 
 /// Sets the framing of a response for the client.

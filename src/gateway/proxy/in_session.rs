@@ -3,6 +3,7 @@
 use crate::gateway::Gateway;
 use crate::gateway::after::After;
 use crate::gateway::connection::Peer;
+use crate::gateway::http2::Link;
 use crate::gateway::plan::{Plan, Request};
 use crate::gateway::refusal::Refusal;
 use crate::gateway::shared::NotJoined;
@@ -20,7 +21,7 @@ impl Gateway {
     pub(super) fn plan_of(&self, session: &ServerSession) -> std::result::Result<Plan, Refusal> {
         let request = session.req_header();
         let socket = session.client_addr().and_then(|address| address.as_inet()).copied();
-        let peer = Peer { socket, told: None, is_tls: false };
+        let peer = Link::of(session).map_or(Peer { socket, told: None, is_tls: false }, |link| *link.peer());
         let target = match request.version {
             Version::HTTP_2 => Cow::Borrowed(request.uri.path_and_query().map_or("/", PathAndQuery::as_str)),
             _ => String::from_utf8_lossy(request.raw_path()),

@@ -129,7 +129,7 @@ impl ProxyHttp for Gateway {
         let dial = match &attempt.dial {
             Some(dial) => dial,
             None => {
-                client_side::prepare(session, policy)?;
+                attempt.stall_limit = client_side::prepare(session, policy)?;
                 let usage = if may_upgrade { Usage::Upgrade } else { Usage::Kept };
                 let resolved = self.connector.dial(origin, options, usage).await;
                 attempt.dial.insert(resolved.map_err(|why| Error::explain(ErrorType::ConnectError, why).into_up())?)
@@ -370,6 +370,7 @@ impl ProxyHttp for Gateway {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
+        client_side::note_stall(session, error);
         let status = faults::status(error, exchange.attempt.is_whole);
         let is_ours = *error.esource() != ErrorSource::Downstream && status.is_some_and(|status| status >= 500);
         if let Some(served) = exchange.proxied.as_ref().filter(|_| is_ours) {

@@ -4,6 +4,7 @@ mod deadlines;
 mod front;
 mod handover;
 mod heads;
+mod http2;
 mod own_request;
 mod plan;
 mod proxy;

@@ -1,0 +1,226 @@
+//! What the streams of one HTTP/2 connection share.
+
+use crate::gateway::connection::Peer;
+use crate::gateway::places::Place;
+use parking_lot::Mutex;
+use pingora::http::ResponseHeader;
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::raw_connect::ProxyDigest;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// How long the client may take nothing while no stream is open.
+const STALL: Duration = Duration::from_secs(30);
+
+/// The state of a connection that its streams share.
+#[derive(Debug)]
+pub(in crate::gateway) struct Link {
+    peer: Peer,
+    streams: Mutex<Streams>,
+    /// Notified when the last stream ends, and when the stall limit changes.
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct Streams {
+    open: usize,
+    /// The places of all streams but one. That one uses the place of the connection.
+    places: Vec<Place>,
+    /// How long the client may take nothing, for each stream that limits it.
+    stalls: Vec<Duration>,
+    /// When the last stream ended, or when the connection began if there was none.
+    idle_since: Instant,
+    /// Whether a stream was given up because the client took nothing, and no stream was opened after that.
+    is_stalled: bool,
+    /// Whether the whole connection was given up for this reason.
+    is_given_up: bool,
+}
+
+/// A guard that counts an open stream and holds its place.
+#[derive(Debug)]
+pub(super) struct OpenStream(Arc<Link>);
+
+/// A guard that limits how long the client may take nothing.
+#[derive(Debug)]
+pub(in crate::gateway) struct StallLimit {
+    link: Arc<Link>,
+    stall: Duration,
+}
+
+impl Link {
+    pub(super) fn new(peer: Peer) -> Arc<Self> {
+        let streams = Streams {
+            open: 0,
+            places: Vec::new(),
+            stalls: Vec::new(),
+            idle_since: Instant::now(),
+            is_stalled: false,
+            is_given_up: false,
+        };
+        Arc::new(Self { peer, streams: Mutex::new(streams), changed: Notify::new() })
+    }
+
+    /// The value by which each session carries the link. It is the only value of a connection that pingora passes on.
+    pub(super) fn digest(self: &Arc<Self>) -> Option<Arc<ProxyDigest>> {
+        let unused = ResponseHeader::build(200, Some(0)).ok()?;
+        Some(Arc::new(ProxyDigest::new(Box::new(unused), Some(Box::new(Arc::clone(self))))))
+    }
+
+    /// The connection of a session. `None` for HTTP/1.x.
+    pub(in crate::gateway) fn of(session: &ServerSession) -> Option<Arc<Self>> {
+        let user_data = session.digest()?.proxy_digest.as_ref()?.user_data.as_ref()?;
+        user_data.downcast_ref::<Arc<Self>>().cloned()
+    }
+
+    /// The other end of the connection.
+    pub(in crate::gateway) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    /// Opens a stream. Returns `None` if there is no place for it. The only open stream of a connection uses the place of
+    /// the connection.
+    pub(super) fn open(self: &Arc<Self>, take: impl FnOnce() -> Option<Place>) -> Option<OpenStream> {
+        let mut streams = self.streams.lock();
+        if streams.open > 0 {
+            streams.places.push(take()?);
+        }
+        streams.open += 1;
+        streams.is_stalled = false;
+        Some(OpenStream(Arc::clone(self)))
+    }
+
+    /// Limits how long the client may take nothing, for as long as the guard lives.
+    pub(in crate::gateway) fn limit_stall(self: &Arc<Self>, stall: Duration) -> StallLimit {
+        self.streams.lock().stalls.push(stall);
+        self.changed.notify_one();
+        StallLimit { link: Arc::clone(self), stall }
+    }
+
+    /// Notes that a stream is given up because the client takes nothing.
+    pub(in crate::gateway) fn stalled(&self) {
+        self.streams.lock().is_stalled = true;
+    }
+
+    /// Notes that the connection is given up because the client takes nothing. Its streams ask for this reason when they
+    /// break.
+    pub(super) fn give_up(&self) {
+        self.streams.lock().is_given_up = true;
+    }
+
+    /// Whether the connection was given up because the client takes nothing.
+    pub(in crate::gateway) fn is_given_up(&self) -> bool {
+        self.streams.lock().is_given_up
+    }
+
+    /// How long the client may take nothing. `None` if there are streams and none of them limits it.
+    pub(super) fn stall(&self) -> Option<Duration> {
+        let streams = self.streams.lock();
+        let shortest = streams.stalls.iter().min().copied();
+        shortest.or_else(|| (streams.open == 0).then_some(STALL))
+    }
+
+    /// Since when no stream is open. `None` if one is.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let streams = self.streams.lock();
+        (streams.open == 0).then_some(streams.idle_since)
+    }
+
+    /// Begins to measure the idle time anew.
+    pub(super) fn count_anew(&self) {
+        self.streams.lock().idle_since = Instant::now();
+    }
+
+    /// Whether the last streams were given up because the client took nothing.
+    pub(super) fn is_stalled(&self) -> bool {
+        let streams = self.streams.lock();
+        streams.open == 0 && streams.is_stalled
+    }
+
+    /// Resolves at the next notification.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
+
+impl Drop for OpenStream {
+    fn drop(&mut self) {
+        let Link { streams, changed, .. } = &*self.0;
+        let mut streams = streams.lock();
+        streams.open -= 1;
+        let places = streams.open.saturating_sub(1);
+        streams.places.truncate(places);
+        if streams.open == 0 {
+            streams.idle_since = Instant::now();
+            changed.notify_one();
+        }
+    }
+}
+
+impl Drop for StallLimit {
+    fn drop(&mut self) {
+        let mut streams = self.link.streams.lock();
+        if let Some(at) = streams.stalls.iter().position(|stall| *stall == self.stall) {
+            streams.stalls.swap_remove(at);
+        }
+        self.link.changed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::places::Places;
+    use tokio::sync::mpsc;
+
+    const NOBODY: Peer = Peer { socket: None, told: None, is_tls: false };
+
+    #[test]
+    fn each_stream_has_a_place_and_the_first_has_the_connections() {
+        let places = Places::new(3, mpsc::channel(1).0);
+        let connection = places.take();
+        let link = Link::new(NOBODY);
+        let open = || link.open(|| places.take());
+        let (first, second, third) = (open(), open(), open());
+        assert!(first.is_some() && second.is_some() && third.is_some());
+        assert!(open().is_none());
+        drop(first);
+        assert!(places.take().is_some(), "whichever it was");
+        let fourth = open();
+        assert!(fourth.is_some() && open().is_none());
+        drop((second, third, fourth));
+        assert!(link.idle_since().is_some());
+        let others = [places.take(), places.take()];
+        assert!(others.iter().all(Option::is_some) && places.take().is_none(), "the connection keeps its own");
+        drop(connection);
+    }
+
+    #[test]
+    fn the_shortest_patience_is_the_connections() {
+        let link = Link::new(NOBODY);
+        assert_eq!(link.stall(), Some(STALL));
+        let _stream = link.open(|| None).unwrap();
+        assert_eq!(link.stall(), None, "a stream that does not care");
+        let [short, long] = [2, 50].map(Duration::from_secs);
+        let (first, second) = (link.limit_stall(long), link.limit_stall(short));
+        assert_eq!(link.stall(), Some(short));
+        drop(second);
+        assert_eq!(link.stall(), Some(long));
+        drop(first);
+        assert_eq!(link.stall(), None);
+    }
+
+    #[test]
+    fn a_client_is_given_up_once_its_last_stream_has_stalled() {
+        let link = Link::new(NOBODY);
+        let (first, second) = (link.open(|| None), link.open(|| Places::new(1, mpsc::channel(1).0).take()));
+        link.stalled();
+        drop(first);
+        assert!(!link.is_stalled());
+        drop(second);
+        assert!(link.is_stalled());
+        let _next = link.open(|| None);
+        assert!(!link.is_stalled());
+    }
+}

@@ -1,0 +1,255 @@
+//! Connections of HTTP/2.
+//!
+//! ```text
+//!                            ┌─ malformed ──────────────▶ 400 or a reset
+//!   preface ▶ Connection ────┼─ no place ───────────────▶ 503
+//!               │   ▲        └─ a request ──────────────▶ a session of pingora's in a task of its own
+//!               │   └─ bytes, streams that end                 │
+//!               │                                              ▼
+//!               ├─ idle, or a drain ▶ GOAWAY, and the open streams end as they would
+//!               └─ a stalled client, an unfinished head, many malformed requests ▶ closed
+//! ```
+//!
+//! The `h2` crate implements the protocol, and pingora serves each request. Only the task here sees the connection as a
+//! whole. So it enforces the limits of the connection: places, the time for a head, idle time, and clients that do not
+//! read.
+
+mod link;
+mod traffic;
+mod watch;
+mod wire;
+
+pub(super) use link::{Link, StallLimit};
+
+use super::Gateway;
+use super::connection::{Connection, Gate};
+use super::front::FrontOptions;
+use super::places::Places;
+use super::refusal::Reply;
+use super::{socket, wire as responses};
+use http::StatusCode;
+use link::OpenStream;
+use parking_lot::Mutex;
+use pingora::apps::HttpServerApp;
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::http::v2::server::{H2Accept, H2Options, HttpSession, default_h2_options, handshake};
+use pingora::protocols::{Digest, GetSocketDigest, Stream};
+use pingora::proxy::HttpProxy;
+use pingora::server::ShutdownWatch;
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+use tokio::time::timeout;
+use traffic::Traffic;
+use watch::{Due, Times, Watch};
+use wire::Wire;
+
+/// The most streams that one connection may have open at once.
+const MOST_STREAMS: u32 = 256;
+
+/// The most bytes of a response that wait for the socket or for the client's window. A larger buffer would not be faster,
+/// because the response is continued as soon as these bytes are written. A client that does not read costs this much for
+/// each of its streams.
+const SEND_BUFFER_BYTES: usize = 32 << 10;
+
+/// The time that a client may take to accept an answer of ours.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
+
+/// The time after a GOAWAY in which requests that are on their way may arrive, and in which the client may close.
+const LAST_CALL: Duration = Duration::from_secs(1);
+
+/// The time for the first request on a connection without a place.
+const WITHOUT_A_PLACE: Duration = Duration::from_secs(1);
+
+/// How long the rest of a body that nobody wants is read.
+const UNWANTED_BODY: Duration = Duration::from_secs(5);
+
+/// The most malformed requests on one connection. The number is not small, because a proxy may send the requests of many
+/// clients on one connection.
+const MOST_MALFORMED: usize = 100;
+
+type Protocol = h2::server::Connection<Stream, bytes::Bytes>;
+
+/// Serves connections of HTTP/2.
+pub(super) struct Http2 {
+    proxy: Arc<HttpProxy<Gateway>>,
+    places: Arc<Places>,
+    options: FrontOptions,
+}
+
+impl fmt::Debug for Http2 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http2").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// An event on a connection.
+enum Event {
+    Accepted(Box<pingora::Result<Option<H2Accept>>>),
+    Due(Due),
+    /// The number of streams or the stall limit changed.
+    Changed,
+    Drain,
+}
+
+/// How a connection ends.
+enum Ending {
+    /// Either side ended it, or it failed. Nothing is left to be sent.
+    Closed,
+    /// We end it, with a GOAWAY that says why.
+    Abrupt(h2::Reason),
+}
+
+impl Http2 {
+    pub(super) fn new(proxy: Arc<HttpProxy<Gateway>>, places: Arc<Places>, options: FrontOptions) -> Self {
+        Self { proxy, places, options }
+    }
+
+    fn protocol_options(&self) -> H2Options {
+        // The crate limits by default: streams that are reset before or after they are accepted, the frames of a head,
+        // small and empty DATA frames, and unread answers to PING and SETTINGS.
+        let mut options = default_h2_options();
+        options
+            .max_concurrent_streams(MOST_STREAMS)
+            .max_send_buffer_size(SEND_BUFFER_BYTES)
+            .max_header_list_size(u32::try_from(self.options.head_bytes).unwrap_or(u32::MAX));
+        options
+    }
+
+    /// Serves a connection to its end. Its preface is still among the unread bytes.
+    pub(super) async fn serve(&self, mut connection: Connection, stopping: &ShutdownWatch) {
+        connection.set_gate(Gate::Open);
+        socket::bound_unsent(&connection);
+        let has_place = connection.has_place();
+        let idle = if has_place { self.options.keepalive } else { WITHOUT_A_PLACE.min(self.options.keepalive) };
+        let times = Times { head: self.options.head_time, idle };
+        let transport = Arc::clone(connection.transport());
+        let link = Link::new(*connection.peer());
+        let traffic = Arc::new(Mutex::new(Traffic::new(tokio::time::Instant::now())));
+        let digest = Arc::new(Digest {
+            proxy_digest: link.digest(),
+            socket_digest: connection.get_socket_digest(),
+            ..Digest::default()
+        });
+        let watch = Watch::new(times, Arc::clone(&transport), Arc::clone(&link), Arc::clone(&traffic));
+        let wire: Stream = Box::new(Wire::new(connection, traffic, Arc::clone(&link)));
+        let Ok(Ok(protocol)) = timeout(times.head, handshake(wire, Some(self.protocol_options()))).await else {
+            return;
+        };
+        let mut served = Served { of: self, protocol, digest, link, watch, has_place, is_leaving: false, malformed: 0 };
+        let ending = served.run(stopping).await;
+        if let Ending::Abrupt(reason) = ending {
+            served.protocol.abrupt_shutdown(reason);
+            let last_words = poll_fn(|cx| served.protocol.poll_closed(cx));
+            let is_told = timeout(LAST_CALL, last_words).await.is_ok();
+            if !is_told || served.watch.is_blocked() {
+                // A reset frees the unsent bytes at once.
+                socket::reset_on_close(&*transport);
+            }
+        }
+    }
+}
+
+/// A connection that is being served.
+struct Served<'a> {
+    of: &'a Http2,
+    protocol: Protocol,
+    digest: Arc<Digest>,
+    link: Arc<Link>,
+    watch: Watch,
+    has_place: bool,
+    /// Whether a GOAWAY was sent.
+    is_leaving: bool,
+    malformed: usize,
+}
+
+impl Served<'_> {
+    async fn run(&mut self, stopping: &ShutdownWatch) -> Ending {
+        loop {
+            if self.malformed > MOST_MALFORMED {
+                return Ending::Abrupt(h2::Reason::ENHANCE_YOUR_CALM);
+            }
+            match self.next(stopping.clone()).await {
+                Event::Changed => {}
+                Event::Drain => self.leave(),
+                Event::Accepted(accepted) => match *accepted {
+                    Ok(Some(H2Accept::Session(session))) => self.begin(session, stopping),
+                    Ok(Some(H2Accept::Rejected)) => self.malformed += 1,
+                    Ok(None) => return Ending::Closed,
+                    Err(error) => {
+                        log::debug!("HTTP/2 connection over: {error}");
+                        return Ending::Closed;
+                    }
+                },
+                Event::Due(Due::Idle) if !self.is_leaving => self.leave(),
+                Event::Due(Due::Idle) => return Ending::Abrupt(h2::Reason::NO_ERROR),
+                Event::Due(Due::Head) => return Ending::Abrupt(h2::Reason::PROTOCOL_ERROR),
+                Event::Due(Due::Stall) => {
+                    self.link.give_up();
+                    return Ending::Abrupt(h2::Reason::ENHANCE_YOUR_CALM);
+                }
+            }
+        }
+    }
+
+    async fn next(&mut self, mut stopping: ShutdownWatch) -> Event {
+        let Self { protocol, digest, link, watch, is_leaving, .. } = self;
+        let mut accept = pin!(HttpSession::from_h2_conn(protocol, Arc::clone(digest)));
+        let accepted_or_due = poll_fn(|cx| match accept.as_mut().poll(cx) {
+            Poll::Ready(accepted) => Poll::Ready(Event::Accepted(Box::new(accepted))),
+            Poll::Pending => watch.poll_due(cx).map(Event::Due),
+        });
+        tokio::select! {
+            biased;
+            Ok(_) = stopping.wait_for(|stopping| *stopping), if !*is_leaving => Event::Drain,
+            event = accepted_or_due => event,
+            () = link.changed() => Event::Changed,
+        }
+    }
+
+    /// Tells the client to open no more streams. Streams that are on their way are served.
+    fn leave(&mut self) {
+        self.is_leaving = true;
+        self.protocol.graceful_shutdown();
+        self.watch.times.idle = LAST_CALL;
+        self.link.count_anew();
+    }
+
+    fn begin(&mut self, mut session: HttpSession, stopping: &ShutdownWatch) {
+        let opened = self.has_place.then(|| self.link.open(|| self.of.places.take())).flatten();
+        let Some(open) = opened else {
+            refuse(session);
+            if !self.has_place && !self.is_leaving {
+                // The connection is ended as soon as this answer is written.
+                self.watch.times.idle = Duration::ZERO;
+            }
+            return;
+        };
+        session.set_write_timeout(Some(ANSWER_TIME));
+        session.set_total_drain_timeout(Some(UNWANTED_BODY));
+        tokio::spawn(serve_stream(Arc::clone(&self.of.proxy), session, open, stopping.clone()));
+    }
+}
+
+async fn serve_stream(
+    proxy: Arc<HttpProxy<Gateway>>,
+    session: HttpSession,
+    _open: OpenStream,
+    stopping: ShutdownWatch,
+) {
+    let session = ServerSession::new_http2(session);
+    // A stream never gives a connection back.
+    let _none = HttpServerApp::process_new_http(&proxy, session, &stopping).await;
+}
+
+/// Refuses a request for lack of a place.
+fn refuse(mut session: HttpSession) {
+    let reply = Reply::come_again(StatusCode::SERVICE_UNAVAILABLE);
+    let head = responses::response_head(reply.status, &reply.headers);
+    if let Err(error) = head.and_then(|head| session.write_response_header(Box::new(head), true)) {
+        log::debug!("client gone before its {}: {error}", reply.status);
+    }
+}

@@ -1,0 +1,236 @@
+//! Observes the bytes of an HTTP/2 connection: whether the client leaves a frame unfinished, and whether it takes what
+//! it is sent. The `h2` crate tells neither.
+
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// RFC 9113 section 3.4.
+const PREFACE_BYTES: usize = 24;
+
+/// RFC 9113 section 4.1: the length in three bytes, the type, the flags, and the stream in four.
+const HEADER_BYTES: usize = 9;
+
+/// Types of frames (RFC 9113 section 6).
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const CONTINUATION: u8 = 9;
+
+/// The flag of the last frame of a head.
+const END_HEADERS: u8 = 4;
+
+/// The position in the frames that the client sends. A head is a HEADERS frame and the CONTINUATION frames after it.
+#[derive(Debug)]
+pub(super) struct Frames {
+    /// The bytes of the preface that are missing.
+    preface: usize,
+    header: [u8; HEADER_BYTES],
+    /// The bytes of the header that came.
+    held: usize,
+    /// The bytes of the payload that are missing.
+    payload: usize,
+    /// Whether the payload is of DATA. It may take as long as the request's body.
+    is_data: bool,
+    /// Whether the head continues in the next frame.
+    is_in_head: bool,
+    /// Since when a head, or a frame other than DATA, is unfinished.
+    unfinished: Option<Instant>,
+}
+
+impl Frames {
+    /// The frames of a new connection. The first frame counts as begun.
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            preface: PREFACE_BYTES,
+            header: [0; HEADER_BYTES],
+            held: 0,
+            payload: 0,
+            is_data: false,
+            is_in_head: false,
+            unfinished: Some(now),
+        }
+    }
+
+    /// Observes bytes that came.
+    pub(super) fn read(&mut self, mut bytes: &[u8], now: Instant) {
+        let preface = self.preface.min(bytes.len());
+        self.preface -= preface;
+        bytes = bytes.get(preface..).unwrap_or_default();
+        while !bytes.is_empty() {
+            let taken = if self.payload > 0 { self.read_payload(bytes) } else { self.read_header(bytes) };
+            if self.held == HEADER_BYTES {
+                self.begin_payload();
+            }
+            bytes = bytes.get(taken..).unwrap_or_default();
+            let rests = self.held == 0 && (self.payload == 0 || self.is_data) && !self.is_in_head;
+            if rests {
+                self.unfinished = None;
+            } else {
+                self.unfinished.get_or_insert(now);
+            }
+        }
+    }
+
+    /// Reads bytes of a frame's payload. Returns their number.
+    fn read_payload(&mut self, bytes: &[u8]) -> usize {
+        let taken = self.payload.min(bytes.len());
+        self.payload -= taken;
+        taken
+    }
+
+    /// Whether the frame belongs to a head.
+    fn is_of_head(&self) -> bool {
+        let [_, _, _, kind, ..] = self.header;
+        matches!(kind, HEADERS | CONTINUATION)
+    }
+
+    /// Reads bytes of a frame's header. Returns their number.
+    fn read_header(&mut self, bytes: &[u8]) -> usize {
+        let taken = (HEADER_BYTES - self.held).min(bytes.len());
+        for (place, byte) in self.header.iter_mut().skip(self.held).zip(bytes.iter().take(taken)) {
+            *place = *byte;
+        }
+        self.held += taken;
+        taken
+    }
+
+    fn begin_payload(&mut self) {
+        let [high, middle, low, kind, flags, ..] = self.header;
+        self.held = 0;
+        self.payload = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
+        self.is_data = kind == DATA;
+        if self.is_of_head() {
+            self.is_in_head = flags & END_HEADERS == 0;
+        }
+    }
+
+    /// Since when a head, or a frame other than DATA, is unfinished.
+    pub(super) fn unfinished(&self) -> Option<Instant> {
+        self.unfinished
+    }
+}
+
+/// The progress of a client whose socket is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Blocked {
+    /// When bytes were last seen to arrive at the client.
+    moved: Instant,
+    /// The bytes that were on their way then.
+    on_the_way: u32,
+}
+
+impl Blocked {
+    pub(super) fn new(on_the_way: u32, now: Instant) -> Self {
+        Self { moved: now, on_the_way }
+    }
+
+    /// Notes whether bytes have arrived meanwhile.
+    pub(super) fn look(&mut self, on_the_way: u32, now: Instant) {
+        if on_the_way != self.on_the_way {
+            *self = Self::new(on_the_way, now);
+        }
+    }
+
+    /// Whether no byte has arrived for this time.
+    pub(super) fn is_stalled(&self, stall: Duration, now: Instant) -> bool {
+        now.duration_since(self.moved) >= stall
+    }
+}
+
+/// What is observed in both directions of a connection.
+#[derive(Debug)]
+pub(super) struct Traffic {
+    pub(super) frames: Frames,
+    /// Whether a write waits for the socket.
+    pub(super) is_blocked: bool,
+}
+
+impl Traffic {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { frames: Frames::new(now), is_blocked: false }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+    fn frame(kind: u8, flags: u8, payload: usize) -> Vec<u8> {
+        let mut frame = vec![0, 0, u8::try_from(payload).unwrap(), kind, flags, 0, 0, 0, 1];
+        frame.resize(HEADER_BYTES + payload, 0);
+        frame
+    }
+
+    fn begun() -> (Frames, Instant) {
+        let now = Instant::now();
+        let mut frames = Frames::new(now);
+        frames.read(PREFACE, now);
+        frames.read(&frame(4, 0, 6), now);
+        (frames, now)
+    }
+
+    /// Whether something is unfinished after each of these bytes.
+    fn owes(bytes: &[u8]) -> Vec<bool> {
+        let (mut frames, now) = begun();
+        let each = bytes.iter().map(|byte| {
+            frames.read(&[*byte], now);
+            frames.unfinished().is_some()
+        });
+        each.collect()
+    }
+
+    #[test]
+    fn the_first_frame_is_waited_for_from_the_beginning_on() {
+        let now = Instant::now();
+        let mut frames = Frames::new(now);
+        assert_eq!(frames.unfinished(), Some(now));
+        let later = now + Duration::from_secs(1);
+        frames.read(PREFACE, later);
+        assert_eq!(frames.unfinished(), Some(now));
+        frames.read(&frame(4, 0, 0), later);
+        assert_eq!(frames.unfinished(), None);
+    }
+
+    #[test]
+    fn a_head_is_unfinished_until_the_last_of_its_frames_is_whole() {
+        for (what, bytes, rest_from) in [
+            ("a whole head", frame(HEADERS, END_HEADERS, 3), 12),
+            ("two frames", [frame(HEADERS, 0, 3), frame(CONTINUATION, END_HEADERS, 2)].concat(), 23),
+            ("an empty end", [frame(HEADERS, 0, 0), frame(CONTINUATION, END_HEADERS, 0)].concat(), 18),
+            ("another frame", frame(6, 0, 8), 17),
+        ] {
+            let owes = owes(&bytes);
+            assert_eq!(owes.iter().position(|owes| !owes), Some(rest_from - 1), "{what}");
+            assert_eq!(rest_from, bytes.len(), "{what}");
+        }
+        assert!(owes(&frame(HEADERS, 0, 3)).iter().all(|owes| *owes), "one that goes on");
+    }
+
+    #[test]
+    fn the_payload_of_data_may_take_its_time() {
+        let owes = owes(&frame(DATA, 0, 4));
+        assert_eq!(owes, [true, true, true, true, true, true, true, true, false, false, false, false, false]);
+    }
+
+    #[test]
+    fn each_head_has_a_time_of_its_own_however_the_bytes_come() {
+        let (mut frames, now) = begun();
+        let head = frame(HEADERS, END_HEADERS, 3);
+        frames.read(&head[..5], now);
+        let later = now + Duration::from_secs(1);
+        frames.read(&[&head[5..], &head[..5]].concat(), later);
+        assert_eq!(frames.unfinished(), Some(later));
+    }
+
+    #[test]
+    fn a_client_that_takes_little_does_not_stall() {
+        let (now, second) = (Instant::now(), Duration::from_secs(1));
+        let mut blocked = Blocked::new(100, now);
+        blocked.look(99, now + second);
+        assert!(!blocked.is_stalled(2 * second, now + 2 * second));
+        blocked.look(99, now + 2 * second);
+        assert!(!blocked.is_stalled(2 * second, now + 2 * second));
+        assert!(blocked.is_stalled(2 * second, now + 3 * second));
+    }
+}

@@ -1,0 +1,277 @@
+//! A client of HTTP/2 that is made of frames: whatever no library would send, and exactly what comes back.
+
+use crate::gateway::Gateway;
+use crate::guard::guarded;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpSocket, TcpStream};
+
+/// RFC 9113 section 3.4.
+pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Types of frames (RFC 9113 section 6).
+pub const DATA: u8 = 0;
+pub const HEADERS: u8 = 1;
+pub const PRIORITY: u8 = 2;
+pub const RST_STREAM: u8 = 3;
+pub const SETTINGS: u8 = 4;
+pub const PUSH_PROMISE: u8 = 5;
+pub const PING: u8 = 6;
+pub const GOAWAY: u8 = 7;
+pub const WINDOW_UPDATE: u8 = 8;
+pub const CONTINUATION: u8 = 9;
+
+/// Flags.
+pub const END_STREAM: u8 = 1;
+pub const ACK: u8 = 1;
+pub const END_HEADERS: u8 = 4;
+pub const PADDED: u8 = 8;
+
+/// Codes of errors (RFC 9113 section 7).
+pub const NO_ERROR: u32 = 0;
+pub const PROTOCOL_ERROR: u32 = 1;
+pub const ENHANCE_YOUR_CALM: u32 = 11;
+
+/// `SETTINGS_INITIAL_WINDOW_SIZE`.
+pub const WINDOW: u16 = 4;
+
+/// `SETTINGS_HEADER_TABLE_SIZE`: each head is to be read by itself.
+const NO_TABLE: (u16, u32) = (1, 0);
+
+/// One frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    pub kind: u8,
+    pub flags: u8,
+    pub stream: u32,
+    pub payload: Vec<u8>,
+}
+
+/// How an exchange ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// The answer, as its first field tells, with its body.
+    Answered(u16, Vec<u8>),
+    /// The stream was reset, with this code.
+    Reset(u32),
+    /// The connection is over, after a GOAWAY with this code if there was one.
+    Over(Option<u32>),
+}
+
+impl Frame {
+    pub fn new(kind: u8, flags: u8, stream: u32, payload: impl Into<Vec<u8>>) -> Self {
+        Self { kind, flags, stream, payload: payload.into() }
+    }
+
+    /// A whole head.
+    pub fn head(stream: u32, flags: u8, fields: &[(&str, &str)]) -> Self {
+        Self::new(HEADERS, flags | END_HEADERS, stream, block(fields))
+    }
+
+    /// A whole GET.
+    pub fn get(stream: u32, path: &str) -> Self {
+        Self::head(stream, END_STREAM, &request("GET", path))
+    }
+
+    pub fn window_update(stream: u32, bytes: u32) -> Self {
+        Self::new(WINDOW_UPDATE, 0, stream, bytes.to_be_bytes())
+    }
+
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = u32::try_from(self.payload.len()).unwrap().to_be_bytes()[1..].to_vec();
+        bytes.extend([self.kind, self.flags]);
+        bytes.extend(self.stream.to_be_bytes());
+        bytes.extend(&self.payload);
+        bytes
+    }
+
+    pub fn is(&self, kind: u8, stream: u32) -> bool {
+        (self.kind, self.stream) == (kind, stream)
+    }
+
+    pub fn ends_stream(&self) -> bool {
+        self.flags & END_STREAM != 0
+    }
+
+    /// The code of a RST_STREAM or a GOAWAY.
+    pub fn code(&self) -> u32 {
+        let at = if self.kind == GOAWAY { 4 } else { 0 };
+        u32::from_be_bytes(self.payload[at..at + 4].try_into().unwrap())
+    }
+
+    /// The status of an answer.
+    fn status(&self) -> u16 {
+        // A change of the table's size comes first (RFC 7541 section 6.3).
+        let first = self.payload.iter().position(|byte| byte & 0xe0 != 0x20).unwrap();
+        let field = &self.payload[first..];
+        match field[0] {
+            // The static table (RFC 7541 appendix A), of which `:status` is entry 8.
+            0x88 => 200,
+            0x89 => 204,
+            0x8c => 400,
+            0x8d => 404,
+            0x8e => 500,
+            0x08 | 0x18 | 0x48 => match &field[1..] {
+                [0x83, value @ ..] => digits(value, 3),
+                [0x03, value @ ..] => std::str::from_utf8(&value[..3]).unwrap().parse().unwrap(),
+                other => panic!("a status of {other:x?}"),
+            },
+            other => panic!("no status but {other:x}"),
+        }
+    }
+}
+
+/// A number in the code of RFC 7541 appendix B, in so many bytes: 0 to 2 have five bits there, the other digits six.
+fn digits(code: &[u8], bytes: usize) -> u16 {
+    let mut bits = code[..bytes].iter().flat_map(|byte| (0..8).rev().map(move |bit| u16::from(byte >> bit & 1)));
+    let mut take = |n: usize| bits.by_ref().take(n).fold(0, |value, bit| value << 1 | bit);
+    (0..3).fold(0, |number, _| {
+        let five = take(5);
+        number * 10 + if five < 3 { five } else { (five << 1 | take(1)) - 0b01_1001 + 3 }
+    })
+}
+
+/// The fields that each request has.
+pub fn request<'a>(method: &'a str, path: &'a str) -> Vec<(&'a str, &'a str)> {
+    vec![(":method", method), (":scheme", "http"), (":path", path), (":authority", "localhost")]
+}
+
+/// Fields as a block, none of them compressed.
+pub fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in fields {
+        block.push(0);
+        for text in [name, value] {
+            // RFC 7541 section 5.1: what does not fit into seven bits goes on.
+            if text.len() < 127 {
+                block.push(u8::try_from(text.len()).unwrap());
+            } else {
+                let mut rest = text.len() - 127;
+                block.push(127);
+                while rest >= 128 {
+                    block.push(u8::try_from(rest % 128 + 128).unwrap());
+                    rest /= 128;
+                }
+                block.push(u8::try_from(rest).unwrap());
+            }
+            block.extend(text.as_bytes());
+        }
+    }
+    block
+}
+
+/// A connection of which the story knows each frame.
+pub struct Frames {
+    stream: TcpStream,
+    held: Vec<u8>,
+}
+
+impl Frames {
+    /// A connection that has sent its preface, and these settings.
+    pub async fn open(gateway: &Gateway, settings: &[(u16, u32)]) -> Self {
+        Self::open_with(gateway, None, settings).await
+    }
+
+    /// The same, of a client for which the kernel holds next to nothing.
+    pub async fn open_small(gateway: &Gateway, settings: &[(u16, u32)]) -> Self {
+        Self::open_with(gateway, Some(1024), settings).await
+    }
+
+    async fn open_with(gateway: &Gateway, receive_buffer: Option<u32>, settings: &[(u16, u32)]) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        if let Some(size) = receive_buffer {
+            socket.set_recv_buffer_size(size).unwrap();
+        }
+        let stream = guarded("a connection", socket.connect(gateway.addr())).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let mut connection = Self { stream, held: Vec::new() };
+        let settings: Vec<u8> = [&[NO_TABLE], settings]
+            .concat()
+            .iter()
+            .flat_map(|(name, value)| [&name.to_be_bytes()[..], &value.to_be_bytes()].concat())
+            .collect();
+        connection.bytes(PREFACE).await;
+        connection.send(&[Frame::new(SETTINGS, 0, 0, settings)]).await;
+        connection
+    }
+
+    /// Sends frames at once. That the other side has had enough is seen by what comes back.
+    pub async fn send(&mut self, frames: &[Frame]) {
+        self.bytes(&frames.iter().flat_map(Frame::to_bytes).collect::<Vec<_>>()).await;
+    }
+
+    /// Sends bytes.
+    pub async fn bytes(&mut self, bytes: &[u8]) {
+        let sent = guarded("bytes to be taken", self.stream.write_all(bytes)).await;
+        drop(sent);
+    }
+
+    /// The next frame; `None` at the connection's end.
+    pub async fn next(&mut self) -> Option<Frame> {
+        guarded("a frame", async {
+            loop {
+                if let Some(frame) = self.take() {
+                    return Some(frame);
+                }
+                match self.stream.read_buf(&mut self.held).await {
+                    Ok(0) | Err(_) => return None,
+                    Ok(_) => {}
+                }
+            }
+        })
+        .await
+    }
+
+    fn take(&mut self) -> Option<Frame> {
+        let header = self.held.get(..9)?;
+        let length = u32::from_be_bytes([0, header[0], header[1], header[2]]) as usize;
+        let (kind, flags) = (header[3], header[4]);
+        let stream = u32::from_be_bytes(header[5..9].try_into().unwrap());
+        let payload = self.held.get(9..9 + length)?.to_vec();
+        self.held.drain(..9 + length);
+        Some(Frame { kind, flags, stream, payload })
+    }
+
+    /// The next frame of this type on this stream; others are passed over. `None` at the connection's end.
+    pub async fn find(&mut self, kind: u8, stream: u32) -> Option<Frame> {
+        loop {
+            let frame = self.next().await?;
+            if frame.is(kind, stream) {
+                return Some(frame);
+            }
+        }
+    }
+
+    /// The status of the answer on this stream.
+    pub async fn status(&mut self, stream: u32) -> u16 {
+        self.find(HEADERS, stream).await.expect("an answer").status()
+    }
+
+    /// How the exchange on this stream ends.
+    pub async fn ended(&mut self, stream: u32) -> Ended {
+        let (mut status, mut body, mut code) = (0, Vec::new(), None);
+        while let Some(frame) = self.next().await {
+            match frame.kind {
+                GOAWAY => code = Some(frame.code()),
+                RST_STREAM if frame.stream == stream => return Ended::Reset(frame.code()),
+                HEADERS if frame.stream == stream => status = frame.status(),
+                DATA if frame.stream == stream => body.extend(&frame.payload),
+                _ => continue,
+            }
+            if matches!(frame.kind, DATA | HEADERS) && frame.stream == stream && frame.ends_stream() {
+                return Ended::Answered(status, body);
+            }
+        }
+        Ended::Over(code)
+    }
+
+    /// Reads to the connection's end; gives the code of its last GOAWAY.
+    pub async fn over(&mut self) -> Option<u32> {
+        let mut code = None;
+        while let Some(frame) = self.next().await {
+            if frame.kind == GOAWAY {
+                code = Some(frame.code());
+            }
+        }
+        code
+    }
+}

@@ -1,0 +1,454 @@
+//! Connections of HTTP/2, frame by frame.
+
+use crate::client::Client;
+use crate::frames::{
+    ACK, CONTINUATION, DATA, END_HEADERS, END_STREAM, ENHANCE_YOUR_CALM, Ended, Frame, Frames, GOAWAY, HEADERS,
+    NO_ERROR, PADDED, PING, PRIORITY, PROTOCOL_ERROR, PUSH_PROMISE, RST_STREAM, SETTINGS, WINDOW, WINDOW_UPDATE, block,
+    request,
+};
+use crate::gateway::{Gateway, configuration, route};
+use crate::origin::{Coding, Origin};
+use crate::stage::numbered;
+use rustix::process::Signal;
+
+/// As much as a window can be.
+const WIDE: u32 = (1 << 31) - 1;
+
+/// What a connection's window has to grow by to be so.
+const WIDER: u32 = WIDE - 65_535;
+
+/// More than the kernel and the gateway hold for a client, in an event each.
+const MANY: usize = 200;
+
+fn big(n: usize) -> String {
+    format!("id: {n}\ndata: {}\n\n", "x".repeat(32 * 1024))
+}
+
+/// The fields of a head.
+type Fields<'a> = Vec<(&'a str, &'a str)>;
+
+/// In which way a client stops to take what it is sent.
+#[derive(Debug, Clone, Copy)]
+enum Stop {
+    /// Its socket.
+    Socket,
+    /// The window of each stream.
+    Stream,
+    /// The window of the connection.
+    Connection,
+}
+
+#[tokio::test]
+async fn a_client_that_stops_reading_is_closed_in_whichever_way_it_stops() {
+    for share in ["replay.bytes = \"64MiB\"", "share.mode = \"private\""] {
+        for stop in [Stop::Socket, Stop::Stream, Stop::Connection] {
+            let origin = Origin::start();
+            let options = format!("client.stall_secs = 0.3\n{share}");
+            let gateway =
+                Gateway::start(&configuration("keepalive_secs = 600", [route("/*", &origin).with(&options)])).await;
+            let window = if matches!(stop, Stop::Stream) { 1000 } else { WIDE };
+            let mut deaf = Frames::open_small(&gateway, &[(WINDOW, window)]).await;
+            if !matches!(stop, Stop::Connection) {
+                deaf.send(&[Frame::window_update(0, WIDER)]).await;
+            }
+            deaf.send(&[Frame::get(1, "/a"), Frame::get(3, "/b")]).await;
+            let (mut first, mut second) = (origin.stream().await, origin.stream().await);
+            while deaf.next().await.expect("the connection stays").kind != HEADERS {}
+            while deaf.next().await.expect("the connection stays").kind != HEADERS {}
+            let feed = async {
+                for n in 1..=MANY {
+                    first.event(&big(n)).await;
+                    second.event(&big(n)).await;
+                }
+                std::future::pending::<()>().await;
+            };
+            let left = async {
+                let left = gateway.log_lines("client left", 2).await;
+                assert!(left.iter().all(|line| line.contains("why=stall")), "{stop:?} {left:#?}");
+                // What is under way still comes.
+                deaf.over().await;
+            };
+            tokio::select! {
+                () = feed => {}
+                () = left => {}
+            }
+        }
+    }
+}
+
+/// Here no write waits: what the client does not take is in the kernel's buffer.
+#[tokio::test]
+async fn a_client_that_stops_reading_a_quiet_stream_is_closed() {
+    for share in ["", "share.mode = \"private\""] {
+        let origin = Origin::start();
+        let options = format!("client.stall_secs = 0.3\nclient.heartbeat_secs = \"off\"\n{share}");
+        let gateway = Gateway::with(route("/*", &origin).with(&options)).await;
+        let mut deaf = Frames::open_small(&gateway, &[]).await;
+        deaf.send(&[Frame::get(1, "/")]).await;
+        let mut body = origin.stream().await;
+        body.event(&big(1)).await;
+        let left = gateway.log_line("client left").await;
+        assert!(left.contains("why=stall"), "{left}");
+        deaf.over().await;
+    }
+}
+
+/// One of its streams is slow; the connection is not.
+#[tokio::test]
+async fn a_stream_that_stalls_ends_alone_where_another_is_read() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin).with("client.stall_secs = 0.3")).await;
+    let mut client = Frames::open(&gateway, &[(WINDOW, 100)]).await;
+    client.send(&[Frame::window_update(0, WIDER), Frame::get(1, "/a"), Frame::window_update(1, WIDER)]).await;
+    client.send(&[Frame::get(3, "/b")]).await;
+    let (mut first, mut second) = (origin.stream().await, origin.stream().await);
+    first.event(&big(1)).await;
+    second.event(&big(1)).await;
+    let reset = loop {
+        let frame = client.next().await.expect("the connection stays");
+        if frame.kind == RST_STREAM {
+            break frame;
+        }
+    };
+    let other = if reset.stream == 3 { 1 } else { 3 };
+    assert_eq!(reset.stream, 3);
+    first.event(&numbered(2)).await;
+    second.event(&numbered(2)).await;
+    assert!(client.find(DATA, other).await.is_some());
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_takes_is_given_up() {
+    let origin = Origin::start();
+    let gateway = Gateway::start(&configuration("keepalive_secs = 600", [route("/only", &origin)])).await;
+    let mut client = Frames::open(&gateway, &[(WINDOW, 0)]).await;
+    let gets: Vec<Frame> = (0..200).map(|n| Frame::get(2 * n + 1, "/nowhere")).collect();
+    client.send(&gets).await;
+    let mut resets = 0;
+    // The last of them takes the connection with it.
+    while let Some(frame) = client.next().await {
+        resets += usize::from(frame.kind == RST_STREAM);
+        if frame.kind == GOAWAY {
+            break;
+        }
+    }
+    assert!(resets > 100, "{resets}");
+}
+
+#[tokio::test]
+async fn each_stream_takes_a_place() {
+    let origin = Origin::start();
+    let gateway = Gateway::start(&configuration("max_connections = 3", [route("/*", &origin)])).await;
+    let mut client = Frames::open(&gateway, &[]).await;
+    for stream in [1, 3, 5] {
+        client.send(&[Frame::get(stream, &format!("/{stream}"))]).await;
+        let _body = origin.stream().await;
+        assert_eq!(client.status(stream).await, 200);
+    }
+    client.send(&[Frame::get(7, "/more")]).await;
+    assert_eq!(client.ended(7).await, Ended::Answered(503, Vec::new()));
+    assert_eq!(Client::get("/").connect(&gateway).await.status, 503, "they are the places of connections");
+    let mut other = Frames::open(&gateway, &[]).await;
+    other.send(&[Frame::get(1, "/other")]).await;
+    assert_eq!(other.ended(1).await, Ended::Answered(503, Vec::new()));
+    assert_eq!(other.over().await, Some(NO_ERROR));
+
+    client.send(&[Frame::new(RST_STREAM, 0, 3, 8_u32.to_be_bytes())]).await;
+    gateway.log_line("client left").await;
+    let mut next = 9;
+    let body = loop {
+        // The place is free soon after.
+        client.send(&[Frame::get(next, "/again")]).await;
+        let status = tokio::select! {
+            body = origin.stream() => break body,
+            status = client.status(next) => status,
+        };
+        assert_eq!(status, 503);
+        next += 2;
+    };
+    drop(body);
+}
+
+#[tokio::test]
+async fn no_frame_of_data_is_empty_but_one_that_ends_its_stream() {
+    let text = "x".repeat(5000);
+    let origin = Origin::start();
+    let routes = [
+        route("/proxied", &origin).with("kind = \"proxy\""),
+        route("/*", &origin).with("client.max_lifetime_secs = 1\nupstream.on_close = \"close\""),
+    ];
+    let gateway = Gateway::with_all(routes).await;
+    for path in ["/proxied", "/stream", "/nowhere/%"] {
+        let mut client = Frames::open(&gateway, &[(WINDOW, 0)]).await;
+        client.send(&[Frame::get(1, path)]).await;
+        if !path.starts_with("/nowhere") {
+            let headers = [("Content-Type", "text/event-stream")];
+            let mut body = origin.accept().await.head(200, &headers, Coding::Chunked).await;
+            for n in 0..4 {
+                body.event(&format!("data: {n} {text}\n\n")).await;
+            }
+            body.end().await;
+        }
+        // The window grows and shrinks all the while.
+        let mut sizes = [1_u32, 7, 0, 300, 20, 0, 4000].into_iter().cycle();
+        let end = loop {
+            let window =
+                Frame::new(SETTINGS, 0, 0, [&WINDOW.to_be_bytes()[..], &sizes.next().unwrap().to_be_bytes()].concat());
+            client.send(&[window, Frame::window_update(1, 100), Frame::new(PING, 0, 0, [1; 8])]).await;
+            let frame = loop {
+                let frame = client.next().await.expect("the connection stays");
+                assert!(!frame.is(RST_STREAM, 1), "{path}");
+                if frame.is(DATA, 1) {
+                    assert!(!frame.payload.is_empty() || frame.ends_stream(), "{path}");
+                }
+                if frame.ends_stream() && frame.stream == 1 || frame.is(PING, 0) {
+                    break frame;
+                }
+            };
+            if frame.stream == 1 {
+                break frame;
+            }
+        };
+        assert_eq!(end.kind, DATA, "{path}");
+    }
+}
+
+/// What RFC 9113 sections 8.1 to 8.3 call malformed, and what of it is 400 here.
+#[tokio::test]
+async fn a_malformed_request_is_refused_and_reaches_no_origin() {
+    let get = || request("GET", "/");
+    let with = |field| [get(), vec![field]].concat();
+    let without = |name: &str| get().into_iter().filter(|(other, _)| *other != name).collect::<Vec<_>>();
+    let reset = Ended::Reset(PROTOCOL_ERROR);
+    let bad = Ended::Answered(400, Vec::new());
+    let cases: [(&str, Fields, &Ended); 29] = [
+        ("an uppercase name", with(("X-Upper", "1")), &reset),
+        ("an unknown pseudo-header", with((":unknown", "1")), &reset),
+        ("a pseudo-header of responses", with((":status", "200")), &reset),
+        ("a pseudo-header after a field", [vec![("x", "1")], get()].concat(), &reset),
+        ("no method", without(":method"), &reset),
+        ("no scheme", without(":scheme"), &reset),
+        ("no path", without(":path"), &reset),
+        ("an empty path", [without(":path"), vec![(":path", "")]].concat(), &reset),
+        ("a path without its slash", [without(":path"), vec![(":path", "events")]].concat(), &reset),
+        ("two methods", with((":method", "GET")), &reset),
+        ("two schemes", with((":scheme", "http")), &reset),
+        ("two paths", with((":path", "/")), &reset),
+        ("two authorities", with((":authority", "localhost")), &reset),
+        ("connection", with(("connection", "close")), &reset),
+        ("keep-alive", with(("keep-alive", "1")), &reset),
+        ("proxy-connection", with(("proxy-connection", "1")), &reset),
+        ("transfer-encoding", with(("transfer-encoding", "chunked")), &reset),
+        ("upgrade", with(("upgrade", "websocket")), &reset),
+        ("te", with(("te", "gzip")), &reset),
+        ("te with more", with(("te", "trailers, deflate;q=0.5")), &reset),
+        ("a line feed in a value", with(("x", "1\nx-more: 2")), &reset),
+        ("a NUL in a value", with(("x", "1\0")), &reset),
+        ("a space in a name", with(("x y", "1")), &reset),
+        ("a colon in a name", with(("x:y", "1")), &reset),
+        ("an empty name", with(("", "1")), &reset),
+        ("a line feed in the path", [without(":path"), vec![(":path", "/\nx: 1")]].concat(), &reset),
+        ("another host", with(("host", "elsewhere")), &bad),
+        ("a user in the authority", [without(":authority"), vec![(":authority", "a@localhost")]].concat(), &bad),
+        ("no authority", without(":authority"), &bad),
+    ];
+    let origin = Origin::answering(|exchange| async { exchange.reply(200, &[], "ok").await });
+    let gateway = Gateway::with(route("/*", &origin).with("kind = \"proxy\"")).await;
+    for (what, fields, expected) in cases {
+        let mut client = Frames::open(&gateway, &[]).await;
+        client.send(&[Frame::head(1, END_STREAM, &fields)]).await;
+        let ended = client.ended(1).await;
+        let over = *expected == reset && matches!(ended, Ended::Over(Some(_)) | Ended::Answered(400, _));
+        assert!(ended == *expected || over, "{what}: {ended:?}");
+    }
+    assert_eq!(origin.requests().len(), 0);
+    for (what, fields) in [
+        ("trailers", with(("te", "trailers"))),
+        ("the same host", with(("host", "localhost"))),
+        ("no authority but a host", [without(":authority"), vec![("host", "localhost")]].concat()),
+    ] {
+        let mut client = Frames::open(&gateway, &[]).await;
+        client.send(&[Frame::head(1, END_STREAM, &fields)]).await;
+        assert_eq!(client.ended(1).await, Ended::Answered(200, b"ok".to_vec()), "{what}");
+    }
+}
+
+/// What makes a connection useless, by RFC 9113 sections 4 to 6: frames where and as they must not be.
+#[tokio::test]
+async fn frames_that_must_not_be_end_the_connection_or_their_stream() {
+    let open = || Frame::head(1, 0, &request("POST", "/"));
+    let part = || Frame::new(HEADERS, END_STREAM, 1, block(&request("GET", "/")));
+    let setting =
+        |name: u16, value: u32| Frame::new(SETTINGS, 0, 0, [&name.to_be_bytes()[..], &value.to_be_bytes()].concat());
+    let cases: Vec<(&str, Vec<Frame>)> = vec![
+        ("DATA of no stream", vec![Frame::new(DATA, 0, 0, "x")]),
+        ("DATA of an idle stream", vec![Frame::new(DATA, 0, 1, "x")]),
+        ("DATA with more padding than there is", vec![open(), Frame::new(DATA, PADDED, 1, [9, 1])]),
+        ("a head of no stream", vec![Frame::head(0, END_STREAM, &request("GET", "/"))]),
+        ("a head of the other side's stream", vec![Frame::head(2, END_STREAM, &request("GET", "/"))]),
+        ("a head of an earlier stream", vec![Frame::get(5, "/"), Frame::get(3, "/")]),
+        ("another frame within a head", vec![part(), Frame::new(PRIORITY, 0, 1, [0; 5])]),
+        ("a head within a head", vec![part(), Frame::get(3, "/")]),
+        ("a head that goes on elsewhere", vec![part(), Frame::new(CONTINUATION, END_HEADERS, 3, [])]),
+        ("CONTINUATION of nothing", vec![Frame::new(CONTINUATION, END_HEADERS, 1, [])]),
+        (
+            "a head that is no HPACK",
+            vec![Frame::new(HEADERS, END_HEADERS | END_STREAM, 1, [0xff, 0xff, 0xff, 0xff, 0xff])],
+        ),
+        (
+            "a stream that waits for itself",
+            vec![Frame::new(
+                HEADERS,
+                END_HEADERS | END_STREAM | 0x20,
+                1,
+                [&[0, 0, 0, 1, 9][..], &block(&request("GET", "/"))].concat(),
+            )],
+        ),
+        ("PRIORITY of no stream", vec![Frame::new(PRIORITY, 0, 0, [0; 5])]),
+        ("PRIORITY that is too short", vec![Frame::new(PRIORITY, 0, 1, [0; 4])]),
+        ("RST_STREAM of no stream", vec![Frame::new(RST_STREAM, 0, 0, [0; 4])]),
+        ("RST_STREAM of an idle stream", vec![Frame::new(RST_STREAM, 0, 1, [0; 4])]),
+        ("RST_STREAM that is too short", vec![open(), Frame::new(RST_STREAM, 0, 1, [0; 3])]),
+        ("SETTINGS of a stream", vec![Frame::new(SETTINGS, 0, 1, [])]),
+        ("SETTINGS of an odd length", vec![Frame::new(SETTINGS, 0, 0, [0; 3])]),
+        ("an acknowledgement with settings", vec![Frame::new(SETTINGS, ACK, 0, [0; 6])]),
+        ("push neither on nor off", vec![setting(2, 2)]),
+        ("a window that is too wide", vec![setting(WINDOW, 1 << 31)]),
+        ("frames that are too small", vec![setting(5, 16_383)]),
+        ("frames that are too large", vec![setting(5, 1 << 24)]),
+        ("a push by the client", vec![open(), Frame::new(PUSH_PROMISE, END_HEADERS, 1, [0, 0, 0, 2])]),
+        ("PING of a stream", vec![Frame::new(PING, 0, 1, [0; 8])]),
+        ("PING that is too short", vec![Frame::new(PING, 0, 0, [0; 6])]),
+        ("GOAWAY of a stream", vec![Frame::new(GOAWAY, 0, 1, [0; 8])]),
+        ("a window that grows by nothing", vec![Frame::window_update(0, 0)]),
+        ("a stream's window that grows by nothing", vec![open(), Frame::window_update(1, 0)]),
+        ("a window that grows too wide", vec![Frame::window_update(0, WIDE)]),
+        ("a stream's window that grows too wide", vec![open(), Frame::window_update(1, WIDE)]),
+        ("WINDOW_UPDATE of an idle stream", vec![Frame::window_update(1, 1)]),
+        ("WINDOW_UPDATE that is too short", vec![Frame::new(WINDOW_UPDATE, 0, 0, [0; 3])]),
+        ("a frame that is too large", vec![open(), Frame::new(DATA, 0, 1, vec![0; 16_385])]),
+        ("DATA after the end", vec![Frame::get(1, "/"), Frame::new(DATA, 0, 1, "x")]),
+        ("a head after the end", vec![Frame::get(1, "/"), Frame::get(1, "/")]),
+        ("trailers that end nothing", vec![open(), Frame::head(1, 0, &[("x", "1")])]),
+    ];
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin).with("kind = \"proxy\"")).await;
+    for (what, frames) in cases {
+        let mut client = Frames::open(&gateway, &[]).await;
+        client.send(&frames).await;
+        let ended = loop {
+            match client.next().await {
+                None => break Ended::Over(None),
+                Some(frame) if frame.kind == RST_STREAM => break Ended::Reset(frame.code()),
+                Some(frame) if frame.kind == GOAWAY => break Ended::Over(Some(frame.code())),
+                Some(_) => {}
+            }
+        };
+        assert!(!matches!(ended, Ended::Reset(0) | Ended::Over(Some(0))), "{what}: {ended:?}");
+    }
+    // What is unknown is passed over.
+    let mut client = Frames::open(&gateway, &[(0xff, 1)]).await;
+    client.send(&[Frame::new(0xee, 0xff, 0, "what"), Frame::new(PING, 0, 0, *b"12345678")]).await;
+    assert_eq!(client.find(PING, 0).await.map(|ping| (ping.flags, ping.payload)), Some((ACK, b"12345678".to_vec())));
+}
+
+#[tokio::test]
+async fn a_head_is_bounded_however_it_is_cut() {
+    let origin = Origin::start();
+    let gateway = Gateway::start(&configuration("head_bytes = \"16KiB\"", [route("/*", &origin)])).await;
+    let value = "x".repeat(10_000);
+    let large = [request("GET", "/"), vec![("a", value.as_str()), ("b", value.as_str())]].concat();
+    let mut client = Frames::open(&gateway, &[]).await;
+    let block = block(&large);
+    let (first, rest) = block.split_at(16_000);
+    client.send(&[Frame::new(HEADERS, END_STREAM, 1, first), Frame::new(CONTINUATION, END_HEADERS, 1, rest)]).await;
+    assert_eq!(client.status(1).await, 431);
+
+    let mut client = Frames::open(&gateway, &[]).await;
+    client.send(&[Frame::new(HEADERS, END_STREAM, 1, first)]).await;
+    for _ in 0..1000 {
+        client.send(&[Frame::new(CONTINUATION, 0, 1, [])]).await;
+    }
+    assert_eq!(client.over().await, Some(ENHANCE_YOUR_CALM));
+    assert_eq!(origin.requests().len(), 0);
+}
+
+#[tokio::test]
+async fn a_flood_ends_the_connection() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(route("/*", &origin)).await;
+    let reset = |stream| [Frame::get(stream, "/"), Frame::new(RST_STREAM, 0, stream, 8_u32.to_be_bytes())];
+    let elsewhere =
+        |stream| Frame::head(stream, END_STREAM, &[request("GET", "/"), vec![("host", "elsewhere")]].concat());
+    let floods: [(&str, Vec<Frame>); 2] = [
+        ("requests that are taken back", (0..1000).flat_map(|n| reset(2 * n + 1)).collect()),
+        ("malformed requests", (0..1000).map(|n| elsewhere(2 * n + 1)).collect()),
+    ];
+    for (what, flood) in floods {
+        let mut client = Frames::open(&gateway, &[]).await;
+        for frames in flood.chunks(100) {
+            client.send(frames).await;
+        }
+        while let Some(frame) = client.next().await {
+            if frame.kind == GOAWAY {
+                assert_eq!(frame.code(), ENHANCE_YOUR_CALM, "{what}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_wants_hinders_nobody() {
+    let origin = Origin::start();
+    let routes = [route("/post", &origin).with("kind = \"proxy\""), route("/*", &origin)];
+    let gateway = Gateway::with_all(routes).await;
+    let mut client = Frames::open(&gateway, &[]).await;
+    client.send(&[Frame::head(1, 0, &request("GET", "/stream"))]).await;
+    let mut body = origin.stream().await;
+    assert_eq!(client.status(1).await, 200);
+    // No body for a stream, but a client that sends a little is one all the same.
+    client.send(&[Frame::new(DATA, 0, 1, vec![0; 10_000])]).await;
+    body.event(&numbered(1)).await;
+    assert!(client.find(DATA, 1).await.is_some());
+    client.send(&[Frame::new(DATA, 0, 1, vec![0; 10_000])]).await;
+    assert!(client.find(RST_STREAM, 1).await.is_some());
+
+    // Nearly all that may be on the way on one connection, for streams of which nobody wants it.
+    for stream in [3, 5, 7, 9, 11, 13, 15] {
+        client.send(&[Frame::head(stream, 0, &request("GET", "/stream"))]).await;
+        assert_eq!(client.status(stream).await, 200);
+        client.send(&[Frame::new(DATA, 0, stream, vec![0; 8_000])]).await;
+    }
+    client.send(&[Frame::head(17, 0, &request("POST", "/stream")), Frame::new(DATA, 0, 17, vec![0; 8_000])]).await;
+    assert_eq!(client.ended(17).await, Ended::Answered(405, b"a stream is read with GET\n".to_vec()));
+    client.send(&[Frame::head(19, 0, &request("POST", "/post"))]).await;
+    let rest = vec![0; 10_000];
+    client.send(&[Frame::new(DATA, 0, 19, rest.clone()), Frame::new(DATA, END_STREAM, 19, rest)]).await;
+    let exchange = origin.accept().await;
+    assert_eq!((exchange.request.target.as_str(), exchange.request.body.len()), ("/post", 20_000));
+    exchange.reply(200, &[], "ok").await;
+    assert_eq!(client.ended(19).await, Ended::Answered(200, b"ok".to_vec()));
+}
+
+#[tokio::test]
+async fn a_drain_says_goodbye_and_streams_end_in_order() {
+    let origin = Origin::start();
+    let mut gateway = Gateway::with(route("/*", &origin)).await;
+    let (idle, mut client) = (Frames::open(&gateway, &[]).await, Frames::open(&gateway, &[]).await);
+    client.send(&[Frame::get(1, "/")]).await;
+    let _body = origin.stream().await;
+    assert_eq!(client.status(1).await, 200);
+    gateway.signal(Signal::TERM);
+    for (mut client, stream) in [(idle, None), (client, Some(1))] {
+        let (mut goodbye, mut ended) = (false, stream.is_none());
+        while let Some(frame) = client.next().await {
+            goodbye |= frame.kind == GOAWAY && frame.code() == NO_ERROR;
+            ended |= frame.kind == DATA && Some(frame.stream) == stream && frame.ends_stream();
+            if frame.is(PING, 0) {
+                client.send(&[Frame::new(PING, ACK, 0, frame.payload)]).await;
+            }
+        }
+        assert!(goodbye && ended, "{stream:?}");
+    }
+    assert_eq!(gateway.exit_code().await, 0, "{}", gateway.log());
+}
