@@ -7,7 +7,7 @@ use crate::frames::{
     request,
 };
 use crate::gateway::{Gateway, configuration, route};
-use crate::origin::{Coding, Origin};
+use crate::origin::{Coding, Origin, Speech};
 use crate::stage::numbered;
 use rustix::process::Signal;
 
@@ -167,6 +167,65 @@ async fn each_stream_takes_a_place() {
         next += 2;
     };
     drop(body);
+}
+
+#[tokio::test]
+async fn a_body_of_another_length_than_its_head_tells_is_refused_and_never_whole_at_the_origin() {
+    let data = |flags, text: &str| Frame::new(DATA, flags, 1, text);
+    let padded = Frame::new(DATA, END_STREAM | PADDED, 1, [&[2][..], b"ab", &[0; 2]].concat());
+    let trailers = Frame::head(1, END_STREAM, &[("x-end", "1")]);
+    let cases: [(&str, &[&str], Vec<Frame>); 10] = [
+        ("none", &["3"], vec![]),
+        ("shorter", &["3"], vec![data(END_STREAM, "ab")]),
+        ("shorter, in two", &["3"], vec![data(0, "ab"), data(END_STREAM, "")]),
+        ("shorter by its padding", &["4"], vec![padded]),
+        ("shorter, with trailers", &["3"], vec![data(0, "ab"), trailers]),
+        ("longer", &["3"], vec![data(END_STREAM, "abcd")]),
+        ("longer, in two", &["3"], vec![data(0, "abc"), data(END_STREAM, "d")]),
+        ("longer than nothing", &["0"], vec![data(END_STREAM, "a")]),
+        ("two lengths", &["3", "4"], vec![data(END_STREAM, "abc")]),
+        ("no length", &["+3"], vec![data(END_STREAM, "abc")]),
+    ];
+    let (plain, h2) = (Origin::start(), Origin::speaking(Speech::Tls(&["h2"])));
+    let trusted = format!("upstream.ca_file = {:?}", h2.authority().path());
+    for (origin, options) in [(&plain, ""), (&h2, trusted.as_str())] {
+        let gateway = Gateway::with(route("/*", origin).with(&format!("kind = \"proxy\"\n{options}"))).await;
+        for (what, lengths, body) in &cases {
+            let mut fields = request("POST", "/");
+            fields.extend(lengths.iter().map(|length| ("content-length", *length)));
+            let mut client = Frames::open(&gateway, &[]).await;
+            let flags = if body.is_empty() { END_STREAM } else { 0 };
+            client.send(&[Frame::head(1, flags, &fields)]).await;
+            for frame in body {
+                // Each piece is on its way to the origin before the next one.
+                client.send(&[frame.clone(), Frame::new(PING, 0, 0, [0; 8])]).await;
+                if client.find(PING, 0).await.is_none() {
+                    break;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+            client.send(&[Frame::get(3, "/after")]).await;
+            let after = async {
+                loop {
+                    let exchange = origin.accept().await;
+                    if exchange.request.target == "/after" {
+                        return exchange;
+                    }
+                    // A request that was cut ends with its connection. It is not whole.
+                    let told: usize = exchange.request.headers.one("content-length").unwrap().parse().unwrap();
+                    assert!(exchange.request.body.len() < told, "{what}: {:?}", exchange.request);
+                }
+            };
+            after.await.reply(200, &[], "ok").await;
+        }
+        let whole = Frame::head(1, 0, &[request("POST", "/"), vec![("content-length", "3")]].concat());
+        let mut client = Frames::open(&gateway, &[]).await;
+        client.send(&[whole, data(0, "ab"), data(0, "c"), data(END_STREAM, "")]).await;
+        let exchange = origin.accept().await;
+        assert_eq!(exchange.request.body, b"abc");
+        exchange.reply(200, &[], "ok").await;
+        assert_eq!(client.ended(1).await, Ended::Answered(200, b"ok".to_vec()));
+    }
 }
 
 #[tokio::test]

@@ -14,11 +14,13 @@
 //! whole. So it enforces the limits of the connection: places, the time for a head, idle time, and clients that do not
 //! read.
 
+mod body;
 mod link;
 mod traffic;
 mod watch;
 mod wire;
 
+pub(super) use body::{Tail, await_empty};
 pub(super) use link::{Link, StallLimit};
 
 use super::Gateway;

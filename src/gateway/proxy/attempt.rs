@@ -3,7 +3,7 @@
 use super::patience::Patience;
 use super::references::Names;
 use super::retries::{self, Failure, Next};
-use crate::gateway::http2::StallLimit;
+use crate::gateway::http2::{StallLimit, Tail};
 use crate::upstream::{Dial, Line};
 use http::Version;
 use pingora::proxy::Session;
@@ -33,6 +33,8 @@ pub(super) struct Attempt {
     pub(super) patience: Option<Patience>,
     /// How long the connection of an HTTP/2 client may take nothing.
     pub(super) stall_limit: Option<StallLimit>,
+    /// Holds the end of an HTTP/2 request's body back in this try.
+    pub(super) tail: Option<Tail>,
     /// The bytes of the request's body that this try has forwarded.
     pub(super) body: u64,
     /// Whether the whole request has been read.

@@ -3,7 +3,7 @@
 use super::attempt::Attempt;
 use super::fields::{self, Client};
 use crate::gateway::connection::Connection;
-use crate::gateway::http2::{Link, StallLimit};
+use crate::gateway::http2::{Link, StallLimit, await_empty};
 use crate::gateway::socket;
 use crate::route::ProxyPolicy;
 use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
@@ -26,7 +26,7 @@ pub(super) fn asked(session: &Session) -> Client<'_> {
 }
 
 /// Checks a request that is to be proxied, and prepares its session. Returns the limit of an HTTP/2 client's connection.
-pub(super) fn prepare(session: &mut Session, policy: &ProxyPolicy) -> Result<Option<StallLimit>> {
+pub(super) async fn prepare(session: &mut Session, policy: &ProxyPolicy) -> Result<Option<StallLimit>> {
     let request = session.req_header();
     if let Some(fault) = fields::fault_of_request(&request.headers) {
         return Err(Error::explain(ErrorType::HTTPStatus(400), fault.text()).into_down());
@@ -43,6 +43,7 @@ pub(super) fn prepare(session: &mut Session, policy: &ProxyPolicy) -> Result<Opt
         session.set_ignore_info_resp(true);
     }
     session.set_write_timeout(policy.write_timeout);
+    await_empty(session).await?;
     let limit = Link::of(session).zip(policy.write_timeout);
     Ok(limit.map(|(link, write_timeout)| link.limit_stall(write_timeout)))
 }

@@ -16,6 +16,7 @@ pub(super) use references::{Names, host};
 use super::Gateway;
 use super::after::After;
 use super::client::ClientFacts;
+use super::http2::Tail;
 use super::plan::Plan;
 use super::refusal::Reply;
 use super::served::ProxyRoute;
@@ -129,7 +130,7 @@ impl ProxyHttp for Gateway {
         let dial = match &attempt.dial {
             Some(dial) => dial,
             None => {
-                attempt.stall_limit = client_side::prepare(session, policy)?;
+                attempt.stall_limit = client_side::prepare(session, policy).await?;
                 let usage = if may_upgrade { Usage::Upgrade } else { Usage::Kept };
                 let resolved = self.connector.dial(origin, options, usage).await;
                 attempt.dial.insert(resolved.map_err(|why| Error::explain(ErrorType::ConnectError, why).into_up())?)
@@ -263,6 +264,7 @@ impl ProxyHttp for Gateway {
             request.insert_header(name, value.now())?;
         }
         attempt.target = target;
+        attempt.tail = Tail::of(session.req_header());
         attempt.patience =
             attempt.line.clone().zip(served.policy.idle_timeout).map(|(line, limit)| Patience::with(line, limit));
         Ok(())
@@ -281,6 +283,9 @@ impl ProxyHttp for Gateway {
         attempt.body += body.as_ref().map_or(0, Bytes::len) as u64;
         if served.policy.max_body.is_some_and(|most| attempt.body > most) {
             return Err(Error::new(ErrorType::HTTPStatus(413)).into_down());
+        }
+        if let Some(tail) = &mut attempt.tail {
+            *body = tail.pass(body.take(), is_end);
         }
         Ok(())
     }
