@@ -389,6 +389,7 @@ async fn frames_that_must_not_be_end_the_connection_or_their_stream() {
         ("DATA after the end", vec![Frame::get(1, "/"), Frame::new(DATA, 0, 1, "x")]),
         ("a head after the end", vec![Frame::get(1, "/"), Frame::get(1, "/")]),
         ("trailers that end nothing", vec![open(), Frame::head(1, 0, &[("x", "1")])]),
+        ("trailers with a pseudo-header", vec![open(), Frame::head(1, END_STREAM, &[(":method", "GET")])]),
     ];
     let origin = Origin::start();
     let gateway = Gateway::with(route("/*", &origin).with("kind = \"proxy\"")).await;

@@ -16,6 +16,7 @@
 
 mod body;
 mod link;
+mod names;
 mod traffic;
 mod watch;
 mod wire;
@@ -188,7 +189,7 @@ impl Served<'_> {
                 },
                 Event::Due(Due::Idle) if !self.is_leaving => self.leave(),
                 Event::Due(Due::Idle) => return Ending::Abrupt(h2::Reason::NO_ERROR),
-                Event::Due(Due::Head) => return Ending::Abrupt(h2::Reason::PROTOCOL_ERROR),
+                Event::Due(Due::Head | Due::Malformed) => return Ending::Abrupt(h2::Reason::PROTOCOL_ERROR),
                 Event::Due(Due::Stall) => {
                     self.link.give_up();
                     return Ending::Abrupt(h2::Reason::ENHANCE_YOUR_CALM);

@@ -1,6 +1,7 @@
-//! Observes the bytes of an HTTP/2 connection: whether the client leaves a frame unfinished, and whether it takes what
-//! it is sent. The `h2` crate tells neither.
+//! Observes the bytes of an HTTP/2 connection: whether the client leaves a frame unfinished, whether it sends malformed
+//! trailers, and whether it takes what it is sent. The `h2` crate tells none of this.
 
+use super::names::Names;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -15,8 +16,14 @@ const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const CONTINUATION: u8 = 9;
 
-/// The flag of the last frame of a head.
+/// Flags: of the last frame of a head, of padding, and of a priority (RFC 9113 section 6.2).
 const END_HEADERS: u8 = 4;
+const PADDED: u8 = 8;
+const PRIORITY: u8 = 0x20;
+const PRIORITY_BYTES: usize = 5;
+
+/// The most bytes of a head that are kept here. The `h2` crate refuses larger heads.
+const HEAD_BYTES: usize = 256 << 10;
 
 /// The position in the frames that the client sends. A head is a HEADERS frame and the CONTINUATION frames after it.
 #[derive(Debug)]
@@ -34,6 +41,15 @@ pub(super) struct Frames {
     is_in_head: bool,
     /// Since when a head, or a frame other than DATA, is unfinished.
     unfinished: Option<Instant>,
+    /// The payload so far, if the frame belongs to a head.
+    fragment: Vec<u8>,
+    /// The fields of the head in the frames before this one.
+    block: Vec<u8>,
+    names: Names,
+    /// The latest stream that was opened.
+    latest: u32,
+    /// Whether there were trailers with a pseudo-header field.
+    is_malformed: bool,
 }
 
 impl Frames {
@@ -47,6 +63,11 @@ impl Frames {
             is_data: false,
             is_in_head: false,
             unfinished: Some(now),
+            fragment: Vec::new(),
+            block: Vec::new(),
+            names: Names::default(),
+            latest: 0,
+            is_malformed: false,
         }
     }
 
@@ -59,6 +80,9 @@ impl Frames {
             let taken = if self.payload > 0 { self.read_payload(bytes) } else { self.read_header(bytes) };
             if self.held == HEADER_BYTES {
                 self.begin_payload();
+            }
+            if self.held == 0 && self.payload == 0 && self.is_of_head() {
+                self.end_fragment();
             }
             bytes = bytes.get(taken..).unwrap_or_default();
             let rests = self.held == 0 && (self.payload == 0 || self.is_data) && !self.is_in_head;
@@ -74,6 +98,9 @@ impl Frames {
     fn read_payload(&mut self, bytes: &[u8]) -> usize {
         let taken = self.payload.min(bytes.len());
         self.payload -= taken;
+        if self.is_of_head() && self.fragment.len() + self.block.len() < HEAD_BYTES {
+            self.fragment.extend_from_slice(bytes.get(..taken).unwrap_or_default());
+        }
         taken
     }
 
@@ -81,6 +108,28 @@ impl Frames {
     fn is_of_head(&self) -> bool {
         let [_, _, _, kind, ..] = self.header;
         matches!(kind, HEADERS | CONTINUATION)
+    }
+
+    /// Adds a complete frame to its head. Examines the head if it is complete.
+    fn end_fragment(&mut self) {
+        let [_, _, _, kind, flags, stream @ ..] = self.header;
+        let mut fragment = self.fragment.as_slice();
+        if kind == HEADERS {
+            let padding = if flags & PADDED == 0 { None } else { fragment.split_off_first().copied() };
+            let before = if flags & PRIORITY == 0 { 0 } else { PRIORITY_BYTES };
+            let end = fragment.len().saturating_sub(usize::from(padding.unwrap_or(0)));
+            fragment = fragment.get(before..end).unwrap_or_default();
+        }
+        self.block.extend_from_slice(fragment);
+        self.fragment.clear();
+        if flags & END_HEADERS == 0 {
+            return;
+        }
+        let (stream, has_pseudo) = (u32::from_be_bytes(stream), self.names.read(&self.block));
+        self.is_malformed |= has_pseudo && stream <= self.latest;
+        self.latest = self.latest.max(stream);
+        // An idle connection holds no buffers.
+        (self.fragment, self.block) = (Vec::new(), Vec::new());
     }
 
     /// Reads bytes of a frame's header. Returns their number.
@@ -101,6 +150,11 @@ impl Frames {
         if self.is_of_head() {
             self.is_in_head = flags & END_HEADERS == 0;
         }
+    }
+
+    /// Whether there were trailers with a pseudo-header field (RFC 9113 section 8.1).
+    pub(super) fn is_malformed(&self) -> bool {
+        self.is_malformed
     }
 
     /// Since when a head, or a frame other than DATA, is unfinished.
@@ -221,6 +275,35 @@ mod tests {
         let later = now + Duration::from_secs(1);
         frames.read(&[&head[5..], &head[..5]].concat(), later);
         assert_eq!(frames.unfinished(), Some(later));
+    }
+
+    #[test]
+    fn a_pseudo_header_field_is_malformed_in_trailers_alone() {
+        let head = |stream: u8, kind, flags, payload: &[u8]| {
+            let length = u8::try_from(payload.len()).unwrap();
+            [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
+        };
+        let opening = head(1, HEADERS, END_HEADERS, &[0x82]);
+        let in_two = [head(1, HEADERS, 0, &[0, 2]), head(1, CONTINUATION, END_HEADERS, b":x\0")].concat();
+        for (what, next, expected) in [
+            ("a field", head(1, HEADERS, END_HEADERS, &[0x90]), false),
+            ("the same field", head(1, HEADERS, END_HEADERS, &[0x82]), true),
+            ("another stream", head(3, HEADERS, END_HEADERS, &[0x82]), false),
+            ("an empty head", head(1, HEADERS, END_HEADERS, &[]), false),
+            ("in two frames", in_two, true),
+            ("padding", head(1, HEADERS, END_HEADERS | PADDED, &[2, 0x90, 0x82, 0x82]), false),
+            ("within padding", head(1, HEADERS, END_HEADERS | PADDED, &[1, 0x82, 0]), true),
+            ("a priority", head(1, HEADERS, END_HEADERS | PRIORITY, &[0x82, 0x82, 0x82, 0x82, 0x82, 0x90]), false),
+            ("after a priority", head(1, HEADERS, END_HEADERS | PRIORITY, &[0, 0, 0, 0, 9, 0x82]), true),
+            ("too much padding", head(1, HEADERS, END_HEADERS | PADDED, &[9, 0x82]), false),
+        ] {
+            let bytes = [opening.clone(), next].concat();
+            for size in 1..=bytes.len() {
+                let (mut frames, now) = begun();
+                bytes.chunks(size).for_each(|piece| frames.read(piece, now));
+                assert_eq!(frames.is_malformed(), expected, "{what} in pieces of {size}");
+            }
+        }
     }
 
     #[test]

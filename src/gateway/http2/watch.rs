@@ -28,6 +28,8 @@ pub(super) struct Times {
 pub(super) enum Due {
     /// A head, or a frame other than DATA, is unfinished for too long.
     Head,
+    /// The client sent malformed trailers.
+    Malformed,
     /// The client takes nothing.
     Stall,
     /// No stream was open for too long.
@@ -81,10 +83,13 @@ impl Watch {
 
     fn look(&mut self, now: Instant) -> Option<Due> {
         let is_over = |since: Option<Instant>, time| since.is_some_and(|since| now.duration_since(since) >= time);
-        let (is_blocked, unfinished) = {
+        let (is_blocked, unfinished, is_malformed) = {
             let Traffic { is_blocked, frames } = &*self.traffic.lock();
-            (*is_blocked, frames.unfinished())
+            (*is_blocked, frames.unfinished(), frames.is_malformed())
         };
+        if is_malformed {
+            return Some(Due::Malformed);
+        }
         let stall = self.link.stall();
         if stall != self.stall && !is_blocked {
             limit_stall(&*self.transport, stall);

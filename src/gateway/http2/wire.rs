@@ -49,6 +49,12 @@ impl AsyncRead for Wire {
         if let Some(bytes) = buf.filled().get(before..).filter(|bytes| !bytes.is_empty()) {
             traffic.frames.read(bytes, Instant::now());
         }
+        if traffic.frames.is_malformed() {
+            // The bytes are withheld, so that the request never looks complete. The task of the connection sees the fault
+            // next, and ends the connection.
+            buf.set_filled(before);
+            return Poll::Pending;
+        }
         drop(traffic);
         polled
     }
