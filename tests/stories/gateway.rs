@@ -209,6 +209,14 @@ impl Gateway {
         kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal).unwrap();
     }
 
+    /// The memory that the process has now, in bytes.
+    pub fn resident(&self) -> usize {
+        let pid = self.child.id().expect("the process runs");
+        let pages = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap();
+        let resident: usize = pages.split(' ').nth(1).unwrap().parse().unwrap();
+        resident * rustix::param::page_size()
+    }
+
     /// The configuration's file.
     pub fn config(&self) -> &Path {
         self.config.as_ref().expect("a file").path()

@@ -7,6 +7,7 @@ use crate::frames::{
     request,
 };
 use crate::gateway::{Gateway, configuration, route};
+use crate::guard::guarded;
 use crate::origin::{Coding, Origin, Speech};
 use crate::stage::numbered;
 use rustix::process::Signal;
@@ -74,6 +75,51 @@ async fn a_client_that_stops_reading_is_closed_in_whichever_way_it_stops() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_client_that_stops_reading_costs_little_and_what_it_cost_comes_back() {
+    const STREAMS: u32 = 256;
+    const MIB: usize = 1 << 20;
+    let origin = Origin::start();
+    let private = "client.stall_secs = 1\nshare.mode = \"private\"";
+    let gateway = Gateway::with(route("/*", &origin).with(private)).await;
+    let before = gateway.resident();
+    let mut deaf = Frames::open_small(&gateway, &[(WINDOW, WIDE)]).await;
+    deaf.send(&[Frame::window_update(0, WIDER)]).await;
+    let gets: Vec<Frame> = (0..STREAMS).map(|n| Frame::get(2 * n + 1, "/")).collect();
+    deaf.send(&gets).await;
+    let mut bodies = Vec::new();
+    for _ in 0..STREAMS {
+        bodies.push(origin.stream().await);
+    }
+    // All are on their streams before the first is fed.
+    let mut answers = 0;
+    while answers < STREAMS {
+        answers += u32::from(deaf.next().await.expect("the connection stays").kind == HEADERS);
+    }
+    for mut body in bodies {
+        tokio::spawn(async move {
+            tokio::select! {
+                () = async { for n in 0..40 { body.event(&big(n)).await } } => {}
+                // It is read no more.
+                () = tokio::time::sleep(std::time::Duration::from_secs(60)) => {}
+            }
+        });
+    }
+    let left = gateway.log_lines("client left", STREAMS as usize).await;
+    let bytes = |line: &String| {
+        let (_, bytes) = line.split_once(" bytes=").unwrap();
+        bytes.split(' ').next().unwrap().parse::<usize>().unwrap()
+    };
+    let total: usize = left.iter().map(bytes).sum();
+    assert!(total < STREAMS as usize * 64 * 1024, "{total}");
+    guarded("the memory to come back", async {
+        while gateway.resident() > before + 16 * MIB {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    })
+    .await;
 }
 
 /// Here no write waits: what the client does not take is in the kernel's buffer.
