@@ -1,18 +1,18 @@
-//! When the origin is asked, and what its answers and its silences mean to the stream.
+//! The attempts to get a stream from its origin: when the origin is asked, and what follows from its answer or failure.
 //!
 //! ```text
-//!            a response              lost, or ended with somebody there
+//!            a response              lost, or ended while clients are there
 //!   Asking ────────────▶ Live ────────────────────────────────────────▶ Waiting
 //!    ▲  ▲ │                │                                             │ ▲ │
-//!    │  │ │ no response    │ ended in order, nobody there                │ │ │ the hold is over
+//!    │  │ │ no response    │ ended in order, no client there             │ │ │ the hold is over
 //!    │  │ └────────────────│─────────────────────────────────────────────│─┘ ▼
-//!    │  │                  ▼          somebody comes                     │  Over
+//!    │  │                  ▼          a client comes                     │  Over
 //!    │  └─────────────── Resting                                         │   ▲
 //!    └───────────────────────────────────────────────────────────────────┘   │
-//!      the origin's word (401, 403, 204; any refusal of what was never live) ─┘
+//!      a final answer (401, 403, 204; any refusal before the first response) ─┘
 //! ```
 //!
-//! Pure: outcomes and instants in, the next step out.
+//! The decisions are pure: outcomes and instants go in, the next step comes out.
 
 use super::{Backoff, OnClose, OnError, UpstreamOptions};
 use crate::hub::{End, Failure};
@@ -21,33 +21,34 @@ use http::header::RETRY_AFTER;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
-/// How long a refusal is remembered, so that a crowd of clients that come back is not a crowd at the origin.
+/// How long the end of a refused stream is remembered. Clients that come back within this time get the same answer, and
+/// the origin is not asked for each of them.
 const REFUSAL_MEMORY: Duration = Duration::from_secs(1);
 
-/// The longest `Retry-After` that is honoured; an origin that asks for more is asked again all the same.
+/// The longest `Retry-After` that is honoured. If an origin asks for more, it is still asked again after this time.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
 
-/// The end of a stream, and for how long it is remembered.
+/// The end of a stream, and how long it is remembered for clients that ask for the stream again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Done {
     pub(super) end: End,
     pub(super) memory: Duration,
 }
 
-/// What is to be done next.
+/// The next step of the driver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Next {
     /// The origin is asked at this instant.
     Ask(Instant),
-    /// The origin is asked when somebody is subscribed, and not before this instant.
+    /// The origin is asked when a client is subscribed, but not before this instant.
     Rest(Instant),
-    /// The origin does not know the id that it was asked to resume after: it is asked at once without one.
+    /// The origin does not know the id that it was asked to resume after. It is asked again at once, without an id.
     Forget,
     /// The stream is over at this instant.
     Over(Instant, Done),
 }
 
-/// The facts of one moment.
+/// The facts that a decision depends on, as of one moment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Moment {
     pub(super) now: Instant,
@@ -68,11 +69,11 @@ pub(super) struct Attempts {
     hold: Duration,
     /// How long a 204 is remembered.
     no_content_memory: Duration,
-    /// Attempts in a row that came to nothing.
+    /// The number of attempts in a row that brought neither an event nor a lasting response.
     failures: u32,
-    /// Since when the origin fails, without a response between.
+    /// When the present outage began. A response ends it.
     failing_since: Option<Instant>,
-    /// Since when the newest response stands or stood; `None` before the first.
+    /// When the newest response began. `None` before the first response.
     live_since: Option<Instant>,
 }
 
@@ -90,12 +91,12 @@ impl Attempts {
         }
     }
 
-    /// Whether a response ever streamed.
+    /// Whether any response ever streamed.
     pub(super) fn was_live(&self) -> bool {
         self.live_since.is_some()
     }
 
-    /// Whether clients may have been told 200 while no response was there.
+    /// Whether the origin fails now. Clients may then have been told 200 although there is no response.
     pub(super) fn is_failing(&self) -> bool {
         self.failing_since.is_some()
     }
@@ -111,22 +112,23 @@ impl Attempts {
         self.failures = 0;
     }
 
-    /// Whether the successor that was asked for while a response stood may take its place after it ended in this way. Where
-    /// its orderly end is that of its clients, nothing follows it.
+    /// Whether the successor of a response may take its place after the response ended for `why`. A successor is
+    /// requested while a quiet response is still open. Under `on_close = "close"`, an orderly end is the end of the
+    /// stream, so nothing follows it.
     pub(super) fn is_succeeded(&self, why: &Failure) -> bool {
         self.on_close == OnClose::Reconnect || *why != Failure::Ended
     }
 
     /// The response is over.
     pub(super) fn response_over(&mut self, why: Failure, moment: &Moment) -> Next {
-        // A response that stood for a while was no failure, with or without events: quiet is not sick.
+        // A response that lasted for a while was no failure, even without events, because a stream may be quiet.
         let stood = self.live_since.is_some_and(|since| moment.now.duration_since(since) >= self.backoff.min());
         if stood {
             self.failures = 0;
         }
         match (self.on_close, why) {
             (OnClose::Close, Failure::Ended) => Next::Over(moment.now, Done::forgotten(End::OriginClosed)),
-            // What broke off upstream does not look whole downstream.
+            // A response that broke off must not look complete to clients.
             (OnClose::Close, Failure::Lost(why)) => {
                 Next::Over(moment.now, Done::forgotten(End::Failed(Failure::Lost(why))))
             }
@@ -135,7 +137,7 @@ impl Attempts {
         }
     }
 
-    /// An attempt brought no response; another may.
+    /// An attempt brought no response. Another attempt may succeed.
     pub(super) fn failed(&mut self, why: Failure, moment: &Moment) -> Next {
         match self.on_error {
             OnError::Hold => self.held(why, moment),
@@ -143,7 +145,7 @@ impl Attempts {
         }
     }
 
-    /// The origin answered with something that is no stream. `with_id`: it was asked to resume after an id.
+    /// The origin answered with something that is not a stream. `with_id`: it was asked to resume after an id.
     pub(super) fn answered(&mut self, end: End, with_id: bool, moment: &Moment) -> Next {
         let status = match &end {
             End::Refused(answer) => Some(answer.status),
@@ -151,9 +153,9 @@ impl Attempts {
         };
         match status {
             Some(StatusCode::BAD_REQUEST | StatusCode::GONE) if with_id => return Next::Forget,
-            // The origin's word at once, whatever was before.
+            // These answers of the origin always end the stream at once.
             Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {}
-            // What was a stream is one again after a deploy: until then this is an outage like any other.
+            // An origin that streamed before may answer so during a deploy. The stream is held as in any other outage.
             Some(_) | None if self.was_live() && self.on_error == OnError::Hold => match end {
                 End::Refused(answer) => return self.held(Failure::Status(answer), moment),
                 End::Unusable(why) => return self.held(Failure::NoStream(why), moment),
@@ -162,7 +164,7 @@ impl Attempts {
             Some(_) | None => {}
         }
         let memory = match end {
-            // It was said to that id alone.
+            // The answer was meant for this id only, so it is not remembered for other clients.
             End::NoContent if with_id => Duration::ZERO,
             End::NoContent => self.no_content_memory,
             _ => REFUSAL_MEMORY,
@@ -185,19 +187,20 @@ impl Attempts {
 }
 
 impl Done {
-    /// An end that the next client does not hear of.
+    /// An end that is not remembered: the next client opens the stream anew.
     pub(super) fn forgotten(end: End) -> Self {
         Self { end, memory: Duration::ZERO }
     }
 
-    /// The response is not for the clients of the stream. One that is somebody's own says nothing of the next.
+    /// The response may not be given to the stream's clients. A response that is for one client only says nothing about
+    /// the next client's response, so it is not remembered.
     pub(super) fn refused(end: End) -> Self {
         let memory = if end == End::Unshareable { Duration::ZERO } else { REFUSAL_MEMORY };
         Self { end, memory }
     }
 }
 
-/// What an answer's `Retry-After` asks for, in seconds or as a date (RFC 9110 section 10.2.3).
+/// The delay that the `Retry-After` of an answer asks for, in seconds or as a date (RFC 9110 section 10.2.3).
 fn retry_after(failure: &Failure, now: SystemTime) -> Option<Duration> {
     let Failure::Status(answer) = failure else { return None };
     let text = answer.headers.get(RETRY_AFTER)?.to_str().ok()?.trim();

@@ -1,4 +1,4 @@
-//! The requests for what a client missed before the log began.
+//! Backfills: requests to the origin for the events after a client's id, if those are older than the stream's log.
 
 use super::connect::{Connector, Request, Response};
 use super::exchange::{Outcome, attempt};
@@ -14,35 +14,35 @@ use std::pin::pin;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
-/// How long a backfill may take: clients wait for it no longer than three seconds.
+/// The longest time of a backfill. A client waits for it no longer than three seconds.
 const WHOLE_TIME: Duration = Duration::from_secs(4);
 
-/// How often it is looked what a silent origin's silence means by now.
+/// How often to check what the silence of an origin means by now.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// After so long without a head, the turn goes to another id if one waits.
+/// How long a request may go without a response head while other ids wait. Then the turn goes to one of those ids.
 const TURN_WITHOUT_HEAD: Duration = Duration::from_millis(500);
 
-/// Before an origin that died is asked again; doubled each time, up to the longest.
+/// The pause before an origin that died is asked again. It doubles each time, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// What one response came to.
+/// The result of one response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Came {
-    /// The id is settled, or never will be.
+    /// The id is settled, or cannot be settled by asking again.
     ToAnEnd,
-    /// It ended in order.
+    /// The response ended in order.
     Whole,
-    /// The origin died, or is being deployed: it says nothing of the id.
+    /// The origin died or is being deployed. This says nothing about the id.
     ToNothing,
 }
 
-/// Asks the origin for what follows an id, and settles where its clients stand.
+/// Asks the origin for the events that follow an id, and settles where the id's clients go on in the log.
 pub async fn backfill(settings: DriverSettings, connector: Connector, request: StreamRequest, mut to: Backfilling) {
     log::debug!("backfill begun route={} stream={}", settings.route, request.key());
     let unwanted = to.unwanted();
-    // What is dropped unsettled is gone.
+    // Dropping `to` before the id is settled settles it as unknown.
     tokio::select! {
         fetched = timeout(WHOLE_TIME, fetch_all(&settings, &connector, &request, &mut to)) => {
             if fetched.is_err() {
@@ -53,7 +53,7 @@ pub async fn backfill(settings: DriverSettings, connector: Connector, request: S
     }
 }
 
-/// Makes as many requests as it takes: the next one goes on after the last event that came.
+/// Makes as many requests as are needed. Each request resumes after the last event that came.
 async fn fetch_all(settings: &DriverSettings, connector: &Connector, request: &StreamRequest, to: &mut Backfilling) {
     let mut pause = FIRST_PAUSE;
     loop {
@@ -67,7 +67,7 @@ async fn fetch_all(settings: &DriverSettings, connector: &Connector, request: &S
                 continue;
             }
         }
-        // The shared response is tried again meanwhile: when it stands, the origin is back.
+        // The stream's driver asks for the shared response in the meantime. When that begins, the origin is back.
         if to.is_live() {
             sleep(pause).await;
         } else {
@@ -98,7 +98,7 @@ async fn fetch(
     let response = match outcome {
         Outcome::Stream(response) => response,
         Outcome::Failed(failure) if may_heal(&failure) => return Came::ToNothing,
-        // What came before stands: there is no more.
+        // Events came before, so the id was known. The origin has no more of them.
         Outcome::Failed(_) | Outcome::Final(_) if !to.is_empty() => return Came::Whole,
         Outcome::Final(end) if is_to_the_id_alone(&end) => {
             to.refused(end);
@@ -111,7 +111,7 @@ async fn fetch(
         return Came::ToAnEnd;
     }
     if to.is_minted_elsewhere() && !is_gateway(&response.headers) {
-        // The origin cannot know the id: the route had another origin when it was minted.
+        // The origin cannot know the id. The route had another origin when the id was minted.
         return if to.unwrap_id() { Came::ToNothing } else { Came::ToAnEnd };
     }
     read(settings, response, id, to).await
@@ -139,7 +139,7 @@ async fn read(settings: &DriverSettings, response: Box<Response>, id: Bytes, to:
     }
 }
 
-/// Takes the events that were pushed; says whether the id is settled.
+/// Takes the events that the decoder holds. Returns whether the id is settled.
 fn take(decoder: &mut Decoder, pass_retry: bool, to: &mut Backfilling) -> bool {
     let mut events = Vec::new();
     while let Some(item) = decoder.next_item() {
@@ -157,13 +157,13 @@ fn take(decoder: &mut Decoder, pass_retry: bool, to: &mut Backfilling) -> bool {
     to.push(&events)
 }
 
-/// Whether a gateway of this kind answered, which mints ids itself.
+/// Whether a gateway of this kind answered. Such a gateway mints ids itself.
 fn is_gateway(head: &HeaderMap) -> bool {
     let says = |value: &HeaderValue| value.to_str().is_ok_and(|via| via.split(',').any(|by| by.trim() == GATEWAY));
     head.get_all(VIA).iter().any(says)
 }
 
-/// Whether a failure says nothing of the id: the origin is not there, or a balancer before it says so.
+/// Whether a failure says nothing about the id, because the origin is not there or a load balancer reports that.
 fn may_heal(failure: &Failure) -> bool {
     match failure {
         Failure::Status(answer) => {
@@ -175,7 +175,7 @@ fn may_heal(failure: &Failure) -> bool {
     }
 }
 
-/// Whether those who came with the id get the origin's answer; otherwise they are told a gap.
+/// Whether the clients with the id are given the origin's answer. If not, they are told a gap.
 fn is_to_the_id_alone(end: &End) -> bool {
     match end {
         End::NoContent => true,

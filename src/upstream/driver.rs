@@ -1,4 +1,4 @@
-//! The task that feeds one stream: connect, decode, publish, back off, resume.
+//! The task that feeds one shared stream. It connects, decodes, publishes, backs off and resumes.
 
 use super::attempts::{Attempts, Done, Moment, Next};
 use super::connect::{Connector, Request, Response, Turns};
@@ -21,11 +21,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep_until};
 
-/// Reads of a response that is given up for its successor: what arrived before is not lost.
+/// The most reads of a quiet response that is replaced by its successor, so that bytes that have arrived are not lost.
 const LAST_READS: usize = 64;
 
-/// What a quiet response says when its successor is asked for may be its last words: an origin may let only one of the two
-/// stand. If it still stands after this, it is not quiet any more, and the successor is not needed.
+/// How long a quiet response may still send after a successor was requested. An origin may allow only one of the two,
+/// and end the older one with a last message. A response that still stands after this time is not quiet any more, so
+/// the successor is given up.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Feeds one stream until it is closed.
@@ -36,22 +37,22 @@ pub struct Driver {
     request: StreamRequest,
     publisher: Publisher,
     attempts: Attempts,
-    /// The origin's newest event id: what it is asked to resume after. Empty: none.
+    /// The origin's newest event id, which it is asked to resume after. Empty if there is none.
     last_event_id: Bytes,
-    /// Whether events without an id came since: an origin that resumes sends them again.
+    /// Whether events without an id came after the newest id. An origin that resumes sends them again.
     is_followed: bool,
-    /// Events may be lost before the next response, whatever it begins with.
+    /// Events may be lost before the next response, whatever event it begins with.
     lost: bool,
-    /// While the origin fails.
+    /// This stream's share in the outage of its origin. `None` while the origin does not fail.
     down: Option<Down>,
-    /// The log was told that a response ended within an event, and none has ended behind one since.
+    /// The log was told of a response that ended within an event, and no later response has ended between events.
     told_unfinished: bool,
-    /// Where attempts were since the newest response began.
+    /// The addresses that attempts went to since the newest response began.
     turns: Turns,
 }
 
 impl Driver {
-    /// A driver for the stream that was opened.
+    /// A driver for a stream that was just opened.
     #[must_use]
     pub fn new(settings: DriverSettings, connector: Connector, opening: Opening, publisher: Publisher) -> Self {
         let attempts = Attempts::new(&settings.options, settings.no_content_memory);
@@ -133,8 +134,9 @@ impl Driver {
         }
     }
 
-    /// What an attempt comes to. Silence is no failure: where clients are held, an origin that accepted the request and sends
-    /// no head is waited for, and beside it another attempt is made whenever nothing came for `idle_timeout_secs`.
+    /// Waits for the result of an attempt. On a route that holds its clients, silence is not a failure: the driver
+    /// waits for an origin that accepted the request and sends no head. Whenever nothing came for `idle_timeout_secs`,
+    /// it makes another attempt beside the first.
     async fn answer(&mut self, attempt: Attempt) -> Result<Answered, Done> {
         let mut pending = Pending::new(attempt);
         let mut quiet_at = self.quiet_at();
@@ -150,7 +152,7 @@ impl Driver {
         }
     }
 
-    /// Asks the origin. `overlaps`: as in [`Answered`].
+    /// Begins an attempt. `overlaps`: as in [`Answered`].
     fn attempt(&self, overlaps: Option<Seq>) -> Attempt {
         self.publisher.counters().upstream_attempts.add(1);
         let request = Request::for_stream(&self.request, self.resume_header());
@@ -159,23 +161,23 @@ impl Driver {
         Attempt::new(overlaps, async move { attempt(&connector, &origin, &options, request).await })
     }
 
-    /// What the origin is asked to resume after; `None` if there is no id, or one that no header can hold.
+    /// The `Last-Event-ID` of the next request. `None` if there is no id, or one that no header can hold.
     fn resume_header(&self) -> Option<HeaderValue> {
         HeaderValue::from_maybe_shared(self.last_event_id.clone()).ok().filter(|id| !trimmed(id.as_bytes()).is_empty())
     }
 
-    /// The response that takes the place of one that ended while this successor of it was on its way.
+    /// Waits for the successor of a response that has ended. The successor was requested before that end.
     async fn succeed(&mut self, successor: Option<Attempt>) -> Result<Option<Reading>, Done> {
         let Some(successor) = successor else { return Ok(None) };
         let Answered { outcome, overlaps } = self.answer(successor).await?;
-        // What came to nothing leaves the end of the response as it was.
+        // If the successor fails, the end of the response counts as if there had been no successor.
         let Outcome::Stream(response) = outcome else { return Ok(None) };
         self.begin(response, overlaps).map(Some)
     }
 
-    /// A response begins after another ended, or the first one. `overlaps`: as in [`Answered`].
+    /// Begins to read the first response, or one that follows another that ended. `overlaps`: as in [`Answered`].
     fn begin(&mut self, response: Box<Response>, overlaps: Option<Seq>) -> Result<Reading, Done> {
-        // Clients that were told 200 while the origin failed have missed what it sent meanwhile.
+        // Clients that were told 200 while the origin failed have missed what it sent in that time.
         let was_held = !self.attempts.was_live() && self.attempts.is_failing();
         let lost = self.lost || was_held;
         let continuation = match (overlaps, self.resume_header()) {
@@ -196,7 +198,7 @@ impl Driver {
         Ok(reading)
     }
 
-    /// Takes a response for the stream; the error is the end of a stream whose clients may not have it.
+    /// Takes a response for the stream. Fails with the end of the stream if its clients may not have the response.
     fn admit(&mut self, mut response: Box<Response>, continuation: Continuation) -> Result<Reading, End> {
         let headers = std::mem::take(&mut response.headers);
         let sharing = (self.settings.sharing)(&headers, self.request.has_credentials()).map_err(End::Unusable)?;
@@ -208,13 +210,13 @@ impl Driver {
         Ok(Reading::new(response, max_event_bytes, self.last_event_id.clone(), continuation))
     }
 
-    /// Reads a response to its end; says why it ended, and gives its successor if that is on its way. When nothing came for
-    /// `idle_timeout_secs` the next response is opened first: nothing is lost between them, and if the attempt fails, the
-    /// quiet response stays.
+    /// Reads a response to its end. Returns why it ended, and its successor if that was requested. When nothing came
+    /// for `idle_timeout_secs`, the successor is requested before the response is closed, so that nothing is lost
+    /// between them. If that attempt fails, the quiet response stays.
     async fn follow(&mut self, mut reading: Reading) -> Result<(Failure, Option<Attempt>), Done> {
         let mut successor: Option<Attempt> = None;
         let mut quiet_at = self.quiet_at();
-        // Means something only while there is a successor.
+        // When the successor is given up. Meaningful only while there is a successor.
         let mut needless_at = None;
         let why = loop {
             tokio::select! {
@@ -234,7 +236,7 @@ impl Driver {
                         reading = fresh;
                     }
                 }
-                // An origin that is not read is not quiet.
+                // A response that is not read, because clients are slow, is not quiet.
                 () = at(quiet_at), if successor.is_none() => {
                     quiet_at = self.quiet_at();
                     if !self.publisher.holds_back() {
@@ -248,7 +250,7 @@ impl Driver {
         };
         self.lost = reading.is_loss_untold();
         if self.last_event_id.is_empty() {
-            // The response brought no id, but a backfill may have: the origin goes on after that.
+            // The response brought no id, but a backfill may have. The origin resumes after that id.
             self.last_event_id = self.publisher.newest_id().unwrap_or_default();
         }
         self.tell_unfinished(reading.unfinished(), &why);
@@ -256,7 +258,7 @@ impl Driver {
         Ok((why, successor))
     }
 
-    /// The response that takes the place of a quiet one, which is read as far as it came.
+    /// The response that takes the place of a quiet one. What has arrived of the quiet one is published first.
     fn replace(&mut self, quiet: &mut Reading, answered: Answered) -> Result<Option<Reading>, Done> {
         let Answered { outcome: Outcome::Stream(response), overlaps: Some(from) } = answered else { return Ok(None) };
         self.finish(quiet);
@@ -273,8 +275,8 @@ impl Driver {
         }
     }
 
-    /// Tells of an event that the end of a response left without its end, `bytes` long: once until a response ends without
-    /// one. A connection that broke has a line of its own.
+    /// Logs that a response ended within an event of `bytes` bytes. It is logged once until a response ends between
+    /// events. A connection that broke has a line of its own.
     fn tell_unfinished(&mut self, bytes: u64, failure: &Failure) {
         if bytes == 0 {
             self.told_unfinished = false;
@@ -289,7 +291,7 @@ impl Driver {
         self.told_unfinished |= is_news;
     }
 
-    /// Publishes what has arrived of a response that is given up.
+    /// Publishes what has arrived of a response that is about to be replaced.
     fn finish(&mut self, reading: &mut Reading) {
         for _ in 0..LAST_READS {
             let read = pin!(reading.read()).poll(&mut Context::from_waker(Waker::noop()));
@@ -311,7 +313,7 @@ impl Driver {
         self.is_followed = brought.is_followed.unwrap_or(self.is_followed);
     }
 
-    /// Waits until the next step is due; an error is the end of the stream.
+    /// Waits until the next step is due. The error is the end of the stream.
     async fn wait(&mut self, next: Next) -> Result<(), Done> {
         let is_over = matches!(&next, Next::Over(instant, _) if *instant <= Instant::now());
         if next != Next::Forget && !is_over {
@@ -351,7 +353,7 @@ impl Driver {
         }
     }
 
-    /// Counts the stream to the origin's outage.
+    /// Adds the stream to the outage of its origin, or tells the outage of another failure.
     fn fails(&mut self, why: &str) {
         log::debug!("upstream failed {} why={}", self.names(), reason(why));
         match &self.down {
@@ -365,24 +367,25 @@ impl Driver {
         Moment { now: Instant::now(), date: SystemTime::now(), retry, random: fastrand::f64() }
     }
 
-    /// When a response that stays silent is to have a successor.
+    /// When a response that stays silent gets a successor.
     fn quiet_at(&self) -> Option<Instant> {
         self.settings.options.idle_timeout.and_then(|patience| Instant::now().checked_add(patience))
     }
 
-    /// Route and stream, for a line of the log.
+    /// The route and the stream, for a log line.
     fn names(&self) -> String {
         format!("route={} stream={}", self.settings.route, self.request.key())
     }
 }
 
-/// The next bytes of a response, read no faster than the fastest subscriber takes them. Safe to drop and call again.
+/// The next bytes of a response. It is read no faster than the fastest subscriber takes the events. Safe to drop and
+/// call again.
 async fn next(publisher: &Publisher, reading: &mut Reading) -> std::io::Result<Option<Bytes>> {
     publisher.room().await;
     reading.read().await
 }
 
-/// Resolves at an instant; never, where there is none.
+/// Resolves at `instant`, and never without one.
 async fn at(instant: Option<Instant>) {
     match instant {
         Some(instant) => sleep_until(instant).await,

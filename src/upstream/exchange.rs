@@ -1,4 +1,4 @@
-//! One attempt for a shared stream: the request, redirects, and what the origin's answer means.
+//! One attempt to get a shared stream: the request, its redirects, and what the origin's answer means.
 
 use super::connect::{ConnectError, Connector, Request, Response};
 use super::redirect::{Carried, hide_origin, is_followed, seen_from_anywhere, set_cookies, within};
@@ -13,28 +13,29 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::timeout;
 
-/// Redirects followed in one attempt.
+/// The most redirects that are followed in one attempt.
 const MAX_REDIRECTS: usize = 5;
 
-/// How much of the body of an answer that is no stream is passed on.
+/// The most bytes of a refusal's body that are passed on.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
 
-/// How long that body may take: well within the three seconds that a client waits, who would get 200 instead.
+/// How long reading that body may take. A client waits three seconds for the verdict on its stream and is then sent
+/// 200, so this must be well below.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
 
-/// What one attempt came to.
+/// The result of an attempt.
 #[derive(Debug)]
 pub enum Outcome {
     /// The origin streams.
     Stream(Box<Response>),
-    /// It may heal.
+    /// The attempt failed, and another may succeed.
     Failed(Failure),
-    /// It is the origin's word.
+    /// The origin's answer is final.
     Final(End),
 }
 
-/// Sends the request for a shared stream and judges the answer. Redirects within the origin's scheme, host and port are followed,
-/// with the cookies that they set.
+/// Sends the request for a shared stream and judges the answer. Redirects within the origin's scheme, host and port are
+/// followed, with the cookies that they set.
 pub async fn attempt(
     connector: &Connector,
     origin: &Origin,
@@ -78,7 +79,7 @@ pub async fn attempt(
 }
 
 /// Sends a request. If the origin answers 401 and the file of an upstream header has changed, the request is sent once
-/// more. `may_repeat` says whether this was not done yet.
+/// more. `may_repeat` says that this has not been done yet.
 pub(super) async fn send(
     connector: &Connector,
     origin: &Origin,
@@ -100,7 +101,8 @@ pub(super) async fn send(
     }
 }
 
-/// `leads_beside`: to the origin's own host, but by another scheme or port.
+/// The outcome of a redirect that is not followed. `leads_beside`: it leads to the origin's host by another scheme or
+/// port.
 async fn unfollowed(response: Response, on_error: OnError, leads_beside: bool) -> Outcome {
     if on_error == OnError::Reflect && !leads_beside {
         return Outcome::Final(End::Refused(Arc::new(answer(response).await)));
@@ -108,14 +110,14 @@ async fn unfollowed(response: Response, on_error: OnError, leads_beside: bool) -
     Outcome::Final(End::Unusable(not_followed(response.status, &response.headers, leads_beside)))
 }
 
-/// The log's words for a redirect that is not followed.
+/// What the log says of a redirect that is not followed.
 pub(super) fn not_followed(status: StatusCode, headers: &HeaderMap, leads_beside: bool) -> String {
     let location = headers.get(LOCATION).and_then(|l| l.to_str().ok()).map_or("nowhere", shown);
     let advice = if leads_beside { ": correct the scheme or the port of the route's origin" } else { "" };
     format!("origin redirects ({}) to {location}, which is not followed{advice}", status.as_u16())
 }
 
-/// What of a redirect's target goes into a log: neither its query nor its credentials.
+/// The part of a redirect's target that is logged, without its query and without credentials.
 fn shown(location: &str) -> &str {
     let bare = location.split(['?', '#']).next().unwrap_or_default();
     if bare.contains('@') { "a place that is not shown" } else { bare }
@@ -134,13 +136,13 @@ async fn judge(response: Response, on_error: OnError) -> Outcome {
     }
     if asks_to_return(status) {
         let answer = match on_error {
-            // Nobody sees it: another attempt follows.
+            // No client sees this answer, because another attempt follows.
             OnError::Hold => without_body(response),
             OnError::Reflect => answer(response).await,
         };
         return Outcome::Failed(Failure::Status(Arc::new(answer)));
     }
-    // An upgrade was never asked for; all others are the client's to see.
+    // No upgrade was asked for, so a 1xx status is never shown to clients.
     let is_reflected = on_error == OnError::Reflect && !status.is_informational();
     if status.is_client_error() || status.is_redirection() || is_reflected {
         return Outcome::Final(End::Refused(Arc::new(answer(response).await)));
@@ -157,7 +159,7 @@ pub fn asks_to_return(status: StatusCode) -> bool {
         || matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS)
 }
 
-/// Why a 200 with this head is no stream that events can be read from.
+/// Why a 200 with this head is not a stream that events can be read from. `None` if it is one.
 pub fn unusable(headers: &HeaderMap) -> Option<String> {
     let content_type = headers.get(CONTENT_TYPE);
     if !content_type.is_some_and(is_event_stream) {
@@ -181,8 +183,8 @@ pub(super) fn misframed(headers: &HeaderMap) -> Option<String> {
     ))
 }
 
-/// What is said of the body's coding, unless all of it means that there is none: some origins name the charset, and some
-/// say `none` to keep proxies from compressing.
+/// The `Content-Encoding` of a body that is encoded. `None` if the field names no real coding: some origins put the
+/// charset there, and some say `none` to keep proxies from compressing.
 fn foreign_coding(headers: &HeaderMap) -> Option<String> {
     const IDENTITY: [&str; 4] = ["", "identity", "none", "utf-8"];
     let lines: Vec<_> =
@@ -192,7 +194,7 @@ fn foreign_coding(headers: &HeaderMap) -> Option<String> {
     (!is_identity).then(|| lines.join(", "))
 }
 
-/// An answer whose body is not read.
+/// The answer without its body and the fields that describe it.
 fn without_body(response: Response) -> Answer {
     let mut headers = response.headers;
     for name in [CONTENT_TYPE, CONTENT_ENCODING, CONTENT_LANGUAGE] {
@@ -201,7 +203,7 @@ fn without_body(response: Response) -> Answer {
     Answer { status: response.status, headers, body: Bytes::new() }
 }
 
-/// Takes an answer's body, up to a limit and for a while: a slow or endless body is cut.
+/// Reads an answer's body, up to a size and for a limited time. A longer or slower body is cut.
 async fn answer(mut response: Response) -> Answer {
     let mut body = BytesMut::new();
     let read = async {
@@ -269,7 +271,7 @@ mod tests {
         }
     }
 
-    /// An origin, and what serves it: one request is answered with `bytes`, and with no more.
+    /// An origin and its server. The server answers one request with `bytes`, and sends no more.
     async fn answering(bytes: &'static [u8]) -> (Origin, impl Future<Output = ()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let origin = Origin::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
@@ -307,7 +309,7 @@ mod tests {
         let head = b"HTTP/1.1 503 No\r\nRetry-After: 7\r\nContent-Type: a/b\r\nContent-Length: 9\r\n\r\n";
         let (origin, serving) = answering(head).await;
         let (_open, waits) = std::sync::mpsc::channel::<()>();
-        // While it runs, the paused clock stands still: no patience ever ends.
+        // tokio does not advance the paused clock while this blocking task runs, so no time limit ends.
         let in_vain = tokio::task::spawn_blocking(move || waits.recv_timeout(Duration::from_secs(60)));
         tokio::time::pause();
         let (connector, options) = (Connector::new(), UpstreamOptions::default());

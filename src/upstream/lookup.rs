@@ -1,4 +1,4 @@
-//! The addresses of origins: one look-up of a name at a time, its answer shared and good for a second.
+//! The look-ups of origins' addresses. There is one look-up of a name at a time, and its answer is shared for a second.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -11,29 +11,31 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
-/// How long an answer is good, so that a crowd of streams that lost their origin is not a crowd at the name server.
+/// How long an answer may be used. Many streams that lose their origin together then make one request to the name
+/// server.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// A look-up that takes longer has failed, so that one which never ends does not block those after it.
+/// The longest that a look-up may take. One that never ends would block all later requests for the name.
 const MAX_LOOK: Duration = Duration::from_secs(30);
 
-/// A look-up going on.
+/// A look-up that is under way.
 pub(super) type Looking = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
 
 /// Looks up the addresses of a host and a port.
 pub(super) type Look = Arc<dyn Fn(String, u16) -> Looking + Send + Sync>;
 
-/// What a look-up said.
+/// The result of a look-up.
 #[derive(Debug, Clone)]
 struct Answer {
     addresses: Result<Arc<[SocketAddr]>, String>,
     good_until: Instant,
 }
 
-/// The look-up of one host and port that goes on, or was last; empty while it goes on.
+/// The newest look-up of one host and port. It holds `None` until the look-up has ended.
 type Slot = watch::Receiver<Option<Answer>>;
 
-/// The newest look-up of each origin. Origins are the configured ones, which bounds the map. Cheap to clone.
+/// The newest look-up of each host and port. Only configured origins are looked up, which bounds the map. Cheap to
+/// clone.
 #[derive(Clone)]
 pub(super) struct Lookups {
     look: Look,
@@ -47,22 +49,23 @@ impl fmt::Debug for Lookups {
 }
 
 impl Lookups {
-    /// Looks up with this.
+    /// Look-ups that are made by `look`.
     pub(super) fn new(look: Look) -> Self {
         Self { look, slots: Arc::default() }
     }
 
-    /// Asks the system.
+    /// Look-ups that are made by the system.
     pub(super) fn of_the_system() -> Self {
         Self::new(Arc::new(|host, port| {
             Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
         }))
     }
 
-    /// The addresses of a host, by a look-up that goes on, that was within a second, or that begins now.
+    /// The addresses of a host. Joins a look-up that is under way, uses an answer of the last second, or begins a
+    /// look-up.
     ///
     /// # Errors
-    /// A sentence that says why there are none, for `patience` at most.
+    /// Fails with a sentence that says why there are no addresses. Waits no longer than `patience`.
     pub(super) async fn find(&self, host: &str, port: u16, patience: Duration) -> Result<Arc<[SocketAddr]>, String> {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(Arc::new([SocketAddr::new(address, port)]));
@@ -83,7 +86,7 @@ impl Lookups {
         }
         let (answered, slot) = watch::channel(None);
         let looking = (self.look)(key.0.clone(), port);
-        // A task of its own: whoever asked first may leave, and the others still wait.
+        // The look-up is a task of its own, so that it goes on for the others when the first caller leaves.
         tokio::spawn(async move {
             let addresses = match timeout(MAX_LOOK, looking).await {
                 Ok(Ok(addresses)) if addresses.is_empty() => Err(nothing()),
@@ -102,7 +105,7 @@ fn nothing() -> String {
     "it has no address".to_owned()
 }
 
-/// Whether a look-up goes on, or its answer is fresh.
+/// Whether a look-up is under way or its answer may still be used.
 fn is_good(slot: &Slot, now: Instant) -> bool {
     let is_abandoned = slot.has_changed().is_err();
     slot.borrow().as_ref().map_or(!is_abandoned, |answer| now < answer.good_until)
@@ -115,7 +118,7 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_secs(5);
 
-    /// Looks up that take `takes` and say what `say` says to their number, the first being 1.
+    /// Look-ups that take `takes` and return what `say` returns for their number, counted from 1.
     fn counted(
         takes: Duration,
         say: impl Fn(usize) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static,

@@ -1,11 +1,13 @@
-//! What is known of origins and routes since this process began: advice on the configuration is for those that never worked.
+//! What is known about origins and routes since this process began. Advice on the configuration is logged only for
+//! routes and origins that never worked.
 
 use super::Origin;
 use parking_lot::RwLock;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// The origins that have answered, and the routes of which it need not be told any more why they do not work. Cheap to clone.
+/// The origins that have answered, and the routes that need no advice: they work, or the advice was logged. Cheap to
+/// clone.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Met(Arc<RwLock<Known>>);
 
@@ -16,26 +18,26 @@ struct Known {
 }
 
 impl Met {
-    /// An origin answered with a head of HTTP.
+    /// The origin answered with a head of HTTP.
     pub(super) fn answered(&self, origin: &Origin) {
         if !self.has_answered(origin) {
             self.0.write().origins.insert(origin.clone());
         }
     }
 
-    /// Whether it ever did.
+    /// Whether the origin has ever answered.
     pub(super) fn has_answered(&self, origin: &Origin) -> bool {
         self.0.read().origins.contains(origin)
     }
 
-    /// A route works: its origin streamed.
+    /// The route works: its origin streamed.
     pub(super) fn works(&self, route: &Arc<str>) {
         if !self.0.read().routes.contains(route) {
             self.0.write().routes.insert(Arc::clone(route));
         }
     }
 
-    /// Whether a route never worked, and it was not told yet why.
+    /// Whether the route never worked and its advice was not logged yet. Returns true only once per route.
     pub(super) fn is_news_of(&self, route: &Arc<str>) -> bool {
         !self.0.read().routes.contains(route) && self.0.write().routes.insert(Arc::clone(route))
     }

@@ -1,4 +1,5 @@
-//! The side toward the origin: one driver task per stream.
+//! The side toward the origins. One driver task feeds each shared stream, and each client of a private route has an
+//! exchange of its own.
 
 mod attempts;
 mod backfill;

@@ -1,4 +1,4 @@
-//! How the driver of a stream treats its origin.
+//! The policy by which a route treats its origin.
 
 use super::connect::Trust;
 use super::own_header::OwnHeader;
@@ -8,25 +8,26 @@ use std::time::Duration;
 /// The policy toward one route's origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamOptions {
-    /// Time for the TCP connection and, apart, for the TLS handshake.
+    /// The longest time for the TCP connection, and again for the TLS handshake.
     pub connect_timeout: Duration,
-    /// Time for the response head, from the request's last byte.
+    /// The longest time from the last byte of the request to the response head.
     pub head_timeout: Duration,
-    /// A connection on which nothing was read for this long is given up; `None` is never.
+    /// When nothing was read from a response for this long, a shared stream requests a successor and a private route
+    /// gives the response up. `None`: never.
     pub idle_timeout: Option<Duration>,
     /// The delays between attempts.
     pub backoff: Backoff,
-    /// What follows when the origin ends the response.
+    /// What follows when the origin ends the response in order.
     pub on_close: OnClose,
     /// What clients see while the origin fails.
     pub on_error: OnError,
-    /// How long a failing origin is hidden from clients under [`OnError::Hold`].
+    /// How long clients are held while the origin fails, under [`OnError::Hold`].
     pub hold: Duration,
-    /// A larger event is refused, logged and counted.
+    /// A larger event is refused: it is dropped, logged and counted.
     pub max_event_bytes: usize,
-    /// Headers of manifold's own, sent with every upstream request.
+    /// The fields of the configuration that are sent with every upstream request.
     pub headers: Vec<OwnHeader>,
-    /// The certificates trusted instead of the system's; `None` is the system's.
+    /// The certificates that are trusted instead of the system's. `None`: the system's.
     pub trusted: Option<Trust>,
 }
 
@@ -48,8 +49,8 @@ impl Default for UpstreamOptions {
 }
 
 impl UpstreamOptions {
-    /// How long a response head is waited for. Many origins send none before the first event: where clients are held, such an
-    /// origin is quiet and no failure.
+    /// How long to wait for a response head. Many origins send none before the first event, so on a route that holds
+    /// its clients such an origin is quiet and does not fail. `None`: no limit.
     #[must_use]
     pub fn head_patience(&self) -> Option<Duration> {
         match self.on_error {
@@ -58,13 +59,13 @@ impl UpstreamOptions {
         }
     }
 
-    /// The values of the headers of manifold's own that are sent now.
+    /// The present values of the configured fields.
     #[must_use]
     pub fn header_values(&self) -> Vec<HeaderValue> {
         self.headers.iter().map(|(_, value)| value.now()).collect()
     }
 
-    /// Reads the files of such values; says whether a value is another one than it was.
+    /// Reads all files of the configured fields. Returns whether a value differs from `before`.
     #[must_use]
     pub fn read_headers_anew(&self, before: &[HeaderValue]) -> bool {
         let anew: Vec<HeaderValue> = self.headers.iter().map(|(_, value)| value.anew()).collect();
@@ -75,22 +76,22 @@ impl UpstreamOptions {
 /// What follows when the origin ends the response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnClose {
-    /// manifold connects again; clients do not notice.
+    /// manifold connects again, and clients do not notice.
     Reconnect,
-    /// The clients are closed too.
+    /// The clients' responses end too.
     Close,
 }
 
 /// What clients see while the origin fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnError {
-    /// 200 and heartbeats while manifold keeps trying.
+    /// Status 200 and heartbeats, while manifold keeps trying.
     Hold,
-    /// 502, 504 or the origin's status.
+    /// Status 502 or 504, or the origin's own status.
     Reflect,
 }
 
-/// Exponential backoff with full jitter between two bounds.
+/// Exponential backoff with full jitter, between two bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backoff {
     min: Duration,
@@ -103,7 +104,7 @@ pub enum InvalidBackoff {
     /// The lower bound is zero.
     #[error("the minimum must be more than zero")]
     ZeroMinimum,
-    /// The bounds are crossed.
+    /// The lower bound is above the upper bound.
     #[error("the minimum must not be above the maximum")]
     MinimumAboveMaximum,
 }
@@ -114,7 +115,7 @@ impl Backoff {
     /// A backoff between `min` and `max`.
     ///
     /// # Errors
-    /// When `min` is zero or above `max`.
+    /// Fails when `min` is zero or above `max`.
     pub fn try_new(min: Duration, max: Duration) -> Result<Self, InvalidBackoff> {
         if min.is_zero() {
             return Err(InvalidBackoff::ZeroMinimum);
@@ -137,10 +138,10 @@ impl Backoff {
         self.max
     }
 
-    /// The delay before the attempt that follows `failures` failures in a row, `random` being in `0.0..1.0`.
+    /// The delay before the attempt that follows `failures` failures in a row. `random` is in `0.0..1.0`.
     ///
-    /// Full jitter (between zero and the exponential ceiling), but never under the minimum: a fast failing
-    /// origin is not hammered. An origin's `retry:` raises the floor.
+    /// With full jitter, a delay is anywhere between zero and an exponential ceiling. Here it is never below the
+    /// minimum, so that an origin that fails fast is not asked too often. An origin's `retry:` raises the floor.
     #[must_use]
     pub fn delay(&self, failures: u32, retry: Option<Duration>, random: f64) -> Duration {
         let floor = retry.map_or(self.min, |retry| retry.clamp(self.min, self.max));

@@ -1,4 +1,4 @@
-//! Where an origin is.
+//! The address of an origin.
 
 use std::fmt;
 
@@ -32,7 +32,7 @@ impl Origin {
     /// Reads `http://host[:port][/base/path]` or its https form. A trailing slash of the base path is dropped.
     ///
     /// # Errors
-    /// When the text is no such URL.
+    /// Fails when the text is not such a URL.
     pub fn parse(text: &str) -> Result<Self, InvalidOrigin> {
         let url = url::Url::parse(text).map_err(|_| InvalidOrigin::NotAUrl)?;
         let tls = match url.scheme() {
@@ -51,44 +51,45 @@ impl Origin {
         Ok(Self { tls, host, port, base_path: url.path().trim_end_matches('/').to_owned() })
     }
 
-    /// Whether the origin is reached by TLS.
+    /// Whether the origin is reached over TLS.
     #[must_use]
     pub fn is_tls(&self) -> bool {
         self.tls
     }
 
-    /// The host as the URL has it: an IPv6 address is in brackets.
+    /// The host as it is in the URL, with brackets around an IPv6 address.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The host without the brackets of an IPv6 address: for name resolution and SNI.
+    /// The host without the brackets of an IPv6 address, for name resolution and SNI.
     #[must_use]
     pub fn bare_host(&self) -> &str {
         self.host.trim_start_matches('[').trim_end_matches(']')
     }
 
-    /// The port, the scheme's default where the URL names none.
+    /// The port. If the URL names none, the scheme's default.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The path before every request's path, without a trailing slash.
+    /// The path that comes before the path of every request. It has no trailing slash.
     #[must_use]
     pub fn base_path(&self) -> &str {
         &self.base_path
     }
 
-    /// The URL without the base path and without a final slash.
+    /// The URL without the base path and without a trailing slash.
     #[must_use]
     pub fn root_url(&self) -> String {
         let scheme = if self.tls { "https" } else { "http" };
         format!("{scheme}://{}", self.authority())
     }
 
-    /// The `Host` header's value (RFC 9110 section 7.2): the port only where it is not the scheme's default.
+    /// The value of the `Host` field (RFC 9110 section 7.2). It names the port only if that is not the scheme's
+    /// default.
     #[must_use]
     pub fn authority(&self) -> String {
         let default = if self.tls { 443 } else { 80 };

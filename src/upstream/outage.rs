@@ -1,4 +1,4 @@
-//! Outages of origins, told in two or three lines each, however many streams and clients they hit.
+//! The outages of origins. Each is logged in two or three lines, however many streams and clients it affects.
 //!
 //! ```text
 //!            a request fails             GATHER is over: "origin down"
@@ -9,7 +9,7 @@
 //!                                   and none was given up for SETTLE: all lines
 //! ```
 //!
-//! Streams that are closed while the origin is down say nothing of it: the outage goes on until a response comes.
+//! An outage does not end when streams are closed while the origin is down. It goes on until a response comes.
 
 use super::Origin;
 use crate::quoted::reason;
@@ -20,42 +20,42 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep, sleep_until};
 
-/// For how long streams that fail are gathered before the outage is told: those of one origin fail together.
+/// How long failing streams are gathered before the outage is logged. The streams of one origin fail together.
 const GATHER: Duration = Duration::from_secs(1);
 
-/// A response to one client says that the origin is back only if no other was given up for this long: of an origin that fails
-/// on one path and is well on another, each failure would be an outage otherwise.
+/// A response ends an outage only if no other request was given up for this long. An origin that fails on one path and
+/// works on another would otherwise begin a new outage with each failure.
 const SETTLE: Duration = Duration::from_secs(1);
 
 /// The outages of all origins. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Outages(Arc<Mutex<HashMap<Origin, Outage>>>);
 
-/// One origin that is down.
+/// The outage of one origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Outage {
     since: Instant,
-    /// Streams that are down now.
+    /// The number of streams that are down now.
     down: usize,
-    /// Streams that were down.
+    /// The number of streams that were down at any time of the outage.
     streams: usize,
     attempts: u64,
-    /// Streams that are back and may have lost events.
+    /// The number of streams that are back and may have lost events.
     lost: u64,
     why: String,
     is_told: bool,
-    /// Streams that were closed because their hold was over; not counted any more once that is told.
+    /// The number of streams that were closed because their hold time was over. Not used any more once that is logged.
     expired: usize,
     is_expiry_told: bool,
-    /// When the newest response came since the last failure.
+    /// When the newest response came. `None` if none came, or if a request failed since then.
     back_at: Option<Instant>,
-    /// When a stream was closed that was still down.
+    /// When a stream was last given up while it was down.
     gave_up_at: Option<Instant>,
-    /// Somebody looks whether it is over when that is settled.
+    /// A task waits until the outage may be over, and then looks again.
     is_looked_after: bool,
 }
 
-/// One stream whose origin is down. Its drop takes the stream off the outage.
+/// One stream whose origin is down. Dropping it takes the stream off the outage.
 #[derive(Debug)]
 pub(super) struct Down {
     outages: Outages,
@@ -63,7 +63,7 @@ pub(super) struct Down {
     is_back: bool,
 }
 
-/// A line for the log.
+/// A line of the log.
 #[derive(Debug, Clone, PartialEq)]
 enum Line {
     Down { streams: usize, why: String },
@@ -86,17 +86,17 @@ impl Outages {
         Down { outages: self.clone(), origin: Arc::clone(origin), is_back: false }
     }
 
-    /// A request to this origin failed, and is not made again.
+    /// A request to this origin failed and is not repeated.
     pub fn failed(&self, origin: &Origin, why: &str) {
         drop(self.down(&Arc::new(origin.clone()), why));
     }
 
-    /// A response of this origin came, to a stream that did not fail before.
+    /// A response of this origin came to a stream that did not fail before.
     pub fn up(&self, origin: &Origin) {
         self.change(origin, |outage| outage.back_at = Some(Instant::now()));
     }
 
-    /// Changes an outage, and tells and forgets it if it is over.
+    /// Changes an outage. If it is over then, logs that and forgets it.
     fn change(&self, origin: &Origin, change: impl FnOnce(&mut Outage)) {
         let now = Instant::now();
         let mut outages = self.0.lock();
@@ -118,7 +118,7 @@ impl Outages {
 
     fn look_later(&self, origin: Origin, at: Instant) {
         let outages = self.clone();
-        // Streams are dropped at the end of the process too, when there is nothing to tell.
+        // Streams are also dropped at the end of the process, when there is no runtime and nothing to log.
         let Ok(runtime) = Handle::try_current() else { return };
         runtime.spawn(async move {
             sleep_until(at).await;
@@ -137,14 +137,14 @@ impl Outages {
 }
 
 impl Down {
-    /// The origin was asked again, and failed again.
+    /// The origin was asked again and failed again.
     pub(super) fn failed_again(&self, why: &str) {
         if let Some(outage) = self.outages.0.lock().get_mut(&*self.origin) {
             outage.failed(why);
         }
     }
 
-    /// The stream is back. `lost`: events may be lost.
+    /// The stream is back. `lost`: it may have lost events.
     pub(super) fn up(mut self, lost: bool) {
         self.is_back = true;
         self.outages.change(&self.origin, |outage| {
@@ -153,7 +153,7 @@ impl Down {
         });
     }
 
-    /// The stream is closed, because its hold is over.
+    /// The stream is closed because its hold time is over.
     pub(super) fn expired(self) {
         let mut is_first = false;
         self.outages.change(&self.origin, |outage| {
@@ -217,13 +217,13 @@ impl Outage {
         is_first.then_some(Line::StillDown { streams: self.expired })
     }
 
-    /// From when on it is over, as far as is known now.
+    /// When the outage is over, as far as is known now. `None` while it goes on.
     fn over_at(&self) -> Option<Instant> {
         let back_at = self.back_at.filter(|_| self.down == 0)?;
         Some(self.gave_up_at.map_or(back_at, |gave_up_at| back_at.max(gave_up_at + SETTLE)))
     }
 
-    /// What is still to be told when it is over.
+    /// The lines that are still to be logged when the outage is over.
     fn last_lines(&mut self) -> Vec<Line> {
         let down_secs = self.back_at.unwrap_or(self.since).duration_since(self.since).as_secs_f64();
         let up = Line::Up { down_secs, attempts: self.attempts, lost: self.lost };

@@ -1,4 +1,4 @@
-//! The exchange of a private route: the request of one client, and the response to it.
+//! The exchange of a private route: one client's request and the origin's response to it.
 
 use super::connect::{Connector, Request, Response};
 use super::exchange::{misframed, not_followed, send};
@@ -8,11 +8,11 @@ use crate::hub::End;
 use http::StatusCode;
 use http::header::{CONTENT_LOCATION, LOCATION};
 
-/// Sends the request of one client. The response may have any status, and its body is not read yet. Only the origin's
-/// address is taken out of it.
+/// Sends the request of one client. The response may have any status, and its body is not read yet. It is changed only
+/// to hide the origin's address.
 ///
 /// # Errors
-/// There is no response, or it cannot be passed on.
+/// Fails when there is no response, or when it cannot be passed on.
 pub async fn own_answer(
     connector: &Connector,
     origin: &Origin,

@@ -1,7 +1,8 @@
-//! The values of manifold's own headers: texts, and files that are read anew when they change.
+//! The values of the fields that a route's configuration adds to upstream requests. A value is a fixed text or the text
+//! of a file, which is read again when it changes.
 //!
-//! A file is looked at before each attempt: one `stat`, and one short read where it is another one than before. Both block,
-//! as they do for any program that reads its secrets from a local disk.
+//! A file is checked before each attempt: one `stat`, and one short read if the file has changed. Both block the
+//! thread. They are short, because secrets are on a local disk.
 
 use crate::quoted::reason;
 use http::{HeaderName, HeaderValue};
@@ -13,38 +14,38 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A larger file holds no header.
+/// The largest file. A larger file cannot hold a field's value.
 const MAX_FILE_BYTES: u64 = 64 << 10;
 
-/// A header of manifold's own, sent with every upstream request.
+/// A configured field, sent with every upstream request.
 pub type OwnHeader = (HeaderName, OwnValue);
 
-/// The value of a header of manifold's own. Never shown.
+/// The value of a configured field. It is a secret and is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub enum OwnValue {
-    /// Always the same.
+    /// The value is always the same.
     Fixed(HeaderValue),
-    /// What a file holds.
+    /// The value is the text of a file.
     File(Arc<FileValue>),
 }
 
-/// What a file holds, or held when it could last be read.
+/// A file and its value as it was last read successfully.
 pub struct FileValue {
     path: PathBuf,
     held: Mutex<Held>,
 }
 
-/// What is known of a file.
+/// What is known about a file.
 #[derive(Debug)]
 struct Held {
     value: HeaderValue,
-    /// The file that was read last, whether there was a value in it or not.
+    /// The state of the file when it was last read, whether it held a value or not.
     stamp: Option<Stamp>,
-    /// What is wrong with it and was told.
+    /// The fault of the file that was logged last.
     fault: Option<String>,
 }
 
-/// What differs between two states of a file.
+/// Differs between two states of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     device_and_inode: (u64, u64),
@@ -53,13 +54,13 @@ struct Stamp {
     changed: (i64, i64),
 }
 
-/// What is to be logged of a file.
+/// What is to be logged about a file.
 #[derive(Debug, PartialEq, Eq)]
 enum News {
     None,
-    /// It holds another value.
+    /// The file holds another value.
     Changed,
-    /// It holds none any more, for this reason.
+    /// The file does not hold a value any more, for this reason.
     Faulty(String),
 }
 
@@ -73,7 +74,7 @@ impl OwnValue {
         }
     }
 
-    /// The value after its file is read, whether the file seems to have changed or not.
+    /// The value after the file was read again, even if the file seems unchanged.
     #[must_use]
     pub fn anew(&self) -> HeaderValue {
         match self {
@@ -83,10 +84,10 @@ impl OwnValue {
     }
 }
 
-/// The value that the text of a file stands for: the text less one final line break, which editors add.
+/// The value that a file's text stands for. One final line break, which editors add, is not part of it.
 ///
 /// # Errors
-/// A rule that it breaks, without the text.
+/// Fails with the rule that the text breaks. The message does not show the text.
 pub fn value_of_file(text: &str) -> Result<HeaderValue, &'static str> {
     let line = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
     if line.is_empty() { Err("the file is empty") } else { value_of(line) }
@@ -95,7 +96,7 @@ pub fn value_of_file(text: &str) -> Result<HeaderValue, &'static str> {
 /// The value that a text stands for, marked as sensitive.
 ///
 /// # Errors
-/// A rule that it breaks, without the text.
+/// Fails with the rule that the text breaks. The message does not show the text.
 pub fn value_of(text: &str) -> Result<HeaderValue, &'static str> {
     let rule = "the value holds a line break or another character that a header cannot carry";
     let mut value = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| rule)?;
@@ -104,7 +105,7 @@ pub fn value_of(text: &str) -> Result<HeaderValue, &'static str> {
 }
 
 impl FileValue {
-    /// A file that holds this value.
+    /// A file that was read and holds `value`.
     #[must_use]
     pub fn new(path: PathBuf, value: HeaderValue) -> Self {
         Self { path, held: Mutex::new(Held { value, stamp: None, fault: None }) }
@@ -125,7 +126,7 @@ impl FileValue {
 }
 
 impl Held {
-    /// Takes a file as it is found, and reads it if it is another one than before.
+    /// Takes note of the file's state, and reads the file if it has changed. `by_all_means`: it is read in any case.
     fn look(
         &mut self,
         found: Result<Stamp, String>,
@@ -147,7 +148,7 @@ impl Held {
                 news
             }
             Err(why) => {
-                // An error that stays and a file that stays are told once.
+                // A fault is logged once, until the fault or the file changes.
                 let is_told = self.fault.as_ref() == Some(&why) && (is_known || stamp.is_none());
                 self.fault = Some(why.clone());
                 if is_told { News::None } else { News::Faulty(why) }
@@ -181,7 +182,7 @@ fn text(path: &Path) -> Result<String, String> {
 
 impl PartialEq for FileValue {
     fn eq(&self, other: &Self) -> bool {
-        // Never both locks at once.
+        // The locks are taken one after the other, so that two comparisons cannot block each other.
         let value = self.held.lock().value.clone();
         self.path == other.path && value == other.held.lock().value
     }
@@ -212,7 +213,7 @@ mod tests {
         Stamp { device_and_inode: (1, 1), len: n, modified: (0, 0), changed: (0, 0) }
     }
 
-    /// Looks with stamp `n` (0: there is no file) at a file that holds `text`.
+    /// Looks with stamp `n` at a file that holds `text`. 0: there is no file.
     fn looked(held: &mut Held, n: u64, text: Result<&str, &str>, by_all_means: bool) -> (News, bool) {
         let mut was_read = false;
         let read = || {
@@ -231,7 +232,7 @@ mod tests {
         for (n, text, by_all_means, news, was_read, value) in [
             (1, Ok("old\n"), false, News::None, true, "old"),
             (1, Ok("unseen"), false, News::None, false, "old"),
-            // The same stamp, and another text all the same: after a 401 it is read.
+            // The text differs though the stamp does not. After a 401 the file is read all the same.
             (1, Ok("new"), true, News::Changed, true, "new"),
             (1, Ok("new"), true, News::None, true, "new"),
             (2, Ok("newer\r\n"), false, News::Changed, true, "newer"),
@@ -266,7 +267,7 @@ mod tests {
         for (text, is_taken) in
             [("second\n", true), ("", false), (most.as_str(), true), (&more, false), ("a\nb", false)]
         {
-            // Another file in the place of the old one, as secrets are replaced.
+            // A new file replaces the old one, as secrets are usually replaced.
             let next = folder.path().join("next");
             fs::write(&next, text).unwrap();
             fs::rename(&next, &path).unwrap();

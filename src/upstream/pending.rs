@@ -1,11 +1,11 @@
-//! Attempts that are under way beside each other: the first that is answered with a stream is taken.
+//! The pending attempts for one response: one attempt, or two side by side. The first that gets a stream is taken.
 //!
 //! ```text
-//!            nothing came for a while: another beside it
+//!            nothing came for a while: another begins
 //!   one ────────────────────────────────────────────────▶ two ──┐ the same: the older is given up for another
 //!    ▲                                                     │ ▲──┘
 //!    └─────────────────────────────────────────────────────┘
-//!                    either of them came to nothing
+//!                           one of them failed
 //! ```
 
 use super::exchange::Outcome;
@@ -19,27 +19,28 @@ pub(super) struct Attempt {
     outcome: Pin<Box<dyn Future<Output = Outcome> + Send>>,
 }
 
-/// What an attempt came to.
+/// The result of an attempt.
 #[derive(Debug)]
 pub(super) struct Answered {
     pub(super) outcome: Outcome,
-    /// Where the log ended when the origin was asked, if a response still stood then: nothing is lost between the two.
+    /// The end of the log when the origin was asked, if an earlier response was still open then. Nothing is lost
+    /// between the two responses.
     pub(super) overlaps: Option<Seq>,
 }
 
 impl Attempt {
-    /// The attempt that comes to `outcome`. `overlaps`: as in [`Answered`].
+    /// An attempt with the result `outcome`. `overlaps`: as in [`Answered`].
     pub(super) fn new(overlaps: Option<Seq>, outcome: impl Future<Output = Outcome> + Send + 'static) -> Self {
         Self { overlaps, outcome: Box::pin(outcome) }
     }
 
-    /// What it comes to. Safe to drop and call again.
+    /// Waits for the result. Safe to drop and call again.
     pub(super) async fn answered(&mut self) -> Answered {
         Answered { outcome: self.outcome.as_mut().await, overlaps: self.overlaps }
     }
 }
 
-/// One attempt, or two.
+/// One attempt or two.
 pub(super) struct Pending {
     older: Attempt,
     newer: Option<Attempt>,
@@ -50,8 +51,8 @@ impl Pending {
         Self { older: attempt, newer: None }
     }
 
-    /// Makes another attempt. There are never more than two: the oldest is given up first, so that the new one finds its
-    /// address free.
+    /// Begins another attempt. There are never more than two. The oldest is given up before the new one begins, so that
+    /// the new one finds its address free.
     pub(super) fn add(&mut self, attempt: impl FnOnce() -> Attempt) {
         if let Some(newer) = self.newer.take() {
             self.older = newer;
@@ -59,8 +60,8 @@ impl Pending {
         self.newer = Some(attempt());
     }
 
-    /// What they come to: a stream of either; or else what the last of them to fail says, or the origin's word to the older.
-    /// Safe to drop and call again.
+    /// Waits for the joint result: a stream of either attempt. If there is none, it is the failure of the last attempt
+    /// to fail, or the final answer to the older attempt. Safe to drop and call again.
     pub(super) async fn answered(&mut self) -> Answered {
         loop {
             tokio::select! {
@@ -79,7 +80,7 @@ impl Pending {
     }
 }
 
-/// What an attempt comes to; never, where there is none.
+/// Waits for the result of the attempt, and for ever if there is none.
 pub(super) async fn of(attempt: &mut Option<Attempt>) -> Answered {
     match attempt {
         Some(attempt) => attempt.answered().await,
@@ -95,8 +96,8 @@ mod tests {
     use std::time::Duration;
     use tokio::time::sleep;
 
-    /// An attempt that comes to `outcome` after so many milliseconds; never, without one. It lasts for as long as `lasts` is
-    /// held.
+    /// An attempt with the result `outcome` after `after` milliseconds. Without an outcome it never ends. It holds
+    /// `lasts` while it is under way.
     fn attempt(n: u64, after: u64, outcome: Option<Outcome>, lasts: &Arc<()>) -> Attempt {
         let lasts = Arc::clone(lasts);
         Attempt::new(Some(Seq(n)), async move {

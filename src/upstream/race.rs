@@ -1,4 +1,4 @@
-//! Which of an origin's addresses is connected to, and when (RFC 8305, "happy eyeballs").
+//! The race of an origin's addresses: which address is connected to, and when (RFC 8305, "happy eyeballs").
 //!
 //! ```text
 //!             due: nothing runs, 250 ms since the last start, or the last one failed
@@ -8,7 +8,8 @@
 //!      └─────────────────────────────────────────────────────────┴─▶ in use, and no more in the race
 //! ```
 //!
-//! A winner whose exchange fails is gone, and the race goes on with the rest: every address is used at most once.
+//! A winner whose exchange fails is gone, and the race goes on with the other addresses. Every address is used at most
+//! once.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -16,13 +17,15 @@ use std::pin::Pin;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
-/// How long an attempt is alone before the next address is tried beside it (RFC 8305 section 5).
+/// How long a connection attempt is alone before the next address is tried beside it (RFC 8305 section 5).
 pub(super) const HEAD_START: Duration = Duration::from_millis(250);
 
-/// Addresses that are tried in one attempt. Of a name with more, another attempt takes others: each begins anywhere.
+/// The most addresses that are tried in one attempt. If a name has more, each attempt begins at a random address, so
+/// further attempts try the others.
 pub(super) const MAX_ADDRESSES: usize = 64;
 
-/// The order in which addresses are tried: from a random one on, the families taking turns, none of them twice.
+/// The order in which addresses are tried. It begins at a random address, the address families take turns, and no
+/// address comes twice.
 pub(super) fn in_order(found: &[SocketAddr], random: usize) -> Vec<SocketAddr> {
     let start = random.checked_rem(found.len()).unwrap_or_default();
     let (before, from) = found.split_at(start);
@@ -49,16 +52,16 @@ pub(super) fn in_order(found: &[SocketAddr], random: usize) -> Vec<SocketAddr> {
 pub(super) struct Race {
     waiting: VecDeque<SocketAddr>,
     running: Vec<SocketAddr>,
-    /// When the next one may run beside those that run; `None`: at once.
+    /// When the next address may be tried beside those that run. `None`: at once.
     due: Option<Instant>,
 }
 
-/// What is to be done.
+/// The next step of a race.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// Connect to this address, beside those that run.
     Start(SocketAddr),
-    /// Wait for those that run, until then at most.
+    /// Wait for those that run, at most until this instant.
     Wait(Option<Instant>),
     /// No address is left.
     Over,
@@ -75,12 +78,12 @@ impl Race {
         self.waiting.front().copied()
     }
 
-    /// This address, which won, is next once more.
+    /// Puts the address that won in front again, so that it is used once more.
     pub(super) fn again(&mut self, address: SocketAddr) {
         self.waiting.push_front(address);
     }
 
-    /// What is to be done now.
+    /// The step that is to be taken now.
     pub(super) fn step(&mut self, now: Instant) -> Step {
         if !self.running.is_empty()
             && let Some(due) = self.due.filter(|due| *due > now)
@@ -98,7 +101,7 @@ impl Race {
         }
     }
 
-    /// There is no connection to this address: the next one is due.
+    /// There is no connection to this address. The next address is due at once.
     pub(super) fn failed(&mut self, address: SocketAddr) {
         self.running.retain(|running| *running != address);
         self.due = None;
@@ -115,9 +118,9 @@ impl Race {
 /// A connection being made.
 pub(super) type Connecting<C, E> = Pin<Box<dyn Future<Output = Result<C, E>> + Send>>;
 
-/// Runs the race until an address is connected; the connections that are still being made are dropped then. `None`: no
-/// address is left, or `one_by_one` says to stop where one failed and no other runs. `failed` is told of each that cannot
-/// be connected to.
+/// Runs the race until an address is connected. Connections that are still being made are then dropped. `None`: no
+/// address is left. With `one_by_one` it is also `None` when an address failed and no other runs. `failed` is called
+/// for each address that cannot be connected to.
 pub(super) async fn run<C, E>(
     race: &mut Race,
     one_by_one: bool,
@@ -155,7 +158,7 @@ pub(super) async fn run<C, E>(
     }
 }
 
-/// The first of them that is done. It is not among them any more.
+/// Waits for the first connection attempt that ends, and removes it from the list.
 async fn first<C, E>(running: &mut Vec<(SocketAddr, Connecting<C, E>)>) -> (SocketAddr, Result<C, E>) {
     std::future::poll_fn(|context| {
         for at in 0..running.len() {
@@ -177,7 +180,7 @@ mod tests {
     use super::*;
     use std::sync::Arc;
 
-    /// `a`, `b`, `c`: three addresses of version 4. `A`, `B`, `C`: three of version 6.
+    /// The addresses of the letters: `a`, `b` and `c` are of IPv4, `A`, `B` and `C` are of IPv6.
     fn address(letter: char) -> SocketAddr {
         let n = letter.to_ascii_lowercase() as u8 - b'a' + 1;
         if letter.is_ascii_uppercase() { format!("[2001:db8::{n}]:80") } else { format!("192.0.2.{n}:80") }
@@ -221,9 +224,10 @@ mod tests {
         assert_eq!((order.len(), order[0], order[MAX_ADDRESSES - 1]), (MAX_ADDRESSES, many[150], many[13]));
     }
 
-    /// Plays a script against a race of these addresses and writes down what it says. `+` is followed by milliseconds that
-    /// pass, `x` by an address that failed, `=` by one that won. A capital `S` in the record is a start, `W` a wait with
-    /// the milliseconds since the beginning until which, `O` the end.
+    /// Plays a script against a race of these addresses and records its steps. In the script, `+` and a number are
+    /// milliseconds that pass, `x` and a letter an address that failed, `=` and a letter an address that won. In the
+    /// record, `S` is a start, `W` a wait with its end in milliseconds since the beginning, and `O` the end of the
+    /// race.
     fn played(letters: &str, script: &[&str]) -> String {
         let begun = Instant::now();
         let mut now = begun;
@@ -257,12 +261,12 @@ mod tests {
             ("", &[][..], "O"),
             ("a", &["xa"], "Sa W O"),
             ("a", &["+900", "xa"], "Sa W W O"),
-            // A refusal costs nothing.
+            // An address that refuses costs no time.
             ("abc", &["xa", "+10", "xb", "xc"], "Sa W250 Sb W250 W250 Sc W O"),
-            // Black holes cost 250 ms each, and they go on meanwhile.
+            // An address that never answers costs 250 ms, and its attempt goes on beside the next.
             ("abc", &["+249", "+1", "+250", "+9000", "xb"], "Sa W250 W250 Sb W500 Sc W W W"),
             ("abc", &["+250", "xa", "xb", "xc"], "Sa W250 Sb W500 Sc W W O"),
-            // The winner's exchange failed: the next one is due, and losers come last.
+            // The exchange of the winner failed. The next address is due, and the losers come last.
             ("ab", &["=a", "=b"], "Sa W250 Sb W O"),
             ("abcd", &["+250", "=b", "xc", "+1000"], "Sa W250 Sb W500 Sc W500 Sd W500 Sa W"),
         ] {
@@ -270,8 +274,9 @@ mod tests {
         }
     }
 
-    /// Runs a race on the paused clock: an address of `up` is connected after so many milliseconds, one of `down` fails
-    /// after so many, any other never says a word. Gives the winner, the failures in order, and the time that it took.
+    /// Runs a race on the paused clock. An address of `up` is connected after its number of milliseconds, one of `down`
+    /// fails after its number, and any other never answers. Returns the winner, the failures in order, and the time
+    /// that the race took.
     async fn ran(letters: &str, up: &[(char, u64)], down: &[(char, u64)]) -> (Option<char>, String, u128) {
         let (up, down) = (up.to_vec(), down.to_vec());
         let begun = Instant::now();
@@ -299,7 +304,7 @@ mod tests {
         assert_eq!(ran("a", &[('a', 3)], &[]).await, (Some('a'), String::new(), 3));
         assert_eq!(ran("Aa", &[('a', 3)], &[]).await, (Some('a'), String::new(), 253));
         assert_eq!(ran("ABa", &[('a', 0)], &[]).await, (Some('a'), String::new(), 500));
-        // Who is late may still win.
+        // An address that is late may still win.
         assert_eq!(ran("ab", &[('a', 300), ('b', 100)], &[]).await, (Some('a'), String::new(), 300));
         assert_eq!(ran("abc", &[('c', 1)], &[('a', 2), ('b', 3)]).await, (Some('c'), "ab".to_owned(), 6));
         assert_eq!(ran("ab", &[], &[('a', 5000), ('b', 10)]).await, (None, "ba".to_owned(), 5000));

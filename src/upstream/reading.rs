@@ -1,4 +1,4 @@
-//! A response that is being read: its bytes become events of the stream.
+//! A response that is being read. Its bytes become events of the stream.
 
 use super::connect::Response;
 use crate::hub::Publisher;
@@ -11,7 +11,7 @@ use std::pin::Pin;
 
 type Read = Pin<Box<dyn Future<Output = (Box<Response>, io::Result<Option<Bytes>>)> + Send>>;
 
-/// The bytes of a response. A read of a response must not be dropped half-way: this keeps the one that is under way.
+/// The bytes of a response. A read must not be dropped half-way, so this keeps the read that is under way.
 pub(super) struct Chunks {
     next: Read,
 }
@@ -21,10 +21,11 @@ impl Chunks {
         Self { next: Box::pin(read(response)) }
     }
 
-    /// The next bytes; `None` at the orderly end. Safe to drop and call again, but not after an end or an error.
+    /// The next bytes. `None` at the orderly end. Safe to drop and call again, but not to call after an end or an
+    /// error.
     ///
     /// # Errors
-    /// When the response breaks off.
+    /// Fails when the response breaks off.
     pub(super) async fn read(&mut self) -> io::Result<Option<Bytes>> {
         let (response, result) = self.next.as_mut().await;
         self.next = Box::pin(read(response));
@@ -32,26 +33,27 @@ impl Chunks {
     }
 }
 
-/// A response with what was read of it.
+/// A response and the state of its decoding.
 pub(super) struct Reading {
     chunks: Chunks,
     decoder: Decoder,
     continuation: Continuation,
 }
 
-/// What a read brought.
+/// The result of publishing some bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Brought {
-    /// Events, of which some may be repeats.
+    /// The number of events. Some may be repeats.
     pub(super) events: usize,
-    /// Whether the newest event came behind the newest id; `None`: neither an event nor an id came.
+    /// Whether the newest event came after the newest id without an id of its own. `None` if neither an event nor an id
+    /// came.
     pub(super) is_followed: Option<bool>,
-    /// The sizes of events that were too large, added up.
+    /// The sum of the sizes of events that were too large. `None` if there were none.
     pub(super) refused_bytes: Option<u64>,
 }
 
 impl Reading {
-    /// At the beginning of a response. `last_event_id` is the id that it was asked to resume after.
+    /// The beginning of a response. `last_event_id`: the id that the origin was asked to resume after.
     pub(super) fn new(
         response: Box<Response>,
         max_event_bytes: usize,
@@ -62,15 +64,15 @@ impl Reading {
         Self { chunks: Chunks::new(response), decoder, continuation }
     }
 
-    /// As [`Chunks::read`].
+    /// See [`Chunks::read`].
     ///
     /// # Errors
-    /// When the response breaks off.
+    /// Fails when the response breaks off.
     pub(super) async fn read(&mut self) -> io::Result<Option<Bytes>> {
         self.chunks.read().await
     }
 
-    /// Publishes what the bytes complete. `pass_retry`: the origin's `retry:` goes to clients.
+    /// Publishes the events that the bytes complete. `pass_retry`: the origin's `retry:` is passed on to clients.
     pub(super) fn publish(&mut self, publisher: &Publisher, bytes: Bytes, pass_retry: bool) -> Brought {
         let mut brought = Brought { events: 0, is_followed: None, refused_bytes: None };
         let mut newest_id = self.decoder.last_event_id().clone();
@@ -92,7 +94,8 @@ impl Reading {
                     publisher.counters().events_refused.add(1);
                     publisher.mark(Some(1));
                     brought.refused_bytes = Some(brought.refused_bytes.unwrap_or(0).saturating_add(bytes));
-                    // What is left of the block: it moves the id of clients past the event that they do not get.
+                    // The id of the refused event is published alone. It moves the clients' id past the event that they
+                    // do not get.
                     events.extend(id.map(Event::checkpoint));
                 }
             }
@@ -100,30 +103,30 @@ impl Reading {
         brought.events += events.len();
         publisher.append(&events, &mut self.continuation);
         if *self.decoder.last_event_id() != newest_id {
-            // A block without data, or one that was refused, moved it.
+            // A block without data, or a refused event, changed the id.
             brought.is_followed = Some(false);
         }
         brought
     }
 
-    /// The id that the origin gave last: what it is asked to resume after.
+    /// The newest id of the origin, which the origin is asked to resume after.
     pub(super) fn last_event_id(&self) -> &Bytes {
         self.decoder.last_event_id()
     }
 
-    /// The bytes of an event that was begun and not ended.
+    /// The number of bytes of an event that has begun and not ended.
     pub(super) fn unfinished(&self) -> u64 {
         self.decoder.unfinished()
     }
 
-    /// Whether a loss before this response is still to be told.
+    /// Whether clients still have to be told of a loss before this response.
     pub(super) fn is_loss_untold(&self) -> bool {
         self.continuation.is_loss_untold()
     }
 }
 
-/// Whether an event comes behind the newest id without one of its own; `None`: it says nothing of that. A block with an empty id
-/// and nothing else is no event that an origin which resumes would send again.
+/// Whether an event comes after the newest id without an id of its own. `None` if the block is not an event in this
+/// sense: an origin that resumes does not send a block again that holds an empty id and nothing else.
 fn comes_behind_id(event: &Event) -> Option<bool> {
     let has_id = event.id.as_ref().is_some_and(|id| !trimmed(id).is_empty());
     (has_id || !event.is_checkpoint).then_some(!has_id)

@@ -1,11 +1,11 @@
-//! Redirects: where they lead, seen from the origin, and what of them clients may see.
+//! Redirects of an origin: where they lead, and what clients may see of them.
 
 use super::Origin;
 use http::header::{CACHE_CONTROL, CONTENT_LOCATION, COOKIE, LOCATION, SET_COOKIE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use std::time::SystemTime;
 
-/// Whether the status is that of a redirect that a GET follows by a GET (RFC 9110 section 15.4).
+/// Whether the status is that of a redirect that a GET follows with a GET (RFC 9110 section 15.4).
 pub(super) fn is_followed(status: StatusCode) -> bool {
     matches!(
         status,
@@ -17,7 +17,7 @@ pub(super) fn is_followed(status: StatusCode) -> bool {
     )
 }
 
-/// Where a reference leads, seen from the origin.
+/// Where a reference leads, compared with the origin.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Place {
     /// To the origin's own scheme, host and port.
@@ -26,11 +26,11 @@ pub(super) enum Place {
     Beside,
     /// To another host.
     Elsewhere,
-    /// It is no reference.
+    /// The value is not a reference.
     Nowhere,
 }
 
-/// Where the reference in an answer to a request for `from` leads (RFC 9110 section 10.2.2: it may be relative).
+/// Where a reference leads in an answer to a request for `from`. It may be relative (RFC 9110 section 10.2.2).
 pub(super) fn place(origin: &Origin, from: &str, reference: &HeaderValue) -> Place {
     let scheme = if origin.is_tls() { "https" } else { "http" };
     let base = url::Url::parse(&format!("{scheme}://{}{from}", origin.authority()));
@@ -56,8 +56,8 @@ pub(super) fn within(origin: &Origin, from: &str, headers: &HeaderMap) -> Option
     }
 }
 
-/// Names the target of a redirect that is not followed, in an answer to a request for `from`, by its path: the client asked for
-/// another one, and a relative reference would lead it elsewhere.
+/// Replaces the target of a redirect that is not followed with its path, in an answer to a request for `from`. The
+/// client asked for another path, from which a relative reference would lead elsewhere.
 pub(super) fn seen_from_anywhere(origin: &Origin, from: &str, headers: &mut HeaderMap) {
     let path = within(origin, from, headers).and_then(|path| HeaderValue::from_str(&path).ok());
     if let Some(path) = path {
@@ -65,8 +65,8 @@ pub(super) fn seen_from_anywhere(origin: &Origin, from: &str, headers: &mut Head
     }
 }
 
-/// Takes the origin's address out of the references in an answer to a request for `from`, before it goes to clients: what
-/// is at the origin is named by its path. Says whether a reference leads to the origin's host by another scheme or port,
+/// Hides the origin's address in the references of an answer to a request for `from`, before clients get it. What is at
+/// the origin is named by its path. Returns whether a reference leads to the origin's host by another scheme or port,
 /// which no path can name.
 pub fn hide_origin(origin: &Origin, from: &str, headers: &mut HeaderMap) -> bool {
     let mut leads_beside = false;
@@ -74,7 +74,7 @@ pub fn hide_origin(origin: &Origin, from: &str, headers: &mut HeaderMap) -> bool
         let Some(reference) = headers.get(&name) else { continue };
         let is_path = reference.as_bytes().starts_with(b"/") && !reference.as_bytes().starts_with(b"//");
         match place(origin, from, reference) {
-            // The origin's own words, where they show nothing.
+            // A reference that does not show the origin's address is passed as it is.
             Place::Within(_) if is_path || !is_absolute(reference) => {}
             Place::Within(target) => {
                 if let Ok(path) = HeaderValue::from_str(&target[url::Position::BeforePath..]) {
@@ -94,8 +94,8 @@ fn is_absolute(reference: &HeaderValue) -> bool {
     text.starts_with("//") || text.starts_with("\\\\") || url::Url::parse(text).is_ok()
 }
 
-/// Gives the next request the cookies that a redirect sets (RFC 6265 section 5): of cookies with one name the newest. What else
-/// is said of them does not matter, since they go no further than to the origin that set them, and at once.
+/// Adds the cookies that a redirect sets to the next request (RFC 6265 section 5). Of cookies with one name, the newest
+/// is sent. Their other attributes do not matter, because they are sent only to the origin that set them, and at once.
 pub(super) fn set_cookies(request: &mut Vec<(HeaderName, HeaderValue)>, redirect: &HeaderMap, now: SystemTime) {
     if !redirect.contains_key(SET_COOKIE) {
         return;
@@ -123,12 +123,12 @@ pub(super) fn set_cookies(request: &mut Vec<(HeaderName, HeaderValue)>, redirect
     }
 }
 
-/// The name of a `name=value`.
+/// The name of a cookie `name=value`.
 fn name_of(cookie: &[u8]) -> &[u8] {
     cookie.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii()
 }
 
-/// Whether a cookie with these attributes is one to forget; `Max-Age` stands above `Expires` (RFC 6265 section 5.3).
+/// Whether a cookie with these attributes is expired. `Max-Age` takes precedence over `Expires` (RFC 6265 section 5.3).
 fn is_expired<'a>(attributes: impl Iterator<Item = &'a [u8]>, now: SystemTime) -> bool {
     let (mut by_age, mut by_date) = (None, false);
     for attribute in attributes.filter_map(|attribute| str::from_utf8(attribute).ok()) {
@@ -142,23 +142,23 @@ fn is_expired<'a>(attributes: impl Iterator<Item = &'a [u8]>, now: SystemTime) -
     by_age.unwrap_or(by_date)
 }
 
-/// What of the redirects that were followed belongs to the shared response they led to: whatever says that it is one client's
-/// own.
+/// The fields of followed redirects that also apply to the response that they led to: those that may say that it is for
+/// one client only.
 #[derive(Debug, Default)]
 pub(super) struct Carried(HeaderMap);
 
-/// The fields that may say so.
+/// The fields that may say that a response is for one client only.
 const OF_PRIVACY: [HeaderName; 3] = [SET_COOKIE, CACHE_CONTROL, VARY];
 
 impl Carried {
-    /// Takes it from a redirect that is followed.
+    /// Takes the fields of a redirect that is followed.
     pub(super) fn take(&mut self, redirect: &HeaderMap) {
         for name in OF_PRIVACY {
             self.0.extend(redirect.get_all(&name).iter().map(|value| (name.clone(), value.clone())));
         }
     }
 
-    /// Puts it before the fields of the answer, so that a cookie that the answer sets once more is the later one.
+    /// Puts the fields before those of the answer. A cookie that the answer sets again is then the later one.
     pub(super) fn join(self, headers: &mut HeaderMap) {
         for name in OF_PRIVACY {
             if !self.0.contains_key(&name) {

@@ -1,4 +1,4 @@
-//! What a driver is told of its route.
+//! The settings of a route that its drivers get.
 
 use super::{Origin, UpstreamOptions};
 use crate::hub::Sharing;
@@ -7,23 +7,25 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Says of a response's head who may be given it, or why nobody may. The other argument: the request bore a credential.
+/// Decides from a response's head which clients may be given the response. Fails with the reason if none may. The
+/// second argument: the request carried a credential.
 pub type SharingCheck = Arc<dyn Fn(&HeaderMap, bool) -> Result<Sharing, String> + Send + Sync>;
 
-/// Where a driver's stream comes from, and how.
+/// The settings of a driver: where its stream comes from, and how.
 #[derive(Clone)]
 pub struct DriverSettings {
     /// The route's name, for log lines.
     pub route: Arc<str>,
     /// The origin.
     pub origin: Arc<Origin>,
-    /// The policy toward it.
+    /// The policy toward the origin.
     pub options: Arc<UpstreamOptions>,
     /// How long a 204 is remembered: the route's `linger_secs`.
     pub no_content_memory: Duration,
     /// Whether a response may be shared.
     pub sharing: SharingCheck,
-    /// Whether the origin's `retry:` goes to clients; not where the route has its own for them.
+    /// Whether the origin's `retry:` is passed on to clients. It is not if the route sets a reconnection time of its
+    /// own.
     pub pass_retry: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What the log is told of one stream.
+//! The log lines about one stream.
 
 use super::Origin;
 use super::connect::Connector;
@@ -8,11 +8,11 @@ use crate::quoted::{Word, reason};
 use http::StatusCode;
 use std::sync::Arc;
 
-/// A stream is over. `names`: its route and its key.
+/// A stream is closed. `names`: its route and its key.
 pub(super) fn closed(names: &str, end: &End) {
     match end {
         End::Unusable(why) => log::warn!("stream refused {names} why={}", reason(why)),
-        // The outage is told for all streams of the origin.
+        // The outage is logged once for all streams of the origin.
         End::Failed(why) | End::HoldExpired(why) => {
             log::debug!("stream closed {names} end={end} why={}", reason(why));
         }
@@ -22,8 +22,8 @@ pub(super) fn closed(names: &str, end: &End) {
     }
 }
 
-/// A route's origin answered. Where it never streamed, an answer that shows what is wrong with the configuration is told, once
-/// for each route.
+/// A route's origin answered. If the route has never streamed and the answer shows a fault of the configuration, advice
+/// is logged once for the route.
 pub fn first_answer(connector: &Connector, route: &Arc<str>, origin: &Origin, path_and_query: &str, outcome: &Outcome) {
     match outcome {
         Outcome::Stream(_) => connector.met().works(route),
@@ -34,7 +34,7 @@ pub fn first_answer(connector: &Connector, route: &Arc<str>, origin: &Origin, pa
     }
 }
 
-/// The same of an answer to one client, with the first bytes of its body.
+/// As [`first_answer`], for an answer to one client. `body`: its first bytes.
 pub fn first_own_answer(
     connector: &Connector,
     route: &Arc<str>,
@@ -67,7 +67,7 @@ fn refused(
     }
 }
 
-/// What a refusal says of the configuration.
+/// The advice on the configuration for a refusal. `None` if the refusal shows no fault of the configuration.
 fn advice(status: StatusCode, body: &[u8], origin: &Origin) -> Option<&'static str> {
     match status {
         StatusCode::NOT_FOUND => Some(
@@ -81,7 +81,7 @@ fn advice(status: StatusCode, body: &[u8], origin: &Origin) -> Option<&'static s
     }
 }
 
-/// Whether a body says that plain HTTP came where TLS was to come: in the words of nginx, of Go and of Apache.
+/// Whether a body says that plain HTTP came to a port for TLS, in the words of nginx, of Go or of Apache.
 fn wants_tls(body: &[u8]) -> bool {
     let said = String::from_utf8_lossy(body).to_ascii_lowercase();
     ["plain http request was sent to https port", "http request to an https server", "plain http to an ssl-enabled"]
@@ -89,7 +89,7 @@ fn wants_tls(body: &[u8]) -> bool {
         .any(|words| said.contains(words))
 }
 
-/// What an answer is that is no stream, where there was one before.
+/// Why an answer is not a stream, in words for the log.
 pub(super) fn no_stream(end: &End) -> String {
     match end {
         End::Refused(answer) => format!("origin answered {}, which is no stream", answer.status.as_u16()),

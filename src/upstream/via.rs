@@ -1,32 +1,33 @@
-//! `Via` (RFC 9110 section 7.6.3): which gateways a message has come through, and whether this process is one of them.
+//! The `Via` field (RFC 9110 section 7.6.3): the gateways that a message has passed, and whether this process is one of
+//! them.
 
 use http::header::VIA;
 use http::{HeaderMap, HeaderValue};
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-/// What this process says of itself in requests to origins: a gateway of this kind, and which one. No other process has the
-/// number, so that gateways may stand one behind another.
+/// The name of this process in requests to origins. Its random number tells this process from others, so that gateways
+/// may stand one behind the other.
 static OWN: LazyLock<String> = LazyLock::new(|| format!("1.1 manifold-{:08x}", fastrand::u32(..)));
 
-/// The `Via` of a request that goes to an origin, after all that the request of the client has.
+/// The `Via` of a request to an origin: the gateways of the client's request, and this process last.
 #[must_use]
 pub fn request_via(before: &HeaderMap) -> HeaderValue {
     appended(before, &OWN)
 }
 
-/// Whether a request has come through this very process before: the process is its own origin, if by detours.
+/// Whether a request has passed this process before. The process is then its own origin, directly or through others.
 #[must_use]
 pub fn has_come_back(request: &HeaderMap) -> bool {
     names(request, &OWN)
 }
 
-/// All lines of `Via` as one, and another gateway behind them.
+/// All lines of `Via` as one, with another gateway at the end.
 #[must_use]
 pub fn appended(before: &HeaderMap, gateway: &str) -> HeaderValue {
     let mut all = String::new();
     for line in before.get_all(VIA).iter().filter_map(|line| line.to_str().ok()).filter(|line| !line.is_empty()) {
-        // To write to a string does not fail.
+        // Writing to a string does not fail.
         let _written = write!(all, "{line}, ");
     }
     all += gateway;

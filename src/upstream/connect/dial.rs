@@ -1,4 +1,4 @@
-//! One attempt's way to an origin: its addresses, and the TCP connection to the first of them that takes one.
+//! One attempt's way to an origin: the origin's addresses, and the TCP connection to one of them.
 
 use super::line::Line;
 use super::reason::{advised, reason};
@@ -25,21 +25,22 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// How long a connection to an origin is quiet before TCP asks whether the other side is there, and HTTP/2 too.
+/// How long a connection to an origin may be quiet before TCP, and HTTP/2 as well, probe whether the other side is
+/// still there.
 const PROBE_AFTER: Duration = Duration::from_secs(30);
 
-/// The pause between two questions of TCP, and how many without an answer mean that the origin is gone.
+/// The pause between two TCP probes, and the number of unanswered probes after which the origin counts as gone.
 const PROBE_EVERY: Duration = Duration::from_secs(10);
 const PROBES: u32 = 3;
 
-/// How long the origin's host may leave what was sent unacknowledged: as long as the probes take.
+/// How long the origin's host may leave sent bytes unacknowledged. It is as long as the probes take.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 
-/// How long a connection is kept that no request uses: less than the five seconds after which many origins close it. One that
-/// an origin closes at the moment of use costs a request that may not be repeated its answer.
+/// How long an idle connection is kept. Many origins close one after five seconds. If an origin closes a connection
+/// just when a request that may not be repeated is sent on it, that request gets no answer. So the time is shorter.
 const KEPT_FOR: Duration = Duration::from_secs(4);
 
-/// Failed addresses that are named; of the others it is told how many they are.
+/// The most failed addresses that a message names. For the others it gives only their number.
 const MAX_NAMED: usize = 4;
 
 /// The addresses of an origin that are left for one attempt. Each is used at most once.
@@ -52,14 +53,15 @@ pub struct Dial {
     state: Mutex<State>,
 }
 
-/// What the connections of an attempt are for.
+/// What the connections of an attempt are used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Usage {
     /// One stream.
     Stream,
-    /// Requests of a proxy: they are kept for other requests, so a peer must be named by the address that it is connected to.
+    /// Requests of a proxy route. The connections are kept for other requests, so a peer must be named by the address
+    /// that it is connected to.
     Kept,
-    /// A request of a proxy that asks for an upgrade: by HTTP/1.1, and not kept.
+    /// A proxied request that asks for an upgrade. It goes by HTTP/1.1, and its connection is not kept.
     Upgrade,
 }
 
@@ -68,7 +70,7 @@ struct State {
     race: Race,
     /// A connection that was made while the peer was named by another address.
     spare: Option<(SocketAddr, TcpStream)>,
-    /// What is connected to.
+    /// The address that was connected last.
     current: Option<SocketAddr>,
     failures: Vec<(SocketAddr, String)>,
     all_refused: bool,
@@ -102,7 +104,7 @@ impl Dial {
         state.spare.is_some() || state.race.next().is_some()
     }
 
-    /// The peer to connect to next, by whichever of the addresses that are left; `None` if none is.
+    /// The next peer to connect to, at any of the addresses that are left. `None` if none is left.
     #[must_use]
     pub fn peer(self: &Arc<Self>, origin: &Origin, options: &UpstreamOptions) -> Option<HttpPeer> {
         let address = {
@@ -118,7 +120,7 @@ impl Dial {
             Usage::Kept => peer.options.idle_timeout = Some(KEPT_FOR),
             Usage::Upgrade => {
                 peer.options.set_http_version(1, 1);
-                // No other request finds the connection, and it finds none.
+                // With a random key, no other request finds this connection, and this request finds no kept one.
                 peer.group_key = fastrand::u64(..);
                 peer.options.idle_timeout = Some(Duration::ZERO);
             }
@@ -131,16 +133,16 @@ impl Dial {
         self.state.lock().current
     }
 
-    /// Looks at a connection that was made to a peer, before anything is sent by it.
+    /// Checks a connection that was made to a peer, before anything is sent on it.
     ///
     /// # Errors
-    /// When the origin is not who it says.
+    /// Fails when the origin is not verified.
     pub fn admit(&self, peer: &HttpPeer, connection: Option<&Digest>) -> pingora::Result<()> {
         self.verification.admit(peer, connection)
     }
 
-    /// The connection that was made last came to nothing. The address is used once more where the origin may be verified in
-    /// another way.
+    /// The exchange on the connection that was made last failed. The address is used once more if the origin may be
+    /// verified in another way.
     pub fn failed(&self, error: &Error, origin: &Origin) {
         if self.verification.changes(error) {
             self.again();
@@ -164,8 +166,9 @@ impl Dial {
         self.failures().unwrap_or_else(|| advised(error, origin, !self.met.has_answered(origin)))
     }
 
-    /// The connection that was made last came to nothing, for this reason. Without one, nothing is noted: the addresses
-    /// that could not be connected to are noted already, and a connection of an earlier request says nothing of them.
+    /// Notes why the connection that was made last failed. Nothing is noted if this attempt made none: addresses that
+    /// could not be connected to are noted already, and a kept connection of an earlier request says nothing about
+    /// them.
     pub fn note(&self, why: String) {
         let mut state = self.state.lock();
         if let Some(address) = state.current.take() {
@@ -173,7 +176,7 @@ impl Dial {
         }
     }
 
-    /// The address that was connected last may be used once more, in another way.
+    /// Allows the address that was connected last to be used once more, in another way.
     pub fn again(&self) {
         let mut state = self.state.lock();
         if let Some(address) = state.current.take() {
@@ -181,7 +184,7 @@ impl Dial {
         }
     }
 
-    /// All that failed, for one log line; `None` if nothing did.
+    /// All failures, for one log line. `None` if there were none.
     #[must_use]
     pub fn failures(&self) -> Option<String> {
         let state = self.state.lock();
@@ -193,12 +196,12 @@ impl Dial {
         (!told.is_empty()).then_some(told)
     }
 
-    /// Makes a TCP connection to any address that is left. Dropped half-way, it leaves none.
+    /// Makes a TCP connection to any address that is left. If this is dropped half-way, no address is left.
     async fn tcp(&self) -> pingora::Result<(SocketAddr, TcpStream)> {
         let mut race = std::mem::take(&mut self.state.lock().race);
         let patience = self.patience;
         let connect = |address| -> Connecting<TcpStream, Unconnected> { Box::pin(connect(address, patience)) };
-        // The address that follows may have a connection that is kept.
+        // The next address may have a kept connection, so the race stops after each failure.
         let one_by_one = self.usage == Usage::Kept;
         let connected =
             race::run(&mut race, one_by_one, connect, |address, why| self.state.lock().failed(address, &why)).await;
@@ -276,7 +279,8 @@ async fn connect(address: SocketAddr, patience: Duration) -> Result<TcpStream, U
     Ok(stream)
 }
 
-/// Lets a connection be quiet for hours, and finds out that its other side is dead all the same.
+/// Sets the probes that find out whether the other side of a quiet connection is dead. Connections may be quiet for
+/// hours.
 fn keep_alive(stream: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(stream);
     let probes = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY).with_retries(PROBES);
@@ -285,16 +289,17 @@ fn keep_alive(stream: &TcpStream) -> io::Result<()> {
 }
 
 fn peer(origin: &Origin, address: SocketAddr, options: &UpstreamOptions) -> HttpPeer {
-    // An empty SNI would turn verification off. Of an address, rustls sends none: it is then what is verified.
+    // An empty SNI would turn verification off. For an IP address rustls sends no SNI, and verifies the address itself.
     let mut peer = HttpPeer::new(address, origin.is_tls(), origin.bare_host().to_owned());
-    // Of TLS. TCP connections are made here, and each has its own.
+    // pingora uses this for TLS only. TCP connections are made here, with a time limit for each.
     peer.options.connection_timeout = Some(options.connect_timeout);
     peer.options.h2_ping_interval = Some(PROBE_AFTER);
     if origin.is_tls() {
         peer.options.set_http_version(2, 1);
         if let Some(trust) = &options.trusted {
             peer.options.ca = Some(trust.certificates());
-            // A connection that is kept is used for whoever trusts the same.
+            // Connections are kept apart by trust: a kept connection is used only by routes that trust the same
+            // certificates.
             peer.group_key = trust.number();
         }
     }

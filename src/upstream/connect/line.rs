@@ -1,4 +1,4 @@
-//! A hold on an origin's connection, for whoever watches how long it is silent.
+//! A second handle of an origin's connection, for the code that watches how long the connection is silent.
 
 use pingora::http::ResponseHeader;
 use pingora::protocols::Digest;
@@ -13,13 +13,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
-/// A second descriptor of the connection to an origin. pingora's own limit of time is fixed before the response is there, and
-/// knows nothing of what the response is.
+/// A second descriptor of the connection to an origin. pingora's own time limit is set before the response comes, so it
+/// cannot depend on the kind of the response.
 #[derive(Debug)]
 pub struct Line(OwnedFd);
 
 impl Line {
-    /// Of a connection to be made; `None` where no descriptor is left.
+    /// The line of a new connection. `None` if no descriptor is left.
     pub(super) fn of(stream: &TcpStream) -> Option<Arc<Self>> {
         match stream.as_fd().try_clone_to_owned() {
             Ok(descriptor) => Some(Arc::new(Self(descriptor))),
@@ -30,37 +30,38 @@ impl Line {
         }
     }
 
-    /// Lets the connection carry this, for as long as it is there.
+    /// Attaches the line to the connection, which carries it from then on.
     pub(super) fn attach(self: Arc<Self>, stream: &mut L4Stream) {
-        // pingora has no other place for a user's data than beside the answer of a CONNECT proxy, which there is none of.
+        // pingora lets a connection carry a user's data only beside the answer of a CONNECT proxy. There is no such
+        // proxy here, so the answer is made up.
         if let Ok(none) = ResponseHeader::build(200, Some(0)) {
             stream.set_proxy_digest(ProxyDigest::new(Box::new(none), Some(Box::new(self))));
         }
     }
 
-    /// What is attached to the connection that a request goes by.
+    /// The line that is attached to a request's connection.
     #[must_use]
     pub fn carried_by(connection: &Digest) -> Option<Arc<Self>> {
         let data = connection.proxy_digest.as_ref()?.user_data.as_ref()?;
         data.downcast_ref::<Arc<Self>>().cloned()
     }
 
-    /// How long nothing was sent and nothing came.
+    /// How long nothing was sent and nothing was received.
     ///
     /// # Errors
-    /// When the kernel does not know.
+    /// Fails when the kernel does not tell.
     pub fn silent_for(&self) -> io::Result<Duration> {
         let told = get_tcp_info(self.0.as_raw_fd())?;
         Ok(Duration::from_millis(u64::from(told.tcpi_last_data_recv.min(told.tcpi_last_data_sent))))
     }
 
-    /// Whether bytes have come that nobody has read: whoever is to take them waits for another.
+    /// Whether received bytes wait to be read. The task that reads them is then waiting for its client.
     #[must_use]
     pub fn has_unread(&self) -> bool {
         rustix::io::ioctl_fionread(&self.0).is_ok_and(|bytes| bytes > 0)
     }
 
-    /// Whether the origin ended the connection while nobody used it, as the kernel knows before anybody has read its end.
+    /// Whether the origin closed the connection while it was idle. The kernel knows this before the end is read.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         let looked = recv(&self.0, &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT);
@@ -70,7 +71,7 @@ impl Line {
         }
     }
 
-    /// Ends the connection, so that whoever waits for it goes on.
+    /// Closes the connection. A task that waits for it goes on.
     pub fn cut(&self) {
         if let Err(error) = shutdown(&self.0, Shutdown::Both) {
             log::debug!("a silent connection is gone already: {error}");

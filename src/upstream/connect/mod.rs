@@ -1,6 +1,6 @@
-//! The socket to the origin: name resolution, pingora's connector, one request and its response.
+//! The connection to an origin: name resolution, pingora's connector, one request and its response.
 //!
-//! Beside the gateway and the service, the only place that names pingora.
+//! Only this module, the gateway and the service use pingora.
 
 mod dial;
 mod line;
@@ -41,17 +41,19 @@ use std::time::Duration;
 use tokio::time::timeout;
 use turns::Turn;
 
-/// Sent as `User-Agent`, unless the route's upstream headers name another.
+/// The value of `User-Agent`, unless the route's upstream headers name another.
 pub const USER_AGENT: &str = concat!("manifold/", env!("CARGO_PKG_VERSION"));
 
-/// The most that a proxy's request asks a [`Dial`] for a peer: each address may take two, one of them to name the peer by
-/// the address that it is connected to, and kept connections that turn out to be closed take the rest.
+/// The most peers that one proxied request may ask a [`Dial`] for. An address may take two: one may only find out which
+/// address is connected, and the other is named by that address. The rest are for kept connections that turn out to be
+/// closed.
 pub const MAX_PEERS: usize = 3 * MAX_ADDRESSES;
 
-/// Connections of streams that are kept for another: each stream has its own.
+/// The size of pingora's pool of idle connections. A stream's connection is never used again, so the pool is as small
+/// as possible.
 const NONE_KEPT: usize = 1;
 
-/// Informational responses (1xx) taken before the final one; an origin that sends more is broken.
+/// The most informational responses (1xx) before the final response. An origin that sends more is broken.
 const MAX_INFORMATIONAL: usize = 16;
 
 /// Connects to origins. Cheap to clone.
@@ -62,7 +64,7 @@ pub struct Connector {
     lookups: Lookups,
     outages: Outages,
     met: Met,
-    /// The attempt that it connects for, where another may be made beside it.
+    /// The attempt that this connector is for. `None` if no other attempt is made beside it.
     turn: Option<Arc<Turn>>,
 }
 
@@ -72,19 +74,19 @@ impl fmt::Debug for Connector {
     }
 }
 
-/// A request. Its method is always GET, and it has no body.
+/// A request to an origin. Its method is always GET, and it has no body.
 #[derive(Debug, Clone)]
 pub struct Request {
     /// The path and query, as the origin sees them.
     pub path_and_query: String,
-    /// All headers except `Accept-Encoding: identity`, `Via` and those of `[routes.upstream]`. Without a `Host` here, the
-    /// origin's is sent.
+    /// All fields except `Accept-Encoding: identity`, `Via` and those of `[routes.upstream]`. If `Host` is not among
+    /// them, the origin's is sent.
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Request {
-    /// The request for a shared stream, which resumes after the id if there is one. manifold's usual headers are added
-    /// unless the stream has its own.
+    /// The request for a shared stream. It resumes after `last_event_id` if there is one. manifold's usual fields are
+    /// added unless the stream has its own.
     pub(super) fn for_stream(stream: &StreamRequest, last_event_id: Option<HeaderValue>) -> Self {
         let is_said = |name: &HeaderName| stream.headers().iter().any(|(said, _)| said == name);
         let usual = [(USER_AGENT_FIELD, USER_AGENT), (ACCEPT, "text/event-stream"), (CACHE_CONTROL, "no-cache")];
@@ -114,36 +116,36 @@ impl fmt::Debug for Response {
 /// Why there is no response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectError {
-    /// No connection to any address, or no head from any that took one.
+    /// No address accepted a connection, or no head came from those that did.
     #[error("{0}")]
     Unreachable(String),
-    /// The connection stands, the head did not come.
+    /// The connection stands, but the head did not come in time.
     #[error("no response head in time")]
     HeadTimeout,
 }
 
-/// Why an exchange brought no head.
+/// Why an exchange brought no final head.
 enum NoHead {
     Late,
     Broken(Box<pingora::Error>),
-    /// Informational responses, and no end of them.
+    /// There were too many informational responses.
     Endless,
 }
 
 impl Connector {
-    /// A connector that trusts nobody where a route names no certificates.
+    /// A connector that trusts no certificates on routes that name none.
     #[must_use]
     pub fn new() -> Self {
         Self::trusting(SystemTrust::Unneeded)
     }
 
-    /// A connector. `system`: whom it trusts where a route names no certificates.
+    /// A connector. `system`: what it trusts on routes that name no certificates.
     #[must_use]
     pub fn trusting(system: SystemTrust) -> Self {
         Self::looking_up(Lookups::of_the_system(), system)
     }
 
-    /// One for which every name has these addresses.
+    /// A connector for which every name has these addresses.
     #[cfg(test)]
     pub(crate) fn finding(addresses: Vec<std::net::SocketAddr>) -> Self {
         let lookups = Lookups::new(Arc::new(move |_, _| Box::pin(std::future::ready(Ok(addresses.clone())))));
@@ -156,35 +158,35 @@ impl Connector {
         Self { pingora, system, lookups, outages: Outages::default(), met: Met::default(), turn: None }
     }
 
-    /// Whom it trusts where a route names no certificates.
+    /// What the connector trusts on routes that name no certificates.
     #[must_use]
     pub fn system(&self) -> SystemTrust {
         self.system
     }
 
-    /// The outages of the origins, which are those of all who connect by it.
+    /// The outages of all origins. Clones of a connector share them.
     #[must_use]
     pub fn outages(&self) -> &Outages {
         &self.outages
     }
 
-    /// What is known of the origins and of the routes to them.
+    /// What is known about the origins and the routes to them.
     pub(super) fn met(&self) -> &Met {
         &self.met
     }
 
-    /// A connector for one attempt of several: it begins at an address where none of the others is.
+    /// A connector for one of several attempts. It begins at an address that no other attempt uses, if there is one.
     #[must_use]
     pub(super) fn in_turn(&self, turns: &Turns) -> Self {
         Self { turn: Some(Arc::new(turns.next())), ..self.clone() }
     }
 
-    /// Resolves the origin's name, tries every address until one sends a response head, and reads it. Without a
-    /// `head_timeout` it waits for a head for as long as the caller does.
+    /// Resolves the origin's name, and tries the addresses until one sends a response head. Without a `head_timeout`
+    /// there is no time limit for the head.
     ///
     /// # Errors
-    /// When no address answers, or the one that took the request sends no head within `head_timeout`: a request is with one
-    /// address at a time, and that one may be working on it.
+    /// Fails when no address answers. Fails also when the address that took the request sends no head within
+    /// `head_timeout`: that address may be working on the request, so no other address gets it.
     pub async fn send(
         &self,
         origin: &Origin,
@@ -226,7 +228,7 @@ impl Connector {
     /// Resolves the origin's name for one request of a proxy.
     ///
     /// # Errors
-    /// A sentence that names the host.
+    /// Fails with a sentence that names the host.
     pub async fn dial(&self, origin: &Origin, options: &UpstreamOptions, usage: Usage) -> Result<Arc<Dial>, String> {
         self.resolved(origin, options, usage).await
     }
@@ -282,7 +284,7 @@ fn request_head(origin: &Origin, options: &UpstreamOptions, request: &Request) -
     let mut head = RequestHeader::build(Method::GET, request.path_and_query.as_bytes(), None)?;
     head.insert_header(HOST, origin.authority())?;
     head.insert_header(ACCEPT_ENCODING, "identity")?;
-    // Headers of the request replace these.
+    // The fields of the request replace these.
     for (name, _) in &request.headers {
         head.remove_header(name);
     }
@@ -297,16 +299,17 @@ fn request_head(origin: &Origin, options: &UpstreamOptions, request: &Request) -
     Ok(head)
 }
 
-/// Whether no other response follows: an origin that upgrades without having been asked goes on in another protocol.
+/// Whether a response with this status is the last one. After an upgrade (101) the origin goes on in another protocol,
+/// even if no upgrade was asked for.
 fn is_final(status: StatusCode) -> bool {
     !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS
 }
 
 impl Response {
-    /// The next bytes of the body; `None` at its orderly end. Not safe to drop half-way.
+    /// The next bytes of the body. `None` at its orderly end. Must not be dropped half-way.
     ///
     /// # Errors
-    /// When the connection breaks, or the body ends before its framing says so.
+    /// Fails when the connection breaks, or when the body ends earlier than its framing says.
     pub async fn read(&mut self) -> io::Result<Option<Bytes>> {
         loop {
             match self.session.read_response_body().await {

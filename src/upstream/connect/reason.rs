@@ -1,11 +1,11 @@
-//! What went wrong between here and an origin, in words.
+//! Explanations of failures between manifold and an origin.
 
 use super::trust::NotOwn;
 use crate::upstream::Origin;
 use pingora::ErrorType;
 
-/// What went wrong between here and an origin, for one log line, and what to do about it where that is known. `is_stranger`:
-/// the origin never answered, so that it may be another kind of server than the configuration says.
+/// Explains a failure for one log line, with advice if there is any. `is_stranger`: the origin never answered, so it
+/// may be another kind of server than the configuration says.
 pub(super) fn advised(error: &pingora::Error, origin: &Origin, is_stranger: bool) -> String {
     let said = reason(error);
     match advice(error.etype(), &said, origin, is_stranger) {
@@ -14,7 +14,7 @@ pub(super) fn advised(error: &pingora::Error, origin: &Origin, is_stranger: bool
     }
 }
 
-/// What went wrong, in a few words.
+/// Explains a failure in a few words.
 #[must_use]
 pub fn reason(error: &pingora::Error) -> String {
     let what = match error.etype() {
@@ -36,18 +36,18 @@ pub fn reason(error: &pingora::Error) -> String {
     said.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Said of a head that does not begin as one of HTTP does.
+/// Said of a response head that does not begin like HTTP.
 const NO_HTTP: &str = "no HTTP came back";
 
-/// What is wrong with a response's head, without a word of it: it holds cookies.
+/// The fault of a response head. It does not quote the head, which may hold cookies.
 fn head_fault(error: &pingora::Error) -> &'static str {
     let context = error.context.as_ref().map(|context| context.as_str()).unwrap_or_default();
     let cause = error.cause.as_ref().map(ToString::to_string).unwrap_or_default();
-    // pingora's own limits and the parser's own words.
+    // These texts are of pingora's own limits and of its parser.
     match cause.as_str() {
         "too many headers" => "the response head has more than 256 fields, which is the limit",
         "invalid HTTP version" | "invalid token" | "invalid response status" => NO_HTTP,
-        // It quotes the head.
+        // The text quotes the head.
         _ if context.starts_with("buf:") => "a field of the response head is malformed",
         _ if context.starts_with("Response header larger") => {
             "the response head is larger than 1 MiB, which is the limit"
@@ -58,7 +58,7 @@ fn head_fault(error: &pingora::Error) -> &'static str {
     }
 }
 
-/// The error that all others in the chain tell of.
+/// The innermost error, which the others in the chain only pass on.
 fn root(error: &pingora::Error) -> &pingora::Error {
     let mut root = error;
     while let Some(cause) = root.cause.as_ref().and_then(|cause| cause.downcast_ref::<Box<pingora::Error>>()) {
@@ -67,12 +67,14 @@ fn root(error: &pingora::Error) -> &pingora::Error {
     root
 }
 
-/// What the one who wrote the configuration may do. Of a failed handshake, pingora keeps no more than rustls's words.
+/// What the author of the configuration may do. pingora keeps only rustls's text of a failed handshake, so the text is
+/// searched.
 fn advice(kind: &ErrorType, said: &str, origin: &Origin, is_stranger: bool) -> Option<String> {
     match kind {
         ErrorType::ConnectRefused => Some("start the origin, or correct the route's origin".to_owned()),
         ErrorType::TLSHandshakeFailure => of_handshake(said, origin),
-        // Of TCP connections it is told elsewhere: this one stood.
+        // Failed TCP connections have their advice elsewhere. Here the TCP connection stood and the TLS handshake timed
+        // out.
         ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout if origin.is_tls() => Some(speaks_plainly(origin)),
         ErrorType::InvalidHTTPHeader if said == NO_HTTP && !origin.is_tls() => Some(speaks_tls(origin)),
         ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError
@@ -84,7 +86,7 @@ fn advice(kind: &ErrorType, said: &str, origin: &Origin, is_stranger: bool) -> O
     }
 }
 
-/// What rustls says of handshakes that fail, and what is to be done; the first that fits.
+/// The advice on a failed handshake, by what rustls says. The first match counts.
 fn of_handshake(said: &str, origin: &Origin) -> Option<String> {
     let at = url("https", origin);
     let host = origin.bare_host();
@@ -142,7 +144,8 @@ fn speaks_tls(origin: &Origin) -> String {
     )
 }
 
-/// The origin by a scheme; with its port, which may be the default of another one.
+/// The URL of the origin with another scheme. It always names the port, which may be the default of the origin's
+/// present scheme.
 fn url(scheme: &str, origin: &Origin) -> String {
     format!("{scheme}://{}:{}", origin.host(), origin.port())
 }

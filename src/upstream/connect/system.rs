@@ -1,7 +1,7 @@
-//! The certificates of the system, for routes over TLS without a `ca_file`.
+//! The certificates of the system, for https routes without a `ca_file`.
 //!
-//! pingora reads them when a connector is made, and panics where it cannot. So they are looked at before, and where no route
-//! needs them pingora is given an empty file instead.
+//! pingora reads them when a connector is made, and panics if it cannot. So they are checked before. If no route needs
+//! them, pingora is given an empty file instead.
 
 use crate::quoted::quoted;
 use rustls::RootCertStore;
@@ -12,32 +12,32 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::path::Path;
 
-/// Where the certificates are, instead of where the system has them.
+/// The variables that name other places for the certificates.
 const FILE: &str = "SSL_CERT_FILE";
 const DIRECTORY: &str = "SSL_CERT_DIR";
 
-/// A file that pingora reads no certificate from.
+/// A file in which pingora finds no certificate.
 const NO_CERTIFICATES: &str = "/dev/null";
 
-/// Whether the certificates of the system are trusted where a route names none.
+/// Whether the system's certificates are trusted on routes that name none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SystemTrust {
-    /// They can be read.
+    /// The certificates can be read.
     Trusted,
-    /// No route needs them: they are not read.
+    /// No route needs the certificates, so they are not read.
     Unneeded,
 }
 
-/// Why the certificates of the system cannot be trusted, in a sentence that names where they are.
+/// Why the certificates of the system cannot be trusted, in a sentence that names their place.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}: a route over https:// needs the system's certificates, unless it has an upstream.ca_file")]
 pub struct SystemTrustError(String);
 
 impl SystemTrust {
-    /// Reads the certificates once, to know that pingora can.
+    /// Reads the certificates once, to make sure that pingora can read them.
     ///
     /// # Errors
-    /// When they cannot be read, or a variable says that they are where there are none.
+    /// Fails when they cannot be read, or when a variable names a place without certificates.
     pub fn read() -> Result<Self, SystemTrustError> {
         Self::read_by(|name| std::env::var_os(name)).map_err(SystemTrustError)
     }
@@ -78,7 +78,7 @@ impl SystemTrust {
         Ok(Self::Trusted)
     }
 
-    /// The file that pingora is to read instead; `None` for the system's own.
+    /// The file that pingora reads instead. `None`: pingora reads the system's certificates.
     #[must_use]
     pub fn instead(self) -> Option<String> {
         match self {

@@ -1,4 +1,4 @@
-//! The connector against real sockets, with a look-up of the test's own.
+//! The connector with real sockets. The tests do the look-ups themselves.
 
 use super::*;
 use socket2::SockRef;
@@ -11,20 +11,20 @@ use tokio::net::{TcpListener, TcpStream};
 
 const WELL: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
-/// Attempts, so that each begins with every address now and then.
+/// The number of attempts. It is large enough that each address is the first one now and then.
 const ATTEMPTS: usize = 20;
 
 /// A test that waits longer has failed.
 const NEVER: Duration = Duration::from_secs(60);
 
-/// Listens on 127.0.0.2, .3 and so on, on one port.
+/// Listens on one port of 127.0.0.2, 127.0.0.3 and so on.
 async fn listeners<const N: usize>() -> [TcpListener; N] {
     'ports: loop {
         let mut found: Vec<TcpListener> = Vec::new();
         for n in 0..N {
             let port = found.first().map_or(0, |first| first.local_addr().unwrap().port());
             let ip = Ipv4Addr::new(127, 0, 0, 2 + u8::try_from(n).unwrap());
-            // Another test may have the port there.
+            // Another test may use the port of that address.
             let Ok(listener) = TcpListener::bind((ip, port)).await else { continue 'ports };
             found.push(listener);
         }
@@ -32,7 +32,7 @@ async fn listeners<const N: usize>() -> [TcpListener; N] {
     }
 }
 
-/// Serves each connection by `answer`, and counts them.
+/// Serves each connection by `answer`, and counts the connections.
 fn serve<F>(listener: TcpListener, answer: impl Fn(TcpStream) -> F + Send + 'static) -> Arc<AtomicUsize>
 where
     F: Future<Output = ()> + Send + 'static,
@@ -48,7 +48,7 @@ where
     count
 }
 
-/// Reads a request's head, says `answer`, and closes.
+/// Reads a request's head, sends `answer`, and closes.
 async fn say(mut stream: TcpStream, answer: &[u8]) {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
@@ -96,12 +96,12 @@ async fn a_sick_address_is_passed_over() {
             assert_eq!(sent.unwrap_or_else(|why| panic!("{sickness}: {why}")).status, StatusCode::OK);
         }
         assert_eq!(answered.load(Ordering::Relaxed), ATTEMPTS, "{sickness}");
-        // Of 20 attempts, all begin with the well one once in a million.
+        // The chance that 20 attempts all begin at the address that works is one in a million.
         assert!((1..=ATTEMPTS).contains(&asked.load(Ordering::Relaxed)), "{sickness}");
     }
 }
 
-/// A server's side of TLS for `origin.example`, and options that trust it.
+/// The server's side of TLS for `origin.example`, and options that trust it.
 fn tls(protocol: &str) -> (tokio_rustls::TlsAcceptor, UpstreamOptions) {
     let authority = rcgen::generate_simple_self_signed(["origin.example".to_owned()]).unwrap();
     let key = rustls_pki_types::PrivateKeyDer::Pkcs8(authority.signing_key.serialize_der().into());
@@ -156,7 +156,8 @@ async fn a_quiet_http2_connection_is_pinged() {
     stream.write_all(&EMPTY_SETTINGS).await.unwrap();
     let mut heard = Vec::new();
     let has = |heard: &[u8], what: &[u8]| heard.windows(what.len()).any(|window| window == what);
-    // More than the preface and the settings: the request's head, so that nothing is waited for but an answer.
+    // These bytes are more than the preface and the settings, so the request's head is among them. Only the answer is
+    // missing.
     while !has(&heard, b"PRI * HTTP/2.0") || heard.len() < 100 {
         assert!(stream.read_buf(&mut heard).await.unwrap() > 0);
     }
@@ -241,6 +242,6 @@ async fn a_name_is_looked_up_once_for_all_streams() {
     for send in sends {
         assert_eq!(send.await.unwrap(), Ok(StatusCode::OK));
     }
-    // An answer is good for a second.
+    // An answer may be used for a second.
     assert!(count.load(Ordering::Relaxed) as u64 <= 1 + begun.elapsed().as_secs());
 }

@@ -1,4 +1,4 @@
-//! The certificates that a route trusts instead of the system's: `ca_file`, parsed once.
+//! The certificates that a route trusts instead of the system's. They come from its `ca_file`, which is parsed once.
 
 use pingora::protocols::tls::CaType;
 use pingora::utils::tls::{WrappedX509, parse_x509};
@@ -13,31 +13,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
 
-/// Certificates of authorities, or of origins themselves. Cheap to clone; equal where the certificates are.
+/// Certificates of authorities, or of origins themselves. Cheap to clone. Two are equal if the certificates are.
 #[derive(Clone)]
 pub struct Trust(Arc<Trusted>);
 
 struct Trusted {
-    /// As pingora takes them.
+    /// The certificates in pingora's form.
     parsed: Arc<CaType>,
-    /// The SHA-256 of each, in the same order.
+    /// The SHA-256 of each certificate, in the same order.
     digests: Vec<[u8; 32]>,
-    /// Of all of them.
+    /// The SHA-256 of all `digests`.
     digest: [u8; 32],
-    /// The newest origin that was verified presented one of these very certificates.
+    /// Whether the origin that was verified last presented one of these very certificates.
     presents_own: AtomicBool,
 }
 
-/// Why a text makes no [`Trust`].
+/// Why a text is not a [`Trust`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTrust {
-    /// It is damaged.
+    /// The text is damaged.
     #[error("the file is no well-formed PEM")]
     NoPem,
-    /// It holds something else, or nothing.
+    /// The text holds no certificate.
     #[error("the file holds no certificate (\"-----BEGIN CERTIFICATE-----\")")]
     Empty,
-    /// One of the certificates is none, or none that can be used. They are counted from 1.
+    /// One of the certificates cannot be used. They are counted from 1.
     #[error("certificate {0} of the file is no X.509 certificate that can be used")]
     Certificate(usize),
 }
@@ -56,10 +56,10 @@ pub(super) enum NotOwn {
 }
 
 impl Trust {
-    /// Reads certificates in PEM, whatever is between them.
+    /// Reads certificates in PEM. Other text between them is ignored.
     ///
     /// # Errors
-    /// When there is none, or one that cannot be read.
+    /// Fails when the text holds no certificate, or one that cannot be read.
     pub fn from_pem(text: &[u8]) -> Result<Self, InvalidTrust> {
         let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
         Self::new(&found.map_err(|_| InvalidTrust::NoPem)?)
@@ -71,7 +71,8 @@ impl Trust {
         }
         let mut parsed = Vec::with_capacity(certificates.len());
         for (index, certificate) in certificates.iter().enumerate() {
-            // Both are what pingora does with it: one for the digest of a peer, the other for each connection.
+            // pingora parses a certificate in both ways: the first for the key of a peer, the second for each
+            // connection.
             let is_parsed = X509Certificate::from_der(certificate).is_ok();
             if !is_parsed || RootCertStore::empty().add(certificate.clone().into_owned()).is_err() {
                 return Err(InvalidTrust::Certificate(index + 1));
@@ -88,18 +89,19 @@ impl Trust {
         Arc::clone(&self.0.parsed)
     }
 
-    /// A number for connections whose origin was verified by these certificates; never 0, which is for the system's.
+    /// A number that keeps connections apart by the certificates that verified their origin. It is never 0, which
+    /// stands for the system's certificates.
     pub(super) fn number(&self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.0.digest;
         u64::from_be_bytes([a, b, c, d, e, f, g, h]).max(1)
     }
 
-    /// Whether one of the certificates may be the own one of the host.
+    /// Whether one of the certificates may be the host's own.
     pub(super) fn holds_own_of(&self, host: &str) -> bool {
         self.0.parsed.iter().any(|certificate| is_for(certificate.borrow_cert(), certificate.borrow_raw_cert(), host))
     }
 
-    /// Judges a certificate, by its SHA-256, that a host has proved to be its own.
+    /// Judges a certificate, given by its SHA-256. The host has proved that it holds the certificate's key.
     pub(super) fn judge(&self, presented: &[u8], host: &str, now: ASN1Time) -> Result<(), NotOwn> {
         let index = self.0.digests.iter().position(|digest| digest.as_slice() == presented).ok_or(NotOwn::Another)?;
         let certificate = self.0.parsed.get(index).ok_or(NotOwn::Another)?;
@@ -114,7 +116,7 @@ impl Trust {
         }
     }
 
-    /// Whether the newest origin that was verified presented one of these very certificates.
+    /// Whether the origin that was verified last presented one of these very certificates.
     pub(super) fn presents_own(&self) -> bool {
         self.0.presents_own.load(Ordering::Relaxed)
     }
@@ -124,8 +126,8 @@ impl Trust {
     }
 }
 
-/// Whether a certificate is for this host, by its alternative names (RFC 9525). One without any is for its common name: it is
-/// not asked who vouches for that name, because the file of the route does.
+/// Whether a certificate is for this host, by its alternative names (RFC 9525). If it has none, its common name counts.
+/// No authority has to vouch for that name, because the route's file does.
 fn is_for(certificate: &X509Certificate<'_>, der: &[u8], host: &str) -> bool {
     if let Ok(None) = certificate.subject_alternative_name() {
         let mut names = certificate.subject().iter_common_name().filter_map(|name| name.as_str().ok());
@@ -155,7 +157,7 @@ mod tests {
     use super::*;
     use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, date_time_ymd};
 
-    /// A certificate that signed itself: of an authority, for these alternative names, or for this common name.
+    /// A self-signed certificate of an authority, with these alternative names and this common name.
     fn certificate(names: &[&str], common_name: &str) -> rcgen::Certificate {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();

@@ -1,25 +1,26 @@
-//! Which addresses of an origin the attempts for one stream are at, so that another attempt begins elsewhere.
+//! The addresses that the attempts for one stream use, so that another attempt begins at another address.
 
 use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// Addresses of attempts that are over, of which it is known; of an origin with more, the oldest are as good as new.
+/// The most addresses of ended attempts that are remembered. If an origin has more, the oldest are forgotten and count
+/// as new.
 const MAX_LEFT: usize = 64;
 
-/// The addresses that attempts are at, and those that they left. Cheap to clone.
+/// The addresses that attempts use now, and those that ended attempts used. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(in crate::upstream) struct Turns(Arc<Mutex<Addresses>>);
 
 #[derive(Debug, Default)]
 struct Addresses {
-    /// Where attempts were, the newest last.
+    /// The addresses that ended attempts used, the newest last.
     left: Vec<SocketAddr>,
-    /// Where attempts are.
+    /// The addresses that attempts use now.
     at: Vec<SocketAddr>,
 }
 
-/// One attempt. Its drop leaves the address that it is at.
+/// One attempt. Dropping it leaves the address that it uses.
 #[derive(Debug)]
 pub(super) struct Turn {
     turns: Turns,
@@ -27,15 +28,15 @@ pub(super) struct Turn {
 }
 
 impl Turns {
-    /// Another attempt, which is nowhere yet.
+    /// Another attempt, which has no address yet.
     pub(super) fn next(&self) -> Turn {
         Turn { turns: self.clone(), at: Mutex::default() }
     }
 }
 
 impl Turn {
-    /// Puts addresses in the order in which the attempt uses them: first those where none has been, then those that were left
-    /// the longest ago, at last those where others are.
+    /// Sorts addresses into the order in which this attempt uses them. First come those that no attempt has used, then
+    /// those that were left the longest ago, and last those that other attempts use now.
     pub(super) fn in_turn(&self, mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
         let turns = self.turns.0.lock();
         let own = *self.at.lock();
@@ -88,8 +89,8 @@ mod tests {
         addresses(&letter.to_string())[0]
     }
 
-    /// The order of `abc` for another attempt, after others went to the addresses of `steps`. A number in front says which
-    /// attempt goes; `-` in place of an address ends it.
+    /// The order of `abc` for a new attempt, after the steps. In a step, the number is that of an earlier attempt, and
+    /// the letter the address that it goes to. `-` in place of the letter ends the attempt.
     fn order(steps: &str) -> String {
         let turns = Turns::default();
         let mut others: Vec<Option<Turn>> = (0..3).map(|_| Some(turns.next())).collect();
@@ -114,15 +115,15 @@ mod tests {
             ("0a", "bca"),
             ("0b", "acb"),
             ("0a 1b", "cab"),
-            // Left, and free again.
+            // The addresses were left, so they are free again.
             ("0a 0-", "bca"),
             ("0a 1b 0-", "cab"),
             ("0c 0- 1b 1-", "acb"),
             ("0a 0- 1b 1- 2c", "abc"),
-            // At another address after a redirect, or where the first failed.
+            // An attempt went to another address, after a redirect or because the first address failed.
             ("0a 0b", "cab"),
             ("0a 0b 1a 0-", "cba"),
-            // Two at one address.
+            // Two attempts used one address.
             ("0a 1a 0-", "bca"),
             ("0x", "abc"),
         ] {

@@ -1,4 +1,4 @@
-//! The connection of a request that asks for an upgrade.
+//! The connection for a request that asks for an upgrade.
 
 use pingora::protocols::l4::virt::{VirtualSockOpt, VirtualSocket};
 use socket2::SockRef;
@@ -8,12 +8,12 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// A connection whose first read after a write is put off by one turn of its task.
+/// A connection that delays the first read after a write by one turn of its task.
 ///
-/// pingora sends a request's head, and then looks at two things at once: the end of the request's body and the answer. Where
-/// it sees the answer first, and that is an upgrade, it takes the end of the request for the end of the upgraded connection,
-/// and closes that (cloudflare/pingora#946). The end of an upgrading request is there from the beginning. So an answer that
-/// comes one turn later comes in time.
+/// pingora sends a request's head and then waits for two things at once: the end of the request's body, and the answer.
+/// If it sees the answer first and that is an upgrade, it takes the end of the request for the end of the upgraded
+/// connection, and closes it (cloudflare/pingora#946). The body of a request that asks for an upgrade has ended from
+/// the beginning. So the end is seen first if the answer comes one turn later.
 #[derive(Debug)]
 pub(super) struct Upgrading<S> {
     stream: S,
@@ -56,7 +56,7 @@ impl VirtualSocket for Upgrading<TcpStream> {
     fn set_socket_option(&self, option: VirtualSockOpt) -> io::Result<()> {
         match option {
             VirtualSockOpt::NoDelay => SockRef::from(&self.stream).set_tcp_nodelay(true),
-            // Set when the connection was made; there are no other options.
+            // The other options were set when the connection was made.
             _ => Ok(()),
         }
     }

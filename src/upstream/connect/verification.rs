@@ -1,8 +1,9 @@
-//! Whether an origin is who it says.
+//! The verification of an origin's identity by the certificates of `ca_file`.
 //!
-//! rustls verifies that an authority of `ca_file` vouches for the origin's certificate. It refuses one that is an authority's
-//! own (`CaUsedAsEndEntity`), which `openssl req -x509` makes by default, also where the file names that very certificate. And
-//! pingora takes no verifier of another's. So, where the file holds a certificate for the origin's host:
+//! rustls verifies that an authority of `ca_file` vouches for the origin's certificate. It refuses a certificate that
+//! is an authority's own (`CaUsedAsEndEntity`), even if the file names that very certificate. `openssl req -x509` makes
+//! such certificates by default. pingora does not accept a verifier of another program. So if the file holds a
+//! certificate for the origin's host, there are two ways:
 //!
 //! ```text
 //!              rustls refuses the certificate's kind or name
@@ -12,9 +13,9 @@
 //!              another certificate was presented
 //! ```
 //!
-//! By the certificate itself: rustls checks that the origin has the key of the certificate that it presents, and no more; and
-//! before anything is sent it is checked here that this is, byte for byte, a certificate of the file, that it is for the host,
-//! and that it is in time. An attempt goes from one to the other once.
+//! By the certificate itself means: rustls checks only that the origin has the key of the certificate that it presents.
+//! Before anything is sent, this module checks the rest. The certificate must be one of the file, byte for byte, it
+//! must be for the host, and it must be valid now. An attempt changes from one way to the other at most once.
 
 use super::Trust;
 use super::reason::reason;
@@ -29,7 +30,7 @@ use x509_parser::prelude::ASN1Time;
 /// How the origin of one attempt is verified.
 #[derive(Debug)]
 pub(super) struct Verification {
-    /// Where a certificate of the file may be the origin's own: the file, and the origin's host.
+    /// The file and the origin's host, if a certificate of the file may be the origin's own.
     own: Option<(Trust, String)>,
     state: Mutex<State>,
 }
@@ -49,15 +50,15 @@ impl Verification {
         Self { own, state: Mutex::new(State { by_itself, has_changed: false }) }
     }
 
-    /// Sets how pingora is to verify a peer.
+    /// Sets how pingora verifies a peer.
     pub(super) fn apply(&self, peer: &mut HttpPeer) {
         peer.options.verify_cert = !self.state.lock().by_itself;
     }
 
-    /// Verifies a connection that rustls did not.
+    /// Verifies a connection that rustls did not verify.
     ///
     /// # Errors
-    /// When the origin is not who it says: nothing may be sent to it.
+    /// Fails when the origin is not verified. Nothing may then be sent to it.
     pub(super) fn admit(&self, peer: &HttpPeer, connection: Option<&Digest>) -> pingora::Result<()> {
         if !peer.is_tls() || peer.options.verify_cert {
             return Ok(());
@@ -74,7 +75,8 @@ impl Verification {
         judged.map_err(|why| Error::explain(ErrorType::TLSHandshakeFailure, why.to_string()).into_up())
     }
 
-    /// Whether an attempt that failed so is to be made once more, because the origin may be verified in the other way.
+    /// Whether an attempt that failed with `error` is made once more, because the origin may be verified in the other
+    /// way.
     pub(super) fn changes(&self, error: &Error) -> bool {
         let mut state = self.state.lock();
         if self.own.is_none() || state.has_changed || *error.etype() != ErrorType::TLSHandshakeFailure {

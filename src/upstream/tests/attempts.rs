@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use std::sync::Arc;
 
-/// Milliseconds of the table's clock.
+/// Milliseconds on the clock of the table.
 fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
@@ -82,22 +82,22 @@ fn failures_are_further_and_further_apart_until_the_hold_is_over() {
 
 #[test]
 fn a_response_ends_the_hold_and_its_standing_or_its_events_the_backoff() {
-    // It stood for less than the least delay, and brought nothing.
+    // The response stood for less than the shortest delay and brought nothing.
     let mut table = Table::new(|_| {});
     table.failed(0, lost());
     table.failed(500, lost());
     table.live(2000);
     assert!(!table.attempts.is_failing());
     assert_eq!(table.over(2499, lost()), table.ask(2499 + 2000));
-    // It stood for as long, and brought nothing.
+    // The response stood for the shortest delay and brought nothing.
     table.live(5000);
     assert_eq!(table.over(5500, lost()), table.ask(6000));
-    // It stood for less, and brought an event.
+    // The response stood for less and brought an event.
     table.failed(6000, lost());
     table.live(8000);
     table.attempts.brought_event();
     assert_eq!(table.over(8001, lost()), table.ask(8501));
-    // The hold begins with the loss.
+    // The hold begins when the response is lost.
     assert_eq!(table.failed(17_000, lost()), table.ask(18_000));
     let expired = End::HoldExpired(lost());
     assert_eq!(table.failed(18_000, lost()), table.ended(18_001, expired, 0));

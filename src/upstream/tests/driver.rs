@@ -1,4 +1,4 @@
-//! A driver between a hub and real sockets, with a look-up of the test's own.
+//! A driver between a hub and real sockets. The test does the look-ups itself.
 
 use super::*;
 use crate::counters::RouteCounters;
@@ -29,7 +29,8 @@ impl Open for Drivers {
     fn backfill(&self, _: StreamRequest, _: Backfilling) {}
 }
 
-/// Listens on 127.0.0.2, .3 and so on, on one port, and tells of each request: which address, and the connection.
+/// Listens on one port of 127.0.0.2, 127.0.0.3 and so on. Sends the number of the address and the connection for each
+/// request.
 async fn addresses(n: u8) -> (Vec<SocketAddr>, mpsc::Receiver<(u8, TcpStream)>) {
     let mut found: Vec<TcpListener> = Vec::new();
     while found.len() < usize::from(n) {
@@ -37,7 +38,7 @@ async fn addresses(n: u8) -> (Vec<SocketAddr>, mpsc::Receiver<(u8, TcpStream)>) 
         let ip = Ipv4Addr::new(127, 0, 0, 2 + u8::try_from(found.len()).unwrap());
         match TcpListener::bind((ip, port)).await {
             Ok(listener) => found.push(listener),
-            // Another test has the port there.
+            // Another test uses the port of that address.
             Err(_) => found.clear(),
         }
     }
@@ -56,7 +57,7 @@ async fn addresses(n: u8) -> (Vec<SocketAddr>, mpsc::Receiver<(u8, TcpStream)>) 
     (addresses, requests)
 }
 
-/// A hub whose streams come from there, and what is needed to join one.
+/// A hub whose streams come from these addresses, and the settings to join one.
 fn hub(addresses: Vec<SocketAddr>, options: UpstreamOptions) -> (Hub, StreamSettings) {
     let settings = DriverSettings {
         route: "test".into(),
@@ -89,13 +90,13 @@ async fn addresses_that_take_the_request_and_say_nothing_are_tried_in_turn() {
     let mut client = hub.join(request(), &settings, None).unwrap();
     let mut asked = HashSet::new();
     let mut held = Vec::new();
-    // Whichever was the first, it is passed over, and so is the second.
+    // The silent addresses are tried one after the other, whichever comes first.
     while asked.len() < usize::from(SILENT) {
         let (address, stream) = timeout(NEVER, requests.recv()).await.unwrap().unwrap();
         asked.insert(address);
         held.push(stream);
     }
-    // The newest that still stands may answer.
+    // Any attempt that is still open may answer.
     let answers = async {
         loop {
             let (_, mut stream) = requests.recv().await.unwrap();
