@@ -1,11 +1,11 @@
-//! The length of a body, as its head tells it (RFC 9110 section 8.6, RFC 9112 section 6.3).
+//! The length of a body as its head states it (RFC 9110 section 8.6, RFC 9112 section 6.3).
 
 use super::list::members;
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 
-/// The length that a head tells. It is `None` without `Content-Length`, if the values differ or are no number, and if the
-/// body comes in chunks.
+/// The length that a head states. `None` if there is no `Content-Length`, if its values differ or are not numbers, or
+/// if the body comes in chunks.
 pub(crate) fn content_length(head: &HeaderMap) -> Option<u64> {
     let mut lengths = members(head, &CONTENT_LENGTH);
     let first = lengths.next()?;

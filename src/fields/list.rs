@@ -3,9 +3,11 @@
 use http::HeaderMap;
 use http::header::HeaderName;
 
-/// The parts of a field's value between `separator`s that are not within a quoted string, trimmed, without empty ones.
+/// The parts of a field's value between separators. A separator within a quoted string does not count. Parts are
+/// trimmed, and empty parts are left out.
 ///
-/// A value with a quote that is never closed has no quoted strings: what it seems to quote must not be overlooked.
+/// If a quote is never closed, the value counts as one without quoted strings. Otherwise a part could hide behind the
+/// open quote.
 pub(crate) fn parts(value: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let mut closed = Quotes::default();
     value.iter().for_each(|&byte| closed.take(byte));
@@ -20,7 +22,7 @@ pub(crate) fn parts(value: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> 
         .filter(|part| !part.is_empty())
 }
 
-/// Where a quoted string begins and ends (RFC 9110 section 5.6.4).
+/// Follows where quoted strings begin and end (RFC 9110 section 5.6.4).
 #[derive(Default)]
 struct Quotes {
     open: bool,

@@ -1,4 +1,4 @@
-//! What the header fields of HTTP are, and how their values are read.
+//! The header fields of HTTP: what each of them is, and how their values are read.
 
 mod length;
 mod list;

@@ -19,7 +19,7 @@ pub(crate) enum Nature {
     Content,
     /// The field asks for a part of a response, or makes a request conditional.
     Partial,
-    /// manifold always sets this field of a request itself.
+    /// manifold always sets this field of an upstream request itself.
     Own,
     /// manifold sets this field of a shared stream's request, unless the route forwards the client's.
     Usual,
@@ -31,7 +31,7 @@ pub(crate) enum Nature {
     Credential,
     /// The field says where the origin itself can be reached.
     Place,
-    /// The field is for the other end. Fields that have no other nature are of this one.
+    /// The field is for the other end of the exchange. Fields that have no other nature are of this one.
     EndToEnd,
 }
 
@@ -137,8 +137,8 @@ pub(crate) fn is_the_clients_own(name: &HeaderName) -> bool {
     !matches!(Nature::of(name), HopByHop | Framing | Own) && !becomes_another(name)
 }
 
-/// Whether CGI and similar interfaces take this field for another one. They read `X_Forwarded_For` as
-/// `X-Forwarded-For`, which only a proxy may say, and `Content_Length` as the length of the body.
+/// Whether CGI and similar interfaces mistake this field for another one. They read `X_Forwarded_For` as
+/// `X-Forwarded-For`, which only a proxy may set, and `Content_Length` as the length of the body.
 pub(crate) fn becomes_another(name: &HeaderName) -> bool {
     name.as_str().contains('_')
 }
@@ -152,7 +152,7 @@ pub(crate) fn is_same_for_all(name: &HeaderName) -> bool {
     matches!(Nature::of(name), Own | Usual | Resume | Page)
 }
 
-/// Whether a shared stream passes on this field of the origin, or with `is_refusal` a shared refusal.
+/// Whether a shared stream passes on this field of the origin. With `is_refusal`: whether a shared refusal does.
 pub(crate) fn is_shared(name: &HeaderName, is_refusal: bool) -> bool {
     match row(name).map_or(Shared::No, |(_, _, shared)| *shared) {
         Shared::No => false,
