@@ -1,4 +1,4 @@
-//! What an origin's `Content-Type` says, read as browsers read it (MIME Sniffing standard section 4.4).
+//! The charset in an origin's `Content-Type`, read as browsers read it (MIME Sniffing standard section 4.4).
 
 use crate::fields::{is_token, parts};
 use http::HeaderValue;

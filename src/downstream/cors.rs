@@ -1,4 +1,5 @@
-//! The CORS protocol (Fetch standard section 3.3): what pages of other origins may do, said by manifold.
+//! The CORS protocol (Fetch standard section 3.3): manifold tells browsers which pages of other origins may read a
+//! stream.
 
 use super::{AllowedOrigins, CorsOptions};
 use crate::fields::{is_token, members};
@@ -9,37 +10,37 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method};
 
-/// The methods of a stream route.
+/// The methods that a stream route answers.
 const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD");
 
-/// What a preflight's answer depends on.
+/// The fields of a preflight that its answer depends on.
 const PREFLIGHT_VARY: HeaderValue =
     HeaderValue::from_static("origin, access-control-request-method, access-control-request-headers");
 
 /// Whether the page that a request comes from may read the response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CorsAnswer {
-    /// Every page may, but without credentials. The answer is the same whatever the request is.
+    /// Every page may, but without credentials. The answer is the same for all requests.
     Everyone,
-    /// The page may: its origin is one of the list.
+    /// The page may, because its origin is listed.
     Page {
-        /// The origin as the request has it.
+        /// The origin as it is in the request.
         origin: HeaderValue,
-        /// Whether the request may bear credentials.
+        /// Whether the request may carry credentials.
         credentials: bool,
     },
-    /// The request has no `Origin`: no page of another origin is concerned.
+    /// The request has no `Origin`, so it does not come from a page of another origin.
     SameOrigin,
-    /// The page may not: its origin is not of the list. The browser is told nothing and so refuses; the fact is for the
-    /// log and the counters (`cors_origin_refused`).
+    /// The page may not, because its origin is not listed. The browser gets no CORS field, and so keeps the response
+    /// from the page. The refusal is logged and counted (`cors_origin_refused`).
     Refused,
 }
 
 impl CorsOptions {
-    /// The answer for a request with these headers.
+    /// The answer to a request with these fields.
     ///
-    /// Origins are compared byte for byte (Fetch standard section 4.9). `null`, the origin of sandboxed pages and files,
-    /// is allowed only where everyone is, or where the list names it.
+    /// Origins are compared byte for byte (Fetch standard section 4.9). `null` is the origin of sandboxed pages and of
+    /// files. It is allowed only if every origin is, or if the list names it.
     #[must_use]
     pub fn answer(&self, request: &HeaderMap) -> CorsAnswer {
         let AllowedOrigins::Only(allowed) = &self.origins else { return CorsAnswer::Everyone };
@@ -55,9 +56,9 @@ impl CorsOptions {
 }
 
 impl CorsAnswer {
-    /// Adds the answer's headers to a response head; any status, errors as well, so that a page can read those too.
+    /// Adds the fields of the answer to a response head of any status. A page can then read errors too.
     ///
-    /// `Vary: Origin` is added whenever another origin would have got another answer.
+    /// `Vary: Origin` is added if the answer would differ for another origin.
     pub fn apply(&self, head: &mut HeaderMap) {
         match self {
             Self::Everyone => {
@@ -79,15 +80,15 @@ impl CorsAnswer {
     }
 }
 
-/// A CORS-preflight request: a browser asks whether it may send the request that a page wants.
+/// A CORS preflight: a browser asks whether it may send the request that a page wants to make.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preflight {
-    /// The header names that the page wants to send, as asked; `None` if there are none or one is no token.
+    /// The header names that the page wants to send. `None` if there are none or one of them is not a token.
     asked_headers: Option<HeaderValue>,
 }
 
 impl Preflight {
-    /// Reads a preflight; `None` if the request is none: it is OPTIONS with `Origin` and
+    /// Reads a preflight. `None` if the request is not one: a preflight is OPTIONS with `Origin` and
     /// `Access-Control-Request-Method`.
     #[must_use]
     pub fn of(method: &Method, headers: &HeaderMap) -> Option<Self> {
@@ -97,10 +98,10 @@ impl Preflight {
         is_preflight.then(|| Self { asked_headers: asked_headers(headers) })
     }
 
-    /// The head of the answer, to go with status 204 and no body.
+    /// The head of the answer. Its status is 204, and it has no body.
     ///
-    /// A page that is allowed may send GET and HEAD with whatever headers it asked for: what of them reaches the origin is
-    /// not decided here. One that is not allowed gets no CORS header, which the browser takes for a no.
+    /// A page that is allowed may send GET and HEAD with all fields that it asked for. Which of them reach the origin
+    /// is decided elsewhere. A page that is not allowed gets no CORS field, which browsers take for a refusal.
     #[must_use]
     pub fn head(&self, options: &CorsOptions, answer: &CorsAnswer) -> HeaderMap {
         let mut head = HeaderMap::new();

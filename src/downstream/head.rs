@@ -1,6 +1,6 @@
-//! The response head that a client gets.
+//! The response heads that clients get.
 //!
-//! `Connection`, `Transfer-Encoding` and `Content-Length` are framing, and so the gateway's.
+//! The gateway adds `Connection`, `Transfer-Encoding` and `Content-Length`, because it frames the body.
 
 use super::content_type::client_content_type;
 use super::cors::CorsAnswer;
@@ -10,7 +10,7 @@ use crate::replay::VIA as GATEWAY;
 use http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, SET_COOKIE, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// nginx and those that copied it buffer a response unless it says this.
+/// With the value `no`, this field keeps nginx and similar proxies from buffering the response.
 const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The `Cache-Control` that keeps caches and proxies from holding events back.
@@ -44,8 +44,9 @@ pub fn stream_head(
 
 /// The head of a response to one client alone, with any status. All end-to-end fields of the origin pass unchanged.
 ///
-/// `has_lines` says that manifold puts lines into the body. Then the fields that would be wrong do not pass, and manifold
-/// says how proxies must treat the response if the origin does not. `cors` replaces the origin's own CORS headers.
+/// `has_lines` says that manifold puts lines into the body. Fields that the lines would make wrong are then left out,
+/// and manifold tells proxies how to treat the response if the origin does not. `cors` replaces the origin's own CORS
+/// headers.
 #[must_use]
 pub fn own_head(origin: &HeaderMap, has_lines: bool, cors: Option<&CorsAnswer>) -> HeaderMap {
     let passes = |name: &HeaderName| {
@@ -59,7 +60,8 @@ pub fn own_head(origin: &HeaderMap, has_lines: bool, cors: Option<&CorsAnswer>) 
         head.extend(content_length(origin).map(|length| (CONTENT_LENGTH, HeaderValue::from(length))));
     }
     if has_lines {
-        // Lines are put only into streams whose coding means none, such as `identity`.
+        // Lines are put only into streams that are not encoded. Their `Content-Encoding`, if any, is a word such as
+        // `identity`.
         head.remove(CONTENT_ENCODING);
         head.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static(NOT_CACHED));
         head.entry(X_ACCEL_BUFFERING).or_insert(HeaderValue::from_static("no"));
@@ -70,8 +72,8 @@ pub fn own_head(origin: &HeaderMap, has_lines: bool, cors: Option<&CorsAnswer>) 
     head
 }
 
-/// The head of a shared route's stream whose response is this client's own: the origin's cookies pass besides, and no cache
-/// may store it.
+/// The head of a stream on a shared route whose response is for one client only. The origin's cookies pass too, and no
+/// cache may store the response.
 #[must_use]
 pub fn unshareable_head(origin: &HeaderMap, cors: Option<&CorsAnswer>) -> HeaderMap {
     let mut head = stream_head(Some(origin), Mode::Shared, true, cors);
@@ -81,9 +83,9 @@ pub fn unshareable_head(origin: &HeaderMap, cors: Option<&CorsAnswer>) -> Header
     head
 }
 
-/// The head of an origin's refusal that is reflected to those who share it, to go with the origin's status and body.
+/// The head of an origin's refusal that is given to all clients of a shared stream, with the origin's status and body.
 ///
-/// The body may be cut short, so nothing about its length passes; no cache may store it.
+/// The body may be cut short, so no field about its length passes. No cache may store the refusal.
 #[must_use]
 pub fn refusal_head(origin: &HeaderMap, cors: Option<&CorsAnswer>) -> HeaderMap {
     let mut head = shared(origin, true);

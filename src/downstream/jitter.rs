@@ -1,22 +1,23 @@
-//! Spreading what would otherwise happen to all clients at once.
+//! Random spread of times, so that clients do not all act at once.
 //!
-//! The random number comes from the caller, so that the same number gives the same result.
+//! The random number is an argument, so that the same number gives the same result.
 
 use std::time::Duration;
 
-/// The shortest life of a client, as a share of the configured longest.
+/// The shortest lifetime of a client, as a part of the configured longest.
 const SHORTEST_LIFETIME: f64 = 0.8;
 
-/// A reconnection time around `base`: from `1 - jitter` to `1 + jitter` times it.
+/// A reconnection time of `base`, spread by `jitter`: from `1 - jitter` to `1 + jitter` times `base`.
 ///
-/// `jitter` is clamped to `0.0..=1.0` and `random` is in `0.0..1.0`; a result that no [`Duration`] can hold is `base`.
+/// `jitter` is clamped to `0.0..=1.0`, and `random` is in `0.0..1.0`. If no [`Duration`] can hold the result, it is
+/// `base`.
 #[must_use]
 pub fn spread(base: Duration, jitter: f64, random: f64) -> Duration {
     let jitter = jitter.clamp(0.0, 1.0);
     scaled(base, (2.0 * jitter).mul_add(random.clamp(0.0, 1.0), 1.0 - jitter))
 }
 
-/// How long a client may live of at most `max`: 80 to 100 % of it, `random` being in `0.0..1.0`.
+/// The lifetime of a client: 80 to 100 % of `max`. `random` is in `0.0..1.0`.
 #[must_use]
 pub fn lifetime(max: Duration, random: f64) -> Duration {
     scaled(max, (1.0 - SHORTEST_LIFETIME).mul_add(random.clamp(0.0, 1.0), SHORTEST_LIFETIME))

@@ -1,4 +1,4 @@
-//! The side toward the clients, as pure functions: response heads, CORS, the resume request.
+//! The side toward the clients, as pure functions: response heads, CORS, sharing, and the id to resume after.
 
 mod content_type;
 mod cors;

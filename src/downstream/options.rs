@@ -1,23 +1,23 @@
-//! How a client is treated once it is on a stream, and what other origins' pages may do.
+//! The policy of a route for its clients, and for pages of other origins.
 
 use std::time::Duration;
 
 /// The policy for each client of a route.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClientOptions {
-    /// A comment line is sent to a client that heard nothing for this long; `None` is off.
+    /// When a client was sent nothing for this long, it is sent a comment line. `None`: never.
     pub heartbeat: Option<Duration>,
     /// The reconnection time that clients are told.
     pub retry: RetryPolicy,
-    /// How far a told reconnection time is spread: 0.5 is from 50 % to 150 % of it.
+    /// How far the reconnection time is spread. With 0.5, clients are told from 50 % to 150 % of it.
     pub retry_jitter: f64,
-    /// A client is closed at 80 to 100 % of this; `None` is never.
+    /// The longest lifetime. A client is closed at 80 to 100 % of it. `None`: no limit.
     pub max_lifetime: Option<Duration>,
-    /// What happens to a client that fell off the log.
+    /// What happens to a client whose next event is not in the log any more.
     pub on_lag: OnLag,
-    /// A client that accepted no byte for this long is closed.
+    /// When a client accepted no byte for this long, it is closed.
     pub stall: Duration,
-    /// Events are held up to this long to share a write; `None` is off.
+    /// How long events may be held to share a write. `None`: they are sent at once.
     pub flush: Option<Duration>,
 }
 
@@ -38,27 +38,27 @@ impl Default for ClientOptions {
 /// The reconnection time that clients are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetryPolicy {
-    /// What the origin said, unchanged.
+    /// The origin's reconnection time, unchanged.
     Origin,
-    /// This, spread by jitter.
+    /// This reconnection time, spread by jitter.
     Fixed(Duration),
 }
 
-/// What happens to a client that fell off the log.
+/// What happens to a client whose next event is not in the log any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnLag {
-    /// It is closed; it comes back with its `Last-Event-ID`.
+    /// The client is closed. It comes back with its `Last-Event-ID`.
     Disconnect,
-    /// It is told a gap and goes on with the oldest event held.
+    /// The client is told a gap and goes on with the oldest event in the log.
     Skip,
 }
 
 /// Cross-origin access to a route (the Fetch standard's CORS protocol).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CorsOptions {
-    /// Whose pages may read the stream.
+    /// The origins whose pages may read the stream.
     pub origins: AllowedOrigins,
-    /// Whether those pages may send cookies; never together with [`AllowedOrigins::Any`].
+    /// Whether those pages may send cookies. Never together with [`AllowedOrigins::Any`].
     pub credentials: bool,
     /// How long a browser may remember a preflight's answer.
     pub max_age: Duration,
@@ -70,11 +70,11 @@ impl Default for CorsOptions {
     }
 }
 
-/// Whose pages may read a stream.
+/// The origins whose pages may read a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AllowedOrigins {
-    /// Everybody's: `*`.
+    /// All origins: `*`.
     Any,
-    /// Those of exactly these origins (`https://example.com`, no path).
+    /// Exactly these origins, such as `https://example.com`, without a path.
     Only(Vec<String>),
 }

@@ -1,25 +1,28 @@
-//! The `Last-Event-ID` that a client comes with, and the query without it.
+//! The `Last-Event-ID` of a client, and its query without that id.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 use std::borrow::Cow;
 use url::form_urlencoded;
 
-/// The header of the HTML standard (section 9.2.3).
+/// The field of the HTML standard (section 9.2.3).
 static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// The query parameters for clients that cannot set a header: a page's first `EventSource`, and polyfills. The first is that of
-/// most servers and polyfills, the second Mercure's, the third the header's name.
+/// The query parameters for clients that cannot set a header field: a page's first `EventSource`, and polyfills. The
+/// first parameter is that of most servers and polyfills, the second is Mercure's, and the third is the name of the
+/// field.
 pub const LAST_EVENT_ID_PARAMETERS: [&str; 3] = ["lastEventId", "lastEventID", "last-event-id"];
 
-/// The id of the last event that a client saw, as UTF-8 bytes; `None` if it saw none.
+/// The id of the last event that a client saw, as UTF-8 bytes. `None` if the client names no id.
 ///
-/// The header wins over the query parameters, because a browser that reconnects to the URL of its first request sends
-/// both. Space and tab around the header's value are not part of it, an empty value is none, and of several the first
-/// that is not empty counts. A parameter is form-urlencoded and taken as it is.
+/// The field takes precedence over the query parameters, because a browser that reconnects to the URL of its first
+/// request sends both. Space and tab around the field's value are not part of it. An empty value counts as no value,
+/// and of several fields the first that is not empty counts. A parameter is form-urlencoded, and its value is taken
+/// unchanged.
 ///
-/// What cannot be an id, because it is too long or holds bytes that no id does, is the id of no event. Whoever comes with it
-/// is told so like anyone whose event is not there: an `EventSource` that is refused never comes back.
+/// A value that cannot be an id, because it is too long or holds bytes that no id holds, is taken as an id that no
+/// event has. Its client is told a gap like any other whose event is not there. It is not refused, because an
+/// `EventSource` that is refused never comes back.
 #[must_use]
 pub fn last_event_id(headers: &HeaderMap, query: Option<&str>) -> Option<Bytes> {
     let mut in_headers = headers.get_all(&LAST_EVENT_ID).iter().map(|value| value.as_bytes().trim_ascii());
@@ -29,9 +32,9 @@ pub fn last_event_id(headers: &HeaderMap, query: Option<&str>) -> Option<Bytes> 
     }
 }
 
-/// The query without its [`LAST_EVENT_ID_PARAMETERS`], and otherwise byte for byte as it was written.
+/// The query without its [`LAST_EVENT_ID_PARAMETERS`]. The rest is unchanged, byte for byte.
 ///
-/// `None` when there was no query, or nothing else in it.
+/// `None` if there was no query, or if it held nothing else.
 #[must_use]
 pub fn without_last_event_id(query: Option<&str>) -> Option<Cow<'_, str>> {
     let query = query?;
@@ -42,7 +45,7 @@ pub fn without_last_event_id(query: Option<&str>) -> Option<Cow<'_, str>> {
     (!kept.is_empty()).then(|| Cow::Owned(kept.join("&")))
 }
 
-/// The first parameter of these names that is not empty.
+/// The first of these parameters that is not empty.
 fn in_query(query: &str) -> Option<Cow<'_, str>> {
     form_urlencoded::parse(query.as_bytes())
         .find_map(|(name, value)| (is_name(&name) && !value.trim_matches([' ', '\t']).is_empty()).then_some(value))

@@ -1,4 +1,4 @@
-//! Whether an origin's response may be shared by clients whose credentials it never saw.
+//! Whether an origin's response may be shared by clients whose credentials the origin never saw.
 
 use crate::fields::{is_same_for_all, members};
 use crate::hub::{CookiePolicy, Credentials, ShareOptions, Sharing};
@@ -10,17 +10,17 @@ use std::fmt;
 /// Why a response is not shared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SharingRefusal {
-    /// `Cache-Control: private`, with or without the names of fields.
+    /// `Cache-Control: private`, with or without names of fields.
     Private,
-    /// A `Set-Cookie`: the cookie is somebody's.
+    /// The response has a `Set-Cookie`. A cookie is for one client.
     SetsCookie,
     /// `Vary: *`.
     VariesOnEverything,
-    /// `Vary` names this, in lower case, and it is not part of the key.
+    /// `Vary` names this field, in lower case, which is not part of the stream's key.
     VariesOn(String),
 }
 
-/// For the log: what the origin said.
+/// What the origin said, for the log.
 impl fmt::Display for SharingRefusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -32,22 +32,23 @@ impl fmt::Display for SharingRefusal {
     }
 }
 
-/// Who may be given the response with this head, by the policy of its route, and why not everyone.
+/// The clients that may be given the response with this head, by the policy of the route. If not all, the reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SharingVerdict {
     /// All clients of the stream.
     Shared,
-    /// The client alone that opened the stream: the response is its own, though it bore no credential.
+    /// The client that opened the stream, and no other. The response is for this client only, though its request
+    /// carried no credential.
     Unshareable(SharingRefusal),
-    /// Nobody.
+    /// No client.
     Refused(SharingRefusal),
 }
 
 impl SharingVerdict {
-    /// What the hub is to know.
+    /// What the hub needs to know of the verdict.
     ///
     /// # Errors
-    /// With the refusal, where nobody may have the response.
+    /// Fails with the reason if no client may have the response.
     pub fn into_sharing(self) -> Result<Sharing, SharingRefusal> {
         match self {
             Self::Shared => Ok(Sharing::Shared),
@@ -57,12 +58,12 @@ impl SharingVerdict {
     }
 }
 
-/// Who may be given a response with this head. `has_credentials`: the client's credentials went to the origin, and so are in
-/// the stream's key.
+/// Decides which clients may be given a response with this head. `has_credentials`: the client's credentials were sent
+/// to the origin, so they are in the stream's key.
 ///
-/// Where credentials are in the key, only the same client shares, whatever the origin says. Where none are sent on purpose,
-/// an origin that wants some is misunderstood by the route, and nobody is given its response. Where there were none to send,
-/// what the origin makes one client's own goes to one client.
+/// If credentials are in the key, only the same client shares the stream, whatever the origin says. If a client had no
+/// credentials to send, a response that the origin makes one client's own is given to that client only. If the route
+/// never sends credentials, such a response means that the route misunderstands the origin, so no client is given it.
 #[must_use]
 pub fn sharing_verdict(origin_head: &HeaderMap, share: &ShareOptions, has_credentials: bool) -> SharingVerdict {
     if share.trust_origin {
@@ -77,7 +78,7 @@ pub fn sharing_verdict(origin_head: &HeaderMap, share: &ShareOptions, has_creden
     }
 }
 
-/// For the log: which keys help where a response of a route with `credentials = "isolate"` is not shared.
+/// The keys that help if a response of a route with `credentials = "isolate"` is not shared, for the log.
 #[must_use]
 pub fn unshareable_advice(origin_head: &HeaderMap, share: &ShareOptions) -> String {
     let general = "if it is the same for all clients, share.trust_origin = true shares it (with share.credentials = 'share', \
@@ -88,16 +89,17 @@ pub fn unshareable_advice(origin_head: &HeaderMap, share: &ShareOptions) -> Stri
     }
 }
 
-/// The first cookie that the origin sets and the route does not forward, so that the origin will not know the client by it.
+/// The first cookie that the origin sets and the route does not forward. The origin will not recognize the client by
+/// it.
 fn unforwarded_cookie<'a>(origin_head: &'a HeaderMap, cookies: &CookiePolicy) -> Option<&'a str> {
     let CookiePolicy::Only(named) = cookies else { return None };
     let set = origin_head.get_all(SET_COOKIE).iter().filter_map(|cookie| cookie.to_str().ok()?.split_once('='));
     set.map(|(name, _)| name.trim()).find(|name| !named.iter().any(|listed| listed == name))
 }
 
-/// What makes a response one client's own.
+/// The reason why a response is for one client only. `None` if there is none.
 fn personal(origin_head: &HeaderMap) -> Option<SharingRefusal> {
-    // The cookie goes first: it is what the client will be known by.
+    // The cookie is looked at first, because the origin will know the client by it.
     if origin_head.contains_key(SET_COOKIE) {
         return Some(SharingRefusal::SetsCookie);
     }
@@ -105,16 +107,16 @@ fn personal(origin_head: &HeaderMap) -> Option<SharingRefusal> {
     directives.any(|directive| is_directive(directive, b"private")).then_some(SharingRefusal::Private)
 }
 
-/// Why the response with this head must not be shared, or `None` if it may be.
+/// Why the response with this head must not be shared. `None` if it may be.
 ///
-/// `key_headers` are the names that the route forwards, and so has in the key (`share.headers`). The check is for routes
-/// with `credentials = "share"` whose origin is not trusted; elsewhere credentials are in the key.
+/// `key_headers`: the fields that the route forwards (`share.headers`), which are therefore in the key. The check is
+/// for routes with `credentials = "share"` whose origin is not trusted. On other routes credentials are in the key.
 #[must_use]
 fn sharing_refusal(origin_head: &HeaderMap, key_headers: &[HeaderName]) -> Option<SharingRefusal> {
     personal(origin_head).or_else(|| varies(origin_head, key_headers))
 }
 
-/// On what the response varies that is not in the key.
+/// The first field that the response varies on and that is not in the key.
 fn varies(origin_head: &HeaderMap, key_headers: &[HeaderName]) -> Option<SharingRefusal> {
     members(origin_head, &VARY).find_map(|name| {
         if name == b"*" {
