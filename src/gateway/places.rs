@@ -1,22 +1,22 @@
-//! How many connections may be open at once.
+//! The limit on the number of connections that may be open at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::mpsc;
 
-/// The places for connections: so many, and no more.
+/// The places for connections. Each open connection has one, and there are only `most`.
 #[derive(Debug)]
 pub(super) struct Places {
-    /// The other end learns from it when all connections are over: this end is dropped with the last place, once nobody can
-    /// take another.
+    /// Tells the receiver when all connections are over. It is dropped with the last `Arc` of the places, so the
+    /// channel closes when no connection has a place and no new one can take one.
     _alive: mpsc::Sender<()>,
     most: usize,
     taken: AtomicUsize,
-    /// The log was told that there are none left.
+    /// Whether the log was told that no place is left.
     told: AtomicBool,
 }
 
-/// A place that a connection has. Its drop frees it.
+/// The place of one connection. Dropping it frees the place.
 #[derive(Debug)]
 pub(super) struct Place(Arc<Places>);
 
@@ -25,7 +25,7 @@ impl Places {
         Arc::new(Self { _alive: alive, most, taken: AtomicUsize::new(0), told: AtomicBool::new(false) })
     }
 
-    /// Takes a place; `None` if there is none left, which the log is told once and not once each.
+    /// Takes a place. `None` if there is none left, which is logged once and not for each connection.
     pub(super) fn take(self: &Arc<Self>) -> Option<Place> {
         let place = Place(Arc::clone(self));
         if self.taken.fetch_add(1, Ordering::AcqRel) < self.most {
@@ -41,7 +41,7 @@ impl Places {
 impl Drop for Place {
     fn drop(&mut self) {
         let taken = self.0.taken.fetch_sub(1, Ordering::AcqRel);
-        // Told again only after it has become much better.
+        // The log is told again only after a tenth of the places has become free.
         if taken <= self.0.most.saturating_sub(self.0.most / 10) {
             self.0.told.store(false, Ordering::Release);
         }

@@ -1,5 +1,5 @@
-//! Private routes: each client has an upstream of its own, and its response passes unchanged. Only heartbeats are put
-//! between the lines of an event stream.
+//! Private routes: each client has an upstream exchange of its own, and its response passes unchanged. Only heartbeats
+//! are put between the lines of an event stream.
 
 use super::Gateway;
 use super::deadlines::{Deadlines, Due, Lifecycle};
@@ -65,7 +65,7 @@ impl Gateway {
         Ok(why)
     }
 
-    /// Tells the origin's outages and the counters what a request came to.
+    /// Tells the origin's outages and the route's counters the result of a request.
     fn note(&self, served: &StreamRoute, answer: Result<&Response, &End>) {
         let (route, outages) = (&served.route, self.connector.outages());
         let failed = |why: String| {
@@ -89,17 +89,17 @@ impl Gateway {
     }
 }
 
-/// One response of any kind on its way to its client.
+/// One response of any kind, on its way to its client.
 struct Relay<'a> {
     response: Box<Response>,
     client: &'a ClientOptions,
     idle_timeout: Duration,
     /// The first bytes of a refusal. They may show a fault of the configuration.
     beginning: Option<Bytes>,
-    /// Follows the bytes of an event stream. It is `None` if the response is none.
+    /// Follows the bytes of an event stream. `None` if the response is not one.
     events: Option<Passthrough>,
-    /// The deadlines of the client. They are `None` if manifold may neither put lines into the response nor end it: it is
-    /// no event stream, or its length is told and must be kept.
+    /// The client's deadlines. `None` if manifold may neither put lines into the response nor end it, because the
+    /// response is not an event stream, or because its stated length must be kept.
     deadlines: Option<Deadlines>,
 }
 
@@ -195,7 +195,8 @@ impl<'a> Relay<'a> {
         Ok(())
     }
 
-    /// Puts lines of manifold's own into the stream, if they do not change its events here.
+    /// Puts lines of manifold's own into the stream, if the stream's present position allows that without changing
+    /// events.
     async fn insert(&mut self, lines: Vec<u8>, writer: &mut Writer<'_>) -> Result<(), Broken> {
         if !lines.is_empty() && self.events.as_mut().is_some_and(Passthrough::insert) {
             writer.text(lines.into()).await?;
@@ -232,7 +233,7 @@ fn come(read: Result<io::Result<Option<Bytes>>, Elapsed>, idle_timeout: Duration
     }
 }
 
-/// Counts a client on a private stream while it is there.
+/// Counts a client of a private stream while the client is there.
 struct Present<'a>(&'a StreamRoute);
 
 impl<'a> Present<'a> {
