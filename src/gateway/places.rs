@@ -32,7 +32,7 @@ impl Places {
             return Some(place);
         }
         if !self.told.swap(true, Ordering::AcqRel) {
-            log::warn!("no places left: new clients get 503 max_connections={}", self.most);
+            log::warn!("all connections are in use: new clients get 503 max_connections={}", self.most);
         }
         None
     }

@@ -49,7 +49,7 @@ pub async fn backfill(settings: DriverSettings, connector: Connector, request: S
                 log::debug!("backfill took too long route={} stream={}", settings.route, request.key());
             }
         }
-        () = unwanted => log::debug!("nobody waits for a backfill route={} stream={}", settings.route, request.key()),
+        () = unwanted => log::debug!("backfill given up: no client waits route={} stream={}", settings.route, request.key()),
     }
 }
 

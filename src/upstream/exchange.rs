@@ -120,7 +120,7 @@ pub(super) fn not_followed(status: StatusCode, headers: &HeaderMap, leads_beside
 /// The part of a redirect's target that is logged, without its query and without credentials.
 fn shown(location: &str) -> &str {
     let bare = location.split(['?', '#']).next().unwrap_or_default();
-    if bare.contains('@') { "a place that is not shown" } else { bare }
+    if bare.contains('@') { "a target that is not shown" } else { bare }
 }
 
 async fn judge(response: Response, on_error: OnError) -> Outcome {
@@ -178,7 +178,7 @@ pub fn unusable(headers: &HeaderMap) -> Option<String> {
 pub(super) fn misframed(headers: &HeaderMap) -> Option<String> {
     let coding = members(headers, &TRANSFER_ENCODING).find(|coding| !coding.eq_ignore_ascii_case(b"chunked"))?;
     Some(format!(
-        "origin answered with Transfer-Encoding {:?}, which nobody asked for",
+        "origin answered with Transfer-Encoding {:?}, which was not asked for",
         String::from_utf8_lossy(coding)
     ))
 }

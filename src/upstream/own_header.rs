@@ -118,7 +118,7 @@ impl FileValue {
             News::None => {}
             News::Changed => log::info!("header file read anew file={file}"),
             News::Faulty(why) => {
-                log::warn!("header file cannot be used, its last value is sent on file={file} why={}", reason(why));
+                log::warn!("header file cannot be used, its last value is still sent file={file} why={}", reason(why));
             }
         }
         held.value.clone()

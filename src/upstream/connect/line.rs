@@ -24,7 +24,7 @@ impl Line {
         match stream.as_fd().try_clone_to_owned() {
             Ok(descriptor) => Some(Arc::new(Self(descriptor))),
             Err(error) => {
-                log::debug!("no watch over a connection to an origin: {error}");
+                log::debug!("cannot watch the silence of a connection to an origin: {error}");
                 None
             }
         }
@@ -74,7 +74,7 @@ impl Line {
     /// Closes the connection. A task that waits for it goes on.
     pub fn cut(&self) {
         if let Err(error) = shutdown(&self.0, Shutdown::Both) {
-            log::debug!("a silent connection is gone already: {error}");
+            log::debug!("cannot close a silent connection to an origin: {error}");
         }
     }
 }
