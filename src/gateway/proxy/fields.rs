@@ -28,7 +28,7 @@ impl Fault {
     pub(super) fn text(self) -> &'static str {
         match self {
             Self::Length => "Content-Length is repeated or no number",
-            Self::Coding => "the response has a Transfer-Encoding other than chunked",
+            Self::Coding => "the response has a Transfer-Encoding other than one chunked",
             Self::Upgrade => "the response changes the protocol, which the request did not ask for",
         }
     }
@@ -58,7 +58,10 @@ pub(super) fn fault_of_response(status: StatusCode, response: &HeaderMap, may_up
         return Some(Fault::Length);
     }
     let mut codings = members(response, &TRANSFER_ENCODING);
-    codings.any(|coding| !coding.eq_ignore_ascii_case(b"chunked")).then_some(Fault::Coding)
+    let is_chunked = codings.next().is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"));
+    // Chunks within chunks are not allowed (RFC 9112, section 6.1).
+    let is_understood = !response.contains_key(TRANSFER_ENCODING) || is_chunked && codings.next().is_none();
+    (!is_understood).then_some(Fault::Coding)
 }
 
 /// The client's request as it was before pingora removed its connection fields.
@@ -168,3 +171,7 @@ pub(super) fn for_client(response: &mut ResponseHeader, client: Version) -> Resu
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "fields_tests.rs"]
+mod tests;

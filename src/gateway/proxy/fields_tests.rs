@@ -1,0 +1,31 @@
+use super::*;
+
+/// Header fields, from lines of a name and a value.
+fn head(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+    lines.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).fold(
+        HeaderMap::new(),
+        |mut head, (name, value)| {
+            head.append(name, value);
+            head
+        },
+    )
+}
+
+#[test]
+fn a_response_is_in_chunks_once_or_not_at_all() {
+    const NAME: &str = "transfer-encoding";
+    for (lines, expected) in [
+        (&[][..], None),
+        (&[(NAME, "chunked")][..], None),
+        (&[(NAME, "Chunked")], None),
+        (&[(NAME, ", chunked,")], None),
+        (&[(NAME, "chunked, chunked")], Some(Fault::Coding)),
+        (&[(NAME, "chunked"), (NAME, "chunked")], Some(Fault::Coding)),
+        (&[(NAME, "gzip, chunked")], Some(Fault::Coding)),
+        (&[(NAME, "chunked, gzip")], Some(Fault::Coding)),
+        (&[(NAME, "identity")], Some(Fault::Coding)),
+        (&[(NAME, "")], Some(Fault::Coding)),
+    ] {
+        assert_eq!(fault_of_response(StatusCode::OK, &head(lines), false), expected, "{lines:?}");
+    }
+}
