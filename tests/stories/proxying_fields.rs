@@ -226,3 +226,17 @@ async fn what_an_origin_calls_itself_is_mapped_back() {
         }
     }
 }
+
+#[tokio::test]
+async fn an_answer_without_a_body_has_no_framing() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(proxy(&origin)).await;
+    for framing in ["Content-Length: 2", "Transfer-Encoding: chunked"] {
+        for client in [Client::get("/"), Client::get("/").h2()] {
+            let answer = format!("HTTP/1.1 204 No Content\r\n{framing}\r\n\r\n");
+            let client = asked(client, &gateway, &origin, async |ask| ask.bytes(answer).await).await;
+            let framed = (client.header("content-length"), client.header("transfer-encoding"));
+            assert_eq!((client.status, framed), (204, (None, None)), "{framing}");
+        }
+    }
+}

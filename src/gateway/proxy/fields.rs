@@ -137,6 +137,17 @@ pub(super) fn for_origin(request: &mut RequestHeader, client: Client<'_>) -> Res
     Ok(has_odd_names)
 }
 
+/// Whether the field frames a body that a response of this status cannot have (RFC 9110, section 8.6 and RFC 9112,
+/// section 6.1). The length of a 304 is that of the response to an unconditional request, so it stays.
+fn frames_nothing(status: StatusCode, name: &HeaderName) -> bool {
+    let is_bare = status.is_informational() || status == StatusCode::NO_CONTENT;
+    match *name {
+        CONTENT_LENGTH => is_bare,
+        TRANSFER_ENCODING => is_bare || status == StatusCode::NOT_MODIFIED,
+        _ => false,
+    }
+}
+
 /// Turns a response's fields into those for the client.
 ///
 /// # Errors
@@ -154,7 +165,10 @@ pub(super) fn for_client(response: &mut ResponseHeader, client: Version) -> Resu
         TRAILER => client == Version::HTTP_2,
         _ => false,
     };
-    let gone = response.headers.keys().filter(|name| (is_hop_by_hop(name) || named.contains(name)) && !stays(name));
+    let is_gone = |name: &HeaderName| {
+        (is_hop_by_hop(name) || named.contains(name)) && !stays(name) || frames_nothing(response.status, name)
+    };
+    let gone = response.headers.keys().filter(|name| is_gone(name));
     for name in &gone.cloned().collect::<Vec<_>>() {
         response.remove_header(name);
     }

@@ -29,3 +29,25 @@ fn a_response_is_in_chunks_once_or_not_at_all() {
         assert_eq!(fault_of_response(StatusCode::OK, &head(lines), false), expected, "{lines:?}");
     }
 }
+
+#[test]
+fn a_response_without_a_body_has_no_framing() {
+    for (status, name, expected) in [
+        (200, "content-length", true),
+        (200, "transfer-encoding", true),
+        (304, "content-length", true),
+        (304, "transfer-encoding", false),
+        (204, "content-length", false),
+        (204, "transfer-encoding", false),
+        (103, "content-length", false),
+        (103, "transfer-encoding", false),
+        (101, "content-length", false),
+        (101, "transfer-encoding", false),
+    ] {
+        let value = if name == "content-length" { "2" } else { "chunked" };
+        let mut response = ResponseHeader::build(status, None).unwrap();
+        response.insert_header(name, value).unwrap();
+        for_client(&mut response, Version::HTTP_11).unwrap();
+        assert_eq!(response.headers.contains_key(name), expected, "{status} {name}");
+    }
+}
