@@ -44,7 +44,8 @@ pub(super) fn fault_of_request(request: &HeaderMap) -> Option<Fault> {
 
 /// The fault of an origin's response, if it has one. `may_upgrade`: the request asked for an upgrade.
 pub(super) fn fault_of_response(status: StatusCode, response: &HeaderMap, may_upgrade: bool) -> Option<Fault> {
-    if status == StatusCode::SWITCHING_PROTOCOLS && !may_upgrade {
+    let is_odd = response.contains_key(UPGRADE) && passing_protocols(response).is_none();
+    if status == StatusCode::SWITCHING_PROTOCOLS && (!may_upgrade || is_odd) {
         return Some(Fault::Upgrade);
     }
     // A length that is repeated with one value is allowed, and sent on once.
@@ -64,6 +65,17 @@ pub(super) fn fault_of_response(status: StatusCode, response: &HeaderMap, may_up
     (!is_understood).then_some(Fault::Coding)
 }
 
+/// The protocols of `Upgrade` that may pass. HTTP's own protocols do not pass, because requests in them would reach the
+/// origin without a check.
+fn passing_protocols(headers: &HeaderMap) -> Option<HeaderValue> {
+    let is_own = |protocol: &[u8]| {
+        let name = protocol.split(|byte| *byte == b'/').next().unwrap_or_default();
+        [&b"h2c"[..], b"h2", b"http", b"tls"].iter().any(|own| name.eq_ignore_ascii_case(own))
+    };
+    let passing: Vec<&[u8]> = members(headers, &UPGRADE).filter(|protocol| !is_own(protocol)).collect();
+    if passing.is_empty() { None } else { HeaderValue::from_bytes(&passing.join(&b", "[..])).ok() }
+}
+
 /// The client's request as it was before pingora removed its connection fields.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Client<'a> {
@@ -72,18 +84,9 @@ pub(super) struct Client<'a> {
 }
 
 impl Client<'_> {
-    /// The protocols that the client asks for and that may pass. HTTP's own protocols do not pass, because requests
-    /// in them would reach the origin without a check.
+    /// The protocols that the client asks for and that may pass.
     pub(super) fn upgrade(self) -> Option<HeaderValue> {
-        if self.version != Version::HTTP_11 {
-            return None;
-        }
-        let is_own = |protocol: &[u8]| {
-            let name = protocol.split(|byte| *byte == b'/').next().unwrap_or_default();
-            [&b"h2c"[..], b"h2", b"http", b"tls"].iter().any(|own| name.eq_ignore_ascii_case(own))
-        };
-        let passing: Vec<&[u8]> = members(self.headers, &UPGRADE).filter(|protocol| !is_own(protocol)).collect();
-        if passing.is_empty() { None } else { HeaderValue::from_bytes(&passing.join(&b", "[..])).ok() }
+        if self.version == Version::HTTP_11 { passing_protocols(self.headers) } else { None }
     }
 
     /// Whether the client accepts trailers (RFC 9110, section 10.1.4).
@@ -156,11 +159,12 @@ pub(super) fn for_client(response: &mut ResponseHeader, client: Version) -> Resu
     let is_upgrade = response.status == StatusCode::SWITCHING_PROTOCOLS;
     let named: Vec<HeaderName> =
         members(&response.headers, &CONNECTION).filter_map(|name| HeaderName::from_bytes(name).ok()).collect();
+    // With 426, `Upgrade` says what a client must ask for (RFC 9110, section 15.5.22). Only HTTP/1.1 has that field.
+    let names_protocols = is_upgrade || response.status == StatusCode::UPGRADE_REQUIRED;
+    let protocols = passing_protocols(&response.headers).filter(|_| names_protocols && client == Version::HTTP_11);
     let stays = |name: &HeaderName| match *name {
         // pingora frames the body for each side.
         TRANSFER_ENCODING | CONTENT_LENGTH => true,
-        // With 426, `Upgrade` says what a client must ask for (RFC 9110, section 15.5.22).
-        UPGRADE => is_upgrade || response.status == StatusCode::UPGRADE_REQUIRED,
         // Trailers are not forwarded to clients of HTTP/1.
         TRAILER => client == Version::HTTP_2,
         _ => false,
@@ -171,6 +175,9 @@ pub(super) fn for_client(response: &mut ResponseHeader, client: Version) -> Resu
     let gone = response.headers.keys().filter(|name| is_gone(name));
     for name in &gone.cloned().collect::<Vec<_>>() {
         response.remove_header(name);
+    }
+    if let Some(protocols) = protocols {
+        response.insert_header(UPGRADE, protocols)?;
     }
     if is_upgrade {
         response.insert_header(CONNECTION, "Upgrade")?;

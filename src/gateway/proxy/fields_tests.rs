@@ -51,3 +51,34 @@ fn a_response_without_a_body_has_no_framing() {
         assert_eq!(response.headers.contains_key(name), expected, "{status} {name}");
     }
 }
+
+#[test]
+fn a_response_names_only_protocols_that_may_pass() {
+    for (status, version, protocols, expected) in [
+        (426, Version::HTTP_11, "foo, h2c", Some("foo")),
+        (426, Version::HTTP_11, "HTTP/2.0, TLS/1.0", None),
+        (426, Version::HTTP_10, "foo", None),
+        (426, Version::HTTP_2, "foo", None),
+        (101, Version::HTTP_11, "h2c, foo", Some("foo")),
+        (200, Version::HTTP_11, "foo", None),
+    ] {
+        let mut response = ResponseHeader::build(status, None).unwrap();
+        response.insert_header(UPGRADE, protocols).unwrap();
+        for_client(&mut response, version).unwrap();
+        let named = response.headers.get(UPGRADE).map(|value| value.to_str().unwrap());
+        assert_eq!(named, expected, "{status} {version:?} {protocols}");
+    }
+}
+
+#[test]
+fn a_change_of_protocol_is_to_one_that_may_pass() {
+    for (lines, may_upgrade, expected) in [
+        (&[("upgrade", "foo")][..], true, None),
+        (&[][..], true, None),
+        (&[("upgrade", "h2c")], true, Some(Fault::Upgrade)),
+        (&[("upgrade", "foo")], false, Some(Fault::Upgrade)),
+    ] {
+        let status = StatusCode::SWITCHING_PROTOCOLS;
+        assert_eq!(fault_of_response(status, &head(lines), may_upgrade), expected, "{lines:?} {may_upgrade}");
+    }
+}
