@@ -84,9 +84,12 @@ pub(super) struct Client<'a> {
 }
 
 impl Client<'_> {
-    /// The protocols that the client asks for and that may pass.
+    /// The protocols that the client asks for and that may pass. `Upgrade` counts only if `Connection` names it (RFC
+    /// 9110, section 7.8).
     pub(super) fn upgrade(self) -> Option<HeaderValue> {
-        if self.version == Version::HTTP_11 { passing_protocols(self.headers) } else { None }
+        let is_asked = self.version == Version::HTTP_11
+            && members(self.headers, &CONNECTION).any(|name| name.eq_ignore_ascii_case(b"upgrade"));
+        if is_asked { passing_protocols(self.headers) } else { None }
     }
 
     /// Whether the client accepts trailers (RFC 9110, section 10.1.4).

@@ -82,3 +82,20 @@ fn a_change_of_protocol_is_to_one_that_may_pass() {
         assert_eq!(fault_of_response(status, &head(lines), may_upgrade), expected, "{lines:?} {may_upgrade}");
     }
 }
+
+#[test]
+fn a_client_asks_for_a_protocol_in_two_fields() {
+    const UPGRADE: (&str, &str) = ("upgrade", "foo, h2c");
+    for (lines, version, expected) in [
+        (&[UPGRADE, ("connection", "Upgrade")][..], Version::HTTP_11, Some("foo")),
+        (&[UPGRADE, ("connection", "keep-alive"), ("connection", "te, uPGRADE")], Version::HTTP_11, Some("foo")),
+        (&[UPGRADE, ("connection", "Upgrade")], Version::HTTP_10, None),
+        (&[UPGRADE, ("connection", "keep-alive, upgrades")], Version::HTTP_11, None),
+        (&[UPGRADE], Version::HTTP_11, None),
+        (&[("connection", "Upgrade")], Version::HTTP_11, None),
+    ] {
+        let headers = head(lines);
+        let asked = Client { version, headers: &headers }.upgrade();
+        assert_eq!(asked.as_ref().map(|value| value.to_str().unwrap()), expected, "{lines:?} {version:?}");
+    }
+}
