@@ -240,3 +240,24 @@ async fn an_answer_without_a_body_has_no_framing() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_version_of_an_answer_is_the_gateways_own() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(proxy(&origin)).await;
+    for (method, answer) in [
+        ("GET", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+        ("HEAD", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n"),
+        ("HEAD", "HTTP/1.0 200 OK\r\n\r\n"),
+        ("GET", "HTTP/1.0 304 Not Modified\r\n\r\n"),
+    ] {
+        let mut client = Connection::open(&gateway).await;
+        client.send(format!("{method} / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).await;
+        let (all, ()) = tokio::join!(client.rest(), async { origin.accept().await.bytes(answer).await });
+        let all = String::from_utf8(all).unwrap();
+        assert!(all.starts_with("HTTP/1.1 "), "{method}: {all}");
+    }
+    let answer = "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+    let client = asked(Client::get("/"), &gateway, &origin, async |ask| ask.bytes(answer).await).await;
+    assert_eq!(client.status, 502);
+}

@@ -59,6 +59,10 @@ pub(super) fn note_stall(session: &mut Session, error: &Error) {
 /// Sets the framing of a response for the client.
 pub(super) fn frame(session: &mut Session, response: &mut ResponseHeader, attempt: &mut Attempt) {
     let version = session.req_header().version;
+    if version != Version::HTTP_2 {
+        // The version is the gateway's own, whatever the origin's is (RFC 9110, section 6.2).
+        response.set_version(Version::HTTP_11);
+    }
     let session = session.as_downstream_mut();
     if response.status == StatusCode::SWITCHING_PROTOCOLS {
         // After an upgrade the client may be silent, too.

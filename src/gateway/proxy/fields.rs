@@ -28,7 +28,7 @@ impl Fault {
     pub(super) fn text(self) -> &'static str {
         match self {
             Self::Length => "Content-Length is repeated or no number",
-            Self::Coding => "the response has a Transfer-Encoding other than one chunked",
+            Self::Coding => "the response has a Transfer-Encoding other than one chunked of HTTP/1.1",
             Self::Upgrade => "the response changes the protocol, which the request did not ask for",
         }
     }
@@ -43,9 +43,10 @@ pub(super) fn fault_of_request(request: &HeaderMap) -> Option<Fault> {
 }
 
 /// The fault of an origin's response, if it has one. `may_upgrade`: the request asked for an upgrade.
-pub(super) fn fault_of_response(status: StatusCode, response: &HeaderMap, may_upgrade: bool) -> Option<Fault> {
+pub(super) fn fault_of_response(head: &ResponseHeader, may_upgrade: bool) -> Option<Fault> {
+    let (response, is_http10) = (&head.headers, head.version == Version::HTTP_10);
     let is_odd = response.contains_key(UPGRADE) && passing_protocols(response).is_none();
-    if status == StatusCode::SWITCHING_PROTOCOLS && (!may_upgrade || is_odd) {
+    if head.status == StatusCode::SWITCHING_PROTOCOLS && (!may_upgrade || is_odd || is_http10) {
         return Some(Fault::Upgrade);
     }
     // A length that is repeated with one value is allowed, and sent on once.
@@ -60,8 +61,9 @@ pub(super) fn fault_of_response(status: StatusCode, response: &HeaderMap, may_up
     }
     let mut codings = members(response, &TRANSFER_ENCODING);
     let is_chunked = codings.next().is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"));
-    // Chunks within chunks are not allowed (RFC 9112, section 6.1).
-    let is_understood = !response.contains_key(TRANSFER_ENCODING) || is_chunked && codings.next().is_none();
+    // HTTP/1.0 has no chunks, and chunks within chunks are not allowed (RFC 9112, section 6.1).
+    let is_one = is_chunked && codings.next().is_none() && !is_http10;
+    let is_understood = is_one || !response.contains_key(TRANSFER_ENCODING);
     (!is_understood).then_some(Fault::Coding)
 }
 

@@ -11,6 +11,16 @@ fn head(lines: &[(&'static str, &'static str)]) -> HeaderMap {
     )
 }
 
+/// A response of an origin of HTTP/1.1.
+fn response(status: u16, lines: &[(&'static str, &'static str)]) -> ResponseHeader {
+    let mut response = ResponseHeader::build(status, None).unwrap();
+    response.set_version(Version::HTTP_11);
+    for (name, value) in lines {
+        response.append_header(*name, *value).unwrap();
+    }
+    response
+}
+
 #[test]
 fn a_response_is_in_chunks_once_or_not_at_all() {
     const NAME: &str = "transfer-encoding";
@@ -26,7 +36,7 @@ fn a_response_is_in_chunks_once_or_not_at_all() {
         (&[(NAME, "identity")], Some(Fault::Coding)),
         (&[(NAME, "")], Some(Fault::Coding)),
     ] {
-        assert_eq!(fault_of_response(StatusCode::OK, &head(lines), false), expected, "{lines:?}");
+        assert_eq!(fault_of_response(&response(200, lines), false), expected, "{lines:?}");
     }
 }
 
@@ -78,8 +88,7 @@ fn a_change_of_protocol_is_to_one_that_may_pass() {
         (&[("upgrade", "h2c")], true, Some(Fault::Upgrade)),
         (&[("upgrade", "foo")], false, Some(Fault::Upgrade)),
     ] {
-        let status = StatusCode::SWITCHING_PROTOCOLS;
-        assert_eq!(fault_of_response(status, &head(lines), may_upgrade), expected, "{lines:?} {may_upgrade}");
+        assert_eq!(fault_of_response(&response(101, lines), may_upgrade), expected, "{lines:?} {may_upgrade}");
     }
 }
 
@@ -97,5 +106,19 @@ fn a_client_asks_for_a_protocol_in_two_fields() {
         let headers = head(lines);
         let asked = Client { version, headers: &headers }.upgrade();
         assert_eq!(asked.as_ref().map(|value| value.to_str().unwrap()), expected, "{lines:?} {version:?}");
+    }
+}
+
+#[test]
+fn an_origin_of_http10_has_no_chunks_and_changes_no_protocol() {
+    for (status, lines, expected) in [
+        (200, &[][..], None),
+        (200, &[("content-length", "2")][..], None),
+        (200, &[("transfer-encoding", "chunked")], Some(Fault::Coding)),
+        (101, &[("upgrade", "foo")], Some(Fault::Upgrade)),
+    ] {
+        let mut response = response(status, lines);
+        response.set_version(Version::HTTP_10);
+        assert_eq!(fault_of_response(&response, true), expected, "{status} {lines:?}");
     }
 }

@@ -298,7 +298,7 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         let Some(served) = &exchange.proxied else { return Ok(()) };
         let client = client_side::asked(session);
-        let fault = fields::fault_of_response(response.status, &response.headers, client.upgrade().is_some());
+        let fault = fields::fault_of_response(response, client.upgrade().is_some());
         if let Some(fault) = fault {
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, fault.text()).into_up());
         }
