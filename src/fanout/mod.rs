@@ -37,5 +37,5 @@ pub use batch::Framing;
 pub use engine::{Arrival, Engine, Refused};
 pub use on_the_way::on_the_way;
 pub use sending::limit_stall;
-pub use terms::{Farewell, Home, LINGER, MOST_KEPT_BYTES, MOST_STRAY_BYTES, Pace, SPREAD_OF_DRAIN, Sent, Terms};
+pub use terms::{Farewell, Home, LINGER, MOST_KEPT_BYTES, Pace, SPREAD_OF_DRAIN, Sent, Terms};
 pub use trust::Trust;

@@ -16,7 +16,7 @@ pub const LINGER: Duration = Duration::from_secs(2);
 
 /// The number of bytes that a client may send after its request, such as a stray CRLF or a pipelined request. They
 /// mean nothing while the response lasts. A client that sends more is closed.
-pub const MOST_STRAY_BYTES: usize = 64 << 10;
+pub(super) const MOST_STRAY_BYTES: usize = 64 << 10;
 
 /// The number of those bytes that are kept for the connection's next request. After more, the connection closes with
 /// the response, because a crowd of such clients must not hold much memory.

@@ -8,7 +8,7 @@ use super::refusal::Reply;
 use super::socket::{self, Witness};
 use super::wire::response_head;
 use crate::counters::RouteCounters;
-use crate::fanout::{self, MOST_KEPT_BYTES, MOST_STRAY_BYTES, Sent, Trust};
+use crate::fanout::{self, MOST_KEPT_BYTES, Sent, Trust};
 use crate::hub::Arrivals;
 use crate::sse::{Frame, HEARTBEAT};
 use bytes::{Bytes, BytesMut};
@@ -29,6 +29,9 @@ const PIECE_BYTES: usize = 16 << 10;
 
 /// How often to look whether bytes arrive while a write waits.
 const LOOKS_EVERY: Duration = Duration::from_millis(250);
+
+/// The bytes that a client in a session may send after its request. They mean nothing while the response lasts.
+const MOST_STRAY_BYTES: usize = 16 << 10;
 
 /// The response to one client while it is being written.
 pub(super) struct Writer<'a> {
