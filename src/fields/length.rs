@@ -9,8 +9,13 @@ use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 pub(crate) fn content_length(head: &HeaderMap) -> Option<u64> {
     let mut lengths = members(head, &CONTENT_LENGTH);
     let first = lengths.next()?;
-    let is_one = first.iter().all(u8::is_ascii_digit) && lengths.all(|other| other == first);
-    let text = std::str::from_utf8(first).ok().filter(|_| is_one && !head.contains_key(TRANSFER_ENCODING))?;
+    let is_one = lengths.all(|other| other == first) && !head.contains_key(TRANSFER_ENCODING);
+    length(first).filter(|_| is_one)
+}
+
+/// Reads a length. It consists of digits only: no sign and no list.
+pub(crate) fn length(text: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(text).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
     text.parse().ok()
 }
 

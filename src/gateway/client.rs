@@ -13,7 +13,7 @@
 use super::connection::Peer;
 use super::head::is_host;
 use crate::config::Networks;
-use crate::fields::parts;
+use crate::fields::{members, parts};
 use http::header::FORWARDED;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt::Write;
@@ -167,7 +167,7 @@ impl Told {
             let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
             values.flat_map(|value| value.split(',')).map(|item| item.trim().to_owned()).collect()
         };
-        let elements: Vec<Element> = list_of_elements(headers).iter().map(|element| Element::read(element)).collect();
+        let elements: Vec<Element> = members(headers, &FORWARDED).map(Element::read).collect();
         let mut told = Self {
             hops: list(&X_FORWARDED_FOR).iter().map(|hop| address(hop)).collect(),
             schemes: list(&X_FORWARDED_PROTO).iter().map(|scheme| Scheme::of(scheme)).collect(),
@@ -218,11 +218,6 @@ impl Element {
         }
         read
     }
-}
-
-/// The elements of all `Forwarded` fields.
-fn list_of_elements(headers: &HeaderMap) -> Vec<&[u8]> {
-    headers.get_all(FORWARDED).iter().flat_map(|value| parts(value.as_bytes(), b',')).collect()
 }
 
 /// Reads an address with or without a port. An IPv6 address may be in brackets.

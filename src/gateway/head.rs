@@ -3,6 +3,7 @@
 //! Every head is checked here first. A head that two parsers could read as two requests, or with two lengths, is
 //! refused. So pingora, which is more lenient, gets only heads that can be read in one way.
 
+use crate::fields;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 
@@ -162,7 +163,7 @@ fn body_of(version: Version, headers: &HeaderMap) -> Result<Body, BadHead> {
     match (coding, length) {
         (None, None) => Ok(Body::None),
         (Some(_), Some(_)) => Err(BadHead::TwoLengths),
-        (None, Some(length)) => match length_of(length.as_bytes()) {
+        (None, Some(length)) => match fields::length(length.as_bytes()) {
             Some(bytes) if second_length.is_none() => Ok(Body::Length(bytes)),
             _ => Err(BadHead::ContentLength),
         },
@@ -172,14 +173,6 @@ fn body_of(version: Version, headers: &HeaderMap) -> Result<Body, BadHead> {
             if is_chunked && version == Version::HTTP_11 { Ok(Body::Chunked) } else { Err(BadHead::TransferEncoding) }
         }
     }
-}
-
-/// Reads a length. It consists of digits only: no sign and no list.
-fn length_of(text: &[u8]) -> Option<u64> {
-    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(text).ok()?.parse().ok()
 }
 
 /// Whether a text can be the value of `Host` (RFC 9112, section 3.2). It may be empty. It has neither credentials nor

@@ -2,21 +2,21 @@
 
 use super::attempt::Attempt;
 use super::fields::{self, Client};
+use crate::fanout::LINGER;
+use crate::fields::content_length;
 use crate::gateway::connection::Connection;
 use crate::gateway::http2::{Link, StallLimit, await_empty};
 use crate::gateway::socket;
 use crate::route::ProxyPolicy;
-use http::header::{CONTENT_LENGTH, EXPECT, TRANSFER_ENCODING};
+use http::header::{EXPECT, TRANSFER_ENCODING};
 use http::{StatusCode, Version};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType, Result};
-use std::time::Duration;
 use tokio::time::timeout;
 
-/// How long, and how many bytes, the gateway reads on when it has answered a client that still sends a body. Closing
-/// with unread bytes would send a reset, which may overtake the answer.
-const LINGER: Duration = Duration::from_secs(2);
+/// How many bytes the gateway reads on when it has answered a client that still sends a body. Closing with unread bytes
+/// would send a reset, which may overtake the answer.
 const LINGER_BYTES: usize = 1 << 20;
 
 /// The client's own request, with its connection fields.
@@ -31,7 +31,7 @@ pub(super) async fn prepare(session: &mut Session, policy: &ProxyPolicy) -> Resu
     if let Some(fault) = fields::fault_of_request(&request.headers) {
         return Err(Error::explain(ErrorType::HTTPStatus(400), fault.text()).into_down());
     }
-    let length = request.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let length = content_length(&request.headers);
     if policy.max_body.zip(length).is_some_and(|(most, length)| length > most) {
         return Err(Error::new(ErrorType::HTTPStatus(413)).into_down());
     }
