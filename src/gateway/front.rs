@@ -26,6 +26,7 @@ use super::proxy_header::{ProxyHeader, Told, proxy_header};
 use super::refusal::Reply;
 use super::sessions::{Decided, Sessions, close};
 use super::shared::NotJoined;
+use super::times::{ANSWER_TIME, LAST_CALL, WITHOUT_A_PLACE};
 use super::transport::Transport;
 use super::writer::Broken;
 use super::{socket, wire};
@@ -40,15 +41,6 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
-
-/// The time for a head on a connection without a place. Silent connections must not use up the descriptors.
-const WITHOUT_A_PLACE: Duration = Duration::from_secs(1);
-
-/// The time that a client has to accept an answer of the gateway. Such an answer fits into any socket's buffer.
-const ANSWER_TIME: Duration = Duration::from_secs(10);
-
-/// The time for the first bytes of a new connection when a drain begins. They may be on their way.
-const LAST_CALL: Duration = Duration::from_secs(1);
 
 /// The limits of connections and their request heads.
 #[derive(Debug, Clone, Copy)]

@@ -46,6 +46,7 @@ mod shared;
 mod socket;
 #[cfg(test)]
 mod tests;
+mod times;
 mod transport;
 mod wire;
 mod writer;

@@ -4,6 +4,7 @@ use super::Gateway;
 use super::after::After;
 use super::connection::{Connection, Gate};
 use super::plan::Plan;
+use super::times::UNWANTED_BODY;
 use crate::fanout::LINGER;
 use parking_lot::Mutex;
 use pingora::apps::HttpServerApp;
@@ -13,15 +14,11 @@ use pingora::server::ShutdownWatch;
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 /// Bytes read and dropped at a time until then.
 const LINGER_BYTES: usize = 4096;
-
-/// How long the rest of a body is read that nobody wants, before its connection is closed.
-const UNWANTED_BODY: Duration = Duration::from_secs(5);
 
 /// pingora's proxy.
 pub(super) struct Sessions {
@@ -92,6 +89,7 @@ pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
     use tokio::io::duplex;
     use tokio::time::{Instant, sleep};
 

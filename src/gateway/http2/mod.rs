@@ -29,6 +29,7 @@ use super::connection::{Connection, Gate};
 use super::front::FrontOptions;
 use super::places::Places;
 use super::refusal::Reply;
+use super::times::{ANSWER_TIME, LAST_CALL, UNWANTED_BODY, WITHOUT_A_PLACE};
 use super::{socket, wire as responses};
 use http::StatusCode;
 use link::OpenStream;
@@ -57,18 +58,6 @@ const MOST_STREAMS: u32 = 256;
 /// because the response is continued as soon as these bytes are written. A client that does not read costs this much for
 /// each of its streams.
 const SEND_BUFFER_BYTES: usize = 32 << 10;
-
-/// The time that a client may take to accept an answer of ours.
-const ANSWER_TIME: Duration = Duration::from_secs(10);
-
-/// The time after a GOAWAY in which requests that are on their way may arrive, and in which the client may close.
-const LAST_CALL: Duration = Duration::from_secs(1);
-
-/// The time for the first request on a connection without a place.
-const WITHOUT_A_PLACE: Duration = Duration::from_secs(1);
-
-/// How long the rest of a body that nobody wants is read.
-const UNWANTED_BODY: Duration = Duration::from_secs(5);
 
 /// The most malformed requests on one connection. The number is not small, because a proxy may send the requests of many
 /// clients on one connection.
