@@ -246,7 +246,11 @@ impl Front {
             connection.consume(head_bytes);
             return self.join(connection, &head, ask, engine).await;
         }
-        let head_bytes = match head::in_origin_form(connection.unread().get(..head_bytes).unwrap_or_default()) {
+        let rewritten = match connection.unread().get(..head_bytes) {
+            Some(bytes) if !head.target.starts_with('/') => head::in_origin_form(bytes),
+            _ => None,
+        };
+        let head_bytes = match rewritten {
             None => head_bytes,
             Some(rewritten) => {
                 connection.consume(head_bytes);
