@@ -16,7 +16,7 @@ use crate::hub::{Departure, End, Failure};
 use crate::quoted;
 use crate::route::StreamPolicy;
 use crate::sse::Passthrough;
-use crate::upstream::{Response, asks_to_return, first_own_answer, own_answer, unusable};
+use crate::upstream::{FirstAnswer, Response, asks_to_return, own_answer, unusable};
 use bytes::Bytes;
 use http::StatusCode;
 use std::convert::Infallible;
@@ -57,7 +57,8 @@ impl Gateway {
         let mut relay = Relay::new(response, &served.policy, self.lifecycle.clone());
         let why = relay.run(cors.as_ref(), writer).await;
         let (route, body) = (&served.route, relay.beginning.unwrap_or_default());
-        first_own_answer(&self.connector, &route.name, &route.origin, &own.request.path_and_query, status, &body);
+        let (origin, path_and_query) = (&route.origin, own.request.path_and_query.as_str());
+        FirstAnswer { connector: &self.connector, route: &route.name, origin, path_and_query }.tell_own(status, &body);
         if present.is_some() {
             let (stream, sent) = (request.key(), writer.sent());
             served.departed(&Farewell { stream, client: ask.address, sent, departure: &why, lag: 0 });

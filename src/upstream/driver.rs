@@ -110,7 +110,8 @@ impl Driver {
             let attempt = self.attempt(None);
             let outcome = self.answer(attempt).await?.outcome;
             let Self { connector, settings, request, .. } = &*self;
-            told::first_answer(connector, &settings.route, &settings.origin, request.path_and_query(), &outcome);
+            let (route, origin) = (&settings.route, &*settings.origin);
+            told::FirstAnswer { connector, route, origin, path_and_query: request.path_and_query() }.tell(&outcome);
             let next = match outcome {
                 Outcome::Stream(response) => return Ok(response),
                 Outcome::Failed(failure) => {

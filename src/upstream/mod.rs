@@ -35,5 +35,5 @@ pub use own::own_answer;
 pub use own_header::{FileValue, OwnHeader, OwnValue, value_of, value_of_file};
 pub use redirect::hide_origin;
 pub use settings::{DriverSettings, SharingCheck};
-pub use told::{first_answer, first_own_answer};
+pub use told::FirstAnswer;
 pub use via::{appended, has_come_back, request_via};

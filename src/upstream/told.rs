@@ -22,48 +22,48 @@ pub(super) fn closed(names: &str, end: &End) {
     }
 }
 
-/// A route's origin answered. If the route has never streamed and the answer shows a fault of the configuration, advice
-/// is logged once for the route.
-pub fn first_answer(connector: &Connector, route: &Arc<str>, origin: &Origin, path_and_query: &str, outcome: &Outcome) {
-    match outcome {
-        Outcome::Stream(_) => connector.met().works(route),
-        Outcome::Final(End::Refused(answer)) => {
-            refused(connector, route, origin, path_and_query, answer.status, &answer.body);
+/// An answer of a route's origin. If the route has never streamed and the answer shows a fault of the configuration,
+/// advice is logged once for the route.
+#[derive(Debug, Clone, Copy)]
+pub struct FirstAnswer<'a> {
+    /// The connector that asked.
+    pub connector: &'a Connector,
+    /// The route's name.
+    pub route: &'a Arc<str>,
+    /// The route's origin.
+    pub origin: &'a Origin,
+    /// The path and the query that the origin was asked for.
+    pub path_and_query: &'a str,
+}
+
+impl FirstAnswer<'_> {
+    /// Tells of the answer to the request of a shared stream.
+    pub(super) fn tell(self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Stream(_) => self.works(),
+            Outcome::Final(End::Refused(answer)) => self.refused(answer.status, &answer.body),
+            Outcome::Failed(_) | Outcome::Final(_) => {}
         }
-        Outcome::Failed(_) | Outcome::Final(_) => {}
     }
-}
 
-/// As [`first_answer`], for an answer to one client. `body`: its first bytes.
-pub fn first_own_answer(
-    connector: &Connector,
-    route: &Arc<str>,
-    origin: &Origin,
-    path_and_query: &str,
-    status: StatusCode,
-    body: &[u8],
-) {
-    if status == StatusCode::OK {
-        connector.met().works(route);
-    } else {
-        refused(connector, route, origin, path_and_query, status, body);
+    /// Tells of the answer to one client. `body`: its first bytes.
+    pub fn tell_own(self, status: StatusCode, body: &[u8]) {
+        if status == StatusCode::OK { self.works() } else { self.refused(status, body) }
     }
-}
 
-fn refused(
-    connector: &Connector,
-    route: &Arc<str>,
-    origin: &Origin,
-    path_and_query: &str,
-    status: StatusCode,
-    body: &[u8],
-) {
-    if let Some(advice) = advice(status, body, origin)
-        && connector.met().is_news_of(route)
-    {
-        let path = path_and_query.split('?').next().unwrap_or_default();
-        let (status, root, path) = (status.as_u16(), origin.root_url(), Word(path));
-        log::warn!("origin answered {status} route={route} url={root}{path}: {advice}");
+    fn works(self) {
+        self.connector.met().works(self.route);
+    }
+
+    fn refused(self, status: StatusCode, body: &[u8]) {
+        let Self { connector, route, origin, path_and_query } = self;
+        if let Some(advice) = advice(status, body, origin)
+            && connector.met().is_news_of(route)
+        {
+            let path = path_and_query.split('?').next().unwrap_or_default();
+            let (status, root, path) = (status.as_u16(), origin.root_url(), Word(path));
+            log::warn!("origin answered {status} route={route} url={root}{path}: {advice}");
+        }
     }
 }
 
