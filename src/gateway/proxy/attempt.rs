@@ -9,7 +9,6 @@ use http::Version;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The state of a proxied request.
 #[derive(Debug, Default)]
@@ -101,10 +100,4 @@ impl Attempt {
 /// Whether the client was sent a final response or a part of it.
 pub(super) fn is_answered(session: &Session) -> bool {
     session.response_written().is_some_and(|head| !head.status.is_informational() || head.status == 101)
-}
-
-/// The error for an origin that was silent for too long, whatever error the cut of its connection caused.
-pub(super) fn given_up(limit: Option<Duration>) -> Box<Error> {
-    let limit = limit.unwrap_or_default().as_secs();
-    Error::explain(ErrorType::ReadTimedout, format!("nothing came for {limit} s")).into_up()
 }

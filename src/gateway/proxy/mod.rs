@@ -2,6 +2,7 @@
 
 mod attempt;
 mod client_side;
+mod exchange;
 mod faults;
 mod fields;
 mod in_session;
@@ -10,23 +11,22 @@ mod patience;
 mod references;
 mod retries;
 
+pub use exchange::Exchange;
 pub(super) use kept::Habit;
 pub(super) use references::{Names, host};
 
 use super::Gateway;
 use super::after::After;
-use super::client::ClientFacts;
 use super::http2::Tail;
 use super::plan::Plan;
 use super::refusal::Reply;
-use super::served::ProxyRoute;
 use super::sessions::Decided;
 use super::writer::Writer;
 use crate::quoted;
 use crate::sse::is_event_stream;
 use crate::upstream::{Line, Usage, reason};
 use async_trait::async_trait;
-use attempt::{Attempt, given_up, is_answered};
+use attempt::is_answered;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
@@ -41,44 +41,12 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use retries::Next;
 use std::any::Any;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How long a connection is kept that no other request may use. The time is enough to see whether the origin keeps it
 /// open.
 const ALONE_FOR: Duration = Duration::from_secs(1);
-
-/// What is known of a request between pingora's callbacks.
-#[derive(Debug, Default)]
-pub struct Exchange {
-    /// The route, if the request is proxied.
-    proxied: Option<Arc<ProxyRoute>>,
-    /// The client of a proxied request.
-    client: Option<ClientFacts>,
-    /// The state of a proxied request.
-    attempt: Attempt,
-    /// The decision of the front, for a request that the front has read.
-    decided: Option<Box<Decided>>,
-    /// What the connection is for after the request.
-    after: Mutex<Option<After>>,
-}
-
-impl Exchange {
-    /// Notes the failure of one address. Returns whether there is an address to try next.
-    fn goes_on(&self, error: &Error) -> bool {
-        let (Some(served), Some(dial)) = (&self.proxied, &self.attempt.dial) else { return false };
-        dial.failed(error, &served.route.origin);
-        dial.has_more()
-    }
-
-    /// Allows another try, in another way, with the address that failed.
-    fn again(&self) {
-        if let Some(dial) = &self.attempt.dial {
-            dial.again();
-        }
-    }
-}
 
 #[async_trait]
 impl ProxyHttp for Gateway {
@@ -203,8 +171,7 @@ impl ProxyHttp for Gateway {
         is_kept: bool,
     ) -> Box<Error> {
         if exchange.attempt.is_given_up() {
-            let limit = exchange.proxied.as_ref().and_then(|served| served.policy.idle_timeout);
-            return given_up(limit);
+            return exchange.given_up();
         }
         exchange.attempt.patience = None;
         exchange.attempt.line = None;
@@ -350,8 +317,7 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> Result<Option<Duration>> {
         if is_end && exchange.attempt.until_close && exchange.attempt.is_given_up() {
-            let limit = exchange.proxied.as_ref().and_then(|served| served.policy.idle_timeout);
-            return Err(given_up(limit));
+            return Err(exchange.given_up());
         }
         if is_end {
             exchange.attempt.patience = None;
