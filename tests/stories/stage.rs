@@ -2,8 +2,9 @@
 
 use crate::client::{Client, Connection, End, Response, Target};
 use crate::gateway::Gateway;
-use crate::origin::{Body, Exchange, Origin};
+use crate::origin::{Body, Exchange, Origin, Request};
 use rustix::process::{Pid, Signal, kill_process};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A successor: the process that a gateway started in its place. Dropping this value kills the process.
@@ -76,6 +77,13 @@ pub async fn answered((mut connection, exchange): (Connection, Exchange)) {
     exchange.reply(200, &[], "an answer").await;
     let head = connection.receive("HTTP/1.1 200".len()).await;
     assert!(head.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&head));
+}
+
+/// The request of a client as the origin gets it. The answer is empty.
+pub async fn seen(client: Client<'_>, gateway: &Gateway, origin: &Origin) -> Arc<Request> {
+    let client = asked(client, gateway, origin, async |ask| ask.reply(200, &[], "").await).await;
+    assert_eq!(client.status, 200);
+    origin.requests().last().unwrap().clone()
 }
 
 /// A client that joins a stream that is open already.

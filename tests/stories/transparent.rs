@@ -4,7 +4,7 @@ use crate::client::{Client, End};
 use crate::gateway::{Gateway, Route, configuration, route};
 use crate::http1::Framing;
 use crate::origin::{Coding, Origin, Request};
-use crate::stage::{asked, joined, opened};
+use crate::stage::{asked, joined, opened, seen};
 use std::sync::Arc;
 
 const SILENT: &str = "client.heartbeat_secs = \"off\"";
@@ -18,13 +18,6 @@ fn private(origin: &Origin) -> Route {
 
 fn saying<'a>(client: Client<'a>, fields: &[(&str, &str)]) -> Client<'a> {
     fields.iter().fold(client, |client, (name, value)| client.header(name, value))
-}
-
-/// The origin's view of a request.
-async fn seen(client: Client<'_>, gateway: &Gateway, origin: &Origin) -> Arc<Request> {
-    let client = asked(client, gateway, origin, async |ask| ask.reply(200, &[], "").await).await;
-    assert_eq!(client.status, 200);
-    origin.requests().last().unwrap().clone()
 }
 
 #[tokio::test]
@@ -112,19 +105,6 @@ async fn what_is_of_one_connection_stays_behind_on_both_sides() {
     for name in ["x-forwarded-for", "host", "x-forwarded-proto"] {
         assert_eq!(request.headers.all(name).len(), 1, "{name}");
     }
-}
-
-#[tokio::test]
-async fn names_that_become_others_do_not_pass_and_the_log_says_so_once() {
-    let origin = Origin::start();
-    let gateway = Gateway::with(private(&origin)).await;
-    for client in [Client::get("/"), Client::get("/").h2()] {
-        let client = client.header("X_Forwarded_For", "1.2.3.4").header("Content_Length", "5").header("Odd_", "1");
-        let names = seen(client.header("X-Odd", "1"), &gateway, &origin).await.headers.names();
-        assert!(!names.iter().any(|name| name.contains('_')), "{names:?}");
-        assert!(names.contains(&"x-odd".to_owned()));
-    }
-    assert_eq!(gateway.log().matches("underscore").count(), 1, "{}", gateway.log());
 }
 
 #[tokio::test]
