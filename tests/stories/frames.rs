@@ -233,12 +233,15 @@ impl Frames {
 
     /// The next frame of this type on this stream; others are passed over. `None` at the connection's end.
     pub async fn find(&mut self, kind: u8, stream: u32) -> Option<Frame> {
-        loop {
-            let frame = self.next().await?;
-            if frame.is(kind, stream) {
-                return Some(frame);
+        guarded(format!("a frame of type {kind} on stream {stream}"), async {
+            loop {
+                let frame = self.next().await?;
+                if frame.is(kind, stream) {
+                    return Some(frame);
+                }
             }
-        }
+        })
+        .await
     }
 
     /// The status of the answer on this stream.
@@ -248,6 +251,10 @@ impl Frames {
 
     /// How the exchange on this stream ends.
     pub async fn ended(&mut self, stream: u32) -> Ended {
+        guarded(format!("the end of stream {stream}"), self.end_of(stream)).await
+    }
+
+    async fn end_of(&mut self, stream: u32) -> Ended {
         let (mut status, mut body, mut code) = (0, Vec::new(), None);
         while let Some(frame) = self.next().await {
             match frame.kind {
@@ -266,12 +273,15 @@ impl Frames {
 
     /// Reads to the connection's end; gives the code of its last GOAWAY.
     pub async fn over(&mut self) -> Option<u32> {
-        let mut code = None;
-        while let Some(frame) = self.next().await {
-            if frame.kind == GOAWAY {
-                code = Some(frame.code());
+        guarded("the end of a connection", async {
+            let mut code = None;
+            while let Some(frame) = self.next().await {
+                if frame.kind == GOAWAY {
+                    code = Some(frame.code());
+                }
             }
-        }
-        code
+            code
+        })
+        .await
     }
 }
