@@ -3,9 +3,11 @@
 
 use crate::client::{Client, Connection, End};
 use crate::gateway::{Gateway, Route, Url, route};
+use crate::guard::guarded;
 use crate::http1::Framing;
 use crate::origin::{Coding, Origin, Port};
 use crate::stage::{asked, seen};
+use std::task::Poll;
 
 /// The kinds of routes that pass a request and its answer.
 const KINDS: [&str; 2] = ["kind = \"proxy\"", "share.mode = \"private\""];
@@ -254,4 +256,48 @@ async fn the_version_of_an_answer_is_the_gateways_own() {
     let answer = "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
     let client = asked(Client::get("/"), &gateway, &origin, async |ask| ask.bytes(answer).await).await;
     assert_eq!(client.status, 502);
+}
+
+#[tokio::test]
+async fn a_client_of_http2_that_is_refused_in_the_midst_of_its_body_stops_in_peace() {
+    let origin = Origin::answering(|ask| async move { ask.reply(200, &[], "").await });
+    let gateway = Gateway::with(proxy(&origin).with("proxy.max_body_bytes = \"4B\"")).await;
+    let stream = tokio::net::TcpStream::connect(gateway.addr()).await.unwrap();
+    let (mut sender, connection) = h2::client::handshake(stream).await.unwrap();
+    let driver = tokio::spawn(connection);
+    let uri = format!("http://{}/", gateway.addr());
+    let request = http::Request::post(uri).body(()).unwrap();
+    let (response, mut body) = sender.send_request(request, false).unwrap();
+    body.send_data("abcde".into(), false).unwrap();
+    let response = guarded("an answer", response).await.unwrap();
+    assert_eq!(response.status(), 413);
+    let mut answer = response.into_body();
+    let mut text = Vec::new();
+    while let Some(bytes) = guarded("the answer's body", answer.data()).await {
+        text.extend_from_slice(&bytes.unwrap());
+    }
+    assert!(!text.is_empty());
+    // The client would send on. The gateway does not wait for that, and takes little of it.
+    let mut sent = 0;
+    let stopped = async {
+        loop {
+            body.reserve_capacity(1 << 14);
+            let capacity = std::future::poll_fn(|context| match body.poll_reset(context) {
+                Poll::Ready(reason) => Poll::Ready(Err(reason)),
+                Poll::Pending => body.poll_capacity(context).map(Ok),
+            });
+            match capacity.await {
+                Err(reason) => return reason.unwrap(),
+                Ok(Some(Ok(most))) => {
+                    sent += most;
+                    _ = body.send_data(vec![0; most].into(), false);
+                }
+                // The reset is next.
+                Ok(_) => return std::future::poll_fn(|context| body.poll_reset(context)).await.unwrap(),
+            }
+        }
+    };
+    assert_eq!(guarded("a reset", stopped).await, h2::Reason::NO_ERROR);
+    assert!(sent < 1 << 20, "{sent}");
+    driver.abort();
 }

@@ -80,8 +80,13 @@ pub(super) fn frame(session: &mut Session, response: &mut ResponseHeader, attemp
     }
 }
 
-/// Reads on for a while from a client that has been answered.
+/// Reads on for a while from a client of HTTP/1 that has been answered.
 pub(super) async fn linger(session: &mut Session) {
+    if session.req_header().version == Version::HTTP_2 {
+        // The end of the session resets the stream after the answer with NO_ERROR (RFC 9113, section 8.1). The
+        // connection goes on.
+        return;
+    }
     let session = session.as_downstream_mut();
     let read = async {
         let mut left = LINGER_BYTES;
