@@ -129,3 +129,17 @@ async fn an_upgraded_connection_may_be_quiet_for_longer_than_a_response() {
     writer.write_all(b"pong").await.unwrap();
     assert_eq!(client.receive(4).await, b"pong");
 }
+
+#[tokio::test]
+async fn a_protocol_is_asked_for_only_where_the_connection_names_it() {
+    let origin = Origin::start();
+    let gateway = Gateway::with(proxy(&origin)).await;
+    let headers = [("Upgrade", "foo, h2c"), ("Connection", "Upgrade")];
+    let client = Client::get("/socket").header("Upgrade", "websocket");
+    for (client, shown) in [(client, Some("foo")), (Client::get("/socket").h2(), None)] {
+        let client = asked(client, &gateway, &origin, async |ask| ask.reply(426, &headers, "").await).await;
+        assert_eq!((client.status, client.header("upgrade")), (426, shown));
+        let request = origin.requests().last().unwrap().clone();
+        assert_eq!((request.headers.one("upgrade"), request.headers.one("connection")), (None, None));
+    }
+}
