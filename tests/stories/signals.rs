@@ -9,9 +9,10 @@ use command_fds::{CommandFdExt, FdMapping};
 use rustix::process::Signal;
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::os::unix::net::{UnixDatagram, UnixListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use tempfile::TempDir;
 
 /// The signals that only cause a line in the log. By default they kill a process.
@@ -137,9 +138,9 @@ impl Releases {
             fs::create_dir_all(releases.path(&n.to_string())).unwrap();
         }
         symlink(BINARY, releases.path("1/manifold")).unwrap();
-        let script = releases.path("2/manifold");
+        let script = releases.path("2/script");
         fs::write(&script, format!("#!/bin/sh\n{second}\n")).unwrap();
-        fs::set_permissions(script, fs::Permissions::from_mode(0o755)).unwrap();
+        install(&script, &releases.path("2/manifold"));
         symlink("1", releases.path("current")).unwrap();
         releases
     }
@@ -163,6 +164,13 @@ impl Releases {
         symlink("2", self.path("next")).unwrap();
         fs::rename(self.path("next"), self.path("current")).unwrap();
     }
+}
+
+/// Makes an executable file with this content. Another process writes it: a child that another test forks at the same
+/// time would inherit the open file of this process, and a file that is open for writing cannot be executed.
+fn install(content: &Path, program: &Path) {
+    let done = Command::new("install").args(["-m", "755"]).args([content, program]).status().unwrap();
+    assert!(done.success(), "{done}");
 }
 
 /// The ways in which a release is started.
@@ -222,8 +230,7 @@ async fn joined_anew(gateway: &Gateway, origin: &Origin) {
 async fn sigquit_starts_a_file_that_has_replaced_the_running_one() {
     let (origin, releases) = (Origin::start(), Releases::serving());
     let program = releases.path("manifold");
-    // A regular file, as `install` makes one.
-    fs::copy(BINARY, &program).unwrap();
+    install(Path::new(BINARY), &program);
     let file = config_file(&configuration("", [route("/*", &origin)]));
     let mut gateway = Gateway::run_by(command(&program, &["-c", file.path().to_str().unwrap()]));
     gateway.log_line("listening addr=").await;
