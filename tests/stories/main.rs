@@ -6,6 +6,7 @@
 mod client;
 mod clients;
 mod door;
+mod early_answers;
 mod frames;
 mod gateway;
 mod guard;

@@ -1,5 +1,6 @@
 //! The state of one proxied request between pingora's callbacks. A request may take several tries.
 
+use super::early::EarlyAnswer;
 use super::patience::Patience;
 use super::references::Names;
 use super::retries::{self, Failure, Next};
@@ -30,6 +31,8 @@ pub(super) struct Attempt {
     pub(super) is_unsent: bool,
     /// Limits how long the origin may be silent in this try. `None`: no limit.
     pub(super) patience: Option<Patience>,
+    /// Watches for an answer that comes while the body is stuck in this try.
+    pub(super) early: EarlyAnswer,
     /// How long the connection of an HTTP/2 client may take nothing.
     pub(super) stall_limit: Option<StallLimit>,
     /// Holds the end of an HTTP/2 request's body back in this try.
@@ -49,6 +52,7 @@ impl Attempt {
     pub(super) fn begin(&mut self) {
         self.line = None;
         self.patience = None;
+        self.early = EarlyAnswer::Unwatched;
         self.is_kept = false;
         self.is_h2 = false;
         self.body = 0;

@@ -2,6 +2,7 @@
 
 mod attempt;
 mod client_side;
+mod early;
 mod exchange;
 mod faults;
 mod fields;
@@ -28,6 +29,7 @@ use crate::upstream::{Line, Usage, reason};
 use async_trait::async_trait;
 use attempt::is_answered;
 use bytes::Bytes;
+use early::EarlyAnswer;
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
@@ -174,6 +176,7 @@ impl ProxyHttp for Gateway {
             return exchange.given_up();
         }
         exchange.attempt.patience = None;
+        exchange.attempt.early = EarlyAnswer::Over;
         exchange.attempt.line = None;
         error.retry.decide_reuse(is_kept);
         let next = exchange.attempt.next(session, &error, is_kept);
@@ -251,6 +254,7 @@ impl ProxyHttp for Gateway {
         if served.policy.max_body.is_some_and(|most| attempt.body > most) {
             return Err(Error::new(ErrorType::HTTPStatus(413)).into_down());
         }
+        attempt.early.sends(attempt.line.as_ref().filter(|_| !served.route.origin.is_tls()), is_end);
         if let Some(tail) = &mut attempt.tail {
             *body = tail.pass(body.take(), is_end);
         }
@@ -277,6 +281,9 @@ impl ProxyHttp for Gateway {
         // An HTTP/2 origin announces the end of a connection, so it counts as one that keeps connections.
         served.habit.answered(attempt.is_kept || attempt.is_h2, &response.headers);
         let is_framed = [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|name| response.headers.contains_key(name));
+        if !response.status.is_informational() {
+            attempt.early = EarlyAnswer::Over;
+        }
         attempt.until_close = !is_framed && !attempt.is_h2;
         let is_upgraded = response.status == StatusCode::SWITCHING_PROTOCOLS;
         if is_upgraded || response.headers.get(CONTENT_TYPE).is_some_and(is_event_stream) {

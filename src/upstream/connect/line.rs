@@ -1,4 +1,4 @@
-//! A second handle of an origin's connection, for the code that watches how long the connection is silent.
+//! A second handle of an origin's connection, for the code that watches the connection while pingora uses it.
 
 use pingora::http::ResponseHeader;
 use pingora::protocols::Digest;
@@ -6,6 +6,7 @@ use pingora::protocols::GetProxyDigest;
 use pingora::protocols::l4::ext::get_tcp_info;
 use pingora::protocols::l4::stream::Stream as L4Stream;
 use pingora::protocols::raw_connect::ProxyDigest;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{RecvFlags, Shutdown, recv, shutdown};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -71,6 +72,28 @@ impl Line {
         }
     }
 
+    /// Whether the connection takes no more bytes at present.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let mut polled = [PollFd::new(&self.0, PollFlags::OUT)];
+        poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready == 0)
+    }
+
+    /// The first bytes that wait to be read. They stay unread.
+    #[must_use]
+    pub fn peek<'a>(&self, room: &'a mut [u8]) -> &'a [u8] {
+        let read = recv(&self.0, &mut *room, RecvFlags::PEEK | RecvFlags::DONTWAIT).map_or(0, |(read, _)| read);
+        room.get(..read).unwrap_or_default()
+    }
+
+    /// Ends the sending. A task that waits to send more goes on with an error, and what the origin sends can still be
+    /// read.
+    pub fn end_sending(&self) {
+        if let Err(error) = shutdown(&self.0, Shutdown::Write) {
+            log::debug!("cannot end the sending to an origin: {error}");
+        }
+    }
+
     /// Closes the connection. A task that waits for it goes on.
     pub fn cut(&self) {
         if let Err(error) = shutdown(&self.0, Shutdown::Both) {
@@ -108,9 +131,33 @@ mod tests {
         stream.readable().await.unwrap();
         assert!(line.has_unread());
         assert!(line.silent_for().unwrap() < Duration::from_secs(60));
+        assert_eq!(line.peek(&mut [0; 12]), b"x");
         assert_eq!(stream.read_u8().await.unwrap(), b'x');
-        assert!(!line.has_unread());
+        assert!(!line.has_unread() && line.peek(&mut [0; 12]).is_empty());
         line.cut();
         assert_eq!(stream.read(&mut [0]).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_line_ends_a_send_that_is_stuck_and_the_answer_can_be_read() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut other, _) = listener.accept().await.unwrap();
+        let line = Line::of(&stream).unwrap();
+        assert!(!line.is_full());
+        let (mut reader, mut writer) = stream.into_split();
+        let stuck = tokio::spawn(async move { while writer.write_all(&[0; 1 << 16]).await.is_ok() {} });
+        while !line.is_full() {
+            tokio::task::yield_now().await;
+        }
+        other.write_all(b"no").await.unwrap();
+        while !line.has_unread() {
+            tokio::task::yield_now().await;
+        }
+        line.end_sending();
+        stuck.await.unwrap();
+        let mut answer = [0; 2];
+        reader.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"no");
     }
 }
