@@ -4,6 +4,7 @@
 //! unless it may be repeated. So a request that may not be repeated gets a new connection, until there is a sign that
 //! the origin keeps its connections open.
 
+use crate::fields::content_length;
 use crate::upstream::Line;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName};
@@ -62,11 +63,9 @@ impl Habit {
 
 /// Whether a request can be sent a second time.
 fn is_repeatable(request: &RequestHeader) -> bool {
-    let length = request.headers.get(CONTENT_LENGTH).map(|length| length.to_str().ok()?.parse::<u64>().ok());
-    let is_held = match length {
-        Some(length) => length.is_some_and(|length| length <= HELD_BYTES),
-        None => !request.headers.contains_key(TRANSFER_ENCODING),
-    };
+    let headers = &request.headers;
+    let has_body = headers.contains_key(CONTENT_LENGTH) || headers.contains_key(TRANSFER_ENCODING);
+    let is_held = content_length(headers).map_or(!has_body, |length| length <= HELD_BYTES);
     request.method.is_idempotent() && is_held
 }
 
