@@ -53,6 +53,7 @@ mod writer;
 
 pub use deadlines::Lifecycle;
 pub use front::{Front, FrontOptions};
+pub(crate) use pacing::Lines;
 pub use proxy::Exchange;
 pub use routing::{CurrentRouting, RouteIds, Routing};
 pub use served::{ProxyRoute, Served, StreamRoute};
@@ -63,7 +64,6 @@ use crate::hub::Hub;
 use crate::quoted::quoted;
 use crate::upstream::Connector;
 use connection::Peer;
-use pacing::Lines;
 use plan::{Facts, Plan, Request};
 use refusal::{NoRoute, Refusal, Why};
 use std::sync::Arc;

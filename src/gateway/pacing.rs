@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// Log lines of one kind. At most `most` are written in a period. The others are counted.
 #[derive(Debug)]
-pub(super) struct Lines {
+pub(crate) struct Lines {
     most: u32,
     period: Duration,
     state: Mutex<State>,
@@ -19,13 +19,13 @@ struct State {
 }
 
 impl Lines {
-    pub(super) fn new(most: u32, period: Duration) -> Self {
+    pub(crate) fn new(most: u32, period: Duration) -> Self {
         Self { most, period, state: Mutex::default() }
     }
 
     /// `None`: no line may be written now. Otherwise the number of lines that were not written since the last one
     /// that was.
-    pub(super) fn next(&self, now: Instant) -> Option<u64> {
+    pub(crate) fn next(&self, now: Instant) -> Option<u64> {
         let mut state = self.state.lock();
         if state.begun.is_none_or(|begun| begun + self.period <= now) {
             state.begun = Some(now);

@@ -11,15 +11,15 @@
 
 use super::bound::{BACKLOG, Bound, Socket};
 use crate::config::ListenAddr;
-use crate::gateway::{Front, Transport};
+use crate::gateway::{Front, Lines, Transport};
 use rustix::io::Errno;
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 /// How long a loop rests after it could not accept, so that other connections may end meanwhile.
 const REST: Duration = Duration::from_millis(100);
@@ -118,31 +118,42 @@ impl Listener {
         match self {
             Self::Tcp(listener) => {
                 let listener = listener.into_std()?;
-                let waiting =
-                    std::iter::from_fn(|| listener.accept().ok()).take(usize::from(BACKLOG)).map(|(stream, _)| {
+                waiting(
+                    || listener.accept(),
+                    |stream| {
                         stream.set_nonblocking(true)?;
                         TcpStream::from_std(stream).map(Transport::Tcp)
-                    });
-                waiting.collect()
+                    },
+                )
             }
             Self::Unix(listener) => {
                 let listener = listener.into_std()?;
-                let waiting =
-                    std::iter::from_fn(|| listener.accept().ok()).take(usize::from(BACKLOG)).map(|(stream, _)| {
+                waiting(
+                    || listener.accept(),
+                    |stream| {
                         stream.set_nonblocking(true)?;
                         UnixStream::from_std(stream).map(Transport::Unix)
-                    });
-                waiting.collect()
+                    },
+                )
             }
         }
     }
+}
+
+/// All connections that a socket which does not block has in its queue.
+fn waiting<S, A>(
+    accept: impl Fn() -> io::Result<(S, A)>,
+    transport: impl Fn(S) -> io::Result<Transport>,
+) -> io::Result<Vec<Transport>> {
+    let accepted = std::iter::from_fn(|| accept().ok()).take(usize::from(BACKLOG));
+    accepted.map(|(stream, _)| transport(stream)).collect()
 }
 
 async fn accept(bound: Bound, front: Arc<Front>, mut accepting: watch::Receiver<Accepting>) -> Result<(), AcceptError> {
     let Bound { address, socket, file: _ } = bound;
     let of_socket = |error| AcceptError::Socket(address.clone(), error);
     let listener = Listener::new(socket).map_err(of_socket)?;
-    let mut told: Option<Instant> = None;
+    let lines = Lines::new(1, TOLD_EVERY);
     loop {
         let accepted = tokio::select! {
             biased;
@@ -160,8 +171,7 @@ async fn accept(bound: Bound, front: Arc<Front>, mut accepting: watch::Receiver<
             Remedy::Next => log::debug!("a connection was gone before it was accepted addr={address}: {error}"),
             Remedy::End => return Err(of_socket(error)),
             Remedy::Rest => {
-                if told.is_none_or(|at| at.elapsed() >= TOLD_EVERY) {
-                    told = Some(Instant::now());
+                if lines.next(Instant::now()).is_some() {
                     log::error!("connections wait, none can be accepted addr={address}: {error}");
                 }
                 sleep(REST).await;
