@@ -9,7 +9,7 @@ use crate::hub::{Credentials, Departure, Mode, RouteId, StreamSettings};
 use crate::quoted::reason;
 use crate::replay::{Lineage, ReplayOptions};
 use crate::route::{ProxyPolicy, Route, RouteKind, Routed, StreamPolicy};
-use crate::upstream::{DriverSettings, OnClose, OnError, SharingCheck, UpstreamOptions};
+use crate::upstream::{DriverSettings, OnClose, OnError, SharingCheck, UpstreamOptions, text_of};
 use http::header::{CONTENT_LOCATION, LOCATION};
 use http::{HeaderMap, HeaderValue};
 use std::sync::Arc;
@@ -233,8 +233,9 @@ impl Terms for StreamRoute {
 /// Replaces references to the origin by the paths at which clients find the same resource.
 pub(super) fn name_places(route: &Route, headers: &mut HeaderMap) {
     for name in [LOCATION, CONTENT_LOCATION] {
-        let Some(reference) = headers.get(&name).and_then(|value| value.to_str().ok()) else { continue };
-        if let Ok(named) = HeaderValue::from_str(&route.client_reference(reference)) {
+        let Some(reference) = headers.get(&name) else { continue };
+        let named = route.client_reference(&text_of(reference)).and_then(|named| HeaderValue::from_str(&named).ok());
+        if let Some(named) = named {
             headers.insert(name, named);
         }
     }

@@ -27,7 +27,7 @@ pub use wanted::Wanted;
 use crate::downstream::{ClientOptions, CorsOptions};
 use crate::hub::ShareOptions;
 use crate::replay::ReplayOptions;
-use crate::upstream::{Origin, UpstreamOptions};
+use crate::upstream::{Origin, UpstreamOptions, to_path};
 use reading::behind;
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,16 +105,15 @@ impl Route {
 
 impl Route {
     /// The reference that clients get in place of a reference from the origin, such as a `Location`. A path below the
-    /// origin's base path becomes the path at which this route serves it. Any other reference does not change.
+    /// origin's base path becomes the path at which this route serves it. `None`: the reference passes as it is.
     #[must_use]
-    pub fn client_reference(&self, reference: &str) -> String {
+    pub fn client_reference(&self, reference: &str) -> Option<String> {
         let is_path = reference.starts_with('/') && !reference.starts_with("//");
-        let rest = reference.strip_prefix(self.origin.base_path()).filter(|_| is_path);
-        let Some(rest) = rest.filter(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#'])) else {
-            return reference.to_owned();
-        };
+        let rest = reference.strip_prefix(self.origin.base_path()).filter(|_| is_path)?;
+        let rest = Some(rest).filter(|rest| rest.is_empty() || rest.starts_with(['/', '?', '#']))?;
         let joined = format!("{}{rest}", self.strip_prefix.as_deref().unwrap_or_default().trim_end_matches('/'));
-        if joined.starts_with('/') { joined } else { format!("/{joined}") }
+        let joined = if joined.starts_with('/') { joined } else { format!("/{joined}") };
+        (joined != reference).then(|| to_path(&joined).into_owned())
     }
 }
 

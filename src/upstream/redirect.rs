@@ -1,6 +1,7 @@
 //! Redirects of an origin: where they lead, and what clients may see of them.
 
 use super::Origin;
+use super::reference::{text_of, to_path};
 use http::header::{CACHE_CONTROL, CONTENT_LOCATION, COOKIE, LOCATION, SET_COOKIE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use std::time::SystemTime;
@@ -34,15 +35,21 @@ pub(super) enum Place {
 pub(super) fn place(origin: &Origin, from: &str, reference: &HeaderValue) -> Place {
     let scheme = if origin.is_tls() { "https" } else { "http" };
     let base = url::Url::parse(&format!("{scheme}://{}{from}", origin.authority()));
-    let (Ok(base), Ok(reference)) = (base, reference.to_str()) else { return Place::Nowhere };
-    let Some(target) = Some(reference).filter(|text| !text.is_empty()).and_then(|text| base.join(text).ok()) else {
-        return Place::Nowhere;
-    };
-    if target.host_str() != base.host_str() {
+    let reference = text_of(reference);
+    let (Ok(base), false) = (base, reference.is_empty()) else { return Place::Nowhere };
+    let Ok(target) = base.join(&reference) else { return Place::Nowhere };
+    if !is_one_host(&target, &base) {
         return Place::Elsewhere;
     }
     let is_same = target.scheme() == base.scheme() && target.port_or_known_default() == base.port_or_known_default();
     if is_same { Place::Within(target) } else { Place::Beside }
+}
+
+/// Whether two URLs name the same host. The dot at the end of a fully qualified name makes no difference.
+#[must_use]
+pub fn is_one_host(a: &url::Url, b: &url::Url) -> bool {
+    let host = |url: &url::Url| url.host_str().map(|host| host.trim_end_matches('.').to_owned());
+    host(a) == host(b)
 }
 
 /// The path and query of a redirect that stays at the origin.
@@ -59,7 +66,7 @@ pub(super) fn within(origin: &Origin, from: &str, headers: &HeaderMap) -> Option
 /// Replaces the target of a redirect that is not followed with its path, in an answer to a request for `from`. The
 /// client asked for another path, from which a relative reference would lead elsewhere.
 pub(super) fn seen_from_anywhere(origin: &Origin, from: &str, headers: &mut HeaderMap) {
-    let path = within(origin, from, headers).and_then(|path| HeaderValue::from_str(&path).ok());
+    let path = within(origin, from, headers).and_then(|path| HeaderValue::from_str(&to_path(&path)).ok());
     if let Some(path) = path {
         headers.insert(LOCATION, path);
     }
@@ -77,7 +84,7 @@ pub fn hide_origin(origin: &Origin, from: &str, headers: &mut HeaderMap) -> bool
             // A reference that does not show the origin's address is passed as it is.
             Place::Within(_) if is_path || !is_absolute(reference) => {}
             Place::Within(target) => {
-                if let Ok(path) = HeaderValue::from_str(&target[url::Position::BeforePath..]) {
+                if let Ok(path) = HeaderValue::from_str(&to_path(&target[url::Position::BeforePath..])) {
                     headers.insert(name, path);
                 }
             }
@@ -90,8 +97,8 @@ pub fn hide_origin(origin: &Origin, from: &str, headers: &mut HeaderMap) -> bool
 
 /// Whether a reference names a host: `http://host/` or `//host/`.
 fn is_absolute(reference: &HeaderValue) -> bool {
-    let text = reference.to_str().unwrap_or_default();
-    text.starts_with("//") || text.starts_with("\\\\") || url::Url::parse(text).is_ok()
+    let text = text_of(reference);
+    text.starts_with("//") || text.starts_with("\\\\") || url::Url::parse(&text).is_ok()
 }
 
 /// Adds the cookies that a redirect sets to the next request (RFC 6265 section 5). Of cookies with one name, the newest
@@ -208,6 +215,8 @@ mod tests {
             ("//10.0.0.5:9000/a", "/a", false),
             ("http:///10.0.0.5:9000/a", "/a", false),
             ("http://u:p@10.0.0.5:9000/a", "/a", false),
+            ("http://10.0.0.5:9000//evil.example/a", "/.//evil.example/a", false),
+            ("http://10.0.0.5:9000/\\evil.example/a", "/.//evil.example/a", false),
             ("/a/../b", "/a/../b", false),
             ("b?c", "b?c", false),
             ("", "", false),
@@ -223,6 +232,23 @@ mod tests {
                 assert_eq!(headers[name], shown, "{location}");
             }
         }
+    }
+
+    #[test]
+    fn names_of_the_origin_are_known_whatever_their_spelling() {
+        let origin = Origin::parse("http://app.example:9000").unwrap();
+        for (location, shown) in [
+            ("http://APP.example.:9000/a", "/a"),
+            ("http://app.example:9000/caf\u{e9}?q=\u{fc}", "/caf%C3%A9?q=%C3%BC"),
+            ("/caf\u{e9}", "/caf\u{e9}"),
+            ("http://login.example/caf\u{e9}", "http://login.example/caf\u{e9}"),
+        ] {
+            let mut headers = HeaderMap::from_iter([(LOCATION, HeaderValue::from_bytes(location.as_bytes()).unwrap())]);
+            assert!(!hide_origin(&origin, "/x/y", &mut headers));
+            assert_eq!(headers[LOCATION], HeaderValue::from_bytes(shown.as_bytes()).unwrap());
+        }
+        let headers = HeaderMap::from_iter([(LOCATION, HeaderValue::from_bytes(b"/caf\xe9").unwrap())]);
+        assert_eq!(within(&origin, "/x", &headers).as_deref(), Some("/caf%E9"));
     }
 
     #[test]

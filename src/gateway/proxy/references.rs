@@ -3,7 +3,7 @@
 use crate::gateway::client::ClientFacts;
 use crate::gateway::served::name_places;
 use crate::route::Route;
-use crate::upstream::hide_origin;
+use crate::upstream::{hide_origin, is_one_host, text_of, to_path};
 use http::header::{CONTENT_LOCATION, LOCATION};
 use http::{HeaderMap, HeaderValue};
 use pingora::Result;
@@ -59,12 +59,11 @@ impl Names {
     /// Replaces a reference with one of these names by its path and query.
     pub(in crate::gateway) fn map_back(&self, headers: &mut HeaderMap) {
         for name in [LOCATION, CONTENT_LOCATION] {
-            let target =
-                headers.get(&name).and_then(|value| value.to_str().ok()).and_then(|text| Url::parse(text).ok());
+            let target = headers.get(&name).and_then(|value| Url::parse(&text_of(value)).ok());
             let Some(target) = target.filter(|target| self.0.iter().any(|own| is_one_place(own, target))) else {
                 continue;
             };
-            if let Ok(path) = HeaderValue::from_str(&target[Position::BeforePath..]) {
+            if let Ok(path) = HeaderValue::from_str(&to_path(&target[Position::BeforePath..])) {
                 headers.insert(name, path);
             }
         }
@@ -73,7 +72,7 @@ impl Names {
 
 /// Whether two URLs have the same scheme, host and port. A default port may be written or not.
 fn is_one_place(a: &Url, b: &Url) -> bool {
-    a.scheme() == b.scheme() && a.host_str() == b.host_str() && a.port_or_known_default() == b.port_or_known_default()
+    a.scheme() == b.scheme() && is_one_host(a, b) && a.port_or_known_default() == b.port_or_known_default()
 }
 
 #[cfg(test)]
@@ -87,6 +86,7 @@ mod tests {
             ("http://site.example/a?b=c#d", "/a?b=c#d"),
             ("http://SITE.example:80/a", "/a"),
             ("http://site.example", "/"),
+            ("http://site.example.//evil.example/", "/.//evil.example/"),
             ("http://site.example:8080/a", "http://site.example:8080/a"),
             ("https://site.example/a", "https://site.example/a"),
             ("http://other.example/a", "http://other.example/a"),

@@ -124,6 +124,9 @@ fn a_reference_of_the_origin_is_named_as_clients_find_it() {
         ("", Some("/ticks/"), "/", "/ticks/"),
         ("/base", None, "/base/a?b", "/a?b"),
         ("/base", None, "/base?b", "/?b"),
+        ("/base", None, "/base//evil.example/a", "/.//evil.example/a"),
+        ("/base", None, "/base/\\evil.example", "/./\\evil.example"),
+        ("/base", Some("/ticks"), "/base//a", "/ticks//a"),
         ("/base", Some("/ticks"), "/base", "/ticks"),
         ("/base", Some("/ticks"), "/base/a", "/ticks/a"),
         // These are not below the base path, so no path of this route leads there.
@@ -137,7 +140,8 @@ fn a_reference_of_the_origin_is_named_as_clients_find_it() {
         let mut route = Route::clone(&route("a", &[], "/*"));
         route.origin = Origin::parse(&format!("http://o{base}")).unwrap();
         route.strip_prefix = strip.map(str::to_owned);
-        assert_eq!(route.client_reference(reference), expected, "{base} {strip:?} {reference}");
+        let shown = route.client_reference(reference);
+        assert_eq!(shown.as_deref().unwrap_or(reference), expected, "{base} {strip:?} {reference}");
     }
 }
 
