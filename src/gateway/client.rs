@@ -110,8 +110,7 @@ impl ClientFacts {
         }
         let hop = self.hop.map_or_else(|| "unknown".to_owned(), |hop| hop.to_string());
         let chain = |name: &HeaderName, own: String| {
-            let before = headers.get_all(name).iter().filter(|_| self.is_believed);
-            let mut parts: Vec<&[u8]> = before.map(HeaderValue::as_bytes).collect();
+            let mut parts: Vec<&[u8]> = members(headers, name).filter(|_| self.is_believed).collect();
             // A trusted proxy may have told of the client in `Forwarded` only.
             let client = self.address.filter(|address| parts.is_empty() && Some(*address) != self.hop);
             let client = client.filter(|_| *name == X_FORWARDED_FOR).map(|address| address.to_string());
@@ -164,8 +163,7 @@ impl Told {
     /// Reads the `X-Forwarded-*` fields, and `Forwarded` for what they leave out.
     fn by(headers: &HeaderMap) -> Self {
         let list = |name: &HeaderName| -> Vec<String> {
-            let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
-            values.flat_map(|value| value.split(',')).map(|item| item.trim().to_owned()).collect()
+            members(headers, name).map(|item| String::from_utf8_lossy(item).into_owned()).collect()
         };
         let elements: Vec<Element> = members(headers, &FORWARDED).map(Element::read).collect();
         let mut told = Self {
