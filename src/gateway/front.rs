@@ -33,6 +33,7 @@ use super::{socket, wire};
 use crate::fanout::{Engine, MOST_KEPT_BYTES};
 use crate::upstream::MAX_PEERS;
 use http::{Method, StatusCode};
+use pingora::apps::HttpServerOptions;
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 use pingora::server::configuration::ServerConf;
@@ -110,6 +111,10 @@ impl Front {
         let ca_file = gateway.connector.system().instead();
         let conf = ServerConf { max_retries: MAX_PEERS, ca_file, ..ServerConf::default() };
         let mut proxy = HttpProxy::new(gateway.clone(), Arc::new(conf));
+        // The plan refuses CONNECT. Without this option, pingora would answer it in another way.
+        let mut server_options = HttpServerOptions::default();
+        server_options.allow_connect_method_proxying = true;
+        proxy.server_options = Some(server_options);
         proxy.handle_init_modules();
         let (proxy, places) = (Arc::new(proxy), Places::new(options.max_connections, alive));
         let http2 = Http2::new(Arc::clone(&proxy), Arc::clone(&places), options);

@@ -175,10 +175,23 @@ fn body_of(version: Version, headers: &HeaderMap) -> Result<Body, BadHead> {
     }
 }
 
-/// Whether a text can be the value of `Host` (RFC 9112, section 3.2). It may be empty. It has neither credentials nor
-/// a path.
+/// Whether a text can be the value of `Host` (RFC 9112 section 3.2). It may be empty. It has neither credentials nor a
+/// path.
 pub(super) fn is_host(text: &[u8]) -> bool {
-    text.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=%:[]".contains(byte))
+    let is_port = |port: &[u8]| port.is_empty() || fields::length(port).is_some_and(|port| port <= u64::from(u16::MAX));
+    let of_address = |byte: &u8| byte.is_ascii_alphanumeric() || b".:%-_~".contains(byte);
+    let of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+;=%".contains(byte);
+    let (is_named, rest) = match text.strip_prefix(b"[") {
+        Some(rest) => {
+            let end = rest.iter().position(|byte| *byte == b']').unwrap_or(0);
+            (end > 0 && rest[..end].iter().all(of_address), rest.get(end + 1..).unwrap_or_default())
+        }
+        None => {
+            let end = text.iter().position(|byte| *byte == b':').unwrap_or(text.len());
+            (text[..end].iter().all(of_name), &text[end..])
+        }
+    };
+    is_named && (rest.is_empty() || rest.strip_prefix(b":").is_some_and(is_port))
 }
 
 /// Whether a request line has three parts, of which the last is a version that manifold does not support.

@@ -13,6 +13,7 @@
 
 use super::client::ClientFacts;
 use super::connection::Peer;
+use super::head::is_host;
 use super::lines::come_again;
 use super::own_request::{Asked, OwnRequest};
 use super::refusal::{NoRoute, Refusal, Reply, Why};
@@ -94,6 +95,9 @@ impl Plan {
 
 /// Decides what to do with a request.
 pub(super) fn plan(request: &Request<'_>, facts: Facts<'_>, routing: &Routing) -> Result<Plan, Refusal> {
+    if request.method == Method::CONNECT {
+        return Err(Why::Tunnel.into());
+    }
     let (target, host) = look(request)?;
     let client = ClientFacts::of(facts.peer, request.headers, host, routing.trusted());
     if target.path == ASTERISK {
@@ -208,7 +212,8 @@ fn asked_back(served: &StreamRoute, cors: Option<&CorsAnswer>) -> Reply {
 fn look<'a>(request: &Request<'a>) -> Result<(Target<'a>, Option<&'a str>), Refusal> {
     let mut hosts = request.headers.get_all(HOST).iter();
     let (host, second) = (hosts.next(), hosts.next());
-    if second.is_some() || (host.is_none() && request.version == Version::HTTP_11) {
+    let is_malformed = host.is_some_and(|host| !is_host(host.as_bytes()));
+    if second.is_some() || is_malformed || (host.is_none() && request.version == Version::HTTP_11) {
         return Err(Why::Host.into());
     }
     let target = check_target(request.method, request.target).map_err(Why::Target)?;

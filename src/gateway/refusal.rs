@@ -38,6 +38,8 @@ pub(super) enum Why {
     Loop(Arc<Route>),
     /// A stream route got a method that is neither GET nor HEAD.
     Method,
+    /// The client asks for a tunnel.
+    Tunnel,
     /// The path is served only with these methods.
     OtherMethods(Vec<Method>),
     /// The path is served only to requests that accept one of these types.
@@ -88,7 +90,11 @@ impl Refusal {
         let cors = self.of.as_ref().and_then(|(_, cors)| cors.as_ref());
         let mut reply = match &self.why {
             Why::Target(why) => Reply::text(StatusCode::BAD_REQUEST, &format!("the request target {why}")),
-            Why::Host => Reply::text(StatusCode::BAD_REQUEST, "HTTP/1.1 needs one Host header"),
+            Why::Host => Reply::text(StatusCode::BAD_REQUEST, "a request needs one Host header that names a host"),
+            Why::Tunnel => {
+                let reply = Reply::text(StatusCode::METHOD_NOT_ALLOWED, "this gateway makes no tunnels");
+                reply.with(ALLOW, METHODS_WITH_PREFLIGHT)
+            }
             Why::NoRoute(_) => Reply::text(StatusCode::NOT_FOUND, "no route serves this path"),
             Why::Loop(_) => Reply::text(StatusCode::LOOP_DETECTED, "the request leads back to this gateway"),
             Why::Method => {

@@ -175,7 +175,6 @@ impl<'a> Writer<'a> {
             // In HTTP/1.0 the end of the connection is the end of the response. In a drain no connection is kept.
             self.session.set_keepalive(None);
         }
-        self.is_kept = self.session.get_keepalive().is_some();
         if let Some(connection) = self.connection() {
             if is_stream {
                 socket::bound_stream(connection);
@@ -191,6 +190,8 @@ impl<'a> Writer<'a> {
         self.session.set_write_timeout(Some(stall));
         let link = self.link.as_deref();
         self.session.write_response_header(Box::new(head)).await.map_err(|error| broken(&error, link))?;
+        // pingora gives a promise of the next request up while it writes the head, if the request's body has not arrived.
+        self.is_kept = self.session.get_keepalive().is_some();
         come_back(self.session);
         Ok(())
     }

@@ -135,3 +135,22 @@ async fn the_host_of_an_absolute_target_goes_before_the_field_in_every_way() {
     }
     let _second = joined(Client::get("/").header("Host", "stream.example"), &gateway).await;
 }
+
+#[tokio::test]
+async fn a_head_that_promises_nothing_keeps_its_word_although_the_late_body_comes() {
+    for (server, options) in WAYS {
+        let origin = Origin::start();
+        let gateway = Gateway::start(&configuration(server, [route("/*", &origin).with(options)])).await;
+        let mut connection = Connection::open(&gateway).await;
+        connection.send("GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n").await;
+        origin.stream().await.end().await;
+        let mut response = connection.response(false).await;
+        assert_eq!(response.header("connection"), Some("close"), "{server} {options}");
+        response.complete().await;
+        let mut connection = response.into_connection();
+        connection.send("hello").await;
+        connection.send(NEXT).await;
+        assert_eq!(connection.rest().await, b"", "{server} {options}");
+        assert_eq!(origin.requests().len(), 1, "{server} {options}");
+    }
+}

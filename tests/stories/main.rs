@@ -23,6 +23,7 @@ mod config;
 mod contract;
 mod cors;
 mod http2;
+mod http2_requests;
 mod ids;
 mod lifecycle;
 mod limits;

@@ -80,7 +80,7 @@ fn every_refusal_has_its_status_its_headers_and_its_line() {
     let unreachable = || Failure::Unreachable("10.0.0.1: connection refused".to_owned());
     let table = [
         (Why::Target(BadTarget::Backslash), "400 | text: the request target must not hold a backslash"),
-        (Why::Host, "400 | text: HTTP/1.1 needs one Host header"),
+        (Why::Host, "400 | text: a request needs one Host header that names a host"),
         (no_route(), "404 | text: no route serves this path"),
         (Why::Method, "405, allow: GET, HEAD | text: a stream is read with GET"),
         (Why::Join(JoinError::TooManyStreams), "503, retry-after: 1 | text: too many streams"),
