@@ -1,15 +1,15 @@
-//! What comes after a request in a pingora session, and what pingora requires for it.
+//! What happens to a connection after a request, and how it comes back from a pingora session.
 //!
 //! pingora ends a session in one of two ways. After an answer that leaves the connection usable, it asks
 //! `persist_connection_context` for a value, and gives the stream back together with that value. In every other case
 //! it drops the stream, and the connection with it. So a connection comes back only under these conditions:
 //!
 //! - If a response was begun, it was written to its end, and the request's body was read.
-//! - The keep-alive of the session is on when the request ends, whatever the client asked for.
-//! - Nothing was read beyond the request. A [`Connection`] gives a session no more than the request.
+//! - The keep-alive of the session is on when the request ends. What the client asked for does not matter.
+//! - The session has read nothing beyond the request. A [`Connection`] gives a session no more than the request.
 //!
-//! For a client that goes to the engine nothing is written. `request_filter` claims that a response was sent, and the
-//! engine sends the response later.
+//! The session writes nothing for a client that goes to the engine. `request_filter` tells pingora that a response was
+//! sent, and the engine sends the response later.
 
 use super::connection::Connection;
 use super::handover::HandOver;
@@ -21,14 +21,14 @@ use std::any::Any;
 /// reads the next head and has its own time limits.
 const COMES_BACK: Option<u64> = Some(60);
 
-/// What a connection that comes back from a session is for.
+/// What happens to a connection after a request.
 #[derive(Debug)]
 pub(super) enum After {
-    /// To be handed over to the engine, which writes the whole response.
+    /// It is handed over to the engine, which writes the whole response.
     HandOver(Box<HandOver>),
-    /// To serve another request.
+    /// It serves another request.
     Next,
-    /// To be closed in order.
+    /// It is closed in an orderly way.
     Close,
 }
 
@@ -38,7 +38,7 @@ impl After {
         Box::new(parking_lot::Mutex::new(Some(self)))
     }
 
-    /// Unwraps what pingora gives back: the connection, and what it is for.
+    /// Unwraps what pingora gives back: the connection, and what happens to it.
     pub(super) fn of(reused: ReusedHttpStream) -> Option<(Connection, Self)> {
         let (stream, mut settings) = reused.consume();
         let context = settings.as_mut().and_then(HttpPersistentSettings::take_user_context);
@@ -48,7 +48,7 @@ impl After {
     }
 }
 
-/// Makes the connection of a session come back when the request ends.
+/// Makes pingora give the connection back when the request ends.
 pub(super) fn come_back(session: &mut ServerSession) {
     session.set_keepalive(COMES_BACK);
 }

@@ -9,8 +9,9 @@
 //!                  pingora's session                             Connection, for the next head
 //! ```
 //!
-//! pingora serves any stream that implements its public traits. A `Connection` gives a session the bytes of one
-//! request and no more. What the client sends beyond the request stays here and begins the next request.
+//! pingora serves any stream that implements its public traits, and a `Connection` implements them. It gives a session
+//! the bytes of one request and no more. Bytes that the client sends after the request stay in the `Connection`, and
+//! the next request begins with them.
 
 use super::chunks::Chunks;
 use super::places::Place;
@@ -32,11 +33,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The most bytes that are kept beyond the present request. Beyond that the client is not read until the next
-/// request.
+/// The most bytes that are kept for the next request. When there are as many, the connection is not read any more until
+/// the present request is over.
 const MOST_AHEAD: usize = 16 << 10;
 
-/// The bytes that are read at once.
+/// The room for one read from the socket.
 const READ_BYTES: usize = 4 << 10;
 
 /// A client's connection.
@@ -44,7 +45,7 @@ const READ_BYTES: usize = 4 << 10;
 pub(super) struct Connection {
     /// Shared with code that looks at the socket while a session writes to it.
     transport: Arc<Transport>,
-    /// The bytes that the client sent and that nothing has read.
+    /// The bytes that came from the socket and that no reader of this connection got.
     unread: BytesMut,
     gate: Gate,
     peer: Peer,
@@ -81,7 +82,8 @@ pub(super) enum Gate {
 }
 
 impl Gate {
-    /// How many of the next bytes a reader may get. It gets all of these.
+    /// Lets a reader have as many of the next bytes as the limit allows. Returns their number. The reader must take all
+    /// of them.
     fn pass(&mut self, bytes: &[u8]) -> usize {
         match self {
             Self::Open => bytes.len(),
@@ -113,7 +115,7 @@ impl Connection {
         Self { transport: Arc::new(transport), unread: BytesMut::new(), gate: Gate::Open, peer, place }
     }
 
-    /// A connection that the engine gives back. `unread`: the bytes that its client sent meanwhile.
+    /// A connection that the engine gives back. `unread`: the bytes that the client sent while the engine served it.
     pub(super) fn taken_back(transport: Transport, peer: Peer, place: Option<Place>, unread: &[u8]) -> Self {
         Self { transport: Arc::new(transport), unread: BytesMut::from(unread), gate: Gate::Open, peer, place }
     }
@@ -128,7 +130,7 @@ impl Connection {
         stream.as_any().downcast_ref::<Self>()
     }
 
-    /// The bytes that the client sent and that nothing has read.
+    /// The bytes that came from the socket and that no reader of this connection got.
     pub(super) fn unread(&self) -> &[u8] {
         &self.unread
     }
@@ -174,7 +176,8 @@ impl Connection {
         poll_fn(|cx| self.poll_fill(cx)).await
     }
 
-    /// Resolves when the client has closed its side or is gone. A client that has sent much ahead is not read further.
+    /// Resolves when the client has closed its side or is gone. It reads and keeps what the client sends ahead. Once
+    /// the client has sent [`MOST_AHEAD`] bytes ahead, it reads no more and never resolves.
     pub(super) async fn left(&mut self) {
         while self.unread.len() < MOST_AHEAD {
             match self.fill().await {
@@ -185,7 +188,7 @@ impl Connection {
         std::future::pending().await
     }
 
-    /// The number of bytes that the client has sent and that nothing has read, with those that the kernel holds.
+    /// The number of bytes that the client has sent ahead, including those that the kernel still holds.
     pub(super) fn ahead(&self) -> u64 {
         self.unread.len() as u64 + rustix::io::ioctl_fionread(&*self.transport).unwrap_or(0)
     }
@@ -216,7 +219,7 @@ pub(super) struct Parts {
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.gate == Gate::Bytes(0) {
-            // The request was read to its end. Only the end of the client's side still matters.
+            // The reader has the whole request. It may still learn that the client has closed its side.
             while self.unread.len() < MOST_AHEAD {
                 if ready!(self.poll_fill(cx))? == 0 {
                     return Poll::Ready(Ok(()));

@@ -1,4 +1,4 @@
-//! Recognises the first bytes of a request: an HTTP/2 preface, an HTTP/1.x head, or an incomplete one of these.
+//! Recognises what the unread bytes of a connection begin with: an HTTP/2 preface, an HTTP/1.x head, or a part of one.
 
 /// The connection preface of HTTP/2 (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -6,7 +6,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The most bytes of empty lines that are accepted before a request line.
 const MAX_BLANK: usize = 64;
 
-/// The length of the longest sequence that ends a head.
+/// The length of the longest sequence that ends a head: CR LF CR LF.
 const LONGEST_END: usize = 4;
 
 /// Whether a byte belongs to an empty line.
@@ -27,8 +27,9 @@ pub(super) enum Judgement {
     TooLarge,
 }
 
-/// Judges the bytes so far. The first `scanned` of them hold no end of a head. An empty line ends a head, with or
-/// without CR (RFC 9112, section 2.2). A few empty lines before the request line are allowed.
+/// Judges the bytes so far. The first `scanned` bytes were judged before and hold no end of a head. A head may have at
+/// most `most` bytes. An empty line ends it, with or without CR (RFC 9112, section 2.2). A few empty lines before the
+/// request line are allowed.
 pub(super) fn judge(bytes: &[u8], scanned: usize, most: usize) -> Judgement {
     if bytes.starts_with(PREFACE) {
         return Judgement::Preface;

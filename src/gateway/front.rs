@@ -1,17 +1,18 @@
-//! The front: serves a connection, from one request head to the next.
+//! The front: reads the request heads of a connection one after another, and passes each request to what serves it.
 //!
 //! ```text
 //!               ┌───────────────────── Next ─────────────────────────┐
 //!               ▼                                                    │
-//!   accepted ▶ Waiting ─ a head ▶ plan ─┬▶ an answer of ours ────────┤
-//!               │                       ├▶ a session of pingora's ───┤
-//!               │                       └▶ the engine ── took it ────┴▶ (it comes back with the next head)
+//!   accepted ▶ Waiting ─ a head ▶ plan ─┬▶ the gateway's own answer ─┤
+//!               │                       ├▶ a session of pingora ─────┤
+//!               │                       └▶ the engine ── took it ────┴▶ (it comes back after an orderly end)
 //!               ├─ a preface ▶ HTTP/2, to its end
 //!               └─ too large, too slow, malformed, the client's end, a drain ▶ closed
 //! ```
 //!
-//! pingora waits for exactly the 24 bytes of the HTTP/2 preface without a time limit. It limits a head only at 1 MiB,
-//! and only each read in time. So the front reads heads itself. Its limits hold for every head of a connection.
+//! The front reads heads itself, because the limits of pingora are too weak. pingora waits for the HTTP/2 preface
+//! without a time limit. It accepts a head of up to 1 MiB. It limits the time of each read, but not of a whole head.
+//! The limits of the front hold for every HTTP/1 head of a connection.
 
 use super::Gateway;
 use super::after::After;
@@ -49,12 +50,13 @@ pub struct FrontOptions {
     /// The most bytes of a request head. A larger head is answered with 431. The default is enough for the largest
     /// cookies that browsers send.
     pub head_bytes: usize,
-    /// The time for a whole head. It begins with the connection or, for later requests, with the first byte. A slower
-    /// head is answered with 408, or not at all if nothing was sent.
+    /// The time for a whole head. It begins with the connection or, for later requests, with the first byte of the
+    /// head. A slower head is answered with 408. A connection on which nothing was sent is closed without an answer.
     pub head_time: Duration,
     /// How long a connection is kept between two requests. After that it is closed.
     pub keepalive: Duration,
-    /// The most open connections. Further ones are answered with 503.
+    /// The most open connections. Each further stream of an HTTP/2 connection counts as one. Beyond the limit, requests
+    /// are answered with 503.
     pub max_connections: usize,
     /// Whether connections of trusted proxies begin with a header of the PROXY protocol.
     pub proxy_protocol: bool,
@@ -72,7 +74,7 @@ impl Default for FrontOptions {
     }
 }
 
-/// Serves connections.
+/// Serves the connections of one process.
 #[derive(Debug)]
 pub struct Front {
     options: FrontOptions,
@@ -80,7 +82,7 @@ pub struct Front {
     http2: Http2,
     places: Arc<Places>,
     gateway: Gateway,
-    /// Set when the process is about to end.
+    /// True from the beginning of the drain on. No connection then serves another request.
     stopping: ShutdownWatch,
 }
 
@@ -99,13 +101,15 @@ enum First {
 /// How long to wait for a head.
 #[derive(Debug, Clone, Copy)]
 struct Wait {
+    /// Whether this is the first head of the connection.
     is_first: bool,
+    /// The end of the wait, unless a later head begins before it.
     until: Instant,
 }
 
 impl Front {
-    /// A front for a gateway. Every connection holds `alive`, wherever it is served. `stopping` is set when the
-    /// process is about to end.
+    /// A front for a gateway. `alive` is dropped when the front and the last connection are gone, wherever that
+    /// connection is served. `stopping` becomes true when the drain begins.
     #[must_use]
     pub fn new(options: FrontOptions, gateway: Gateway, alive: mpsc::Sender<()>, stopping: ShutdownWatch) -> Self {
         let ca_file = gateway.connector.system().instead();
@@ -131,7 +135,7 @@ impl Front {
         if self.options.proxy_protocol && self.gateway.trusts(connection.peer()) {
             match timeout_at(wait.until, introduced(&mut connection)).await {
                 Ok(true) => {}
-                // The proxy is configured otherwise than this listener. The operator should know that.
+                // The proxy does not send the header that this listener expects. The operator should know that.
                 Ok(false) => {
                     let peer = connection.peer().socket;
                     return log::warn!("connection closed: it begins without a PROXY header peer={peer:?}");
@@ -180,7 +184,7 @@ impl Front {
         }
     }
 
-    /// Reads until a head or a preface is complete.
+    /// Reads until a head or a preface is complete, or until it is clear that none will be.
     async fn first(&self, connection: &mut Connection, wait: Wait) -> First {
         let Wait { is_first, mut until } = wait;
         let mut stopping = self.stopping.clone();
@@ -223,8 +227,8 @@ impl Front {
         }
     }
 
-    /// Serves one request. Its head is the first `head_bytes` unread bytes. Returns the connection if it is still
-    /// usable.
+    /// Serves one request, or prepares the hand-over of its client. Its head is the first `head_bytes` unread bytes.
+    /// Returns the connection and what comes next for it, or `None` if the connection is gone.
     async fn request(&self, mut connection: Connection, head_bytes: usize) -> Option<(Connection, After)> {
         let head = match Head::parse(connection.unread().get(..head_bytes).unwrap_or_default()) {
             Ok(head) => head,
@@ -278,7 +282,8 @@ impl Front {
         head.is_kept && !*self.stopping.borrow()
     }
 
-    /// Answers a request. If the request has a body, the body is not read and the connection is closed.
+    /// Answers a request that needs neither a session nor the engine. If the request has a body or asks for an upgrade,
+    /// the connection closes after the answer, because the bytes that follow are not the next head.
     async fn answer_to(
         &self,
         mut connection: Connection,
@@ -312,15 +317,16 @@ impl Front {
                 return answer(connection, &refusal.reply(), false, self.is_kept(head)).await;
             }
         };
-        // The engine keeps only so much for the next request.
+        // The engine keeps at most this many bytes that the client sent ahead. With more of them, the connection closes
+        // after the response.
         let is_kept = self.is_kept(head) && connection.ahead() <= MOST_KEPT_BYTES as u64;
         let client = self.gateway.leave(engine, ask, joined, head.version, is_kept).ok()?;
         Some((connection, After::HandOver(Box::new(client))))
     }
 }
 
-/// Reads the header of the PROXY protocol at the beginning of a connection. Returns false if there is none, also if
-/// the connection ends within it.
+/// Reads the header of the PROXY protocol at the beginning of a connection. Returns false if the connection begins with
+/// other bytes, or ends within the header.
 async fn introduced(connection: &mut Connection) -> bool {
     loop {
         match proxy_header(connection.unread()) {
@@ -331,7 +337,7 @@ async fn introduced(connection: &mut Connection) -> bool {
                 return true;
             }
             ProxyHeader::Incomplete => match connection.fill().await {
-                // A health check may connect and send nothing.
+                // A health check may connect and send nothing, which is no fault.
                 Ok(0) | Err(_) => return connection.unread().is_empty(),
                 Ok(_) => {}
             },
@@ -339,7 +345,7 @@ async fn introduced(connection: &mut Connection) -> bool {
     }
 }
 
-/// Sends an answer on a connection with nothing left to read.
+/// Sends a whole answer outside of a session. Returns `None` if the client did not take it.
 async fn answer(
     mut connection: Connection,
     reply: &Reply,
@@ -354,7 +360,7 @@ async fn answer(
             None
         }
         Err(_) => {
-            // Otherwise the kernel would keep the answer for a silent client for a quarter of an hour.
+            // After an ordinary close, the kernel would keep the answer for this client for a quarter of an hour.
             socket::reset_on_close(&connection);
             None
         }

@@ -1,7 +1,8 @@
 //! Parses the head of an HTTP/1.x request strictly (RFC 9112).
 //!
-//! Every head is checked here first. A head that two parsers could read as two requests, or with two lengths, is
-//! refused. So pingora, which is more lenient, gets only heads that can be read in one way.
+//! Every head of HTTP/1.x is checked here before anything else reads it. A head that two parsers could read as two
+//! requests, or with two lengths, is refused. pingora is more lenient, so it gets only heads that can be read in one
+//! way.
 
 use crate::fields;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
@@ -21,8 +22,8 @@ pub(super) struct Head {
     pub(super) body: Body,
     /// Whether the client allows further requests on its connection.
     pub(super) is_kept: bool,
-    /// Whether the request can be served without a session: it is a GET without a body, and no field asks for
-    /// anything else than to keep or close the connection.
+    /// Whether the request can be served without a session. It is a GET without a body, `Expect` or `Upgrade`, and
+    /// `Connection` has no option other than `keep-alive` and `close`.
     pub(super) is_plain: bool,
 }
 
@@ -104,15 +105,16 @@ impl Head {
         Ok(Self { method, target, version, headers, body, is_kept, is_plain })
     }
 
-    /// Whether the client asks for another protocol. The bytes after the head may then not be HTTP.
+    /// Whether the head has an `Upgrade` field. pingora then takes the bytes after the head for another protocol, even
+    /// if `Connection` does not name the field.
     pub(super) fn upgrades(&self) -> bool {
         self.headers.contains_key(UPGRADE)
     }
 }
 
-/// A head whose target is an absolute URL, with the path as its target and the URL's host as its only `Host`. The URL goes
-/// before the field (RFC 9112 section 3.2.2), and whoever reads this head cannot take another host for it. `None`: the target
-/// is not an absolute URL.
+/// Rewrites a head whose target is an absolute URL. The new target is the path and query of the URL, and the new `Host`
+/// is the host of the URL, which replaces the client's field (RFC 9112, section 3.2.2). So pingora and the origin
+/// cannot take another host than the one that the route was found by. `None`: the target is not an absolute URL.
 pub(super) fn in_origin_form(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut fields);

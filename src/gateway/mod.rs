@@ -17,7 +17,8 @@
 //! - *Session*: pingora's handling of one request on a connection.
 //! - *Engine*: the delivery engine, which serves most clients of shared streams without a session (`fanout`).
 //! - *Hand-over*: a connection leaves the gateway for the engine.
-//! - *Place*: the permission for one connection. There are `max_connections` of them.
+//! - *Place*: the permission to serve one client. Each connection needs one, and so does each further stream of an
+//!   HTTP/2 connection. There are `max_connections` places.
 //! - *Refusal*: a request that is answered with an error.
 
 mod after;
@@ -83,12 +84,12 @@ pub struct Gateway {
     no_routes: Arc<Lines>,
 }
 
-/// The most log lines about requests that no route serves, and the period for which this holds. Strangers make many
-/// such requests.
+/// The most log lines about requests that no route serves, in a period of this length. Scanners send many such
+/// requests, which must not flood the log.
 const NO_ROUTES: (u32, Duration) = (10, Duration::from_secs(10));
 
 impl Gateway {
-    /// A gateway with this routing.
+    /// A gateway that serves the routes of `routing`.
     #[must_use]
     pub fn new(
         routing: CurrentRouting,
@@ -105,7 +106,7 @@ impl Gateway {
         self.engine.as_ref()
     }
 
-    /// Whether this peer is believed about the clients that it serves.
+    /// Whether this peer is a trusted proxy, which is believed about its clients.
     fn trusts(&self, peer: &Peer) -> bool {
         self.routing.get().trusted().trusts(peer.address())
     }

@@ -1,22 +1,23 @@
-//! The limit on the number of connections that may be open at once.
+//! The limit on the number of clients that are served at once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::mpsc;
 
-/// The places for connections. Each open connection has one, and there are only `most`.
+/// The places for clients. Each connection that is served has one. On an HTTP/2 connection, each stream beyond the
+/// first has one too, because a proxy may serve many clients through one connection. There are `most` places.
 #[derive(Debug)]
 pub(super) struct Places {
-    /// Tells the receiver when all connections are over. It is dropped with the last `Arc` of the places, so the
-    /// channel closes when no connection has a place and no new one can take one.
+    /// Tells the receiver when all connections are gone. It is dropped with the last `Arc` of the places. So the
+    /// channel closes when no place is taken and none can be taken any more.
     _alive: mpsc::Sender<()>,
     most: usize,
     taken: AtomicUsize,
-    /// Whether the log was told that no place is left.
+    /// Whether it was logged that no place is left.
     told: AtomicBool,
 }
 
-/// The place of one connection. Dropping it frees the place.
+/// One place that is taken. Dropping it frees the place.
 #[derive(Debug)]
 pub(super) struct Place(Arc<Places>);
 
@@ -25,7 +26,7 @@ impl Places {
         Arc::new(Self { _alive: alive, most, taken: AtomicUsize::new(0), told: AtomicBool::new(false) })
     }
 
-    /// Takes a place. `None` if there is none left, which is logged once and not for each connection.
+    /// Takes a place. `None`: no place is left. That is logged once, and not for each client.
     pub(super) fn take(self: &Arc<Self>) -> Option<Place> {
         let place = Place(Arc::clone(self));
         if self.taken.fetch_add(1, Ordering::AcqRel) < self.most {
@@ -41,7 +42,7 @@ impl Places {
 impl Drop for Place {
     fn drop(&mut self) {
         let taken = self.0.taken.fetch_sub(1, Ordering::AcqRel);
-        // The log is told again only after a tenth of the places has become free.
+        // The next shortage is logged only after a tenth of the places was free in between.
         if taken <= self.0.most.saturating_sub(self.0.most / 10) {
             self.0.told.store(false, Ordering::Release);
         }

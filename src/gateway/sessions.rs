@@ -1,4 +1,4 @@
-//! pingora's proxy, wrapped: one request of HTTP/1.x.
+//! Passes one request of HTTP/1.x to pingora's proxy, and closes connections in an orderly way.
 
 use super::Gateway;
 use super::after::After;
@@ -17,29 +17,30 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-/// Bytes read and dropped at a time until then.
+/// The most bytes that are read and dropped at a time while a connection closes.
 const LINGER_BYTES: usize = 4096;
 
-/// pingora's proxy.
+/// Serves requests of HTTP/1.x in sessions of pingora.
 pub(super) struct Sessions {
     proxy: Arc<HttpProxy<Gateway>>,
 }
 
-/// What the front decided of a request that a session is to serve.
+/// What the front decided about a request that a session serves.
 #[derive(Debug)]
 pub(super) struct Decided {
     pub(super) plan: Plan,
-    /// The client is content to have its connection kept.
+    /// Whether the connection may serve another request after this one.
     pub(super) is_kept: bool,
 }
 
 impl Decided {
-    /// As the context that pingora hands over with a session. It demands a value that may be looked at from two threads.
+    /// Wraps this as the context that pingora passes along with a session. The mutex makes the value `Sync`, as pingora
+    /// demands.
     fn into_context(self) -> Box<dyn Any + Send + Sync> {
         Box::new(Mutex::new(Some(Box::new(self))))
     }
 
-    /// The same, at the other end.
+    /// Unwraps the context of a session. `None`: the context is something else.
     pub(super) fn handed_over(context: Box<dyn Any + Send + Sync>) -> Option<Box<Self>> {
         context.downcast::<Mutex<Option<Box<Self>>>>().ok()?.into_inner()
     }
@@ -56,8 +57,8 @@ impl Sessions {
         Self { proxy }
     }
 
-    /// Serves one request of HTTP/1.x, of which nothing was read by anybody else; gives the connection back if it is of
-    /// further use.
+    /// Serves one request. Its head is still among the unread bytes of the connection. `gate` says which of the bytes
+    /// belong to the request. Returns the connection and what comes next for it, or `None` if pingora has closed it.
     pub(super) async fn request(
         &self,
         mut connection: Connection,
@@ -73,8 +74,9 @@ impl Sessions {
     }
 }
 
-/// Ends our side and reads on until the peer ends its own: closing with bytes unread would send a reset, which may overtake
-/// the last events on their way.
+/// Closes a connection in an orderly way. Our side ends first. Then the peer's bytes are read and dropped, until the
+/// peer ends its side or [`LINGER`] is over. A socket that is closed with unread bytes sends a reset, which may destroy
+/// the last bytes of the response on their way.
 pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
     if AsyncWriteExt::shutdown(&mut stream).await.is_err() {
         return;
@@ -98,9 +100,9 @@ mod tests {
         let (ours, mut theirs) = duplex(64);
         let closing = tokio::spawn(close(ours));
         let mut rest = Vec::new();
-        assert_eq!(theirs.read_to_end(&mut rest).await.unwrap(), 0, "our end came");
+        assert_eq!(theirs.read_to_end(&mut rest).await.unwrap(), 0, "our side has ended");
         for _ in 0..10 {
-            theirs.write_all(&[b'x'; 64]).await.expect("what comes late is read");
+            theirs.write_all(&[b'x'; 64]).await.expect("late bytes are read");
         }
         assert!(!closing.is_finished());
         drop(theirs);

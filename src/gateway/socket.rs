@@ -8,20 +8,22 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The unsent bytes of one TCP client from which on its socket is not writable. With this limit a slow reader costs a
-/// cursor in the log and about 45 KB of kernel memory. A send buffer of 128 KiB alone would cost 270 KB, because
-/// small events take several times their size in it. It would also slow down distant clients.
+/// The number of unsent bytes at which the socket of one TCP client stops being writable (TCP_NOTSENT_LOWAT). With this
+/// limit a slow reader costs a cursor in the log and about 45 KB of kernel memory. A limit by the size of the send
+/// buffer would be worse: 128 KiB would cost 270 KB, because small events take several times their size in a buffer. A
+/// small buffer would also slow down distant clients.
 const UNSENT_BYTES: u32 = 32 << 10;
 
-/// The same for an HTTP/2 connection, whose streams share it.
+/// The number of unsent bytes at which the socket of an HTTP/2 connection stops being writable. All streams of the
+/// connection share them.
 const UNSENT_BYTES_OF_MANY: u32 = 128 << 10;
 
-/// The size of the send buffer of one TCP client, as the kernel counts it. It limits the bytes that are on their way,
-/// which [`UNSENT_BYTES`] does not limit. A client that vanishes while it is catching up holds 1 MB until it counts
-/// as stalled, and not 4 MB.
+/// The size of the send buffer of one TCP client, as the kernel counts it. It limits the bytes that were sent and not
+/// acknowledged, which [`UNSENT_BYTES`] does not limit. A client that vanishes while it is catching up then holds 1 MB
+/// instead of 4 MB until it counts as stalled.
 const SEND_BUFFER_BYTES: usize = 512 << 10;
 
-/// The size of the send buffer of a Unix socket, which has no other limit.
+/// The size of the send buffer of a Unix socket. Unix sockets have no limit like [`UNSENT_BYTES`].
 const UNIX_SEND_BUFFER_BYTES: usize = 128 << 10;
 
 /// Sets the options of a new connection, so that small writes are sent at once.
@@ -32,8 +34,8 @@ pub(super) fn prepare(socket: impl AsFd) {
     }
 }
 
-/// Limits what the kernel holds for the client of a stream. Other responses are sent as fast as possible, and the
-/// kernel sizes their buffers itself.
+/// Limits the bytes that the kernel holds for the client of a stream. It is not called for other responses. Those are
+/// sent as fast as possible, and the kernel sizes their buffers itself.
 pub(super) fn bound_stream(socket: impl AsFd) {
     let socket = socket.as_fd();
     // This fails on a Unix socket.
@@ -44,8 +46,8 @@ pub(super) fn bound_stream(socket: impl AsFd) {
     }
 }
 
-/// Limits the unsent bytes that the kernel holds for an HTTP/2 connection. Its send buffer may grow, because a stream may
-/// be a download.
+/// Limits the unsent bytes that the kernel holds for an HTTP/2 connection. The send buffer may still grow, because a
+/// stream of the connection may be a download.
 pub(super) fn bound_unsent(socket: impl AsFd) {
     let socket = socket.as_fd();
     // This fails on a Unix socket.
@@ -54,7 +56,7 @@ pub(super) fn bound_unsent(socket: impl AsFd) {
     }
 }
 
-/// Observes a client's connection while a write waits: whether bytes arrive at the client.
+/// Observes whether bytes arrive at a client while a write to it waits.
 #[derive(Debug)]
 pub(super) struct Witness {
     transport: Arc<Transport>,
@@ -66,20 +68,21 @@ impl Witness {
         Self { transport: Arc::clone(transport), on_the_way: on_the_way(&**transport) }
     }
 
-    /// Whether, since the last call, bytes have arrived at the client or the kernel has taken some to be sent.
+    /// Whether the number of bytes on their way has changed since the last call. Then bytes have arrived at the client,
+    /// or the kernel has accepted more bytes to send.
     pub(super) fn saw_some(&mut self) -> bool {
         let before = std::mem::replace(&mut self.on_the_way, on_the_way(&*self.transport));
         self.on_the_way != before
     }
 }
 
-/// Makes the close of the socket a reset. It frees at once what a stalled client did not take. A response that is
-/// framed by the end of its connection then does not look complete.
+/// Makes the close of the socket a reset. A reset frees at once the bytes that a stalled client did not take. A
+/// response that ends with its connection does not look complete after a reset.
 pub(super) fn reset_on_close(socket: impl AsFd) {
     set_linger(socket, Some(Duration::ZERO));
 }
 
-/// Makes the close of the socket an orderly one.
+/// Makes the close of the socket an orderly one, in case it was to be a reset.
 pub(super) fn end_on_close(socket: impl AsFd) {
     set_linger(socket, None);
 }

@@ -1,15 +1,19 @@
-//! The times that connections of every protocol have.
+//! The time limits that are the same for connections of HTTP/1 and of HTTP/2.
 
 use std::time::Duration;
 
-/// The time for the first request on a connection without a place. Silent connections must not use up the descriptors.
+/// The time for the first request on a connection without a place, which is only told that there is none. It is short,
+/// because silent connections must not use up the descriptors.
 pub(super) const WITHOUT_A_PLACE: Duration = Duration::from_secs(1);
 
-/// The time that a client has to accept an answer of the gateway. Such an answer fits into any socket's buffer.
+/// The time in which a client must take an answer of the gateway itself. Such an answer fits into the buffer of any
+/// socket.
 pub(super) const ANSWER_TIME: Duration = Duration::from_secs(10);
 
-/// The time for bytes that may be on their way when a drain begins, or when the gateway has said that it leaves.
+/// How long the gateway still waits for a request that may be on its way when the gateway stops taking requests. It
+/// stops when a drain begins, and on HTTP/2 when it sends a GOAWAY.
 pub(super) const LAST_CALL: Duration = Duration::from_secs(1);
 
-/// How long the gateway reads the rest of a request body that no handler reads, before it closes the connection.
+/// How long the gateway reads and drops the rest of a request body after the response. A connection of HTTP/1 whose
+/// client sends for longer is closed.
 pub(super) const UNWANTED_BODY: Duration = Duration::from_secs(5);

@@ -1,5 +1,5 @@
-//! The socket of a connection in the runtime. All its methods take a shared reference, so that other code can look at
-//! the socket while a session reads or writes.
+//! The socket of a connection, registered with the runtime. Its methods take a shared reference, so that other code can
+//! look at the socket while a session reads or writes.
 
 use bytes::BytesMut;
 use rustix::net::{Shutdown, shutdown};
