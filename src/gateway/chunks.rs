@@ -8,21 +8,22 @@
 //!                                                 └──── an empty line ─▶ Done
 //! ```
 //!
-//! The session parses the body too, and judges it. This scanner only finds where the body ends, so that the session never
-//! reads the bytes of the next request. A body that is malformed has no end, and the session refuses it.
+//! The session of pingora parses the body too, and refuses a malformed one. This scanner only finds where the body
+//! ends, so that the session never reads the bytes of the next request. A malformed body has no end here: all bytes go
+//! to the session.
 
 /// A scanner of a chunked body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Chunks {
-    /// In the size of a chunk, which has so many digits.
+    /// In the size of a chunk. `size` and `digits`: the value and the number of the digits so far.
     Size { size: u64, digits: u8 },
-    /// In the rest of that line.
+    /// In the line of a chunk's size, after the digits.
     Extension { size: u64 },
     /// In the data of a chunk.
     Data { left: u64 },
-    /// After the data, where a line must end. `has_cr`: its CR was read.
+    /// After the data, where a line end must follow. `has_cr`: its CR was read.
     DataEnd { has_cr: bool },
-    /// In the lines after the last chunk. `is_empty`: the line has no byte yet but a CR.
+    /// In the lines after the last chunk. `is_empty`: the present line has no byte so far, except for CR.
     Trailer { is_empty: bool },
     /// After the body.
     Done,
@@ -30,7 +31,7 @@ pub(super) enum Chunks {
     Malformed,
 }
 
-/// The digits of the largest size.
+/// The number of hexadecimal digits of the largest `u64`.
 const MOST_DIGITS: u8 = 16;
 
 impl Chunks {

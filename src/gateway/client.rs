@@ -1,8 +1,8 @@
-//! The client of a request, as its connection shows it or as a trusted proxy tells it.
+//! The address, scheme and host of a request's client. They come from the connection, or from a trusted proxy.
 //!
-//! A proxy tells of its client in `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`, or in `Forwarded`
-//! (RFC 7239). Anyone can write these fields. So they are believed only if a trusted proxy sends them. Those of all
-//! others are replaced.
+//! A proxy describes its client in `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`, or in `Forwarded`
+//! (RFC 7239). Anyone can write these fields. So they are believed only if a trusted proxy sends them. The fields that
+//! other peers send are replaced.
 //!
 //! ```text
 //!   X-Forwarded-For: forged, 203.0.113.7, 10.0.0.2      the other end of the socket: 10.0.0.1
@@ -24,7 +24,7 @@ static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host"
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 static X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
-/// The prefix of fields that tell of the client. From an untrusted peer, all of them are replaced or removed.
+/// The prefix of fields that describe the client. Such fields of an untrusted peer are replaced or removed.
 const FAMILY: &str = "x-forwarded-";
 
 /// What is known of the client of a request.
@@ -38,6 +38,7 @@ pub(super) struct ClientFacts {
     pub(super) host: Option<String>,
     /// The address of the nearest hop. `None`: a Unix socket.
     hop: Option<IpAddr>,
+    /// Whether that hop is a trusted proxy, whose fields about its client are believed.
     is_believed: bool,
 }
 
@@ -65,7 +66,7 @@ impl Scheme {
     }
 }
 
-/// What the proxies in front tell. The farthest hop comes first.
+/// What the fields of a trusted proxy say about the hops before it. The farthest hop comes first.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Told {
     /// The addresses of the hops. `None`: the address is hidden or malformed.
@@ -89,8 +90,8 @@ impl ClientFacts {
             return own;
         }
         let told = Told::by(headers);
-        // The hops are searched from the nearest on. The first that is not trusted is the client. If all are trusted,
-        // the farthest is.
+        // The hops are searched from the nearest to the farthest. The first hop that is not trusted is the client. If
+        // all hops are trusted, the farthest one is the client.
         let is_client = |hop: &Option<IpAddr>| hop.is_none_or(|address| !trusted.contains(address));
         let at = told.hops.iter().rposition(is_client).unwrap_or(0);
         Self {
@@ -101,7 +102,7 @@ impl ClientFacts {
         }
     }
 
-    /// The fields that tell the origin of the client. Each is to be set or, if `None`, removed.
+    /// The fields that describe the client to the origin. The caller sets each field or, if it is `None`, removes it.
     pub(super) fn fields(&self, headers: &HeaderMap) -> Vec<(HeaderName, Option<HeaderValue>)> {
         let mut fields = Vec::with_capacity(6);
         if !self.is_believed {
@@ -111,7 +112,8 @@ impl ClientFacts {
         let hop = self.hop.map_or_else(|| "unknown".to_owned(), |hop| hop.to_string());
         let chain = |name: &HeaderName, own: String| {
             let mut parts: Vec<&[u8]> = members(headers, name).filter(|_| self.is_believed).collect();
-            // A trusted proxy may have told of the client in `Forwarded` only.
+            // A trusted proxy may describe its client in `Forwarded` only. The client is then missing in the other
+            // field.
             let client = self.address.filter(|address| parts.is_empty() && Some(*address) != self.hop);
             let client = client.filter(|_| *name == X_FORWARDED_FOR).map(|address| address.to_string());
             parts.extend(client.as_ref().map(String::as_bytes));
@@ -129,12 +131,12 @@ impl ClientFacts {
         fields
     }
 
-    /// Whether a field of this name tells of the client, so that the gateway sets it.
+    /// Whether a field of this name describes the client, so that only the gateway sets it.
     pub(super) fn is_told_in(name: &HeaderName) -> bool {
         name.as_str().starts_with(FAMILY) || *name == FORWARDED || *name == X_REAL_IP
     }
 
-    /// The fields of a request, with the fields that tell of the client set.
+    /// The fields of a request, with the fields that describe the client set.
     pub(super) fn applied(&self, headers: &HeaderMap) -> HeaderMap {
         let mut applied = headers.clone();
         for (name, value) in self.fields(headers) {
@@ -183,8 +185,9 @@ impl Told {
         told
     }
 
-    /// The item of a list that belongs to the hop at this index. Lists of the same length as the hops were written by
-    /// the same proxies. Of any other list the first item counts, as in most servers.
+    /// The item of a list that belongs to the hop at this index. If the list is as long as the list of hops, the same
+    /// proxies wrote both, and the item has the same index. Of any other list the first item counts, as in most
+    /// servers.
     fn of<T: Clone>(&self, list: &[Option<T>], at: usize) -> Option<T> {
         let at = if list.len() == self.hops.len() { at } else { 0 };
         list.get(at).cloned().flatten()
@@ -308,7 +311,7 @@ mod tests {
         }
     }
 
-    /// The fields that tell the origin of the client.
+    /// The fields that describe the client to the origin.
     fn told_to_origin(from: &str, lines: &str) -> String {
         let trusted = trusted(&["10.0.0.0/8"]);
         let headers = fields(lines);

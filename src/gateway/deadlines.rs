@@ -46,7 +46,7 @@ pub(super) enum Due {
 
 impl Deadlines {
     pub(super) fn new(options: &ClientOptions, mut lifecycle: watch::Receiver<Lifecycle>) -> Self {
-        // A drain that began earlier is still to be noted.
+        // A drain may have begun before this client came. It must be seen as a change, too.
         lifecycle.mark_changed();
         let now = Instant::now();
         let mut deadlines = Self {
@@ -60,13 +60,13 @@ impl Deadlines {
         deadlines
     }
 
-    /// Notes that the client was sent something. A heartbeat is due after an interval without that.
+    /// Notes that the client was sent something. The next heartbeat is due one interval later.
     pub(super) fn heard(&mut self) {
         self.next_heartbeat = self.heartbeat.map(|interval| Instant::now() + interval);
     }
 
-    /// The end that is due now, if any. It is asked between writes, because a client with much to read never waits in
-    /// [`Self::next`].
+    /// The end that is due now, if any. The caller asks between writes, because a client with much to read never waits
+    /// in [`Self::next`].
     pub(super) fn end_due(&mut self) -> Option<Due> {
         if self.drain.is_none() && self.lifecycle.has_changed().unwrap_or(true) {
             self.note(self.lifecycle.has_changed().is_ok());

@@ -1,7 +1,7 @@
 //! The hand-over of a client to the delivery engine.
 //!
-//! The client is now a connection and a subscription to a stream. Nothing of the response has been written. The
-//! engine writes all of it, and gives the connection back after an orderly end.
+//! At a hand-over, a client consists of its connection and its subscription to a stream. Nothing of the response has
+//! been written yet. The engine writes all of it, and gives the connection back after an orderly end.
 
 use super::connection::{Connection, Parts, Peer};
 use super::front::Front;
@@ -19,8 +19,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
-/// A client that is to be handed over. Dropping this value takes the client off its stream, and counts a failed
-/// hand-over.
+/// A client that is to be handed over. Dropping this value before the hand-over takes the client off its stream, and
+/// counts a failed hand-over.
 pub(super) struct HandOver {
     /// `None` once the hand-over has begun.
     client: Option<Leaving>,
@@ -32,9 +32,12 @@ pub(super) struct Leaving {
     pub(super) engine: Engine,
     pub(super) subscription: Subscription,
     pub(super) framing: Framing,
+    /// The response's head and the first lines of its body, as they go on the wire.
     pub(super) opening: Bytes,
+    /// The number of bytes of SSE text in `opening`.
     pub(super) opening_text: u64,
     pub(super) lifetime: Option<Duration>,
+    /// Whether the connection serves another request after an orderly end.
     pub(super) is_kept: bool,
     /// The client's address, if it is known.
     pub(super) address: Option<IpAddr>,
@@ -119,7 +122,7 @@ impl Home for AtTheFront {
 
     fn take_back(self: Box<Self>, socket: OwnedFd, unread: Vec<u8>) {
         let Self { front, runtime, peer, place, is_tcp, .. } = *self;
-        // If the front is gone, the process is ending, and the socket is closed.
+        // The front is gone only when the process ends. The socket is then closed.
         let Some(front) = front.upgrade() else { return };
         let _in_the_runtime = runtime.enter();
         match Transport::from_descriptor(socket, is_tcp) {

@@ -1,11 +1,11 @@
-//! The lines that manifold itself adds to a stream, apart from events.
+//! The lines that manifold itself adds to the body of a stream.
 
 use crate::downstream::{ClientOptions, RetryPolicy, spread};
 use crate::hub::{Departure, End};
 use crate::sse::{HEARTBEAT, retry_line};
 use std::time::Duration;
 
-/// The reconnection time if neither the route nor the origin sets one: the usual value of browsers.
+/// The reconnection time if neither the route nor the origin sets one. Browsers use this value by default.
 const USUAL_RETRY: Duration = Duration::from_secs(3);
 
 /// The first lines of a response: a comment, which makes buffering intermediaries forward the head, and the client's
@@ -22,9 +22,9 @@ pub(super) fn greeting(options: &ClientOptions, origin_retry: Option<u64>) -> Ve
     lines
 }
 
-/// The last lines before an orderly end. If manifold ends the response, in a drain or at the end of a lifetime, they
-/// set a reconnection time that spreads the clients. If the origin ended the stream, they hold the origin's `retry:`
-/// that no event carried.
+/// The last lines before an orderly end. In a drain or at the end of a lifetime, they set a random reconnection time,
+/// so that the clients do not all come back at once. If the origin ended the stream, they hold the origin's
+/// reconnection time, which may have come without an event.
 pub(super) fn last_words(options: &ClientOptions, departure: &Departure, origin_retry: Option<u64>) -> Vec<u8> {
     match (departure, options.retry) {
         (Departure::Drained | Departure::Lifetime, RetryPolicy::Fixed(retry)) => jittered(retry, options),

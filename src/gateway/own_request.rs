@@ -1,5 +1,5 @@
-//! The request of one client, as a private route passes it to the origin. It passes whole, except for the fields of the
-//! client's connection and the fields that manifold sets itself.
+//! The request of one client, as a private route passes it to the origin. All fields pass, except for those about the
+//! client's connection or a body, those that manifold sets itself, and those with an underscore in their names.
 
 use super::client::ClientFacts;
 use super::proxy::{Names, host};
@@ -17,7 +17,7 @@ static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub(super) struct OwnRequest {
     /// The request for the origin.
     pub(super) request: upstream::Request,
-    /// The names that the origin may use for itself in its response, beside its own name.
+    /// The names that the origin may use for itself in its response, besides its own address.
     pub(super) names: Names,
     /// Whether fields were dropped because of their names.
     pub(super) has_odd_names: bool,
@@ -36,12 +36,13 @@ pub(super) struct Asked<'a> {
 }
 
 impl OwnRequest {
-    /// The request for the origin of `route`, with the fields that tell it of `client`.
+    /// The request for the origin of `route`, with the fields that describe `client`.
     pub(super) fn new(asked: Asked<'_>, route: &Route, client: &ClientFacts) -> Self {
         let Asked { headers, path, query, last_event_id } = asked;
         let passing = end_to_end(headers).filter(|(name, _)| is_the_clients_own(name));
         let passing: HeaderMap = passing.map(|(name, value)| (name.clone(), value.clone())).collect();
-        // The fields about the client are set last, so that the client cannot remove them by naming them in `Connection`.
+        // The fields about the client are set after the connection fields were removed. So the client cannot remove
+        // them by naming them in `Connection`.
         let mut fields = client.applied(&passing);
         join_cookies(&mut fields);
         if let Some(id) = last_event_id.filter(|_| !headers.contains_key(&LAST_EVENT_ID))

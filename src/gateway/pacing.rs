@@ -23,8 +23,8 @@ impl Lines {
         Self { most, period, state: Mutex::default() }
     }
 
-    /// `None`: no line may be written now. Otherwise the number of lines that were not written since the last one
-    /// that was.
+    /// Asks to write a line. `None`: it must not be written. Otherwise the value is the number of lines that were not
+    /// written since the last line that was.
     pub(crate) fn next(&self, now: Instant) -> Option<u64> {
         let mut state = self.state.lock();
         if state.begun.is_none_or(|begun| begun + self.period <= now) {

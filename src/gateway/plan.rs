@@ -5,8 +5,8 @@
 //!   request ─▶ target and host ─▶ route ─┬─ none, or the request came back ────▶ Refusal
 //!              (or a Refusal)            ├─ proxy ────────────────────────────▶ Plan::Proxy
 //!                                        └─ stream ─▶ OPTIONS, HEAD ──────────▶ Plan::Answer
-//!                                                     no GET ─────────────────▶ Refusal
-//!                                                     GET in a drain ─────────▶ Plan::Answer: come again
+//!                                                     any other than GET ─────▶ Refusal
+//!                                                     GET in a drain ─────────▶ Plan::Answer: reconnect later
 //!                                                     GET of a private route ─▶ Plan::Private
 //!                                                     any other GET ──────────▶ Plan::Shared
 //! ```
@@ -31,8 +31,8 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// The target of an `OPTIONS` for the server as a whole, which shows that the server answers (RFC 9110, section
-/// 9.3.7).
+/// The target of an `OPTIONS` request about the server as a whole (RFC 9110, section 9.3.7). Clients send it to learn
+/// whether the server answers.
 const ASTERISK: &str = "*";
 
 /// The parts of a request that the decision depends on.
@@ -79,7 +79,7 @@ pub(super) struct Ask {
     pub(super) cors: Option<CorsAnswer>,
     /// The client's address, if it is known.
     pub(super) address: Option<IpAddr>,
-    /// The origin of the page that asks, if the page cannot read the answer.
+    /// The origin of the page that sent the request, if the browser will keep the response from the page.
     pub(super) unreadable: Option<HeaderValue>,
 }
 
@@ -193,7 +193,8 @@ fn plan_stream(
     })
 }
 
-/// The fields of a request. Those that tell of the client are set if the shared stream forwards such fields.
+/// The fields of a request. If the route forwards fields about the client on its shared streams, these fields are set
+/// here. A client cannot choose their values.
 fn told<'a>(headers: &'a HeaderMap, served: &StreamRoute, client: &ClientFacts) -> Cow<'a, HeaderMap> {
     let share = &served.policy.share;
     let passes_on = share.mode == Mode::Shared && share.headers.iter().any(ClientFacts::is_told_in);
@@ -236,8 +237,8 @@ impl Ask {
     }
 }
 
-/// Whether a page of another origin asks. The browser then keeps the answer from the page, because it has no CORS
-/// headers.
+/// Whether a page of another origin sent the request. The browser then keeps the response from the page, unless the
+/// response has CORS headers.
 fn crosses(headers: &HeaderMap, host: Option<&str>) -> bool {
     let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
     let Some((origin, host)) = origin.zip(host) else { return false };

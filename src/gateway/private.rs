@@ -1,5 +1,5 @@
-//! Private routes: each client has an upstream exchange of its own, and its response passes unchanged. Only heartbeats
-//! are put between the lines of an event stream.
+//! Private routes: each client has an upstream exchange of its own. The origin's response passes to the client
+//! unchanged, except that heartbeats and lines of manifold are put into an event stream.
 
 use super::Gateway;
 use super::deadlines::{Deadlines, Due, Lifecycle};
@@ -28,7 +28,8 @@ use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 impl Gateway {
-    /// Serves one client from one upstream until either ends.
+    /// Serves one client from an upstream of its own, until the client leaves or the response ends. The error is sent
+    /// to the client as its response.
     pub(super) async fn serve_private(
         &self,
         ask: &Ask,
@@ -66,7 +67,7 @@ impl Gateway {
         Ok(why)
     }
 
-    /// Tells the origin's outages and the route's counters the result of a request.
+    /// Notes the result of a request in the origin's outages and in the route's counters.
     fn note(&self, served: &StreamRoute, answer: Result<&Response, &End>) {
         let (route, outages) = (&served.route, self.connector.outages());
         let failed = |why: String| {
@@ -95,12 +96,12 @@ struct Relay<'a> {
     response: Box<Response>,
     client: &'a ClientOptions,
     idle_timeout: Duration,
-    /// The first bytes of a refusal. They may show a fault of the configuration.
+    /// The first bytes of a refusal's body. They may show that the configuration is wrong.
     beginning: Option<Bytes>,
     /// Follows the bytes of an event stream. `None` if the response is not one.
     events: Option<Passthrough>,
-    /// The client's deadlines. `None` if manifold may neither put lines into the response nor end it, because the
-    /// response is not an event stream, or because its stated length must be kept.
+    /// The client's deadlines. `None` if the response is not an event stream, or if the stated length of its body must
+    /// be kept. manifold then neither adds lines to the response nor ends it.
     deadlines: Option<Deadlines>,
 }
 
@@ -131,7 +132,7 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// Passes on the head and the body until nothing more comes. The error is the reason.
+    /// Passes on the head and the body until the response ends. The error says why it ended.
     async fn pass(&mut self, cors: Option<&CorsAnswer>, writer: &mut Writer<'_>) -> Result<Infallible, Departure> {
         let has_heartbeats = self.deadlines.is_some() && self.client.heartbeat.is_some();
         let head = own_head(&self.response.headers, has_heartbeats, cors);
@@ -157,7 +158,7 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// The next bytes of the origin, or why there are none. Heartbeats are sent while it waits.
+    /// The next bytes of the origin. The error says why there are none. Heartbeats are sent while this waits.
     async fn next(&mut self, writer: &mut Writer<'_>) -> Result<Bytes, Departure> {
         let Self { response, idle_timeout, events, deadlines, .. } = self;
         if let Some(due) = deadlines.as_mut().and_then(Deadlines::end_due) {
@@ -182,7 +183,7 @@ impl<'a> Relay<'a> {
         }
     }
 
-    /// Passes on bytes that were held back, and sends the last lines of manifold's own.
+    /// Passes on the bytes that were held back, and sends the last lines that manifold adds.
     async fn end(&mut self, why: &Departure, writer: &mut Writer<'_>) -> Result<(), Broken> {
         if let Some(events) = &mut self.events {
             writer.text(events.finish()).await?;
@@ -196,8 +197,8 @@ impl<'a> Relay<'a> {
         Ok(())
     }
 
-    /// Puts lines of manifold's own into the stream, if the stream's present position allows that without changing
-    /// events.
+    /// Puts lines of manifold into the stream. It does so only between two lines of the stream, where they change no
+    /// event.
     async fn insert(&mut self, lines: Vec<u8>, writer: &mut Writer<'_>) -> Result<(), Broken> {
         if !lines.is_empty() && self.events.as_mut().is_some_and(Passthrough::insert) {
             writer.text(lines.into()).await?;

@@ -1,14 +1,14 @@
-//! Parses the header of the PROXY protocol, versions 1 and 2. By it, a proxy tells of its client without HTTP.
+//! Parses the header of the PROXY protocol, versions 1 and 2. With it a proxy describes its client before any HTTP.
 //!
 //! <https://www.haproxy.org/download/2.9/doc/proxy-protocol.txt>
 
 use ppp::{HeaderResult, PartialResult, v1, v2};
 use std::net::SocketAddr;
 
-/// The type-length-value that tells how the client used TLS (section 2.2.6).
+/// The type of the value that says how the client used TLS (section 2.2.6).
 const TYPE_SSL: u8 = 0x20;
 
-/// The bit of its first byte that says that the client used TLS.
+/// The bit that says that the client used TLS, in the first byte of a value of type [`TYPE_SSL`].
 const CLIENT_SSL: u8 = 0x01;
 
 /// The most bytes of a version 2 header that are accepted.
@@ -17,7 +17,7 @@ const MOST_BYTES: usize = 4 << 10;
 /// The beginning of a version 1 header, which is one line of text.
 const VERSION_1: &[u8] = b"PROXY ";
 
-/// The length of the longest such line.
+/// The length of the longest version 1 header, including CR LF.
 const LONGEST_LINE: usize = 107;
 
 /// What the first bytes of a connection are.
@@ -29,7 +29,7 @@ pub(super) enum ProxyHeader {
     Whole(Told),
 }
 
-/// What a header tells.
+/// What a header says about the client.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Told {
     /// The length of the header.

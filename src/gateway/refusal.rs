@@ -9,7 +9,7 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFT
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::sync::Arc;
 
-/// The seconds after which a client may come again when manifold is full.
+/// The `Retry-After` of an answer to a client that may try again soon, in seconds.
 const COME_AGAIN: HeaderValue = HeaderValue::from_static("1");
 
 /// The methods of a stream route without CORS, and with CORS.
@@ -20,7 +20,8 @@ const METHODS_WITH_PREFLIGHT: HeaderValue = HeaderValue::from_static("GET, HEAD,
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) why: Why,
-    /// The stream route that refuses the request, and its CORS answer. `None`: no stream route refuses it.
+    /// The stream route that refuses the request, and its CORS answer. `None`: the request is refused for another
+    /// reason than a stream route's policy.
     of: Option<(Arc<StreamRoute>, Option<CorsAnswer>)>,
 }
 
@@ -33,8 +34,7 @@ pub(super) enum Why {
     Host,
     /// No route serves this host and path.
     NoRoute(Box<NoRoute>),
-    /// The request has passed this process before, and on this route it would do so for ever (RFC 9110, section
-    /// 7.6.3).
+    /// The request has passed this process before, so this route would pass it on for ever (RFC 9110, section 7.6.3).
     Loop(Arc<Route>),
     /// A stream route got a method that is neither GET nor HEAD.
     Method,
@@ -46,7 +46,7 @@ pub(super) enum Why {
     OtherTypes(Vec<MediaType>),
     /// The client cannot join the stream.
     Join(JoinError),
-    /// The stream ended before it began.
+    /// The stream ended before the client was sent a response head.
     Ended(End),
 }
 
@@ -170,7 +170,7 @@ impl Reply {
         Self { status, headers, body: Bytes::from(format!("{text}\n")) }.sized()
     }
 
-    /// A response without a body that lets the client come again soon.
+    /// A response without a body that asks the client to try again soon.
     pub(super) fn come_again(status: StatusCode) -> Self {
         Self::empty(status).with(RETRY_AFTER, COME_AGAIN).sized()
     }
@@ -179,7 +179,7 @@ impl Reply {
         Self { status, headers: HeaderMap::new(), body: Bytes::new() }
     }
 
-    /// A 204 without further fields.
+    /// A 204 without header fields.
     pub(super) fn no_content() -> Self {
         Self::empty(StatusCode::NO_CONTENT)
     }

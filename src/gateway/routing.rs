@@ -23,8 +23,8 @@ pub struct Routing {
 #[derive(Debug, Clone)]
 pub struct CurrentRouting(Arc<ArcSwap<Routing>>);
 
-/// The ids of routes, by the routes' names. An id is never given to a second name. So no change of the configuration
-/// can make two routes share a stream.
+/// The ids of routes, by the routes' names. An id is never given to a second name. Streams are found by the id of their
+/// route. So two routes never share a stream, even after the configuration has changed.
 #[derive(Debug, Default)]
 pub struct RouteIds {
     next: u32,
@@ -74,7 +74,7 @@ impl Routing {
         self.table.find(wanted)
     }
 
-    /// The route that was probably meant by a request that no route serves, in words for a log.
+    /// The route that is nearest to a request which no route serves, in words for a log.
     pub(super) fn nearest(&self, host: Option<&str>, path: &str) -> Option<String> {
         self.table.nearest(host, path).map(|served| served.route().place())
     }
@@ -120,7 +120,7 @@ mod tests {
         let mut ids = RouteIds::default();
         let [a, b] = ["a", "b"].map(|name| ids.of(&Arc::from(name)));
         assert_ne!(a, b);
-        assert_eq!(ids.of(&Arc::from("a")), a, "wherever it stands in the file");
+        assert_eq!(ids.of(&Arc::from("a")), a, "the place in the file does not matter");
         ids.retain(|name| name == "a");
         let again = ids.of(&Arc::from("b"));
         assert!(again != a && again != b, "{again:?}");

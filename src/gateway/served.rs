@@ -16,11 +16,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// The advice in the log when a response may be given to no client.
+/// The advice in the log when a response must not be given to any client.
 const WHAT_TO_DO: &str =
     "share.credentials = 'isolate' keeps clients apart, share.trust_origin = true shares it all the same";
 
-/// The number of clients of a route from which on the log is told if hardly any share a stream.
+/// With fewer clients on a route, it is not logged that hardly any of them share a stream. A few clients may differ by
+/// chance.
 const JUDGED_FROM: u64 = 50;
 
 /// A route as it is served.
@@ -45,12 +46,12 @@ pub struct StreamRoute {
     pace: Pace,
     /// The route's policy, as the driver of a shared stream needs it.
     driver: DriverSettings,
-    /// The policy toward the origin when one client has an upstream of its own. The client gets whatever the origin
-    /// answers.
+    /// The policy toward the origin when a client has an upstream of its own. The client gets the origin's answer,
+    /// whatever its status is.
     pub(super) private: UpstreamOptions,
-    /// Proxies the preflights that the origin is to answer.
+    /// Proxies preflights on a private route without CORS of its own, because the origin answers them.
     pub(super) preflights: Arc<ProxyRoute>,
-    /// Whether the log was told that hardly any clients share a stream.
+    /// Whether it was logged that hardly any clients share a stream.
     told_unshared: AtomicBool,
 }
 
@@ -65,7 +66,7 @@ pub struct ProxyRoute {
     pub(super) habit: Habit,
     /// Whether the last response came by HTTP/2.
     pub(super) by_http2: AtomicBool,
-    /// Whether the log was told that fields are dropped because of their names.
+    /// Whether it was logged that fields are dropped because of their names.
     told_odd_names: AtomicBool,
 }
 
@@ -132,8 +133,9 @@ impl ProxyRoute {
     }
 }
 
-/// The policy toward the origin when the client gets whatever the origin answers. If the route holds clients, an
-/// origin that sends no head counts as quiet, not as failed.
+/// The policy toward the origin when a request belongs to one client. The client gets the origin's answer, whatever its
+/// status is. On a route with `on_error = "hold"` there is no time limit for the response head, because an origin
+/// without events may send none.
 fn of_one_client(upstream: &UpstreamOptions) -> UpstreamOptions {
     let head_timeout = upstream.head_patience().unwrap_or(Duration::MAX);
     UpstreamOptions { on_error: OnError::Reflect, head_timeout, ..upstream.clone() }
@@ -182,7 +184,7 @@ impl StreamRoute {
     pub(super) fn warn_unless_shared(&self) {
         let (subscribers, streams) = (self.counters.subscribers.value(), self.counters.streams.value());
         let is_unshared = subscribers >= JUDGED_FROM && streams.saturating_mul(10) >= subscribers.saturating_mul(9);
-        // If responses are private to one client, the log was told why already.
+        // If responses are private to one client, the reason was logged already.
         if is_unshared
             && self.policy.share.credentials == Credentials::Isolate
             && self.counters.unshareable.value() == 0
@@ -230,7 +232,7 @@ impl Terms for StreamRoute {
     }
 }
 
-/// Replaces references to the origin by the paths at which clients find the same resource.
+/// Replaces references to paths of the origin by the paths at which this route serves the same resources.
 pub(super) fn name_places(route: &Route, headers: &mut HeaderMap) {
     for name in [LOCATION, CONTENT_LOCATION] {
         let Some(reference) = headers.get(&name) else { continue };
@@ -241,7 +243,8 @@ pub(super) fn name_places(route: &Route, headers: &mut HeaderMap) {
     }
 }
 
-/// Decides which clients may get a response. For each route it logs once that a response is not shared.
+/// Makes the check that decides which clients may get a response of this route. The check logs once that a response is
+/// not shared.
 fn sharing(route: &Arc<str>, policy: &StreamPolicy) -> SharingCheck {
     let (route, share, told) = (Arc::clone(route), policy.share.clone(), AtomicBool::new(false));
     Arc::new(move |head, has_credentials| {

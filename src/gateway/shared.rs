@@ -18,8 +18,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// How long a client waits for the origin's response head or first failure, and for the origin's answer about its id.
-/// After that the client is sent a 200. Many origins send no head before the first event.
+/// How long a client waits for the origin's response head or first failure, and for the origin's answer about the
+/// client's `Last-Event-ID`. After that the client is sent a 200, because many origins send no head before the first
+/// event.
 const VERDICT_PATIENCE: Duration = Duration::from_secs(3);
 
 /// The most bytes of frames that are read from the log at once.
@@ -42,7 +43,8 @@ pub(super) enum NotJoined {
 }
 
 impl Gateway {
-    /// Joins a client to its stream, and waits for the head. `left` resolves when the client leaves.
+    /// Joins a client to its stream, and waits until the head of its response is known. `left` resolves when the client
+    /// leaves.
     pub(super) async fn join(&self, ask: &Ask, left: impl Future<Output = Broken>) -> Result<Joined, NotJoined> {
         let (served, id) = (&ask.served, ask.last_event_id.as_ref());
         let has_credentials = ask.request.has_credentials();
@@ -72,8 +74,8 @@ impl Gateway {
             let goes_alone = match &verdict {
                 // The response is private to another client, so this client needs a request of its own.
                 Verdict::Ended(end) => !subscription.is_opener() && is_anothers(end),
-                // The shared request brought a response that is private to this client. It asks again with its own
-                // id, because that id now decides for no other client.
+                // The client opened the stream, and the response turned out to be private to this client. The shared
+                // request did not carry the client's `Last-Event-ID`. A request for this client alone can carry it.
                 Verdict::Own(_) => subscription.is_without_its_id(),
                 Verdict::Live(_) | Verdict::Held => false,
             };
@@ -171,7 +173,7 @@ impl Gateway {
         deadlines: &mut Deadlines,
     ) -> Result<Departure, Broken> {
         let mut frames = Vec::new();
-        // When held events are sent. Until then they wait for further events to share a write with.
+        // When held events are sent. They wait until then, so that further events can share the write.
         let mut held_until: Option<Instant> = None;
         loop {
             match deadlines.end_due() {
@@ -199,7 +201,7 @@ impl Gateway {
             tokio::select! {
                 () = subscription.changed() => {
                     held_until = match policy.client.flush {
-                        // An end is not held back.
+                        // The end of a stream is not held back.
                         Some(flush) if !subscription.is_over() => held_until.or_else(|| Some(Instant::now() + flush)),
                         _ => None,
                     };

@@ -23,14 +23,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-/// The most bytes that are written at once. A client that does not take this much within `stall_secs` stalls, and is
-/// not merely slow.
+/// The most bytes that are written at once. A client that does not take this many bytes within `stall_secs` counts as
+/// stalled. A client that is merely slow takes them.
 const PIECE_BYTES: usize = 16 << 10;
 
 /// How often to look whether bytes arrive while a write waits.
 const LOOKS_EVERY: Duration = Duration::from_millis(250);
 
-/// The bytes that a client in a session may send after its request. They mean nothing while the response lasts.
+/// The most bytes of an unwanted request body that a client in a session may send while its response lasts.
 const MOST_STRAY_BYTES: usize = 16 << 10;
 
 /// The response to one client while it is being written.
@@ -39,6 +39,7 @@ pub(super) struct Writer<'a> {
     /// The connection of an HTTP/2 stream.
     link: Option<Arc<Link>>,
     counters: Option<&'a RouteCounters>,
+    /// The bytes of an unwanted request body that were read and dropped.
     stray_bytes: usize,
     /// Whether the request's body was read to its end.
     is_body_over: bool,
@@ -46,9 +47,9 @@ pub(super) struct Writer<'a> {
     /// Tells the stream that bytes arrive at the client while a write waits.
     arrivals: Option<Arrivals>,
     pace: Pace,
-    /// Tells of a drain, in which no connection is kept.
+    /// Says whether the process drains. In a drain no connection is kept.
     lifecycle: Option<&'a watch::Receiver<Lifecycle>>,
-    /// Whether the head says that the connection serves another request.
+    /// Whether the response head promises that the connection serves another request.
     is_kept: bool,
     /// How long the connection of an HTTP/2 stream may take nothing.
     stall_limit: Option<StallLimit>,
@@ -59,9 +60,9 @@ pub(super) struct Writer<'a> {
 struct Pace {
     /// The time after which the kernel gives up the client.
     stall: Duration,
-    /// Whether the last write waited for long.
+    /// Whether the last write had to wait.
     is_slow: bool,
-    /// Whether the time limit of writes judges that the client stalls. If not, the kernel does.
+    /// Says whether the time limit of writes or the kernel judges that the client stalls.
     trust: Trust,
 }
 
@@ -102,17 +103,17 @@ impl<'a> Writer<'a> {
         Self { counters: Some(counters), lifecycle: Some(lifecycle), ..Self::new(session) }
     }
 
-    /// Whether the head says that the connection serves another request.
+    /// Whether the response head promises that the connection serves another request.
     pub(super) fn is_kept(&self) -> bool {
         self.is_kept
     }
 
-    /// Whether the client has sent no more ahead than the engine keeps.
+    /// Whether the engine can keep all bytes that the client has sent ahead.
     pub(super) fn is_little_ahead(&self) -> bool {
         self.connection().is_some_and(|connection| connection.ahead() <= MOST_KEPT_BYTES as u64)
     }
 
-    /// From now on, tells the stream of bytes that arrive at the client while a write waits.
+    /// Sets the stream that is told when bytes arrive at the client while a write waits.
     pub(super) fn tell(&mut self, arrivals: Arrivals) {
         self.arrivals = Some(arrivals);
     }
@@ -130,8 +131,8 @@ impl<'a> Writer<'a> {
         self.sent
     }
 
-    /// The version of the request, if the connection can leave the session for the engine. It can if it is HTTP/1.x
-    /// and the request has no body left to read.
+    /// The version of the request, if the connection can leave the session for the engine. It can if the protocol is
+    /// HTTP/1.x and the request has no body.
     pub(super) fn can_hand_over(&mut self) -> Option<Version> {
         let is_ready = !self.session.is_http2() && self.session.is_body_empty() && self.connection().is_some();
         is_ready.then(|| self.session.req_header().version)
@@ -151,12 +152,13 @@ impl<'a> Writer<'a> {
         self.session.req_header().version == Version::HTTP_11
     }
 
-    /// Writes the head of a stream at once.
+    /// Writes the head of a stream.
     pub(super) async fn head(&mut self, headers: HeaderMap, stall: Duration) -> Result<(), Broken> {
         self.begin(StatusCode::OK, headers, stall, true).await
     }
 
-    /// Writes the head of a response of any kind, whose body follows. `is_stream` bounds how much the kernel buffers.
+    /// Writes the head of a response of any kind, whose body follows. `stall`: how long the client may take nothing.
+    /// `is_stream`: whether to bound the bytes that the kernel buffers for the client.
     pub(super) async fn begin(
         &mut self,
         status: StatusCode,
@@ -181,7 +183,8 @@ impl<'a> Writer<'a> {
             }
             fanout::limit_stall(connection, Some(stall));
             if until_close {
-                // So the connection is closed by a reset, unless the response comes to an orderly end.
+                // A response that breaks off must not look complete. So the connection closes by a reset unless
+                // [`Self::end`] is called.
                 socket::reset_on_close(connection);
             }
         }
@@ -241,8 +244,8 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Writes one piece. If the write waits, the stream is told of bytes that arrive at the client. The first slow
-    /// write is not observed, so that observing costs nothing for a client that reads.
+    /// Writes one piece. While the write waits, the stream is told when bytes arrive at the client. The first write
+    /// that waits is not observed, so that a client that reads costs no observation.
     async fn piece(&mut self, piece: Bytes) -> Result<(), Broken> {
         let mut witness = None;
         if self.pace.is_slow
@@ -278,9 +281,10 @@ impl<'a> Writer<'a> {
 
     /// Resolves when the client leaves, or when the kernel gives it up. Otherwise it never resolves. Cancel-safe.
     ///
-    /// Bytes that the client sends after its request have no meaning here, such as a stray CRLF or a pipelined
-    /// request. They are dropped, one byte per probe of pingora. A client that sends more than [`MOST_STRAY_BYTES`]
-    /// counts as gone.
+    /// The body of the request, if it has one, is dropped, one byte per probe of pingora. A client that sends more than
+    /// [`MOST_STRAY_BYTES`] of it counts as gone. Bytes after the request do not reach the session, because the
+    /// [`Connection`] keeps them. A request with an `Upgrade` field is an exception: its end is not known, so all
+    /// bytes after its head are dropped like a body.
     pub(super) async fn left(&mut self) -> Broken {
         if self.session.is_http2() {
             return self.stream_left().await;
@@ -294,8 +298,8 @@ impl<'a> Writer<'a> {
         std::future::pending().await
     }
 
-    /// The same for an HTTP/2 stream. A body that nobody wants is read and dropped. Unread, it would use up the window of
-    /// the connection, and with it the bodies of the other streams.
+    /// Resolves when the client of an HTTP/2 stream leaves. The body of the request is read and dropped. An unread body
+    /// would use up the flow-control window of the connection, and the other streams could send no bodies.
     async fn stream_left(&mut self) -> Broken {
         loop {
             let is_over = self.is_body_over || self.session.is_body_done();
@@ -310,14 +314,15 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Makes the close of the connection an orderly one, whatever was set before.
+    /// Makes the close of the connection an orderly one, in case it was to be a reset.
     pub(super) fn end(&mut self) {
         if let Some(connection) = self.connection() {
             socket::end_on_close(connection);
         }
     }
 
-    /// Makes the close of the connection a reset, which frees at once what a stalled client did not take.
+    /// Makes the close of the connection a reset, because the client stalls. A reset frees at once the bytes that the
+    /// client did not take. On HTTP/2 the connection is only told of the stall, because it serves other streams too.
     pub(super) fn reset(&mut self) {
         if let Some(link) = &self.link {
             link.stalled();
