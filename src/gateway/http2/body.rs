@@ -1,4 +1,7 @@
-//! Request bodies of HTTP/2 whose length is announced.
+//! Request bodies of HTTP/2 with a `Content-Length`, on their way to an HTTP/1.1 origin.
+//!
+//! A body of HTTP/2 ends with a flag, which may come after the last byte. An HTTP/1.1 origin counts bytes instead. So
+//! it would take a request for complete although the client goes on to send more bytes than it announced.
 
 use bytes::{Bytes, BytesMut};
 use http::Version;
@@ -9,14 +12,14 @@ use pingora::{Error, ErrorType};
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// How long to wait for the end of an empty body.
+/// How long to wait for the end flag of an empty body.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Waits for the end of a request that announces an empty body. An HTTP/1.1 origin would take the request for complete as
-/// soon as it has the head.
+/// Waits for the end flag of a request that announces an empty body. An HTTP/1.1 origin would take the request for
+/// complete as soon as it has the head. Other requests are not waited for.
 ///
 /// # Errors
-/// When bytes come instead.
+/// When bytes come instead of the end, or when the end does not come in time.
 pub(in crate::gateway) async fn await_empty(session: &mut ServerSession) -> pingora::Result<()> {
     let length = session.req_header().headers.get(CONTENT_LENGTH);
     if !session.is_http2() || length.is_none_or(|length| length.as_bytes() != b"0") {
@@ -30,9 +33,8 @@ pub(in crate::gateway) async fn await_empty(session: &mut ServerSession) -> ping
     timeout(PATIENCE, ends).await.map_err(late)?
 }
 
-/// Holds the last byte of a body back until the body ends. A body of HTTP/2 ends with a flag, which may come after the last
-/// announced byte. If more bytes come instead, the request is malformed (RFC 9113, section 8.1.1). An HTTP/1.1 origin
-/// counts bytes, so it would have taken the request for complete.
+/// Holds the last announced byte of a body back until the end flag has come. If more bytes come instead, the request is
+/// malformed (RFC 9113, section 8.1.1), and the origin never gets a complete one.
 #[derive(Debug)]
 pub(in crate::gateway) struct Tail {
     /// The announced bytes that were not passed yet.
@@ -41,13 +43,13 @@ pub(in crate::gateway) struct Tail {
 }
 
 impl Tail {
-    /// For a request. `None` if it is not of HTTP/2 or announces no length.
+    /// The tail of a request's body. `None`: the request is not of HTTP/2, or it announces no length.
     pub(in crate::gateway) fn of(request: &RequestHeader) -> Option<Self> {
         let length = request.headers.get(CONTENT_LENGTH).filter(|_| request.version == Version::HTTP_2)?;
         length.to_str().ok()?.parse().ok().map(Self::new)
     }
 
-    /// For a body of this length.
+    /// The tail of a body of this length.
     fn new(length: u64) -> Self {
         Self { left: length, held: None }
     }

@@ -1,4 +1,4 @@
-//! What the streams of one HTTP/2 connection share.
+//! The state that the streams of one HTTP/2 connection share.
 
 use crate::gateway::connection::Peer;
 use crate::gateway::places::Place;
@@ -11,12 +11,13 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// How long the client may take nothing while no stream is open.
+/// How long the client may accept no byte while no stream is open.
 const STALL: Duration = Duration::from_secs(30);
 
-/// The state of a connection that its streams share.
+/// The state that the streams of a connection share, and that the task of the connection reads.
 #[derive(Debug)]
 pub(in crate::gateway) struct Link {
+    /// The other end of the connection.
     peer: Peer,
     streams: Mutex<Streams>,
     /// Notified when the last stream ends, and when the stall limit changes.
@@ -28,13 +29,13 @@ struct Streams {
     open: usize,
     /// The places of all streams but one. That one uses the place of the connection.
     places: Vec<Place>,
-    /// How long the client may take nothing, for each stream that limits it.
+    /// How long the client may accept no byte. There is one value for each stream that limits this time.
     stalls: Vec<Duration>,
-    /// When the last stream ended, or when the connection began if there was none.
+    /// When the last stream ended, or when the connection began if there was no stream yet.
     idle_since: Instant,
-    /// Whether a stream was given up because the client took nothing, and no stream was opened after that.
+    /// Whether a stream was given up because the client accepted no byte, and no stream was opened after that.
     is_stalled: bool,
-    /// Whether the whole connection was given up for this reason.
+    /// Whether the whole connection was given up because the client accepted no byte.
     is_given_up: bool,
 }
 
@@ -42,7 +43,7 @@ struct Streams {
 #[derive(Debug)]
 pub(super) struct OpenStream(Arc<Link>);
 
-/// A guard that limits how long the client may take nothing.
+/// A guard that limits how long the client may accept no byte.
 #[derive(Debug)]
 pub(in crate::gateway) struct StallLimit {
     link: Arc<Link>,
@@ -62,7 +63,8 @@ impl Link {
         Arc::new(Self { peer, streams: Mutex::new(streams), changed: Notify::new() })
     }
 
-    /// The value by which each session carries the link. It is the only value of a connection that pingora passes on.
+    /// The value in which each session carries the link. pingora passes no other value of a connection on to its
+    /// sessions that can hold one of ours.
     pub(super) fn digest(self: &Arc<Self>) -> Option<Arc<ProxyDigest>> {
         let unused = ResponseHeader::build(200, Some(0)).ok()?;
         Some(Arc::new(ProxyDigest::new(Box::new(unused), Some(Box::new(Arc::clone(self))))))
@@ -79,8 +81,8 @@ impl Link {
         &self.peer
     }
 
-    /// Opens a stream. Returns `None` if there is no place for it. The only open stream of a connection uses the place of
-    /// the connection.
+    /// Opens a stream. `take` takes a further place. Returns `None` if there is no place for the stream. One open
+    /// stream uses the place of the connection itself.
     pub(super) fn open(self: &Arc<Self>, take: impl FnOnce() -> Option<Place>) -> Option<OpenStream> {
         let mut streams = self.streams.lock();
         if streams.open > 0 {
@@ -91,37 +93,37 @@ impl Link {
         Some(OpenStream(Arc::clone(self)))
     }
 
-    /// Limits how long the client may take nothing, for as long as the guard lives.
+    /// Limits how long the client may accept no byte. The limit holds for as long as the guard lives.
     pub(in crate::gateway) fn limit_stall(self: &Arc<Self>, stall: Duration) -> StallLimit {
         self.streams.lock().stalls.push(stall);
         self.changed.notify_one();
         StallLimit { link: Arc::clone(self), stall }
     }
 
-    /// Notes that a stream is given up because the client takes nothing.
+    /// Notes that a stream is given up because the client accepts no byte.
     pub(in crate::gateway) fn stalled(&self) {
         self.streams.lock().is_stalled = true;
     }
 
-    /// Notes that the connection is given up because the client takes nothing. Its streams ask for this reason when they
-    /// break.
+    /// Notes that the connection is given up because the client accepts no byte. Its streams then break, and ask with
+    /// [`Self::is_given_up`] why.
     pub(super) fn give_up(&self) {
         self.streams.lock().is_given_up = true;
     }
 
-    /// Whether the connection was given up because the client takes nothing.
+    /// Whether the connection was given up because the client accepts no byte.
     pub(in crate::gateway) fn is_given_up(&self) -> bool {
         self.streams.lock().is_given_up
     }
 
-    /// How long the client may take nothing. `None` if there are streams and none of them limits it.
+    /// How long the client may accept no byte. `None`: there are streams, and none of them limits this time.
     pub(super) fn stall(&self) -> Option<Duration> {
         let streams = self.streams.lock();
         let shortest = streams.stalls.iter().min().copied();
         shortest.or_else(|| (streams.open == 0).then_some(STALL))
     }
 
-    /// Since when no stream is open. `None` if one is.
+    /// Since when no stream is open. `None`: a stream is open.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let streams = self.streams.lock();
         (streams.open == 0).then_some(streams.idle_since)
@@ -132,7 +134,7 @@ impl Link {
         self.streams.lock().idle_since = Instant::now();
     }
 
-    /// Whether the last streams were given up because the client took nothing.
+    /// Whether no stream is open and one was given up because the client accepted no byte.
     pub(super) fn is_stalled(&self) -> bool {
         let streams = self.streams.lock();
         streams.open == 0 && streams.is_stalled
@@ -186,7 +188,7 @@ mod tests {
         assert!(first.is_some() && second.is_some() && third.is_some());
         assert!(open().is_none());
         drop(first);
-        assert!(places.take().is_some(), "whichever it was");
+        assert!(places.take().is_some(), "any stream that ends frees a place");
         let fourth = open();
         assert!(fourth.is_some() && open().is_none());
         drop((second, third, fourth));
@@ -201,7 +203,7 @@ mod tests {
         let link = Link::new(NOBODY);
         assert_eq!(link.stall(), Some(STALL));
         let _stream = link.open(|| None).unwrap();
-        assert_eq!(link.stall(), None, "a stream that does not care");
+        assert_eq!(link.stall(), None, "the open stream sets no limit");
         let [short, long] = [2, 50].map(Duration::from_secs);
         let (first, second) = (link.limit_stall(long), link.limit_stall(short));
         assert_eq!(link.stall(), Some(short));

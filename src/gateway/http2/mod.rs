@@ -3,16 +3,16 @@
 //! ```text
 //!                            ┌─ malformed ──────────────▶ 400 or a reset
 //!   preface ▶ Connection ────┼─ no place ───────────────▶ 503
-//!               │   ▲        └─ a request ──────────────▶ a session of pingora's in a task of its own
+//!               │   ▲        └─ a request ──────────────▶ a session of pingora, in a task of its own
 //!               │   └─ bytes, streams that end                 │
 //!               │                                              ▼
-//!               ├─ idle, or a drain ▶ GOAWAY, and the open streams end as they would
+//!               ├─ idle, or a drain ▶ GOAWAY; the open streams go on to their ends
 //!               └─ a stalled client, an unfinished head, many malformed requests ▶ closed
 //! ```
 //!
 //! The `h2` crate implements the protocol, and pingora serves each request. Only the task here sees the connection as a
-//! whole. So it enforces the limits of the connection: places, the time for a head, idle time, and clients that do not
-//! read.
+//! whole. So it enforces the limits of the connection: places, the time for a head, the idle time, and the time in
+//! which the client must accept bytes.
 
 mod body;
 mod link;
@@ -54,13 +54,13 @@ use wire::Wire;
 /// The most streams that one connection may have open at once.
 const MOST_STREAMS: u32 = 256;
 
-/// The most bytes of a response that wait for the socket or for the client's window. A larger buffer would not be faster,
-/// because the response is continued as soon as these bytes are written. A client that does not read costs this much for
-/// each of its streams.
+/// The most bytes of one response that wait for the socket or for the client's flow-control window. A larger buffer
+/// would not be faster, because the response goes on as soon as these bytes are written. A client that does not read
+/// costs this many bytes for each of its streams.
 const SEND_BUFFER_BYTES: usize = 32 << 10;
 
-/// The most malformed requests on one connection. The number is not small, because a proxy may send the requests of many
-/// clients on one connection.
+/// The most malformed requests on one connection. With more, the connection is closed. The number is not small, because
+/// a proxy may send the requests of many clients on one connection.
 const MOST_MALFORMED: usize = 100;
 
 type Protocol = h2::server::Connection<Stream, bytes::Bytes>;
@@ -78,7 +78,7 @@ impl fmt::Debug for Http2 {
     }
 }
 
-/// An event on a connection.
+/// An event that the task of a connection waits for.
 enum Event {
     Accepted(Box<pingora::Result<Option<H2Accept>>>),
     Due(Due),
@@ -89,9 +89,9 @@ enum Event {
 
 /// How a connection ends.
 enum Ending {
-    /// Either side ended it, or it failed. Nothing is left to be sent.
+    /// Either side has ended it, or it failed. Nothing is left to be sent.
     Closed,
-    /// We end it, with a GOAWAY that says why.
+    /// The gateway ends it at once, with a GOAWAY that says why.
     Abrupt(h2::Reason),
 }
 
@@ -101,8 +101,8 @@ impl Http2 {
     }
 
     fn protocol_options(&self) -> H2Options {
-        // The crate limits by default: streams that are reset before or after they are accepted, the frames of a head,
-        // small and empty DATA frames, and unread answers to PING and SETTINGS.
+        // The `h2` crate itself limits attacks with many resets, with heads of many frames, with small or empty DATA
+        // frames, and with PING and SETTINGS frames whose answers are not read.
         let mut options = default_h2_options();
         options
             .max_concurrent_streams(MOST_STREAMS)
@@ -145,7 +145,7 @@ impl Http2 {
     }
 }
 
-/// A connection that is being served.
+/// A connection that is being served by its task.
 struct Served<'a> {
     of: &'a Http2,
     protocol: Protocol,
@@ -202,7 +202,7 @@ impl Served<'_> {
         }
     }
 
-    /// Tells the client to open no more streams. Streams that are on their way are served.
+    /// Tells the client to open no more streams. Streams that the client has opened by now are served.
     fn leave(&mut self) {
         self.is_leaving = true;
         self.protocol.graceful_shutdown();
@@ -215,7 +215,7 @@ impl Served<'_> {
         let Some(open) = opened else {
             refuse(session);
             if !self.has_place && !self.is_leaving {
-                // The connection is ended as soon as this answer is written.
+                // No request will be served on this connection. So it counts as idle at once, and ends with a GOAWAY.
                 self.watch.times.idle = Duration::ZERO;
             }
             return;
@@ -233,7 +233,7 @@ async fn serve_stream(
     stopping: ShutdownWatch,
 ) {
     let session = ServerSession::new_http2(session);
-    // A stream never gives a connection back.
+    // A session of HTTP/2 gives no connection back.
     let _none = HttpServerApp::process_new_http(&proxy, session, &stopping).await;
 }
 

@@ -1,29 +1,32 @@
-//! Finds pseudo-header fields in the heads of HTTP/2, to reject them in trailers.
+//! Finds pseudo-header fields in the heads of HTTP/2, so that they can be rejected in trailers.
 //!
-//! Trailers with a pseudo-header field are malformed (RFC 9113, section 8.1). The `h2` crate drops such fields silently.
-//! Fields are compressed (RFC 7541). A name is a text, or the number of an entry in a table. The table has fixed entries,
-//! and entries that earlier heads of the connection have added. So every head is read here, and each added entry is
-//! remembered by one bit: whether it is a pseudo-header field.
+//! Trailers with a pseudo-header field are malformed (RFC 9113, section 8.1). The `h2` crate drops such fields
+//! silently. Fields are compressed with HPACK (RFC 7541). A name is a string, or the index of an entry in a table. The
+//! table has static entries, and dynamic entries that earlier heads of the connection have added. So every head must be
+//! read here. Of each dynamic entry only one bit is remembered: whether it is a pseudo-header field.
 
 use std::collections::VecDeque;
 
-/// The number of fixed entries (RFC 7541, appendix A). The first of them are pseudo-header fields.
+/// The number of static entries (RFC 7541, appendix A), and how many of them, from the first on, are pseudo-header
+/// fields.
 const STATIC_ENTRIES: usize = 61;
 const STATIC_PSEUDO_ENTRIES: usize = 14;
 
-/// The most entries that a table of 4,096 bytes has. An entry counts 32 bytes more than its text (RFC 7541, section 4.1).
+/// The most dynamic entries that fit into 4,096 bytes, the default size of the table. An entry counts 32 bytes more
+/// than its name and value (RFC 7541, section 4.1).
 const MOST_ENTRIES: usize = 4096 / 32;
 
-/// The largest entry that fits into the table. A larger one is not added, and empties the table (RFC 7541, section 4.4).
+/// The largest entry that fits into the table. A larger one is not added, and empties the table (RFC 7541, section
+/// 4.4).
 const TABLE_BYTES: usize = 4096 - 32;
 
 /// The colon with which the name of a pseudo-header field begins.
 const COLON: u8 = b':';
 
-/// The colon in the code of RFC 7541, appendix B.
+/// The colon in the Huffman code of RFC 7541, appendix B.
 const COLON_CODE: u8 = 0b101_1100;
 
-/// The added entries of a connection's table, the newest first: whether each is a pseudo-header field.
+/// The dynamic entries of a connection's table, the newest first. Each says whether the entry is a pseudo-header field.
 #[derive(Debug, Default)]
 pub(super) struct Names(VecDeque<bool>);
 
@@ -31,8 +34,8 @@ pub(super) struct Names(VecDeque<bool>);
 struct Block<'a>(&'a [u8]);
 
 impl Names {
-    /// Reads the fields of a head. Returns whether one of them is a pseudo-header field. Reading stops at a malformed field,
-    /// for which the `h2` crate closes the connection.
+    /// Reads the fields of a head. Returns whether one of them is a pseudo-header field. Reading stops at a malformed
+    /// field, for which the `h2` crate closes the connection.
     pub(super) fn read(&mut self, block: &[u8]) -> bool {
         let (mut block, mut is_pseudo) = (Block(block), false);
         while let Some(field) = self.field(&mut block) {
@@ -78,7 +81,7 @@ impl Names {
 }
 
 impl<'a> Block<'a> {
-    /// Reads a number that begins in the low bits of a byte (RFC 7541, section 5.1).
+    /// Reads an integer that begins in the low `bits` bits of a byte (RFC 7541, section 5.1).
     fn number(&mut self, bits: u32) -> Option<usize> {
         let most = (1_usize << bits) - 1;
         let (first, mut rest) = self.0.split_first()?;
@@ -95,7 +98,7 @@ impl<'a> Block<'a> {
         Some(number)
     }
 
-    /// Reads a text (RFC 7541, section 5.2). Returns whether it is in code, and its bytes.
+    /// Reads a string (RFC 7541, section 5.2). Returns whether it is Huffman-coded, and its bytes.
     fn text(&mut self) -> Option<(bool, &'a [u8])> {
         let is_coded = self.0.first()? & 0x80 != 0;
         let length = self.number(7)?;
@@ -104,7 +107,7 @@ impl<'a> Block<'a> {
         Some((is_coded, text))
     }
 
-    /// Reads a text. Returns whether it begins with a colon.
+    /// Reads a string. Returns whether it begins with a colon.
     fn is_after_colon(&mut self) -> Option<bool> {
         let (is_coded, text) = self.text()?;
         let first = text.first().copied();
@@ -148,17 +151,17 @@ mod tests {
     fn added_names_are_found_by_their_numbers() {
         let mut names = Names::default();
         names.read(&[0x40, 2, b':', b'x', 0, 0x40, 1, b'y', 0]);
-        assert!(!names.read(&[0xbe]), "the newest");
-        assert!(names.read(&[0xbf]), "the one before");
-        assert!(names.read(&[0x7f, 0x00, 0]), "its name, added again");
+        assert!(!names.read(&[0xbe]), "the newest entry");
+        assert!(names.read(&[0xbf]), "the entry before it");
+        assert!(names.read(&[0x7f, 0x00, 0]), "the name of that entry, added again");
         assert!(names.read(&[0xbe]));
         names.read(&[0x20]);
-        assert!(!names.read(&[0xbe]), "gone with the table");
+        assert!(!names.read(&[0xbe]), "the table is empty");
         names.read(&[0x41, 0]);
         let mut large = vec![0x40, 1, b'x', 0x7f, 0x80, 0x1f];
         large.resize(6 + 127 + 0xf80, b'v');
         names.read(&large);
-        assert!(!names.read(&[0xbe]), "one that is too large empties it");
+        assert!(!names.read(&[0xbe]), "an entry that is too large empties the table");
         for _ in 0..1000 {
             names.read(&[0x41, 0]);
         }

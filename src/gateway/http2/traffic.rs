@@ -1,14 +1,15 @@
-//! Observes the bytes of an HTTP/2 connection: whether the client leaves a frame unfinished, whether it sends malformed
-//! trailers, and whether it takes what it is sent. The `h2` crate tells none of this.
+//! Observes the bytes of an HTTP/2 connection, because the `h2` crate does not report three things: whether the client
+//! leaves a frame unfinished, whether it sends malformed trailers, and whether it accepts the bytes that it is sent.
 
 use super::names::Names;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// RFC 9113 section 3.4.
+/// The length of the connection preface (RFC 9113 section 3.4).
 const PREFACE_BYTES: usize = 24;
 
-/// RFC 9113 section 4.1: the length in three bytes, the type, the flags, and the stream in four.
+/// The length of a frame's header: the payload's length in three bytes, the type, the flags, and the stream's id in
+/// four bytes (RFC 9113 section 4.1).
 const HEADER_BYTES: usize = 9;
 
 /// Types of frames (RFC 9113 section 6).
@@ -16,26 +17,28 @@ const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const CONTINUATION: u8 = 9;
 
-/// Flags: of the last frame of a head, of padding, and of a priority (RFC 9113 section 6.2).
+/// Flags of a HEADERS frame: it is the last frame of its head, it has padding, it has a priority (RFC 9113 section
+/// 6.2).
 const END_HEADERS: u8 = 4;
 const PADDED: u8 = 8;
 const PRIORITY: u8 = 0x20;
 const PRIORITY_BYTES: usize = 5;
 
-/// The most bytes of a head that are kept here. The `h2` crate refuses larger heads.
+/// The most bytes of a head that are kept here. With the default `head_bytes`, the `h2` crate refuses larger heads.
 const HEAD_BYTES: usize = 256 << 10;
 
 /// The position in the frames that the client sends. A head is a HEADERS frame and the CONTINUATION frames after it.
 #[derive(Debug)]
 pub(super) struct Frames {
-    /// The bytes of the preface that are missing.
+    /// The number of bytes of the preface that have not come yet.
     preface: usize,
+    /// The header of the present frame.
     header: [u8; HEADER_BYTES],
-    /// The bytes of the header that came.
+    /// The number of bytes of that header that have come.
     held: usize,
-    /// The bytes of the payload that are missing.
+    /// The number of bytes of the present payload that have not come yet.
     payload: usize,
-    /// Whether the payload is of DATA. It may take as long as the request's body.
+    /// Whether the present payload is DATA. DATA may take as long as the request's body.
     is_data: bool,
     /// Whether the head continues in the next frame.
     is_in_head: bool,
@@ -43,10 +46,10 @@ pub(super) struct Frames {
     unfinished: Option<Instant>,
     /// The payload so far, if the frame belongs to a head.
     fragment: Vec<u8>,
-    /// The fields of the head in the frames before this one.
+    /// The fields of the present head that came in the frames before this one.
     block: Vec<u8>,
     names: Names,
-    /// The latest stream that was opened.
+    /// The id of the newest stream. A head for this stream or an older one is trailers.
     latest: u32,
     /// Whether there were trailers with a pseudo-header field.
     is_malformed: bool,
@@ -71,7 +74,7 @@ impl Frames {
         }
     }
 
-    /// Observes bytes that came.
+    /// Observes bytes that came from the client.
     pub(super) fn read(&mut self, mut bytes: &[u8], now: Instant) {
         let preface = self.preface.min(bytes.len());
         self.preface -= preface;
@@ -128,7 +131,7 @@ impl Frames {
         let (stream, has_pseudo) = (u32::from_be_bytes(stream), self.names.read(&self.block));
         self.is_malformed |= has_pseudo && stream <= self.latest;
         self.latest = self.latest.max(stream);
-        // An idle connection holds no buffers.
+        // The buffers are freed, so that an idle connection holds none.
         (self.fragment, self.block) = (Vec::new(), Vec::new());
     }
 
@@ -163,12 +166,12 @@ impl Frames {
     }
 }
 
-/// The progress of a client whose socket is full.
+/// The progress of a client whose socket accepts no more bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Blocked {
     /// When bytes were last seen to arrive at the client.
     moved: Instant,
-    /// The bytes that were on their way then.
+    /// The number of bytes that were on their way to the client at that time.
     on_the_way: u32,
 }
 
@@ -177,14 +180,14 @@ impl Blocked {
         Self { moved: now, on_the_way }
     }
 
-    /// Notes whether bytes have arrived meanwhile.
+    /// Notes whether bytes have arrived since the last look. `on_the_way`: the number of bytes on their way now.
     pub(super) fn look(&mut self, on_the_way: u32, now: Instant) {
         if on_the_way != self.on_the_way {
             *self = Self::new(on_the_way, now);
         }
     }
 
-    /// Whether no byte has arrived for this time.
+    /// Whether no byte has arrived for `stall`.
     pub(super) fn is_stalled(&self, stall: Duration, now: Instant) -> bool {
         now.duration_since(self.moved) >= stall
     }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// How many times within the stall limit to look whether bytes arrive while a socket is full.
+/// How many times per stall limit to look whether bytes arrive at a client whose socket accepts no more bytes.
 const LOOKS: u32 = 4;
 
 /// The time limits of a connection.
@@ -19,7 +19,7 @@ const LOOKS: u32 = 4;
 pub(super) struct Times {
     /// The time for a head, or for a frame other than DATA.
     pub(super) head: Duration,
-    /// The time without a stream.
+    /// How long the connection may have no open stream.
     pub(super) idle: Duration,
 }
 
@@ -30,7 +30,7 @@ pub(super) enum Due {
     Head,
     /// The client sent malformed trailers.
     Malformed,
-    /// The client takes nothing.
+    /// The client accepted no byte for too long.
     Stall,
     /// No stream was open for too long.
     Idle,
@@ -42,11 +42,11 @@ pub(super) struct Watch {
     transport: Arc<Transport>,
     link: Arc<Link>,
     traffic: Arc<Mutex<Traffic>>,
-    /// While the socket is full: the client's progress, and when to look next.
+    /// The client's progress, and when to look next. `None`: the socket accepts bytes.
     blocked: Option<(Blocked, Instant)>,
-    /// Whether the looks at a full socket judge that the client stalls. If not, the kernel does.
+    /// Says whether this watch or the kernel judges that the client stalls.
     trust: Trust,
-    /// The stall limit that was seen last.
+    /// The stall limit of the connection at the last look.
     stall: Option<Duration>,
     timer: Pin<Box<Sleep>>,
 }
@@ -59,7 +59,7 @@ impl Watch {
         Self { times, transport, link, traffic, blocked: None, trust, stall, timer }
     }
 
-    /// Resolves when a limit is exceeded. The caller polls the connection first, because that updates what is observed.
+    /// Resolves when a limit is exceeded. The caller polls the connection first, because that updates the observations.
     pub(super) fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<Due> {
         loop {
             let now = Instant::now();
@@ -110,7 +110,7 @@ impl Watch {
         is_over(self.link.idle_since(), self.times.idle).then_some(Due::Idle)
     }
 
-    /// Observes a full socket. Meanwhile the kernel does not judge the client: see [`Trust`].
+    /// Observes a socket that accepts no more bytes. The kernel does not judge the client in that time (see [`Trust`]).
     fn look_at_socket(&mut self, is_blocked: bool, now: Instant) {
         let socket = &*self.transport;
         let every = self.stall.unwrap_or(self.times.idle) / LOOKS;
@@ -133,7 +133,7 @@ impl Watch {
         }
     }
 
-    /// When to look again if nothing happens.
+    /// When to look again if nothing happens before. `None`: no limit is running.
     fn next(&self) -> Option<Instant> {
         let of_head = self.traffic.lock().frames.unfinished().map(|since| since + self.times.head);
         let of_idle = self.link.idle_since().map(|since| since + self.times.idle);

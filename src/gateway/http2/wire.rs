@@ -1,4 +1,4 @@
-//! The transport that the `h2` crate reads and writes: the client's connection, with everything that passes observed.
+//! The transport that the `h2` crate reads and writes: the client's connection, whose bytes are observed.
 
 use super::link::Link;
 use super::traffic::Traffic;
@@ -30,7 +30,8 @@ impl Wire {
         Self { connection, traffic, link }
     }
 
-    /// Notes that the kernel gave the client up, before the streams break for it.
+    /// Notes that the kernel gave the client up. This must be noted before the streams break, because they ask for the
+    /// reason.
     fn heed<T>(&self, polled: &Poll<io::Result<T>>) {
         if let Poll::Ready(Err(error)) = polled
             && error.kind() == io::ErrorKind::TimedOut
@@ -50,8 +51,8 @@ impl AsyncRead for Wire {
             traffic.frames.read(bytes, Instant::now());
         }
         if traffic.frames.is_malformed() {
-            // The bytes are withheld, so that the request never looks complete. The task of the connection sees the fault
-            // next, and ends the connection.
+            // The bytes are withheld, so that the request never looks complete. The task of the connection sees the
+            // fault next, and ends the connection.
             buf.set_filled(before);
             return Poll::Pending;
         }
