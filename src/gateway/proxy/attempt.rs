@@ -1,4 +1,4 @@
-//! The state of one proxied request between pingora's callbacks. A request may take several tries.
+//! The state of one proxied request between pingora's callbacks. Several tries may be needed to get a response.
 
 use super::early::EarlyAnswer;
 use super::patience::Patience;
@@ -11,7 +11,8 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use std::sync::Arc;
 
-/// The state of a proxied request.
+/// The state of a proxied request. Some fields are about the present try only, as they say. [`Attempt::begin`] resets
+/// most of these.
 #[derive(Debug, Default)]
 pub(super) struct Attempt {
     /// The addresses of the origin that are left to try.
@@ -20,30 +21,33 @@ pub(super) struct Attempt {
     pub(super) target: String,
     /// The names that the origin may use for itself in references, besides its own address.
     pub(super) names: Names,
-    /// Whether only HTTP/1.1 is used from now on.
+    /// Whether the further tries use HTTP/1.1 only.
     pub(super) by_http1: bool,
-    /// The connection of this try. The two fields after it say whether it served a request before, and whether it is
-    /// HTTP/2.
+    /// The connection of this try, if it is one of HTTP/1.
     pub(super) line: Option<Arc<Line>>,
+    /// Whether the connection of this try has served another request before.
     pub(super) is_kept: bool,
+    /// Whether the connection of this try is HTTP/2.
     pub(super) is_h2: bool,
-    /// Whether the kept connection of this try was closed already, so that nothing was sent.
+    /// Whether this try sent nothing to the origin. Its kept connection was closed already, or the origin could not be
+    /// verified.
     pub(super) is_unsent: bool,
     /// Limits how long the origin may be silent in this try. `None`: no limit.
     pub(super) patience: Option<Patience>,
-    /// Watches for an answer that comes while the body is stuck in this try.
+    /// Watches for a response that comes while the origin takes no more of the request body in this try.
     pub(super) early: EarlyAnswer,
-    /// How long the connection of an HTTP/2 client may take nothing.
+    /// How long the connection of an HTTP/2 client may accept no byte.
     pub(super) stall_limit: Option<StallLimit>,
-    /// Holds the end of an HTTP/2 request's body back in this try.
+    /// Holds back the end of the body in this try. `None`: the client does not use HTTP/2, or announced no length.
     pub(super) tail: Option<Tail>,
     /// The bytes of the request's body that this try has forwarded.
     pub(super) body: u64,
-    /// Whether the whole request has been read.
+    /// Whether the whole request has been read from the client.
     pub(super) is_whole: bool,
-    /// Whether the response ends with the origin's connection.
+    /// Whether the end of the origin's connection is the end of the response.
     pub(super) until_close: bool,
-    /// Whether the response ends with the client's connection.
+    /// Whether the end of the client's connection is the end of the response. The connection is then set to close by a
+    /// reset.
     pub(super) is_marked: bool,
 }
 
@@ -62,11 +66,13 @@ impl Attempt {
     /// Notes that the connection of this try is open.
     ///
     /// # Errors
-    /// When the origin has closed a kept connection. Nothing was sent on it, and the next try uses a new connection.
+    /// When the origin has closed a kept connection. Nothing was sent on that connection, and the next try uses a new
+    /// one.
     pub(super) fn begin_on(&mut self, version: Version) -> Result<()> {
         self.is_h2 = version == Version::HTTP_2;
         if self.is_h2 {
-            // Many exchanges share an HTTP/2 connection, and pingora notices its end at once.
+            // Many exchanges share an HTTP/2 connection, so this exchange must not cut it. pingora notices its end
+            // itself.
             self.line = None;
         }
         self.is_unsent = self.is_kept && self.line.as_ref().is_some_and(|line| line.is_closed());
@@ -76,7 +82,7 @@ impl Attempt {
         Ok(())
     }
 
-    /// Whether the origin was silent for too long.
+    /// Whether this try was given up because the origin was silent for too long.
     pub(super) fn is_given_up(&self) -> bool {
         self.patience.as_ref().is_some_and(Patience::is_over)
     }

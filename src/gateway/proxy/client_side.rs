@@ -15,17 +15,18 @@ use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use tokio::time::timeout;
 
-/// How many bytes the gateway reads on when it has answered a client that still sends a body. Closing with unread bytes
-/// would send a reset, which may overtake the answer.
+/// The most bytes that are read and dropped after the answer to a client that still sends a body. A socket that is
+/// closed with unread bytes sends a reset, which may destroy the answer on its way.
 const LINGER_BYTES: usize = 1 << 20;
 
-/// The client's own request, with its connection fields.
+/// The client's request as it was received, with its connection fields.
 pub(super) fn asked(session: &Session) -> Client<'_> {
     let request = session.req_header();
     Client { version: request.version, headers: &request.headers }
 }
 
-/// Checks a request that is to be proxied, and prepares its session. Returns the limit of an HTTP/2 client's connection.
+/// Checks a request that is to be proxied, and prepares its session. Returns the stall limit that the request sets on
+/// the connection of an HTTP/2 client.
 pub(super) async fn prepare(session: &mut Session, policy: &ProxyPolicy) -> Result<Option<StallLimit>> {
     let request = session.req_header();
     if let Some(fault) = fields::fault_of_request(&request.headers) {
@@ -60,18 +61,19 @@ pub(super) fn note_stall(session: &mut Session, error: &Error) {
 pub(super) fn frame(session: &mut Session, response: &mut ResponseHeader, attempt: &mut Attempt) {
     let version = session.req_header().version;
     if version != Version::HTTP_2 {
-        // The version is the gateway's own, whatever the origin's is (RFC 9110, section 6.2).
+        // A gateway sends its own version, not that of the origin (RFC 9110, section 6.2).
         response.set_version(Version::HTTP_11);
     }
     let session = session.as_downstream_mut();
     if response.status == StatusCode::SWITCHING_PROTOCOLS {
-        // After an upgrade the client may be silent, too.
+        // After an upgrade, client and origin may both be silent for any time.
         session.set_read_timeout(None);
     } else if version == Version::HTTP_10
         && !response.status.is_informational()
         && response.remove_header(&TRANSFER_ENCODING).is_some()
     {
-        // HTTP/1.0 has no chunks, so the response ends with the connection (RFC 9112, section 6.1).
+        // HTTP/1.0 has no chunked coding (RFC 9112, section 6.1). So the end of the connection is the end of the
+        // response, and the connection closes by a reset unless the response is complete.
         session.set_keepalive(None);
         if let Some(connection) = session.stream().and_then(Connection::within) {
             socket::reset_on_close(connection);
@@ -80,7 +82,7 @@ pub(super) fn frame(session: &mut Session, response: &mut ResponseHeader, attemp
     }
 }
 
-/// Reads on for a while from a client of HTTP/1 that has been answered.
+/// Reads and drops the rest of a request body after the answer, for a limited time. HTTP/2 does not need this.
 pub(super) async fn linger(session: &mut Session) {
     if session.req_header().version == Version::HTTP_2 {
         // The end of the session resets the stream after the answer with NO_ERROR (RFC 9113, section 8.1). The

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use pingora::{Error, ErrorType};
 use std::sync::Arc;
 
-/// What is known of a request between pingora's callbacks.
+/// The state of a request, which pingora passes to each callback.
 #[derive(Debug, Default)]
 pub struct Exchange {
     /// The route, if the request is proxied.
@@ -18,28 +18,29 @@ pub struct Exchange {
     pub(super) client: Option<ClientFacts>,
     /// The state of a proxied request.
     pub(super) attempt: Attempt,
-    /// The decision of the front, for a request that the front has read.
+    /// The decision of the front about a request of HTTP/1. `None`: a request of HTTP/2, which the front has not read.
     pub(super) decided: Option<Box<Decided>>,
-    /// What the connection is for after the request.
+    /// What happens to the connection after the request.
     pub(super) after: Mutex<Option<After>>,
 }
 
 impl Exchange {
-    /// Notes the failure of one address. Returns whether there is an address to try next.
+    /// Notes that one address of the origin failed. Returns whether another address is left to try.
     pub(super) fn goes_on(&self, error: &Error) -> bool {
         let (Some(served), Some(dial)) = (&self.proxied, &self.attempt.dial) else { return false };
         dial.failed(error, &served.route.origin);
         dial.has_more()
     }
 
-    /// Allows another try, in another way, with the address that failed.
+    /// Allows one more try with the address that failed.
     pub(super) fn again(&self) {
         if let Some(dial) = &self.attempt.dial {
             dial.again();
         }
     }
 
-    /// The error for an origin that was silent for too long, whatever error the cut of its connection caused.
+    /// The error for an origin that was silent for too long. It replaces the error that came from cutting its
+    /// connection.
     pub(super) fn given_up(&self) -> Box<Error> {
         let limit = self.proxied.as_ref().and_then(|served| served.policy.idle_timeout);
         let limit = limit.unwrap_or_default().as_secs();

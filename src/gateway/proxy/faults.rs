@@ -7,7 +7,8 @@ const INVALID_CHUNK: ErrorType = ErrorType::new("InvalidChunk");
 const INVALID_TRAILER_END: ErrorType = ErrorType::new("InvalidTrailerEnd");
 const PREMATURE_BODY_END: ErrorType = ErrorType::new("PrematureBodyEnd");
 
-/// The status for a failure. `None`: the client is gone. `is_whole`: the whole request was read.
+/// The status that the client is sent for a failure. `None`: no answer can reach the client. `is_whole`: the whole
+/// request was read.
 pub(super) fn status(error: &Error, is_whole: bool) -> Option<u16> {
     match (error.esource(), error.etype()) {
         (_, ErrorType::HTTPStatus(status)) => Some(*status),
@@ -18,14 +19,14 @@ pub(super) fn status(error: &Error, is_whole: bool) -> Option<u16> {
         (ErrorSource::Internal, _) => Some(500),
         (ErrorSource::Downstream, kind) if is_malformed(kind) => Some(400),
         (ErrorSource::Downstream, ErrorType::ReadTimedout) => Some(408),
-        // The client closed its side within the body. It may still read.
+        // The client closed its side within the request body. It may still read an answer.
         (ErrorSource::Downstream, ErrorType::ConnectionClosed) if !is_whole => Some(400),
         // The client is gone.
         (ErrorSource::Downstream | ErrorSource::Unset, _) => None,
     }
 }
 
-/// Whether a client sent a malformed request.
+/// Whether an error means that the client sent a malformed request.
 fn is_malformed(kind: &ErrorType) -> bool {
     let of_bodies = [INVALID_CHUNK, INVALID_TRAILER_END, PREMATURE_BODY_END];
     of_bodies.contains(kind) || matches!(kind, ErrorType::InvalidHTTPHeader)

@@ -1,6 +1,6 @@
-//! The header fields of proxied messages: which fields go on, and which concern one connection only.
+//! The header fields of proxied messages: which fields pass, and which are for one connection only.
 //!
-//! pingora itself removes the connection fields of an HTTP/1 request.
+//! pingora removes the connection fields of an HTTP/1 request before this module sees the request.
 
 use crate::fields::{becomes_another, is_hop_by_hop, members};
 use crate::replay::VIA as GATEWAY;
@@ -17,7 +17,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 pub(super) enum Fault {
     /// `Content-Length` is repeated or not a number (RFC 9110, section 8.6).
     Length,
-    /// The body has a transfer coding that the request did not accept.
+    /// The body has a transfer coding other than `chunked`, has it twice, or has one in HTTP/1.0.
     Coding,
     /// The origin changes the protocol although the request did not ask for that.
     Upgrade,
@@ -34,7 +34,7 @@ impl Fault {
     }
 }
 
-/// The fault of a request, if it has one. pingora would read a length of `5, 5` as 5.
+/// The fault of a request, if it has one. It is checked here, because pingora would read a length of `5, 5` as 5.
 pub(super) fn fault_of_request(request: &HeaderMap) -> Option<Fault> {
     let mut lengths = request.get_all(CONTENT_LENGTH).iter();
     let (first, second) = (lengths.next(), lengths.next());
@@ -49,7 +49,7 @@ pub(super) fn fault_of_response(head: &ResponseHeader, may_upgrade: bool) -> Opt
     if head.status == StatusCode::SWITCHING_PROTOCOLS && (!may_upgrade || is_odd || is_http10) {
         return Some(Fault::Upgrade);
     }
-    // A length that is repeated with one value is allowed, and sent on once.
+    // A response may repeat one length. The client gets it once.
     let mut lengths = members(response, &CONTENT_LENGTH);
     let first = lengths.next();
     let is_number = |value: &[u8]| value.iter().all(u8::is_ascii_digit);
@@ -67,8 +67,8 @@ pub(super) fn fault_of_response(head: &ResponseHeader, may_upgrade: bool) -> Opt
     (!is_understood).then_some(Fault::Coding)
 }
 
-/// The protocols of `Upgrade` that may pass. HTTP's own protocols do not pass, because requests in them would reach the
-/// origin without a check.
+/// The protocols of `Upgrade` that may pass. Other versions of HTTP do not pass, because their requests would reach the
+/// origin unchecked.
 fn passing_protocols(headers: &HeaderMap) -> Option<HeaderValue> {
     let is_own = |protocol: &[u8]| {
         let name = protocol.split(|byte| *byte == b'/').next().unwrap_or_default();
@@ -78,7 +78,7 @@ fn passing_protocols(headers: &HeaderMap) -> Option<HeaderValue> {
     if passing.is_empty() { None } else { HeaderValue::from_bytes(&passing.join(&b", "[..])).ok() }
 }
 
-/// The client's request as it was before pingora removed its connection fields.
+/// The version and fields of a client's request, as they were before pingora removed the connection fields.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Client<'a> {
     pub(super) version: Version,
@@ -117,7 +117,7 @@ pub(super) fn for_origin(request: &mut RequestHeader, client: Client<'_>) -> Res
     }
     if client.version == Version::HTTP_2 && request.headers.get_all(COOKIE).iter().nth(1).is_some() {
         let crumbs: Vec<&[u8]> = request.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
-        // Joined as RFC 9113, section 8.2.3 says.
+        // An HTTP/1.1 origin expects all cookies in one field (RFC 9113, section 8.2.3).
         if let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
             request.insert_header(COOKIE, cookie)?;
         }
@@ -145,8 +145,8 @@ pub(super) fn for_origin(request: &mut RequestHeader, client: Client<'_>) -> Res
     Ok(has_odd_names)
 }
 
-/// Whether the field frames a body that a response of this status cannot have (RFC 9110, section 8.6 and RFC 9112,
-/// section 6.1). The length of a 304 is that of the response to an unconditional request, so it stays.
+/// Whether the field describes a body that a response of this status cannot have (RFC 9110, section 8.6 and RFC 9112,
+/// section 6.1). A 304 may have a length: the length of the response to an unconditional request.
 fn frames_nothing(status: StatusCode, name: &HeaderName) -> bool {
     let is_bare = status.is_informational() || status == StatusCode::NO_CONTENT;
     match *name {
@@ -168,7 +168,7 @@ pub(super) fn for_client(response: &mut ResponseHeader, client: Version) -> Resu
     let names_protocols = is_upgrade || response.status == StatusCode::UPGRADE_REQUIRED;
     let protocols = passing_protocols(&response.headers).filter(|_| names_protocols && client == Version::HTTP_11);
     let stays = |name: &HeaderName| match *name {
-        // pingora frames the body for each side.
+        // pingora needs these fields, and frames the body anew for the client.
         TRANSFER_ENCODING | CONTENT_LENGTH => true,
         // Trailers are not forwarded to clients of HTTP/1.
         TRAILER => client == Version::HTTP_2,

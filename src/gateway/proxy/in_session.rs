@@ -1,4 +1,4 @@
-//! Requests that are decided and served in a pingora session.
+//! Decides requests of HTTP/2, and serves streams in a pingora session.
 
 use crate::gateway::Gateway;
 use crate::gateway::after::After;
@@ -17,7 +17,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 impl Gateway {
-    /// Decides what to do with a request that the front has not read.
+    /// Decides what to do with a request that the front has not read. The front reads every request of HTTP/1, so this
+    /// is for HTTP/2.
     pub(super) fn plan_of(&self, session: &ServerSession) -> std::result::Result<Plan, Refusal> {
         let request = session.req_header();
         let socket = session.client_addr().and_then(|address| address.as_inet()).copied();
@@ -37,7 +38,8 @@ impl Gateway {
         self.plan(&request, &peer)
     }
 
-    /// Serves a stream in its session, or prepares the hand-over of its client to the engine.
+    /// Serves a stream in its session, or prepares the hand-over of its client to the engine. Returns what happens to
+    /// the connection, or the refusal that the client is to be sent.
     pub(super) async fn serve(
         &self,
         session: &mut ServerSession,
@@ -73,7 +75,7 @@ impl Gateway {
             let is_kept = is_kept && writer.is_kept() && !self.is_draining();
             return Ok(Ok(if is_kept { After::Next } else { After::Close }));
         }
-        // After any other departure the connection is dropped as it is.
+        // After any other departure the error makes pingora drop the connection.
         if departure == Departure::Stalled {
             writer.reset();
         }

@@ -1,8 +1,8 @@
-//! Decides whether a request that may not be repeated can use a kept connection, which has served another request.
+//! Decides whether a request may use a kept connection, which has served another request before.
 //!
-//! An origin may close a connection after an answer without announcing it. A request that meets that close is lost,
-//! unless it may be repeated. So a request that may not be repeated gets a new connection, until there is a sign that
-//! the origin keeps its connections open.
+//! An origin may close a connection after an answer without announcing it. A request that is sent at the moment of the
+//! close gets no answer. If it may be repeated, it is sent again. A request that may not be repeated would be lost.
+//! Such a request gets a new connection, until there is a sign that the origin keeps its connections open.
 
 use crate::fields::content_length;
 use crate::upstream::Line;
@@ -16,13 +16,15 @@ use std::time::Duration;
 /// A connection that is still open this long after an answer counts as one that the origin keeps.
 const PROOF: Duration = Duration::from_millis(100);
 
-/// The most bytes of a body that pingora holds to send them again.
+/// The most bytes of a body that pingora holds so that it can send them again.
 const HELD_BYTES: u64 = 64 << 10;
 
-/// Whether an origin keeps its connections open, as far as it is known.
+/// What is known about whether an origin keeps its connections open.
 #[derive(Debug, Default)]
 pub(in crate::gateway) struct Habit {
+    /// Whether there is a sign that the origin keeps its connections open.
     keeps: Arc<AtomicBool>,
+    /// Whether a connection is observed now.
     is_watched: Arc<AtomicBool>,
 }
 
@@ -37,15 +39,15 @@ impl Habit {
         self.keeps.store(false, Ordering::Relaxed);
     }
 
-    /// Notes that a response came. `is_kept`: its connection is known to be kept.
+    /// Notes that a response came. `is_kept`: the origin is known to have kept the connection open.
     pub(super) fn answered(&self, is_kept: bool, response: &HeaderMap) {
         if is_kept || says_so(response) {
             self.keeps.store(true, Ordering::Relaxed);
         }
     }
 
-    /// Notes that an exchange on this connection has ended. If nothing is known of the origin, it observes whether
-    /// the origin closes the connection. It observes one connection at a time.
+    /// Notes that an exchange on this connection has ended. If there is no sign yet, a task observes for a short time
+    /// whether the origin closes the connection. At most one connection is observed at a time.
     pub(super) fn watch(&self, line: Arc<Line>) {
         if self.keeps.load(Ordering::Relaxed) || self.is_watched.swap(true, Ordering::Relaxed) {
             return;

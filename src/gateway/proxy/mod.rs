@@ -1,4 +1,5 @@
-//! The callbacks of pingora's proxy: they decide requests that pingora reads, and proxy plain requests.
+//! The callbacks of pingora's proxy. They proxy plain requests, serve streams in sessions, and decide requests of
+//! HTTP/2.
 
 mod attempt;
 mod client_side;
@@ -46,8 +47,8 @@ use std::any::Any;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// How long a connection is kept that no other request may use. The time is enough to see whether the origin keeps it
-/// open.
+/// How long the connection of a request that must not share it is kept open. No other request uses it. The time is
+/// enough to see whether the origin keeps connections open (see [`Habit`]).
 const ALONE_FOR: Duration = Duration::from_secs(1);
 
 #[async_trait]
@@ -58,7 +59,8 @@ impl ProxyHttp for Gateway {
         Exchange::default()
     }
 
-    /// There are no downstream modules, because none of ours changes a response.
+    /// Adds no downstream modules, because manifold has none. pingora's default would add one for compression, which is
+    /// disabled.
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
@@ -111,7 +113,8 @@ impl ProxyHttp for Gateway {
         };
         let is_alone = std::mem::take(&mut attempt.is_unsent) || !served.habit.allows(session.req_header());
         if is_alone && !may_upgrade {
-            // With a key of its own, the request finds no kept connection, and no other request finds its connection.
+            // pingora looks for kept connections by this key. With a random key, the request finds no kept connection,
+            // and no other request finds the connection of this one.
             peer.group_key = fastrand::u64(..);
             peer.options.idle_timeout = Some(ALONE_FOR);
         }
@@ -126,7 +129,7 @@ impl ProxyHttp for Gateway {
         Ok(Box::new(peer))
     }
 
-    /// Tries the next address, if there is one.
+    /// Decides whether another try to connect follows: with HTTP/1.1 if HTTP/2 failed, or else with the next address.
     fn fail_to_connect(
         &self,
         _: &mut Session,
@@ -145,7 +148,7 @@ impl ProxyHttp for Gateway {
         error
     }
 
-    /// Refuses an origin that is not who it says it is, before anything is sent to it.
+    /// Refuses an origin whose certificate does not verify it, before anything is sent to the origin.
     async fn connected_to_upstream(
         &self,
         _: &mut Session,
@@ -163,7 +166,7 @@ impl ProxyHttp for Gateway {
         admitted
     }
 
-    /// Asks again, if the request may be repeated.
+    /// Decides whether another try follows a failed exchange.
     fn error_while_proxy(
         &self,
         _: &HttpPeer,
@@ -280,7 +283,7 @@ impl ProxyHttp for Gateway {
             dial.answered(&served.route.origin);
         }
         served.by_http2.store(attempt.is_h2, Ordering::Relaxed);
-        // An HTTP/2 origin announces the end of a connection, so it counts as one that keeps connections.
+        // An HTTP/2 origin announces that it ends a connection, so it counts as one that keeps its connections open.
         served.habit.answered(attempt.is_kept || attempt.is_h2, &response.headers);
         let is_framed = [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|name| response.headers.contains_key(name));
         if !response.status.is_informational() {
@@ -303,7 +306,8 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         let Some(served) = &exchange.proxied else { return Ok(()) };
         if response.status == StatusCode::UNAUTHORIZED {
-            // The headers are read anew for the next request, because the body of this one may be gone.
+            // The origin may have got a new secret. The files of headers are read again for the next request. This
+            // request is not repeated, because its body may be gone.
             let options = &served.options;
             let is_changed = options.read_headers_anew(&options.header_values());
             log::debug!("origin answered 401 route={} header_changed={is_changed}", served.route.name);
@@ -316,8 +320,8 @@ impl ProxyHttp for Gateway {
         references::map_back(&served.route, &exchange.attempt.target, &exchange.attempt.names, response)
     }
 
-    /// Reports an error if a response ends with the origin's connection and that connection was cut because of
-    /// silence.
+    /// Reports an error if the end of a response is only the cut of a silent origin's connection. The response is then
+    /// not complete.
     fn response_body_filter(
         &self,
         _: &mut Session,
@@ -340,8 +344,8 @@ impl ProxyHttp for Gateway {
             return;
         }
         if attempt.is_marked {
-            // The client knows the end of the response by the end of its connection. So only a complete response is
-            // closed in order.
+            // The end of the client's connection is the end of the response. The connection was set to close by a
+            // reset. The response is complete, so it now closes in an orderly way.
             client_side::end_on_close(session);
         }
         if let Some((served, line)) = exchange.proxied.as_ref().zip(attempt.line.take()) {
@@ -374,13 +378,13 @@ impl ProxyHttp for Gateway {
         FailToProxy { error_code: status.unwrap_or_default(), can_reuse_downstream: false }
     }
 
-    /// Suppresses pingora's own line. It would repeat the line of [`Self::fail_to_proxy`], and report a client that
-    /// leaves as an error.
+    /// Suppresses pingora's own log line about a failure. That line would repeat the one of [`Self::fail_to_proxy`],
+    /// and it would report a client that leaves as an error.
     fn suppress_error_log(&self, _: &Session, _: &Exchange, _: &Error) -> bool {
         true
     }
 
-    /// The summary leaves out the query, because it may hold credentials.
+    /// Names a request in log lines of pingora. The query is left out, because it may hold credentials.
     fn request_summary(&self, session: &Session, _: &Exchange) -> String {
         let request = session.req_header();
         format!("{} {}", request.method, request.uri.path())
@@ -390,7 +394,8 @@ impl ProxyHttp for Gateway {
         exchange.after.lock().take().map(After::persisted)
     }
 
-    /// Takes the decision of the front.
+    /// Takes the decision of the front. pingora calls this with the context that the session was given, as if it came
+    /// from an earlier request on the connection.
     fn on_connection_reuse(&self, _: &mut Session, exchange: &mut Exchange, context: Box<dyn Any + Send + Sync>) {
         exchange.decided = Decided::handed_over(context);
     }

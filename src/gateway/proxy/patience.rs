@@ -24,8 +24,8 @@ enum Verdict {
     Over,
 }
 
-/// `silent`: how long the origin has been silent. `has_unread`: the origin has sent bytes that were not read yet, so
-/// the client makes it wait.
+/// Decides whether the origin was silent for too long. `silent`: how long it has been silent. `has_unread`: it has sent
+/// bytes that were not read yet. The origin is then not silent, but waits for the client.
 fn judge(silent: Duration, has_unread: bool, limit: Duration) -> Verdict {
     match limit.checked_sub(silent) {
         Some(left) if !left.is_zero() => Verdict::LookAfter(left),
@@ -41,7 +41,7 @@ impl Patience {
         let told = Arc::clone(&is_over);
         let begun = Instant::now();
         let watch = tokio::spawn(async move {
-            // The kernel may not know how long the origin is silent. Then the connection is not cut.
+            // If the kernel does not tell how long the origin is silent, the loop ends and the connection is not cut.
             while let Ok(silent) = line.silent_for() {
                 match judge(silent.min(begun.elapsed()), line.has_unread(), limit) {
                     Verdict::LookAfter(left) => tokio::time::sleep(left).await,
@@ -68,8 +68,9 @@ impl Drop for Patience {
     }
 }
 
-/// The read timeout of pingora for an exchange by HTTP/2. There it is the only limit, because many exchanges share a
-/// connection. It holds for the whole response. So a request that accepts an event stream has no limit.
+/// The read timeout of pingora for an exchange by HTTP/2. There [`Patience`] cannot be used, because it cuts the
+/// connection, which other exchanges share. The timeout is set before the response comes, and cannot be lifted for an
+/// event stream. So a request that accepts event streams gets no timeout.
 pub(super) fn fixed_limit(request: &HeaderMap, is_h2: bool, limit: Option<Duration>) -> Option<Duration> {
     let asks_for_events = request.get_all(ACCEPT).iter().any(|accepted| {
         accepted.to_str().is_ok_and(|accepted| accepted.to_ascii_lowercase().contains("text/event-stream"))

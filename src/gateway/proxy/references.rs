@@ -1,4 +1,4 @@
-//! Maps references to the origin in a response to what clients can use.
+//! Maps references in a response that lead to the origin to references that clients can use.
 
 use crate::gateway::client::ClientFacts;
 use crate::gateway::served::name_places;
@@ -10,7 +10,7 @@ use pingora::Result;
 use pingora::http::ResponseHeader;
 use url::{Position, Url};
 
-/// The `Host` for the origin, and the names that the origin may use for itself because of it.
+/// The `Host` that the origin is sent, and the names that the origin may use for itself because of that `Host`.
 pub(in crate::gateway) fn host(route: &Route, client: Option<&ClientFacts>) -> (String, Names) {
     let client = client.filter(|_| route.preserve_host);
     let told = client.and_then(|client| Some((client, client.host.as_deref()?)));
@@ -46,7 +46,7 @@ pub(super) fn map_back(route: &Route, target: &str, names: &Names, response: &mu
     Ok(())
 }
 
-/// The names that an origin uses for itself because it was sent them: the client's host, with these schemes.
+/// The URLs that an origin may take for its own, because it was sent the client's host.
 #[derive(Debug, Default)]
 pub(in crate::gateway) struct Names(Vec<Url>);
 
@@ -56,7 +56,7 @@ impl Names {
         Self(schemes.iter().filter_map(|scheme| Url::parse(&format!("{scheme}://{host}")).ok()).collect())
     }
 
-    /// Replaces a reference with one of these names by its path and query.
+    /// Replaces a reference that begins with one of these URLs by its path and query.
     pub(in crate::gateway) fn map_back(&self, headers: &mut HeaderMap) {
         for name in [LOCATION, CONTENT_LOCATION] {
             let target = headers.get(&name).and_then(|value| Url::parse(&text_of(value)).ok());

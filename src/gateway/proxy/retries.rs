@@ -3,7 +3,7 @@
 use http::Method;
 use pingora::ErrorType;
 
-/// An exchange that failed without an answer.
+/// An exchange that failed.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Failure<'a> {
     pub(super) kind: &'a ErrorType,
@@ -44,14 +44,14 @@ pub(super) enum Next {
 
 /// Decides what to do after a failure.
 ///
-/// A request is tried again if its method allows it (RFC 9110, section 9.2.2), or if the origin cannot have acted on
-/// it. That is so if the origin says so, or if it was sent none of the request's body.
+/// A request is tried again if its method is idempotent (RFC 9110, section 9.2.2), or if the origin cannot have acted
+/// on it. The origin cannot have acted on it if it says so, or if it was sent none of the request's body.
 pub(super) fn next(asked: Asked<'_>, failure: Failure<'_>) -> Next {
     let is_late = matches!(failure.kind, ErrorType::ReadTimedout | ErrorType::WriteTimedout);
     if failure.is_answered || !failure.is_upstream || is_late || !asked.is_held {
         return Next::Nothing;
     }
-    // The origin refused HTTP/2 as such, or was closing the connection.
+    // Such an error means that the origin refused HTTP/2 as such, or was closing the connection.
     let is_unheard =
         failure.is_retried && matches!(failure.kind, ErrorType::H2Downgrade | ErrorType::H2Error) || asked.is_unbegun;
     if !asked.method.is_idempotent() && !is_unheard {
