@@ -1,5 +1,5 @@
-//! The signals of this process. Some ask for something. Others would kill a process by default; here they are only
-//! logged.
+//! The signals of this process. Some ask the process for something. The others would kill a process by default, and are
+//! only logged here.
 //!
 //! ```text
 //!   SIGINT                    ends the process at once
@@ -39,7 +39,7 @@ impl fmt::Display for End {
     }
 }
 
-/// The signals, heard from the time this value is made.
+/// The signals of this process. They are handled from the time on when this value is made.
 #[derive(Debug)]
 pub(crate) struct Signals {
     interrupt: Signal,
@@ -51,7 +51,7 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Begins to hear the signals, on the current runtime. From then on none of them kills this process.
+    /// Begins to handle the signals on the current runtime. From then on none of them kills this process.
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,

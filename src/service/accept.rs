@@ -21,7 +21,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-/// How long a loop rests after it could not accept, so that other connections may end meanwhile.
+/// How long a loop rests after it could not accept a connection for lack of descriptors or memory. Other connections
+/// may end in that time.
 const REST: Duration = Duration::from_millis(100);
 
 /// The shortest time between two log lines that say that no connection can be accepted.
@@ -30,14 +31,15 @@ const TOLD_EVERY: Duration = Duration::from_secs(10);
 /// Whether connections are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Accepting {
+    /// All connections are accepted.
     Yes,
-    /// No more, except for the connections in the kernel's queue.
+    /// The connections that wait in the kernel's queue are accepted, and no others.
     Last,
-    /// No more. Another process accepts the connections in the queue.
+    /// No connections are accepted. Another process accepts those in the kernel's queue.
     No,
 }
 
-/// Why connections are no longer accepted although nothing asked for that.
+/// Why connections are no longer accepted although no drain has begun.
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
     /// The listening socket is unusable.
@@ -112,8 +114,8 @@ impl Listener {
         }
     }
 
-    /// Accepts the connections that wait in the kernel's queue, and stops when it is empty. It asks the kernel,
-    /// because the runtime may not know of them yet.
+    /// Accepts the connections that wait in the kernel's queue. Stops when the queue is empty. The kernel is asked
+    /// directly, because the runtime may not know of these connections yet.
     fn queue(self) -> io::Result<Vec<Transport>> {
         match self {
             Self::Tcp(listener) => {
@@ -179,7 +181,7 @@ async fn accept(bound: Bound, front: Arc<Front>, mut accepting: watch::Receiver<
         }
     }
     if *accepting.borrow() == Accepting::Last {
-        // Closing the socket would reset the connections in the kernel's queue.
+        // When the socket is closed, the kernel resets the connections that still wait in its queue.
         for transport in listener.queue().map_err(of_socket)? {
             tokio::spawn(Arc::clone(&front).serve(transport));
         }

@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-/// The connections that may wait to be accepted. The kernel applies its own limit, which is lower (listen(2)).
+/// The number of connections that may wait to be accepted. The kernel lowers it to its own limit (listen(2)).
 pub(super) const BACKLOG: u16 = 65_535;
 
 /// A socket and its address, with the real port.
@@ -16,7 +16,8 @@ pub(super) const BACKLOG: u16 = 65_535;
 pub(super) struct Bound {
     pub(super) address: ListenAddr,
     pub(super) socket: Socket,
-    /// The file of a Unix socket, if this process removes it. A file that systemd bound is not removed.
+    /// The file of a Unix socket, if this process owns it and removes it in the end. A file that systemd made is not
+    /// owned.
     pub(super) file: Option<SocketFile>,
 }
 

@@ -2,11 +2,11 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// The smallest number of descriptors kept for origins, listeners and the log. A sixteenth of the limit is kept if
-/// that is more.
+/// The smallest number of descriptors that is kept for connections to origins, listeners and the log. A sixteenth of
+/// the limit is kept if that is more.
 const LEAST_RESERVE: usize = 64;
 
-/// Raises the soft limit to the hard limit, which needs no privilege, and returns how many clients fit under it.
+/// Raises the soft limit to the hard limit, which needs no privilege. Returns how many clients fit under the limit.
 pub(super) fn for_clients() -> usize {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };

@@ -9,8 +9,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 
-/// The environment variable that tells a successor which files of Unix sockets it owns from then on, each as
-/// `device:inode`, separated by commas. Files that are not listed belong to systemd.
+/// The environment variable that tells a successor which files of Unix sockets it owns. Each file is written as
+/// `device:inode`, and files are separated by commas. Files that are not listed belong to systemd.
 pub(super) const OWN_FILES: &str = "MANIFOLD_SOCKET_FILES";
 
 /// The value of [`OWN_FILES`] for these files.
@@ -40,12 +40,12 @@ impl Inherited {
     /// Takes the socket for a configured address.
     pub(super) fn take(&mut self, configured: &ListenAddr) -> Option<Bound> {
         let at = self.0.iter().position(|bound| serves(configured, &bound.address))?;
-        // Keeps the order, because addresses with port 0 all match the same sockets.
+        // The order of the others is kept, because all addresses with port 0 match the same sockets.
         Some(self.0.remove(at))
     }
 
-    /// Logs the sockets that no address took, and closes them: an open socket that nothing accepts from would leave
-    /// clients waiting. Returns their files, which nothing serves once the process that passed them is gone.
+    /// Logs the sockets that no configured address took, and closes them. Clients of a socket that is open but not
+    /// accepted from would wait for ever. Returns the files of these sockets, which are to be removed.
     pub(super) fn close(self) -> Vec<SocketFile> {
         let close = |Bound { address, file, .. }: Bound| {
             log::warn!(

@@ -1,8 +1,9 @@
-//! How this process was started: the path of its program, which is followed anew when a successor is started.
+//! How this process was started: the path of its program, by which a successor is started.
 //!
-//! A release is often a symbolic link that is switched (`/srv/manifold/current -> releases/2`). The running file is
-//! then not the file that the path names now, so the path is kept and not the file. The kernel tells the path,
-//! whatever name the process was given. It is also the path that a search through `PATH` found.
+//! A new release is often put in place by switching a symbolic link (`/srv/manifold/current -> releases/2`). The path
+//! then leads to another file than the one that runs. So the path is remembered, and not the file. The path comes from
+//! the kernel, because `argv[0]` may be any name. For a program that was found through `PATH` it is the path that was
+//! found.
 
 use std::env;
 use std::ffi::OsStr;
@@ -22,7 +23,8 @@ pub(super) struct Launch {
 }
 
 impl Launch {
-    /// The launch of this process. Call it at the start, because names may lead elsewhere later.
+    /// The launch of this process. It must be called at the start of the process, because symbolic links may be
+    /// switched later.
     pub(super) fn of_this_process() -> Self {
         let directory = directory(env::var_os("PWD").map(PathBuf::from), env::current_dir().ok(), is_same);
         let started = Path::new(OsStr::from_bytes(rustix::param::linux_execfn().to_bytes()));

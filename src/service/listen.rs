@@ -1,5 +1,5 @@
-//! The listening sockets. They are bound here, so that the error of a taken address names the address, and the port
-//! that `:0` was given is known.
+//! Binds the listening sockets. manifold binds them itself and does not leave that to pingora, so that an error names
+//! the address, and so that the port that was chosen for `:0` is known.
 
 use super::bound::Bound;
 use super::inherited::Inherited;
@@ -51,7 +51,7 @@ impl std::error::Error for BindError {
 pub(super) struct Sockets {
     pub(super) clients: Vec<Bound>,
     pub(super) admin: Option<Bound>,
-    /// The files of inherited sockets that no address of this configuration wants. They are removed once this process
+    /// The files of inherited sockets that are at no address of this configuration. They are removed once this process
     /// serves.
     pub(super) abandoned: Vec<SocketFile>,
 }
@@ -63,10 +63,10 @@ pub(super) fn bind(server: &ServerConfig) -> Result<Sockets, BindError> {
     let clients = server.listen.iter().map(|address| ("server.listen", address));
     let wanted: Vec<_> = clients.chain(admin.iter().map(|address| ("server.admin", address))).collect();
     let taken: Vec<_> = wanted.iter().map(|(_, address)| inherited.take(address)).collect();
-    // Inherited sockets that no address wants are closed first: such a socket may hold an address that is to be
-    // bound.
+    // The other inherited sockets are closed before anything is bound, because one of them may occupy an address that
+    // is to be bound.
     let abandoned = inherited.close();
-    // The files to be removed if a later address cannot be bound.
+    // The files that this call has made. They are removed if a later address cannot be bound.
     let mut made = Vec::new();
     let bound = wanted.into_iter().zip(taken).map(|((key, address), taken)| {
         let is_made = taken.is_none();
@@ -108,10 +108,10 @@ fn bind_one(address: &ListenAddr, unix_mode: u32) -> io::Result<Bound> {
     }
 }
 
-/// Removes the socket file of a process that is gone, so that nothing answers there.
+/// Removes the socket file that a process left behind, if no process listens at it any more.
 fn remove_stale(path: &Path) -> io::Result<()> {
     let asking = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    // A stuck process accepts no connection, and a blocking connect waits when its queue is full.
+    // A blocking connect would wait for ever if a stuck process listens there and its queue is full.
     asking.set_nonblocking(true)?;
     match asking.connect(&SockAddr::unix(path)?) {
         Ok(()) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there")),

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-/// The logs may hold one part in this many of the memory.
+/// The logs may hold the memory divided by this number.
 const PART: u64 = 4;
 
-/// The memory that is assumed if the system does not tell: that of a small machine.
+/// The memory that is assumed if its real size is unknown. It is that of a small machine.
 const UNKNOWN: u64 = 1 << 30;
 
 /// The directory of control groups.
@@ -20,8 +20,8 @@ pub(super) fn for_logs() -> usize {
     usize::try_from(memory.unwrap_or(UNKNOWN) / PART).unwrap_or(usize::MAX)
 }
 
-/// The memory of the machine, or the smallest limit of the control groups that the process is in if that is less, in
-/// bytes. `read` returns the text of a file, if the file exists.
+/// The memory that this process may use, in bytes. It is the memory of the machine or, if that is less, the smallest
+/// limit of the control groups that the process is in. `read` returns the text of a file, if the file exists.
 fn memory(read: impl Fn(&Path) -> Option<String>) -> Option<u64> {
     let machine = read(Path::new("/proc/meminfo")).and_then(|text| total_of(&text));
     let groups = read(Path::new("/proc/self/cgroup")).map(|text| limit_files(&text)).unwrap_or_default();
@@ -36,9 +36,9 @@ fn total_of(meminfo: &str) -> Option<u64> {
     kibibytes.checked_mul(1024)
 }
 
-/// The files that hold the memory limits of a process, from the text of its `/proc/self/cgroup`. They are those of
-/// its control group and of every group above it, because each limits what is below. The root is among them, because
-/// a container may see its own group as the root, whatever path is told.
+/// The files that hold the memory limits of a process. `cgroup`: the text of its `/proc/self/cgroup`. There is a file
+/// for its control group and for every group above it, because each group limits the groups below. The root is among
+/// them. A container may see its own group as the root, although the text names another path.
 fn limit_files(cgroup: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for line in cgroup.lines() {
@@ -54,7 +54,7 @@ fn limit_files(cgroup: &str) -> Vec<PathBuf> {
         } else {
             continue;
         };
-        // The path of a group outside of what the process may see begins with `/..`.
+        // The path begins with `/..` if the process cannot see the group. Then only the root is looked at.
         let path = Path::new(path.trim_start_matches('/'));
         let is_plain = path.components().all(|part| matches!(part, std::path::Component::Normal(_)));
         let path = if is_plain { path } else { Path::new("") };

@@ -73,24 +73,25 @@ pub struct Running {
     admin_address: Option<ListenAddr>,
     drain: Duration,
     lifecycle: watch::Sender<Lifecycle>,
-    /// Tells connections to end.
+    /// Set to true when the drain begins. No connection then serves another request.
     stopping: watch::Sender<bool>,
     accepting: watch::Sender<Accepting>,
     /// The task that accepts connections. It ends when no more are accepted.
     accepts: JoinHandle<Result<(), AcceptError>>,
-    /// Closed when the last connection is gone and no more are accepted.
+    /// This channel closes when no more connections are accepted and the last one is gone.
     alive: mpsc::Receiver<()>,
     counters: CountersByRoute,
     engine: Option<Engine>,
     /// The admin server. It runs until the process ends or a new process serves its address.
     admin: Option<Admin>,
-    /// Duplicates of the listening sockets, to be handed to a new process. Emptied when this process stops listening.
+    /// Duplicates of the listening sockets, which are passed to a new process. Emptied when this process stops
+    /// listening.
     spares: Vec<OwnedFd>,
     /// The files of Unix sockets that this process owns. Emptied when it stops listening, or when a new process owns
     /// them.
     files: Vec<SocketFile>,
     launch: Launch,
-    /// A new process has taken over the service.
+    /// Whether a new process has taken over the service.
     handed_over: bool,
 }
 
@@ -98,7 +99,7 @@ impl Service {
     /// Binds the sockets of a configuration.
     ///
     /// # Errors
-    /// For the first address that cannot be listened on, and for certificates that cannot be read.
+    /// For the first address that cannot be listened on, and for certificates of the system that cannot be read.
     pub fn bind(config: Config) -> Result<Self, StartError> {
         let needs_system = config.routes.routes().iter().any(|route| route.trusts_system());
         let system = if needs_system { SystemTrust::read()? } else { SystemTrust::Unneeded };
@@ -195,7 +196,7 @@ fn gateway(
 }
 
 impl Running {
-    /// The addresses that it listens on, with the real ports.
+    /// The addresses that the service listens on, with the real ports.
     #[must_use]
     pub fn addresses(&self) -> &[ListenAddr] {
         &self.addresses
@@ -222,8 +223,8 @@ impl Running {
         upgrade::start(&self.launch, &self.spares, &self.files).await
     }
 
-    /// Leaves the service to the new process and returns its process id. This process still serves, too, and is to be
-    /// drained.
+    /// Leaves the service to the new process and returns its process id. This process still serves its clients. The
+    /// caller drains it next.
     pub async fn hand_over(&mut self, successor: Successor) -> u32 {
         let process = successor.keep();
         self.handed_over = true;
@@ -236,7 +237,7 @@ impl Running {
         process
     }
 
-    /// Resolves when connections are no longer accepted although nothing asked for that. Otherwise it never resolves.
+    /// Resolves when connections are no longer accepted although no drain has begun. Otherwise it never resolves.
     pub async fn failed(&mut self) -> AcceptError {
         match (&mut self.accepts).await {
             Ok(Ok(())) => std::future::pending().await,
@@ -267,9 +268,8 @@ impl Running {
 }
 
 impl Running {
-    /// Removes the files of the Unix sockets. This comes first when the process stops listening: while its sockets
-    /// are open, no other file can have the inode of one of these files. Afterwards another process may bind the
-    /// paths.
+    /// Removes the files of the Unix sockets that this process owns. This is done before the sockets are closed,
+    /// because a file is recognised by its inode. While the socket is open, no other file can have that inode.
     fn remove_files(&mut self) {
         self.files.drain(..).for_each(SocketFile::remove);
     }

@@ -2,17 +2,17 @@
 
 use sd_notify::NotifyState;
 
-/// This process serves.
+/// Says that this process serves.
 pub(super) fn ready() {
     tell(NotifyState::Ready);
 }
 
-/// This process is about to end.
+/// Says that this process is about to end.
 pub(super) fn stopping() {
     tell(NotifyState::Stopping);
 }
 
-/// The process with the id `process` is the service from now on.
+/// Says that the process with the id `process` is the service from now on.
 pub(super) fn replaced_by(process: u32) {
     tell(NotifyState::MainPid(process));
 }

@@ -1,4 +1,4 @@
-//! The value that the hub feeds its streams through. So the hub need not know of origins.
+//! Opens streams for the hub. The hub calls this through a trait, so that it does not depend on the code for origins.
 
 use crate::gateway::CurrentRouting;
 use crate::hub::{Backfilling, Open, Opening, Publisher, StreamRequest};
@@ -19,7 +19,7 @@ impl Drivers {
 
 impl Open for Drivers {
     fn open(&self, opening: Opening, publisher: Publisher) {
-        // If the route is gone, the publisher is dropped, which closes the stream.
+        // If the route does not exist any more, the publisher is dropped here, which closes the stream.
         if let Some(settings) = self.routing.driver(opening.request.key().route()) {
             let driver = Driver::new(settings, self.connector.clone(), opening, publisher);
             tokio::spawn(driver.run());

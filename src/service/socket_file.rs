@@ -1,8 +1,8 @@
 //! The file of a Unix socket: its permissions, and which process owns it.
 //!
-//! Another process may have bound a socket at the same path meanwhile. So a file is known by its device and inode,
-//! and it is removed only if both are still those of the bound socket. That socket must be open at that time: while
-//! it is open, no other file gets its inode number.
+//! Another process may have bound a socket at the same path since this process did. So a file is recognised by its
+//! device and inode. It is removed only if both are still those of this process's socket. The socket must be open at
+//! that time, because no other file can get the inode number of an open one.
 
 use super::bound::BACKLOG;
 use rustix::fs::{Mode, fchmod};
@@ -88,8 +88,8 @@ impl SocketFile {
     }
 }
 
-/// Binds a socket whose file has the permissions `mode`. The file never has more than these, and no client can
-/// connect before it has them all.
+/// Binds a socket whose file has the permissions `mode`. At no time does the file have further permissions, and no
+/// client can connect before the file has all of them.
 pub(super) fn bind(path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFile)> {
     let socket = unheard(path, mode)?;
     let file = SocketFile::at(path)?;
@@ -103,11 +103,12 @@ pub(super) fn bind(path: &Path, mode: u32) -> io::Result<(UnixListener, SocketFi
     Ok((UnixListener::from(OwnedFd::from(socket)), file))
 }
 
-/// A socket that is bound but does not listen yet. Its file has no permissions beyond `mode`.
+/// A socket that is bound but does not listen yet. The permissions of its file are `mode` or fewer.
 fn unheard(path: &Path, mode: u32) -> io::Result<Socket> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    // On Linux the file gets the permissions of the socket, less the umask. Elsewhere it gets those that the umask
-    // leaves. A client that connects through those is refused, because the socket does not listen yet.
+    // On Linux the file gets the permissions of the socket, except those in the umask. On other systems this may fail,
+    // and the file gets all permissions except those in the umask. A client that connects then is refused, because the
+    // socket does not listen yet.
     if let Err(error) = fchmod(&socket, Mode::from_raw_mode(mode)) {
         log::debug!("cannot set the rights of a socket before it is bound: {error}");
     }

@@ -1,12 +1,13 @@
 //! The upgrade on SIGQUIT: a new process takes over the listening sockets, then this process drains.
 //!
-//! The new process has the same command line and the path that this process was started by. So a deploy replaces the
-//! file, or switches a symbolic link on the way to it, and sends the signal. The new process inherits the sockets as
-//! systemd passes them (`LISTEN_FDS`), so that socket activation uses the same code. It says through a pipe on its
-//! standard input that it serves. Until then, and if it fails, this process goes on as before. No connection is
-//! refused in between, because both processes accept from the same queue.
+//! The new process gets the command line of this process, and the program at the path by which this process was
+//! started. A deployment replaces the file at that path, or switches a symbolic link in it, and then sends the signal.
+//! The new process inherits the sockets in the way in which systemd passes them (`LISTEN_FDS`), so that socket
+//! activation uses the same code. The new process writes to a pipe on its standard input when it serves. Until then,
+//! and if it fails, this process goes on as before. No connection is refused in between, because both processes accept
+//! from the same queue.
 //!
-//! The first process of a container is not replaced: when it ends, the kernel kills every other process of the
+//! The first process of a container cannot be replaced. When it ends, the kernel kills every other process of the
 //! container.
 
 use super::inherited::{OWN_FILES, own_files};
@@ -22,7 +23,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 use tokio::time::timeout;
 
-/// The environment variable of a new process that has to say when it serves.
+/// The environment variable that tells a new process to say when it serves.
 const UPGRADE: &str = "MANIFOLD_UPGRADE";
 
 /// The first inherited descriptor: SD_LISTEN_FDS_START of sd_listen_fds(3).
@@ -37,8 +38,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// The bytes by which the new process says that it serves.
 const READY: &[u8] = b"r";
 
-/// Tells the predecessor that this process serves. Returns whether there is a predecessor. The service manager
-/// listens to the predecessor alone and learns of this process from it.
+/// Tells the predecessor that this process serves. Returns whether there is a predecessor. The predecessor then tells
+/// the service manager, which listens to no other process.
 pub(super) fn say_ready() -> bool {
     let is_successor = std::env::var_os(UPGRADE).is_some();
     if is_successor && let Err(error) = rustix::io::write(io::stdin(), READY) {
@@ -47,7 +48,7 @@ pub(super) fn say_ready() -> bool {
     is_successor
 }
 
-/// Why no other process can take this one's place. `None`: one can.
+/// Why no other process can take the place of this one. `None`: another process can.
 fn refusal(process: u32) -> Option<&'static str> {
     (process == FIRST_PROCESS).then_some(
         "this is process 1, with which its container ends, and a new process with it: start a new container, or run \
@@ -66,8 +67,8 @@ impl Successor {
     }
 }
 
-/// A new process, killed when this value is dropped: then the caller no longer waits for it, and it must not use the
-/// sockets.
+/// A new process. It is killed when this value is dropped, because then nothing waits for it any more, and it must not
+/// accept connections.
 #[derive(Debug)]
 struct Starting(Option<Child>);
 
@@ -113,7 +114,8 @@ pub(super) async fn start(launch: &Launch, sockets: &[OwnedFd], files: &[SocketF
     let child =
         command.spawn().map_err(|error| io::Error::other(format!("cannot start {}: {error}", program.display())))?;
     let mut starting = Starting(Some(child));
-    // The command holds the other end of the pipe, too.
+    // The command holds a copy of the pipe's other end. If it stayed open, the end of the new process would not be
+    // seen.
     drop(command);
     let mut said = [0; 1];
     if let Ok(Ok(1..)) = timeout(PATIENCE, ready.read(&mut said)).await {
@@ -141,7 +143,7 @@ fn command(launch: &Launch, sockets: &[OwnedFd], files: &[SocketFile]) -> io::Re
         .fd_mappings(mappings)
         .map_err(io::Error::other)?;
     if let Some(directory) = launch.directory() {
-        // Relative paths among the arguments lead into the new release, too.
+        // Relative paths among the arguments then lead into the new release.
         command.current_dir(directory).env("PWD", directory);
     }
     Ok(command)
