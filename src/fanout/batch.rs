@@ -1,4 +1,4 @@
-//! A batch: the frames that one call sends, built once for all clients that get them.
+//! A batch: the frames that one system call sends to a client. It is built once for all clients that get it.
 
 use super::terms::Sent;
 use crate::replay::Seq;
@@ -88,7 +88,7 @@ impl Batch {
             end += wire.len();
             cut.cursor = cut.cursor.plus(1);
             cut.sent += of(frame);
-            // The rest is a slice of the frame. A slice of the batch would keep the whole batch in memory.
+            // The rest is a slice of the frame, because a slice of the batch would keep the whole batch in memory.
             cut.rest = wire.slice((taken - begin).min(wire.len())..);
         }
         cut
@@ -131,7 +131,7 @@ mod tests {
                 frames()[begun..].iter().for_each(|frame| whole.extend_from_slice(&framing.wire(frame)));
                 assert_eq!(whole, batch.bytes, "{framing:?} {taken}");
                 assert_eq!(cut.sent.events, begun as u64);
-                assert!(cut.rest.len() < 12, "the rest of one frame, and nothing where none was begun");
+                assert!(cut.rest.len() < 12, "the rest is of one frame, or empty");
             }
             assert_eq!(batch.cut(0), Cut { cursor: Seq(7), rest: Bytes::new(), sent: Sent::default() });
         }

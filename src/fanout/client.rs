@@ -21,12 +21,11 @@ pub(super) struct Client {
     pub(super) seat: Option<Seat>,
     /// Takes the connection back after an orderly end.
     pub(super) home: Box<dyn Home>,
-    /// When something was last sent to this client alone. What was sent to it on the roster counts in its group's
-    /// `heard`.
+    /// When something was last sent to this client alone. For sends to the whole roster see the `heard` of the group.
     pub(super) heard: Instant,
-    /// Whether the shard judges that the client stalls. If not, the kernel does.
+    /// Says whether the shard or the kernel judges that the client stalls.
     pub(super) trust: Trust,
-    /// When the client's time ends, even if it is not caught up by then.
+    /// When the client's response ends. It ends then even if the client is not caught up.
     pub(super) ends: Option<Ends>,
     /// What was sent to the client. For a client on the roster, the group's total at the time it joined is
     /// subtracted, so that adding the group's present total gives the sum.
@@ -36,8 +35,9 @@ pub(super) struct Client {
 /// The bytes that a client sent after its request.
 #[derive(Debug, Default)]
 pub(super) struct Strays {
+    /// The number of all these bytes, whether they were kept or not.
     bytes: usize,
-    /// The bytes themselves. `None` if the connection does not serve another request after an orderly end.
+    /// The bytes themselves, for the next request. `None`: the connection does not serve another request.
     unread: Option<Vec<u8>>,
 }
 
@@ -74,14 +74,14 @@ impl Strays {
     }
 }
 
-/// When and why a client's time ends.
+/// When and why a client's response ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ends {
     pub(super) at: Instant,
     pub(super) because: Because,
 }
 
-/// Why a client's time is over.
+/// Why the shard ends a client's response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Because {
     Lifetime,
@@ -119,16 +119,16 @@ pub(super) enum State {
     Behind(Box<Behind>),
     /// Departed. Its last bytes are being sent.
     Parting(Box<Behind>),
-    /// Our side of the connection is closed. The client may take until then to close its side.
+    /// Our side of the connection is closed. At `until` the socket is closed, even if the client's side is still open.
     Closing { until: Instant },
 }
 
-/// A client that is served alone: it has bytes of its own to be sent.
+/// The state of a client that is served alone, with a cursor and unsent bytes of its own.
 #[derive(Debug)]
 pub(super) struct Behind {
     /// The position of the next frame that the client was not given.
     pub(super) cursor: Seq,
-    /// Bytes that come before the frame at `cursor`: the rest of a send that was cut short.
+    /// Bytes that must be sent before the frame at `cursor`, such as the rest of a send that was cut short.
     pub(super) pending: Bytes,
     /// The socket takes no more bytes, and the shard waits until the poll reports it writable. A client that is not
     /// blocked is in its group's queue.

@@ -27,21 +27,23 @@ pub(super) struct Group {
     pub(super) cursor: Seq,
     /// The batch of the present pass.
     pub(super) batch: Option<Arc<Batch>>,
-    /// When the clients on the roster were last sent something.
+    /// When something was last sent to the whole roster.
     pub(super) heard: Instant,
     /// What was sent to a client that has been on the roster from the beginning, including the present batch.
     pub(super) sent: Sent,
     /// The log may hold frames that the clients on the roster were not given.
     pub(super) unread: bool,
-    /// When held events are sent. Until then they wait for further events to share a write with.
+    /// When held events are sent. They wait until then, so that further events can share the write. `None`: no events
+    /// are held.
     pub(super) held: Option<Instant>,
     /// The clients served alone that can be sent something.
     pub(super) ready: VecDeque<u32>,
-    /// The clients served alone whose sockets take no more. May name clients that have departed.
+    /// The clients served alone whose sockets accept no more bytes. The set may name clients that have departed.
     pub(super) blocked: BTreeSet<u32>,
-    /// The clients that are ahead of the roster and join it after its next pass. May name clients that have left.
+    /// The clients that are ahead of the roster and join it after its next pass. The list may name clients that have
+    /// left.
     pub(super) waiting: Vec<u32>,
-    /// The batch that was last built for a client served alone. A crowd that resumes at the same position shares it.
+    /// The batch that was last built for a client served alone. Many clients that resume at the same position share it.
     pub(super) replayed: Option<Arc<Batch>>,
     /// The group is in the shard's queue.
     pub(super) queued: bool,

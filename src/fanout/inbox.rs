@@ -1,8 +1,8 @@
-//! A shard's inbox: what other threads tell the shard. They tell it of arriving clients, of changed streams and of
-//! the drain.
+//! A shard's inbox: the messages of other threads to the shard. They are about arriving clients, changed streams, and
+//! the drain. Publishers also ask whether clients receive bytes.
 //!
-//! A working shard is not woken by a message, because it looks into the inbox once more before it sleeps. So a
-//! thousand changes of a stream during its work cost a thousand locks and no system call, and none is lost.
+//! A message does not wake a shard that is working, because the shard looks into the inbox once more before it sleeps.
+//! So a thousand changes of a stream in that time cost a thousand locks and no system call, and none is lost.
 
 use crate::sync::{AtomicBool, Ordering};
 use parking_lot::Mutex;
@@ -79,7 +79,8 @@ impl<A, D, W: Wake> Inbox<A, D, W> {
         self.wake();
     }
 
-    /// The shard is to end or has ended. It takes no more clients, and those that it has not taken in are dropped.
+    /// Ends the shard, or notes that it has ended. The shard takes no more clients. Clients that it has not taken in
+    /// are dropped.
     pub(super) fn close(&self) {
         let dropped = {
             let mut told = self.told.lock();
@@ -128,8 +129,8 @@ impl<A, D, W: Wake> Inbox<A, D, W> {
     }
 }
 
-/// The way in which one group's stream reaches its shard: that the stream changed, and that its publisher asks. Each
-/// is told once until the shard has looked.
+/// The messages of one group's stream to its shard: the stream has changed, or its publisher asks. Until the shard has
+/// looked, each of the two is put into the inbox only once.
 pub(super) struct Flag<A, D, W> {
     group: u32,
     raised: AtomicBool,

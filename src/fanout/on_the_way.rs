@@ -1,17 +1,17 @@
-//! The bytes that were sent to a client and have not arrived there. This file holds one of the crate's two uses of
-//! `unsafe`.
+//! The number of bytes that were sent to a client and have not arrived there. This file holds the only `unsafe` code of
+//! the crate.
 #![allow(unsafe_code, reason = "rustix has no name for this ioctl")]
 
 use rustix::ioctl::{Getter, Opcode, ioctl};
 use std::ffi::c_int;
 use std::os::fd::AsFd;
 
-/// The number of `SIOCOUTQ` on x86, Arm and RISC-V. Where the ioctl has another number, this call fails.
+/// The number of the ioctl `SIOCOUTQ` on x86, Arm and RISC-V. On a machine where it has another number, the call fails.
 const SIOCOUTQ: Opcode = 0x5411;
 
-/// The bytes that were sent and have not arrived. On TCP these are the bytes that the peer did not acknowledge. On a
-/// Unix socket they are the bytes of those writes that the peer did not read completely. While nothing more is sent,
-/// the number falls as the peer reads. It is 0 where the kernel does not tell.
+/// The number of bytes that were sent and have not arrived. On TCP these are the bytes that the peer did not
+/// acknowledge. On a Unix socket they are the bytes of those writes that the peer did not read completely. While
+/// nothing more is sent, the number falls as the peer reads. If the kernel does not know the number, it is 0.
 #[must_use]
 pub fn on_the_way(socket: impl AsFd) -> u32 {
     // SAFETY: `SIOCOUTQ` writes one `int` and does nothing else, whatever the descriptor refers to.

@@ -19,8 +19,8 @@ pub(super) struct Stopped {
 
 /// Sends one batch to many clients, with one call each. Adds the clients that did not take all of it to `stopped`.
 ///
-/// All sends of a batch to a roster are made here, so an interface that submits many sends at once would replace this
-/// loop.
+/// All sends of a batch to a roster are made here. An interface that submits many sends at once (io_uring) would
+/// replace only this loop.
 pub(super) fn send_to_each(
     clients: &Slab<Client>,
     keys: impl Iterator<Item = u32>,
@@ -99,9 +99,9 @@ pub(super) fn end(socket: &OwnedFd, framing: Framing) {
 /// Makes the kernel close the connection when the client acknowledges nothing for `stall`. `None` restores the
 /// kernel's default, about 15 minutes.
 ///
-/// The kernel misjudges a client that reads slowly. It queues data in pieces, and the client's receive window may be
-/// too small for a whole piece though the client reads in small steps. The kernel counts that time as time without an
-/// answer.
+/// The kernel misjudges a client that reads slowly. It sends data in pieces. A client that reads in small steps may
+/// have a receive window that is too small for a whole piece. The kernel counts the time in which it waits for the
+/// window as time without an answer.
 pub fn limit_stall(socket: impl AsFd, stall: Option<Duration>) {
     let millis = stall.map_or(0, |stall| u32::try_from(stall.as_millis()).unwrap_or(u32::MAX));
     // This fails on a Unix socket, whose peer cannot vanish.

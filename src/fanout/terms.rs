@@ -8,18 +8,19 @@ use std::ops::{AddAssign, SubAssign};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-/// The part of the drain time over which the ends of clients are spread. The rest is for the last bytes to arrive.
+/// The part of the drain time over which the ends of responses are spread. In the rest of the time the last bytes
+/// arrive.
 pub const SPREAD_OF_DRAIN: f64 = 0.6;
 
 /// How long a client may take to close its side after we closed ours. Then its socket is closed.
 pub const LINGER: Duration = Duration::from_secs(2);
 
-/// The number of bytes that a client may send after its request, such as a stray CRLF or a pipelined request. They
-/// mean nothing while the response lasts. A client that sends more is closed.
+/// The most bytes that a client may send after its request, such as a stray CRLF or a pipelined request. They mean
+/// nothing while the response lasts. The connection of a client that sends more is closed.
 pub(super) const MOST_STRAY_BYTES: usize = 64 << 10;
 
-/// The number of those bytes that are kept for the connection's next request. After more, the connection closes with
-/// the response, because a crowd of such clients must not hold much memory.
+/// The most bytes that are kept for the connection's next request. If the client sends more, nothing is kept, and the
+/// connection closes after the response. So many such clients together do not hold much memory.
 pub const MOST_KEPT_BYTES: usize = 8 << 10;
 
 /// Takes a client's connection back after an orderly end. Dropping it frees what the connection holds outside the
@@ -68,11 +69,11 @@ pub struct Farewell<'a> {
 pub struct Pace {
     /// A client that was sent nothing for this long is sent a comment line. `None`: no heartbeats.
     pub heartbeat: Option<Duration>,
-    /// A client that takes no byte for this long is closed.
+    /// The connection of a client that accepts no byte for this long is closed.
     pub stall: Duration,
     /// Events are held for up to this long, so that several share one write. `None`: they are sent at once.
     pub flush: Option<Duration>,
-    /// A client that fell off the log is told of the gap and goes on. If not, it is closed.
+    /// Whether a client that fell off the log is told of the gap and goes on. If not, its response ends.
     pub skips: bool,
 }
 
@@ -85,7 +86,8 @@ pub struct Sent {
     pub events: u64,
 }
 
-/// Both operations wrap, because a client's share of its group's total is kept as a difference.
+/// Addition and subtraction wrap, because a client on the roster keeps the difference to its group's total (see
+/// `Client::sent`).
 impl AddAssign for Sent {
     fn add_assign(&mut self, other: Self) {
         self.bytes = self.bytes.wrapping_add(other.bytes);

@@ -5,24 +5,25 @@ use super::sending::limit_stall;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-/// Whether a client is trusted, and since when. The kernel does not judge a trusted client, because it misjudges one
-/// that reads slowly (see [`limit_stall`]). The code that sends to the client watches instead what the client
-/// receives.
+/// Whether a client is trusted, and since when. The kernel does not judge a trusted client, because it misjudges a
+/// client that reads slowly (see [`limit_stall`]). The code that sends to a trusted client observes instead whether
+/// bytes arrive there.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Trust {
     since: Option<Instant>,
 }
 
 impl Trust {
-    /// The client takes no more bytes for now: it is trusted from now on.
+    /// Trusts the client from now on, because its socket accepts no more bytes.
     pub fn begin(&mut self, socket: impl AsFd, now: Instant) {
         self.since.get_or_insert(now);
         limit_stall(socket, None);
     }
 
-    /// The client takes bytes again: the kernel judges it from now on, because only the kernel notices that a client
-    /// on a quiet stream has vanished. Bytes on their way may be as old as the trust, and the kernel counts from when
-    /// they were sent. So its limit is longer by that time until they have arrived.
+    /// Lets the kernel judge the client from now on, because its socket accepts bytes again. Only the kernel notices
+    /// that a client on a quiet stream has vanished. Bytes that are on their way may be as old as the trust, and the
+    /// kernel counts from the time when they were sent. So the kernel's limit is longer by that time, until these bytes
+    /// have arrived.
     pub fn end(&mut self, socket: impl AsFd, stall: Duration, now: Instant) {
         if let Some(since) = self.since {
             limit_stall(&socket, Some(now.duration_since(since) + stall));
@@ -30,7 +31,7 @@ impl Trust {
         }
     }
 
-    /// Restores the plain limit once nothing is on its way to the client any more.
+    /// Restores the plain limit if nothing is on its way to the client any more.
     pub fn forgive(&mut self, socket: impl AsFd, stall: Duration) {
         if self.since.is_some() && on_the_way(&socket) == 0 {
             self.since = None;

@@ -1,4 +1,4 @@
-//! A waiting publisher asks whether clients receive bytes.
+//! Answers publishers that ask whether clients receive bytes.
 
 use super::super::client::{Client, State};
 use super::Shard;
@@ -6,8 +6,8 @@ use std::time::Instant;
 
 impl Shard {
     /// Answers the publisher of a group's stream, which waits until a subscriber takes something. It is told if bytes
-    /// arrived at a client whose socket takes no more. A client whose socket takes more reads the log, which the
-    /// publisher sees itself.
+    /// arrived at a client whose socket accepts no more. Other clients read on in the log, which the publisher sees
+    /// itself.
     pub(super) fn answer(&mut self, key: u32, now: Instant) {
         let Some(group) = self.groups.get(key as usize) else { return };
         group.change.answer();

@@ -1,4 +1,4 @@
-//! Clients arrive.
+//! Takes arriving clients in.
 
 use super::super::batch::Framing;
 use super::super::client::{Because, Behind, Client, Ends, State, Strays};
@@ -45,8 +45,8 @@ impl Shard {
             sent,
         };
         if framing == Framing::UntilClose {
-            // The close of this socket looks like the response's end. So it must be a reset, unless the shard ends
-            // the response in order.
+            // An ordinary close of this socket looks like the end of the response. So the close is set to be a reset.
+            // An orderly end undoes that.
             reset_on_close(&client.socket);
         }
         self.counted(group, sent);
@@ -90,7 +90,7 @@ impl Shard {
         key
     }
 
-    /// Counts what clients of a group were sent.
+    /// Adds what clients of a group were sent to the route's counters.
     pub(super) fn counted(&self, group: u32, sent: Sent) {
         if let Some(group) = self.groups.get(group as usize) {
             let counters = group.terms.counters();

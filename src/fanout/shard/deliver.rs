@@ -1,4 +1,4 @@
-//! Events go out: in passes to the clients on the roster, and one by one to the clients served alone.
+//! Sends events: in passes to the clients on the roster, and one by one to the clients served alone.
 
 use super::super::batch::Batch;
 use super::super::client::{Behind, Client, State};
@@ -14,7 +14,7 @@ use std::time::Instant;
 /// The number of clients that a pass sends to before other groups get their turn. It takes about a millisecond.
 const PASS_SLICE: usize = 128;
 
-/// The number of clients served alone that get a send in one turn of their group. Each send may be of
+/// The number of clients served alone that are sent something in one turn of their group. Each send may have
 /// [`BATCH_BYTES`].
 const BEHIND_SLICE: usize = 16;
 
@@ -22,7 +22,7 @@ const BEHIND_SLICE: usize = 16;
 const BATCH_BYTES: usize = 64 << 10;
 
 impl Shard {
-    /// A group's stream has new frames or is over.
+    /// Notes that a group's stream has new frames or is over.
     pub(super) fn changed(&mut self, key: u32, now: Instant) {
         let Some(group) = self.groups.get_mut(key as usize) else { return };
         group.change.clear();
@@ -120,7 +120,7 @@ impl Shard {
         self.stopped = stopped;
     }
 
-    /// A client on the roster took only the beginning of a batch. It is served alone from now on.
+    /// Takes a client off the roster that took only the beginning of a batch. It is served alone from now on.
     fn fall_behind(&mut self, key: u32, batch: &Batch, taken: usize, now: Instant) {
         let cut = batch.cut(taken);
         self.leave_roster(key);
@@ -136,7 +136,7 @@ impl Shard {
         self.blocked(key);
     }
 
-    /// A client's socket takes no more bytes. The shard waits until the poll reports it writable.
+    /// Notes that a client's socket accepts no more bytes. The shard waits until the poll reports it writable.
     pub(super) fn blocked(&mut self, key: u32) {
         let Some(client) = self.clients.get(key as usize) else { return };
         if let Some(group) = self.groups.get_mut(client.group as usize) {
@@ -270,7 +270,7 @@ impl Shard {
         group.roster.leave(index, placed(&mut self.clients));
     }
 
-    /// A client's socket takes bytes again.
+    /// Notes that a client's socket accepts bytes again.
     pub(super) fn unblock(&mut self, key: u32, now: Instant) {
         let Some(client) = self.clients.get_mut(key as usize) else { return };
         match &mut client.state {
@@ -298,7 +298,7 @@ fn read(group: &Group, cursor: Seq) -> Result<Batch, Reading> {
     }
 }
 
-/// The roster has moved or is empty, so the clients that wait for it are served again.
+/// Lets the clients that wait for the roster be served again, because the roster has moved or is empty.
 fn release(group: &mut Group) {
     group.ready.extend(group.waiting.drain(..));
 }

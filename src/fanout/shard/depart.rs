@@ -1,4 +1,4 @@
-//! Clients go: of their own accord, or with an orderly end.
+//! Ends the responses of clients: of those that leave, and of those that get an orderly end.
 
 use super::super::batch::Framing;
 use super::super::client::{Behind, Client, State};
@@ -13,11 +13,11 @@ use mio::unix::SourceFd;
 use std::os::fd::AsRawFd;
 use std::time::Instant;
 
-/// The number of bytes that a client may send between our end and its close.
+/// The most bytes that a client may send after our side was closed and before it closes its own side.
 const MOST_LATE_BYTES: usize = 1 << 20;
 
 impl Shard {
-    /// A client departs: it leaves its stream, and its last bytes are sent.
+    /// Takes a departing client off its stream, and begins to send its last bytes if the end is orderly.
     pub(super) fn depart(&mut self, key: u32, departure: &Departure, now: Instant) {
         self.leave_roster(key);
         let Some(client) = self.clients.get_mut(key as usize) else { return };
@@ -40,7 +40,8 @@ impl Shard {
             pending = joined(pending, framing.end());
         }
         if let Some(seat) = client.seat.take() {
-            // The client leaves its stream before its departure is logged, so that the log line is true when it appears.
+            // The seat is dropped before the departure is logged, so that the client has left its stream when the line
+            // appears.
             let (stream, lag) = (seat.key().clone(), group.feed.lag(cursor));
             drop(seat);
             let (sent, client) = (client.sent, client.home.client());
@@ -56,7 +57,7 @@ impl Shard {
         self.part(key, now);
     }
 
-    /// Sends the rest of a client's last bytes. Then gives its connection back, or closes our side of it.
+    /// Sends the rest of a client's last bytes. When all are sent, gives the connection back, or closes our side of it.
     pub(super) fn part(&mut self, key: u32, now: Instant) {
         let Some(client) = self.clients.get_mut(key as usize) else { return };
         let State::Parting(last) = &mut client.state else { return };
@@ -78,7 +79,7 @@ impl Shard {
         self.arm(key);
     }
 
-    /// A client sent bytes or closed its side.
+    /// Reads what a client sent, and notes whether it closed its side.
     pub(super) fn listen_to(&mut self, key: u32, now: Instant) {
         let Some(client) = self.clients.get_mut(key as usize) else { return };
         let is_closing = matches!(client.state, State::Closing { .. });
@@ -97,7 +98,7 @@ impl Shard {
         }
     }
 
-    /// Gives back a connection whose response is over and which serves another request.
+    /// Gives a connection back to its home, after an orderly end, so that it serves another request.
     fn give_back(&mut self, key: u32) {
         let Some(Client { socket, strays, home, .. }) = self.forget(key) else { return };
         match self.poll.registry().deregister(&mut SourceFd(&socket.as_raw_fd())) {

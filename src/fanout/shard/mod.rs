@@ -1,7 +1,7 @@
 //! A shard: one thread, its clients, and the turns in which it serves them.
 //!
-//! Only this thread touches what is here. It takes two locks: its inbox's, and once per stream and pass that of a
-//! log. The caller passes the clock in.
+//! Only the shard's own thread uses the state here. It takes two kinds of locks: that of its inbox, and once per stream
+//! and pass that of a log. The caller passes the clock in.
 
 mod answer;
 mod arrive;
@@ -77,7 +77,7 @@ pub(super) struct Shard {
     /// The permits of clients on their way. The shard gives one back for each client that it takes in.
     room: Arc<Semaphore>,
     told: Told<Newcomer, Instant>,
-    /// Clients arrived in the last turn.
+    /// Whether clients arrived in the last turn.
     had_arrivals: bool,
     clients: Slab<Client>,
     groups: Slab<Group>,
@@ -87,7 +87,7 @@ pub(super) struct Shard {
     /// The groups whose events are held, ordered by when they are sent.
     held: BTreeSet<(Instant, u32)>,
     wheel: Wheel,
-    /// The drain has begun, and every client is ended by then.
+    /// When the response of every client has ended, in a drain. `None`: no drain has begun.
     draining: Option<Instant>,
     stopped: Vec<Stopped>,
     due: Vec<u32>,
@@ -134,8 +134,8 @@ impl Shard {
         let mut asleep = Some(Duration::ZERO);
         let has_time = self.queue.is_empty();
         if has_time && std::mem::take(&mut self.had_arrivals) {
-            // More clients may follow from a thread that needs this core. While the shard yields, they arrive
-            // together and wake nobody.
+            // More clients may follow from a thread that needs this core. So the shard yields and does not sleep yet.
+            // The clients then arrive together, and none of them has to wake the shard.
             thread::yield_now();
         } else if has_time && self.inbox.may_sleep() {
             asleep = self.sleep(longest, clock());

@@ -45,7 +45,7 @@ impl Shard {
         }
     }
 
-    /// The deadline that the wheel held for a client has come. It may be out of date.
+    /// Does what is due for a client whose deadline in the wheel has come. That deadline may be out of date.
     fn due(&mut self, key: u32, now: Instant) {
         let Some(client) = self.clients.get_mut(key as usize) else { return };
         let Some(group) = self.groups.get(client.group as usize) else { return };
@@ -79,7 +79,7 @@ impl Shard {
         self.arm(key);
     }
 
-    /// Sends a heartbeat, a comment line, to a client that was sent nothing for long.
+    /// Sends a heartbeat, which is a comment line, to a client that was sent nothing for an interval.
     fn beat(&mut self, key: u32, now: Instant) {
         let Some(client) = self.clients.get_mut(key as usize) else { return };
         let Some(group) = self.groups.get(client.group as usize) else { return };

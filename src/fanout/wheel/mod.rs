@@ -1,4 +1,4 @@
-//! The wheel: one deadline per client. A deadline costs nothing until its tick has come.
+//! The timer wheel: one deadline per client. A deadline costs no work until its time has come.
 //!
 //! A hashed timing wheel of one level (Varghese and Lauck, 1987). A slot holds the keys whose deadline falls into one
 //! tick, in this turn of the wheel or a later one. Most deadlines are heartbeats and lie within one turn. A later
