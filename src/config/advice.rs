@@ -1,18 +1,18 @@
-//! Warns of a configuration that is good but probably not what was meant.
+//! Warns of a configuration that is valid but probably not what its author meant.
 
 use super::Config;
 use crate::route::{PathPattern, Route};
 
 impl Config {
-    /// One line for each thing that is probably not what was meant.
+    /// The warnings, each as one line.
     #[must_use]
     pub fn advice(&self) -> Vec<String> {
         self.routes.routes().iter().filter_map(|route| of_doubled_path(route)).collect()
     }
 }
 
-/// Warns if the origin's URL ends in the segments that the route's path begins with, so that the origin is asked for
-/// them twice.
+/// Warns if the origin's URL ends in the segments that the route's path begins with. The URL that the origin is asked
+/// for then has these segments twice.
 fn of_doubled_path(route: &Route) -> Option<String> {
     let (PathPattern::Exact(path) | PathPattern::Prefix(path)) = &route.path;
     let base = route.origin.base_path();

@@ -4,8 +4,8 @@ use ipnet::IpNet;
 use std::fmt;
 use std::net::IpAddr;
 
-/// A set of addresses and networks (RFC 4632; RFC 4291, section 2.3). It may also hold the peers of Unix sockets,
-/// which have no address.
+/// A set of addresses and networks (RFC 4632; RFC 4291, section 2.3). The peers of Unix sockets, which have no address,
+/// may be in it too.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Networks {
     networks: Vec<IpNet>,
@@ -79,8 +79,8 @@ impl fmt::Display for Networks {
     }
 }
 
-/// Reads an address or a network. A network with bits after its prefix is refused, because it is a mistake in the
-/// address or in the prefix.
+/// Reads an address or a network. A network with bits after its prefix is refused, because either the address or the
+/// length of the prefix is a mistake.
 pub(super) fn trusted(text: &str) -> Result<Trusted, String> {
     if text == UNIX {
         return Ok(Trusted::Unix);

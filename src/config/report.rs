@@ -84,8 +84,8 @@ impl<'t> Report<'t> {
         self.unknown.borrow_mut().push(unknown);
     }
 
-    /// Returns all errors in the order of the text, if there are any. It is called when everything has been read,
-    /// because only then are all keys known that could have been meant.
+    /// Returns all errors in the order of the text, if there are any. The caller calls this when everything has been
+    /// read, because the known keys, which may be suggested for unknown ones, are complete only then.
     pub(super) fn verdict(&self) -> Result<(), ConfigErrors> {
         for unknown in self.unknown.take() {
             let rule = match self.probably_meant(&unknown) {
@@ -105,8 +105,8 @@ impl<'t> Report<'t> {
         if errors.is_empty() { Ok(()) } else { Err(ConfigErrors::new(errors)) }
     }
 
-    /// The known key that was probably meant: the same key in another section, preferably of the same part of the
-    /// file, or else a similar key of this section.
+    /// The known key that the author probably meant. It is the same key in another section, preferably of the same part
+    /// of the file, or else a similar key of this section.
     fn probably_meant(&self, unknown: &Unknown) -> Option<String> {
         let vocabulary = self.vocabulary.borrow();
         let part = |section: &str| section.split('.').next().unwrap_or_default().to_owned();

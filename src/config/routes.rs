@@ -163,7 +163,7 @@ impl<'a> Draft<'a> {
     fn check_against(&self, earlier: &[Self]) {
         if let (Some((_, item)), Some(other)) = (&self.path, earlier.iter().find(|other| other.hides(self))) {
             let label = &other.label;
-            // That the two have one default name too is not worth an error of its own.
+            // Such routes also have one default name. That needs no error of its own.
             return if self.methods.cover(&other.methods) {
                 item.fail(format_args!("must not be the path of two routes for one host: {label} has it too"));
             } else {

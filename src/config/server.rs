@@ -16,8 +16,8 @@ use toml::de::DeValue;
 const MAX_THREADS: usize = 1024;
 /// The longest path of a Unix socket, without the final NUL (`sun_path` in unix(7)).
 const MAX_SOCKET_PATH: usize = 107;
-/// The limits of `head_bytes`. With less, requests of browsers would be refused. More has no effect, because pingora
-/// refuses larger heads.
+/// The limits of `head_bytes`. With less, requests of browsers would be refused. A larger head would be refused by
+/// pingora.
 const HEAD_BYTES: RangeInclusive<usize> = 1 << 10..=1 << 20;
 
 /// The write permissions of owner, group and others. A client needs one of them to connect to a Unix socket
@@ -35,26 +35,29 @@ pub struct ServerConfig {
     pub unix_mode: u32,
     /// The address for health, metrics and status. `None`: off.
     pub admin: Option<SocketAddr>,
-    /// The proxies that are believed about a client's address, scheme and host. What all others say of these is
+    /// The proxies that are believed about a client's address, scheme and host. Fields of other peers about these are
     /// replaced.
     pub trusted_proxies: Networks,
     /// Connections of trusted proxies begin with a header of the PROXY protocol.
     pub proxy_protocol: bool,
     /// The most bytes of a request head. A larger head is answered with 431.
     pub head_bytes: usize,
-    /// The time for a whole request head, from its first byte on. A slower head is answered with 408.
+    /// The time for a whole request head. It begins with the connection or, for later requests, with the first byte. A
+    /// slower head is answered with 408.
     pub head_timeout: Duration,
     /// How long a connection without a request is kept open.
     pub keepalive: Duration,
     /// The worker threads of the tokio runtime.
     pub threads: NonZeroUsize,
-    /// The threads of the delivery engine. `None`: no engine, and every client is served in a task of its own.
+    /// The number of threads of the delivery engine. `None`: there is no engine, and each client is served by a task of
+    /// the tokio runtime.
     pub shards: Option<NonZeroUsize>,
-    /// The most clients at once. `None`: the descriptor limit less a reserve.
+    /// The most connections at once. Each further stream of an HTTP/2 connection counts as one. `None`: the descriptor
+    /// limit less a reserve.
     pub max_connections: Option<usize>,
-    /// The bytes that the logs of all streams may hold together. `None`: a part of the machine's memory.
+    /// The bytes that the logs of all streams may hold together. `None`: a quarter of the machine's memory.
     pub replay_bytes: Option<usize>,
-    /// Time from SIGTERM to the exit.
+    /// The longest time from SIGTERM to the exit.
     pub drain: Duration,
 }
 

@@ -6,8 +6,8 @@ use http::header::HeaderName;
 /// The parts of a field's value between separators. A separator within a quoted string does not count. Parts are
 /// trimmed, and empty parts are left out.
 ///
-/// If a quote is never closed, the value counts as one without quoted strings. Otherwise a part could hide behind the
-/// open quote.
+/// If a quote is never closed, no quote of the value counts. Otherwise a part of the value could hide behind the open
+/// quote.
 pub(crate) fn parts(value: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let mut closed = Quotes::default();
     value.iter().for_each(|&byte| closed.take(byte));

@@ -1,4 +1,5 @@
-//! The one table that says what each header field is. Every part of the gateway that passes or drops fields asks it.
+//! The table that says of each header field what kind of field it is. Every part of manifold that passes or drops
+//! fields decides by this table.
 
 use super::list::members;
 use http::header::{CONNECTION, HeaderName};
@@ -8,12 +9,12 @@ use std::collections::HashSet;
 /// What a header field is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Nature {
-    /// The field is about one connection, so it never crosses a proxy (RFC 9110 sections 7.6.1 and 11.7). `Trailer` is
-    /// here because manifold drops trailers.
+    /// The field is about one connection, so it does not cross a proxy (RFC 9110 sections 7.6.1 and 11.7). `Trailer` is
+    /// among these fields, because only a proxied response to an HTTP/2 client keeps its trailers.
     HopByHop,
     /// The field says how a body is sent. The sender of each message sets it anew.
     Framing,
-    /// The field is about the exact bytes of a body. It is wrong once they are changed.
+    /// The field is about the exact bytes of a body. It is wrong once these bytes are changed.
     Bytes,
     /// The field says what a body is.
     Content,
@@ -21,21 +22,22 @@ pub(crate) enum Nature {
     Partial,
     /// manifold always sets this field of an upstream request itself.
     Own,
-    /// manifold sets this field of a shared stream's request, unless the route forwards the client's.
+    /// manifold sets this field of a shared stream's request, unless the route forwards the client's field.
     Usual,
     /// The field says where a client resumes. It is not part of a stream's key.
     Resume,
-    /// The field is about the page that sends the request, or answers that page (CORS).
+    /// The field is about the web page that sends the request, or is an answer to that page (CORS).
     Page,
     /// The field says who a client is.
     Credential,
-    /// The field says where the origin itself can be reached.
+    /// The field says at which address the origin itself can be reached.
     Place,
-    /// The field is for the other end of the exchange. Fields that have no other nature are of this one.
+    /// The field is for the other end of the exchange. This is the nature of all fields that have no other.
     EndToEnd,
 }
 
-/// Which shared responses of an origin pass a field on. Their clients are many, and the origin never saw them.
+/// Which shared responses of an origin pass a field on. Few fields are passed on, because a shared response goes to
+/// many clients whose requests the origin never saw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shared {
     /// No response passes it on.
@@ -110,7 +112,7 @@ fn row(name: &HeaderName) -> Option<&'static (&'static str, Nature, Shared)> {
     TABLE.iter().find(|(known, ..)| *known == name.as_str())
 }
 
-/// Whether a field never crosses a proxy.
+/// Whether a field is about one connection, so that it does not cross a proxy.
 pub(crate) fn is_hop_by_hop(name: &HeaderName) -> bool {
     Nature::of(name) == HopByHop
 }
@@ -132,22 +134,24 @@ pub(crate) fn is_forwardable(name: &HeaderName) -> bool {
     }
 }
 
-/// Whether a private route passes this field of a client's request to the origin. Such a request has no body.
+/// Whether a private route passes this field of a client's request to the origin. Fields about a body do not pass,
+/// because such a request has none.
 pub(crate) fn is_the_clients_own(name: &HeaderName) -> bool {
     !matches!(Nature::of(name), HopByHop | Framing | Own) && !becomes_another(name)
 }
 
-/// Whether CGI and similar interfaces mistake this field for another one. They read `X_Forwarded_For` as
-/// `X-Forwarded-For`, which only a proxy may set, and `Content_Length` as the length of the body.
+/// Whether CGI and similar interfaces mistake this field for another one, because they do not distinguish `_` from `-`.
+/// They read `X_Forwarded_For` as `X-Forwarded-For`, which only a proxy may set. They read `Content_Length` as the
+/// length of the body.
 pub(crate) fn becomes_another(name: &HeaderName) -> bool {
     name.as_str().contains('_')
 }
 
-/// Whether a shared response that varies on this field of requests is the same for all clients. The field is the same in
-/// all requests for a stream, or it is left out of the key on purpose.
+/// Whether a shared response may name this field in `Vary` and is still the same for all clients. Such a field is the
+/// same in all requests for a stream, or it is left out of the stream's key on purpose.
 ///
-/// Fields about the page that asks are not sent to the origin. They count because CORS middleware names them in the
-/// `Vary` of every response.
+/// Fields about the web page are not sent to the origin, so they cannot change the response. They are among these
+/// fields because CORS middleware names them in the `Vary` of every response.
 pub(crate) fn is_same_for_all(name: &HeaderName) -> bool {
     matches!(Nature::of(name), Own | Usual | Resume | Page)
 }

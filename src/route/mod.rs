@@ -1,8 +1,8 @@
 //! Routes, and the table that finds the route of a request.
 //!
-//! The target of a request is checked first ([`check_target`]). Then the table finds its route
-//! ([`RouteTable::find`]), and the route gives the path at the origin ([`Route::upstream_path`]). A path is matched
-//! with its letters decoded (`/a%62` is `/ab`) and forwarded as the client wrote it.
+//! First the target of a request is checked ([`check_target`]). Then the table finds the route of the request
+//! ([`RouteTable::find`]). The route gives the path at the origin ([`Route::upstream_path`]). For matching, encoded
+//! letters of a path are decoded (`/a%62` is `/ab`). The path is forwarded as the client wrote it.
 
 mod accept;
 mod host;
@@ -133,10 +133,10 @@ pub struct ProxyPolicy {
     /// How the origin is treated. Only the connect timeout, the headers and the trusted certificates apply to a plain
     /// proxy.
     pub upstream: UpstreamOptions,
-    /// After this long without a byte of the response, the exchange is aborted, unless the response is an event
+    /// When no byte of the response came for this long, the exchange is aborted, unless the response is an event
     /// stream. `None`: never.
     pub idle_timeout: Option<Duration>,
-    /// After this long in which a side accepts no byte, the exchange is aborted. `None`: never.
+    /// When the client or the origin accepted no byte for this long, the exchange is aborted. `None`: never.
     pub write_timeout: Option<Duration>,
     /// The largest request body. A larger one is refused. `None`: no limit.
     pub max_body: Option<u64>,

@@ -1,4 +1,5 @@
-//! Finds the route that was probably meant by a request that no route serves.
+//! Finds the route that is nearest to a request which no route serves. The log names it, because the author of the
+//! request or of the configuration may have meant it.
 
 use super::reading::plain;
 use super::table::{RouteTable, Routed};
@@ -9,8 +10,8 @@ use std::cmp::Ordering;
 const COMPARED: usize = 60;
 
 impl<T: Routed> RouteTable<T> {
-    /// The route that is nearest to a request for which there is none. A route that serves the path for another host
-    /// comes first, then the route with the most similar path. `None`: there are no routes.
+    /// The route that is nearest to a request which no route serves. A route that serves the path for another host is
+    /// the nearest. Without one, the route with the most similar path is the nearest. `None`: there are no routes.
     #[must_use]
     pub fn nearest(&self, host: Option<&str>, path: &str) -> Option<&T> {
         let path = plain(path);

@@ -85,8 +85,8 @@ impl PathPattern {
     }
 }
 
-/// The prefix that was probably meant by a pattern of another program: the segments before the first one with a
-/// placeholder or a regular expression.
+/// The prefix that the author of a pattern in another program's form probably meant. It has the segments before the
+/// first one with a placeholder or a regular expression. `None`: the pattern is not in such a form.
 fn meant_by_placeholder(text: &str) -> Option<String> {
     const EXPRESSIONS: [&str; 9] = ["(?", ".*", ".+", "[^", "[0-9", "[a-z", "\\d", "\\w", "**"];
     let path = text.strip_prefix('^').unwrap_or(text);

@@ -95,9 +95,9 @@ impl<T: Routed> RouteTable<T> {
     /// The route of a request.
     ///
     /// A path is matched by its plain reading, in which octets that need no encoding are decoded. A path that a lax
-    /// server could read as a path of another route is refused, because it would be a way around that route. A path
-    /// with `//`, `\` or a stray `%` is for plain proxies only, because the path that names a stream has one
-    /// spelling.
+    /// server could read as a path of another route is refused, because a client could get around that route with it. A
+    /// path with `//`, `\` or a stray `%` may pass on plain proxies only. On a stream route it is refused, because each
+    /// stream has a path with only one spelling.
     ///
     /// # Errors
     /// When no route serves the request.
@@ -134,7 +134,7 @@ impl<T: Routed> RouteTable<T> {
     /// The routes that name the host, then those for any host.
     fn paths(&self, host: Option<&str>) -> [&Paths; 2] {
         static NONE: std::sync::LazyLock<Paths> = std::sync::LazyLock::new(Paths::default);
-        // Most tables name no host. Then the host need not be made canonical.
+        // Most tables name no host. The host of the request then need not be made canonical.
         let host = host.filter(|_| !self.index.named.is_empty());
         let named = host.and_then(|host| self.index.named.get(&canonical_host(host)));
         [named.unwrap_or(&NONE), &self.index.any]

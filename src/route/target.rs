@@ -1,9 +1,9 @@
 //! The target of a request, checked before a route is looked up.
 //!
-//! A target that no route may serve is refused here and not repaired. Some paths are read in different ways by
-//! different servers. Whether such a path may pass depends on the route, so the table decides that
-//! ([`RouteTable::find`](super::RouteTable::find)). Encoded slashes are allowed as data, but no dot segment may hide
-//! between them.
+//! A target that no route may serve is refused here. It is not repaired. Different servers read some paths in different
+//! ways. Whether such a path may pass depends on the route, so the table decides that
+//! ([`RouteTable::find`](super::RouteTable::find)). Encoded slashes are allowed as data. A dot segment between encoded
+//! slashes is refused like any other dot segment.
 
 use http::Method;
 
@@ -110,7 +110,7 @@ fn check_path(path: &str) -> Result<(), BadTarget> {
     }
     check_characters(path)?;
     let lax = decode_separators(path)?;
-    // For some servers the text after a `;` is a parameter. They read `..;a` as `..`.
+    // Some servers take the text after a `;` for a parameter. They read `..;a` as `..`.
     let is_dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
     if lax.split('/').any(is_dots) {
         return Err(BadTarget::DotSegment);

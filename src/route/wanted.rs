@@ -33,8 +33,8 @@ impl Wanted<'_> {
         }
     }
 
-    /// A preflight does not tell the `Accept` of the request that follows. So a route that can answer preflights
-    /// takes it.
+    /// Whether the request's `Accept` fits the route. A preflight does not say which `Accept` the request after it will
+    /// have. So it fits every route on which manifold answers preflights.
     fn fits_accept(&self, route: &Route, accept: &MediaType) -> bool {
         accept.is_named_by(self.headers) || (self.method == Method::OPTIONS && answers_preflights(route))
     }

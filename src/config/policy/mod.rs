@@ -1,7 +1,7 @@
 //! The policy tables. Each is read over the layer below it: the built-in defaults, then `[defaults]`, then the route.
 //!
-//! A rule between two keys is checked when the layers are merged, because a route may correct what the defaults alone
-//! would break. The error is shown at the key in question of the newest layer (`culprit`).
+//! A rule between two keys is checked after all layers were read, because a route may correct what would break the rule
+//! in `[defaults]` alone. The error is shown at one of the two keys, in the newest layer that has one (`culprit`).
 
 mod client;
 mod cors;

@@ -3,8 +3,9 @@
 use crate::config::reader::{Item, Section};
 use crate::hub::Mode;
 
-/// Keys about sharing, about the replay log and about the stream's own connection. On a private route each client has
-/// an upstream of its own: its whole request goes there, and the response passes once and unchanged.
+/// The keys about sharing, about the replay log and about the connection of a shared stream. They mean nothing on a
+/// private route. There each client has an upstream of its own, which gets the client's whole request, and the response
+/// passes unchanged to that client only.
 const OF_SHARING: [(&str, &[&str]); 4] = [
     (
         "share",

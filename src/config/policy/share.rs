@@ -75,7 +75,7 @@ fn query(item: &Item<'_>) -> Option<QueryPolicy> {
 fn parameter(name: &str) -> Result<String, Rule> {
     match name {
         "" => Err("must not be empty".to_owned()),
-        // This parameter is removed from the query before a key is made.
+        // This parameter is removed from the query before the key of a stream is made.
         _ if LAST_EVENT_ID_PARAMETERS.contains(&name) => {
             Err("says where a client resumes: it is never forwarded".to_owned())
         }

@@ -102,7 +102,7 @@ fn trusted(item: &Item<'_>, sources: &dyn Sources) -> Option<Trust> {
     if path == "system" {
         return None;
     }
-    // Between the certificates there may be anything.
+    // The file is read as bytes, because text between the certificates need not be UTF-8.
     let bytes = sources.bytes(Path::new(path));
     let bytes = bytes.map_err(|error| item.fail(format_args!("the file cannot be read: {error}"))).ok()?;
     Trust::from_pem(&bytes).map_err(|error| item.fail(error)).ok()

@@ -79,7 +79,8 @@ fn decode_utf16(mut path: &[u8]) -> Vec<u8> {
     }
 }
 
-/// Decodes ASCII that is written in more octets than UTF-8 allows (RFC 3629, section 3).
+/// Decodes ASCII characters that are written in more than one octet, which UTF-8 forbids (RFC 3629, section 3). Some
+/// servers accept that.
 fn shortened(mut path: &[u8]) -> Vec<u8> {
     let mut shortened = Vec::with_capacity(path.len());
     loop {

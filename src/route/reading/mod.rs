@@ -3,8 +3,8 @@
 //! Routes are matched by the *plain* reading of a path (RFC 3986, section 6.2.2): percent-encoded octets that need no
 //! encoding are decoded, and all others are encoded in upper case. The path itself goes to the origin unchanged. Some
 //! origins decode more than the plain reading does (`%2f`, `%252f`, `%c0%af`). Others read `\` as `/`, drop
-//! `;parameters` or merge `//`. Such an origin may find the path of another route in it. [`readings`] returns every
-//! path that could be found.
+//! `;parameters` or merge `//`. Such an origin may read the path as a path of another route. [`readings`] returns every
+//! path that an origin could read.
 //!
 //! A path has three kinds of octets:
 //! - *ordinary* octets, which mean the same encoded or not: the unreserved ones and most sub-delimiters;
@@ -16,7 +16,8 @@ mod decoding;
 use decoding::{Octet, decoded, first_octet, octets};
 use std::borrow::Cow;
 
-/// The most readings of one path, and the most octets of them all. A path with more was made to be read in many ways.
+/// The most readings of one path, and the most octets of all its readings together. A path with more readings was made
+/// to be read in many ways, and is refused.
 const MAX_READINGS: usize = 64;
 const MAX_OCTETS: usize = 512 << 10;
 
@@ -42,7 +43,7 @@ pub(super) fn is_plain(path: &str) -> bool {
     segment != Segment::Dots
 }
 
-/// What is known of the present segment.
+/// What is known so far about the segment that is being read.
 #[derive(Clone, Copy, PartialEq)]
 enum Segment {
     Empty,
@@ -228,8 +229,8 @@ mod tests {
             ("/[a]", false),
         ] {
             assert_eq!(is_plain(path), expected, "{path}");
-            // `is_plain` is false for segments of nothing but dots although they have one reading. They are rare, so
-            // looking twice costs little.
+            // `is_plain` is also false for a segment of three or more dots, although such a path has one reading. Such
+            // paths are rare, so the slower way costs little.
             assert!(!expected || readings(path) == Some(Vec::new()), "{path}");
         }
     }
