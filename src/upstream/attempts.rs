@@ -40,7 +40,7 @@ pub(super) struct Done {
 pub(super) enum Next {
     /// The origin is asked at this instant.
     Ask(Instant),
-    /// The origin is asked when a client is subscribed, but not before this instant.
+    /// The origin is asked as soon as a client is subscribed, but not before this instant.
     Rest(Instant),
     /// The origin does not know the id that it was asked to resume after. It is asked again at once, without an id.
     Forget,
@@ -96,7 +96,7 @@ impl Attempts {
         self.live_since.is_some()
     }
 
-    /// Whether the origin fails now. Clients may then have been told 200 although there is no response.
+    /// Whether the origin fails now. Clients may then have been sent a 200 although the origin sent no response.
     pub(super) fn is_failing(&self) -> bool {
         self.failing_since.is_some()
     }
@@ -112,9 +112,9 @@ impl Attempts {
         self.failures = 0;
     }
 
-    /// Whether the successor of a response may take its place after the response ended for `why`. A successor is
-    /// requested while a quiet response is still open. Under `on_close = "close"`, an orderly end is the end of the
-    /// stream, so nothing follows it.
+    /// Whether a successor may take the place of a response that ended for `why`. A successor is requested while a
+    /// quiet response is still open. Under `on_close = "close"`, an orderly end is the end of the stream, so nothing
+    /// follows it.
     pub(super) fn is_succeeded(&self, why: &Failure) -> bool {
         self.on_close == OnClose::Reconnect || *why != Failure::Ended
     }
@@ -155,7 +155,8 @@ impl Attempts {
             Some(StatusCode::BAD_REQUEST | StatusCode::GONE) if with_id => return Next::Forget,
             // These answers of the origin always end the stream at once.
             Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {}
-            // An origin that streamed before may answer so during a deploy. The stream is held as in any other outage.
+            // An origin that streamed before may give such an answer while it is being deployed. The stream is held as
+            // in any other outage.
             Some(_) | None if self.was_live() && self.on_error == OnError::Hold => match end {
                 End::Refused(answer) => return self.held(Failure::Status(answer), moment),
                 End::Unusable(why) => return self.held(Failure::NoStream(why), moment),

@@ -1,4 +1,4 @@
-//! Backfills: requests to the origin for the events after a client's id, if those are older than the stream's log.
+//! Backfills: requests to the origin for events that a client missed and that the stream's log does not hold.
 
 use super::connect::{Connector, Request, Response};
 use super::exchange::{Outcome, attempt};
@@ -17,13 +17,14 @@ use tokio::time::{sleep, timeout};
 /// The longest time of a backfill. A client waits for it no longer than three seconds.
 const WHOLE_TIME: Duration = Duration::from_secs(4);
 
-/// How often to check what the silence of an origin means by now.
+/// How often to look while the origin is silent. Silence may mean that no more events come, or that other ids should
+/// have their turn.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// How long a request may go without a response head while other ids wait. Then the turn goes to one of those ids.
 const TURN_WITHOUT_HEAD: Duration = Duration::from_millis(500);
 
-/// The pause before an origin that died is asked again. It doubles each time, up to the longest.
+/// The pause before an origin whose response broke off is asked again. It doubles each time, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -34,7 +35,8 @@ enum Came {
     ToAnEnd,
     /// The response ended in order.
     Whole,
-    /// The origin died or is being deployed. This says nothing about the id.
+    /// The request settled nothing, so the origin is asked again. The response broke off, the origin could not answer,
+    /// or the id is to be asked for in another form.
     ToNothing,
 }
 
@@ -42,7 +44,7 @@ enum Came {
 pub async fn backfill(settings: DriverSettings, connector: Connector, request: StreamRequest, mut to: Backfilling) {
     log::debug!("backfill begun route={} stream={}", settings.route, request.key());
     let unwanted = to.unwanted();
-    // Dropping `to` before the id is settled settles it as unknown.
+    // If `to` is dropped before the id is settled, the id counts as unknown.
     tokio::select! {
         fetched = timeout(WHOLE_TIME, fetch_all(&settings, &connector, &request, &mut to)) => {
             if fetched.is_err() {
@@ -67,7 +69,8 @@ async fn fetch_all(settings: &DriverSettings, connector: &Connector, request: &S
                 continue;
             }
         }
-        // The stream's driver asks for the shared response in the meantime. When that begins, the origin is back.
+        // The stream's driver asks for the shared response at the same time. When that response begins, the origin is
+        // back, and the pause can end.
         if to.is_live() {
             sleep(pause).await;
         } else {
@@ -98,7 +101,7 @@ async fn fetch(
     let response = match outcome {
         Outcome::Stream(response) => response,
         Outcome::Failed(failure) if may_heal(&failure) => return Came::ToNothing,
-        // Events came before, so the id was known. The origin has no more of them.
+        // Earlier requests brought events, so the origin knew the id. It has no more events now.
         Outcome::Failed(_) | Outcome::Final(_) if !to.is_empty() => return Came::Whole,
         Outcome::Final(end) if is_to_the_id_alone(&end) => {
             to.refused(end);
@@ -111,7 +114,7 @@ async fn fetch(
         return Came::ToAnEnd;
     }
     if to.is_minted_elsewhere() && !is_gateway(&response.headers) {
-        // The origin cannot know the id. The route had another origin when the id was minted.
+        // The origin cannot know the id, because manifold made the id when the route had another origin.
         return if to.unwrap_id() { Came::ToNothing } else { Came::ToAnEnd };
     }
     read(settings, response, id, to).await
@@ -157,7 +160,7 @@ fn take(decoder: &mut Decoder, pass_retry: bool, to: &mut Backfilling) -> bool {
     to.push(&events)
 }
 
-/// Whether a gateway of this kind answered. Such a gateway mints ids itself.
+/// Whether another manifold answered. It makes ids of its own, so it may know the id.
 fn is_gateway(head: &HeaderMap) -> bool {
     let says = |value: &HeaderValue| value.to_str().is_ok_and(|via| via.split(',').any(|by| by.trim() == GATEWAY));
     head.get_all(VIA).iter().any(says)

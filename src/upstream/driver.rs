@@ -21,12 +21,13 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
 use tokio::time::{Instant, sleep_until};
 
-/// The most reads of a quiet response that is replaced by its successor, so that bytes that have arrived are not lost.
+/// The most reads from a quiet response when its successor takes its place. They fetch the bytes that have arrived by
+/// then, which would be lost otherwise.
 const LAST_READS: usize = 64;
 
-/// How long a quiet response may still send after a successor was requested. An origin may allow only one of the two,
-/// and end the older one with a last message. A response that still stands after this time is not quiet any more, so
-/// the successor is given up.
+/// How long to wait, after a quiet response has sent something again, before its successor is given up. An origin may
+/// allow only one of the two, and end the older one with a last message. A response that is still open after this time
+/// is not quiet any more.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Feeds one stream until it is closed.
@@ -41,11 +42,11 @@ pub struct Driver {
     last_event_id: Bytes,
     /// Whether events without an id came after the newest id. An origin that resumes sends them again.
     is_followed: bool,
-    /// Events may be lost before the next response, whatever event it begins with.
+    /// Whether events may have been lost before the next response, whatever event that begins with.
     lost: bool,
     /// This stream's share in the outage of its origin. `None` while the origin does not fail.
     down: Option<Down>,
-    /// The log was told of a response that ended within an event, and no later response has ended between events.
+    /// Whether it was logged that a response ended within an event, and no later response has ended between events.
     told_unfinished: bool,
     /// The addresses that attempts went to since the newest response began.
     turns: Turns,
@@ -178,7 +179,7 @@ impl Driver {
 
     /// Begins to read the first response, or one that follows another that ended. `overlaps`: as in [`Answered`].
     fn begin(&mut self, response: Box<Response>, overlaps: Option<Seq>) -> Result<Reading, Done> {
-        // Clients that were told 200 while the origin failed have missed what it sent in that time.
+        // Clients that were sent a 200 while the origin failed may have missed events of that time.
         let was_held = !self.attempts.was_live() && self.attempts.is_failing();
         let lost = self.lost || was_held;
         let continuation = match (overlaps, self.resume_header()) {
@@ -354,7 +355,7 @@ impl Driver {
         }
     }
 
-    /// Adds the stream to the outage of its origin, or tells the outage of another failure.
+    /// Adds the stream to the outage of its origin, or notes another failure in the outage.
     fn fails(&mut self, why: &str) {
         log::debug!("upstream failed {} why={}", self.names(), reason(why));
         match &self.down {

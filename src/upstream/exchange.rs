@@ -19,8 +19,8 @@ const MAX_REDIRECTS: usize = 5;
 /// The most bytes of a refusal's body that are passed on.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
 
-/// How long reading that body may take. A client waits three seconds for the verdict on its stream and is then sent
-/// 200, so this must be well below.
+/// How long reading the body of a refusal may take. A client waits three seconds for the answer and is then sent a 200.
+/// So this time must be well below three seconds.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The result of an attempt.
@@ -79,7 +79,7 @@ pub async fn attempt(
 }
 
 /// Sends a request. If the origin answers 401 and the file of an upstream header has changed, the request is sent once
-/// more. `may_repeat` says that this has not been done yet.
+/// more. `may_repeat`: whether that is still allowed. It is set to false when it is done.
 pub(super) async fn send(
     connector: &Connector,
     origin: &Origin,
@@ -101,8 +101,8 @@ pub(super) async fn send(
     }
 }
 
-/// The outcome of a redirect that is not followed. `leads_beside`: it leads to the origin's host by another scheme or
-/// port.
+/// The outcome of a redirect that is not followed. `leads_beside`: the redirect leads to the origin's host with another
+/// scheme or port.
 async fn unfollowed(response: Response, on_error: OnError, leads_beside: bool) -> Outcome {
     if on_error == OnError::Reflect && !leads_beside {
         return Outcome::Final(End::Refused(Arc::new(answer(response).await)));

@@ -1,4 +1,5 @@
-//! The look-ups of origins' addresses. There is one look-up of a name at a time, and its answer is shared for a second.
+//! Looks up the addresses of origins. There is only one look-up of a name at a time. All requests share its answer for
+//! a second.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -15,7 +16,7 @@ use tokio::time::{Instant, timeout};
 /// server.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// The longest that a look-up may take. One that never ends would block all later requests for the name.
+/// The longest time of a look-up. A look-up that never ends would block all later requests for the name.
 const MAX_LOOK: Duration = Duration::from_secs(30);
 
 /// A look-up that is under way.
@@ -65,7 +66,7 @@ impl Lookups {
     /// look-up.
     ///
     /// # Errors
-    /// Fails with a sentence that says why there are no addresses. Waits no longer than `patience`.
+    /// Fails with a sentence that says why there are no addresses, after `patience` at the latest.
     pub(super) async fn find(&self, host: &str, port: u16, patience: Duration) -> Result<Arc<[SocketAddr]>, String> {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(Arc::new([SocketAddr::new(address, port)]));

@@ -1,5 +1,5 @@
-//! What is known about origins and routes since this process began. Advice on the configuration is logged only for
-//! routes and origins that never worked.
+//! Remembers which origins and routes have worked since this process began. Advice on the configuration is logged only
+//! for routes and origins that never worked.
 
 use super::Origin;
 use parking_lot::RwLock;

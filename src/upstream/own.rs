@@ -8,8 +8,8 @@ use crate::hub::End;
 use http::StatusCode;
 use http::header::{CONTENT_LOCATION, LOCATION};
 
-/// Sends the request of one client. The response may have any status, and its body is not read yet. It is changed only
-/// to hide the origin's address.
+/// Sends the request of one client. The response may have any status. Its body is not read yet. Its head is changed
+/// only to hide the origin's address.
 ///
 /// # Errors
 /// Fails when there is no response, or when it cannot be passed on.

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! A winner whose exchange fails is gone, and the race goes on with the other addresses. Every address is used at most
-//! once.
+//! once, unless [`Race::again`] puts it back.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -101,13 +101,13 @@ impl Race {
         }
     }
 
-    /// There is no connection to this address. The next address is due at once.
+    /// Notes that this address cannot be connected to. The next address is due at once.
     pub(super) fn failed(&mut self, address: SocketAddr) {
         self.running.retain(|running| *running != address);
         self.due = None;
     }
 
-    /// This address is connected. The others that ran are given up, and wait again behind the rest.
+    /// Notes that this address is connected. The others that ran are given up, and wait again behind the rest.
     pub(super) fn won(&mut self, address: SocketAddr) {
         let losers = std::mem::take(&mut self.running);
         self.waiting.extend(losers.into_iter().filter(|loser| *loser != address));

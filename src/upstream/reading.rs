@@ -1,4 +1,4 @@
-//! A response that is being read. Its bytes become events of the stream.
+//! Reads a response of the origin, and turns its bytes into events of the stream.
 
 use super::connect::Response;
 use crate::hub::Publisher;

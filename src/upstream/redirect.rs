@@ -23,7 +23,7 @@ pub(super) fn is_followed(status: StatusCode) -> bool {
 pub(super) enum Place {
     /// To the origin's own scheme, host and port.
     Within(url::Url),
-    /// To the origin's host by another scheme or port.
+    /// To the origin's host, but with another scheme or port.
     Beside,
     /// To another host.
     Elsewhere,
@@ -63,8 +63,9 @@ pub(super) fn within(origin: &Origin, from: &str, headers: &HeaderMap) -> Option
     }
 }
 
-/// Replaces the target of a redirect that is not followed with its path, in an answer to a request for `from`. The
-/// client asked for another path, from which a relative reference would lead elsewhere.
+/// Replaces the target of a redirect that is not followed with its path, in an answer to a request for `from`.
+/// Redirects were followed before, so the client itself asked for another path. A relative target would lead the client
+/// elsewhere.
 pub(super) fn seen_from_anywhere(origin: &Origin, from: &str, headers: &mut HeaderMap) {
     let path = within(origin, from, headers).and_then(|path| HeaderValue::from_str(&to_path(&path)).ok());
     if let Some(path) = path {
@@ -72,9 +73,9 @@ pub(super) fn seen_from_anywhere(origin: &Origin, from: &str, headers: &mut Head
     }
 }
 
-/// Hides the origin's address in the references of an answer to a request for `from`, before clients get it. What is at
-/// the origin is named by its path. Returns whether a reference leads to the origin's host by another scheme or port,
-/// which no path can name.
+/// Hides the origin's address in the references of an answer to a request for `from`, before clients get the answer. A
+/// reference to the origin is replaced by its path. Returns whether a reference leads to the origin's host with another
+/// scheme or port, for which there is no path.
 pub fn hide_origin(origin: &Origin, from: &str, headers: &mut HeaderMap) -> bool {
     let mut leads_beside = false;
     for name in [LOCATION, CONTENT_LOCATION] {

@@ -1,4 +1,4 @@
-//! The log lines about one stream.
+//! The log lines about the end of a stream, and about answers that show a fault of the configuration.
 
 use super::Origin;
 use super::connect::Connector;
@@ -8,7 +8,7 @@ use crate::quoted::{Word, reason};
 use http::StatusCode;
 use std::sync::Arc;
 
-/// A stream is closed. `names`: its route and its key.
+/// Logs that a stream is closed. `names`: its route and its key, in words for the log.
 pub(super) fn closed(names: &str, end: &End) {
     match end {
         End::Unusable(why) => log::warn!("stream refused {names} why={}", reason(why)),
@@ -22,8 +22,8 @@ pub(super) fn closed(names: &str, end: &End) {
     }
 }
 
-/// An answer of a route's origin. If the route has never streamed and the answer shows a fault of the configuration,
-/// advice is logged once for the route.
+/// The facts about an answer of a route's origin. If the route has never worked and the answer shows a fault of the
+/// configuration, advice is logged once for the route.
 #[derive(Debug, Clone, Copy)]
 pub struct FirstAnswer<'a> {
     /// The connector that asked.
@@ -37,7 +37,7 @@ pub struct FirstAnswer<'a> {
 }
 
 impl FirstAnswer<'_> {
-    /// Tells of the answer to the request of a shared stream.
+    /// Takes note of the answer to the request of a shared stream.
     pub(super) fn tell(self, outcome: &Outcome) {
         match outcome {
             Outcome::Stream(_) => self.works(),
@@ -46,7 +46,7 @@ impl FirstAnswer<'_> {
         }
     }
 
-    /// Tells of the answer to one client. `body`: its first bytes.
+    /// Takes note of the answer to one client's request. `body`: the first bytes of the body.
     pub fn tell_own(self, status: StatusCode, body: &[u8]) {
         if status == StatusCode::OK { self.works() } else { self.refused(status, body) }
     }
@@ -81,7 +81,7 @@ fn advice(status: StatusCode, body: &[u8], origin: &Origin) -> Option<&'static s
     }
 }
 
-/// Whether a body says that plain HTTP came to a port for TLS, in the words of nginx, of Go or of Apache.
+/// Whether a body says that plain HTTP came to a port for TLS. It knows the words of nginx, Go and Apache.
 fn wants_tls(body: &[u8]) -> bool {
     let said = String::from_utf8_lossy(body).to_ascii_lowercase();
     ["plain http request was sent to https port", "http request to an https server", "plain http to an ssl-enabled"]

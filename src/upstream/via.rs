@@ -6,8 +6,8 @@ use http::{HeaderMap, HeaderValue};
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
-/// The name of this process in requests to origins. Its random number tells this process from others, so that gateways
-/// may stand one behind the other.
+/// The name of this process in requests to origins. A random number distinguishes it from other processes, so that one
+/// manifold may be the origin of another.
 static OWN: LazyLock<String> = LazyLock::new(|| format!("1.1 manifold-{:08x}", fastrand::u32(..)));
 
 /// The `Via` of a request to an origin: the gateways of the client's request, and this process last.

@@ -36,14 +36,16 @@ const PROBES: u32 = 3;
 /// How long the origin's host may leave sent bytes unacknowledged. It is as long as the probes take.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 
-/// How long an idle connection is kept. Many origins close one after five seconds. If an origin closes a connection
-/// just when a request that may not be repeated is sent on it, that request gets no answer. So the time is shorter.
+/// How long an idle connection is kept. It is less than five seconds, after which many origins close an idle
+/// connection. If an origin closes a connection just when a request is sent on it, the request gets no answer. If it
+/// may not be repeated, it is lost.
 const KEPT_FOR: Duration = Duration::from_secs(4);
 
 /// The most failed addresses that a message names. For the others it gives only their number.
 const MAX_NAMED: usize = 4;
 
-/// The addresses of an origin that are left for one attempt. Each is used at most once.
+/// The addresses of an origin that are left for one attempt. Each is used once, unless [`Dial::again`] allows it once
+/// more.
 #[derive(Debug)]
 pub struct Dial {
     patience: Duration,
@@ -58,8 +60,8 @@ pub struct Dial {
 pub enum Usage {
     /// One stream.
     Stream,
-    /// Requests of a proxy route. The connections are kept for other requests, so a peer must be named by the address
-    /// that it is connected to.
+    /// Requests of a proxy route. The connections are kept for other requests, which find them by the peer's address.
+    /// So that address must be the one that is really connected.
     Kept,
     /// A proxied request that asks for an upgrade. It goes by HTTP/1.1, and its connection is not kept.
     Upgrade,
@@ -68,7 +70,7 @@ pub enum Usage {
 #[derive(Debug, Default)]
 struct State {
     race: Race,
-    /// A connection that was made while the peer was named by another address.
+    /// A connection that was made although the peer has another address. It is for the next peer.
     spare: Option<(SocketAddr, TcpStream)>,
     /// The address that was connected last.
     current: Option<SocketAddr>,
@@ -141,8 +143,8 @@ impl Dial {
         self.verification.admit(peer, connection)
     }
 
-    /// The exchange on the connection that was made last failed. The address is used once more if the origin may be
-    /// verified in another way.
+    /// Notes that the exchange on the newest connection failed. If the origin may be verified in the other way, the
+    /// address is used once more.
     pub fn failed(&self, error: &Error, origin: &Origin) {
         if self.verification.changes(error) {
             self.again();
@@ -151,12 +153,12 @@ impl Dial {
         }
     }
 
-    /// The origin answered with a head.
+    /// Notes that the origin answered with a head.
     pub fn answered(&self, origin: &Origin) {
         self.met.answered(origin);
     }
 
-    /// Why a request failed for good, for one log line. `is_unanswered`: no head came.
+    /// Why a request failed and is not tried again, for one log line. `is_unanswered`: no response head came.
     #[must_use]
     pub fn why(&self, error: &Error, origin: &Origin, is_unanswered: bool) -> String {
         if !is_unanswered {
@@ -166,9 +168,9 @@ impl Dial {
         self.failures().unwrap_or_else(|| advised(error, origin, !self.met.has_answered(origin)))
     }
 
-    /// Notes why the connection that was made last failed. Nothing is noted if this attempt made none: addresses that
-    /// could not be connected to are noted already, and a kept connection of an earlier request says nothing about
-    /// them.
+    /// Notes why the newest connection failed. Nothing is noted if this attempt has made no connection. Addresses that
+    /// could not be connected to are noted already. A kept connection of an earlier request says nothing about the
+    /// addresses.
     pub fn note(&self, why: String) {
         let mut state = self.state.lock();
         if let Some(address) = state.current.take() {
@@ -176,7 +178,7 @@ impl Dial {
         }
     }
 
-    /// Allows the address that was connected last to be used once more, in another way.
+    /// Allows the address of the newest connection to be used once more.
     pub fn again(&self) {
         let mut state = self.state.lock();
         if let Some(address) = state.current.take() {
@@ -196,7 +198,7 @@ impl Dial {
         (!told.is_empty()).then_some(told)
     }
 
-    /// Makes a TCP connection to any address that is left. If this is dropped half-way, no address is left.
+    /// Makes a TCP connection to any address that is left. A caller that drops this half-way has no address left.
     async fn tcp(&self) -> pingora::Result<(SocketAddr, TcpStream)> {
         let mut race = std::mem::take(&mut self.state.lock().race);
         let patience = self.patience;
@@ -279,8 +281,8 @@ async fn connect(address: SocketAddr, patience: Duration) -> Result<TcpStream, U
     Ok(stream)
 }
 
-/// Sets the probes that find out whether the other side of a quiet connection is dead. Connections may be quiet for
-/// hours.
+/// Sets the TCP probes that find out whether the other side of a quiet connection is dead. They are needed because
+/// connections may be quiet for hours.
 fn keep_alive(stream: &TcpStream) -> io::Result<()> {
     let socket = SockRef::from(stream);
     let probes = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY).with_retries(PROBES);
@@ -289,7 +291,8 @@ fn keep_alive(stream: &TcpStream) -> io::Result<()> {
 }
 
 fn peer(origin: &Origin, address: SocketAddr, options: &UpstreamOptions) -> HttpPeer {
-    // An empty SNI would turn verification off. For an IP address rustls sends no SNI, and verifies the address itself.
+    // The SNI must not be empty, because that would turn verification off. For an IP address rustls sends no SNI, and
+    // verifies the address itself.
     let mut peer = HttpPeer::new(address, origin.is_tls(), origin.bare_host().to_owned());
     // pingora uses this for TLS only. TCP connections are made here, with a time limit for each.
     peer.options.connection_timeout = Some(options.connect_timeout);

@@ -1,4 +1,4 @@
-//! A second handle of an origin's connection, for the code that watches the connection while pingora uses it.
+//! A second handle of an origin's connection, for code that observes the connection while pingora uses it.
 
 use pingora::http::ResponseHeader;
 use pingora::protocols::Digest;
@@ -14,13 +14,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
-/// A second descriptor of the connection to an origin. pingora's own time limit is set before the response comes, so it
-/// cannot depend on the kind of the response.
+/// A second descriptor of the connection to an origin. With it the gateway limits how long the origin may be silent.
+/// pingora's own time limit is set before the response comes, so it cannot depend on the kind of the response.
 #[derive(Debug)]
 pub struct Line(OwnedFd);
 
 impl Line {
-    /// The line of a new connection. `None` if no descriptor is left.
+    /// The line of a new connection. `None`: the process has no free descriptor.
     pub(super) fn of(stream: &TcpStream) -> Option<Arc<Self>> {
         match stream.as_fd().try_clone_to_owned() {
             Ok(descriptor) => Some(Arc::new(Self(descriptor))),
@@ -31,10 +31,10 @@ impl Line {
         }
     }
 
-    /// Attaches the line to the connection, which carries it from then on.
+    /// Attaches the line to the connection, so that [`Self::carried_by`] finds it.
     pub(super) fn attach(self: Arc<Self>, stream: &mut L4Stream) {
-        // pingora lets a connection carry a user's data only beside the answer of a CONNECT proxy. There is no such
-        // proxy here, so the answer is made up.
+        // pingora lets a connection carry data of ours only together with the answer of a CONNECT proxy. There is no
+        // such proxy here, so the answer is made up.
         if let Ok(none) = ResponseHeader::build(200, Some(0)) {
             stream.set_proxy_digest(ProxyDigest::new(Box::new(none), Some(Box::new(self))));
         }
@@ -50,19 +50,21 @@ impl Line {
     /// How long nothing was sent and nothing was received.
     ///
     /// # Errors
-    /// Fails when the kernel does not tell.
+    /// Fails when the kernel does not report it.
     pub fn silent_for(&self) -> io::Result<Duration> {
         let told = get_tcp_info(self.0.as_raw_fd())?;
         Ok(Duration::from_millis(u64::from(told.tcpi_last_data_recv.min(told.tcpi_last_data_sent))))
     }
 
-    /// Whether received bytes wait to be read. The task that reads them is then waiting for its client.
+    /// Whether received bytes wait to be read. The task that reads them then waits for its client to accept earlier
+    /// ones.
     #[must_use]
     pub fn has_unread(&self) -> bool {
         rustix::io::ioctl_fionread(&self.0).is_ok_and(|bytes| bytes > 0)
     }
 
-    /// Whether the origin closed the connection while it was idle. The kernel knows this before the end is read.
+    /// Whether the origin has closed an idle connection. The kernel knows this before anything reads from the
+    /// connection.
     #[must_use]
     pub fn is_closed(&self) -> bool {
         let looked = recv(&self.0, &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT);
@@ -72,7 +74,7 @@ impl Line {
         }
     }
 
-    /// Whether the connection takes no more bytes at present.
+    /// Whether the socket accepts no more bytes at present.
     #[must_use]
     pub fn is_full(&self) -> bool {
         let mut polled = [PollFd::new(&self.0, PollFlags::OUT)];
@@ -86,15 +88,15 @@ impl Line {
         room.get(..read).unwrap_or_default()
     }
 
-    /// Ends the sending. A task that waits to send more goes on with an error, and what the origin sends can still be
-    /// read.
+    /// Closes our side of the connection. A task that waits to send more is woken and gets an error. Bytes that the
+    /// origin sends can still be read.
     pub fn end_sending(&self) {
         if let Err(error) = shutdown(&self.0, Shutdown::Write) {
             log::debug!("cannot end the sending to an origin: {error}");
         }
     }
 
-    /// Closes the connection. A task that waits for it goes on.
+    /// Closes the connection. A task that waits for it is woken, and gets an end or an error.
     pub fn cut(&self) {
         if let Err(error) = shutdown(&self.0, Shutdown::Both) {
             log::debug!("cannot close a silent connection to an origin: {error}");

@@ -1,6 +1,6 @@
 //! The connection to an origin: name resolution, pingora's connector, one request and its response.
 //!
-//! Only this module, the gateway and the service use pingora.
+//! Only this module and the gateway use pingora.
 
 mod dial;
 mod line;
@@ -44,13 +44,13 @@ use turns::Turn;
 /// The value of `User-Agent`, unless the route's upstream headers name another.
 pub const USER_AGENT: &str = concat!("manifold/", env!("CARGO_PKG_VERSION"));
 
-/// The most peers that one proxied request may ask a [`Dial`] for. An address may take two: one may only find out which
-/// address is connected, and the other is named by that address. The rest are for kept connections that turn out to be
-/// closed.
+/// The most peers that one proxied request may ask a [`Dial`] for. pingora wants a peer's address before it connects,
+/// but another address may connect first. Then a second peer with that address follows. So an address may take two
+/// peers. The remaining third is for kept connections that turn out to be closed.
 pub const MAX_PEERS: usize = 3 * MAX_ADDRESSES;
 
-/// The size of pingora's pool of idle connections. A stream's connection is never used again, so the pool is as small
-/// as possible.
+/// The size of pingora's pool of idle connections. The connection of a stream is never used for another request, so the
+/// pool is as small as possible.
 const NONE_KEPT: usize = 1;
 
 /// The most informational responses (1xx) before the final response. An origin that sends more is broken.
@@ -64,7 +64,7 @@ pub struct Connector {
     lookups: Lookups,
     outages: Outages,
     met: Met,
-    /// The attempt that this connector is for. `None` if no other attempt is made beside it.
+    /// The attempt that this connector is for. `None`: the caller makes no attempts side by side.
     turn: Option<Arc<Turn>>,
 }
 
@@ -79,8 +79,8 @@ impl fmt::Debug for Connector {
 pub struct Request {
     /// The path and query, as the origin sees them.
     pub path_and_query: String,
-    /// All fields except `Accept-Encoding: identity`, `Via` and those of `[routes.upstream]`. If `Host` is not among
-    /// them, the origin's is sent.
+    /// The header fields. On sending, `Accept-Encoding: identity`, `Via` and the fields of `[routes.upstream]` are
+    /// added. If `Host` is not among the fields, the origin's own host is sent.
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -119,7 +119,7 @@ pub enum ConnectError {
     /// No address accepted a connection, or no head came from those that did.
     #[error("{0}")]
     Unreachable(String),
-    /// The connection stands, but the head did not come in time.
+    /// A connection was made, but the response head did not come in time.
     #[error("no response head in time")]
     HeadTimeout,
 }
@@ -139,7 +139,7 @@ impl Connector {
         Self::trusting(SystemTrust::Unneeded)
     }
 
-    /// A connector. `system`: what it trusts on routes that name no certificates.
+    /// A connector. `system`: whether it trusts the system's certificates on routes that name none.
     #[must_use]
     pub fn trusting(system: SystemTrust) -> Self {
         Self::looking_up(Lookups::of_the_system(), system)
@@ -158,7 +158,7 @@ impl Connector {
         Self { pingora, system, lookups, outages: Outages::default(), met: Met::default(), turn: None }
     }
 
-    /// What the connector trusts on routes that name no certificates.
+    /// Whether the connector trusts the system's certificates on routes that name none.
     #[must_use]
     pub fn system(&self) -> SystemTrust {
         self.system

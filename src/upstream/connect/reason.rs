@@ -4,8 +4,8 @@ use super::trust::NotOwn;
 use crate::upstream::Origin;
 use pingora::ErrorType;
 
-/// Explains a failure for one log line, with advice if there is any. `is_stranger`: the origin never answered, so it
-/// may be another kind of server than the configuration says.
+/// Explains a failure for one log line, with advice if there is any. `is_stranger`: the origin has never answered, so
+/// the configuration may be wrong about whether it speaks TLS.
 pub(super) fn advised(error: &pingora::Error, origin: &Origin, is_stranger: bool) -> String {
     let said = reason(error);
     match advice(error.etype(), &said, origin, is_stranger) {
@@ -36,7 +36,7 @@ pub fn reason(error: &pingora::Error) -> String {
     said.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Said of a response head that does not begin like HTTP.
+/// The explanation of a response head that does not begin like HTTP.
 const NO_HTTP: &str = "no HTTP came back";
 
 /// The fault of a response head. It does not quote the head, which may hold cookies.
@@ -58,7 +58,7 @@ fn head_fault(error: &pingora::Error) -> &'static str {
     }
 }
 
-/// The innermost error, which the others in the chain only pass on.
+/// The innermost error of a chain. The outer errors only pass it on.
 fn root(error: &pingora::Error) -> &pingora::Error {
     let mut root = error;
     while let Some(cause) = root.cause.as_ref().and_then(|cause| cause.downcast_ref::<Box<pingora::Error>>()) {
@@ -67,14 +67,14 @@ fn root(error: &pingora::Error) -> &pingora::Error {
     root
 }
 
-/// What the author of the configuration may do. pingora keeps only rustls's text of a failed handshake, so the text is
-/// searched.
+/// The advice to the author of the configuration. `said`: the explanation of the failure. It is searched for words of
+/// rustls, because pingora keeps only the text of a failed handshake.
 fn advice(kind: &ErrorType, said: &str, origin: &Origin, is_stranger: bool) -> Option<String> {
     match kind {
         ErrorType::ConnectRefused => Some("start the origin, or correct the route's origin".to_owned()),
         ErrorType::TLSHandshakeFailure => of_handshake(said, origin),
-        // Failed TCP connections have their advice elsewhere. Here the TCP connection stood and the TLS handshake timed
-        // out.
+        // Failed TCP connections get their advice elsewhere. Here the TCP connection was made, and the TLS handshake
+        // timed out.
         ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout if origin.is_tls() => Some(speaks_plainly(origin)),
         ErrorType::InvalidHTTPHeader if said == NO_HTTP && !origin.is_tls() => Some(speaks_tls(origin)),
         ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError
@@ -86,7 +86,7 @@ fn advice(kind: &ErrorType, said: &str, origin: &Origin, is_stranger: bool) -> O
     }
 }
 
-/// The advice on a failed handshake, by what rustls says. The first match counts.
+/// The advice on a failed TLS handshake, chosen by the words of rustls. The first match counts.
 fn of_handshake(said: &str, origin: &Origin) -> Option<String> {
     let at = url("https", origin);
     let host = origin.bare_host();

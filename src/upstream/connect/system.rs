@@ -1,7 +1,7 @@
 //! The certificates of the system, for https routes without a `ca_file`.
 //!
-//! pingora reads them when a connector is made, and panics if it cannot. So they are checked before. If no route needs
-//! them, pingora is given an empty file instead.
+//! pingora reads them when a connector is made, and panics if it cannot. So they are read here before that, to find
+//! errors. If no route needs them, pingora is given an empty file instead.
 
 use crate::quoted::quoted;
 use rustls::RootCertStore;
@@ -28,7 +28,7 @@ pub enum SystemTrust {
     Unneeded,
 }
 
-/// Why the certificates of the system cannot be trusted, in a sentence that names their place.
+/// Why the certificates of the system cannot be used, in a sentence that names where they are.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}: a route over https:// needs the system's certificates, unless it has an upstream.ca_file")]
 pub struct SystemTrustError(String);
@@ -78,7 +78,7 @@ impl SystemTrust {
         Ok(Self::Trusted)
     }
 
-    /// The file that pingora reads instead. `None`: pingora reads the system's certificates.
+    /// The file that pingora reads in place of the system's certificates. `None`: pingora reads those of the system.
     #[must_use]
     pub fn instead(self) -> Option<String> {
         match self {

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
 
-/// Certificates of authorities, or of origins themselves. Cheap to clone. Two are equal if the certificates are.
+/// A set of trusted certificates: of authorities, or of origins themselves. Cheap to clone. Two sets are equal if they
+/// hold the same certificates in the same order.
 #[derive(Clone)]
 pub struct Trust(Arc<Trusted>);
 
@@ -24,7 +25,8 @@ struct Trusted {
     digests: Vec<[u8; 32]>,
     /// The SHA-256 of all `digests`.
     digest: [u8; 32],
-    /// Whether the origin that was verified last presented one of these very certificates.
+    /// Whether the origin that was verified last presented a certificate of this set, and not one that is signed by
+    /// one.
     presents_own: AtomicBool,
 }
 
@@ -71,8 +73,8 @@ impl Trust {
         }
         let mut parsed = Vec::with_capacity(certificates.len());
         for (index, certificate) in certificates.iter().enumerate() {
-            // pingora parses a certificate in both ways: the first for the key of a peer, the second for each
-            // connection.
+            // pingora parses a certificate in two ways: with `x509_parser` for the key of a peer, and with rustls for
+            // each connection. Both must succeed.
             let is_parsed = X509Certificate::from_der(certificate).is_ok();
             if !is_parsed || RootCertStore::empty().add(certificate.clone().into_owned()).is_err() {
                 return Err(InvalidTrust::Certificate(index + 1));
@@ -89,8 +91,8 @@ impl Trust {
         Arc::clone(&self.0.parsed)
     }
 
-    /// A number that keeps connections apart by the certificates that verified their origin. It is never 0, which
-    /// stands for the system's certificates.
+    /// A number that differs for different sets. Kept connections are found by it, so that a connection is used only by
+    /// routes that trust the same certificates. It is never 0, which stands for the system's certificates.
     pub(super) fn number(&self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.0.digest;
         u64::from_be_bytes([a, b, c, d, e, f, g, h]).max(1)
@@ -101,7 +103,8 @@ impl Trust {
         self.0.parsed.iter().any(|certificate| is_for(certificate.borrow_cert(), certificate.borrow_raw_cert(), host))
     }
 
-    /// Judges a certificate, given by its SHA-256. The host has proved that it holds the certificate's key.
+    /// Judges the certificate that a host presented, by its SHA-256. rustls has checked that the host has the key of
+    /// the certificate.
     pub(super) fn judge(&self, presented: &[u8], host: &str, now: ASN1Time) -> Result<(), NotOwn> {
         let index = self.0.digests.iter().position(|digest| digest.as_slice() == presented).ok_or(NotOwn::Another)?;
         let certificate = self.0.parsed.get(index).ok_or(NotOwn::Another)?;
@@ -116,18 +119,20 @@ impl Trust {
         }
     }
 
-    /// Whether the origin that was verified last presented one of these very certificates.
+    /// Whether the origin that was verified last presented a certificate of this set.
     pub(super) fn presents_own(&self) -> bool {
         self.0.presents_own.load(Ordering::Relaxed)
     }
 
+    /// Notes whether an origin presented a certificate of this set.
     pub(super) fn presented_own(&self, own: bool) {
         self.0.presents_own.store(own, Ordering::Relaxed);
     }
 }
 
 /// Whether a certificate is for this host, by its alternative names (RFC 9525). If it has none, its common name counts.
-/// No authority has to vouch for that name, because the route's file does.
+/// RFC 9525 forbids the common name for certificates that an authority signs. Here the route's author chose the
+/// certificate itself.
 fn is_for(certificate: &X509Certificate<'_>, der: &[u8], host: &str) -> bool {
     if let Ok(None) = certificate.subject_alternative_name() {
         let mut names = certificate.subject().iter_common_name().filter_map(|name| name.as_str().ok());

@@ -1,4 +1,4 @@
-//! The addresses that the attempts for one stream use, so that another attempt begins at another address.
+//! The addresses that the attempts for one stream use and have used, so that a new attempt begins at another address.
 
 use parking_lot::Mutex;
 use std::net::SocketAddr;

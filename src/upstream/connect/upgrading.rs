@@ -8,12 +8,12 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// A connection that delays the first read after a write by one turn of its task.
+/// A connection that delays the first read after a write until the next poll of its task.
 ///
-/// pingora sends a request's head and then waits for two things at once: the end of the request's body, and the answer.
-/// If it sees the answer first and that is an upgrade, it takes the end of the request for the end of the upgraded
-/// connection, and closes it (cloudflare/pingora#946). The body of a request that asks for an upgrade has ended from
-/// the beginning. So the end is seen first if the answer comes one turn later.
+/// This works around cloudflare/pingora#946. pingora sends a request's head and then waits for two things at once: the
+/// end of the request's body, and the response. If it sees a response first that is an upgrade, it takes the end of the
+/// request for the end of the upgraded connection, and closes that. A request that asks for an upgrade has no body, so
+/// its end can be seen at once. It is seen first if the response comes one poll later.
 #[derive(Debug)]
 pub(super) struct Upgrading<S> {
     stream: S,

@@ -1,9 +1,9 @@
 //! The verification of an origin's identity by the certificates of `ca_file`.
 //!
-//! rustls verifies that an authority of `ca_file` vouches for the origin's certificate. It refuses a certificate that
-//! is an authority's own (`CaUsedAsEndEntity`), even if the file names that very certificate. `openssl req -x509` makes
-//! such certificates by default. pingora does not accept a verifier of another program. So if the file holds a
-//! certificate for the origin's host, there are two ways:
+//! rustls verifies that an authority of `ca_file` has signed the origin's certificate. It refuses a certificate that is
+//! itself one of an authority (`CaUsedAsEndEntity`), even if the file holds that very certificate. `openssl req -x509`
+//! makes such certificates by default. pingora lets no other code verify certificates in place of rustls. So if the
+//! file holds a certificate for the origin's host, there are two ways to verify the origin:
 //!
 //! ```text
 //!              rustls refuses the certificate's kind or name
@@ -13,9 +13,9 @@
 //!              another certificate was presented
 //! ```
 //!
-//! By the certificate itself means: rustls checks only that the origin has the key of the certificate that it presents.
-//! Before anything is sent, this module checks the rest. The certificate must be one of the file, byte for byte, it
-//! must be for the host, and it must be valid now. An attempt changes from one way to the other at most once.
+//! In the way "by the certificate itself", rustls checks only that the origin has the key of the certificate that it
+//! presents. This module checks the rest before anything is sent. The certificate must be one of the file, byte for
+//! byte. It must be for the host, and it must be valid now. An attempt changes from one way to the other at most once.
 
 use super::Trust;
 use super::reason::reason;
@@ -37,6 +37,7 @@ pub(super) struct Verification {
 
 #[derive(Debug, Clone, Copy)]
 struct State {
+    /// Whether the origin is verified by its certificate itself, and not by rustls.
     by_itself: bool,
     has_changed: bool,
 }
