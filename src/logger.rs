@@ -1,6 +1,6 @@
 //! The logger: what `RUST_LOG` may ask for, and what is never written.
 //!
-//! At the levels below warnings, the libraries write whole heads and bodies, and so cookies and credentials. Such
+//! At the levels below warnings, the libraries log whole heads and bodies, which hold cookies and credentials. Such
 //! lines are never written, whatever `RUST_LOG` says. No line holds a control character.
 
 use log::{LevelFilter, Log, Metadata, Record};
@@ -27,7 +27,7 @@ pub(crate) fn start(default: &str) {
     let (filter, complaint) = match &wanted {
         None => (default, None),
         Some(Ok(wanted)) => (wanted.filter.as_str(), wanted.complaint()),
-        Some(Err(why)) => (default, Some(format!("{why}: what is told is {default}"))),
+        Some(Err(why)) => (default, Some(format!("{why}: the default is used, {default}"))),
     };
     let mut builder = env_logger::Builder::new();
     builder.parse_filters(filter).format_timestamp_millis();
@@ -53,17 +53,17 @@ pub(crate) fn start(default: &str) {
 #[derive(Debug, PartialEq, Eq)]
 struct Wanted {
     filter: String,
-    /// The crates for which it asks for more than is ever written.
+    /// The crates for which `RUST_LOG` asks for more lines than are ever written.
     refused: Vec<String>,
 }
 
 impl Wanted {
-    /// Reads `LEVEL`, `CRATE` and `CRATE::module=LEVEL`, separated by commas. A text after a slash is one that lines
-    /// must contain.
+    /// Reads `LEVEL`, `CRATE` and `CRATE::module=LEVEL`, separated by commas. If a slash follows, only lines that
+    /// contain the text after it are written.
     ///
     /// # Errors
-    /// The error in it. An unknown crate beside known ones is not an error, because the variable may be for several
-    /// programs.
+    /// The first error in the text, as a sentence. An unknown crate beside known ones is not an error, because the
+    /// variable may be for several programs.
     fn read(text: &OsStr) -> Result<Self, String> {
         let Some(text) = text.to_str() else { return Err("it is not UTF-8".to_owned()) };
         let (directives, rest) = text.split_once('/').unwrap_or((text, ""));
@@ -112,7 +112,7 @@ impl Wanted {
     fn complaint(&self) -> Option<String> {
         let refused = self.refused.join(", ");
         (!refused.is_empty()).then(|| {
-            format!("of {} only warnings and errors are told, because other lines hold cookies", quoted(refused))
+            format!("fewer lines of {} are written than it asks for, because they may hold cookies", quoted(refused))
         })
     }
 }

@@ -33,7 +33,7 @@ fn of_doubled_path(route: &Route) -> Option<String> {
         Some(_) => String::new(),
     };
     Some(format!(
-        "route {}: the origin is asked for {url}{star}, because a path goes behind the path of the origin. If \
+        "route {}: the origin is asked for {url}{star}, because the path is appended to the path of the origin. If \
          {shorter}{behind}{star} is meant, write origin = \"{shorter}\"{or_strip}",
         route.name
     ))
@@ -57,8 +57,8 @@ mod tests {
                 "/events",
                 "",
                 Some(
-                    "route /events: the origin is asked for http://h/events/events, because a path goes behind the path of \
-                     the origin. If http://h/events is meant, write origin = \"http://h\", or strip_prefix = \"/events\"",
+                    "route /events: the origin is asked for http://h/events/events, because the path is appended to the \
+                     path of the origin. If http://h/events is meant, write origin = \"http://h\", or strip_prefix = \"/events\"",
                 ),
             ),
             (
@@ -66,8 +66,8 @@ mod tests {
                 "/events/*",
                 "name = 'e'",
                 Some(
-                    "route e: the origin is asked for https://h:8443/api/events/events/*, because a path goes behind the \
-                     path of the origin. If https://h:8443/api/events/* is meant, write origin = \"https://h:8443/api\", or \
+                    "route e: the origin is asked for https://h:8443/api/events/events/*, because the path is appended to \
+                     the path of the origin. If https://h:8443/api/events/* is meant, write origin = \"https://h:8443/api\", or \
                      strip_prefix = \"/events\"",
                 ),
             ),
@@ -76,8 +76,8 @@ mod tests {
                 "/a/v1/events",
                 "strip_prefix = '/a'",
                 Some(
-                    "route /a/v1/events: the origin is asked for http://h/v1/events/v1/events, because a path goes behind \
-                     the path of the origin. If http://h/v1/events is meant, write origin = \"http://h\"",
+                    "route /a/v1/events: the origin is asked for http://h/v1/events/v1/events, because the path is \
+                     appended to the path of the origin. If http://h/v1/events is meant, write origin = \"http://h\"",
                 ),
             ),
         ] {

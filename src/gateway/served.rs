@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// The advice in the log when a response must not be given to any client.
 const WHAT_TO_DO: &str =
-    "share.credentials = 'isolate' keeps clients apart, share.trust_origin = true shares it all the same";
+    "share.credentials = 'isolate' keeps clients apart, share.trust_origin = true shares the response anyway";
 
 /// With fewer clients on a route, it is not logged that hardly any of them share a stream. A few clients may differ by
 /// chance.
@@ -125,8 +125,8 @@ impl ProxyRoute {
     pub(super) fn warn_of_odd_names(&self) {
         if !self.told_odd_names.swap(true, Ordering::Relaxed) {
             log::warn!(
-                "header fields with an underscore are not passed on: many servers would take one for another field \
-                 route={}",
+                "header fields with an underscore in their names are not passed on, because many servers read it as a \
+                 hyphen route={}",
                 self.route.name
             );
         }

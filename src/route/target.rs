@@ -37,7 +37,7 @@ pub enum BadTarget {
     #[error("must not hold a fragment (\"#\")")]
     Fragment,
     /// A space, a control character or a character beyond ASCII.
-    #[error("must not hold spaces, control characters or others than ASCII: percent-encode them")]
+    #[error("must not hold spaces, control characters or characters beyond ASCII: percent-encode them")]
     Character,
     /// A `\`, which some servers read as `/`.
     #[error("must not hold a backslash")]

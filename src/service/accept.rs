@@ -174,7 +174,7 @@ async fn accept(bound: Bound, front: Arc<Front>, mut accepting: watch::Receiver<
             Remedy::End => return Err(of_socket(error)),
             Remedy::Rest => {
                 if lines.next(Instant::now()).is_some() {
-                    log::error!("connections wait, none can be accepted addr={address}: {error}");
+                    log::error!("no connection can be accepted for now, clients wait addr={address}: {error}");
                 }
                 sleep(REST).await;
             }

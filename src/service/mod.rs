@@ -176,7 +176,7 @@ fn serve_admin(bound: Bound, facts: Facts) -> Option<Admin> {
 /// Starts the delivery engine. `None`: there is no engine, and every client is served in its pingora session.
 fn engine(shards: Option<NonZeroUsize>) -> Option<Engine> {
     let engine = Engine::start(shards?);
-    engine.inspect_err(|error| log::error!("cannot start the delivery engine: {error}: every client is a task")).ok()
+    engine.inspect_err(|error| log::error!("cannot start the delivery engine, tasks serve all clients: {error}")).ok()
 }
 
 fn gateway(

@@ -76,7 +76,7 @@ impl SocketFile {
         let removed = match fs::symlink_metadata(&self.path) {
             Ok(there) if Identity::of(&there) == Some(self.identity) => fs::remove_file(&self.path),
             Ok(_) => {
-                log::info!("the file of another process is at the path of this one's socket, and stays path={path}");
+                log::info!("another process has made a file at this socket's path, so it is not removed path={path}");
                 Ok(())
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -51,8 +51,8 @@ pub(super) fn say_ready() -> bool {
 /// Why no other process can take the place of this one. `None`: another process can.
 fn refusal(process: u32) -> Option<&'static str> {
     (process == FIRST_PROCESS).then_some(
-        "this is process 1, with which its container ends, and a new process with it: start a new container, or run \
-         manifold under an init",
+        "this is process 1 of a container, and when it ends, every process of the container ends: start a new \
+         container, or run manifold under an init",
     )
 }
 

@@ -71,8 +71,8 @@ impl FirstAnswer<'_> {
 fn advice(status: StatusCode, body: &[u8], origin: &Origin) -> Option<&'static str> {
     match status {
         StatusCode::NOT_FOUND => Some(
-            "if this is not the URL of the stream, correct the route's origin, behind whose path the path of the request goes, \
-             or strip_prefix",
+            "if this is not the URL of the stream, correct the route's origin or strip_prefix: the path of the request \
+             is appended to the path of the origin",
         ),
         StatusCode::BAD_REQUEST if !origin.is_tls() && wants_tls(body) => {
             Some("the origin speaks TLS: its URL must begin with https://")

@@ -72,7 +72,7 @@ async fn an_origin_that_calls_private_what_is_for_all() {
     let gateway = Gateway::with(shared).await;
     let refused = Client::get("/events").connect(&gateway).await;
     let why = "the origin says Cache-Control: private: share.credentials = 'isolate' keeps clients apart, \
-               share.trust_origin = true shares it all the same";
+               share.trust_origin = true shares the response anyway";
     assert_told(&(refused, gateway.log_line("why=").await), 502, &[why]);
 
     let trusted = route("/*", &port).with("share.credentials = \"share\"\nshare.trust_origin = true");
@@ -96,7 +96,11 @@ async fn https_to_an_origin_of_http() {
     let mut origin = Program::run(command);
     origin.listens(&port).await;
     let told = asked(told(port.url().replace("http:", "https:").as_str())).await;
-    assert_told(&told, 502, &["no TLS came back: if the origin speaks plain HTTP, its URL must begin with http://"]);
+    assert_told(
+        &told,
+        502,
+        &["the origin did not answer in TLS: if the origin speaks plain HTTP, its URL must begin with http://"],
+    );
 }
 
 #[tokio::test]
@@ -112,7 +116,8 @@ async fn a_certificate_of_another_host() {
     let ca_file = format!("upstream.ca_file = {:?}", origin.authority().path());
     let url = format!("https://{}", origin.addr());
     let told = asked(told(url.as_str()).with(&ca_file)).await;
-    assert_told(&told, 502, &["its certificate is not for 127.0.0.1: the route's origin must name a host of it"]);
+    let advice = "its certificate is not for 127.0.0.1: the route's origin must name a host of the certificate";
+    assert_told(&told, 502, &[advice]);
 }
 
 #[tokio::test]

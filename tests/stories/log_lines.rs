@@ -82,7 +82,7 @@ async fn heads_and_bodies_are_never_logged_whatever_is_asked_for() {
 async fn a_rust_log_that_cannot_be_used_is_told_and_is_as_none() {
     let origin = Origin::start();
     for (spec, told) in [
-        ("", "RUST_LOG: it is empty: what is told is warn,manifold=info"),
+        ("", "RUST_LOG: it is empty: the default is used, warn,manifold=info"),
         ("inof", "RUST_LOG: \"inof\" is no level"),
         ("manifold=loud", "RUST_LOG: \"loud\" is no level"),
         ("sqlx=debug", "RUST_LOG: \"sqlx=debug\" names no crate of this program"),
@@ -95,12 +95,12 @@ async fn a_rust_log_that_cannot_be_used_is_told_and_is_as_none() {
         gateway.log_line("stream opened").await;
     }
     let gateway = logging("manifold=info,h2=trace", [route("/*", &origin)]).await;
-    gateway.log_line("RUST_LOG: of \"h2\" only warnings and errors are told").await;
+    gateway.log_line("RUST_LOG: fewer lines of \"h2\" are written").await;
     let gateway = logging("info", [route("/*", &origin)]).await;
     assert!(!gateway.log().contains("RUST_LOG"), "{}", gateway.log());
     let arguments = ["healthcheck", "-c", gateway.config().to_str().unwrap()];
     let (_, said) = Gateway::run_with(&arguments, &[("RUST_LOG", "inof")]).await;
-    assert!(said.contains("what is told is warn"), "{said}");
+    assert!(said.contains("the default is used, warn"), "{said}");
 }
 
 /// The lines that hold `text` once it is there: none of them is steered, forged or endless.

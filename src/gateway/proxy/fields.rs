@@ -27,9 +27,9 @@ impl Fault {
     /// The text for the log.
     pub(super) fn text(self) -> &'static str {
         match self {
-            Self::Length => "Content-Length is repeated or no number",
-            Self::Coding => "the response has a Transfer-Encoding other than one chunked of HTTP/1.1",
-            Self::Upgrade => "the response changes the protocol, which the request did not ask for",
+            Self::Length => "the Content-Length is repeated or not a number",
+            Self::Coding => "the response has a Transfer-Encoding that is not chunked alone, or has one in HTTP/1.0",
+            Self::Upgrade => "the response changes the protocol although the request did not ask for that",
         }
     }
 }

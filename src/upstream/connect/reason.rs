@@ -95,21 +95,21 @@ fn of_handshake(said: &str, origin: &Origin) -> Option<String> {
         "its certificate is not trusted: name the file of its authority in upstream.ca_file".to_owned()
     } else if says(&["CaUsedAsEndEntity"]) {
         format!(
-            "its certificate is one of an authority (CA:TRUE), as openssl req -x509 makes them: name the file of this very \
-             certificate in upstream.ca_file, where it must be for {host}, or make one with -addext \
+            "its certificate is one of an authority (CA:TRUE), as openssl req -x509 makes them: name the file of this \
+             very certificate in upstream.ca_file if it is for {host}, or make a certificate for {host} with -addext \
              basicConstraints=critical,CA:FALSE"
         )
     } else if says(&["BadSignature"]) {
         format!(
-            "another authority of the same name signed its certificate: name the file of the one that signed the certificate \
-             of {at} in upstream.ca_file"
+            "another authority of the same name signed its certificate: name the file of the authority that signed the \
+             certificate of {at} in upstream.ca_file"
         )
     } else if says(&["certificate expired", "Expired"]) {
         format!("renew the certificate of {at}, or set the clock of this machine")
     } else if says(&["not valid yet", "NotValidYet"]) {
         format!("set the clock of this machine, or make the certificate of {at} anew")
     } else if says(&["not valid for name", "NotValidForName"]) {
-        format!("its certificate is not for {host}: the route's origin must name a host of it")
+        format!("its certificate is not for {host}: the route's origin must name a host of the certificate")
     } else if says(&[&NotOwn::Another.to_string()]) {
         format!("name the file of the certificate of {at}, or of its authority, in upstream.ca_file")
     } else if says(&["UnsupportedCertVersion"]) {
@@ -117,11 +117,11 @@ fn of_handshake(said: &str, origin: &Origin) -> Option<String> {
     } else if says(&["extended key usage", "InvalidPurpose"]) {
         format!("the certificate of {at} is not for servers: make one with -addext extendedKeyUsage=serverAuth")
     } else if says(&["UnrecognisedName"]) {
-        format!("the origin knows no {host}: the route's origin must name a host that it serves")
+        format!("the origin does not serve the host {host}: the route's origin must name a host that it serves")
     } else if says(&["CertificateRequired"]) {
-        format!("{at} wants a certificate of its clients, and manifold has none")
+        format!("{at} demands a certificate from its clients, and manifold has none")
     } else if says(&["InvalidContentType", "InvalidMessage", "corrupt message"]) {
-        format!("no TLS came back: {}", speaks_plainly(origin))
+        format!("the origin did not answer in TLS: {}", speaks_plainly(origin))
     } else if says(&["reset", "eof", "EOF", "closed connection", "roken pipe", "peer closed"]) {
         speaks_plainly(origin)
     } else {
@@ -167,8 +167,12 @@ mod tests {
             (TLS, "certificate expired: verification time 9 (UNIX)", "renew the certificate of https://o:8443"),
             (TLS, "certificate not valid yet: verification time 9", "make the certificate of https://o:8443 anew"),
             (TLS, "invalid peer certificate: NotValidYet", "set the clock of this machine"),
-            (TLS, "certificate not valid for name \"o\"", "is not for o: the route's origin must name a host of it"),
-            (TLS, "invalid peer certificate: NotValidForName", "the route's origin must name a host of it"),
+            (TLS, "certificate not valid for name \"o\"", "is not for o: the route's origin must name a host of"),
+            (
+                TLS,
+                "invalid peer certificate: NotValidForName",
+                "the route's origin must name a host of the certificate",
+            ),
             (
                 TLS,
                 &NotOwn::Another.to_string(),
@@ -176,7 +180,7 @@ mod tests {
             ),
             (TLS, &NotOwn::Late.to_string(), "renew the certificate of https://o:8443"),
             (TLS, &NotOwn::Early.to_string(), "make the certificate of https://o:8443 anew"),
-            (TLS, &NotOwn::Name.to_string(), "the route's origin must name a host of it"),
+            (TLS, &NotOwn::Name.to_string(), "the route's origin must name a host of the certificate"),
             (TLS, "received corrupt message of type InvalidContentType", PLAIN),
             (TLS, "Connection reset by peer (os error 104)", PLAIN),
             (TLS, "tls handshake eof", PLAIN),
