@@ -23,7 +23,7 @@ fn stream(prefix: &str, size: usize) -> Vec<Bytes> {
     chunks(format!("{prefix}data: {data}\n\n").as_bytes())
 }
 
-/// The same bytes repeated, in chunks of 64 KiB.
+/// The bytes of `text`, repeated, in chunks of 64 KiB.
 fn chunks(text: &[u8]) -> Vec<Bytes> {
     text.repeat(TOTAL / text.len()).chunks(CHUNK).map(Bytes::copy_from_slice).collect()
 }

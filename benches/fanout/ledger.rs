@@ -1,4 +1,4 @@
-//! Which events of a stream one client got. Each must come exactly once and in order; what does not is counted.
+//! Records which events of a stream one client got. Each event must come exactly once and in order. Others are counted.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ pub(crate) struct Ledger {
     missing: Vec<Range<u64>>,
 }
 
-/// What an event is in the order of its stream.
+/// The place of an event in the order of its stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Arrival {
     /// The event that was due next.

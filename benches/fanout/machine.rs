@@ -27,7 +27,7 @@ impl Machine {
         Self {
             cpu: cpu.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned()),
             cores,
-            // What a distribution or a host adds after the dash says little.
+            // The part after the dash comes from the distribution or the host, and says little.
             kernel: kernel.trim().split('-').next().unwrap_or_default().to_owned(),
             rustc: said(Command::new("rustc").arg("--version")),
             manifold: said(Command::new(manifold).arg("--version")),

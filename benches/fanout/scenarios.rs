@@ -7,7 +7,7 @@ use super::trial::Case;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// As many clients as fit into a process with 20,000 descriptors, besides manifold's reserve.
+/// The number of clients that fit into a process with 20,000 descriptors, beside manifold's reserve.
 const MANY: usize = 18_000;
 
 /// The default options of every server.
@@ -125,9 +125,10 @@ fn crowd(name: &str, clients: usize, first_stream: u64, streams: u64) -> Crowd {
     Crowd { name: name.to_owned(), clients, first_stream, streams, slow: false }
 }
 
-/// The same 4,950 clients, once alone and once beside 50 that read nothing. The events are larger here and the
-/// warm-up is longer. So the kernel's buffers of the slow clients are full when the window begins, if the server
-/// bounds them to less than 100 KB. No server closes the slow clients within the window.
+/// Two cases with the same 4,950 clients: once alone, and once beside 50 clients that read nothing. The events are
+/// larger than in other scenarios and the warm-up is longer. So the kernel's buffers of the slow clients are full when
+/// the window begins, if the server bounds them to less than 100 KB. No server closes the slow clients within the
+/// window.
 fn slow() -> Vec<Case> {
     let alone = Case {
         warm_secs: 10,

@@ -67,7 +67,8 @@ pub(crate) struct Window {
     pub(crate) until: u64,
 }
 
-/// What the clients of a crowd got. Faults are counted from the first event of the run to the end of the window.
+/// The events that the clients of a crowd got. Faults are counted from the first event of the run to the end of the
+/// window.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Received {
     /// Events that came within the window.
@@ -103,7 +104,7 @@ pub(crate) struct Latency {
     pub(crate) max: f64,
 }
 
-/// What a sender of events did.
+/// The work of a sender of events.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Sent {
     /// The events of all streams together.

@@ -20,7 +20,7 @@ use std::time::Instant;
 /// More clients than there are shards.
 const CLIENTS: usize = 3;
 
-/// What happened to the clients.
+/// Records what happened to the clients.
 #[derive(Debug, Default)]
 struct Fates {
     departed: Mutex<Vec<(Sent, Departure)>>,

@@ -44,7 +44,7 @@ impl Stage {
         Self::with_room(driver, 1)
     }
 
-    /// The same with room for several streams.
+    /// A stage whose route may have `max_streams` streams.
     pub(crate) fn with_room(driver: Driver, max_streams: usize) -> Self {
         let drivers = Arc::new(Drivers { driver, started: Mutex::default() });
         let settings = StreamSettings {
@@ -95,7 +95,8 @@ pub(crate) fn feed(publisher: &Publisher) {
     feed_as(publisher, Sharing::Shared);
 }
 
-/// The same, with a response for these clients. If the stream is over by then, nothing is kept.
+/// Publishes the origin's head and its events. `sharing`: which clients may have the response. If the stream is over by
+/// then, nothing is kept.
 pub(crate) fn feed_as(publisher: &Publisher, sharing: Sharing) {
     _ = publisher.connected(&HeaderMap::new(), sharing);
     for n in 0..EVENTS {

@@ -159,7 +159,7 @@ pub fn a_response_turns_out_unshareable_while_clients_join() {
     });
 }
 
-/// The same, while the client that opened the stream leaves.
+/// An origin's response is for one client only, and the client that opened the stream leaves at the same time.
 pub fn the_opener_of_an_unshareable_response_leaves() {
     check(|| {
         let stage = Stage::with_room(unshareable, 4);

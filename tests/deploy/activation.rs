@@ -64,7 +64,7 @@ async fn every_kind_of_address_in_the_unit_is_passed_to_manifold() {
     }
 }
 
-/// What the service says at systemd's notification socket.
+/// The messages that the service sends to systemd's notification socket.
 #[tokio::test]
 async fn it_tells_systemd_when_it_serves_and_when_it_drains() {
     let (origin, port, folder) = (Origin::start(), Port::reserve(), TempDir::new().unwrap());

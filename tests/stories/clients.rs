@@ -1,4 +1,4 @@
-//! Whom a request comes from, behind other proxies.
+//! The address, scheme and host of a client that comes through other proxies.
 
 use crate::client::{Client, Connection};
 use crate::gateway::{Gateway, configuration, route};
@@ -11,7 +11,7 @@ const FROM_A_PROXY: [(&str, &str); 3] = [
     ("X-Forwarded-Host", "public.example"),
 ];
 
-/// What the origin is told: `X-Forwarded-For | -Proto | -Host`.
+/// The fields about the client that the origin gets, as `X-Forwarded-For | X-Forwarded-Proto | X-Forwarded-Host`.
 async fn told(gateway: &Gateway, origin: &Origin, fields: &[(&str, &str)]) -> String {
     let client = fields.iter().fold(Client::get("/a"), |client, (name, value)| client.header(name, value));
     let client = asked(client, gateway, origin, async |ask| ask.reply(200, &[], "").await).await;
@@ -44,7 +44,7 @@ async fn a_trusted_proxy_is_believed_and_a_stranger_is_not() {
     }
 }
 
-/// A stream route that names the fields passes the truth, and shares by it.
+/// A stream route that forwards such a field passes the value that manifold believes. That value is a part of the key.
 #[tokio::test]
 async fn what_is_said_of_the_client_makes_another_stream_only_where_it_is_believed() {
     let share = "share.headers = [\"x-forwarded-proto\"]";
@@ -74,7 +74,7 @@ async fn the_log_names_the_client() {
 }
 
 const VERSION_1: &[u8] = b"PROXY TCP4 203.0.113.7 10.0.0.1 4711 80\r\n";
-/// The same in version 2.
+/// The header [`VERSION_1`] in version 2 of the protocol.
 const VERSION_2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x07\x0a\0\0\x01\x12\x67\0\x50";
 
 #[tokio::test]
@@ -94,11 +94,11 @@ async fn the_proxy_protocol_tells_the_client_where_it_is_on_and_its_sender_trust
         });
         assert_eq!(response.status, 200);
         let request = origin.requests().last().unwrap().clone();
-        assert_eq!(request.headers.one("x-forwarded-for"), Some("203.0.113.7"), "the client itself is a stranger");
+        assert_eq!(request.headers.one("x-forwarded-for"), Some("203.0.113.7"), "its own field is replaced");
     }
     let mut without = Connection::open(gateway.addr()).await;
     without.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
-    assert_eq!(without.rest().await, b"", "whoever is trusted must begin with the header");
+    assert_eq!(without.rest().await, b"", "a trusted proxy must begin with the header");
     gateway.log_line("begins without a PROXY header").await;
 
     for server in ["", "trusted_proxies = [\"10.0.0.1\"]\nproxy_protocol = \"on\"", "trusted_proxies = [\"127.0.0.1\"]"]

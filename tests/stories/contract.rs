@@ -44,7 +44,7 @@ async fn every_case_passes_on_a_private_route() {
     }
 }
 
-/// What a client has seen on all its connections.
+/// The events and ends that a client has seen on all its connections.
 #[derive(Debug, Default)]
 struct Life {
     events: Vec<(String, Vec<u8>, String)>,

@@ -1,4 +1,4 @@
-//! What is sent ahead on a connection, and what a head promises of it.
+//! Bytes that a client sends before its response is over, and the promise of a head to keep the connection.
 
 use crate::client::{Client, Connection, End};
 use crate::gateway::{Gateway, configuration, route};
@@ -7,7 +7,8 @@ use crate::origin::Origin;
 use crate::stage::{joined, opened};
 use rustix::process::Signal;
 
-/// The ways in which a stream is served that ends with its origin, as settings of the server and of the route.
+/// Settings of the server and of the route for the three ways to serve a stream: by the engine, in a session, and on a
+/// private route. The stream ends when the origin ends it.
 const WAYS: [(&str, &str); 3] = [
     ("", "upstream.on_close = \"close\""),
     ("shards = \"off\"", "upstream.on_close = \"close\""),
@@ -68,7 +69,7 @@ async fn a_head_that_promises_the_next_request_keeps_its_word_however_much_is_se
             let next = format!("GET /none/{padding} HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(padding));
             let mut connection = Connection::open(&gateway).await;
             connection.send(format!("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n{}{next}", NEXT.replace("/next", "/"))).await;
-            // The head of the stream waits for the origin, so that all of the bytes are there by then.
+            // The gateway answers when the origin does. By then all bytes of the client have arrived.
             let exchange = origin.accept().await;
             let head = connection.response(true).await;
             let mut body = exchange.sse().await;

@@ -1,11 +1,12 @@
-//! A client of HTTP/2 that is made of frames: whatever no library would send, and exactly what comes back.
+//! A client of HTTP/2 that sends and receives single frames. It can send frames that no library would send, and it sees
+//! exactly the frames that come back.
 
 use crate::gateway::Gateway;
 use crate::guard::guarded;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// RFC 9113 section 3.4.
+/// The connection preface (RFC 9113 section 3.4).
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Types of frames (RFC 9113 section 6).
@@ -34,7 +35,7 @@ pub const ENHANCE_YOUR_CALM: u32 = 11;
 /// `SETTINGS_INITIAL_WINDOW_SIZE`.
 pub const WINDOW: u16 = 4;
 
-/// `SETTINGS_HEADER_TABLE_SIZE`: each head is to be read by itself.
+/// Sets `SETTINGS_HEADER_TABLE_SIZE` to 0, so that each head can be read without those before it.
 const NO_TABLE: (u16, u32) = (1, 0);
 
 /// One frame.
@@ -49,11 +50,11 @@ pub struct Frame {
 /// How an exchange ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
-    /// The answer, as its first field tells, with its body.
+    /// A whole response came, with this status and this body.
     Answered(u16, Vec<u8>),
     /// The stream was reset, with this code.
     Reset(u32),
-    /// The connection is over, after a GOAWAY with this code if there was one.
+    /// The connection ended. Before that came a GOAWAY with this code, or none.
     Over(Option<u32>),
 }
 
@@ -100,11 +101,11 @@ impl Frame {
 
     /// The status of an answer.
     fn status(&self) -> u16 {
-        // A change of the table's size comes first (RFC 7541 section 6.3).
+        // A change of the table's size may come before the first field (RFC 7541 section 6.3).
         let first = self.payload.iter().position(|byte| byte & 0xe0 != 0x20).unwrap();
         let field = &self.payload[first..];
         match field[0] {
-            // The static table (RFC 7541 appendix A), of which `:status` is entry 8.
+            // These are entries of the static table (RFC 7541 appendix A). `:status` begins at entry 8.
             0x88 => 200,
             0x89 => 204,
             0x8c => 400,
@@ -120,7 +121,8 @@ impl Frame {
     }
 }
 
-/// A number in the code of RFC 7541 appendix B, in so many bytes: 0 to 2 have five bits there, the other digits six.
+/// Reads a number of three digits in the Huffman code (RFC 7541 appendix B), which takes `bytes` bytes. In that code
+/// the digits 0 to 2 have five bits, and the others six.
 fn digits(code: &[u8], bytes: usize) -> u16 {
     let mut bits = code[..bytes].iter().flat_map(|byte| (0..8).rev().map(move |bit| u16::from(byte >> bit & 1)));
     let mut take = |n: usize| bits.by_ref().take(n).fold(0, |value, bit| value << 1 | bit);
@@ -135,13 +137,13 @@ pub fn request<'a>(method: &'a str, path: &'a str) -> Vec<(&'a str, &'a str)> {
     vec![(":method", method), (":scheme", "http"), (":path", path), (":authority", "localhost")]
 }
 
-/// Fields as a block, none of them compressed.
+/// Fields as a field block, without compression.
 pub fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
         block.push(0);
         for text in [name, value] {
-            // RFC 7541 section 5.1: what does not fit into seven bits goes on.
+            // A length that does not fit into seven bits goes on in further bytes (RFC 7541 section 5.1).
             if text.len() < 127 {
                 block.push(u8::try_from(text.len()).unwrap());
             } else {
@@ -159,19 +161,19 @@ pub fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     block
 }
 
-/// A connection of which the story knows each frame.
+/// A connection on which the story sends and receives each frame itself.
 pub struct Frames {
     stream: TcpStream,
     held: Vec<u8>,
 }
 
 impl Frames {
-    /// A connection that has sent its preface, and these settings.
+    /// A connection on which the preface and these settings were sent.
     pub async fn open(gateway: &Gateway, settings: &[(u16, u32)]) -> Self {
         Self::open_with(gateway, None, settings).await
     }
 
-    /// The same, of a client for which the kernel holds next to nothing.
+    /// A connection like that of [`Self::open`], but with a receive buffer of only a few bytes.
     pub async fn open_small(gateway: &Gateway, settings: &[(u16, u32)]) -> Self {
         Self::open_with(gateway, Some(1024), settings).await
     }
@@ -194,7 +196,8 @@ impl Frames {
         connection
     }
 
-    /// Sends frames at once. That the other side has had enough is seen by what comes back.
+    /// Sends frames at once. An error is ignored: if the gateway has closed the connection, the frames that come back
+    /// show that.
     pub async fn send(&mut self, frames: &[Frame]) {
         self.bytes(&frames.iter().flat_map(Frame::to_bytes).collect::<Vec<_>>()).await;
     }
@@ -205,7 +208,7 @@ impl Frames {
         drop(sent);
     }
 
-    /// The next frame; `None` at the connection's end.
+    /// The next frame. `None`: the connection has ended.
     pub async fn next(&mut self) -> Option<Frame> {
         guarded("a frame", async {
             loop {
@@ -231,7 +234,7 @@ impl Frames {
         Some(Frame { kind, flags, stream, payload })
     }
 
-    /// The next frame of this type on this stream; others are passed over. `None` at the connection's end.
+    /// The next frame of this type on this stream. Other frames are dropped. `None`: the connection has ended.
     pub async fn find(&mut self, kind: u8, stream: u32) -> Option<Frame> {
         guarded(format!("a frame of type {kind} on stream {stream}"), async {
             loop {
@@ -271,7 +274,7 @@ impl Frames {
         Ended::Over(code)
     }
 
-    /// Reads to the connection's end; gives the code of its last GOAWAY.
+    /// Reads to the end of the connection. Returns the code of the last GOAWAY.
     pub async fn over(&mut self) -> Option<u32> {
         guarded("the end of a connection", async {
             let mut code = None;

@@ -12,13 +12,13 @@ use crate::origin::{Coding, Origin, Speech};
 use crate::stage::numbered;
 use rustix::process::Signal;
 
-/// As much as a window can be.
+/// The largest flow-control window (RFC 9113 section 6.9.1).
 const WIDE: u32 = (1 << 31) - 1;
 
-/// What a connection's window has to grow by to be so.
+/// The increment that makes the initial window of a connection as large as [`WIDE`].
 const WIDER: u32 = WIDE - 65_535;
 
-/// More than the kernel and the gateway hold for a client, in an event each.
+/// A number of events of [`big`] that is more than the kernel and the gateway hold for a client.
 const MANY: usize = 200;
 
 fn big(n: usize) -> String {
@@ -28,14 +28,14 @@ fn big(n: usize) -> String {
 /// The fields of a head.
 type Fields<'a> = Vec<(&'a str, &'a str)>;
 
-/// In which way a client stops to take what it is sent.
+/// How a client stops accepting bytes.
 #[derive(Debug, Clone, Copy)]
 enum Stop {
-    /// Its socket.
+    /// It does not read from its socket.
     Socket,
-    /// The window of each stream.
+    /// It does not enlarge the windows of its streams.
     Stream,
-    /// The window of the connection.
+    /// It does not enlarge the window of its connection.
     Connection,
 }
 
@@ -66,7 +66,7 @@ async fn a_client_that_stops_reading_is_closed_in_whichever_way_it_stops() {
             let left = async {
                 let left = gateway.log_lines("client left", 2).await;
                 assert!(left.iter().all(|line| line.contains("why=stall")), "{stop:?} {left:#?}");
-                // What is under way still comes.
+                // Frames that were sent before still arrive.
                 deaf.over().await;
             };
             tokio::select! {
@@ -93,7 +93,7 @@ async fn a_client_that_stops_reading_costs_little_and_what_it_cost_comes_back() 
     for _ in 0..STREAMS {
         bodies.push(origin.stream().await);
     }
-    // All are on their streams before the first is fed.
+    // All clients are on their streams before the first stream brings an event.
     let mut answers = 0;
     while answers < STREAMS {
         answers += u32::from(deaf.next().await.expect("the connection stays").kind == HEADERS);
@@ -102,7 +102,7 @@ async fn a_client_that_stops_reading_costs_little_and_what_it_cost_comes_back() 
         tokio::spawn(async move {
             tokio::select! {
                 () = async { for n in 0..40 { body.event(&big(n)).await } } => {}
-                // It is read no more.
+                // The gateway does not read the response any more, so writing it would wait for ever.
                 () = tokio::time::sleep(std::time::Duration::from_secs(60)) => {}
             }
         });
@@ -122,7 +122,7 @@ async fn a_client_that_stops_reading_costs_little_and_what_it_cost_comes_back() 
     .await;
 }
 
-/// Here no write waits: what the client does not take is in the kernel's buffer.
+/// No write waits in this story, because the event that the client does not accept fits into the kernel's buffer.
 #[tokio::test]
 async fn a_client_that_stops_reading_a_quiet_stream_is_closed() {
     for share in ["", "share.mode = \"private\""] {
@@ -139,7 +139,7 @@ async fn a_client_that_stops_reading_a_quiet_stream_is_closed() {
     }
 }
 
-/// One of its streams is slow; the connection is not.
+/// The client does not read one of its streams, but it reads the connection.
 #[tokio::test]
 async fn a_stream_that_stalls_ends_alone_where_another_is_read() {
     let origin = Origin::start();
@@ -171,7 +171,7 @@ async fn an_answer_that_nobody_takes_is_given_up() {
     let gets: Vec<Frame> = (0..200).map(|n| Frame::get(2 * n + 1, "/nowhere")).collect();
     client.send(&gets).await;
     let mut resets = 0;
-    // The last of them takes the connection with it.
+    // When the last stream has stalled, the connection ends too.
     while let Some(frame) = client.next().await {
         resets += usize::from(frame.kind == RST_STREAM);
         if frame.kind == GOAWAY {
@@ -193,7 +193,7 @@ async fn each_stream_takes_a_place() {
     }
     client.send(&[Frame::get(7, "/more")]).await;
     assert_eq!(client.ended(7).await, Ended::Answered(503, Vec::new()));
-    assert_eq!(Client::get("/").connect(&gateway).await.status, 503, "they are the places of connections");
+    assert_eq!(Client::get("/").connect(&gateway).await.status, 503, "streams use up the places for connections");
     let mut other = Frames::open(&gateway, &[]).await;
     other.send(&[Frame::get(1, "/other")]).await;
     assert_eq!(other.ended(1).await, Ended::Answered(503, Vec::new()));
@@ -203,7 +203,7 @@ async fn each_stream_takes_a_place() {
     gateway.log_line("client left").await;
     let mut next = 9;
     let body = loop {
-        // The place is free soon after.
+        // The place becomes free only some time after the line.
         client.send(&[Frame::get(next, "/again")]).await;
         let status = tokio::select! {
             body = origin.stream() => break body,
@@ -243,7 +243,7 @@ async fn a_body_of_another_length_than_its_head_tells_is_refused_and_never_whole
             let flags = if body.is_empty() { END_STREAM } else { 0 };
             client.send(&[Frame::head(1, flags, &fields)]).await;
             for frame in body {
-                // Each piece is on its way to the origin before the next one.
+                // The pause lets each piece go to the origin before the next one.
                 client.send(&[frame.clone(), Frame::new(PING, 0, 0, [0; 8])]).await;
                 if client.find(PING, 0).await.is_none() {
                     break;
@@ -257,7 +257,7 @@ async fn a_body_of_another_length_than_its_head_tells_is_refused_and_never_whole
                     if exchange.request.target == "/after" {
                         return exchange;
                     }
-                    // A request that was cut ends with its connection. It is not whole.
+                    // The origin may get a request whose connection is closed before the end of the body.
                     let told: usize = exchange.request.headers.one("content-length").unwrap().parse().unwrap();
                     assert!(exchange.request.body.len() < told, "{what}: {:?}", exchange.request);
                 }
@@ -294,7 +294,7 @@ async fn no_frame_of_data_is_empty_but_one_that_ends_its_stream() {
             }
             body.end().await;
         }
-        // The window grows and shrinks all the while.
+        // The client changes its window again and again, so that responses are cut at many places.
         let mut sizes = [1_u32, 7, 0, 300, 20, 0, 4000].into_iter().cycle();
         let end = loop {
             let window =
@@ -318,7 +318,7 @@ async fn no_frame_of_data_is_empty_but_one_that_ends_its_stream() {
     }
 }
 
-/// What RFC 9113 sections 8.1 to 8.3 call malformed, and what of it is 400 here.
+/// The requests are malformed by RFC 9113 sections 8.1 to 8.3. Some of them get 400, the others a reset.
 #[tokio::test]
 async fn a_malformed_request_is_refused_and_reaches_no_origin() {
     let get = || request("GET", "/");
@@ -378,7 +378,7 @@ async fn a_malformed_request_is_refused_and_reaches_no_origin() {
     }
 }
 
-/// What makes a connection useless, by RFC 9113 sections 4 to 6: frames where and as they must not be.
+/// The frames break the rules of RFC 9113 sections 4 to 6.
 #[tokio::test]
 async fn frames_that_must_not_be_end_the_connection_or_their_stream() {
     let open = || Frame::head(1, 0, &request("POST", "/"));
@@ -452,7 +452,7 @@ async fn frames_that_must_not_be_end_the_connection_or_their_stream() {
         };
         assert!(!matches!(ended, Ended::Reset(0) | Ended::Over(Some(0))), "{what}: {ended:?}");
     }
-    // What is unknown is passed over.
+    // Unknown frames and settings are ignored.
     let mut client = Frames::open(&gateway, &[(0xff, 1)]).await;
     client.send(&[Frame::new(0xee, 0xff, 0, "what"), Frame::new(PING, 0, 0, *b"12345678")]).await;
     assert_eq!(client.find(PING, 0).await.map(|ping| (ping.flags, ping.payload)), Some((ACK, b"12345678".to_vec())));
@@ -512,14 +512,14 @@ async fn a_body_that_nobody_wants_hinders_nobody() {
     client.send(&[Frame::head(1, 0, &request("GET", "/stream"))]).await;
     let mut body = origin.stream().await;
     assert_eq!(client.status(1).await, 200);
-    // No body for a stream, but a client that sends a little is one all the same.
+    // A request for a stream has no body. A client that sends a little of one is served nevertheless.
     client.send(&[Frame::new(DATA, 0, 1, vec![0; 10_000])]).await;
     body.event(&numbered(1)).await;
     assert!(client.find(DATA, 1).await.is_some());
     client.send(&[Frame::new(DATA, 0, 1, vec![0; 10_000])]).await;
     assert!(client.find(RST_STREAM, 1).await.is_some());
 
-    // Nearly all that may be on the way on one connection, for streams of which nobody wants it.
+    // The unwanted bodies of these streams would use up the window of the connection if they were not read.
     for stream in [3, 5, 7, 9, 11, 13, 15] {
         client.send(&[Frame::head(stream, 0, &request("GET", "/stream"))]).await;
         assert_eq!(client.status(stream).await, 200);

@@ -76,7 +76,7 @@ async fn reads_slowly(server: &str) {
         if read == (EVENTS, End::Orderly) {
             return;
         }
-        assert_ne!(read.1, End::Orderly, "what was cut does not look whole");
+        assert_ne!(read.1, End::Orderly, "a response that was cut does not look complete");
     }
     panic!("no client was sent the whole burst {server}");
 }

@@ -1,4 +1,4 @@
-//! What the log never holds, whatever `RUST_LOG` says and whatever strangers send.
+//! Secrets and forged text never get into the log, whatever `RUST_LOG` says and whatever strangers send.
 
 use crate::client::Client;
 use crate::gateway::{Gateway, Route, configuration, route};
@@ -6,14 +6,14 @@ use crate::origin::{Exchange, Origin};
 use crate::stage::{asked, opened};
 use rustix::process::Signal;
 
-/// A gateway with this `RUST_LOG`, as soon as it serves, and the line that says where it listens if that is told.
+/// A gateway with this `RUST_LOG`, as soon as it serves.
 async fn logging(spec: &str, routes: impl IntoIterator<Item = Route>) -> Gateway {
     let gateway = Gateway::spawn_with(&configuration("", routes), &[("RUST_LOG", spec)]);
     gateway.log_line("listening addr=").await;
     gateway
 }
 
-/// What no line may hold: it is in cookies, credentials and bodies, of either side.
+/// The text that no line may hold. Clients and origins send it in cookies, credentials and bodies.
 const SECRET: &str = "s3cret";
 
 #[tokio::test]
@@ -49,11 +49,11 @@ async fn heads_and_bodies_are_never_logged_whatever_is_asked_for() {
             assert_eq!(client.next_data().await, SECRET);
             body.end().await;
         }
-        // A head that cannot be read, of either side.
+        // Both the client and the origin send a head that cannot be read.
         let odd = with_secrets(Client::get("/proxy/odd")).header("X-Worse", format!("{SECRET}\0"));
         drop(odd.connect(&gateway).await);
         let answer = format!("HTTP/1.1 200 OK\r\nSet-Cookie: a={SECRET}\r\nno field {SECRET}\r\n\r\n");
-        // It is asked again where the connection was kept.
+        // If the connection was a kept one, the origin gets the request again.
         let broken = async {
             loop {
                 let exchange = origin.accept().await;
@@ -103,7 +103,8 @@ async fn a_rust_log_that_cannot_be_used_is_told_and_is_as_none() {
     assert!(said.contains("the default is used, warn"), "{said}");
 }
 
-/// The lines that hold `text` once it is there: none of them is steered, forged or endless.
+/// Waits for a line that holds `text`, and returns all such lines. None of them may hold a control character or a
+/// forged pair, or be very long.
 async fn plain_lines(gateway: &Gateway, text: &str) -> Vec<String> {
     gateway.log_line(text).await;
     let lines: Vec<_> = gateway.log().lines().filter(|line| line.contains(text)).map(str::to_owned).collect();
@@ -116,7 +117,7 @@ async fn plain_lines(gateway: &Gateway, text: &str) -> Vec<String> {
     lines
 }
 
-/// The pairs of a line, read as a program would: `key=value`, the value being a word or in double quotes.
+/// The `key=value` pairs of a line, read as a program would read them. A value is a word or a text in double quotes.
 fn key_values(line: &str) -> Vec<(String, String)> {
     let mut pairs = Vec::new();
     let mut rest = line;
@@ -142,7 +143,7 @@ fn key_values(line: &str) -> Vec<(String, String)> {
     pairs
 }
 
-/// What a stranger sends: it ends the quotes, begins a pair and steers a terminal.
+/// A text that tries to end the quotes, to forge a pair, and to control the terminal.
 const FORGERY: &str = "x\" forged=1 why=\"";
 
 #[tokio::test]
@@ -187,7 +188,7 @@ async fn what_origins_send_forges_nothing() {
     let long = "l".repeat(5000);
     for value in [FORGERY.to_owned(), format!("{FORGERY}{long}"), "\u{1b}[2Jx\u{9b}".to_owned()] {
         let content_type = [("Content-Type", value.as_str())];
-        // At the origin's own host, by another scheme: it is not followed and not passed on.
+        // The redirect leads to the origin's host with another scheme. It is neither followed nor passed on.
         let beside = format!("https://{}/{value}", origin.addr());
         let location = [("Location", beside.as_str())];
         let coded = [("Content-Type", "text/event-stream"), ("Content-Encoding", value.as_str())];

@@ -417,7 +417,7 @@ async fn a_burst_passes_whole_to_a_client_that_reads() {
         if read == (EVENTS, End::Orderly) {
             return;
         }
-        assert_ne!(read.1, End::Orderly, "what was cut does not look whole");
+        assert_ne!(read.1, End::Orderly, "a response that was cut does not look complete");
     }
     panic!("no client was sent the whole burst");
 }
@@ -507,7 +507,7 @@ async fn an_origin_that_gave_an_id_once_and_does_not_resume_is_found_out() {
     body.abort();
     let mut body = origin.stream().await;
     body.event("data: 2\n\ndata: 3\n\ndata: 4\n\n").await;
-    assert_eq!(client.next_data().await, "4", "what comes again is known");
+    assert_eq!(client.next_data().await, "4", "events that come again are dropped");
 }
 
 #[tokio::test]

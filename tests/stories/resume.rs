@@ -286,7 +286,7 @@ async fn an_origin_that_dies_in_a_backfill_is_asked_again() {
         dying.event(&numbered(6)).await;
         dying.abort();
         let again = origin.accept().await;
-        assert_eq!(again.request.headers.one("last-event-id"), Some("6"), "after what it brought");
+        assert_eq!(again.request.headers.one("last-event-id"), Some("6"), "the id of the last event that came");
         let mut body = again.sse().await;
         body.event(&numbered(7)).await;
         (shared, body)

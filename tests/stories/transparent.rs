@@ -99,7 +99,7 @@ async fn what_is_of_one_connection_stays_behind_on_both_sides() {
     }
     assert_eq!((request.headers.one("expect"), request.headers.one("http2-settings")), (None, None));
     assert_eq!((request.headers.one("x-stays"), answer.header("x-stays")), (Some("1"), Some("1")));
-    // Nobody takes off what manifold says.
+    // A client cannot remove the fields that manifold sets.
     let client = Client::get("/").header("Connection", "X-Forwarded-For, Host, X-Forwarded-Proto");
     let request = seen(client, &gateway, &origin).await;
     for name in ["x-forwarded-for", "host", "x-forwarded-proto"] {
@@ -254,7 +254,7 @@ async fn a_connection_goes_on_after_an_answer() {
     }
 }
 
-/// What an origin says of the bytes that it sends is true where they pass unchanged.
+/// Fields about the bytes of a body pass only if manifold adds no bytes to the body.
 #[tokio::test]
 async fn the_head_of_a_stream_passes_as_it_is_where_not_one_byte_is_added() {
     let origin = Origin::start();
@@ -283,14 +283,15 @@ async fn the_head_of_a_stream_passes_as_it_is_where_not_one_byte_is_added() {
         let (text, first) =
             (String::from_utf8(answer.bytes.clone()).unwrap(), if heartbeat == SILENT { "" } else { ":\n" });
         assert_eq!(text, format!("{first}{BODY}"));
-        // What keeps proxies in front from holding heartbeats back is said only where they come, and the origin says nothing.
+        // Fields that keep proxies from holding heartbeats back are added only if there are heartbeats, and only if the
+        // origin did not send them.
         let (bare, _body) = opened(Client::get("/"), &gateway, &origin).await;
         let expected = if heartbeat == SILENT { (None, None) } else { (Some("no-cache, no-transform"), Some("no")) };
         assert_eq!((bare.header("cache-control"), bare.header("x-accel-buffering")), expected);
     }
 }
 
-/// The host is a part of what the origin sees, and so of a stream's name.
+/// The origin sees the host of the request, so the host is a part of a stream's key.
 #[tokio::test]
 async fn a_host_that_is_preserved_reaches_the_origin_and_makes_another_stream() {
     for mode in ["", "share.mode = \"private\""] {

@@ -1,4 +1,4 @@
-//! Whom the gateway trusts, and what it says where it does not.
+//! Which origins the gateway trusts, and the advice that it logs about the others.
 
 use crate::client::Client;
 use crate::gateway::{Gateway, Route, config_file, configuration, route};
@@ -18,14 +18,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-/// A certificate with its key, and the PEM of whoever signed it.
+/// A certificate with its key, and the certificate of its signer in PEM.
 struct Certificate {
     certificate: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
     signer: String,
 }
 
-/// An authority with a name; two of one name have different keys.
+/// An authority. All authorities of this function have one name and different keys.
 fn authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -34,7 +34,7 @@ fn authority() -> CertifiedIssuer<'static, KeyPair> {
 }
 
 impl Certificate {
-    /// For these names, signed by an authority of its own.
+    /// A certificate for these names, signed by a new authority.
     fn signed(names: &[&str], change: impl FnOnce(&mut CertificateParams)) -> Self {
         let issuer = authority();
         let key = KeyPair::generate().unwrap();
@@ -45,7 +45,7 @@ impl Certificate {
         Self { certificate, key: PrivateKeyDer::Pkcs8(key.serialize_der().into()), signer: issuer.pem() }
     }
 
-    /// As `openssl req -x509` makes them: of an authority, signed by itself.
+    /// A certificate as `openssl req -x509` makes it: one of an authority, signed by itself.
     fn own(names: &[&str], common_name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params =
@@ -123,7 +123,7 @@ fn trusting(route: Route, file: &NamedTempFile) -> Route {
     route.with(&format!("upstream.ca_file = {:?}", file.path()))
 }
 
-/// The same origin as a stream, as a private stream and as a proxy.
+/// Three routes to one origin: a shared stream, a private one, and a proxy.
 fn in_three_ways(url: &str) -> [(&'static str, Route); 3] {
     let close = "upstream.on_close = \"close\"\nupstream.on_error = \"reflect\"";
     [
@@ -141,7 +141,7 @@ async fn connections_of_one_ca_file_are_not_used_for_another() {
     let proxy = |path: &str| route(path, origin.url().as_str()).with("kind = \"proxy\"");
     let config =
         configuration("", [trusting(proxy("/right"), &right), trusting(proxy("/wrong"), &wrong), proxy("/system")]);
-    // The system trusts somebody, and not this origin.
+    // The system has a certificate, but none that verifies this origin.
     let gateway = Gateway::spawn_with(&config, &[("SSL_CERT_FILE", wrong.path().to_str().unwrap())]);
     gateway.log_line("listening addr=").await;
     for asked in 1..=3 {
@@ -149,9 +149,9 @@ async fn connections_of_one_ca_file_are_not_used_for_another() {
         for path in ["/wrong", "/system"] {
             assert_eq!(Client::get(path).connect(&gateway).await.status, 502, "{path}");
         }
-        assert_eq!(origin.requests(), asked, "who does not trust the origin sends it nothing");
+        assert_eq!(origin.requests(), asked, "a route that does not trust the origin sends it nothing");
     }
-    assert_eq!(origin.handshakes.load(Ordering::Relaxed), 1, "who trusts it keeps the connection");
+    assert_eq!(origin.handshakes.load(Ordering::Relaxed), 1, "the route that trusts the origin keeps its connection");
 }
 
 #[tokio::test]
@@ -159,7 +159,7 @@ async fn an_origins_own_certificate_is_one_that_ca_file_may_name() {
     for (names, common_name) in [(&["localhost"][..], "whatever"), (&[], "localhost")] {
         let certificate = Certificate::own(names, common_name, |_| {});
         let origin = TlsOrigin::start(&certificate).await;
-        // Another authority in the same file does not matter.
+        // The file also holds an authority that has nothing to do with the origin. That must not matter.
         let trusted = file(&format!("{}{}", authority().pem(), certificate.signer));
         let routes = in_three_ways(&origin.url()).map(|(_, route)| trusting(route, &trusted));
         let gateway = Gateway::with_all(routes).await;
@@ -177,7 +177,7 @@ async fn an_origins_own_certificate_is_one_that_ca_file_may_name() {
 
 #[tokio::test]
 async fn an_own_certificate_that_ca_file_does_not_name_is_refused() {
-    // Of the same names, so that only the bytes tell them apart.
+    // Both certificates have the same names, so that they differ only in their bytes.
     let [held, presented] = [(); 2].map(|()| Certificate::own(&["localhost"], "localhost", |_| {}));
     let origin = TlsOrigin::start(&presented).await;
     let trusted = file(&held.signer);
@@ -188,7 +188,7 @@ async fn an_own_certificate_that_ca_file_does_not_name_is_refused() {
         let posted = Client::method("POST", "/proxy").body("s3cret").connect(&gateway).await;
         assert_eq!(posted.status, 502);
     }
-    assert_eq!(origin.requests(), 0, "nothing is sent to whoever is not trusted");
+    assert_eq!(origin.requests(), 0, "nothing is sent to an origin that is not trusted");
 }
 
 #[tokio::test]
@@ -231,7 +231,7 @@ async fn what_is_wrong_with_a_certificate_comes_with_advice() {
     }
 }
 
-/// What a server does that does not speak what it is asked in.
+/// How a server reacts to bytes of a protocol that it does not speak.
 #[derive(Debug, Clone, Copy)]
 enum Deaf {
     Resets,
@@ -262,7 +262,7 @@ async fn turn_away(mut stream: TcpStream, how: Deaf) {
 
 #[tokio::test]
 async fn a_server_that_speaks_another_protocol_comes_with_advice() {
-    // A fatal alert: what OpenSSL says to a request in the clear.
+    // OpenSSL answers a request without TLS with this fatal alert.
     const ALERT: &[u8] = b"\x15\x03\x01\x00\x02\x02\x46";
     for how in [Deaf::Resets, Deaf::Closes, Deaf::Says(ALERT), Deaf::Says(b"HTTP/1.1 400 Bad Request\r\n\r\n")] {
         for scheme in ["http", "https"] {
@@ -365,7 +365,7 @@ async fn a_404_of_the_origin_at_the_first_try_names_the_url() {
         let line = gateway.log_line(&format!("route={path} url={events}{path}: ")).await;
         assert!(line.contains(" WARN ") && line.contains("origin answered 404"), "{line}");
     }
-    // Once, and not where the route worked before.
+    // The advice is logged once per route, and not for a route that has worked before.
     drop(asked(Client::get("/well/a"), &gateway, &origin, async |ask| drop(ask.sse().await)).await);
     for path in ["/events?again", "/private/events?again", "/well/b"] {
         let answer = async |ask: crate::origin::Exchange| ask.reply(404, &[], "").await;

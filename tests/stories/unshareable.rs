@@ -101,7 +101,7 @@ async fn clients_that_were_answered_before_the_origin_answered_are_let_go_except
     }
     let mut body = own(origin.accept().await, 0).await;
     body.event("id: 7\ndata: secret\n\n").await;
-    assert_eq!(opener.next_data().await, gap("upstream", None), "what was sent while the origin was down");
+    assert_eq!(opener.next_data().await, gap("upstream", None), "events of the outage may be missing");
     assert_eq!(opener.next_data().await, "secret");
     for client in &mut others {
         assert_ne!(client.ended().await, End::Orderly);

@@ -249,7 +249,7 @@ impl fmt::Display for SoFar<'_> {
     }
 }
 
-/// What is waited for, formatted only if the wait fails.
+/// The words for what a wait is for. They are formatted only if the wait fails.
 struct Waiting<'a> {
     what: &'a str,
     status: u16,

@@ -31,7 +31,7 @@ pub enum Coding {
     Length(usize),
     /// By closing the connection, as in HTTP/1.0.
     UntilClose,
-    /// As the story's own header fields say. Pieces are sent as they are.
+    /// The story's own header fields say how the body is framed. Pieces are sent as they are.
     Bare,
 }
 
