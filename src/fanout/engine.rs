@@ -262,7 +262,7 @@ mod tests {
         client.read_exact(&mut heard).unwrap();
         client.set_nonblocking(true).unwrap();
         let open = client.read(&mut [0]).unwrap_err();
-        assert_eq!(open.kind(), io::ErrorKind::WouldBlock, "it stays as long as the engine does");
+        assert_eq!(open.kind(), io::ErrorKind::WouldBlock, "the connection is open as long as the engine runs");
         client.set_nonblocking(false).unwrap();
         drop(engine);
         assert_eq!(client.read(&mut [0]).unwrap(), 0);

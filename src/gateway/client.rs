@@ -156,7 +156,7 @@ impl ClientFacts {
             None => "for=unknown".to_owned(),
         };
         let written = write!(element, ";proto={}", self.scheme.as_str());
-        debug_assert!(written.is_ok(), "a String takes everything");
+        debug_assert!(written.is_ok(), "writing to a String cannot fail");
         element
     }
 }

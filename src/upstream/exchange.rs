@@ -321,6 +321,6 @@ mod tests {
         let Outcome::Failed(Failure::Status(answer)) = outcome else { panic!("{outcome:?}") };
         assert_eq!(answer.status, 503);
         assert_eq!(answer.headers["retry-after"], "7");
-        assert_eq!(answer.headers.get(CONTENT_TYPE), None, "there is no body that it could be true of");
+        assert_eq!(answer.headers.get(CONTENT_TYPE), None, "an answer without a body has no type");
     }
 }

@@ -267,7 +267,7 @@ mod tests {
         let end = begun + Duration::from_secs(12);
         outage.back_at = Some(end);
         outage.down = 1;
-        assert_eq!(outage.over_at(), None, "one is still down");
+        assert_eq!(outage.over_at(), None, "one stream is still down");
         outage.down = 0;
         assert_eq!(outage.over_at(), Some(end));
         assert_eq!(outage.clone().last_lines(), [Line::Up { down_secs: 12.0, attempts: 201, lost: 0 }]);
@@ -278,7 +278,7 @@ mod tests {
     #[test]
     fn what_was_not_told_yet_is_told_at_the_end() {
         let mut outage = Outage::begun(Instant::now(), "refused");
-        assert_eq!(outage.expiry(), None, "none is closed");
+        assert_eq!(outage.expiry(), None, "no stream is closed");
         outage.expired = 1;
         let told = |outage: &mut Outage| {
             outage.last_lines().iter().map(|line| format!("{line:?}").chars().next().unwrap()).collect::<String>()
@@ -289,7 +289,7 @@ mod tests {
         outage.expired = 9;
         assert_eq!((outage.expiry(), outage.expiry()), (Some(Line::StillDown { streams: 9 }), None));
         outage.expired = 12;
-        assert_eq!(told(&mut outage), "U", "those who come again are closed again, and that is known");
+        assert_eq!(told(&mut outage), "U", "clients that are closed again need no further line");
     }
 
     #[test]
@@ -323,7 +323,7 @@ mod tests {
         assert_eq!((outage.is_told, outage.down, outage.streams, outage.attempts), (true, 1, 2, 3));
         second.expired();
         sleep(GATHER * 2).await;
-        let outage = known(&outages, &origin).expect("nobody knows that it is back");
+        let outage = known(&outages, &origin).expect("the outage goes on, because no response came");
         assert_eq!((outage.expired, outage.is_expiry_told), (1, true));
         let third = outages.down(&origin, "refused");
         assert_eq!(known(&outages, &origin).unwrap().streams, 3, "it is the same outage");

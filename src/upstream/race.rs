@@ -341,6 +341,6 @@ mod tests {
         let won = run(&mut race, false, connect, |_, ()| unreachable!()).await;
         assert_eq!(won.map(|(address, ())| letter(address)), Some('c'));
         assert_eq!(Arc::strong_count(&held), 1, "no connection is being made any more");
-        assert_eq!(race.next(), Some(address('a')), "they are left for when the winner fails");
+        assert_eq!(race.next(), Some(address('a')), "the losers are left in case the winner fails");
     }
 }

@@ -231,7 +231,11 @@ fn files_are_relative_to_the_configuration() {
     let config = Config::load(Some(&path)).unwrap();
     assert_eq!(headers(&policy(&config.routes.routes()[0]).upstream), ["x-key: abc"]);
     std::fs::write(directory.path().join("key"), "abcd\n").unwrap();
-    assert_eq!(headers(&policy(&config.routes.routes()[0]).upstream), ["x-key: abcd"], "and are read anew");
+    assert_eq!(
+        headers(&policy(&config.routes.routes()[0]).upstream),
+        ["x-key: abcd"],
+        "a file that has changed is read again"
+    );
 }
 
 #[test]

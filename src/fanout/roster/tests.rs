@@ -31,7 +31,10 @@ impl Both {
                 assert_eq!(had, Some(false), "{key} has had it, or is no member");
             }
             None => {
-                assert!(!in_pass || self.had.values().all(|had| *had), "the pass ended before everyone had it");
+                assert!(
+                    !in_pass || self.had.values().all(|had| *had),
+                    "the pass ended before every member had the batch"
+                );
                 assert!(!self.roster.in_pass());
             }
         }
@@ -71,7 +74,7 @@ impl Both {
         assert_eq!(self.roster.is_empty(), self.had.is_empty());
         for (key, had) in &self.had {
             let place = self.places[key];
-            assert_eq!(self.roster.members[place as usize], *key, "its owner was told a wrong place");
+            assert_eq!(self.roster.members[place as usize], *key, "the member was told a wrong place");
             assert!(!self.roster.in_pass() || *had == (place < self.roster.sent), "{key}");
         }
     }

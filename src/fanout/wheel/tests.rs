@@ -53,8 +53,11 @@ impl Both {
         let next = self.wheel.next();
         assert_eq!(next.is_none(), earliest.is_none());
         if let (Some(next), Some(earliest)) = (next, earliest) {
-            assert!(next < earliest.max(self.wheel.now) + TICK, "it would be called too late");
-            assert!(next > self.wheel.now || earliest <= self.wheel.now, "it would be called at once, for nothing");
+            assert!(next < earliest.max(self.wheel.now) + TICK, "`expire` would be called too late");
+            assert!(
+                next > self.wheel.now || earliest <= self.wheel.now,
+                "`expire` would be called at once and in vain"
+            );
         }
         let linked = self.wheel.links.iter().filter(|link| link.tick != NEVER).count();
         assert_eq!(linked, self.deadlines.len());
@@ -166,7 +169,7 @@ fn a_deadline_of_many_turns_is_told_at_its_own_time() {
         both.now = both.wheel.next().unwrap();
         both.expire();
         calls += 1;
-        assert!(calls <= 11, "once a turn");
+        assert!(calls <= 11, "a late deadline is looked at once per turn");
     }
     assert!(both.now - start < lifetime + TICK);
 }

@@ -261,7 +261,7 @@ mod tests {
             assert_eq!(owes.iter().position(|owes| !owes), Some(rest_from - 1), "{what}");
             assert_eq!(rest_from, bytes.len(), "{what}");
         }
-        assert!(owes(&frame(HEADERS, 0, 3)).iter().all(|owes| *owes), "one that goes on");
+        assert!(owes(&frame(HEADERS, 0, 3)).iter().all(|owes| *owes), "a head that continues in another frame");
     }
 
     #[test]

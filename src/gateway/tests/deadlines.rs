@@ -40,7 +40,7 @@ async fn a_heartbeat_is_for_those_who_heard_nothing() {
         deadlines.heard();
     }
     assert!(timeout(Duration::from_secs(10), deadlines.next()).await.is_err());
-    assert_eq!(next(&mut deadlines).await, (Due::Heartbeat, 5_000), "waiting anew does not put it off");
+    assert_eq!(next(&mut deadlines).await, (Due::Heartbeat, 5_000), "a new wait does not delay the heartbeat");
     assert_eq!(deadlines.end_due(), None);
 }
 
@@ -120,7 +120,7 @@ async fn a_client_that_is_always_busy_is_ended_too() {
     drained.end_due();
     sleep(SPREAD).await;
     assert_eq!(drained.end_due(), Some(Due::Drain));
-    assert_eq!(lived.end_due(), Some(Due::Lifetime), "its drain begins when it is asked");
+    assert_eq!(lived.end_due(), Some(Due::Lifetime), "the drain is noticed only at this call");
     late.end_due();
     sleep(SPREAD).await;
     assert_eq!(late.end_due(), Some(Due::Drain));
@@ -156,5 +156,5 @@ async fn a_drain_keeps_its_time_when_the_service_ends_before_it() {
     lifecycle.send_replace(Lifecycle::Draining(Instant::now() + WINDOW));
     drop(lifecycle);
     let at_once = crowd.iter_mut().filter_map(Deadlines::end_due).count();
-    assert!(at_once < CROWD / 2, "they are spread all the same");
+    assert!(at_once < CROWD / 2, "the ends are spread even if the sender is gone");
 }

@@ -48,7 +48,7 @@ async fn a_head_has_a_time_as_in_http1() {
 async fn a_connection_without_a_stream_is_asked_to_end_and_then_closed() {
     let ours = 75;
     let (kinds, secs) = answers_to(&mut Stage::new(OPTIONS).await, PREFACE).await;
-    assert_eq!((kinds.first(), secs), (Some(&GOAWAY), ours + 1), "it was given a second");
+    assert_eq!((kinds.first(), secs), (Some(&GOAWAY), ours + 1), "the client has one more second after the GOAWAY");
     let answered = [PREFACE, GET].concat();
     let (kinds, secs) = answers_to(&mut Stage::new(OPTIONS).await, &answered).await;
     assert_eq!((&kinds[..2], secs), (&[HEADERS, GOAWAY][..], ours + 1));

@@ -111,7 +111,7 @@ fn every_refusal_has_its_status_its_headers_and_its_line() {
     for (refusal, expected) in table {
         let shown = shown(refusal, Some(&shared), None);
         assert_eq!(shown, expected);
-        assert!(!shown.contains("10.0.0.1"), "nothing of the origin's place");
+        assert!(!shown.contains("10.0.0.1"), "the origin's address is not shown");
     }
 }
 

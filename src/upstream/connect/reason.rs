@@ -202,7 +202,7 @@ mod tests {
         for kind in [ErrorType::ConnectionClosed, ErrorType::ReadError, ErrorType::WriteError] {
             let error = Error::new(kind);
             assert!(advised(&error, &plain, true).ends_with(advice));
-            assert!(!advised(&error, &plain, false).contains("TLS"), "it spoke HTTP before");
+            assert!(!advised(&error, &plain, false).contains("TLS"), "the origin spoke HTTP before");
             assert!(!advised(&error, &tls, true).contains("must begin"));
         }
     }

@@ -185,7 +185,7 @@ async fn every_address_is_told_of_where_none_is_well() {
         assert_eq!(why.matches(&address.to_string()).count(), 1, "{why}");
     }
     assert!(why.contains("connection refused: start the origin"), "{why}");
-    assert_eq!((asked.load(Ordering::Relaxed), again.load(Ordering::Relaxed)), (1, 1), "each is asked once");
+    assert_eq!((asked.load(Ordering::Relaxed), again.load(Ordering::Relaxed)), (1, 1), "each origin is asked once");
 
     let many: Vec<SocketAddr> = (10..20).map(|n| SocketAddr::from(([127, 0, 0, n], addresses[0].port()))).collect();
     let Err(ConnectError::Unreachable(why)) = send(&many, &origin, None).await else { panic!("a head") };
@@ -205,7 +205,7 @@ async fn a_head_is_waited_for_as_long_as_the_caller_says() {
     let late = send(&addresses, &origin, Some(Duration::from_millis(1))).await;
     assert_eq!(late.unwrap_err(), ConnectError::HeadTimeout);
     let total: usize = asked.iter().map(|count| count.load(Ordering::Relaxed)).sum();
-    assert!(total <= 1, "a request is with one address at a time");
+    assert!(total <= 1, "at most one address gets the request");
 
     let [slow] = listeners().await;
     let origin = self::origin(&slow);
@@ -214,7 +214,7 @@ async fn a_head_is_waited_for_as_long_as_the_caller_says() {
     let options = UpstreamOptions { head_timeout: Duration::from_nanos(1), ..UpstreamOptions::default() };
     let connector = Connector::finding(vec![address]);
     let patient = connector.send(&origin, &options, &request(), None).await;
-    assert_eq!(patient.unwrap().status, StatusCode::OK, "the route's own head timeout is for the caller to give");
+    assert_eq!(patient.unwrap().status, StatusCode::OK, "only the caller sets a time limit for the head");
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ fn the_end_of_a_stream_comes_after_its_last_event_and_the_socket_waits_for_the_c
     assert!(text.contains("data: 1\n") && text.ends_with("\r\n0\r\n\r\n"), "{text:?}");
     assert_eq!(client.read(), Link::Ended);
     assert_eq!(stage.settings.counters.subscribers.value(), 0);
-    assert_eq!(stage.shard.clients.len(), 1, "its end is waited for");
+    assert_eq!(stage.shard.clients.len(), 1, "the shard waits for the client to close its side");
     client.say(b"late");
     stage.later(SECOND);
     assert_eq!(stage.shard.clients.len(), 1);
@@ -90,7 +90,11 @@ fn what_is_framed_until_the_end_of_its_connection_is_reset_unless_it_ends_in_ord
         }
         stage.settle();
         let lingers = |socket| sockopt::socket_linger(socket).unwrap();
-        assert_eq!([lingers(&seen[0]), lingers(&seen[2])], [None, Some(Duration::ZERO)], "while it lasts");
+        assert_eq!(
+            [lingers(&seen[0]), lingers(&seen[2])],
+            [None, Some(Duration::ZERO)],
+            "the linger of each response while it lasts"
+        );
         end(publisher, why);
         stage.settle();
         assert_eq!([lingers(&seen[0]), lingers(&seen[2])], [None, linger]);
@@ -196,7 +200,7 @@ fn a_kept_connection_goes_back_after_an_orderly_end_with_what_its_client_sent() 
     rustix::io::write(socket, b"next").unwrap();
     assert_eq!(client.read(), Link::Open);
     client.expect(b"next");
-    assert_eq!(stage.shard.clients.len(), 2, "the two that are to close");
+    assert_eq!(stage.shard.clients.len(), 2, "only the two connections that close are left");
 }
 
 #[test]

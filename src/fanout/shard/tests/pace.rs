@@ -141,7 +141,7 @@ fn a_client_that_takes_a_little_at_a_time_does_not_stall() {
     }
     let held_back =
         stage.shard.clients.iter().all(|(_, client)| matches!(&client.state, State::Behind(b) if b.blocked));
-    assert!(held_back, "its socket takes no more all the while");
+    assert!(held_back, "the client's socket never becomes writable");
     stage.slowly(29 * SECOND);
     assert_eq!(stage.departed(), []);
     stage.slowly(30 * SECOND);
@@ -162,13 +162,13 @@ async fn a_publisher_that_waits_is_told_whether_bytes_arrived() {
         stage.settle();
     };
     ask(&mut stage);
-    assert!(publisher.room().now_or_never().is_some(), "it gave up, and heard nothing new");
+    assert!(publisher.room().now_or_never().is_some(), "the publisher goes on, because no bytes arrived");
     slow.read_exactly(PIECE);
     ask(&mut stage);
-    assert!(publisher.room().now_or_never().is_none(), "it is patient again");
+    assert!(publisher.room().now_or_never().is_none(), "the publisher waits again, because bytes arrived");
     publisher.room().await;
     ask(&mut stage);
-    assert!(publisher.room().now_or_never().is_some(), "bytes are told of once");
+    assert!(publisher.room().now_or_never().is_some(), "the same bytes count only once");
 }
 
 /// The kernel takes a receive window that no whole piece fits into for the silence of a client that is gone.
