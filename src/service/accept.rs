@@ -142,7 +142,7 @@ impl Listener {
     }
 }
 
-/// All connections that a socket which does not block has in its queue.
+/// All connections that wait in the queue of a non-blocking socket.
 fn waiting<S, A>(
     accept: impl Fn() -> io::Result<(S, A)>,
     transport: impl Fn(S) -> io::Result<Transport>,

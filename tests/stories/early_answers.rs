@@ -14,10 +14,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-/// More than the buffers of all sockets on the way hold.
+/// The length of a body that does not fit into the buffers of all sockets between client and origin.
 const BODY_BYTES: usize = 64 << 20;
 
-/// The kernel gives an origin up that takes nothing for 60 s. An answer does not wait for that.
+/// The kernel gives up an origin that accepts nothing for 60 s. An answer must come before that.
 const BEFORE_THE_KERNEL: Duration = Duration::from_secs(45);
 
 const ANSWER: &[u8] = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 3\r\n\r\nno\n";
@@ -70,7 +70,7 @@ async fn uploading(gateway: SocketAddr, sent: &Sent) -> (OwnedReadHalf, JoinHand
     (reader, tokio::spawn(upload))
 }
 
-/// What the client receives until the body of the answer is there.
+/// The bytes that the client receives until the body of the answer is complete.
 async fn answer(reader: &mut OwnedReadHalf) -> Vec<u8> {
     let mut answer = Vec::new();
     while !answer.ends_with(b"\r\n\r\nno\n") {

@@ -1,16 +1,16 @@
-//! Lets the answer of an origin pass that does not read the whole body of its request.
+//! Passes on the answer of an origin that does not read the whole body of its request.
 //!
-//! An HTTP/1.1 origin may answer, such as with 401, and leave the rest of the body unread (RFC 9112 section 9.3). pingora
-//! sends one part of a body after another. While a part waits for the origin, pingora does not read the answer. So this
-//! watch ends the sending when an answer waits to be read and the connection has been full for a while. pingora then
-//! passes the answer on, and closes the connection.
+//! An HTTP/1.1 origin may answer, for example with 401, and leave the rest of the body unread (RFC 9112 section 9.3).
+//! pingora sends one part of a body after another. It does not read the answer while a part waits for the origin. So a
+//! task watches the connection. It closes the sending side if the connection has been full for a while and an answer
+//! waits to be read. pingora then passes the answer on, and closes the connection.
 //!
 //! ```text
 //!            a part of the body is sent            the response begins
 //! Unwatched ────────────────────────────▶ Watched ─────────────────────▶ Over
 //!                                           │ an answer waits to be read, and the body is stuck
 //!                                           ▼
-//!                                         the sending is ended
+//!                                         the sending side is closed
 //! ```
 
 use crate::upstream::Line;
@@ -22,7 +22,7 @@ use tokio::task::AbortHandle;
 /// How often to look at the connection while a body is sent.
 const LOOKS_EVERY: Duration = Duration::from_millis(100);
 
-/// The same state in this many looks in a row counts.
+/// The number of looks in a row that must find the same state before something is done about it.
 const LOOKS: usize = 5;
 
 /// The watch of one HTTP/1.1 exchange.
@@ -37,9 +37,10 @@ pub(super) enum EarlyAnswer {
     Over,
 }
 
-/// A task that looks at the connection. Dropping this value ends it.
+/// The task that watches the connection. Dropping this value ends the task.
 #[derive(Debug)]
 pub(super) struct Watch {
+    /// Whether pingora was given the last part of the body.
     is_whole: Arc<AtomicBool>,
     task: AbortHandle,
 }
@@ -47,11 +48,11 @@ pub(super) struct Watch {
 /// What one look finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
-    /// The connection takes bytes.
+    /// The socket accepts bytes.
     Open,
-    /// The connection takes no bytes.
+    /// The socket accepts no bytes.
     Full,
-    /// The connection takes no bytes, and a final response waits to be read.
+    /// The socket accepts no bytes, and a final response waits to be read.
     Stuck,
 }
 
@@ -66,8 +67,8 @@ enum Verdict {
 }
 
 impl EarlyAnswer {
-    /// Notes that a part of the body is sent on this connection. A body of one part is not watched, because it fits into
-    /// the buffers of the connection.
+    /// Notes that a part of the body is sent on this connection. `is_end`: it is the last part. A body of one part is
+    /// not watched, because it fits into the buffers of the connection.
     pub(super) fn sends(&mut self, line: Option<&Arc<Line>>, is_end: bool) {
         match (&*self, line) {
             (Self::Unwatched, Some(line)) if !is_end => *self = Self::Watched(Watch::begin(Arc::clone(line))),
@@ -112,7 +113,7 @@ fn look(line: &Line) -> Look {
     }
 }
 
-/// `is_whole`: pingora was given the last part of the body.
+/// Decides what to do after the newest looks. `is_whole`: pingora was given the last part of the body.
 fn judge(looks: &[Look], is_whole: bool) -> Verdict {
     let all = |kind| looks.iter().all(|look| *look == kind);
     if all(Look::Stuck) {
@@ -124,8 +125,8 @@ fn judge(looks: &[Look], is_whole: bool) -> Verdict {
     }
 }
 
-/// Whether these first bytes of a response are those of a final one. After an interim response (1xx), the origin may
-/// read on.
+/// Whether a response that begins with these bytes is a final one. After an interim response (1xx), the origin may
+/// still read the body.
 fn is_final(beginning: &[u8]) -> bool {
     matches!(beginning, [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0' | b'1', b' ', b'2'..=b'5', ..])
 }
