@@ -25,9 +25,8 @@ use tokio::time::{Instant, sleep_until};
 /// then, which would be lost otherwise.
 const LAST_READS: usize = 64;
 
-/// How long to wait, after a quiet response has sent something again, before its successor is given up. An origin may
-/// allow only one of the two, and end the older one with a last message. A response that is still open after this time
-/// is not quiet any more.
+/// When a quiet response sends something again, its successor is given up after this time. An origin may allow only one
+/// of the two, and end the older one with a last message. A response that is still open then is not quiet any more.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Feeds one stream until it is closed.

@@ -59,8 +59,7 @@ impl ProxyHttp for Gateway {
         Exchange::default()
     }
 
-    /// Adds no downstream modules, because manifold has none. pingora's default would add one for compression, which is
-    /// disabled.
+    /// Adds no downstream modules. pingora's default would add one for compression.
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
@@ -113,8 +112,7 @@ impl ProxyHttp for Gateway {
         };
         let is_alone = std::mem::take(&mut attempt.is_unsent) || !served.habit.allows(session.req_header());
         if is_alone && !may_upgrade {
-            // pingora looks for kept connections by this key. With a random key, the request finds no kept connection,
-            // and no other request finds the connection of this one.
+            // Kept connections are found by this key. With a random one, no other request shares this connection.
             peer.group_key = fastrand::u64(..);
             peer.options.idle_timeout = Some(ALONE_FOR);
         }
