@@ -21,9 +21,9 @@ use super::connection::{Connection, Gate};
 use super::first::{Judgement, is_blank, judge};
 use super::head::{self, Body, Head};
 use super::http2::Http2;
+use super::introduction::Introductions;
 use super::places::Places;
 use super::plan::{Ask, Plan, Request};
-use super::proxy_header::{ProxyHeader, Told, proxy_header};
 use super::refusal::Reply;
 use super::sessions::{Decided, Sessions, close};
 use super::shared::NotJoined;
@@ -42,7 +42,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 /// The limits of connections and their request heads.
 #[derive(Debug, Clone, Copy)]
@@ -84,6 +84,7 @@ pub struct Front {
     gateway: Gateway,
     /// True from the beginning of the drain on. No connection then serves another request.
     stopping: ShutdownWatch,
+    introductions: Introductions,
 }
 
 /// What the client's next bytes are.
@@ -122,7 +123,8 @@ impl Front {
         proxy.handle_init_modules();
         let (proxy, places) = (Arc::new(proxy), Places::new(options.max_connections, alive));
         let http2 = Http2::new(Arc::clone(&proxy), Arc::clone(&places), options);
-        Self { options, sessions: Sessions::new(proxy), http2, places, gateway, stopping }
+        let introductions = Introductions::new();
+        Self { options, sessions: Sessions::new(proxy), http2, places, gateway, stopping, introductions }
     }
 
     /// Serves a connection that was just accepted, until it ends or goes to the engine.
@@ -133,17 +135,23 @@ impl Front {
         let time = if connection.has_place() { longest } else { WITHOUT_A_PLACE.min(longest) };
         let wait = Wait { is_first: true, until: Instant::now() + time };
         if self.options.proxy_protocol && self.gateway.trusts(connection.peer()) {
-            match timeout_at(wait.until, introduced(&mut connection)).await {
-                Ok(true) => {}
-                // The proxy does not send the header that this listener expects. The operator should know that.
-                Ok(false) => {
-                    let peer = connection.peer().socket;
-                    return log::warn!("connection closed: it begins without a PROXY header peer={peer:?}");
-                }
-                Err(_) => return,
+            tokio::select! {
+                introduced = timeout_at(wait.until, self.introductions.take(&mut connection)) => match introduced {
+                    Ok(true) => {}
+                    Ok(false) | Err(_) => return,
+                },
+                () = self.last_call() => return,
             }
         }
         self.serve_from(connection, wait).await;
+    }
+
+    /// Resolves a moment after the beginning of a drain.
+    async fn last_call(&self) {
+        let mut stopping = self.stopping.clone();
+        // An error means that the process is at its end.
+        stopping.wait_for(|stopping| *stopping).await.map(drop).unwrap_or_default();
+        sleep(LAST_CALL).await;
     }
 
     /// Serves a connection whose response has ended.
@@ -325,26 +333,6 @@ impl Front {
     }
 }
 
-/// Reads the header of the PROXY protocol at the beginning of a connection. Returns false if the connection begins with
-/// other bytes, or ends within the header.
-async fn introduced(connection: &mut Connection) -> bool {
-    loop {
-        match proxy_header(connection.unread()) {
-            ProxyHeader::Malformed => return false,
-            ProxyHeader::Whole(Told { bytes, client, is_tls }) => {
-                connection.consume(bytes);
-                connection.told(client, is_tls);
-                return true;
-            }
-            ProxyHeader::Incomplete => match connection.fill().await {
-                // A health check may connect and send nothing, which is no fault.
-                Ok(0) | Err(_) => return connection.unread().is_empty(),
-                Ok(_) => {}
-            },
-        }
-    }
-}
-
 /// Sends a whole answer outside of a session. Returns `None` if the client did not take it.
 async fn answer(
     mut connection: Connection,
@@ -369,7 +357,13 @@ async fn answer(
 
 /// Answers bytes that are not a request, and closes the connection.
 async fn refuse(connection: Connection, status: StatusCode) {
-    if let Some((connection, _)) = answer(connection, &Reply::come_again(status), false, false).await {
+    let reply = match status {
+        StatusCode::SERVICE_UNAVAILABLE => Reply::come_again(status),
+        StatusCode::REQUEST_TIMEOUT => Reply::text(status, "the head of the request took too long"),
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Reply::text(status, "the head of the request is too large"),
+        _ => Reply::text(status, "HTTP/2 begins with the first bytes of a connection"),
+    };
+    if let Some((connection, _)) = answer(connection, &reply, false, false).await {
         close(connection).await;
     }
 }

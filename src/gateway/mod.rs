@@ -31,6 +31,7 @@ mod front;
 mod handover;
 mod head;
 mod http2;
+mod introduction;
 mod lines;
 mod own_request;
 mod pacing;

@@ -4,6 +4,7 @@ use crate::client::{Client, Connection};
 use crate::gateway::{Gateway, configuration, route};
 use crate::origin::Origin;
 use crate::stage::{asked, joined, opened};
+use rustix::process::Signal;
 
 const FROM_A_PROXY: [(&str, &str); 3] = [
     ("X-Forwarded-For", "203.0.113.9, 203.0.113.7"),
@@ -99,7 +100,7 @@ async fn the_proxy_protocol_tells_the_client_where_it_is_on_and_its_sender_trust
     let mut without = Connection::open(gateway.addr()).await;
     without.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert_eq!(without.rest().await, b"", "a trusted proxy must begin with the header");
-    gateway.log_line("begins without a PROXY header").await;
+    gateway.log_line("begins without a valid PROXY header").await;
 
     for server in ["", "trusted_proxies = [\"10.0.0.1\"]\nproxy_protocol = \"on\"", "trusted_proxies = [\"127.0.0.1\"]"]
     {
@@ -112,4 +113,16 @@ async fn the_proxy_protocol_tells_the_client_where_it_is_on_and_its_sender_trust
         }
     }
     assert_eq!(origin.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn a_proxy_that_introduces_nobody_does_not_hold_a_drain_up() {
+    let origin = Origin::start();
+    let server = "trusted_proxies = [\"127.0.0.1\"]\nproxy_protocol = \"on\"\nhead_secs = 3600\ndrain_secs = 3600";
+    let mut gateway = Gateway::start(&configuration(server, [route("/*", &origin)])).await;
+    let mut silent = Connection::open(gateway.addr()).await;
+    silent.send("PROXY").await;
+    gateway.signal(Signal::TERM);
+    assert_eq!(gateway.exit_code().await, 0, "{}", gateway.log());
+    assert_eq!(silent.rest().await, b"");
 }
