@@ -56,10 +56,17 @@ impl Gateway {
             served.counters.refused.add(1);
         }
         let mut relay = Relay::new(response, &served.policy, self.lifecycle.clone());
+        let (route, path_and_query) = (&served.route, own.request.path_and_query.as_str());
+        let first =
+            FirstAnswer { connector: &self.connector, route: &route.name, origin: &route.origin, path_and_query };
+        if status == StatusCode::OK {
+            // A stream may last for days, so its route counts as one that works from its head on.
+            first.works();
+        }
         let why = relay.run(cors.as_ref(), writer).await;
-        let (route, body) = (&served.route, relay.beginning.unwrap_or_default());
-        let (origin, path_and_query) = (&route.origin, own.request.path_and_query.as_str());
-        FirstAnswer { connector: &self.connector, route: &route.name, origin, path_and_query }.tell_own(status, &body);
+        if status != StatusCode::OK {
+            first.refused(status, &relay.beginning.unwrap_or_default());
+        }
         if present.is_some() {
             let (stream, sent) = (request.key(), writer.sent());
             served.departed(&Farewell { stream, client: ask.address, sent, departure: &why, lag: 0 });

@@ -46,16 +46,13 @@ impl FirstAnswer<'_> {
         }
     }
 
-    /// Takes note of the answer to one client's request. `body`: the first bytes of the body.
-    pub fn tell_own(self, status: StatusCode, body: &[u8]) {
-        if status == StatusCode::OK { self.works() } else { self.refused(status, body) }
-    }
-
-    fn works(self) {
+    /// The route works: its origin answered with 200.
+    pub fn works(self) {
         self.connector.met().works(self.route);
     }
 
-    fn refused(self, status: StatusCode, body: &[u8]) {
+    /// The origin answered with another status. `body`: the first bytes of the body.
+    pub fn refused(self, status: StatusCode, body: &[u8]) {
         let Self { connector, route, origin, path_and_query } = self;
         if let Some(advice) = advice(status, body, origin)
             && connector.met().is_news_of(route)

@@ -4,7 +4,7 @@ use crate::client::Client;
 use crate::gateway::{Gateway, Route, config_file, configuration, route};
 use crate::guard::guarded;
 use crate::origin::Origin;
-use crate::stage::asked;
+use crate::stage::{asked, opened};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
@@ -358,7 +358,9 @@ async fn a_404_of_the_origin_at_the_first_try_names_the_url() {
     let origin = Origin::start();
     let events = format!("{}/events", origin.url());
     let private = route("/private/events", events.as_str()).with("share.mode = \"private\"");
-    let gateway = Gateway::with_all([private, route("/events", events.as_str()), route("/well/*", &origin)]).await;
+    let living = route("/living/*", &origin).with("share.mode = \"private\"");
+    let routes = [private, route("/events", events.as_str()), route("/well/*", &origin), living];
+    let gateway = Gateway::with_all(routes).await;
     for path in ["/events", "/private/events"] {
         let client = Client::get(format!("{path}?token=s3cret"));
         assert_eq!(asked(client, &gateway, &origin, async |ask| ask.reply(404, &[], "").await).await.status, 404);
@@ -367,7 +369,8 @@ async fn a_404_of_the_origin_at_the_first_try_names_the_url() {
     }
     // The advice is logged once per route, and not for a route that has worked before.
     drop(asked(Client::get("/well/a"), &gateway, &origin, async |ask| drop(ask.sse().await)).await);
-    for path in ["/events?again", "/private/events?again", "/well/b"] {
+    let (_stream, _body) = opened(Client::get("/living/a"), &gateway, &origin).await;
+    for path in ["/events?again", "/private/events?again", "/well/b", "/living/b"] {
         let answer = async |ask: crate::origin::Exchange| ask.reply(404, &[], "").await;
         assert_eq!(asked(Client::get(path), &gateway, &origin, answer).await.status, 404);
     }
