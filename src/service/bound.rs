@@ -54,12 +54,15 @@ impl Bound {
         Ok(Self { address: ListenAddr::Unix(path.to_owned()), socket: Socket::Unix(listener), file: None })
     }
 
-    /// Another descriptor of the same socket.
-    pub(super) fn duplicate(&self) -> io::Result<OwnedFd> {
-        match &self.socket {
+    /// Another descriptor of the same socket, for a process that takes this one's place. `None`, with a log line: no
+    /// descriptor is left.
+    pub(super) fn spare(&self) -> Option<OwnedFd> {
+        let duplicate = match &self.socket {
             Socket::Tcp(listener) => listener.try_clone().map(OwnedFd::from),
             Socket::Unix(listener) => listener.try_clone().map(OwnedFd::from),
-        }
+        };
+        let told = |error| log::warn!("SIGQUIT will not hand this socket on addr={}: {error}", self.address);
+        duplicate.map_err(told).ok()
     }
 
     /// The TCP listener. `None`: this is a Unix socket.

@@ -122,7 +122,7 @@ impl Service {
         let engine = engine(self.config.server.shards);
         let (gateway, counters) = gateway(&self.config, self.system, engine.clone(), lifecycle_seen.clone());
         let front = Arc::new(Front::new(self.front, gateway, alive_held, stopping_seen));
-        let spares = clients.iter().chain(&admin).filter_map(|bound| bound.duplicate().ok()).collect();
+        let spares = clients.iter().chain(&admin).filter_map(Bound::spare).collect();
         let accepts = tokio::spawn(accept_all(clients, front, accepting_seen));
         let facts = Facts { lifecycle: lifecycle_seen, accepting: accepts.abort_handle() };
         for address in &addresses {

@@ -3,9 +3,9 @@
 //! A body of HTTP/2 ends with a flag, which may come after the last byte. An HTTP/1.1 origin counts bytes instead. So
 //! it would take a request for complete although the client goes on to send more bytes than it announced.
 
+use crate::fields::content_length;
 use bytes::{Bytes, BytesMut};
 use http::Version;
-use http::header::CONTENT_LENGTH;
 use pingora::http::RequestHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorType};
@@ -21,8 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// When bytes come instead of the end, or when the end does not come in time.
 pub(in crate::gateway) async fn await_empty(session: &mut ServerSession) -> pingora::Result<()> {
-    let length = session.req_header().headers.get(CONTENT_LENGTH);
-    if !session.is_http2() || length.is_none_or(|length| length.as_bytes() != b"0") {
+    if !session.is_http2() || content_length(&session.req_header().headers) != Some(0) {
         return Ok(());
     }
     let ends = async {
@@ -45,8 +44,7 @@ pub(in crate::gateway) struct Tail {
 impl Tail {
     /// The tail of a request's body. `None`: the request is not of HTTP/2, or it announces no length.
     pub(in crate::gateway) fn of(request: &RequestHeader) -> Option<Self> {
-        let length = request.headers.get(CONTENT_LENGTH).filter(|_| request.version == Version::HTTP_2)?;
-        length.to_str().ok()?.parse().ok().map(Self::new)
+        content_length(&request.headers).filter(|_| request.version == Version::HTTP_2).map(Self::new)
     }
 
     /// The tail of a body of this length.

@@ -24,8 +24,9 @@ const PADDED: u8 = 8;
 const PRIORITY: u8 = 0x20;
 const PRIORITY_BYTES: usize = 5;
 
-/// The most bytes of a head that are kept here. With the default `head_bytes`, the `h2` crate refuses larger heads.
-const HEAD_BYTES: usize = 256 << 10;
+/// The most bytes of a head that are kept here: twice the largest `head_bytes`. The `h2` crate refuses a connection whose
+/// heads are larger than a quarter above `head_bytes`, beside a few frames.
+const HEAD_BYTES: usize = 2 << 20;
 
 /// The position in the frames that the client sends. A head is a HEADERS frame and the CONTINUATION frames after it.
 #[derive(Debug)]
