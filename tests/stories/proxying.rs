@@ -1,6 +1,7 @@
 //! Requests on proxy routes that fail or take long.
 
 use crate::client::{Client, Connection, End};
+use crate::frames::{DATA, Frame, Frames, request};
 use crate::gateway::{Gateway, Route, Url, route};
 use crate::guard::guarded;
 use crate::origin::{Authority, Coding, Origin, Port, Speech};
@@ -172,6 +173,21 @@ async fn an_origin_that_is_silent_for_too_long_is_504_or_a_cut() {
         .await;
         assert_eq!((client.ended().await, client.bytes.as_slice()), (end, &b"a"[..]), "{coding:?}");
     }
+}
+
+#[tokio::test]
+async fn a_client_that_pauses_in_its_body_is_late_itself() {
+    let port = Port::reserve();
+    let (listener, gateway) = (port.listen(), Gateway::with(proxy(&port).with(IMPATIENT)).await);
+    let mut client = Connection::open(&gateway).await;
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234").await;
+    let (_origin, _) = guarded("a connection", listener.accept()).await.unwrap();
+    assert_eq!(client.response(false).await.status, 408);
+    let mut client = Frames::open(&gateway, &[]).await;
+    client.send(&[Frame::head(1, 0, &request("POST", "/")), Frame::new(DATA, 0, 1, *b"01234")]).await;
+    let (_origin, _) = guarded("a connection", listener.accept()).await.unwrap();
+    assert_eq!(client.status(1).await, 408);
+    assert!(!gateway.log().contains("proxying failed"), "{}", gateway.log());
 }
 
 #[tokio::test]

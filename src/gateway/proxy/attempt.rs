@@ -1,7 +1,7 @@
 //! The state of one proxied request between pingora's callbacks. Several tries may be needed to get a response.
 
 use super::early::EarlyAnswer;
-use super::patience::Patience;
+use super::patience::{Over, Patience};
 use super::references::Names;
 use super::retries::{self, Failure, Next};
 use crate::gateway::http2::{StallLimit, Tail};
@@ -10,6 +10,7 @@ use http::Version;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The state of a proxied request. Some fields are about the present try only, as they say. [`Attempt::begin`] resets
 /// most of these.
@@ -82,9 +83,17 @@ impl Attempt {
         Ok(())
     }
 
-    /// Whether this try was given up because the origin was silent for too long.
-    pub(super) fn is_given_up(&self) -> bool {
-        self.patience.as_ref().is_some_and(Patience::is_over)
+    /// The error of a try that was given up after a silence of this length. It replaces the error that came from cutting
+    /// the origin's connection. `None`: the try was not given up.
+    pub(super) fn given_up(&self, limit: Option<Duration>) -> Option<Box<Error>> {
+        let over = self.patience.as_ref()?.over()?;
+        let why = format!("nothing came for {} s", limit.unwrap_or_default().as_secs());
+        Some(if over == Over::SaidNothing && !self.is_whole {
+            // The origin waits for the rest of the request, and so for the client.
+            Error::explain(ErrorType::ReadTimedout, why).into_down()
+        } else {
+            Error::explain(ErrorType::ReadTimedout, why).into_up()
+        })
     }
 
     /// What to do after a failure.

@@ -6,7 +6,7 @@ use crate::gateway::client::ClientFacts;
 use crate::gateway::served::ProxyRoute;
 use crate::gateway::sessions::Decided;
 use parking_lot::Mutex;
-use pingora::{Error, ErrorType};
+use pingora::Error;
 use std::sync::Arc;
 
 /// The state of a request, which pingora passes to each callback.
@@ -39,11 +39,8 @@ impl Exchange {
         }
     }
 
-    /// The error for an origin that was silent for too long. It replaces the error that came from cutting its
-    /// connection.
-    pub(super) fn given_up(&self) -> Box<Error> {
-        let limit = self.proxied.as_ref().and_then(|served| served.policy.idle_timeout);
-        let limit = limit.unwrap_or_default().as_secs();
-        Error::explain(ErrorType::ReadTimedout, format!("nothing came for {limit} s")).into_up()
+    /// The error of a try that was given up because of silence, if it was.
+    pub(super) fn given_up(&self) -> Option<Box<Error>> {
+        self.attempt.given_up(self.proxied.as_ref().and_then(|served| served.policy.idle_timeout))
     }
 }

@@ -173,8 +173,8 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
         is_kept: bool,
     ) -> Box<Error> {
-        if exchange.attempt.is_given_up() {
-            return exchange.given_up();
+        if let Some(error) = exchange.given_up() {
+            return error;
         }
         exchange.attempt.patience = None;
         exchange.attempt.early = EarlyAnswer::Over;
@@ -327,8 +327,8 @@ impl ProxyHttp for Gateway {
         is_end: bool,
         exchange: &mut Exchange,
     ) -> Result<Option<Duration>> {
-        if is_end && exchange.attempt.until_close && exchange.attempt.is_given_up() {
-            return Err(exchange.given_up());
+        if let Some(error) = exchange.given_up().filter(|_| is_end && exchange.attempt.until_close) {
+            return Err(error);
         }
         if is_end {
             exchange.attempt.patience = None;

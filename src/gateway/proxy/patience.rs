@@ -3,16 +3,24 @@
 use crate::upstream::Line;
 use http::HeaderMap;
 use http::header::ACCEPT;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::task::AbortHandle;
 
 /// Watches the connection of one HTTP/1.1 exchange. Dropping this value ends the watch.
 #[derive(Debug)]
 pub(super) struct Patience {
-    is_over: Arc<AtomicBool>,
+    over: Arc<OnceLock<Over>>,
     task: AbortHandle,
+}
+
+/// What the origin did when the connection was cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Over {
+    /// It took all that it was sent, and sent nothing.
+    SaidNothing,
+    /// It did not take the rest of the request either.
+    TookNothing,
 }
 
 /// What to do about a silent origin.
@@ -37,8 +45,8 @@ fn judge(silent: Duration, has_unread: bool, limit: Duration) -> Verdict {
 impl Patience {
     /// Cuts the connection when no byte has come for `limit`, counted from now on.
     pub(super) fn with(line: Arc<Line>, limit: Duration) -> Self {
-        let is_over = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&is_over);
+        let over = Arc::new(OnceLock::new());
+        let told = Arc::clone(&over);
         let begun = Instant::now();
         let watch = tokio::spawn(async move {
             // If the kernel does not tell how long the origin is silent, the loop ends and the connection is not cut.
@@ -46,19 +54,20 @@ impl Patience {
                 match judge(silent.min(begun.elapsed()), line.has_unread(), limit) {
                     Verdict::LookAfter(left) => tokio::time::sleep(left).await,
                     Verdict::Over => {
-                        told.store(true, Ordering::Release);
+                        let over = if line.is_full() { Over::TookNothing } else { Over::SaidNothing };
+                        told.get_or_init(|| over);
                         line.cut();
                         return;
                     }
                 }
             }
         });
-        Self { is_over, task: watch.abort_handle() }
+        Self { over, task: watch.abort_handle() }
     }
 
-    /// Whether the connection was cut.
-    pub(super) fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::Acquire)
+    /// Why the connection was cut. `None`: it was not cut.
+    pub(super) fn over(&self) -> Option<Over> {
+        self.over.get().copied()
     }
 }
 
