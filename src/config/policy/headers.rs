@@ -5,7 +5,7 @@ use crate::config::sources::Sources;
 use crate::fields::Nature;
 use crate::upstream::{FileValue, OwnHeader, OwnValue, value_of, value_of_file};
 use http::HeaderName;
-use http::header::{CONTENT_LENGTH, HOST};
+use http::header::{HOST, VIA};
 use std::env::VarError;
 use std::path::Path;
 use std::sync::Arc;
@@ -17,9 +17,8 @@ pub(super) fn forwardable(name: &str) -> Result<HeaderName, Rule> {
         Nature::HopByHop => Err("is a hop-by-hop header: it never crosses".to_owned()),
         Nature::Own if name == HOST => Err("is always the origin's host: see origin".to_owned()),
         Nature::Own => Err("is always identity: manifold reads the events".to_owned()),
-        Nature::Framing if name == CONTENT_LENGTH => {
-            Err("belongs to a request's body, which manifold frames itself".to_owned())
-        }
+        Nature::Framing => Err("belongs to a request's body, which manifold frames itself".to_owned()),
+        _ if name == VIA => Err("is manifold's own: by it a request that comes back is known".to_owned()),
         Nature::Resume => Err("says where a stream resumes: manifold sets it itself".to_owned()),
         _ => Ok(name),
     }

@@ -87,7 +87,6 @@ fn share_header(name: &str) -> Result<HeaderName, Rule> {
     let name = forwardable(name)?;
     match Nature::of(&name) {
         _ if name == COOKIE => Err("cookies are named in share.cookies".to_owned()),
-        Nature::Framing => Err("announces a request's body: the request for a stream has none".to_owned()),
         Nature::Content | Nature::Bytes => Err("describes a body: the request for a stream has none".to_owned()),
         Nature::Partial if name == RANGE => {
             Err("asks for a part of a response: a stream is read from where it is".to_owned())
