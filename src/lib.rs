@@ -3,7 +3,7 @@
 //! manifold holds one upstream connection per stream and serves any number of clients from it. A module may import
 //! only modules below it, in this order: `demo`, `service`, `admin`, `gateway`, `config`, `route`, then `upstream`,
 //! `fanout` and `downstream`, `hub`, `replay`, `sse`. `counters`, `fields`, `sync` and `web` are below all of
-//! them, and `quoted` is below these.
+//! them, and `quoted` and `log_limit` are below these.
 
 pub mod admin;
 pub mod config;
@@ -14,6 +14,7 @@ pub mod fanout;
 mod fields;
 pub mod gateway;
 pub mod hub;
+mod log_limit;
 pub mod quoted;
 pub mod replay;
 pub mod route;

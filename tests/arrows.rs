@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 ///
 /// A new top-level module gets its place here.
 const FLOORS: &[&[&str]] = &[
-    &["quoted"],
+    &["quoted", "log_limit"],
     &["counters", "fields", "sync", "web"],
     &["sse"],
     &["replay"],

@@ -1,8 +1,8 @@
 //! Trusted proxies that introduce their clients by a header of the PROXY protocol.
 
 use super::connection::Connection;
-use super::pacing::Lines;
 use super::proxy_header::{ProxyHeader, Told, proxy_header};
+use crate::log_limit::LogLimit;
 use std::time::{Duration, Instant};
 
 /// The most log lines about connections without the header, and the period for which this holds.
@@ -11,12 +11,12 @@ const LINES: (u32, Duration) = (3, Duration::from_secs(10));
 /// Reads the headers of connections, and logs what is wrong with them.
 #[derive(Debug)]
 pub(super) struct Introductions {
-    lines: Lines,
+    lines: LogLimit,
 }
 
 impl Introductions {
     pub(super) fn new() -> Self {
-        Self { lines: Lines::new(LINES.0, LINES.1) }
+        Self { lines: LogLimit::new(LINES.0, LINES.1) }
     }
 
     /// Reads the header at the beginning of a connection. Returns false, with a log line, if the connection begins with

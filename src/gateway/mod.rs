@@ -34,7 +34,6 @@ mod http2;
 mod introduction;
 mod lines;
 mod own_request;
-mod pacing;
 mod places;
 mod plan;
 mod private;
@@ -55,7 +54,6 @@ mod writer;
 
 pub use deadlines::Lifecycle;
 pub use front::{Front, FrontOptions};
-pub(crate) use pacing::Lines;
 pub use proxy::Exchange;
 pub use routing::{CurrentRouting, RouteIds, Routing};
 pub use served::{ProxyRoute, Served, StreamRoute};
@@ -63,6 +61,7 @@ pub use transport::Transport;
 
 use crate::fanout::Engine;
 use crate::hub::Hub;
+use crate::log_limit::LogLimit;
 use crate::quoted::quoted;
 use crate::upstream::Connector;
 use connection::Peer;
@@ -82,7 +81,7 @@ pub struct Gateway {
     engine: Option<Engine>,
     lifecycle: watch::Receiver<Lifecycle>,
     /// Limits the log lines about requests that no route serves.
-    no_routes: Arc<Lines>,
+    no_routes: Arc<LogLimit>,
 }
 
 /// The most log lines about requests that no route serves, in a period of this length. Scanners send many such
@@ -99,7 +98,7 @@ impl Gateway {
         engine: Option<Engine>,
         lifecycle: watch::Receiver<Lifecycle>,
     ) -> Self {
-        let no_routes = Arc::new(Lines::new(NO_ROUTES.0, NO_ROUTES.1));
+        let no_routes = Arc::new(LogLimit::new(NO_ROUTES.0, NO_ROUTES.1));
         Self { routing, hub, connector, engine, lifecycle, no_routes }
     }
 

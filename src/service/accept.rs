@@ -11,7 +11,8 @@
 
 use super::bound::{BACKLOG, Bound, Socket};
 use crate::config::ListenAddr;
-use crate::gateway::{Front, Lines, Transport};
+use crate::gateway::{Front, Transport};
+use crate::log_limit::LogLimit;
 use rustix::io::Errno;
 use std::io;
 use std::sync::Arc;
@@ -155,7 +156,7 @@ async fn accept(bound: Bound, front: Arc<Front>, mut accepting: watch::Receiver<
     let Bound { address, socket, file: _ } = bound;
     let of_socket = |error| AcceptError::Socket(address.clone(), error);
     let listener = Listener::new(socket).map_err(of_socket)?;
-    let lines = Lines::new(1, TOLD_EVERY);
+    let lines = LogLimit::new(1, TOLD_EVERY);
     loop {
         let accepted = tokio::select! {
             biased;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// Log lines of one kind. At most `most` are written in a period. The others are counted.
 #[derive(Debug)]
-pub(crate) struct Lines {
+pub(crate) struct LogLimit {
     most: u32,
     period: Duration,
     state: Mutex<State>,
@@ -18,7 +18,7 @@ struct State {
     untold: u64,
 }
 
-impl Lines {
+impl LogLimit {
     pub(crate) fn new(most: u32, period: Duration) -> Self {
         Self { most, period, state: Mutex::default() }
     }
@@ -47,7 +47,7 @@ mod tests {
     #[test]
     fn of_a_crowd_of_lines_a_few_are_written_and_the_others_are_counted() {
         let second = Duration::from_secs(1);
-        let lines = Lines::new(2, 10 * second);
+        let lines = LogLimit::new(2, 10 * second);
         let begun = Instant::now();
         let at = |secs: u32| lines.next(begun + secs * second);
         assert_eq!([at(0), at(1), at(2), at(9)], [Some(0), Some(0), None, None]);
