@@ -1,6 +1,7 @@
 //! A small HTTP/1.1 server for pages and figures. Its listener and its connections end together. The gateway's
 //! streams do not use it.
 
+use crate::log_limit::LogLimit;
 use crate::quoted::reason;
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
@@ -20,7 +21,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -28,6 +29,9 @@ use tokio::time::{sleep, timeout};
 
 /// How long to wait when no connection can be accepted, for example because the process has no free descriptor.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The shortest time between two log lines that say that no connection can be accepted.
+const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// The number of connections at once. Further connections wait until they are accepted.
 const MAX_CONNECTIONS: usize = 256;
@@ -159,6 +163,7 @@ impl Server {
 
 async fn run<A: Answer>(listener: TcpListener, answer: Arc<A>, mut phase: watch::Receiver<Phase>) {
     let mut connections = JoinSet::new();
+    let lines = LogLimit::new(1, TOLD_EVERY);
     loop {
         tokio::select! {
             _ = phase.changed() => break,
@@ -167,7 +172,9 @@ async fn run<A: Answer>(listener: TcpListener, answer: Arc<A>, mut phase: watch:
                     connections.spawn(serve(socket, peer, Arc::clone(&answer), phase.clone()));
                 }
                 Err(error) => {
-                    log::warn!("cannot accept a connection: {error}");
+                    if lines.next(Instant::now()).is_some() {
+                        log::warn!("cannot accept a connection: {error}");
+                    }
                     sleep(ACCEPT_PAUSE).await;
                 }
             },
