@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 /// The most bytes that are read and dropped at a time while a connection closes.
-const LINGER_BYTES: usize = 4096;
+const READ_BYTES: usize = 4096;
 
 /// Serves requests of HTTP/1.x in sessions of pingora.
 pub(super) struct Sessions {
@@ -81,7 +81,7 @@ pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
     if AsyncWriteExt::shutdown(&mut stream).await.is_err() {
         return;
     }
-    let mut dropped = [0; LINGER_BYTES];
+    let mut dropped = [0; READ_BYTES];
     let drain = async { while stream.read(&mut dropped).await.is_ok_and(|n| n > 0) {} };
     if timeout(LINGER, drain).await.is_err() {
         log::trace!("peer did not close within {LINGER:?}");

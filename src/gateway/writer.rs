@@ -31,7 +31,7 @@ const PIECE_BYTES: usize = 16 << 10;
 const LOOKS_EVERY: Duration = Duration::from_millis(250);
 
 /// The most bytes of an unwanted request body that a client in a session may send while its response lasts.
-const MOST_STRAY_BYTES: usize = 16 << 10;
+const MOST_UNWANTED_BYTES: usize = 16 << 10;
 
 /// The response to one client while it is being written.
 pub(super) struct Writer<'a> {
@@ -40,7 +40,7 @@ pub(super) struct Writer<'a> {
     link: Option<Arc<Link>>,
     counters: Option<&'a RouteCounters>,
     /// The bytes of an unwanted request body that were read and dropped.
-    stray_bytes: usize,
+    unwanted_bytes: usize,
     /// Whether the request's body was read to its end.
     is_body_over: bool,
     sent: Sent,
@@ -83,7 +83,7 @@ impl<'a> Writer<'a> {
             session,
             link,
             counters: None,
-            stray_bytes: 0,
+            unwanted_bytes: 0,
             is_body_over: false,
             sent: Sent::default(),
             arrivals: None,
@@ -282,7 +282,7 @@ impl<'a> Writer<'a> {
     /// Resolves when the client leaves, or when the kernel gives it up. Otherwise it never resolves. Cancel-safe.
     ///
     /// The body of the request, if it has one, is dropped, one byte per probe of pingora. A client that sends more than
-    /// [`MOST_STRAY_BYTES`] of it counts as gone. Bytes after the request do not reach the session, because the
+    /// [`MOST_UNWANTED_BYTES`] of it counts as gone. Bytes after the request do not reach the session, because the
     /// [`Connection`] keeps them. A request with an `Upgrade` field is an exception: its end is not known, so all
     /// bytes after its head are dropped like a body.
     pub(super) async fn left(&mut self) -> Broken {
@@ -290,8 +290,8 @@ impl<'a> Writer<'a> {
             return self.stream_left().await;
         }
         while let Err(error) = self.session.read_body_or_idle(true).await {
-            self.stray_bytes += 1;
-            if *error.etype() != ErrorType::ConnectError || self.stray_bytes > MOST_STRAY_BYTES {
+            self.unwanted_bytes += 1;
+            if *error.etype() != ErrorType::ConnectError || self.unwanted_bytes > MOST_UNWANTED_BYTES {
                 return broken(&error, None);
             }
         }
@@ -304,11 +304,11 @@ impl<'a> Writer<'a> {
         loop {
             let is_over = self.is_body_over || self.session.is_body_done();
             match self.session.read_body_or_idle(is_over).await {
-                Ok(Some(bytes)) => self.stray_bytes += bytes.len(),
+                Ok(Some(bytes)) => self.unwanted_bytes += bytes.len(),
                 Ok(None) => self.is_body_over = true,
                 Err(error) => return broken(&error, self.link.as_deref()),
             }
-            if self.stray_bytes > MOST_STRAY_BYTES {
+            if self.unwanted_bytes > MOST_UNWANTED_BYTES {
                 return Broken::Left;
             }
         }

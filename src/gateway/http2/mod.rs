@@ -29,7 +29,7 @@ use super::connection::{Connection, Gate};
 use super::front::FrontOptions;
 use super::places::Places;
 use super::refusal::Reply;
-use super::times::{ANSWER_TIME, LAST_CALL, UNWANTED_BODY, WITHOUT_A_PLACE};
+use super::times::{ANSWER_TIME, LAST_CALL, WITHOUT_A_PLACE};
 use super::{socket, wire as responses};
 use http::StatusCode;
 use link::OpenStream;
@@ -221,7 +221,6 @@ impl Served<'_> {
             return;
         };
         session.set_write_timeout(Some(ANSWER_TIME));
-        session.set_total_drain_timeout(Some(UNWANTED_BODY));
         tokio::spawn(serve_stream(Arc::clone(&self.of.proxy), session, open, stopping.clone()));
     }
 }
