@@ -259,8 +259,11 @@ impl ProxyHttp for Gateway {
         if let Some(tail) = &mut attempt.tail {
             *body = tail.pass(body.take(), is_end);
         }
-        // pingora would send an empty part as a chunk, and an empty chunk is the end of a body (RFC 9112 section 7.1).
-        *body = body.take().filter(|part| !part.is_empty());
+        if is_end {
+            // At the end, pingora would send an empty part as a chunk, and an empty chunk is the end of a body (RFC 9112
+            // section 7.1). Before the end, no part would be the end, and an empty one is passed over.
+            *body = body.take().filter(|part| !part.is_empty());
+        }
         Ok(())
     }
 
