@@ -1,7 +1,7 @@
 //! Redirects of an origin: where they lead, and what clients may see of them.
 
 use super::Origin;
-use super::reference::{text_of, to_path};
+use super::reference::{is_one_host, is_one_place, text_of, to_path, to_path_of};
 use http::header::{CACHE_CONTROL, CONTENT_LOCATION, COOKIE, LOCATION, SET_COOKIE, VARY};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use std::time::SystemTime;
@@ -41,15 +41,7 @@ pub(super) fn place(origin: &Origin, from: &str, reference: &HeaderValue) -> Pla
     if !is_one_host(&target, &base) {
         return Place::Elsewhere;
     }
-    let is_same = target.scheme() == base.scheme() && target.port_or_known_default() == base.port_or_known_default();
-    if is_same { Place::Within(target) } else { Place::Beside }
-}
-
-/// Whether two URLs name the same host. The dot at the end of a fully qualified name makes no difference.
-#[must_use]
-pub fn is_one_host(a: &url::Url, b: &url::Url) -> bool {
-    let host = |url: &url::Url| url.host_str().map(|host| host.trim_end_matches('.').to_owned());
-    host(a) == host(b)
+    if is_one_place(&target, &base) { Place::Within(target) } else { Place::Beside }
 }
 
 /// The path and query of a redirect that stays at the origin.
@@ -85,7 +77,7 @@ pub fn hide_origin(origin: &Origin, from: &str, headers: &mut HeaderMap) -> bool
             // A reference that does not show the origin's address is passed as it is.
             Place::Within(_) if is_path || !is_absolute(reference) => {}
             Place::Within(target) => {
-                if let Ok(path) = HeaderValue::from_str(&to_path(&target[url::Position::BeforePath..])) {
+                if let Some(path) = to_path_of(&target) {
                     headers.insert(name, path);
                 }
             }

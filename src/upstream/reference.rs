@@ -3,6 +3,7 @@
 use http::HeaderValue;
 use percent_encoding::{AsciiSet, percent_encode};
 use std::borrow::Cow;
+use url::{Position, Url};
 
 /// The text of a reference. Bytes that are not ASCII are percent-encoded, as clients do before they use it.
 #[must_use]
@@ -18,6 +19,24 @@ pub fn to_path(path: &str) -> Cow<'_, str> {
     let mut significant = path.chars().filter(|&c| c != '\t');
     let names_host = significant.next() == Some('/') && matches!(significant.next(), Some('/' | '\\'));
     if names_host { format!("/.{path}").into() } else { path.into() }
+}
+
+/// The reference that leads to the path, query and fragment of this URL. `None`: they are no value of a header.
+#[must_use]
+pub fn to_path_of(target: &Url) -> Option<HeaderValue> {
+    HeaderValue::from_str(&to_path(&target[Position::BeforePath..])).ok()
+}
+
+/// Whether two URLs name the same host. The dot at the end of a fully qualified name makes no difference.
+pub(super) fn is_one_host(a: &Url, b: &Url) -> bool {
+    let host = |url: &Url| url.host_str().map(|host| host.trim_end_matches('.').to_owned());
+    host(a) == host(b)
+}
+
+/// Whether two URLs have the same scheme, host and port. A default port may be written or not.
+#[must_use]
+pub fn is_one_place(a: &Url, b: &Url) -> bool {
+    a.scheme() == b.scheme() && is_one_host(a, b) && a.port_or_known_default() == b.port_or_known_default()
 }
 
 #[cfg(test)]
@@ -36,7 +55,7 @@ mod tests {
             ("/\t/evil.example", "/./\t/evil.example"),
         ] {
             assert_eq!(to_path(path), reference, "{path}");
-            let base = url::Url::parse("http://front.example/x/y").unwrap();
+            let base = Url::parse("http://front.example/x/y").unwrap();
             let target = base.join(reference).unwrap();
             assert_eq!(target.host_str(), Some("front.example"), "{path}");
         }

@@ -3,12 +3,12 @@
 use crate::gateway::client::ClientFacts;
 use crate::gateway::served::name_places;
 use crate::route::Route;
-use crate::upstream::{hide_origin, is_one_host, text_of, to_path};
+use crate::upstream::{hide_origin, is_one_place, text_of, to_path_of};
+use http::HeaderMap;
 use http::header::{CONTENT_LOCATION, LOCATION};
-use http::{HeaderMap, HeaderValue};
 use pingora::Result;
 use pingora::http::ResponseHeader;
-use url::{Position, Url};
+use url::Url;
 
 /// The `Host` that the origin is sent, and the names that the origin may use for itself because of that `Host`.
 pub(in crate::gateway) fn host(route: &Route, client: Option<&ClientFacts>) -> (String, Names) {
@@ -63,21 +63,17 @@ impl Names {
             let Some(target) = target.filter(|target| self.0.iter().any(|own| is_one_place(own, target))) else {
                 continue;
             };
-            if let Ok(path) = HeaderValue::from_str(&to_path(&target[Position::BeforePath..])) {
+            if let Some(path) = to_path_of(&target) {
                 headers.insert(name, path);
             }
         }
     }
 }
 
-/// Whether two URLs have the same scheme, host and port. A default port may be written or not.
-fn is_one_place(a: &Url, b: &Url) -> bool {
-    a.scheme() == b.scheme() && is_one_host(a, b) && a.port_or_known_default() == b.port_or_known_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderValue;
 
     #[test]
     fn what_has_the_clients_host_is_named_by_its_path() {
