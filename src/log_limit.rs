@@ -1,6 +1,7 @@
 //! Limits the log lines about events that strangers can cause at will.
 
 use parking_lot::Mutex;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 /// Log lines of one kind. At most `most` are written in a period. The others are counted.
@@ -23,9 +24,9 @@ impl LogLimit {
         Self { most, period, state: Mutex::default() }
     }
 
-    /// Asks to write a line. `None`: it must not be written. Otherwise the value is the number of lines that were not
+    /// Asks to write a line. `None`: it must not be written. Otherwise the value tells of the lines that were not
     /// written since the last line that was.
-    pub(crate) fn next(&self, now: Instant) -> Option<u64> {
+    pub(crate) fn next(&self, now: Instant) -> Option<Untold> {
         let mut state = self.state.lock();
         if state.begun.is_none_or(|begun| begun + self.period <= now) {
             state.begun = Some(now);
@@ -36,7 +37,17 @@ impl LogLimit {
             return None;
         }
         state.told += 1;
-        Some(std::mem::take(&mut state.untold))
+        Some(Untold(std::mem::take(&mut state.untold)))
+    }
+}
+
+/// A number of lines that were not written, as a pair that a log line ends with. Nothing, if there were none.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Untold(u64);
+
+impl fmt::Display for Untold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 > 0 { write!(f, " untold={}", self.0) } else { Ok(()) }
     }
 }
 
@@ -49,7 +60,7 @@ mod tests {
         let second = Duration::from_secs(1);
         let lines = LogLimit::new(2, 10 * second);
         let begun = Instant::now();
-        let at = |secs: u32| lines.next(begun + secs * second);
+        let at = |secs: u32| lines.next(begun + secs * second).map(|Untold(lines)| lines);
         assert_eq!([at(0), at(1), at(2), at(9)], [Some(0), Some(0), None, None]);
         assert_eq!([at(10), at(11), at(12)], [Some(2), Some(0), None]);
         assert_eq!(at(40), Some(1));

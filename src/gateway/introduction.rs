@@ -33,7 +33,6 @@ impl Introductions {
     fn tell(&self, connection: &Connection) {
         let Some(untold) = self.lines.next(Instant::now()) else { return };
         let peer = connection.peer().socket.map_or_else(|| "unix".to_owned(), |address| address.to_string());
-        let untold = if untold > 0 { format!(" untold={untold}") } else { String::new() };
         log::warn!("connection closed: it begins without a valid PROXY header peer={peer}{untold}");
     }
 }

@@ -141,7 +141,6 @@ impl Gateway {
         let nearest = self.routing.get().nearest(host.as_deref(), path);
         let nearest = nearest.map(|nearest| format!("; the nearest is {nearest}")).unwrap_or_default();
         let (host, path) = (quoted(host.as_deref().unwrap_or_default()), quoted(path));
-        let untold = if untold > 0 { format!(" untold={untold}") } else { String::new() };
         log::info!("no_route host={host} path={path}{untold}: no [[routes]] path serves it{nearest}");
     }
 }
