@@ -55,13 +55,18 @@ pub(super) struct Attempt {
 impl Attempt {
     /// Begins another try.
     pub(super) fn begin(&mut self) {
-        self.line = None;
-        self.patience = None;
-        self.early = EarlyAnswer::Unwatched;
+        self.unwatch();
         self.is_kept = false;
         self.is_h2 = false;
         self.body = 0;
         self.until_close = false;
+    }
+
+    /// Lets go of the connection of this try, and of all that watches it.
+    pub(super) fn unwatch(&mut self) {
+        self.line = None;
+        self.patience = None;
+        self.early = EarlyAnswer::Unwatched;
     }
 
     /// Notes that the connection of this try is open.

@@ -38,8 +38,12 @@ impl Fault {
 pub(super) fn fault_of_request(request: &HeaderMap) -> Option<Fault> {
     let mut lengths = request.get_all(CONTENT_LENGTH).iter();
     let (first, second) = (lengths.next(), lengths.next());
-    let is_number = |value: &HeaderValue| !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
-    (second.is_some() || first.is_some_and(|first| !is_number(first))).then_some(Fault::Length)
+    (second.is_some() || first.is_some_and(|first| !is_number(first.as_bytes()))).then_some(Fault::Length)
+}
+
+/// Whether a text can be a length. A length that is too large for this program is one too.
+fn is_number(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().all(u8::is_ascii_digit)
 }
 
 /// The fault of an origin's response, if it has one. `may_upgrade`: the request asked for an upgrade.
@@ -52,7 +56,6 @@ pub(super) fn fault_of_response(head: &ResponseHeader, may_upgrade: bool) -> Opt
     // A response may repeat one length. The client gets it once.
     let mut lengths = members(response, &CONTENT_LENGTH);
     let first = lengths.next();
-    let is_number = |value: &[u8]| value.iter().all(u8::is_ascii_digit);
     if lengths.any(|other| Some(other) != first)
         || first.is_some_and(|first| !is_number(first))
         || first.is_none() && response.contains_key(CONTENT_LENGTH)

@@ -121,8 +121,7 @@ impl ProxyHttp for Gateway {
             peer.options.set_http_version(1, 1);
         }
         let is_h2 = !may_upgrade && !attempt.by_http1 && served.by_http2.load(Ordering::Relaxed);
-        let headers = &session.req_header().headers;
-        peer.options.read_timeout = patience::fixed_limit(headers, is_h2, policy.idle_timeout);
+        peer.options.read_timeout = patience::fixed_limit(&session.req_header().headers, is_h2, policy.idle_timeout);
         peer.options.write_timeout = policy.write_timeout.or(policy.idle_timeout);
         Ok(Box::new(peer))
     }
@@ -176,9 +175,7 @@ impl ProxyHttp for Gateway {
         if let Some(error) = exchange.given_up() {
             return error;
         }
-        exchange.attempt.patience = None;
-        exchange.attempt.early = EarlyAnswer::Over;
-        exchange.attempt.line = None;
+        exchange.attempt.unwatch();
         error.retry.decide_reuse(is_kept);
         let next = exchange.attempt.next(session, &error, is_kept);
         if let Some(served) = exchange.proxied.as_ref().filter(|_| next == Next::Same && !exchange.attempt.is_unsent) {
@@ -275,8 +272,7 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         let Some(served) = &exchange.proxied else { return Ok(()) };
         let client = client_side::asked(session);
-        let fault = fields::fault_of_response(response, client.upgrade().is_some());
-        if let Some(fault) = fault {
+        if let Some(fault) = fields::fault_of_response(response, client.upgrade().is_some()) {
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, fault.text()).into_up());
         }
         let attempt = &mut exchange.attempt;
@@ -330,12 +326,13 @@ impl ProxyHttp for Gateway {
         is_end: bool,
         exchange: &mut Exchange,
     ) -> Result<Option<Duration>> {
-        if let Some(error) = exchange.given_up().filter(|_| is_end && exchange.attempt.until_close) {
+        if !is_end {
+            return Ok(None);
+        }
+        if let Some(error) = exchange.given_up().filter(|_| exchange.attempt.until_close) {
             return Err(error);
         }
-        if is_end {
-            exchange.attempt.patience = None;
-        }
+        exchange.attempt.patience = None;
         Ok(None)
     }
 
