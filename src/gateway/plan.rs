@@ -213,7 +213,8 @@ fn asked_back(served: &StreamRoute, cors: Option<&CorsAnswer>) -> Reply {
 fn look<'a>(request: &Request<'a>) -> Result<(Target<'a>, Option<&'a str>), Refusal> {
     let mut hosts = request.headers.get_all(HOST).iter();
     let (host, second) = (hosts.next(), hosts.next());
-    let is_malformed = host.is_some_and(|host| !is_host(host.as_bytes()));
+    // The front has checked the field of an HTTP/1 head.
+    let is_malformed = request.version == Version::HTTP_2 && host.is_some_and(|host| !is_host(host.as_bytes()));
     if second.is_some() || is_malformed || (host.is_none() && request.version == Version::HTTP_11) {
         return Err(Why::Host.into());
     }

@@ -9,11 +9,9 @@ use crate::gateway::refusal::Refusal;
 use crate::gateway::shared::NotJoined;
 use crate::gateway::writer::Writer;
 use crate::hub::Departure;
-use http::Version;
 use http::uri::{Authority, PathAndQuery};
 use pingora::protocols::http::ServerSession;
 use pingora::{Error, ErrorType, Result};
-use std::borrow::Cow;
 use std::sync::Arc;
 
 impl Gateway {
@@ -23,16 +21,11 @@ impl Gateway {
         let request = session.req_header();
         let socket = session.client_addr().and_then(|address| address.as_inet()).copied();
         let peer = Link::of(session).map_or(Peer { socket, told: None, is_tls: false }, |link| *link.peer());
-        let target = match request.version {
-            Version::HTTP_2 => Cow::Borrowed(request.uri.path_and_query().map_or("/", PathAndQuery::as_str)),
-            _ => String::from_utf8_lossy(request.raw_path()),
-        };
-        let authority = request.uri.authority().filter(|_| request.version == Version::HTTP_2);
         let request = Request {
             method: &request.method,
             version: request.version,
-            target: &target,
-            authority: authority.map(Authority::as_str),
+            target: request.uri.path_and_query().map_or("/", PathAndQuery::as_str),
+            authority: request.uri.authority().map(Authority::as_str),
             headers: &request.headers,
         };
         self.plan(&request, &peer)
