@@ -70,6 +70,24 @@ async fn uploading(gateway: SocketAddr, sent: &Sent) -> (OwnedReadHalf, JoinHand
     (reader, tokio::spawn(upload))
 }
 
+/// A client of HTTP/1.1 whose long body is stuck.
+struct Stuck {
+    gateway: Gateway,
+    reader: OwnedReadHalf,
+    upload: JoinHandle<io::Result<OwnedWriteHalf>>,
+    origin: TcpStream,
+}
+
+async fn stuck() -> Stuck {
+    let port = Port::reserve();
+    let (listener, gateway) = (port.listen(), Gateway::with(proxied(&port)).await);
+    let sent = Sent::default();
+    let (reader, upload) = uploading(gateway.addr(), &sent).await;
+    let origin = asked(&listener).await;
+    until_stuck(&sent).await;
+    Stuck { gateway, reader, upload, origin }
+}
+
 /// The bytes that the client receives until the body of the answer is complete.
 async fn answer(reader: &mut OwnedReadHalf) -> Vec<u8> {
     let mut answer = Vec::new();
@@ -81,12 +99,7 @@ async fn answer(reader: &mut OwnedReadHalf) -> Vec<u8> {
 
 #[tokio::test]
 async fn an_answer_passes_while_the_body_is_stuck() {
-    let port = Port::reserve();
-    let (listener, gateway) = (port.listen(), Gateway::with(proxied(&port)).await);
-    let sent = Sent::default();
-    let (mut reader, upload) = uploading(gateway.addr(), &sent).await;
-    let mut origin = asked(&listener).await;
-    until_stuck(&sent).await;
+    let Stuck { gateway: _gateway, mut reader, upload, mut origin } = stuck().await;
     origin.write_all(ANSWER).await.unwrap();
     let answer = timeout(BEFORE_THE_KERNEL, answer(&mut reader)).await.expect("an answer");
     assert!(answer.starts_with(b"HTTP/1.1 401"), "{}", String::from_utf8_lossy(&answer));
@@ -128,12 +141,7 @@ async fn an_answer_passes_to_a_client_of_http2_while_the_body_is_stuck() {
 
 #[tokio::test]
 async fn an_origin_that_sends_hints_and_rests_gets_the_whole_body() {
-    let port = Port::reserve();
-    let (listener, gateway) = (port.listen(), Gateway::with(proxied(&port)).await);
-    let sent = Sent::default();
-    let (mut reader, upload) = uploading(gateway.addr(), &sent).await;
-    let mut origin = asked(&listener).await;
-    until_stuck(&sent).await;
+    let Stuck { gateway, mut reader, upload, mut origin } = stuck().await;
     origin.write_all(b"HTTP/1.1 103 Early Hints\r\nX-N: 1\r\n\r\n").await.unwrap();
     sleep(Duration::from_secs(2)).await;
     let mut received = 0;
