@@ -1,7 +1,7 @@
 //! List-valued and parameter-valued header fields (RFC 9110 sections 5.6.1 and 5.6.6).
 
-use http::HeaderMap;
-use http::header::HeaderName;
+use http::header::{COOKIE, HeaderName};
+use http::{HeaderMap, HeaderValue};
 
 /// The parts of a field's value between separators. A separator within a quoted string does not count. Parts are
 /// trimmed, and empty parts are left out.
@@ -44,6 +44,13 @@ impl Quotes {
 /// The members of all lines of a list-valued field.
 pub(crate) fn members<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
     headers.get_all(name).iter().flat_map(|value| parts(value.as_bytes(), b','))
+}
+
+/// The cookies of a client that sends them in several fields, as HTTP/2 allows. An HTTP/1.1 origin expects one field
+/// (RFC 9113 section 8.2.3). `None`: there are not several.
+pub(crate) fn joined_cookies(headers: &HeaderMap) -> Option<HeaderValue> {
+    let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if crumbs.len() > 1 { HeaderValue::from_bytes(&crumbs.join(&b"; "[..])).ok() } else { None }
 }
 
 /// Whether the bytes are a token (RFC 9110 section 5.6.2).

@@ -3,7 +3,7 @@
 
 use super::client::ClientFacts;
 use super::proxy::{Names, host};
-use crate::fields::{becomes_another, end_to_end, is_credential, is_the_clients_own};
+use crate::fields::{becomes_another, end_to_end, is_credential, is_the_clients_own, joined_cookies};
 use crate::route::Route;
 use crate::upstream;
 use bytes::Bytes;
@@ -44,7 +44,9 @@ impl OwnRequest {
         // The fields about the client are set after the connection fields were removed. So the client cannot remove
         // them by naming them in `Connection`.
         let mut fields = client.applied(&passing);
-        join_cookies(&mut fields);
+        if let Some(cookie) = joined_cookies(&fields) {
+            fields.insert(COOKIE, cookie);
+        }
         if let Some(id) = last_event_id.filter(|_| !headers.contains_key(&LAST_EVENT_ID))
             && let Ok(id) = HeaderValue::from_maybe_shared(id.clone())
         {
@@ -60,16 +62,5 @@ impl OwnRequest {
         let headers = fields.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let has_odd_names = asked.headers.keys().any(becomes_another);
         Self { request: upstream::Request { path_and_query, headers }, names, has_odd_names }
-    }
-}
-
-/// Joins the cookies of an HTTP/2 client, which may send each in a field of its own. An HTTP/1.1 origin expects one
-/// field (RFC 9113 section 8.2.3).
-fn join_cookies(fields: &mut HeaderMap) {
-    let crumbs: Vec<&[u8]> = fields.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    if crumbs.len() > 1
-        && let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
-    {
-        fields.insert(COOKIE, cookie);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! pingora removes the connection fields of an HTTP/1 request before this module sees the request.
 
-use crate::fields::{becomes_another, is_hop_by_hop, members};
+use crate::fields::{becomes_another, is_hop_by_hop, joined_cookies, members};
 use crate::replay::VIA as GATEWAY;
 use crate::upstream::{appended, request_via};
 use http::header::{
@@ -118,12 +118,8 @@ pub(super) fn for_origin(request: &mut RequestHeader, client: Client<'_>) -> Res
         // An HTTP/1.0 client cannot wait for a 100 (RFC 9110, section 10.1.1).
         request.remove_header(&EXPECT);
     }
-    if client.version == Version::HTTP_2 && request.headers.get_all(COOKIE).iter().nth(1).is_some() {
-        let crumbs: Vec<&[u8]> = request.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
-        // An HTTP/1.1 origin expects all cookies in one field (RFC 9113, section 8.2.3).
-        if let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
-            request.insert_header(COOKIE, cookie)?;
-        }
+    if let Some(cookie) = joined_cookies(&request.headers).filter(|_| client.version == Version::HTTP_2) {
+        request.insert_header(COOKIE, cookie)?;
     }
     let is_http1 = request.version != Version::HTTP_2;
     let upgrade = client.upgrade().filter(|_| is_http1);
