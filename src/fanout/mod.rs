@@ -36,6 +36,6 @@ mod wheel;
 pub use batch::Framing;
 pub use engine::{Arrival, Engine, Refused};
 pub use on_the_way::on_the_way;
-pub use sending::limit_stall;
+pub use sending::{end_on_close, limit_stall, reset_on_close};
 pub use terms::{Farewell, Home, LINGER, MOST_KEPT_BYTES, Pace, SPREAD_OF_DRAIN, Sent, Terms};
 pub use trust::Trust;

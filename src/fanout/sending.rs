@@ -89,7 +89,7 @@ pub(super) fn hear(socket: &OwnedFd, most: usize, mut said: impl FnMut(&[u8])) -
 /// Closes our side of a connection in an orderly way.
 pub(super) fn end(socket: &OwnedFd, framing: Framing) {
     if framing == Framing::UntilClose {
-        set_linger(socket, None);
+        end_on_close(socket);
     }
     if let Err(error) = shutdown(socket, Shutdown::Write) {
         log::trace!("cannot close our side of a connection: {error}");
@@ -110,14 +110,19 @@ pub fn limit_stall(socket: impl AsFd, stall: Option<Duration>) {
     }
 }
 
-/// Makes the coming close a reset. The kernel then frees at once what a stalled client did not take, and a response
-/// that is framed by the end of its connection does not look complete.
-pub(super) fn reset_on_close(socket: &OwnedFd) {
+/// Makes the close of the socket a reset. A reset frees at once the bytes that a stalled client did not take. A response
+/// that ends with its connection does not look complete after a reset.
+pub fn reset_on_close(socket: impl AsFd) {
     set_linger(socket, Some(Duration::ZERO));
 }
 
-fn set_linger(socket: &OwnedFd, linger: Option<Duration>) {
-    if let Err(error) = sockopt::set_socket_linger(socket.as_fd(), linger) {
+/// Makes the close of the socket an orderly one, in case it was to be a reset.
+pub fn end_on_close(socket: impl AsFd) {
+    set_linger(socket, None);
+}
+
+fn set_linger(socket: impl AsFd, linger: Option<Duration>) {
+    if let Err(error) = sockopt::set_socket_linger(socket, linger) {
         log::debug!("cannot set SO_LINGER: {error}");
     }
 }

@@ -2,11 +2,11 @@
 
 use super::transport::Transport;
 use crate::fanout::on_the_way;
+pub(super) use crate::fanout::{end_on_close, reset_on_close};
 use rustix::net::sockopt;
 use socket2::SockRef;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The number of unsent bytes at which the socket of one TCP client stops being writable (TCP_NOTSENT_LOWAT). With this
 /// limit a slow reader costs a cursor in the log and about 45 KB of kernel memory. A limit by the size of the send
@@ -73,22 +73,5 @@ impl Witness {
     pub(super) fn saw_some(&mut self) -> bool {
         let before = std::mem::replace(&mut self.on_the_way, on_the_way(&*self.transport));
         self.on_the_way != before
-    }
-}
-
-/// Makes the close of the socket a reset. A reset frees at once the bytes that a stalled client did not take. A
-/// response that ends with its connection does not look complete after a reset.
-pub(super) fn reset_on_close(socket: impl AsFd) {
-    set_linger(socket, Some(Duration::ZERO));
-}
-
-/// Makes the close of the socket an orderly one, in case it was to be a reset.
-pub(super) fn end_on_close(socket: impl AsFd) {
-    set_linger(socket, None);
-}
-
-fn set_linger(socket: impl AsFd, linger: Option<Duration>) {
-    if let Err(error) = sockopt::set_socket_linger(socket, linger) {
-        log::debug!("cannot say how a connection is to be closed: {error}");
     }
 }
