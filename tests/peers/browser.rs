@@ -8,6 +8,9 @@ use std::path::Path;
 use tempfile::TempDir;
 use tokio::process::Command;
 
+/// More attempts than a machine with free ports needs.
+const DRIVER_ATTEMPTS: usize = 20;
+
 /// A browser with one page.
 pub struct Browser {
     driver: SocketAddr,
@@ -20,15 +23,7 @@ pub struct Browser {
 impl Browser {
     /// Starts with an empty page.
     pub async fn start() -> Self {
-        let mut command = Command::new("chromedriver");
-        command.arg("--port=0");
-        let mut program = Program::run(command);
-        let driver = loop {
-            let line = program.line().await;
-            if let Some((_, port)) = line.split_once("successfully on port ") {
-                break SocketAddr::from((Ipv4Addr::LOCALHOST, port.trim_end_matches('.').parse().unwrap()));
-            }
-        };
+        let (program, driver) = start_driver().await;
         let profile = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let mut arguments = vec![
             "--headless=new".to_owned(),
@@ -74,6 +69,28 @@ impl Browser {
     async fn command(&self, command: &str, parameters: &Value) -> Value {
         ask(self.driver, &format!("{}{command}", self.session), parameters).await
     }
+}
+
+/// Starts chromedriver. Returns where it listens.
+///
+/// The kernel chooses a port that is free on `::1`, and chromedriver wants the same port on 127.0.0.1. If another socket
+/// has it there, chromedriver ends, and is started again.
+async fn start_driver() -> (Program, SocketAddr) {
+    for _ in 0..DRIVER_ATTEMPTS {
+        let mut command = Command::new("chromedriver");
+        command.arg("--port=0");
+        let mut program = Program::run(command);
+        while let Some(line) = program.line_or_end().await {
+            if let Some((_, port)) = line.split_once("successfully on port ") {
+                let port = port.trim_end_matches('.').parse().unwrap();
+                return (program, SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+            }
+        }
+        program.exit_code().await;
+        let complaints = program.complaints();
+        assert!(complaints.contains("Address already in use"), "chromedriver ended: {complaints}");
+    }
+    panic!("chromedriver found no port that is free on both addresses, {DRIVER_ATTEMPTS} times");
 }
 
 async fn ask(driver: SocketAddr, target: &str, parameters: &Value) -> Value {

@@ -46,9 +46,13 @@ impl Program {
 
     /// The next line of its standard output.
     pub async fn line(&mut self) -> String {
-        let line =
-            guarded(format!("a line of {}, which says\n{}", self.name, self.complaints()), self.lines.recv()).await;
+        let line = self.line_or_end().await;
         line.unwrap_or_else(|| panic!("{} ended instead of a line:\n{}", self.name, self.complaints()))
+    }
+
+    /// The next line of its standard output. None if its standard output ends.
+    pub async fn line_or_end(&mut self) -> Option<String> {
+        guarded(format!("a line of {}, which says\n{}", self.name, self.complaints()), self.lines.recv()).await
     }
 
     /// Waits until the program listens.
