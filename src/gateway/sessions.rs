@@ -4,7 +4,6 @@ use super::Gateway;
 use super::after::After;
 use super::connection::{Connection, Gate};
 use super::plan::Plan;
-use super::times::UNWANTED_BODY;
 use crate::fanout::LINGER;
 use parking_lot::Mutex;
 use pingora::apps::HttpServerApp;
@@ -14,11 +13,16 @@ use pingora::server::ShutdownWatch;
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 /// The most bytes that are read and dropped at a time while a connection closes.
 const READ_BYTES: usize = 4096;
+
+/// How long the rest of a request body is read and dropped after the response. If the client sends for longer, its
+/// connection is closed.
+const UNWANTED_BODY: Duration = Duration::from_secs(5);
 
 /// Serves requests of HTTP/1.x in sessions of pingora.
 pub(super) struct Sessions {
@@ -91,7 +95,6 @@ pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
     use tokio::io::duplex;
     use tokio::time::{Instant, sleep};
 

@@ -13,7 +13,3 @@ pub(super) const ANSWER_TIME: Duration = Duration::from_secs(10);
 /// How long the gateway still waits for a request that may be on its way when the gateway stops taking requests. It
 /// stops when a drain begins, and on HTTP/2 when it sends a GOAWAY.
 pub(super) const LAST_CALL: Duration = Duration::from_secs(1);
-
-/// How long the gateway reads and drops the rest of a request body after the response. A connection of HTTP/1 whose
-/// client sends for longer is closed.
-pub(super) const UNWANTED_BODY: Duration = Duration::from_secs(5);
