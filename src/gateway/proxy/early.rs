@@ -106,10 +106,12 @@ impl Drop for Watch {
 }
 
 fn look(line: &Line) -> Look {
-    match (line.is_full(), is_final(line.peek(&mut [0; 10]))) {
-        (false, _) => Look::Open,
-        (true, false) => Look::Full,
-        (true, true) => Look::Stuck,
+    if !line.is_full() {
+        Look::Open
+    } else if is_final(line.peek(&mut [0; 10])) {
+        Look::Stuck
+    } else {
+        Look::Full
     }
 }
 
