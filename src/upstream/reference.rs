@@ -29,7 +29,9 @@ pub fn to_path_of(target: &Url) -> Option<HeaderValue> {
 
 /// Whether two URLs name the same host. The dot at the end of a fully qualified name makes no difference.
 pub(super) fn is_one_host(a: &Url, b: &Url) -> bool {
-    let host = |url: &Url| url.host_str().map(|host| host.trim_end_matches('.').to_owned());
+    fn host(url: &Url) -> Option<&str> {
+        url.host_str().map(|host| host.trim_end_matches('.'))
+    }
     host(a) == host(b)
 }
 
