@@ -50,7 +50,7 @@ impl Program {
         line.unwrap_or_else(|| panic!("{} ended instead of a line:\n{}", self.name, self.complaints()))
     }
 
-    /// The next line of its standard output. None if its standard output ends.
+    /// The next line of its standard output. `None`: its standard output has ended.
     pub async fn line_or_end(&mut self) -> Option<String> {
         guarded(format!("a line of {}, which says\n{}", self.name, self.complaints()), self.lines.recv()).await
     }
