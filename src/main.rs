@@ -59,6 +59,13 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    let code = run();
+    logger::finish();
+    code
+}
+
+/// Does what the command line asks for.
+fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -223,9 +230,8 @@ async fn finish(drain: impl Future<Output = ()>, signals: &mut Signals) -> Resul
 }
 
 fn complain(text: &str, code: u8) -> ExitCode {
-    // If standard error is closed, the text is lost. The exit code must then show the failure.
-    let told = writeln!(io::stderr(), "manifold: {text}");
-    ExitCode::from(if told.is_ok() { code } else { code.max(1) })
+    logger::say(&format!("manifold: {text}"));
+    ExitCode::from(code)
 }
 
 fn say(text: &str) -> ExitCode {

@@ -3,10 +3,19 @@
 //! At the levels below warnings, the libraries log whole heads and bodies, which hold cookies and credentials. Such
 //! lines are never written, whatever `RUST_LOG` says. No line holds a control character.
 
+mod queue;
+
+use env_logger::{Target, WriteStyle};
 use log::{LevelFilter, Log, Metadata, Record};
-use manifold::quoted::{OneLine, quoted};
+use manifold::quoted::{OneLine, quoted, reason};
+use queue::Queue;
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::env;
 use std::ffi::OsStr;
+use std::io::{self, IsTerminal, Write};
+use std::panic::{self, PanicHookInfo};
+use std::sync::OnceLock;
+use std::thread;
 
 /// The variable that says which lines are written.
 const VARIABLE: &str = "RUST_LOG";
@@ -20,6 +29,25 @@ const OURS: &str = "manifold";
 /// The other crates that write lines.
 const OTHERS: [&str; 9] =
     ["pingora_proxy", "pingora_core", "h2", "hyper", "hyper_util", "rustls", "tokio", "tokio_rustls", "mio"];
+
+/// The lines that wait to be written. It is empty if they are written at once.
+static QUEUE: OnceLock<Queue> = OnceLock::new();
+
+/// Waits a moment for the last lines to be written.
+pub(crate) fn finish() {
+    if let Some(queue) = QUEUE.get() {
+        queue.finish();
+    }
+}
+
+/// Writes a line to standard error that is not one of the log. If standard error is closed, the line is lost.
+pub(crate) fn say(line: &str) {
+    let line = format!("{line}\n");
+    let _lost = match QUEUE.get() {
+        Some(queue) => queue.clone().write_all(line.as_bytes()),
+        None => io::stderr().write_all(line.as_bytes()),
+    };
+}
 
 /// Starts the logger. `RUST_LOG`, or else `default`, says which lines are written. An error in `RUST_LOG` is logged.
 pub(crate) fn start(default: &str) {
@@ -35,8 +63,14 @@ pub(crate) fn start(default: &str) {
         // This line is written whatever the filter says.
         builder.filter_module(module_path!(), LevelFilter::Warn);
     }
-    if let Ok(style) = env::var("RUST_LOG_STYLE") {
-        builder.parse_write_style(&style);
+    builder.write_style(match env::var("RUST_LOG_STYLE").as_deref() {
+        Ok("always") => WriteStyle::Always,
+        Ok("never") => WriteStyle::Never,
+        _ if is_in_colour() => WriteStyle::Always,
+        _ => WriteStyle::Never,
+    });
+    if let Some(queue) = Queue::start() {
+        builder.target(Target::Pipe(Box::new(QUEUE.get_or_init(|| queue).clone())));
     }
     let logger = builder.build();
     let most = logger.filter();
@@ -44,9 +78,29 @@ pub(crate) fn start(default: &str) {
     if log::set_boxed_logger(Box::new(Guarded(logger))).is_ok() {
         log::set_max_level(most);
     }
+    panic::set_hook(Box::new(tell_panic));
     if let Some(complaint) = complaint {
         log::warn!("{VARIABLE}: {complaint}");
     }
+}
+
+/// Logs a panic. The standard library would write to standard error itself, and wait for it.
+fn tell_panic(panic: &PanicHookInfo<'_>) {
+    let name = thread::current().name().unwrap_or("unnamed").to_owned();
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let why = panic.payload_as_str().unwrap_or("no text");
+    log::error!("a thread panicked, which is a fault of this program thread={name} at={place} why={}", reason(why));
+    let trace = Backtrace::capture();
+    if trace.status() == BacktraceStatus::Captured {
+        say(&trace.to_string());
+    }
+}
+
+/// Whether lines are coloured if nothing asks for that: on a terminal, unless `NO_COLOR` or `TERM` forbids it.
+fn is_in_colour() -> bool {
+    let forbids = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let is_dumb = env::var_os("TERM").is_none_or(|value| value == "dumb");
+    io::stderr().is_terminal() && !forbids && !is_dumb
 }
 
 /// The lines that `RUST_LOG` asks for.

@@ -14,6 +14,7 @@ mod hardening;
 mod http1;
 mod origin;
 mod stage;
+mod stuck_log;
 
 mod accepting;
 mod admin;
