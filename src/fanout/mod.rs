@@ -25,6 +25,7 @@ mod client;
 mod engine;
 mod group;
 mod inbox;
+mod keys;
 mod on_the_way;
 mod roster;
 mod sending;

@@ -1,38 +1,46 @@
 //! The engine's system calls on sockets.
 
 use super::batch::Framing;
-use super::client::Client;
+use super::keys::ClientKey;
 use crate::hub::Departure;
+use bytes::Bytes;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown, sockopt};
-use slab::Slab;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 /// A client that did not take a whole batch.
 #[derive(Debug)]
 pub(super) struct Stopped {
-    pub(super) key: u32,
+    pub(super) key: ClientKey,
     /// The number of bytes that it took, or why it departs.
     pub(super) taken: Result<usize, Departure>,
 }
 
-/// Sends one batch to many clients, with one call each. Adds the clients that did not take all of it to `stopped`.
+/// Sends one batch to many clients. Every send of the same bytes to many clients is made here: the batches of passes,
+/// and heartbeats.
 ///
-/// All sends of a batch to a roster are made here. An interface that submits many sends at once (io_uring) would
-/// replace only this loop.
-pub(super) fn send_to_each(
-    clients: &Slab<Client>,
-    keys: impl Iterator<Item = u32>,
-    bytes: &[u8],
-    stopped: &mut Vec<Stopped>,
-) {
-    for key in keys {
-        let Some(client) = clients.get(key as usize) else { continue };
-        let taken = send_some(&client.socket, bytes);
-        if taken != Ok(bytes.len()) {
-            stopped.push(Stopped { key, taken });
+/// It is a loop of one call for each client, which has no state. Another way of sending (io_uring) would have its state
+/// here, and replace [`Self::send_to_each`] alone.
+#[derive(Debug, Default)]
+pub(super) struct Sender {}
+
+impl Sender {
+    /// Sends `batch` to each of `sockets`, which is a slice of at most some hundred. When it returns, all sends are
+    /// done. Returns the clients that did not take all of it.
+    pub(super) fn send_to_each<'a>(
+        &mut self,
+        sockets: impl Iterator<Item = (ClientKey, &'a OwnedFd)>,
+        batch: &Bytes,
+    ) -> Vec<Stopped> {
+        let mut stopped = Vec::new();
+        for (key, socket) in sockets {
+            let taken = send_some(socket, batch);
+            if taken != Ok(batch.len()) {
+                stopped.push(Stopped { key, taken });
+            }
         }
+        stopped
     }
 }
 
@@ -66,21 +74,21 @@ fn gone(error: Errno) -> Departure {
 
 /// Reads what a client sent and passes it to `said`. An error says why the client departs. A client that sent more
 /// than `most` bytes is taken for gone.
-pub(super) fn hear(socket: &OwnedFd, most: usize, mut said: impl FnMut(&[u8])) -> Result<(), Departure> {
+pub(super) fn receive(socket: &OwnedFd, most: usize, mut said: impl FnMut(&[u8])) -> Result<(), Departure> {
     let mut buffer = [0_u8; 4096];
-    let mut heard = 0;
+    let mut received = 0;
     loop {
         match recv(socket, &mut buffer[..], RecvFlags::DONTWAIT) {
             Ok((_, 0)) => return Err(Departure::Left),
             Ok((_, n)) => {
-                heard += n;
+                received += n;
                 said(buffer.get(..n).unwrap_or_default());
             }
             Err(Errno::AGAIN) => return Ok(()),
             Err(Errno::INTR) => {}
             Err(error) => return Err(gone(error)),
         }
-        if heard > most {
+        if received > most {
             return Err(Departure::Left);
         }
     }

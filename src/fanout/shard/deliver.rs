@@ -3,7 +3,8 @@
 use super::super::batch::Batch;
 use super::super::client::{Behind, Client, State};
 use super::super::group::Group;
-use super::super::sending::{Stopped, send_some, send_to_each};
+use super::super::keys::{ClientKey, Key};
+use super::super::sending::{Stopped, send_some};
 use super::super::terms::Sent;
 use super::{Shard, placed};
 use crate::hub::{Departure, Reading};
@@ -95,11 +96,11 @@ impl Shard {
     fn go_on_with_pass(&mut self, key: u32, now: Instant) {
         let Some(group) = self.groups.get_mut(key as usize) else { return };
         let Some(batch) = &group.batch else { return };
-        let mut stopped = std::mem::take(&mut self.stopped);
         let mut reached = 0_u64;
         let roster = &mut group.roster;
         let slice = std::iter::from_fn(|| roster.next()).take(PASS_SLICE).inspect(|_| reached += 1);
-        send_to_each(&self.clients, slice, &batch.bytes, &mut stopped);
+        let sockets = slice.filter_map(|key| Some((ClientKey::of(key), &self.clients.get(key as usize)?.socket)));
+        let stopped = self.sender.send_to_each(sockets, &batch.bytes);
         let batch = Arc::clone(batch);
         let whole = reached.saturating_sub(stopped.len() as u64);
         if !group.roster.in_pass() {
@@ -108,7 +109,8 @@ impl Shard {
             release(group);
         }
         self.counted(key, Sent { bytes: batch.sent.bytes * whole, events: batch.sent.events * whole });
-        for Stopped { key: client, taken } in stopped.drain(..) {
+        for Stopped { key: client, taken } in stopped {
+            let client = client.index();
             match taken {
                 Ok(taken) => self.fall_behind(client, &batch, taken, now),
                 Err(departure) => {
@@ -117,7 +119,6 @@ impl Shard {
                 }
             }
         }
-        self.stopped = stopped;
     }
 
     /// Takes a client off the roster that took only the beginning of a batch. It is served alone from now on.

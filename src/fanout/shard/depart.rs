@@ -3,7 +3,7 @@
 use super::super::batch::Framing;
 use super::super::client::{Behind, Client, State};
 use super::super::group::Group;
-use super::super::sending::{end, hear, reset_on_close, send_last, send_some};
+use super::super::sending::{end, receive, reset_on_close, send_last, send_some};
 use super::super::terms::{Farewell, LINGER, MOST_STRAY_BYTES, Sent};
 use super::Shard;
 use super::arrive::joined;
@@ -85,9 +85,9 @@ impl Shard {
         let is_closing = matches!(client.state, State::Closing { .. });
         let most = if is_closing { MOST_LATE_BYTES } else { MOST_STRAY_BYTES };
         let mut strays = std::mem::take(&mut client.strays);
-        let heard = hear(&client.socket, most.saturating_sub(strays.bytes()), |bytes| strays.add(bytes));
+        let received = receive(&client.socket, most.saturating_sub(strays.bytes()), |bytes| strays.add(bytes));
         client.strays = strays;
-        match (heard, &client.state) {
+        match (received, &client.state) {
             (Ok(()), _) => {
                 if is_closing {
                     self.arm(key);

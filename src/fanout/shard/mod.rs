@@ -15,7 +15,7 @@ use super::batch::Framing;
 use super::client::{Client, State};
 use super::group::{Group, GroupId};
 use super::inbox::{Flag, Inbox, Told, Wake};
-use super::sending::Stopped;
+use super::sending::Sender;
 use super::terms::{Home, Terms};
 use super::wheel::Wheel;
 use crate::hub::Detached;
@@ -89,7 +89,7 @@ pub(super) struct Shard {
     wheel: Wheel,
     /// When the response of every client has ended, in a drain. `None`: no drain has begun.
     draining: Option<Instant>,
-    stopped: Vec<Stopped>,
+    sender: Sender,
     due: Vec<u32>,
 }
 
@@ -111,7 +111,7 @@ impl Shard {
             held: BTreeSet::new(),
             wheel: Wheel::new(now),
             draining: None,
-            stopped: Vec::new(),
+            sender: Sender::default(),
             due: Vec::new(),
         };
         Ok((shard, inbox))
