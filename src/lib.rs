@@ -2,13 +2,14 @@
 //!
 //! manifold holds one upstream connection per stream and serves any number of clients from it. A module may import
 //! only modules below it, in this order: `demo`, `service`, `admin`, `gateway`, `config`, `route`, then `upstream`,
-//! `fanout` and `downstream`, `hub`, `replay`, `sse`. `counters`, `fields`, `sync` and `web` are below all of
-//! them, and `quoted` and `log_limit` are below these.
+//! `fanout` and `downstream`, `hub`, `replay`, `sse`. `counters`, `descriptors`, `fields`, `sync` and `web` are below
+//! all of them, and `quoted` and `log_limit` are below these.
 
 pub mod admin;
 pub mod config;
 pub mod counters;
 pub mod demo;
+pub mod descriptors;
 pub mod downstream;
 pub mod fanout;
 mod fields;

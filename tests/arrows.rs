@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// A new top-level module gets its place here.
 const FLOORS: &[&[&str]] = &[
     &["quoted", "log_limit"],
-    &["counters", "fields", "sync", "web"],
+    &["counters", "descriptors", "fields", "sync", "web"],
     &["sse"],
     &["replay"],
     &["hub"],
@@ -33,7 +33,10 @@ const FLOORS: &[&[&str]] = &[
 const CONFINED: &[(&str, &[&str])] = &[
     ("pingora", &["gateway", "service", "upstream::connect"]),
     ("mio", &["fanout"]),
-    ("tokio", &["hub", "upstream", "fanout", "gateway", "admin", "service", "web", "demo", "signals", "main"]),
+    (
+        "tokio",
+        &["descriptors", "hub", "upstream", "fanout", "gateway", "admin", "service", "web", "demo", "signals", "main"],
+    ),
     ("hyper", &["web", "admin", "demo"]),
     ("rustix", &["fanout", "gateway", "service", "main", "upstream::connect"]),
 ];

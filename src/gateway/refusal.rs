@@ -137,6 +137,9 @@ fn of_end(end: &End, cors: Option<&CorsAnswer>) -> Reply {
         End::Failed(failure) | End::HoldExpired(failure) => of_failure(failure, cors),
         End::Unusable(_) => Reply::text(StatusCode::BAD_GATEWAY, "the origin's answer is no event stream to pass on"),
         End::OriginClosed => Reply::text(StatusCode::BAD_GATEWAY, "the origin ended the stream"),
+        End::NoDescriptor => {
+            Reply::text(StatusCode::SERVICE_UNAVAILABLE, "too many connections").with(RETRY_AFTER, COME_AGAIN)
+        }
         End::Idle | End::Unshareable | End::PublisherGone => {
             Reply::text(StatusCode::SERVICE_UNAVAILABLE, "the stream just ended").with(RETRY_AFTER, COME_AGAIN)
         }
@@ -168,6 +171,12 @@ impl Reply {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Self { status, headers, body: Bytes::from(format!("{text}\n")) }.sized()
+    }
+
+    /// The answer to a proxied request that failed. A 503 asks the client to try again soon.
+    pub(super) fn failed(status: StatusCode) -> Self {
+        let reply = Self::text(status, &status.canonical_reason().unwrap_or_default().to_lowercase());
+        if status == StatusCode::SERVICE_UNAVAILABLE { reply.with(RETRY_AFTER, COME_AGAIN) } else { reply }
     }
 
     /// A response without a body that asks the client to try again soon.

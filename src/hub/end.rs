@@ -67,6 +67,8 @@ pub enum End {
     HoldExpired(Failure),
     /// The response is for another client alone. A client that asks again gets a stream of its own.
     Unshareable,
+    /// The process has no descriptor for a connection to the origin.
+    NoDescriptor,
     /// No client subscribed for `linger_secs`, or the stream gave way to others.
     Idle,
     /// The publisher was dropped without closing the stream. This is a defect, but it leaves no client waiting.
@@ -83,6 +85,7 @@ impl fmt::Display for End {
             Self::Failed(_) => f.write_str("origin_failed"),
             Self::HoldExpired(_) => f.write_str("hold_expired"),
             Self::Unshareable => f.write_str("unshareable"),
+            Self::NoDescriptor => f.write_str("no_descriptor"),
             Self::Idle => f.write_str("idle"),
             Self::PublisherGone => f.write_str("publisher_gone"),
         }

@@ -1,6 +1,6 @@
 //! Backfills: requests to the origin for events that a client missed and that the stream's log does not hold.
 
-use super::connect::{Connector, Request, Response};
+use super::connect::{Connector, Request, Response, WhenFull};
 use super::exchange::{Outcome, attempt};
 use super::reading::Chunks;
 use super::settings::DriverSettings;
@@ -43,6 +43,7 @@ enum Came {
 /// Asks the origin for the events that follow an id, and settles where the id's clients go on in the log.
 pub async fn backfill(settings: DriverSettings, connector: Connector, request: StreamRequest, mut to: Backfilling) {
     log::debug!("backfill begun route={} stream={}", settings.route, request.key());
+    let connector = connector.when_full(WhenFull::Fail);
     let unwanted = to.unwanted();
     // If `to` is dropped before the id is settled, the id counts as unknown.
     tokio::select! {

@@ -1,7 +1,7 @@
 //! The task that feeds one shared stream. It connects, decodes, publishes, backs off and resumes.
 
 use super::attempts::{Attempts, Done, Moment, Next};
-use super::connect::{Connector, Request, Response, Turns};
+use super::connect::{Connector, Request, Response, Turns, WhenFull};
 use super::exchange::{Outcome, attempt};
 use super::outage::Down;
 use super::pending::{Answered, Attempt, Pending, of};
@@ -34,6 +34,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub struct Driver {
     settings: DriverSettings,
     connector: Connector,
+    /// Whether the stream has a place for its connection to the origin.
+    has_place: bool,
     request: StreamRequest,
     publisher: Publisher,
     attempts: Attempts,
@@ -52,13 +54,15 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// A driver for a stream that was just opened.
+    /// A driver for a stream that was just opened. The stream takes a place for its connection, if there is one.
     #[must_use]
     pub fn new(settings: DriverSettings, connector: Connector, opening: Opening, publisher: Publisher) -> Self {
         let attempts = Attempts::new(&settings.options, settings.no_content_memory);
+        let own = connector.for_stream();
         Self {
             settings,
-            connector,
+            has_place: own.is_some(),
+            connector: own.unwrap_or(connector),
             request: opening.request,
             publisher,
             attempts,
@@ -74,7 +78,13 @@ impl Driver {
     /// Runs until the stream is over.
     pub async fn run(mut self) {
         log::info!("stream opened route={} stream={}", self.settings.route, self.request.key());
-        let Err(done) = self.feed().await;
+        let done = match self.has_place {
+            true => {
+                let Err(done) = self.feed().await;
+                done
+            }
+            false => Done::forgotten(End::NoDescriptor),
+        };
         match (&done.end, self.down.take()) {
             (End::HoldExpired(_), Some(down)) => down.expired(),
             (_, down) => drop(down),
@@ -158,6 +168,7 @@ impl Driver {
         self.publisher.counters().upstream_attempts.add(1);
         let request = Request::for_stream(&self.request, self.resume_header());
         let (connector, origin) = (self.connector.in_turn(&self.turns), Arc::clone(&self.settings.origin));
+        let connector = connector.when_full(if overlaps.is_some() { WhenFull::Fail } else { WhenFull::Wait });
         let options = Arc::clone(&self.settings.options);
         Attempt::new(overlaps, async move { attempt(&connector, &origin, &options, request).await })
     }

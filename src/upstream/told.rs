@@ -16,6 +16,8 @@ pub(super) fn closed(names: &str, end: &End) {
         End::Failed(why) | End::HoldExpired(why) => {
             log::debug!("stream closed {names} end={end} why={}", reason(why));
         }
+        // The lack of descriptors is logged once for all streams.
+        End::NoDescriptor => log::debug!("stream closed {names} end={end}"),
         End::OriginClosed | End::NoContent | End::Refused(_) | End::Unshareable | End::Idle | End::PublisherGone => {
             log::info!("stream closed {names} end={end}")
         }

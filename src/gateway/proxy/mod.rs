@@ -366,9 +366,8 @@ impl ProxyHttp for Gateway {
         }
         if let Some(status) = status.filter(|_| !is_answered(session)) {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-            let words = status.canonical_reason().unwrap_or_default().to_lowercase();
             session.as_downstream_mut().set_keepalive(None);
-            match Writer::new(session.as_downstream_mut()).reply(Reply::text(status, &words)).await {
+            match Writer::new(session.as_downstream_mut()).reply(Reply::failed(status)).await {
                 Ok(()) => client_side::linger(session).await,
                 Err(error) => log::debug!("client gone before its {status} why={}", quoted::reason(reason(&error))),
             }

@@ -1,9 +1,11 @@
 //! One attempt's way to an origin: the origin's addresses, and the TCP connection to one of them.
 
 use super::line::Line;
+use super::places::Places;
 use super::reason::{advised, reason};
 use super::upgrading::Upgrading;
 use super::verification::Verification;
+use crate::descriptors::ConnectionPlace;
 use crate::upstream::met::Met;
 use crate::upstream::race::{self, Connecting, Race};
 use crate::upstream::{Origin, UpstreamOptions};
@@ -44,12 +46,16 @@ const KEPT_FOR: Duration = Duration::from_secs(4);
 /// The most failed addresses that a message names. For the others it gives only their number.
 const MAX_NAMED: usize = 4;
 
+/// The error of a connection for which there was no place. It is the status that the client of a proxied request gets.
+const NO_PLACE: ErrorType = ErrorType::HTTPStatus(503);
+
 /// The addresses of an origin that are left for one attempt. Each is used once, unless [`Dial::again`] allows it once
 /// more.
 #[derive(Debug)]
 pub struct Dial {
     patience: Duration,
     usage: Usage,
+    places: Places,
     verification: Verification,
     met: Met,
     state: Mutex<State>,
@@ -67,16 +73,36 @@ pub enum Usage {
     Upgrade,
 }
 
+impl Usage {
+    /// The number of descriptors that a connection needs. Those of a proxy have a [`Line`], which is a second one.
+    fn descriptors(self) -> usize {
+        match self {
+            Self::Stream => 1,
+            Self::Kept | Self::Upgrade => 2,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 struct State {
     race: Race,
     /// A connection that was made although the peer has another address. It is for the next peer.
-    spare: Option<(SocketAddr, TcpStream)>,
+    spare: Option<(SocketAddr, Connected)>,
     /// The address that was connected last.
     current: Option<SocketAddr>,
+    /// The place of the newest connection, if that is one of a stream.
+    place: Option<ConnectionPlace>,
     failures: Vec<(SocketAddr, String)>,
     all_refused: bool,
     all_late: bool,
+    all_without_place: bool,
+}
+
+/// A TCP connection and its place.
+#[derive(Debug)]
+struct Connected {
+    stream: TcpStream,
+    place: ConnectionPlace,
 }
 
 /// Why no TCP connection was made.
@@ -84,6 +110,7 @@ struct State {
 enum Unconnected {
     Io(io::Error),
     Late,
+    NoPlace,
 }
 
 impl Dial {
@@ -92,11 +119,13 @@ impl Dial {
         origin: &Origin,
         options: &UpstreamOptions,
         usage: Usage,
+        places: Places,
         met: Met,
     ) -> Arc<Self> {
-        let state = State { race: Race::new(addresses), all_refused: true, all_late: true, ..State::default() };
+        let race = Race::new(addresses);
+        let state = State { race, all_refused: true, all_late: true, all_without_place: true, ..State::default() };
         let verification = Verification::new(origin, options);
-        Arc::new(Self { patience: options.connect_timeout, usage, verification, met, state: Mutex::new(state) })
+        Arc::new(Self { patience: options.connect_timeout, usage, places, verification, met, state: Mutex::new(state) })
     }
 
     /// Whether another address is left.
@@ -112,6 +141,8 @@ impl Dial {
         let address = {
             let mut state = self.state.lock();
             state.current = None;
+            // The connection that had the place is gone.
+            state.place = None;
             state.spare.as_ref().map(|(address, _)| *address).or_else(|| state.race.next())?
         };
         let mut peer = peer(origin, address, options);
@@ -133,6 +164,11 @@ impl Dial {
     /// The address that was connected last.
     pub(super) fn current(&self) -> Option<SocketAddr> {
         self.state.lock().current
+    }
+
+    /// The place of the newest connection. Whoever has the connection keeps it.
+    pub(super) fn take_place(&self) -> Option<ConnectionPlace> {
+        self.state.lock().place.take()
     }
 
     /// Checks a connection that was made to a peer, before anything is sent on it.
@@ -199,10 +235,17 @@ impl Dial {
     }
 
     /// Makes a TCP connection to any address that is left. A caller that drops this half-way has no address left.
-    async fn tcp(&self) -> pingora::Result<(SocketAddr, TcpStream)> {
+    async fn tcp(&self) -> pingora::Result<(SocketAddr, Connected)> {
         let mut race = std::mem::take(&mut self.state.lock().race);
-        let patience = self.patience;
-        let connect = |address| -> Connecting<TcpStream, Unconnected> { Box::pin(connect(address, patience)) };
+        let (patience, descriptors) = (self.patience, self.usage.descriptors());
+        let connect = |address| -> Connecting<Connected, Unconnected> {
+            let places = self.places.clone();
+            Box::pin(async move {
+                let place = places.take(descriptors, patience).await.ok_or(Unconnected::NoPlace)?;
+                let stream = connect(address, patience).await?;
+                Ok(Connected { stream, place })
+            })
+        };
         // The next address may have a kept connection, so the race stops after each failure.
         let one_by_one = self.usage == Usage::Kept;
         let connected =
@@ -210,9 +253,10 @@ impl Dial {
         let kind = {
             let mut state = self.state.lock();
             state.race = race;
-            match (state.all_refused, state.all_late) {
-                (_, true) => ErrorType::ConnectTimedout,
-                (true, _) => ErrorType::ConnectRefused,
+            match *state {
+                State { all_without_place: true, .. } => NO_PLACE,
+                State { all_late: true, .. } => ErrorType::ConnectTimedout,
+                State { all_refused: true, .. } => ErrorType::ConnectRefused,
                 _ => ErrorType::ConnectError,
             }
         };
@@ -223,6 +267,7 @@ impl Dial {
 impl State {
     fn failed(&mut self, address: SocketAddr, why: &Unconnected) {
         self.all_late &= matches!(why, Unconnected::Late);
+        self.all_without_place &= matches!(why, Unconnected::NoPlace);
         self.all_refused &= matches!(why, Unconnected::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused);
         self.failures.push((address, why.to_string()));
     }
@@ -236,6 +281,7 @@ impl fmt::Display for Unconnected {
             }
             Self::Io(error) => error.fmt(f),
             Self::Late => f.write_str("connect timed out"),
+            Self::NoPlace => f.write_str("no descriptor is left for a connection to the origin"),
         }
     }
 }
@@ -244,29 +290,30 @@ impl fmt::Display for Unconnected {
 impl Connect for Dial {
     async fn connect(&self, named: &L4Address) -> pingora::Result<L4Stream> {
         let spare = self.state.lock().spare.take();
-        let (address, stream) = match spare {
+        let (address, connected) = match spare {
             Some(spare) => spare,
             None => self.tcp().await?,
         };
         let mut state = self.state.lock();
         state.current = Some(address);
         if self.usage == Usage::Kept && named.as_inet() != Some(&address) {
-            state.spare = Some((address, stream));
+            state.spare = Some((address, connected));
             state.current = None;
             return Error::e_explain(ErrorType::ConnectError, "another address of the origin was connected");
         }
-        drop(state);
+        let Connected { stream, place } = connected;
         if self.usage == Usage::Stream {
+            state.place = Some(place);
             return Ok(stream.into());
         }
-        let line = Line::of(&stream);
+        drop(state);
+        let line = Line::of(&stream, place)
+            .map_err(|error| Error::because(ErrorType::ConnectError, "cannot watch the connection", error))?;
         let mut stream = match self.usage {
             Usage::Upgrade => VirtualSocketStream::new(Box::new(Upgrading::new(stream))).into(),
             Usage::Kept | Usage::Stream => L4Stream::from(stream),
         };
-        if let Some(line) = line {
-            line.attach(&mut stream);
-        }
+        line.attach(&mut stream);
         Ok(stream)
     }
 }

@@ -1,5 +1,6 @@
 //! A second handle of an origin's connection, for code that observes the connection while pingora uses it.
 
+use crate::descriptors::ConnectionPlace;
 use pingora::http::ResponseHeader;
 use pingora::protocols::Digest;
 use pingora::protocols::GetProxyDigest;
@@ -17,18 +18,19 @@ use tokio::net::TcpStream;
 /// A second descriptor of the connection to an origin. With it the gateway limits how long the origin may be silent.
 /// pingora's own time limit is set before the response comes, so it cannot depend on the kind of the response.
 #[derive(Debug)]
-pub struct Line(OwnedFd);
+pub struct Line {
+    socket: OwnedFd,
+    /// The places of the connection, which the line outlives.
+    _place: ConnectionPlace,
+}
 
 impl Line {
-    /// The line of a new connection. `None`: the process has no free descriptor.
-    pub(super) fn of(stream: &TcpStream) -> Option<Arc<Self>> {
-        match stream.as_fd().try_clone_to_owned() {
-            Ok(descriptor) => Some(Arc::new(Self(descriptor))),
-            Err(error) => {
-                log::debug!("cannot watch the silence of a connection to an origin: {error}");
-                None
-            }
-        }
+    /// The line of a new connection, which keeps the places of the connection and of its own descriptor.
+    ///
+    /// # Errors
+    /// When the process has no free descriptor.
+    pub(super) fn of(stream: &TcpStream, place: ConnectionPlace) -> io::Result<Arc<Self>> {
+        Ok(Arc::new(Self { socket: stream.as_fd().try_clone_to_owned()?, _place: place }))
     }
 
     /// Attaches the line to the connection, so that [`Self::carried_by`] finds it.
@@ -52,7 +54,7 @@ impl Line {
     /// # Errors
     /// Fails when the kernel does not report it.
     pub fn silent_for(&self) -> io::Result<Duration> {
-        let told = get_tcp_info(self.0.as_raw_fd())?;
+        let told = get_tcp_info(self.socket.as_raw_fd())?;
         Ok(Duration::from_millis(u64::from(told.tcpi_last_data_recv.min(told.tcpi_last_data_sent))))
     }
 
@@ -60,14 +62,14 @@ impl Line {
     /// ones.
     #[must_use]
     pub fn has_unread(&self) -> bool {
-        rustix::io::ioctl_fionread(&self.0).is_ok_and(|bytes| bytes > 0)
+        rustix::io::ioctl_fionread(&self.socket).is_ok_and(|bytes| bytes > 0)
     }
 
     /// Whether the origin has closed an idle connection. The kernel knows this before anything reads from the
     /// connection.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        let looked = recv(&self.0, &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        let looked = recv(&self.socket, &mut [0], RecvFlags::PEEK | RecvFlags::DONTWAIT);
         match looked {
             Ok((_, read)) => read == 0,
             Err(error) => error != rustix::io::Errno::AGAIN,
@@ -77,28 +79,28 @@ impl Line {
     /// Whether the socket accepts no more bytes at present.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        let mut polled = [PollFd::new(&self.0, PollFlags::OUT)];
+        let mut polled = [PollFd::new(&self.socket, PollFlags::OUT)];
         poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready == 0)
     }
 
     /// The first bytes that wait to be read. They stay unread.
     #[must_use]
     pub fn peek<'a>(&self, room: &'a mut [u8]) -> &'a [u8] {
-        let read = recv(&self.0, &mut *room, RecvFlags::PEEK | RecvFlags::DONTWAIT).map_or(0, |(read, _)| read);
+        let read = recv(&self.socket, &mut *room, RecvFlags::PEEK | RecvFlags::DONTWAIT).map_or(0, |(read, _)| read);
         room.get(..read).unwrap_or_default()
     }
 
     /// Closes our side of the connection. A task that waits to send more is woken and gets an error. Bytes that the
     /// origin sends can still be read.
     pub fn end_sending(&self) {
-        if let Err(error) = shutdown(&self.0, Shutdown::Write) {
+        if let Err(error) = shutdown(&self.socket, Shutdown::Write) {
             log::debug!("cannot end the sending to an origin: {error}");
         }
     }
 
     /// Closes the connection. A task that waits for it is woken, and gets an end or an error.
     pub fn cut(&self) {
-        if let Err(error) = shutdown(&self.0, Shutdown::Both) {
+        if let Err(error) = shutdown(&self.socket, Shutdown::Both) {
             log::debug!("cannot close a silent connection to an origin: {error}");
         }
     }
@@ -110,11 +112,15 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
+    fn place() -> ConnectionPlace {
+        crate::descriptors::Descriptors::unlimited().connection(None, 2).unwrap()
+    }
+
     #[tokio::test]
     async fn a_line_knows_of_an_end_that_nobody_has_read() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let line = Line::of(&stream).unwrap();
+        let line = Line::of(&stream, place()).unwrap();
         let (other, _) = listener.accept().await.unwrap();
         assert!(!line.is_closed());
         drop(other);
@@ -127,7 +133,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (mut other, _) = listener.accept().await.unwrap();
-        let line = Line::of(&stream).unwrap();
+        let line = Line::of(&stream, place()).unwrap();
         assert!(!line.has_unread() && !line.is_closed());
         other.write_all(b"x").await.unwrap();
         stream.readable().await.unwrap();
@@ -145,7 +151,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (mut other, _) = listener.accept().await.unwrap();
-        let line = Line::of(&stream).unwrap();
+        let line = Line::of(&stream, place()).unwrap();
         assert!(!line.is_full());
         let (mut reader, mut writer) = stream.into_split();
         let stuck = tokio::spawn(async move { while writer.write_all(&[0; 1 << 16]).await.is_ok() {} });

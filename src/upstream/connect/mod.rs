@@ -4,10 +4,13 @@
 
 mod dial;
 mod line;
+mod places;
 mod reason;
 mod system;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_places;
 mod trust;
 mod turns;
 mod upgrading;
@@ -15,6 +18,7 @@ mod verification;
 
 pub use dial::{Dial, Usage};
 pub use line::Line;
+pub(super) use places::WhenFull;
 pub use reason::reason;
 pub use system::{SystemTrust, SystemTrustError};
 pub use trust::{InvalidTrust, Trust};
@@ -26,6 +30,7 @@ use super::outage::Outages;
 use super::race::{MAX_ADDRESSES, in_order};
 use super::via::request_via;
 use super::{Origin, UpstreamOptions};
+use crate::descriptors::{ConnectionPlace, Descriptors};
 use crate::hub::StreamRequest;
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, HOST, USER_AGENT as USER_AGENT_FIELD};
@@ -34,6 +39,7 @@ use pingora::connectors::ConnectorOptions;
 use pingora::connectors::http::Connector as PingoraConnector;
 use pingora::http::RequestHeader;
 use pingora::protocols::http::client::HttpSession;
+use places::Places;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -64,6 +70,7 @@ pub struct Connector {
     lookups: Lookups,
     outages: Outages,
     met: Met,
+    places: Places,
     /// The attempt that this connector is for. `None`: the caller makes no attempts side by side.
     turn: Option<Arc<Turn>>,
 }
@@ -101,6 +108,8 @@ impl Request {
 /// A response whose head was read.
 pub struct Response {
     session: HttpSession,
+    /// The place of the connection. It comes after the session, which closes the connection when it is dropped.
+    _place: Option<ConnectionPlace>,
     /// The final status.
     pub status: StatusCode,
     /// The response headers.
@@ -155,7 +164,27 @@ impl Connector {
     fn looking_up(lookups: Lookups, system: SystemTrust) -> Self {
         let options = ConnectorOptions { ca_file: system.instead(), ..ConnectorOptions::new(NONE_KEPT) };
         let pingora = Arc::new(PingoraConnector::new(Some(options)));
-        Self { pingora, system, lookups, outages: Outages::default(), met: Met::default(), turn: None }
+        let places = Places::of(Descriptors::unlimited());
+        Self { pingora, system, lookups, outages: Outages::default(), met: Met::default(), places, turn: None }
+    }
+
+    /// The same connector, with connections that take places of these.
+    #[must_use]
+    pub fn within(self, descriptors: Descriptors) -> Self {
+        Self { places: Places::of(descriptors), ..self }
+    }
+
+    /// A connector for one stream. The stream has a place as long as the connector and its clones are there. `None`:
+    /// there is no place for another stream.
+    #[must_use]
+    pub(super) fn for_stream(&self) -> Option<Self> {
+        Some(Self { places: self.places.for_stream()?, ..self.clone() })
+    }
+
+    /// A connector for attempts that do this when there is no place for a connection.
+    #[must_use]
+    pub(super) fn when_full(&self, when_full: WhenFull) -> Self {
+        Self { places: self.places.when_full(when_full), ..self.clone() }
     }
 
     /// Whether the connector trusts the system's certificates on routes that name none.
@@ -210,7 +239,7 @@ impl Connector {
                     match exchange(session, head.clone(), head_timeout).await {
                         Ok(response) => {
                             self.met.answered(origin);
-                            return Ok(response);
+                            return Ok(Response { _place: dial.take_place(), ..response });
                         }
                         Err(NoHead::Late) => return Err(ConnectError::HeadTimeout),
                         Err(NoHead::Broken(error)) => dial.failed(&error, origin),
@@ -243,7 +272,7 @@ impl Connector {
             Some(turn) => turn.in_turn(order),
             None => order,
         };
-        Ok(Dial::new(order, origin, options, usage, self.met.clone()))
+        Ok(Dial::new(order, origin, options, usage, self.places.clone(), self.met.clone()))
     }
 }
 
@@ -276,7 +305,7 @@ async fn exchange(
     match come {
         Err(error) => Err(NoHead::Broken(error)),
         Ok(None) => Err(NoHead::Endless),
-        Ok(Some((status, headers))) => Ok(Response { session, status, headers }),
+        Ok(Some((status, headers))) => Ok(Response { session, _place: None, status, headers }),
     }
 }
 

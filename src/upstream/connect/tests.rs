@@ -18,7 +18,7 @@ const ATTEMPTS: usize = 20;
 const NEVER: Duration = Duration::from_secs(60);
 
 /// Listens on one port of 127.0.0.2, 127.0.0.3 and so on.
-async fn listeners<const N: usize>() -> [TcpListener; N] {
+pub(super) async fn listeners<const N: usize>() -> [TcpListener; N] {
     'ports: loop {
         let mut found: Vec<TcpListener> = Vec::new();
         for n in 0..N {
@@ -33,7 +33,7 @@ async fn listeners<const N: usize>() -> [TcpListener; N] {
 }
 
 /// Serves each connection by `answer`, and counts the connections.
-fn serve<F>(listener: TcpListener, answer: impl Fn(TcpStream) -> F + Send + 'static) -> Arc<AtomicUsize>
+pub(super) fn serve<F>(listener: TcpListener, answer: impl Fn(TcpStream) -> F + Send + 'static) -> Arc<AtomicUsize>
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -59,11 +59,11 @@ async fn say(mut stream: TcpStream, answer: &[u8]) {
     stream.write_all(answer).await.unwrap();
 }
 
-fn request() -> Request {
+pub(super) fn request() -> Request {
     Request { path_and_query: "/".to_owned(), headers: Vec::new() }
 }
 
-fn origin(listener: &TcpListener) -> Origin {
+pub(super) fn origin(listener: &TcpListener) -> Origin {
     Origin::parse(&format!("http://origin.example:{}", listener.local_addr().unwrap().port())).unwrap()
 }
 

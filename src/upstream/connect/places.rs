@@ -1,0 +1,49 @@
+//! The places that the connections of one attempt take, before they are made.
+
+use crate::descriptors::{ConnectionPlace, Descriptors, StreamPlace};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// What an attempt does when there is no place for its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::upstream) enum WhenFull {
+    /// It waits for one.
+    Wait,
+    /// It fails at once. It is an attempt beside an open response, which it must not wait for.
+    Fail,
+}
+
+/// Where an attempt gets places from. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    descriptors: Descriptors,
+    /// The place of the stream that the attempt is for.
+    stream: Option<StreamPlace>,
+    when_full: WhenFull,
+}
+
+impl Places {
+    /// Places of a connector that makes connections for anybody.
+    pub(super) fn of(descriptors: Descriptors) -> Self {
+        Self { descriptors, stream: None, when_full: WhenFull::Wait }
+    }
+
+    /// Places for the connections of one stream. `None`: no place is left for another stream.
+    pub(super) fn for_stream(&self) -> Option<Self> {
+        Some(Self { stream: Some(self.descriptors.stream()?), ..self.clone() })
+    }
+
+    /// The same places, for an attempt that does this when there is none.
+    pub(super) fn when_full(&self, when_full: WhenFull) -> Self {
+        Self { when_full, ..self.clone() }
+    }
+
+    /// A place for a connection that needs `n` descriptors. `None`: there is none, or none in this time.
+    pub(super) async fn take(&self, n: usize, patience: Duration) -> Option<ConnectionPlace> {
+        let stream = self.stream.as_ref();
+        match self.when_full {
+            WhenFull::Fail => self.descriptors.connection(stream, n),
+            WhenFull::Wait => timeout(patience, self.descriptors.free_connection(stream, n)).await.ok(),
+        }
+    }
+}
