@@ -217,6 +217,15 @@ impl Gateway {
         resident * rustix::param::page_size()
     }
 
+    /// The names of the threads that the process has now.
+    pub fn threads(&self) -> Vec<String> {
+        let pid = self.child.id().expect("the process runs");
+        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        // A thread may end in between.
+        let names = tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok());
+        names.map(|name| name.trim_end().to_owned()).collect()
+    }
+
     /// The configuration's file.
     pub fn config(&self) -> &Path {
         self.config.as_ref().expect("a file").path()

@@ -35,6 +35,7 @@ mod private;
 mod proxy;
 mod proxying;
 mod proxying_fields;
+mod quiet;
 mod resume;
 mod routing;
 mod sharing;
