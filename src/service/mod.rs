@@ -17,6 +17,7 @@ mod socket_file;
 mod upgrade;
 
 pub use accept::AcceptError;
+pub use descriptors::TooManyConnections;
 pub use listen::BindError;
 pub use upgrade::Successor;
 
@@ -29,6 +30,7 @@ use crate::hub::Hub;
 use crate::upstream::{Connector, SystemTrust, SystemTrustError};
 use accept::{Accepting, accept_all};
 use bound::Bound;
+use descriptors::Room;
 use launch::Launch;
 use listen::Sockets;
 use opener::Drivers;
@@ -64,6 +66,9 @@ pub enum StartError {
     /// A route needs the system's certificates.
     #[error(transparent)]
     Trust(#[from] SystemTrustError),
+    /// The limit of open files is too low for the configuration.
+    #[error(transparent)]
+    Descriptors(#[from] TooManyConnections),
 }
 
 /// A running service. Dropping it stops accepting connections and does not wait for clients.
@@ -99,12 +104,14 @@ impl Service {
     /// Binds the sockets of a configuration.
     ///
     /// # Errors
-    /// For the first address that cannot be listened on, and for certificates of the system that cannot be read.
+    /// For the first address that cannot be listened on, for certificates of the system that cannot be read, and when
+    /// the limit of open files is too low.
     pub fn bind(config: Config) -> Result<Self, StartError> {
         let needs_system = config.routes.routes().iter().any(|route| route.trusts_system());
         let system = if needs_system { SystemTrust::read()? } else { SystemTrust::Unneeded };
+        let room = descriptors::room(config.server.shards, config.server.max_connections)?;
         let sockets = listen::bind(&config.server)?;
-        let front = front_options(&config.server);
+        let front = front_options(&config.server, room);
         Ok(Self { config, sockets, system, front, launch: Launch::of_this_process() })
     }
 
@@ -154,12 +161,12 @@ impl Service {
     }
 }
 
-fn front_options(server: &ServerConfig) -> FrontOptions {
+fn front_options(server: &ServerConfig, room: Room) -> FrontOptions {
     FrontOptions {
         head_bytes: server.head_bytes,
         head_time: server.head_timeout,
         keepalive: server.keepalive,
-        max_connections: server.max_connections.unwrap_or_else(descriptors::for_clients),
+        max_connections: room.clients,
         proxy_protocol: server.proxy_protocol,
     }
 }
@@ -293,11 +300,12 @@ mod tests {
             head_bytes: 2048,
             head_timeout: Duration::from_secs(3),
             keepalive: Duration::from_secs(4),
-            max_connections: Some(5),
             proxy_protocol: true,
             ..ServerConfig::default()
         };
-        let FrontOptions { head_bytes, head_time, keepalive, max_connections, proxy_protocol } = front_options(&server);
+        let room = Room { connections: 9, clients: 5 };
+        let FrontOptions { head_bytes, head_time, keepalive, max_connections, proxy_protocol } =
+            front_options(&server, room);
         assert!(proxy_protocol);
         assert_eq!((head_bytes, head_time.as_secs(), keepalive.as_secs(), max_connections), (2048, 3, 4, 5));
     }
