@@ -3,7 +3,7 @@
 use crate::bell::Bell;
 use crate::check;
 use crate::counters::RouteCounters;
-use crate::fanout::{Arrival, BREAKS, Engine, Farewell, Framing, Home, Pace, Refused, Sent, Terms};
+use crate::fanout::{Arrival, BREAKS, Engine, Farewell, Framing, Home, Pace, Refused, Sending, Sent, Terms};
 use crate::hub::{Departure, Publisher};
 use crate::stage::{EVENTS, Stage, feed};
 use bytes::Bytes;
@@ -127,7 +127,7 @@ fn served(publisher: Publisher) {
 }
 
 fn scene(shards: usize, driver: fn(Publisher)) -> (Stage, Engine, Arc<Fates>) {
-    (Stage::new(driver), Engine::start(NonZeroUsize::new(shards).unwrap()).unwrap(), Arc::default())
+    (Stage::new(driver), Engine::start(NonZeroUsize::new(shards).unwrap(), Sending::Loop).unwrap(), Arc::default())
 }
 
 fn hand_over(

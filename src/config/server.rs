@@ -52,6 +52,8 @@ pub struct ServerConfig {
     /// The number of threads of the delivery engine. `None`: there is no engine, and each client is served by a task of
     /// the tokio runtime.
     pub shards: Option<NonZeroUsize>,
+    /// Whether the delivery engine may send through io_uring.
+    pub io_uring: bool,
     /// The most connections at once. Each further stream of an HTTP/2 connection counts as one. `None`: the descriptor
     /// limit less a reserve.
     pub max_connections: Option<usize>,
@@ -75,6 +77,7 @@ impl Default for ServerConfig {
             keepalive: Duration::from_secs(75),
             threads: cores,
             shards: Some(cores),
+            io_uring: true,
             max_connections: None,
             replay_bytes: None,
             drain: Duration::from_secs(8),
@@ -124,6 +127,7 @@ pub(super) fn read(mut section: Section<'_>) -> ServerConfig {
     section.set(&mut server.keepalive, "keepalive_secs", seconds);
     section.set(&mut server.threads, "threads", count_to(MAX_THREADS));
     section.set(&mut server.shards, "shards", count_to_or_off(MAX_THREADS));
+    section.set(&mut server.io_uring, "io_uring", word(&[("auto", true), ("off", false)]));
     let max_connections = section.take("max_connections").and_then(|item| item.converted(count_or("auto")));
     server.max_connections = max_connections.flatten().map(NonZeroUsize::get);
     section.set(&mut server.replay_bytes, "replay_bytes", bytes_or("auto"));

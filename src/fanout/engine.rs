@@ -1,6 +1,7 @@
 //! The engine's handle: starts the shards and gives each arriving client to one of them.
 
 use super::batch::Framing;
+use super::sender::Sending;
 use super::shard::{Newcomer, Shard, ShardInbox};
 use super::terms::{Home, Terms};
 use crate::hub::Subscription;
@@ -70,11 +71,11 @@ struct Door {
 }
 
 impl Engine {
-    /// Starts `shards` threads.
+    /// Starts `shards` threads, which send in this way.
     ///
     /// # Errors
     /// Fails when the kernel refuses a poll instance or a thread.
-    pub fn start(shards: NonZeroUsize) -> io::Result<Self> {
+    pub fn start(shards: NonZeroUsize, sending: Sending) -> io::Result<Self> {
         let mut doors = Vec::with_capacity(shards.get());
         for number in 0..shards.get() {
             let room = Arc::new(Semaphore::new(ARRIVALS));
@@ -83,7 +84,7 @@ impl Engine {
             doors.push(Door { inbox, room });
             thread::Builder::new().name(format!("shard-{number}")).spawn(move || {
                 let _closed_at_the_end = closed;
-                if let Err(error) = shard.run() {
+                if let Err(error) = shard.run(sending) {
                     log::error!("shard ended shard={number} why={}", reason(error));
                 }
             })?;
@@ -230,7 +231,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_shard_that_has_ended_is_passed_over() {
-        let engine = Engine::start(NonZeroUsize::new(2).unwrap()).unwrap();
+        let engine = Engine::start(NonZeroUsize::new(2).unwrap(), Sending::Loop).unwrap();
         engine.shards.doors[0].inbox.close();
         for _ in 0..4 {
             let (arrival, mut client, _opened) = arrival(&settings());
@@ -243,7 +244,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_no_shard_takes_is_off_its_stream_and_its_connection_closed() {
-        let engine = Engine::start(NonZeroUsize::MIN).unwrap();
+        let engine = Engine::start(NonZeroUsize::MIN, Sending::Loop).unwrap();
         engine.shards.doors[0].inbox.close();
         let settings = settings();
         let (arrival, mut client, _opened) = arrival(&settings);
@@ -254,7 +255,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_end_of_the_engine_closes_its_clients_connections() {
-        let engine = Engine::start(NonZeroUsize::MIN).unwrap();
+        let engine = Engine::start(NonZeroUsize::MIN, Sending::Loop).unwrap();
         let settings = settings();
         let (arrival, mut client, _opened) = arrival(&settings);
         engine.adopt(arrival).await.unwrap();

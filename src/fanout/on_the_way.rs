@@ -1,5 +1,4 @@
-//! The number of bytes that were sent to a client and have not arrived there. This file holds the only `unsafe` code of
-//! the crate.
+//! The number of bytes that were sent to a client and have not arrived there.
 #![allow(unsafe_code, reason = "rustix has no name for this ioctl")]
 
 use rustix::ioctl::{Getter, Opcode, ioctl};

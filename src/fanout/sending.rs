@@ -1,48 +1,11 @@
 //! The engine's system calls on sockets.
 
 use super::batch::Framing;
-use super::keys::ClientKey;
 use crate::hub::Departure;
-use bytes::Bytes;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown, sockopt};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
-
-/// A client that did not take a whole batch.
-#[derive(Debug)]
-pub(super) struct Stopped {
-    pub(super) key: ClientKey,
-    /// The number of bytes that it took, or why it departs.
-    pub(super) taken: Result<usize, Departure>,
-}
-
-/// Sends one batch to many clients. Every send of the same bytes to many clients is made here: the batches of passes,
-/// and heartbeats.
-///
-/// It is a loop of one call for each client, which has no state. Another way of sending (io_uring) would have its state
-/// here, and replace [`Self::send_to_each`] alone.
-#[derive(Debug, Default)]
-pub(super) struct Sender {}
-
-impl Sender {
-    /// Sends `batch` to each of `sockets`, which is a slice of at most some hundred. When it returns, all sends are
-    /// done. Returns the clients that did not take all of it.
-    pub(super) fn send_to_each<'a>(
-        &mut self,
-        sockets: impl Iterator<Item = (ClientKey, &'a OwnedFd)>,
-        batch: &Bytes,
-    ) -> Vec<Stopped> {
-        let mut stopped = Vec::new();
-        for (key, socket) in sockets {
-            let taken = send_some(socket, batch);
-            if taken != Ok(batch.len()) {
-                stopped.push(Stopped { key, taken });
-            }
-        }
-        stopped
-    }
-}
 
 /// Sends what the socket takes now. Returns the number of bytes taken, or why the client departs.
 pub(super) fn send_some(socket: &OwnedFd, bytes: &[u8]) -> Result<usize, Departure> {
@@ -68,7 +31,7 @@ fn send_with(socket: &OwnedFd, bytes: &[u8], flags: SendFlags) -> Result<usize, 
 
 /// Why a client departs after a socket error. `ETIMEDOUT` is the effect of `TCP_USER_TIMEOUT`. On a quiet stream it
 /// is the only sign of a stalled client, because the few bytes sent to it fit into the send buffer.
-fn gone(error: Errno) -> Departure {
+pub(super) fn gone(error: Errno) -> Departure {
     if error == Errno::TIMEDOUT { Departure::Stalled } else { Departure::Left }
 }
 

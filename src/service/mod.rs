@@ -24,7 +24,7 @@ pub use upgrade::Successor;
 use crate::admin::{Admin, Facts};
 use crate::config::{Config, ListenAddr, ServerConfig};
 use crate::counters::RouteCounters;
-use crate::fanout::Engine;
+use crate::fanout::{Engine, Sending};
 use crate::gateway::{CurrentRouting, Front, FrontOptions, Gateway, Lifecycle, RouteIds, Routing};
 use crate::hub::Hub;
 use crate::upstream::{Connector, SystemTrust, SystemTrustError};
@@ -126,7 +126,7 @@ impl Service {
         let (stopping, stopping_seen) = watch::channel(false);
         let (accepting, accepting_seen) = watch::channel(Accepting::Yes);
         let (alive_held, alive) = mpsc::channel(1);
-        let engine = engine(self.config.server.shards);
+        let engine = engine(self.config.server.shards, self.config.server.io_uring);
         let (gateway, counters) = gateway(&self.config, self.system, engine.clone(), lifecycle_seen.clone());
         let front = Arc::new(Front::new(self.front, gateway, alive_held, stopping_seen));
         let spares = clients.iter().chain(&admin).filter_map(Bound::spare).collect();
@@ -181,8 +181,23 @@ fn serve_admin(bound: Bound, facts: Facts) -> Option<Admin> {
 }
 
 /// Starts the delivery engine. `None`: there is no engine, and every client is served in its pingora session.
-fn engine(shards: Option<NonZeroUsize>) -> Option<Engine> {
-    let engine = Engine::start(shards?);
+fn engine(shards: Option<NonZeroUsize>, io_uring: bool) -> Option<Engine> {
+    let shards = shards?;
+    let sending = match io_uring.then(Sending::by_ring) {
+        Some(Ok(ring)) => {
+            log::info!("delivery engine shards={shards} sends_by=io_uring");
+            ring
+        }
+        Some(Err(why)) => {
+            log::info!("delivery engine shards={shards} sends_by=send: io_uring cannot be used: {why}");
+            Sending::Loop
+        }
+        None => {
+            log::info!("delivery engine shards={shards} sends_by=send");
+            Sending::Loop
+        }
+    };
+    let engine = Engine::start(shards, sending);
     engine.inspect_err(|error| log::error!("cannot start the delivery engine, tasks serve all clients: {error}")).ok()
 }
 

@@ -258,14 +258,18 @@ impl From<&Gateway> for Target {
     }
 }
 
-/// With `STORIES_SHARDS=off`, every story that does not set `shards` runs without the delivery engine.
+/// With `STORIES_SHARDS=off`, every story that does not set `shards` runs without the delivery engine. With
+/// `STORIES_IO_URING=off`, the engine sends to each client with a call of its own.
 fn on_the_path_under_test(config: &str) -> String {
-    match std::env::var("STORIES_SHARDS") {
-        Ok(shards) if !config.contains("shards = ") => {
-            config.replacen("[server]\n", &format!("[server]\nshards = {shards:?}\n"), 1)
+    let mut config = config.to_owned();
+    for (variable, key) in [("STORIES_SHARDS", "shards"), ("STORIES_IO_URING", "io_uring")] {
+        if let Ok(value) = std::env::var(variable)
+            && !config.contains(&format!("{key} = "))
+        {
+            config = config.replacen("[server]\n", &format!("[server]\n{key} = {value:?}\n"), 1);
         }
-        Ok(_) | Err(_) => config.to_owned(),
     }
+    config
 }
 
 /// A file with this configuration.

@@ -11,7 +11,16 @@ mod shard;
 mod terms;
 pub mod wake_ups;
 
+/// The real sender sends to sockets, which the models do not have.
+mod sender {
+    #[derive(Debug, Clone, Copy)]
+    pub enum Sending {
+        Loop,
+    }
+}
+
 pub use batch::Framing;
 pub use engine::{Arrival, Engine, Refused};
+pub use sender::Sending;
 pub use shard::BREAKS;
 pub use terms::{Farewell, Home, Pace, Sent, Terms};

@@ -75,13 +75,14 @@ fn every_key_of_the_server_is_read() {
     let text = "[server]\nlisten = ['0.0.0.0:0', '0.0.0.0:0', '[::]:80', 'unix:/run/m.sock']\nadmin = '127.0.0.1:9090'\n\
          threads = 3\nshards = 1\nmax_connections = 50000\nreplay_bytes = '64MiB'\ndrain_secs = 0.25\n\
          trusted_proxies = ['127.0.0.1', '10.0.0.0/8', 'fd00::/8']\nproxy_protocol = 'on'\nhead_bytes = '16KiB'\nhead_secs = 2.5\n\
-         keepalive_secs = 5\nunix_mode = '606'\n";
+         keepalive_secs = 5\nunix_mode = '606'\nio_uring = 'off'\n";
     let server = good(&format!("{text}[[routes]]\npath = '/'\norigin = 'http://o'")).server;
     let shown: Vec<_> = server.listen.iter().map(ListenAddr::to_string).collect();
     assert_eq!(shown, ["0.0.0.0:0", "0.0.0.0:0", "[::]:80", "unix:/run/m.sock"]);
     assert_eq!(server.unix_mode, 0o606);
     assert_eq!(server.admin, Some("127.0.0.1:9090".parse().unwrap()));
     assert_eq!((server.threads.get(), server.shards.unwrap().get(), server.max_connections), (3, 1, Some(50_000)));
+    assert!(!server.io_uring);
     assert_eq!(server.replay_bytes, Some(64 << 20));
     assert_eq!(server.drain, Duration::from_millis(250));
     assert_eq!(server.trusted_proxies.to_string(), "127.0.0.1, 10.0.0.0/8, fd00::/8");

@@ -15,7 +15,7 @@ use super::batch::Framing;
 use super::client::{Client, State};
 use super::group::{Group, GroupId};
 use super::inbox::{Flag, Inbox, Told, Wake};
-use super::sending::Sender;
+use super::sender::{Sender, Sending};
 use super::terms::{Home, Terms};
 use super::wheel::Wheel;
 use crate::hub::Detached;
@@ -118,7 +118,8 @@ impl Shard {
     }
 
     /// Serves the clients until the inbox is closed.
-    pub(super) fn run(mut self) -> io::Result<()> {
+    pub(super) fn run(mut self, sending: Sending) -> io::Result<()> {
+        self.sender = Sender::new(sending);
         let mut events = Events::with_capacity(EVENTS);
         while self.turn(&mut events, None, Instant::now)? {}
         Ok(())

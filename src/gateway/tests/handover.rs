@@ -2,7 +2,7 @@
 
 use crate::config::{Config, Networks, SystemSources};
 use crate::counters::RouteCounters;
-use crate::fanout::Engine;
+use crate::fanout::{Engine, Sending};
 use crate::gateway::{CurrentRouting, Front, FrontOptions, Gateway, Lifecycle, RouteIds, Routing, Transport};
 use crate::hub::{Backfilling, End, Hub, Open, Opening, Publisher, Sharing, StreamRequest};
 use crate::replay::Continuation;
@@ -52,7 +52,7 @@ impl Stage {
         let (_, counters) = routing.counters().remove(0);
         let (publishers, opened) = mpsc::channel(10);
         let (lifecycle, watched) = watch::channel(Lifecycle::Running);
-        let engine = Engine::start(NonZeroUsize::MIN).unwrap();
+        let engine = Engine::start(NonZeroUsize::MIN, Sending::Loop).unwrap();
         let hub = Hub::new(Arc::new(Opened(publishers)));
         let gateway = Gateway::new(CurrentRouting::new(routing), hub, Connector::new(), Some(engine.clone()), watched);
         let (sender, alive) = mpsc::channel(1);
