@@ -104,11 +104,12 @@ impl Counts {
 
 /// The place of a client. Dropping it frees the place.
 #[derive(Debug)]
-pub struct ClientPlace {
-    of: Descriptors,
-    /// Whether a place is promised for the stream that the client may open.
-    has_promise: bool,
-}
+pub struct ClientPlace(Descriptors);
+
+/// The promise of a place for the stream that a client may open. It is dropped when the client's request is known, and
+/// the stream that it asks for is open and has its place, or it asks for none.
+#[derive(Debug)]
+pub struct Promise(Descriptors);
 
 /// The place of a stream. Its connections use it one after another. It is free again when all its clones and the
 /// connection are gone. Cheap to clone.
@@ -152,14 +153,14 @@ impl Descriptors {
     /// A place for a client that has just come, with the promise of a place for the stream that it may open. `None`:
     /// there are not both. When the client's request is known, [`Self::client`] may still have a place.
     #[must_use]
-    pub fn newcomer(&self) -> Option<ClientPlace> {
-        self.take(Kind::Newcomer).then(|| ClientPlace { of: self.clone(), has_promise: true })
+    pub fn newcomer(&self) -> Option<(ClientPlace, Promise)> {
+        self.take(Kind::Newcomer).then(|| (ClientPlace(self.clone()), Promise(self.clone())))
     }
 
     /// A place for a client whose request is known. `None`: no place is left, which is logged.
     #[must_use]
     pub fn client(&self) -> Option<ClientPlace> {
-        let place = self.take(Kind::Client).then(|| ClientPlace { of: self.clone(), has_promise: false });
+        let place = self.take(Kind::Client).then(|| ClientPlace(self.clone()));
         if place.is_none() {
             self.tell("clients");
         }
@@ -228,16 +229,6 @@ impl Descriptors {
     }
 }
 
-impl ClientPlace {
-    /// Gives back the place that was promised for a stream. The client's request is known by now: its stream is open
-    /// and has a place, or it needs none.
-    pub fn settle(&mut self) {
-        if std::mem::take(&mut self.has_promise) {
-            self.of.give_back(|counts| counts.promised -= 1);
-        }
-    }
-}
-
 impl StreamPlace {
     /// The place for a connection of the stream, if no other connection has it.
     fn lend(&self) -> Option<ConnectionPlace> {
@@ -257,11 +248,13 @@ impl StreamPlace {
 
 impl Drop for ClientPlace {
     fn drop(&mut self) {
-        let promised = usize::from(self.has_promise);
-        self.of.give_back(|counts| {
-            counts.clients -= 1;
-            counts.promised -= promised;
-        });
+        self.0.give_back(|counts| counts.clients -= 1);
+    }
+}
+
+impl Drop for Promise {
+    fn drop(&mut self) {
+        self.0.give_back(|counts| counts.promised -= 1);
     }
 }
 
@@ -349,27 +342,23 @@ mod tests {
     #[test]
     fn a_crowd_of_clients_leaves_a_place_for_the_stream_of_each() {
         let descriptors = Descriptors::new(236);
-        let mut clients: Vec<_> = (0..220).map(|_| descriptors.newcomer()).collect();
-        let mut served = 0;
-        for client in &mut clients {
-            let mut late = None;
-            let client = match client {
-                Some(client) => client,
+        let newcomers: Vec<_> = (0..220).map(|_| descriptors.newcomer()).collect();
+        let mut served = Vec::new();
+        for newcomer in newcomers {
+            let (client, promise) = match newcomer {
+                Some((client, promise)) => (client, Some(promise)),
                 // The client has sent its request in the meantime.
                 None => match descriptors.client() {
-                    Some(client) => late.insert(client),
+                    Some(client) => (client, None),
                     None => continue,
                 },
             };
-            if let Some(stream) = descriptors.stream() {
-                client.settle();
-                served += 1;
-                std::mem::forget(stream);
-            }
+            let stream = descriptors.stream();
+            drop(promise);
+            served.push((client, stream.expect("each client that has a place has a stream")));
         }
-        assert_eq!(served, 111);
-        assert_eq!(clients.iter().flatten().count(), served, "each client that had a place has a stream");
-        drop(clients);
+        assert_eq!(served.len(), 111);
+        served.truncate(110);
         assert!(descriptors.newcomer().is_some(), "there is room when they have left");
     }
 
@@ -384,16 +373,14 @@ mod tests {
     fn everything_that_was_taken_is_given_back() {
         let descriptors = Descriptors::new(16);
         let before = *descriptors.0.counts.lock();
-        let (mut settled, unsettled) = (descriptors.newcomer().unwrap(), descriptors.newcomer());
-        settled.settle();
-        settled.settle();
+        let (newcomer, client) = (descriptors.newcomer(), descriptors.client());
         let stream = descriptors.stream().unwrap();
         let connection = descriptors.connection(Some(&stream), 1).unwrap();
         let successor = descriptors.connection(Some(&stream), 1).unwrap();
         assert_eq!(descriptors.0.counts.lock().others, 1, "the first has the place of the stream");
         drop(stream);
         assert_eq!(descriptors.0.counts.lock().streams, 1, "a connection outlives its stream");
-        drop((connection, successor, descriptors.connection(None, 2), descriptors.client(), settled, unsettled));
+        drop((connection, successor, descriptors.connection(None, 2), newcomer, client));
         assert_eq!(*descriptors.0.counts.lock(), before);
     }
 

@@ -14,8 +14,9 @@
 //! the next request begins with them.
 
 use super::chunks::Chunks;
-use super::places::Place;
+use super::places::{Admission, Place, Places};
 use super::transport::Transport;
+use crate::descriptors::Promise;
 use async_trait::async_trait;
 use bytes::{Buf, BytesMut};
 use pingora::protocols::l4::socket::SocketAddr as PeerAddr;
@@ -49,7 +50,7 @@ pub(super) struct Connection {
     unread: BytesMut,
     gate: Gate,
     peer: Peer,
-    place: Option<Place>,
+    admission: Admission,
 }
 
 /// The peer of a connection.
@@ -110,14 +111,15 @@ impl Gate {
 
 impl Connection {
     /// A connection that was just accepted.
-    pub(super) fn new(transport: Transport, place: Option<Place>) -> Self {
+    pub(super) fn new(transport: Transport, admission: Admission) -> Self {
         let peer = Peer { socket: transport.peer(), told: None, is_tls: false };
-        Self { transport: Arc::new(transport), unread: BytesMut::new(), gate: Gate::Open, peer, place }
+        Self { transport: Arc::new(transport), unread: BytesMut::new(), gate: Gate::Open, peer, admission }
     }
 
     /// A connection that the engine gives back. `unread`: the bytes that the client sent while the engine served it.
-    pub(super) fn taken_back(transport: Transport, peer: Peer, place: Option<Place>, unread: &[u8]) -> Self {
-        Self { transport: Arc::new(transport), unread: BytesMut::from(unread), gate: Gate::Open, peer, place }
+    pub(super) fn taken_back(transport: Transport, peer: Peer, place: Place, unread: &[u8]) -> Self {
+        let admission = Admission::Client(place, None);
+        Self { transport: Arc::new(transport), unread: BytesMut::from(unread), gate: Gate::Open, peer, admission }
     }
 
     /// The connection in a stream that pingora gives back. `None`: the stream is not a `Connection`.
@@ -163,7 +165,25 @@ impl Connection {
     }
 
     pub(super) fn has_place(&self) -> bool {
-        self.place.is_some()
+        matches!(self.admission, Admission::Client(..))
+    }
+
+    /// Gives a connection without a place another chance, now that its request has come. Returns whether it has a place.
+    pub(super) fn admit_late(&mut self, places: &Arc<Places>) -> bool {
+        if !self.has_place()
+            && let Some(place) = places.admit_late()
+        {
+            self.admission = Admission::Client(place, None);
+        }
+        self.has_place()
+    }
+
+    /// Takes the promise of a place for the stream that the client may open.
+    pub(super) fn promise(&mut self) -> Option<Promise> {
+        match &mut self.admission {
+            Admission::Client(_, promise) => promise.take(),
+            Admission::Late(_) => None,
+        }
     }
 
     /// The socket, for code that looks at it while a session writes to it.
@@ -199,7 +219,10 @@ impl Connection {
 
     /// Takes the connection apart, for code that serves it without a runtime.
     pub(super) fn into_parts(self) -> io::Result<Parts> {
-        let Self { transport, unread, peer, place, .. } = self;
+        let Self { transport, unread, peer, admission, .. } = self;
+        let Admission::Client(place, _) = admission else {
+            return Err(io::Error::other("the connection has no place"));
+        };
         let transport = Arc::into_inner(transport).ok_or_else(|| io::Error::other("the socket is in use"))?;
         let is_tcp = matches!(transport, Transport::Tcp(_));
         Ok(Parts { socket: transport.into_descriptor()?, unread: unread.to_vec(), peer, place, is_tcp })
@@ -212,7 +235,7 @@ pub(super) struct Parts {
     pub(super) socket: OwnedFd,
     pub(super) unread: Vec<u8>,
     pub(super) peer: Peer,
-    pub(super) place: Option<Place>,
+    pub(super) place: Place,
     pub(super) is_tcp: bool,
 }
 

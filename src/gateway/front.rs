@@ -22,7 +22,7 @@ use super::first::{Judgement, is_blank, judge};
 use super::head::{self, Body, Head};
 use super::http2::Http2;
 use super::introduction::Introductions;
-use super::places::Places;
+use super::places::{Admission, Places};
 use super::plan::{Ask, Plan, Request};
 use super::refusal::Reply;
 use super::sessions::{Decided, Sessions, close};
@@ -43,6 +43,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 /// The limits of connections and their request heads.
@@ -110,7 +111,7 @@ struct Wait {
 }
 
 impl Front {
-    /// A front for a gateway. `alive` is dropped when the front and the last connection are gone, wherever that
+    /// A front for a gateway. Its connections and those to origins share the descriptors. `alive` is dropped when the front and the last connection are gone, wherever that
     /// connection is served. `stopping` becomes true when the drain begins.
     #[must_use]
     pub fn new(options: FrontOptions, gateway: Gateway, alive: mpsc::Sender<()>, stopping: ShutdownWatch) -> Self {
@@ -123,15 +124,25 @@ impl Front {
         server_options.allow_connect_method_proxying = true;
         proxy.server_options = Some(server_options);
         proxy.handle_init_modules();
-        let (proxy, places) = (Arc::new(proxy), Places::new(options.max_connections, alive));
+        let places = Places::new(options.max_connections, gateway.connector.descriptors().clone(), alive);
+        let proxy = Arc::new(proxy);
         let http2 = Http2::new(Arc::clone(&proxy), Arc::clone(&places), options);
         let introductions = Introductions::new();
         Self { options, sessions: Sessions::new(proxy), http2, places, gateway, stopping, introductions }
     }
 
-    /// Serves a connection that was just accepted, until it ends or goes to the engine.
-    pub async fn serve(self: Arc<Self>, transport: Transport) {
-        let mut connection = Connection::new(transport, self.places.take());
+    /// Begins to serve a connection that was just accepted, on the current runtime. It is served until it ends or goes to
+    /// the engine. If no place is free, it is told so. Returns the task that serves it.
+    pub fn accept(self: &Arc<Self>, transport: Transport) -> Option<JoinHandle<()>> {
+        let Some(admission) = self.places.admit() else {
+            turn_away(&transport);
+            return None;
+        };
+        Some(tokio::spawn(Arc::clone(self).serve(transport, admission)))
+    }
+
+    async fn serve(self: Arc<Self>, transport: Transport, admission: Admission) {
+        let mut connection = Connection::new(transport, admission);
         socket::prepare(&connection);
         let longest = self.options.head_time;
         let time = if connection.has_place() { longest } else { WITHOUT_A_PLACE.min(longest) };
@@ -173,8 +184,12 @@ impl Front {
                 First::Nothing => return,
                 First::TooLarge => return refuse(connection, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE).await,
                 First::TooSlow => return refuse(connection, StatusCode::REQUEST_TIMEOUT).await,
-                First::Http2 if wait.is_first => return Box::pin(self.http2.serve(connection, &self.stopping)).await,
-                First::Http1(_) | First::Http2 if !connection.has_place() => {
+                First::Http2 if wait.is_first => {
+                    connection.admit_late(&self.places);
+                    drop(connection.promise());
+                    return Box::pin(self.http2.serve(connection, &self.stopping)).await;
+                }
+                First::Http1(_) | First::Http2 if !connection.admit_late(&self.places) => {
                     return refuse(connection, StatusCode::SERVICE_UNAVAILABLE).await;
                 }
                 First::Http2 => return refuse(connection, StatusCode::BAD_REQUEST).await,
@@ -283,7 +298,8 @@ impl Front {
             Body::None => Gate::Bytes(head_bytes as u64),
             Body::Length(bytes) => Gate::Bytes((head_bytes as u64).saturating_add(bytes)),
         };
-        let decided = Decided { plan, is_kept: self.is_kept(&head) };
+        let promise = connection.promise().filter(|_| matches!(plan, Plan::Shared(_)));
+        let decided = Decided { plan, is_kept: self.is_kept(&head), promise };
         self.sessions.request(connection, gate, decided, &self.stopping).await
     }
 
@@ -301,6 +317,7 @@ impl Front {
         head: &Head,
         reply: &Reply,
     ) -> Option<(Connection, After)> {
+        drop(connection.promise());
         connection.consume(head_bytes);
         let has_body = !matches!(head.body, Body::None | Body::Length(0));
         let is_kept = self.is_kept(head) && !has_body && !head.upgrades();
@@ -315,11 +332,12 @@ impl Front {
         ask: &Ask,
         engine: &Engine,
     ) -> Option<(Connection, After)> {
+        let promise = connection.promise();
         let left = async {
             connection.left().await;
             Broken::Left
         };
-        let joined = match self.gateway.join(ask, left).await {
+        let joined = match self.gateway.join(ask, promise, left).await {
             Ok(joined) => joined,
             Err(NotJoined::Broken(_)) => return None,
             Err(NotJoined::Refused(refusal)) => {
@@ -361,6 +379,12 @@ async fn answer(
             None
         }
     }
+}
+
+/// Tells a client that there is no place, and waits for nothing. The client may not have sent its request yet.
+fn turn_away(transport: &Transport) {
+    let Ok(response) = wire::whole(&Reply::come_again(StatusCode::SERVICE_UNAVAILABLE), false, false) else { return };
+    transport.say_and_end(&response);
 }
 
 /// Answers bytes that are not a request, and closes the connection.

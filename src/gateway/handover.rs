@@ -111,7 +111,7 @@ struct AtTheFront {
     runtime: Handle,
     peer: Peer,
     client: Option<IpAddr>,
-    place: Option<Place>,
+    place: Place,
     is_tcp: bool,
 }
 

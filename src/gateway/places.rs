@@ -1,8 +1,20 @@
-//! The limit on the number of clients that are served at once.
+//! The places for clients: how many are served at once, and how many are told at once that they are not.
+//!
+//! ```text
+//!   accepted ─┬─ a place is free ──▶ Client ──────────────────────────────▶ served
+//!             ├─ none ──▶ Late ─ its request has come ─┬─ a place by now ──▶ served
+//!             │            │                           └─ none ───────────▶ 503
+//!             │            └─ sends nothing ──▶ closed
+//!             └─ none, and many are late ─────────────────────────────────▶ 503 at once
+//! ```
 
+use crate::descriptors::{ClientPlace, Descriptors, Promise};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+/// The most connections without a place that are read from. Their descriptors are in none of the places.
+const MOST_LATE: usize = 24;
 
 /// The places for clients. Each connection that is served has one. On an HTTP/2 connection, each stream beyond the
 /// first has one too, because a proxy may serve many clients through one connection. There are `most` places.
@@ -15,20 +27,56 @@ pub(super) struct Places {
     taken: AtomicUsize,
     /// Whether it was logged that no place is left.
     told: AtomicBool,
+    descriptors: Descriptors,
+    late: Arc<Semaphore>,
 }
 
 /// One place that is taken. Dropping it frees the place.
 #[derive(Debug)]
-pub(super) struct Place(Arc<Places>);
+pub(super) struct Place {
+    of: Arc<Places>,
+    /// `None`: a stream of an HTTP/2 connection, which has no descriptor.
+    descriptor: Option<ClientPlace>,
+}
+
+/// What an accepted connection is given.
+#[derive(Debug)]
+pub(super) enum Admission {
+    /// A place, and the promise of one for the stream that the client may open.
+    Client(Place, Option<Promise>),
+    /// Only the permission to send a request. A place may be free by then.
+    Late(#[expect(dead_code, reason = "it is held for its drop")] OwnedSemaphorePermit),
+}
 
 impl Places {
-    pub(super) fn new(most: usize, alive: mpsc::Sender<()>) -> Arc<Self> {
-        Arc::new(Self { _alive: alive, most, taken: AtomicUsize::new(0), told: AtomicBool::new(false) })
+    pub(super) fn new(most: usize, descriptors: Descriptors, alive: mpsc::Sender<()>) -> Arc<Self> {
+        let (taken, told, late) = (AtomicUsize::new(0), AtomicBool::new(false), Arc::new(Semaphore::new(MOST_LATE)));
+        Arc::new(Self { _alive: alive, most, taken, told, descriptors, late })
     }
 
-    /// Takes a place. `None`: no place is left. That is logged once, and not for each client.
+    /// Takes a place for a connection that was just accepted, if one is free. `None`: the connection must be closed at
+    /// once.
+    pub(super) fn admit(self: &Arc<Self>) -> Option<Admission> {
+        if let Some(mut place) = self.take()
+            && let Some((descriptor, promise)) = self.descriptors.newcomer()
+        {
+            place.descriptor = Some(descriptor);
+            return Some(Admission::Client(place, Some(promise)));
+        }
+        Arc::clone(&self.late).try_acquire_owned().ok().map(Admission::Late)
+    }
+
+    /// Takes a place for a connection whose request has come. `None`: no place is left.
+    pub(super) fn admit_late(self: &Arc<Self>) -> Option<Place> {
+        let mut place = self.take()?;
+        place.descriptor = Some(self.descriptors.client()?);
+        Some(place)
+    }
+
+    /// Takes a place for a client that needs no descriptor of its own. `None`: no place is left. That is logged once, and
+    /// not for each client.
     pub(super) fn take(self: &Arc<Self>) -> Option<Place> {
-        let place = Place(Arc::clone(self));
+        let place = Place { of: Arc::clone(self), descriptor: None };
         if self.taken.fetch_add(1, Ordering::AcqRel) < self.most {
             return Some(place);
         }
@@ -41,10 +89,10 @@ impl Places {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let taken = self.0.taken.fetch_sub(1, Ordering::AcqRel);
+        let taken = self.of.taken.fetch_sub(1, Ordering::AcqRel);
         // The next shortage is logged only after a tenth of the places was free in between.
-        if taken <= self.0.most.saturating_sub(self.0.most / 10) {
-            self.0.told.store(false, Ordering::Release);
+        if taken <= self.of.most.saturating_sub(self.of.most / 10) {
+            self.of.told.store(false, Ordering::Release);
         }
     }
 }
@@ -55,13 +103,39 @@ mod tests {
 
     #[test]
     fn there_are_so_many_places_and_a_drop_frees_one() {
-        let places = Places::new(2, mpsc::channel(1).0);
-        let (first, second) = (places.take(), places.take());
+        let places = Places::new(2, Descriptors::unlimited(), mpsc::channel(1).0);
+        let (first, second) = (places.take(), places.admit_late());
         assert!(first.is_some() && second.is_some());
-        assert!(places.take().is_none() && places.take().is_none());
+        assert!(places.take().is_none() && places.admit_late().is_none());
+        assert!(matches!(places.admit(), Some(Admission::Late(_))));
         drop(first);
-        assert!(places.take().is_some());
+        assert!(matches!(places.admit(), Some(Admission::Client(..))));
         drop(second);
+        assert_eq!(places.taken.load(Ordering::Acquire), 0);
+    }
+
+    #[test]
+    fn few_are_late_at_once_and_the_others_are_turned_away() {
+        let places = Places::new(1, Descriptors::unlimited(), mpsc::channel(1).0);
+        let first = places.admit();
+        let mut late: Vec<_> = (0..MOST_LATE).map(|_| places.admit()).collect();
+        assert!(late.iter().all(|late| matches!(late, Some(Admission::Late(_)))));
+        assert!(places.admit().is_none());
+        late.pop();
+        assert!(matches!(places.admit(), Some(Admission::Late(_))));
+        drop(first);
+        assert!(places.admit_late().is_some(), "who is late may have a place that became free");
+    }
+
+    #[test]
+    fn a_place_needs_adescriptor() {
+        let places = Places::new(100, Descriptors::new(4), mpsc::channel(1).0);
+        let first = places.admit();
+        assert!(matches!(&first, Some(Admission::Client(..))));
+        assert!(matches!(places.admit(), Some(Admission::Late(_))), "there is none for a stream of this client");
+        assert!(places.admit_late().is_some(), "it may ask for something else");
+        drop(first);
+        assert!(matches!(places.admit(), Some(Admission::Client(..))));
         assert_eq!(places.taken.load(Ordering::Acquire), 0);
     }
 }

@@ -4,6 +4,7 @@ use super::Gateway;
 use super::after::After;
 use super::connection::{Connection, Gate};
 use super::plan::Plan;
+use crate::descriptors::Promise;
 use crate::fanout::LINGER;
 use parking_lot::Mutex;
 use pingora::apps::HttpServerApp;
@@ -35,6 +36,8 @@ pub(super) struct Decided {
     pub(super) plan: Plan,
     /// Whether the connection may serve another request after this one.
     pub(super) is_kept: bool,
+    /// Held until the stream of the request is open.
+    pub(super) promise: Option<Promise>,
 }
 
 impl Decided {

@@ -7,6 +7,7 @@ use super::plan::Ask;
 use super::refusal::{Refusal, Why};
 use super::writer::{Broken, Writer};
 use super::{Gateway, wire};
+use crate::descriptors::Promise;
 use crate::downstream::{OnLag, SharingVerdict, lifetime, sharing_verdict, stream_head, unshareable_head};
 use crate::fanout::{Engine, Farewell, Framing, Terms};
 use crate::hub::{Delivery, Departure, End, JoinError, Mode, ShareOptions, Subscription, Verdict};
@@ -43,9 +44,14 @@ pub(super) enum NotJoined {
 }
 
 impl Gateway {
-    /// Joins a client to its stream, and waits until the head of its response is known. `left` resolves when the client
-    /// leaves.
-    pub(super) async fn join(&self, ask: &Ask, left: impl Future<Output = Broken>) -> Result<Joined, NotJoined> {
+    /// Joins a client to its stream, and waits until the head of its response is known. `promise`: that of a place for
+    /// the stream, if the client opens it. `left` resolves when the client leaves.
+    pub(super) async fn join(
+        &self,
+        ask: &Ask,
+        promise: Option<Promise>,
+        left: impl Future<Output = Broken>,
+    ) -> Result<Joined, NotJoined> {
         let (served, id) = (&ask.served, ask.last_event_id.as_ref());
         let has_credentials = ask.request.has_credentials();
         let policy = &served.policy;
@@ -58,6 +64,8 @@ impl Gateway {
             Err(JoinError::Ended(end)) if is_anothers(&end) => join_alone(),
             joined => joined,
         };
+        // A stream that this client opened has its place by now.
+        drop(promise);
         let mut subscription = joined.map_err(|error| refused(Why::Join(error)))?;
         let patience = match policy.upstream.on_error {
             OnError::Hold => Some(VERDICT_PATIENCE),

@@ -2,7 +2,7 @@
 //! look at the socket while a session reads or writes.
 
 use bytes::BytesMut;
-use rustix::net::{Shutdown, shutdown};
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -73,6 +73,16 @@ impl Transport {
             Self::Tcp(stream) => when_ready!(stream, cx, poll_write_ready, stream.try_write(bytes)),
             Self::Unix(stream) => when_ready!(stream, cx, poll_write_ready, stream.try_write(bytes)),
         }
+    }
+
+    /// Sends the last bytes, closes our side and drops what the peer has sent. It waits for nothing.
+    pub(super) fn say_and_end(&self, bytes: &[u8]) {
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        // A peer that is gone or takes nothing is not told.
+        let _sent = send(self, bytes, flags).and_then(|_| shutdown(self.as_fd(), Shutdown::Write));
+        // A socket that is closed with unread bytes sends a reset, which may destroy what was said.
+        let mut dropped = [0; 4096];
+        while recv(self, &mut dropped[..], RecvFlags::DONTWAIT).is_ok_and(|(_, n)| n > 0) {}
     }
 
     /// Closes our side of the connection.

@@ -165,7 +165,7 @@ async fn accept(bound: Bound, front: Arc<Front>, mut accepting: watch::Receiver<
         };
         let error = match accepted {
             Ok(transport) => {
-                tokio::spawn(Arc::clone(&front).serve(transport));
+                front.accept(transport);
                 continue;
             }
             Err(error) => error,
@@ -184,7 +184,7 @@ async fn accept(bound: Bound, front: Arc<Front>, mut accepting: watch::Receiver<
     if *accepting.borrow() == Accepting::Last {
         // When the socket is closed, the kernel resets the connections that still wait in its queue.
         for transport in listener.queue().map_err(of_socket)? {
-            tokio::spawn(Arc::clone(&front).serve(transport));
+            front.accept(transport);
         }
     }
     Ok(())

@@ -24,6 +24,7 @@ pub use upgrade::Successor;
 use crate::admin::{Admin, Facts};
 use crate::config::{Config, ListenAddr, ServerConfig};
 use crate::counters::RouteCounters;
+use crate::descriptors::Descriptors;
 use crate::fanout::{Engine, Sending};
 use crate::gateway::{CurrentRouting, Front, FrontOptions, Gateway, Lifecycle, RouteIds, Routing};
 use crate::hub::Hub;
@@ -54,6 +55,7 @@ pub struct Service {
     sockets: Sockets,
     system: SystemTrust,
     front: FrontOptions,
+    descriptors: Descriptors,
     launch: Launch,
 }
 
@@ -112,7 +114,8 @@ impl Service {
         let room = descriptors::room(config.server.shards, config.server.max_connections)?;
         let sockets = listen::bind(&config.server)?;
         let front = front_options(&config.server, room);
-        Ok(Self { config, sockets, system, front, launch: Launch::of_this_process() })
+        let descriptors = Descriptors::new(room.connections);
+        Ok(Self { config, sockets, system, front, descriptors, launch: Launch::of_this_process() })
     }
 
     /// Starts to serve, on the current tokio runtime.
@@ -127,7 +130,8 @@ impl Service {
         let (accepting, accepting_seen) = watch::channel(Accepting::Yes);
         let (alive_held, alive) = mpsc::channel(1);
         let engine = engine(self.config.server.shards, self.config.server.io_uring);
-        let (gateway, counters) = gateway(&self.config, self.system, engine.clone(), lifecycle_seen.clone());
+        let connector = Connector::trusting(self.system).within(self.descriptors);
+        let (gateway, counters) = gateway(&self.config, connector, engine.clone(), lifecycle_seen.clone());
         let front = Arc::new(Front::new(self.front, gateway, alive_held, stopping_seen));
         let spares = clients.iter().chain(&admin).filter_map(Bound::spare).collect();
         let accepts = tokio::spawn(accept_all(clients, front, accepting_seen));
@@ -203,12 +207,11 @@ fn engine(shards: Option<NonZeroUsize>, io_uring: bool) -> Option<Engine> {
 
 fn gateway(
     config: &Config,
-    system: SystemTrust,
+    connector: Connector,
     engine: Option<Engine>,
     lifecycle: watch::Receiver<Lifecycle>,
 ) -> (Gateway, CountersByRoute) {
     let routes = config.routes.routes();
-    let connector = Connector::trusting(system);
     let replay_bytes = config.server.replay_bytes.unwrap_or_else(memory::for_logs);
     let routing = Routing::new(routes, config.server.trusted_proxies.clone(), &mut RouteIds::default());
     let counters = routing.counters();

@@ -260,7 +260,7 @@ impl From<&Gateway> for Target {
 
 /// With `STORIES_SHARDS=off`, every story that does not set `shards` runs without the delivery engine. With
 /// `STORIES_IO_URING=off`, the engine sends to each client with a call of its own.
-fn on_the_path_under_test(config: &str) -> String {
+pub fn on_the_path_under_test(config: &str) -> String {
     let mut config = config.to_owned();
     for (variable, key) in [("STORIES_SHARDS", "shards"), ("STORIES_IO_URING", "io_uring")] {
         if let Ok(value) = std::env::var(variable)

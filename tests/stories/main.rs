@@ -23,6 +23,7 @@ mod builders;
 mod config;
 mod contract;
 mod cors;
+mod descriptors;
 mod http2;
 mod http2_requests;
 mod ids;

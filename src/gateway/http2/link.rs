@@ -173,6 +173,7 @@ impl Drop for StallLimit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::descriptors::Descriptors;
     use crate::gateway::places::Places;
     use tokio::sync::mpsc;
 
@@ -180,7 +181,7 @@ mod tests {
 
     #[test]
     fn each_stream_has_a_place_and_the_first_has_the_connections() {
-        let places = Places::new(3, mpsc::channel(1).0);
+        let places = Places::new(3, Descriptors::unlimited(), mpsc::channel(1).0);
         let connection = places.take();
         let link = Link::new(NOBODY);
         let open = || link.open(|| places.take());
@@ -216,7 +217,8 @@ mod tests {
     #[test]
     fn a_client_is_given_up_once_its_last_stream_has_stalled() {
         let link = Link::new(NOBODY);
-        let (first, second) = (link.open(|| None), link.open(|| Places::new(1, mpsc::channel(1).0).take()));
+        let (first, second) =
+            (link.open(|| None), link.open(|| Places::new(1, Descriptors::unlimited(), mpsc::channel(1).0).take()));
         link.stalled();
         drop(first);
         assert!(!link.is_stalled());

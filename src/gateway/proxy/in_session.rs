@@ -1,5 +1,6 @@
 //! Decides requests of HTTP/2, and serves streams in a pingora session.
 
+use crate::descriptors::Promise;
 use crate::gateway::Gateway;
 use crate::gateway::after::After;
 use crate::gateway::connection::Peer;
@@ -32,19 +33,20 @@ impl Gateway {
     }
 
     /// Serves a stream in its session, or prepares the hand-over of its client to the engine. Returns what happens to
-    /// the connection, or the refusal that the client is to be sent.
+    /// the connection, or the refusal that the client is to be sent. `promise`: held until the stream is open.
     pub(super) async fn serve(
         &self,
         session: &mut ServerSession,
         plan: Plan,
         is_kept: bool,
+        promise: Option<Promise>,
     ) -> Result<std::result::Result<After, Refusal>> {
         let Some(counters) = plan.ask().map(|ask| Arc::clone(&ask.served.counters)) else {
             return Error::e_explain(ErrorType::InternalError, "not a stream");
         };
         let mut writer = Writer::of_stream(session, &counters, &self.lifecycle);
         let departure = match plan {
-            Plan::Shared(ask) => match self.join(&ask, writer.left()).await {
+            Plan::Shared(ask) => match self.join(&ask, promise, writer.left()).await {
                 Err(NotJoined::Refused(refusal)) => return Ok(Err(refusal)),
                 Err(NotJoined::Broken(broken)) => broken.into(),
                 Ok(joined) => {

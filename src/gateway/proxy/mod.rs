@@ -64,9 +64,9 @@ impl ProxyHttp for Gateway {
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
         let session = session.as_downstream_mut();
-        let (planned, is_kept) = match exchange.decided.take() {
-            Some(decided) => (Ok(decided.plan), decided.is_kept),
-            None => (self.plan_of(session), false),
+        let (planned, is_kept, promise) = match exchange.decided.take() {
+            Some(decided) => (Ok(decided.plan), decided.is_kept, decided.promise),
+            None => (self.plan_of(session), false, None),
         };
         let refusal = match planned {
             Ok(Plan::Proxy(served, client)) => {
@@ -77,7 +77,7 @@ impl ProxyHttp for Gateway {
                 Writer::new(session).reply(reply).await?;
                 return Ok(true);
             }
-            Ok(plan) => match Box::pin(self.serve(session, plan, is_kept)).await? {
+            Ok(plan) => match Box::pin(self.serve(session, plan, is_kept, promise)).await? {
                 Ok(after) => {
                     exchange.after = Mutex::new(Some(after));
                     return Ok(true);

@@ -58,7 +58,7 @@ impl Stage {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (accepted, _) = listener.accept().await.unwrap();
-        let served = tokio::spawn(front.serve(Transport::Tcp(accepted)));
+        let served = front.accept(Transport::Tcp(accepted)).unwrap();
         Self { client, served, begun: Instant::now(), stop, alive, _lifecycle: lifecycle }
     }
 

@@ -67,7 +67,7 @@ impl Stage {
     /// Serves the next connection until its session has ended.
     async fn session(&self) {
         let (accepted, _) = self.listener.accept().await.unwrap();
-        Arc::clone(&self.front).serve(Transport::Tcp(accepted)).await;
+        self.front.accept(Transport::Tcp(accepted)).unwrap().await.unwrap();
     }
 
     /// Serves the client's request until it is handed over, while the origin answers.
@@ -75,7 +75,7 @@ impl Stage {
         self.client.write_all(request).await.unwrap();
         let answered = async {
             let (accepted, _) = self.listener.accept().await.unwrap();
-            Arc::clone(&self.front).serve(Transport::Tcp(accepted)).await;
+            self.front.accept(Transport::Tcp(accepted)).unwrap().await.unwrap();
         };
         let opened = async {
             let publisher = self.opened.recv().await.unwrap();
@@ -177,9 +177,9 @@ async fn a_request_with_a_body_stays_in_its_session() {
         publisher
     };
     let (accepted, _) = stage.listener.accept().await.unwrap();
-    let session = Arc::clone(&stage.front).serve(Transport::Tcp(accepted));
+    let session = stage.front.accept(Transport::Tcp(accepted)).unwrap();
     let session = async {
-        session.await;
+        session.await.unwrap();
         panic!("the session ended under its client");
     };
     tokio::select! {

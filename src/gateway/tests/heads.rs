@@ -1,12 +1,15 @@
 //! A corpus of request heads: how the gateway reads them, and that pingora reads the accepted ones in the same way.
 
+use crate::descriptors::Descriptors;
 use crate::gateway::connection::{Connection, Gate};
 use crate::gateway::head::{Body, Head};
+use crate::gateway::places::Places;
 use crate::gateway::transport::Transport;
 use pingora::protocols::http::ServerSession;
 use std::os::fd::OwnedFd;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
+use tokio::sync::mpsc;
 
 const CORPUS: &str = include_str!("../../../tests/data/request_heads.txt");
 
@@ -65,7 +68,8 @@ async fn by_pingora(head: &[u8]) -> ServerSession {
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     theirs.write_all(head).await.unwrap();
     let ours = OwnedFd::from(ours.into_std().unwrap());
-    let mut connection = Connection::new(Transport::from_descriptor(ours, false).unwrap(), None);
+    let places = Places::new(1, Descriptors::unlimited(), mpsc::channel(1).0);
+    let mut connection = Connection::new(Transport::from_descriptor(ours, false).unwrap(), places.admit().unwrap());
     connection.set_gate(Gate::Open);
     let mut session = ServerSession::new_http1(Box::new(connection));
     assert!(session.read_request().await.unwrap(), "{}", head.escape_ascii());

@@ -168,6 +168,12 @@ impl Connector {
         Self { pingora, system, lookups, outages: Outages::default(), met: Met::default(), places, turn: None }
     }
 
+    /// What the connections take places of.
+    #[must_use]
+    pub fn descriptors(&self) -> &Descriptors {
+        self.places.descriptors()
+    }
+
     /// The same connector, with connections that take places of these.
     #[must_use]
     pub fn within(self, descriptors: Descriptors) -> Self {

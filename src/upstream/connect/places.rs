@@ -33,6 +33,10 @@ impl Places {
         Some(Self { stream: Some(self.descriptors.stream()?), ..self.clone() })
     }
 
+    pub(super) fn descriptors(&self) -> &Descriptors {
+        &self.descriptors
+    }
+
     /// The same places, for an attempt that does this when there is none.
     pub(super) fn when_full(&self, when_full: WhenFull) -> Self {
         Self { when_full, ..self.clone() }
