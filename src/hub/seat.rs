@@ -17,14 +17,18 @@ pub struct Seat {
 impl Seat {
     /// Puts a client at `cursor` on a stream. `locked`: the state of the same stream.
     pub(super) fn take(stream: &Arc<Stream>, locked: &mut State, cursor: Seq, is_opener: bool) -> Self {
+        let was_empty = locked.is_empty();
         locked.subscribers += 1;
         locked.has_opener |= is_opener;
         // The new client takes events at its own pace, so the publisher looks at the paces anew.
         stream.reached(locked, cursor);
         stream.counters.subscribers.add(1);
         stream.counters.subscribers_total.add(1);
-        stream.occupancy.notify_one();
-        stream.arrivals.notify_one();
+        // The driver only wants to know whether anybody is on the stream.
+        if was_empty {
+            stream.occupancy.notify_one();
+            stream.arrivals.notify_one();
+        }
         Self { stream: Arc::clone(stream), is_opener }
     }
 

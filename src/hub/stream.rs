@@ -42,9 +42,9 @@ pub(super) struct Stream {
     changed: watch::Sender<()>,
     /// Called for the same changes, each on behalf of many subscribers.
     pub(super) watchers: RwLock<Vec<Arc<dyn Watcher>>>,
-    /// Notified when a subscriber comes or the last one leaves, and when the stream gives way to others.
+    /// Notified when the first subscriber comes or the last one leaves, and when the stream gives way to others.
     pub(super) occupancy: Notify,
-    /// Notified when a subscriber comes, for the driver that waits for one.
+    /// Notified when the first subscriber comes, for the driver that waits for one.
     pub(super) arrivals: Notify,
     /// Notified when a subscriber takes something, if the publisher waits for that.
     pub(super) taken: Notify,

@@ -1,6 +1,19 @@
 //! What subscriptions are given: each frame once, gaps, and no repeats.
 
 use super::*;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Wake, Waker};
+
+/// The number of times that a task was woken.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
 
 #[tokio::test(start_paused = true)]
 async fn the_client_that_opens_a_stream_gets_it_from_its_first_event() {
@@ -162,6 +175,28 @@ async fn a_publisher_knows_whether_anybody_listens() {
     drop(subscription);
     assert!(!is_occupied(&publisher));
     assert_eq!(subscription_key(&stage), "/a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_driver_is_woken_by_the_first_client_and_not_by_those_after_it() {
+    let stage = Stage::new();
+    let (first, publisher) = stage.open("/a");
+    live(&publisher);
+    let count = Arc::new(Woken::default());
+    let (waker, woken) = (Waker::from(Arc::clone(&count)), || count.0.load(Ordering::Relaxed));
+    let mut abandoned = pin!(publisher.abandoned());
+    let mut poll = || assert!(abandoned.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    poll();
+    // A wake-up of the time before is used up by this.
+    poll();
+    let before = woken();
+    let others = [stage.join("/a").unwrap(), stage.join("/a").unwrap()];
+    assert_eq!(woken(), before);
+    drop((first, others));
+    assert_eq!(woken(), before + 1, "nobody is on it");
+    poll();
+    let _again = stage.join("/a").unwrap();
+    assert_eq!(woken(), before + 2);
 }
 
 fn subscription_key(stage: &Stage) -> String {
