@@ -187,7 +187,7 @@ mod tests {
     fn the_answers_are_those_of_the_system_call() {
         let fill = |socket: &UnixStream| {
             socket.set_nonblocking(true).unwrap();
-            while (&*socket).write(&[0; 4096]).is_ok() {}
+            while (&*socket).write_all(&[0; 4096]).is_ok() {}
             socket.set_nonblocking(false).unwrap();
         };
         let small = Bytes::from_static(b"data: 1\n\n");
