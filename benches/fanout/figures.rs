@@ -2,9 +2,9 @@
 
 use super::process::float;
 use super::scenarios::READERS;
-use super::server::Target;
 use super::specs::Received;
 use super::statistics::median;
+use super::target::Target;
 use super::trial::Trial;
 
 /// A figure of a run, as a number.

@@ -3,7 +3,7 @@
 use super::figures::{self, Figure, Runs};
 use super::results::Results;
 use super::scenarios::Scenario;
-use super::server::Target;
+use super::target::Target;
 
 /// The deliveries per second that count as a million. It is a little less, because some events of the window are
 /// still on their way when it ends.

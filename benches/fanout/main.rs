@@ -20,6 +20,7 @@ mod process;
 mod publisher;
 mod report;
 mod results;
+mod run;
 mod scale;
 mod scenarios;
 mod schedule;
@@ -30,6 +31,7 @@ mod statistics;
 mod suite;
 mod svg;
 mod tally;
+mod target;
 mod trial;
 mod wire;
 

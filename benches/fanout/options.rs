@@ -1,7 +1,7 @@
 //! The command line.
 
 use super::scenarios::Scenario;
-use super::server::Target;
+use super::target::Target;
 use clap::{Parser, ValueEnum};
 use std::path::PathBuf;
 

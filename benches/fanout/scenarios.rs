@@ -1,8 +1,8 @@
 //! The scenarios: the goals of the delivery engine, and sweeps over what a server's work depends on.
 
 use super::scale::number;
-use super::server::{Policy, Target};
-use super::specs::{Crowd, Work};
+use super::specs::{Crowd, Policy, Work};
+use super::target::Target;
 use super::trial::Case;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};

@@ -3,38 +3,15 @@
 use super::child::Child;
 use super::nchan::Nchan;
 use super::process;
-use super::specs::{PublisherSpec, Work};
+use super::specs::{Policy, PublisherSpec, Work};
+use super::target::Target;
 use super::{Failure, nchan};
-use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use tempfile::TempDir;
 
 /// How long a server may take until it listens.
 const START_SECS: u64 = 20;
-
-/// A server that is measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Target {
-    /// A bare loop of send()
-    Floor,
-    /// This project's gateway, one worker thread and one shard
-    Manifold,
-    /// nginx with Nchan, one worker
-    Nchan,
-}
-
-impl Target {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Floor => "floor",
-            Self::Manifold => "manifold",
-            Self::Nchan => "nchan",
-        }
-    }
-}
 
 /// The cores of the processes, and the gateway that is measured.
 #[derive(Debug, Clone)]
@@ -44,13 +21,6 @@ pub(crate) struct Bench {
     pub(crate) server_cpu: usize,
     /// The core of the clients and of the origin.
     pub(crate) load_cpu: usize,
-}
-
-/// The options of the gateway's only route.
-#[derive(Debug, Clone)]
-pub(crate) struct Policy {
-    pub(crate) heartbeat_secs: u64,
-    pub(crate) stall_secs: u64,
 }
 
 /// A running server.

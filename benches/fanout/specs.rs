@@ -114,3 +114,10 @@ pub(crate) struct Sent {
     /// Sockets that were lost during the run.
     pub(crate) departed: u64,
 }
+
+/// The options of the gateway's only route.
+#[derive(Debug, Clone)]
+pub(crate) struct Policy {
+    pub(crate) heartbeat_secs: u64,
+    pub(crate) stall_secs: u64,
+}
