@@ -25,7 +25,7 @@ const FLOORS: &[&[&str]] = &[
     &["admin"],
     &["service"],
     &["demo"],
-    &["logger", "signals"],
+    &["allocator", "logger", "signals"],
     &["main"],
 ];
 

@@ -18,6 +18,7 @@ mod stuck_log;
 
 mod accepting;
 mod admin;
+mod allocator;
 mod answers;
 mod builders;
 mod config;
