@@ -2,7 +2,7 @@
 //! parent.
 
 use super::Failure;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::ffi::{OsStr, OsString};
@@ -100,9 +100,18 @@ impl Child {
         self.stdin = None;
     }
 
-    /// Asks the process to end, and waits some time for it.
+    /// Asks the process to end, and waits some time for it. Whatever it started and did not end is killed.
     pub(crate) fn terminate(&mut self) {
-        let pid = i32::try_from(self.process.id()).ok().and_then(rustix::process::Pid::from_raw);
+        let started = super::process::descendants(self.process.id()).unwrap_or_default();
+        self.ask_to_end();
+        for pid in started.into_iter().filter_map(|pid| i32::try_from(pid).ok()).filter_map(Pid::from_raw) {
+            // An error means that the process has ended.
+            rustix::process::kill_process(pid, Signal::KILL).unwrap_or_default();
+        }
+    }
+
+    fn ask_to_end(&self) {
+        let pid = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw);
         // An error means that the process has ended.
         if pid.is_none_or(|pid| rustix::process::kill_process(pid, Signal::TERM).is_err()) {
             return;

@@ -2,14 +2,19 @@
 //! checked.
 
 use super::dial::{ask, dial};
-use super::specs::{ClientsSpec, Connected, Received, Window};
-use super::tally::Tally;
+use super::event::id;
+use super::specs::{ClientsSpec, Connected, Reads, Received, Window};
+use super::tally::{Reader, Tally};
 use super::wire::{Item, Response};
 use super::{Failure, clock, say};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
+use rustix::net::RecvFlags;
 use std::io::{self, BufRead};
 use std::os::fd::OwnedFd;
+
+/// Of the clients that only count bytes, one in this many checks its events.
+const CHECKS: usize = 10;
 
 /// The number of bytes read at once.
 const BUFFER: usize = 256 * 1024;
@@ -20,8 +25,11 @@ const READY: usize = 1024;
 /// The token of the standard input.
 const ORDERS: u64 = u64::MAX;
 
-/// How often deadlines are checked, in nanoseconds.
+/// How often deadlines are checked at least, in nanoseconds.
 const TICK: u64 = clock::SECOND / 20;
+
+/// The number of connections that are begun before the sockets are looked at.
+const BEGUN: usize = 128;
 
 /// How long to wait for the last events after the end of the window, in seconds.
 pub(crate) const GRACE_SECS: u64 = 20;
@@ -51,6 +59,8 @@ struct Client {
     /// `None`: the server ended the connection.
     socket: Option<OwnedFd>,
     asked: bool,
+    /// The client has its response's head.
+    connected: bool,
     /// The client has its response's head and reads no more.
     idle: bool,
     response: Response,
@@ -60,20 +70,30 @@ impl Crowd {
     fn new(spec: ClientsSpec) -> Result<Self, Failure> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, io::stdin(), EventData::new_u64(ORDERS), EventFlags::IN)?;
-        let tally = Tally::new(spec.crowd.clients, usize::try_from(spec.crowd.streams)?, spec.size)?;
+        let all = 0..spec.crowd.clients;
+        let reader = |number| Reader {
+            first: last_event(&spec, number).map_or(0, |last| last + 1),
+            checks: spec.crowd.reads == Reads::Events || number % CHECKS == 0,
+        };
+        let tally = Tally::new(all.map(reader), usize::try_from(spec.crowd.streams)?, spec.size)?;
         let clients = Vec::with_capacity(spec.crowd.clients);
         let (ready, buffer) = (Vec::with_capacity(READY), vec![0; BUFFER]);
         Ok(Self { spec, epoll, clients, connected: 0, window: None, tally, ready, buffer })
     }
 
-    /// Connects all clients, `at_once` at a time.
+    /// Connects all clients.
     fn connect(&mut self) -> Result<(), Failure> {
         let (all, begun) = (self.spec.crowd.clients, clock::now());
+        let at_once = if self.spec.crowd.at_once { all } else { self.spec.awaited };
         while self.connected < all {
-            while self.clients.len() < all.min(self.connected + self.spec.at_once) {
+            while self.clients.len() < all.min(self.connected + at_once) {
                 self.begin()?;
+                // The first clients are not to wait for the last ones.
+                if self.clients.len().is_multiple_of(BEGUN) {
+                    self.turn(0)?;
+                }
             }
-            self.turn()?;
+            self.turn(TICK)?;
             if clock::now() - begun > self.spec.connect_secs * clock::SECOND {
                 let (connected, secs) = (self.connected, self.spec.connect_secs);
                 return Err(format!("{connected} of {all} clients were answered within {secs} s").into());
@@ -90,17 +110,18 @@ impl Crowd {
 
     fn begin(&mut self) -> Result<(), Failure> {
         let number = self.clients.len();
-        let socket = dial(self.spec.server, number, self.spec.crowd.slow)?;
+        let socket = dial(self.spec.server, number, self.spec.crowd.reads == Reads::Nothing)?;
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         epoll::add(&self.epoll, &socket, EventData::new_u64(u64::try_from(number)?), flags)?;
-        self.clients.push(Client { socket: Some(socket), asked: false, idle: false, response: Response::default() });
+        let response = Response::default();
+        self.clients.push(Client { socket: Some(socket), asked: false, connected: false, idle: false, response });
         Ok(())
     }
 
     /// Reads until every client has all events of the window, or the time for that is over.
     fn wait_for_end(&mut self) -> Result<(), Failure> {
         loop {
-            self.turn()?;
+            self.turn(TICK)?;
             let Some(window) = self.window else { continue };
             let grace = if self.spec.events { GRACE_SECS * clock::SECOND } else { 0 };
             let now = clock::now();
@@ -110,11 +131,11 @@ impl Crowd {
         }
     }
 
-    /// Waits for sockets, and serves those that are ready.
-    fn turn(&mut self) -> Result<(), Failure> {
+    /// Waits for sockets, for `longest` nanoseconds at most, and serves those that are ready.
+    fn turn(&mut self, longest: u64) -> Result<(), Failure> {
         let mut ready = std::mem::take(&mut self.ready);
         ready.clear();
-        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut ready), Some(&clock::timespec(TICK))) {
+        match epoll::wait(&self.epoll, rustix::buffer::spare_capacity(&mut ready), Some(&clock::timespec(longest))) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
@@ -148,7 +169,8 @@ impl Crowd {
         if !client.asked {
             if flags.contains(EventFlags::OUT) && !flags.intersects(EventFlags::ERR | EventFlags::HUP) {
                 let stream = self.spec.crowd.first_stream + u64::try_from(number)? % self.spec.crowd.streams;
-                ask(socket, &format!("{}{stream}", self.spec.path))?;
+                let last = last_event(&self.spec, number).map(id);
+                ask(socket, &format!("{}{stream}", self.spec.path), last.as_deref())?;
                 client.asked = true;
             } else if flags.intersects(EventFlags::ERR | EventFlags::HUP) {
                 return Err(format!("client {number} was not let in").into());
@@ -162,10 +184,36 @@ impl Crowd {
             }
             return Ok(());
         }
-        if over || flags.contains(EventFlags::IN) {
-            self.read(number, over)?;
+        if !(over || flags.contains(EventFlags::IN)) {
+            return Ok(());
         }
-        Ok(())
+        if client.connected && !self.tally.checks(number) {
+            self.take(number, over);
+            return Ok(());
+        }
+        self.read(number, over)
+    }
+
+    /// Takes the bytes that have arrived, and only counts them. `to_the_end`: also the end of the connection.
+    fn take(&mut self, number: usize, to_the_end: bool) {
+        let client = &mut self.clients[number];
+        let Some(socket) = &client.socket else { return };
+        loop {
+            // For TCP, this flag makes the kernel drop the bytes instead of copying them: tcp(7).
+            let taken = match rustix::net::recv(socket, &mut self.buffer[..], RecvFlags::TRUNC) {
+                Ok((_, taken)) if taken > 0 => taken,
+                Err(Errno::AGAIN) => return,
+                Err(Errno::INTR) => continue,
+                Ok(_) | Err(_) => {
+                    client.socket = None;
+                    return;
+                }
+            };
+            self.tally.bytes(number, taken, clock::now());
+            if taken < self.buffer.len() && !to_the_end {
+                return;
+            }
+        }
     }
 
     /// Reads what has arrived. `to_the_end`: also the end of the connection.
@@ -185,6 +233,7 @@ impl Crowd {
                 }
             };
             let now = clock::now();
+            tally.bytes(number, read, now);
             client.response.read(&self.buffer[..read], &mut |item| match item {
                 Item::Event { stamp: Some(stamp), size } => tally.event(number, stamp, size, now),
                 Item::Event { stamp: None, .. } => tally.foreign(),
@@ -197,13 +246,16 @@ impl Crowd {
             }
         }
         match status {
-            Some(Some(200)) => self.connected += 1,
+            Some(Some(200)) => {
+                self.connected += 1;
+                self.clients[number].connected = true;
+            }
             Some(answered) => return Err(format!("client {number} was answered with {answered:?}").into()),
             None => {}
         }
         if over {
             self.clients[number].socket = None;
-        } else if status.is_some() && self.spec.crowd.slow {
+        } else if status.is_some() && self.spec.crowd.reads == Reads::Nothing {
             self.clients[number].idle = true;
             self.stop_reading(number)?;
         }
@@ -218,4 +270,10 @@ impl Crowd {
         }
         Ok(())
     }
+}
+
+/// The event that client `number` got last. `None`: it is new.
+fn last_event(spec: &ClientsSpec, number: usize) -> Option<u64> {
+    let number = u64::try_from(number).unwrap_or(u64::MAX);
+    spec.crowd.returns.map(|returns| returns.last_of(number, spec.newest))
 }

@@ -32,9 +32,10 @@ pub(crate) fn dial(server: SocketAddr, number: usize, slow: bool) -> io::Result<
     }
 }
 
-/// Asks for `path` on an established connection.
-pub(crate) fn ask(socket: &OwnedFd, path: &str) -> io::Result<()> {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\n\r\n");
+/// Asks for `path` on an established connection. `last_event_id`: the id of the newest event that the client got.
+pub(crate) fn ask(socket: &OwnedFd, path: &str, last_event_id: Option<&str>) -> io::Result<()> {
+    let resume = last_event_id.map_or_else(String::new, |id| format!("Last-Event-ID: {id}\r\n"));
+    let request = format!("GET {path} HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\n{resume}\r\n");
     let sent = rustix::net::send(socket, request.as_bytes(), SendFlags::NOSIGNAL)?;
     // The first bytes of a connection always fit into its send buffer.
     if sent == request.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }

@@ -4,9 +4,10 @@ use super::clock;
 use super::schedule::{Due, Schedule};
 use super::specs::{Sent, Work};
 use super::{Failure, say};
+use std::collections::VecDeque;
 use std::io::BufRead;
 use std::net::TcpStream;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::Duration;
 
 /// The largest number of bytes of one stream's events that are sent at once, when the sender is late.
@@ -17,6 +18,10 @@ const MOST_AT_ONCE: usize = 256 * 1024;
 pub(crate) enum Message {
     /// Events are due from now on.
     Go,
+    /// The rate is now this many events per second on each stream.
+    Pace(u64),
+    /// Whoever directs the run asks how far the first stream is.
+    Where,
     /// The run is over.
     Stop,
     /// This connection takes the events of this stream.
@@ -34,14 +39,23 @@ pub(crate) trait Sink {
 pub(crate) fn run(work: &Work, messages: &Receiver<Message>, sink: &mut impl Sink) -> Result<(), Failure> {
     let mut schedule = None::<Schedule>;
     let mut sent = Sent::default();
-    loop {
+    // The messages that came while events were sent.
+    let mut waiting = VecDeque::new();
+    'run: loop {
         let wait = schedule.as_ref().map_or(u64::MAX, |schedule| schedule.next().saturating_sub(clock::now()));
-        match messages.recv_timeout(Duration::from_nanos(wait)) {
+        let message = waiting.pop_front().map_or_else(|| messages.recv_timeout(Duration::from_nanos(wait)), Ok);
+        match message {
             Ok(Message::Joined(stream, socket)) => sink.join(stream, socket),
             Ok(Message::Go) if work.rate > 0 => {
                 let most = u64::try_from((MOST_AT_ONCE / work.size).max(1))?;
-                schedule = Some(Schedule::new(clock::now(), work.streams, work.rate, most));
+                schedule = Some(Schedule::new(clock::now(), work, most));
             }
+            Ok(Message::Pace(rate)) => {
+                if let Some(schedule) = &mut schedule {
+                    schedule.change(clock::now(), rate);
+                }
+            }
+            Ok(Message::Where) => say("reached", &schedule.as_ref().map_or(0, Schedule::reached))?,
             Ok(Message::Go) | Err(RecvTimeoutError::Timeout) => {}
             Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => break,
         }
@@ -51,18 +65,29 @@ pub(crate) fn run(work: &Work, messages: &Receiver<Message>, sink: &mut impl Sin
         for due in schedule.due(now) {
             sent.events += due.seqs.end - due.seqs.start;
             sink.send(due)?;
+            // A sender that is far behind still ends when it is told to.
+            match messages.try_recv() {
+                Ok(Message::Stop) | Err(TryRecvError::Disconnected) => break 'run,
+                Ok(message) => waiting.push_back(message),
+                Err(TryRecvError::Empty) => {}
+            }
         }
     }
     sent.departed = sink.departed();
     say("sent", &sent)
 }
 
-/// Passes on the messages of the standard input: "go", and its end, which ends the run.
+/// Passes on the messages of the standard input: "go", "where", "pace" with a rate, and its end, which ends the run.
 pub(crate) fn listen_for_orders(messages: &SyncSender<Message>) {
     for line in std::io::stdin().lock().lines() {
         let message = match line.as_deref() {
             Ok("go") => Message::Go,
-            _ => break,
+            Ok("where") => Message::Where,
+            Ok(line) => match line.strip_prefix("pace ").and_then(|rate| rate.parse().ok()) {
+                Some(rate) if rate > 0 => Message::Pace(rate),
+                _ => break,
+            },
+            Err(_) => break,
         };
         if messages.send(message).is_err() {
             return;

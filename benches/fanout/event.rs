@@ -3,6 +3,8 @@
 //! The numbers have a fixed width. So all events of a run have the same size, and an event is written by putting
 //! digits into a template.
 
+use std::ops::Range;
+
 /// The digits of a sequence number.
 const SEQ_DIGITS: usize = 10;
 
@@ -39,6 +41,11 @@ impl Stamp {
     }
 }
 
+/// The id of event `seq`.
+pub(crate) fn id(seq: u64) -> String {
+    format!("{seq:0SEQ_DIGITS$}")
+}
+
 /// The data of an event of `size` bytes whose numbers are all zeros.
 pub(crate) fn blank(size: usize) -> Vec<u8> {
     let mut data = vec![b'0'; LEAST_SIZE];
@@ -53,6 +60,8 @@ pub(crate) fn blank(size: usize) -> Vec<u8> {
 #[derive(Debug)]
 pub(crate) struct Template {
     bytes: Vec<u8>,
+    /// The part of `bytes` that is the event's text.
+    text: Range<usize>,
     /// The index of the id's digits, if the event has an id.
     id: Option<usize>,
     /// The index at which the data begins.
@@ -66,22 +75,29 @@ impl Template {
         let data = blank(size);
         let length = id.len() + "data: ".len() + data.len() + "\n\n".len();
         let mut bytes = format!("{length:x}\r\n").into_bytes();
+        let text = bytes.len()..bytes.len() + length;
         let digits = ids.then(|| bytes.len() + "id: ".len());
         bytes.extend_from_slice(id.as_bytes());
         bytes.extend_from_slice(b"data: ");
         let start = bytes.len();
         bytes.extend_from_slice(&data);
         bytes.extend_from_slice(b"\n\n\r\n");
-        Self { bytes, id: digits, data: start }
+        Self { bytes, text, id: digits, data: start }
     }
 
-    /// The event with this stamp.
+    /// The event with this stamp, as a chunk of its own.
     pub(crate) fn stamped(&mut self, stamp: Stamp) -> &[u8] {
         if let Some(id) = self.id {
             put(stamp.seq, &mut self.bytes[id..id + SEQ_DIGITS]);
         }
         stamp.write(&mut self.bytes[self.data..]);
         &self.bytes
+    }
+
+    /// The text of the event with this stamp, for a chunk that holds several events.
+    pub(crate) fn text(&mut self, stamp: Stamp) -> &[u8] {
+        let text = self.text.clone();
+        &self.stamped(stamp)[text]
     }
 }
 

@@ -3,9 +3,12 @@
 use super::process::float;
 use super::scenarios::READERS;
 use super::specs::Received;
-use super::statistics::median;
+use super::statistics::Spread;
 use super::target::Target;
 use super::trial::Trial;
+
+/// From this many streams on, memory is counted per stream too.
+const MANY_STREAMS: u64 = 100;
 
 /// A figure of a run, as a number.
 pub(crate) type Figure = fn(&Trial) -> f64;
@@ -42,7 +45,15 @@ pub(crate) fn slowest(trial: &Trial) -> f64 {
 
 /// The server's own memory per connection, in KB.
 pub(crate) fn memory_kb(trial: &Trial) -> f64 {
-    (float(trial.busy_kb) - float(trial.idle_kb)) / clients(trial)
+    (float(trial.busy_kb) - float(trial.idle_kb)) / (clients(trial) - count(trial.left))
+}
+
+/// The server's own memory per stream with its clients, in KB, if there are many streams.
+pub(crate) fn stream_kb(trial: &Trial) -> f64 {
+    if trial.streams < MANY_STREAMS {
+        return f64::NAN;
+    }
+    (float(trial.busy_kb) - float(trial.idle_kb)) / float(trial.streams)
 }
 
 /// Connections per second, each counted until its response's head.
@@ -67,22 +78,32 @@ pub(crate) fn foreign_percent(trial: &Trial) -> f64 {
 
 /// Comment lines that each client got since it connected: the first one, and heartbeats.
 pub(crate) fn comments(trial: &Trial) -> f64 {
-    trial.received.values().map(|it| float(it.comments)).sum::<f64>() / clients(trial)
+    sum(trial, |it| it.comments) / clients(trial)
 }
 
 /// Events that never came, over all crowds.
 pub(crate) fn lost(trial: &Trial) -> f64 {
-    trial.received.values().map(|it| float(it.lost + it.unfinished)).sum()
+    sum(trial, |it| it.lost + it.unfinished)
 }
 
 /// Events that came more than once.
 pub(crate) fn doubled(trial: &Trial) -> f64 {
-    trial.received.values().map(|it| float(it.doubled)).sum()
+    sum(trial, |it| it.doubled)
 }
 
 /// Other faults: events out of order or damaged, and connections that ended.
 pub(crate) fn other_faults(trial: &Trial) -> f64 {
-    trial.received.values().map(|it| float(it.out_of_order + it.damaged + it.closed)).sum()
+    sum(trial, |it| it.out_of_order + it.damaged + it.closed)
+}
+
+/// All faults.
+pub(crate) fn faults(trial: &Trial) -> f64 {
+    lost(trial) + doubled(trial) + other_faults(trial)
+}
+
+/// A count over all crowds.
+fn sum(trial: &Trial, count: impl Fn(&Received) -> u64) -> f64 {
+    float(trial.received.values().map(count).sum())
 }
 
 fn readers(trial: &Trial) -> Option<&Received> {
@@ -90,7 +111,11 @@ fn readers(trial: &Trial) -> Option<&Received> {
 }
 
 fn clients(trial: &Trial) -> f64 {
-    float(u64::try_from(trial.clients).unwrap_or(u64::MAX))
+    count(trial.clients)
+}
+
+fn count(count: usize) -> f64 {
+    float(u64::try_from(count).unwrap_or(u64::MAX))
 }
 
 /// The runs of one scenario.
@@ -100,7 +125,12 @@ pub(crate) struct Runs<'a>(pub(crate) &'a [Trial]);
 impl Runs<'_> {
     /// The median of a figure over all repeats. `None`: this was not run, or the figure is meaningless.
     pub(crate) fn median(&self, case: &str, target: Target, figure: Figure) -> Option<f64> {
-        median(self.of(case, target).map(figure).collect())
+        Some(self.spread(case, target, figure)?.median)
+    }
+
+    /// A figure over all repeats.
+    pub(crate) fn spread(&self, case: &str, target: Target, figure: Figure) -> Option<Spread> {
+        Spread::of(self.of(case, target).map(figure).collect())
     }
 
     /// The maximum of a figure over all repeats.
@@ -108,19 +138,19 @@ impl Runs<'_> {
         self.of(case, target).map(figure).reduce(f64::max)
     }
 
-    /// The median of `combine` over two figures of the same repeat.
+    /// `combine` over two figures of the same repeat.
     pub(crate) fn paired(
         &self,
         left: (&str, Target),
         right: (&str, Target),
         figure: Figure,
         combine: fn(f64, f64) -> f64,
-    ) -> Option<f64> {
+    ) -> Option<Spread> {
         let pairs = self.of(left.0, left.1).filter_map(|trial| {
             let other = self.of(right.0, right.1).find(|other| other.repeat == trial.repeat)?;
             Some(combine(figure(trial), figure(other)))
         });
-        median(pairs.collect())
+        Spread::of(pairs.collect())
     }
 
     /// The names of the cases, in the order of their first runs.

@@ -2,144 +2,293 @@
 
 use super::figures::{self, Figure, Runs};
 use super::results::Results;
+use super::scale::number;
 use super::scenarios::Scenario;
+use super::statistics::Spread;
 use super::target::Target;
 
-/// The deliveries per second that count as a million. It is a little less, because some events of the window are
-/// still on their way when it ends.
-const NEARLY_A_MILLION: f64 = 995_000.0;
+/// A case of a scenario on a server.
+pub(crate) type Place = (&'static str, Target);
 
 /// One goal.
 #[derive(Debug)]
 pub(crate) struct Goal {
+    pub(crate) scenario: Scenario,
     pub(crate) work: &'static str,
-    pub(crate) bound: &'static str,
+    figure: Figure,
+    pub(crate) measured: Measured,
+    bound: Bound,
+    /// What the number counts, such as "x floor".
+    unit: &'static str,
+    decimals: usize,
+}
+
+/// What is measured of a figure.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Measured {
+    /// The figure itself.
+    At(Place),
+    /// The first one by the second one.
+    Ratio(Place, Place),
+    /// The first one less the second one.
+    Difference(Place, Place),
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Bound {
+    AtMost(f64),
+    AtLeast(f64),
+    /// Only to be told.
+    None,
+}
+
+/// A goal and what was measured.
+#[derive(Debug)]
+pub(crate) struct Verdict {
+    pub(crate) work: &'static str,
+    /// What is to be reached, in words. `None`: nothing, this is only told.
+    pub(crate) bound: Option<String>,
     /// The measurement, in words. `None`: there is none.
     pub(crate) measured: Option<String>,
     pub(crate) reached: bool,
 }
 
 /// All goals.
-pub(crate) fn goals(results: &Results) -> Vec<Goal> {
-    let mut goals = costs(results);
-    goals.extend(neighbourly(results));
-    goals.extend(crowds(results));
+pub(crate) fn goals() -> Vec<Goal> {
+    let mut goals = costs();
+    goals.extend(streams());
+    goals.extend(coming());
+    goals.extend(neighbourly());
+    goals.extend(resources());
     goals
 }
 
-fn costs(results: &Results) -> Vec<Goal> {
-    let (cpu, latency) = (Only::of(results, Scenario::Cpu), Only::of(results, Scenario::Latency));
-    let to_floor = cpu.ratio(Target::Manifold, Target::Floor, figures::cpu_us);
-    let to_nchan = cpu.ratio(Target::Nchan, Target::Manifold, figures::cpu_us);
-    let p99 = latency.ratio(Target::Manifold, Target::Floor, figures::p99);
+const FLOOR: Target = Target::Floor;
+const MANIFOLD: Target = Target::Manifold;
+const NCHAN: Target = Target::Nchan;
+
+fn costs() -> Vec<Goal> {
+    use Scenario::{Bursts, Cpu, Few, Flood, Latency, Shards, Throughput};
     vec![
+        ratio(Cpu, "CPU per delivery: 5,000 clients x 10 events/s x 128 B", "5,000 clients", FLOOR, figures::cpu_us)
+            .at_most(0.90, "x floor"),
+        ratio(Cpu, "CPU per delivery: 18,000 clients x 1 event/s x 128 B", "18,000 clients", FLOOR, figures::cpu_us)
+            .at_most(0.90, "x floor"),
         Goal {
-            work: "CPU per delivery: 5,000 clients x 10 events/s x 128 B",
-            bound: "at most 1.10 x floor",
-            measured: to_floor.map(|ratio| format!("{ratio:.2} x floor")),
-            reached: to_floor.is_some_and(|ratio| ratio <= 1.10),
-        },
-        Goal {
-            work: "the same, Nchan beside manifold",
-            bound: "Nchan at least 1.5 x manifold",
-            measured: to_nchan.map(|ratio| format!("{ratio:.2} x manifold")),
-            reached: to_nchan.is_some_and(|ratio| ratio >= 1.5),
-        },
-        Goal {
-            work: "p99 latency: 1,000 clients x 10 events/s",
-            bound: "at most 1.2 x floor",
-            measured: p99.map(|ratio| format!("{ratio:.2} x floor")),
-            reached: p99.is_some_and(|ratio| ratio <= 1.2),
-        },
+            measured: Measured::Ratio(("5,000 clients", NCHAN), ("5,000 clients", MANIFOLD)),
+            ..goal(Cpu, "CPU per delivery: 5,000 clients x 10 events/s, Nchan's", figures::cpu_us)
+        }
+        .at_least(1.5, "x manifold's"),
+        ratio(Few, "CPU per delivery: 100 clients x 10 events/s x 128 B", "100 clients", FLOOR, figures::cpu_us)
+            .at_most(1.20, "x floor"),
+        ratio(Latency, "p99 latency: 1,000 clients x 10 events/s", "1,000 clients", FLOOR, figures::p99)
+            .at_most(1.20, "x floor"),
+        at(Throughput, "1,000 clients x 1,000 events/s x 128 B, one shard", "1,000 clients", figures::deliveries)
+            .at_least(NEARLY_A_MILLION, "deliveries/s"),
+        at(
+            Flood,
+            "1,000 clients of one stream, as many events as one core delivers",
+            "1,000 clients",
+            figures::deliveries,
+        )
+        .at_least(2_000_000.0, "deliveries/s"),
+        ratio(Flood, "the same beside Nchan", "1,000 clients", NCHAN, figures::deliveries).at_least(25.0, "x Nchan"),
+        cases(Bursts, "CPU per delivery: bursts of 50 events in 50 chunks", "50 chunks", "1 chunk", figures::cpu_us)
+            .at_most(1.05, "x one chunk"),
+        cases(Shards, "CPU per delivery: 5,000 clients, 4 shards on one core", "4 shards", "1 shard", figures::cpu_us)
+            .told("x one shard"),
     ]
 }
 
-fn neighbourly(results: &Results) -> Vec<Goal> {
-    let runs = |scenario| results.runs(scenario);
-    let beside = |scenario, combine| {
-        let runs: Runs<'_> = runs(scenario);
-        let cases = runs.cases();
-        let (alone, beside) = (*cases.first()?, *cases.get(1)?);
-        runs.paired((beside, Target::Manifold), (alone, Target::Manifold), figures::p99, combine)
+fn streams() -> Vec<Goal> {
+    use Scenario::Streams;
+    let (five, one) = ("1,000 x 5 clients", "5,000 x 1 client");
+    vec![
+        ratio(Streams, "CPU per delivery: 1,000 streams x 5 clients x 10 events/s", five, FLOOR, figures::cpu_us)
+            .at_most(1.20, "x floor"),
+        ratio(Streams, "p99 of the same", five, FLOOR, figures::p99).at_most(3.0, "x floor"),
+        ratio(Streams, "CPU per delivery: 5,000 streams x 1 client x 2 events/s", one, FLOOR, figures::cpu_us)
+            .at_most(1.20, "x floor"),
+        ratio(Streams, "p99 of the same", one, FLOOR, figures::p99).at_most(3.0, "x floor"),
+    ]
+}
+
+fn coming() -> Vec<Goal> {
+    use Scenario::{Connect, Return};
+    let (ids, id, nobody) = ("50 ids", "1 id", "nobody returns");
+    vec![
+        ratio(Connect, "connecting 18,000 clients, 128 at a time", "128 at a time", NCHAN, figures::connects)
+            .at_least(1.20, "x Nchan's rate"),
+        ratio(Connect, "connecting 18,000 clients, all at once", "all at once", NCHAN, figures::connects)
+            .at_least(1.20, "x Nchan's rate"),
+        cases(Return, "CPU while 17,500 return with 50 ids, 100 events behind", ids, id, figures::cpu_percent)
+            .at_most(1.5, "x with one id"),
+        cases(Return, "p99 of 500 live clients meanwhile", ids, nobody, figures::p99)
+            .at_most(2.0, "x while nobody returns"),
+    ]
+}
+
+fn neighbourly() -> Vec<Goal> {
+    use Scenario::{Departure, Neighbours, Quiet, Slow};
+    let above = |goal: Goal| match goal.measured {
+        Measured::Ratio(left, right) => Goal { measured: Measured::Difference(left, right), decimals: 1, ..goal },
+        Measured::At(_) | Measured::Difference(..) => goal,
     };
-    let slow = beside(Scenario::Slow, |beside, alone| beside / alone);
-    let small = beside(Scenario::Neighbours, |beside, alone| beside - alone);
     vec![
-        Goal {
-            work: "p99 of 4,950 clients while 50 more read nothing",
-            bound: "at most 1.1 x the same without them",
-            measured: slow.map(|ratio| format!("{ratio:.2} x")),
-            reached: slow.is_some_and(|ratio| ratio <= 1.1),
-        },
-        Goal {
-            work: "p99 of a stream of 10 clients beside one of 10,000, both 10 events/s",
-            bound: "at most 10 ms above alone",
-            measured: small.map(|more| format!("{more:+.1} ms")),
-            reached: small.is_some_and(|more| more <= 10.0),
-        },
+        above(cases(
+            Quiet,
+            "p99 of 10 clients beside 16,000 quiet ones, heartbeats included",
+            "10 beside",
+            "10 alone",
+            figures::p99,
+        ))
+        .at_most(2.0, "ms above alone"),
+        above(cases(
+            Quiet,
+            "p99 of 1,000 clients beside 16,000 quiet ones",
+            "1,000 beside",
+            "1,000 alone",
+            figures::p99,
+        ))
+        .told("ms above alone"),
+        above(ratio(
+            Departure,
+            "p99 of 10 clients while 9,000 others leave at once and return",
+            "beside 9,000",
+            FLOOR,
+            figures::p99,
+        ))
+        .told("ms above floor"),
+        above(cases(
+            Neighbours,
+            "p99 of a stream of 10 clients beside one of 10,000, both 10 events/s",
+            "beside 10,000",
+            "10 alone",
+            figures::p99,
+        ))
+        .at_most(10.0, "ms above alone"),
+        cases(Slow, "p99 of 4,950 clients while 50 more read nothing", "beside 50 slow", "4,950 alone", figures::p99)
+            .at_most(1.1, "x without them"),
     ]
 }
 
-fn crowds(results: &Results) -> Vec<Goal> {
-    let only = |scenario| Only::of(results, scenario);
-    let memory = only(Scenario::Memory).median(figures::memory_kb);
-    let idle = only(Scenario::Idle).median(figures::cpu_percent);
-    let connect = only(Scenario::Connect).ratio(Target::Manifold, Target::Nchan, figures::connects);
-    let throughput = only(Scenario::Throughput);
-    let (rate, lost, doubled) = (
-        throughput.median(figures::deliveries),
-        throughput.worst(figures::lost).unwrap_or(0.0),
-        throughput.worst(figures::doubled).unwrap_or(0.0),
-    );
+fn resources() -> Vec<Goal> {
+    use Scenario::{Idle, Logs, Memory};
     vec![
-        Goal {
-            work: "memory per connection: 18,000 clients of one stream",
-            bound: "at most 0.5 KB",
-            measured: memory.map(|kb| format!("{kb:.2} KB")),
-            reached: memory.is_some_and(|kb| kb <= 0.5),
-        },
-        Goal {
-            work: "1,000 clients x 1,000 events/s x 128 B, one shard",
-            bound: "1,000,000 deliveries/s, none lost, none doubled",
-            measured: rate.map(|rate| format!("{rate:.0}/s, {lost:.0} lost, {doubled:.0} doubled")),
-            reached: rate.is_some_and(|rate| rate >= NEARLY_A_MILLION) && lost + doubled == 0.0,
-        },
-        Goal {
-            work: "connecting 18,000 clients",
-            bound: "at least Nchan's rate",
-            measured: connect.map(|ratio| format!("{ratio:.2} x Nchan")),
-            reached: connect.is_some_and(|ratio| ratio >= 1.0),
-        },
-        Goal {
-            work: "18,000 clients, no events, a heartbeat every 15 s",
-            bound: "under 3 % of a core",
-            measured: idle.map(|percent| format!("{percent:.1} %")),
-            reached: idle.is_some_and(|percent| percent < 3.0),
-        },
+        at(Memory, "memory per connection: 18,000 at once, 5 s later", "all at once", figures::memory_kb)
+            .at_most(0.25, "KB"),
+        at(Memory, "memory per connection: 18,000 after others", "after others", figures::memory_kb)
+            .at_most(0.25, "KB"),
+        at(Logs, "memory of an idle stream with its client", "1,000 x 1 client, no events", figures::stream_kb)
+            .at_most(12.0, "KB"),
+        at(
+            Logs,
+            "memory of a stream with five clients and 100 events of 128 B",
+            "1,000 x 5 clients, full logs",
+            figures::stream_kb,
+        )
+        .at_most(35.0, "KB"),
+        at(Idle, "18,000 clients, no events, a heartbeat every 15 s", "18,000 clients", figures::cpu_percent)
+            .at_most(1.5, "% of a core"),
+        at(Idle, "no client", "no client", figures::cpu_percent).at_most(0.1, "% of a core"),
     ]
 }
 
-/// The runs of a scenario with only one case.
-struct Only<'a> {
-    runs: Runs<'a>,
-    case: &'a str,
+/// The deliveries per second that count as a million. It is a little less, because some events of the window are
+/// still on their way when it ends.
+const NEARLY_A_MILLION: f64 = 995_000.0;
+
+/// A goal of which only the scenario, the work and the figure are known.
+fn goal(scenario: Scenario, work: &'static str, figure: Figure) -> Goal {
+    let measured = Measured::At(("", MANIFOLD));
+    Goal { scenario, work, figure, measured, bound: Bound::AtMost(0.0), unit: "", decimals: 2 }
 }
 
-impl<'a> Only<'a> {
-    fn of(results: &'a Results, scenario: Scenario) -> Self {
-        let runs = results.runs(scenario);
-        Self { runs, case: runs.0.first().map_or("", |trial| &trial.case) }
+/// A figure of manifold.
+fn at(scenario: Scenario, work: &'static str, case: &'static str, figure: Figure) -> Goal {
+    Goal { measured: Measured::At((case, MANIFOLD)), ..goal(scenario, work, figure) }
+}
+
+/// Manifold beside another server, in the same case.
+fn ratio(scenario: Scenario, work: &'static str, case: &'static str, other: Target, figure: Figure) -> Goal {
+    Goal { measured: Measured::Ratio((case, MANIFOLD), (case, other)), ..goal(scenario, work, figure) }
+}
+
+/// Manifold in one case beside manifold in another.
+fn cases(scenario: Scenario, work: &'static str, case: &'static str, other: &'static str, figure: Figure) -> Goal {
+    Goal { measured: Measured::Ratio((case, MANIFOLD), (other, MANIFOLD)), ..goal(scenario, work, figure) }
+}
+
+impl Goal {
+    fn at_most(self, most: f64, unit: &'static str) -> Self {
+        Self { bound: Bound::AtMost(most), unit, ..self }
     }
 
-    fn ratio(&self, left: Target, right: Target, figure: Figure) -> Option<f64> {
-        self.runs.paired((self.case, left), (self.case, right), figure, |left, right| left / right)
+    fn at_least(self, least: f64, unit: &'static str) -> Self {
+        Self { bound: Bound::AtLeast(least), unit, ..self }
     }
 
-    fn median(&self, figure: Figure) -> Option<f64> {
-        self.runs.median(self.case, Target::Manifold, figure)
+    fn told(self, unit: &'static str) -> Self {
+        Self { bound: Bound::None, unit, ..self }
     }
 
-    fn worst(&self, figure: Figure) -> Option<f64> {
-        self.runs.worst(self.case, Target::Manifold, figure)
+    /// The cases and servers that are measured.
+    pub(crate) fn places(&self) -> Vec<Place> {
+        match self.measured {
+            Measured::At(place) => vec![place],
+            Measured::Ratio(left, right) | Measured::Difference(left, right) => vec![left, right],
+        }
     }
+
+    /// Judges the runs of the goal's scenario. A run of manifold with faults reaches nothing.
+    pub(crate) fn judge(&self, runs: Runs<'_>) -> Verdict {
+        let spread = self.spread(runs);
+        let faults = self.faults(runs);
+        let (bound, is_within) = match self.bound {
+            Bound::AtMost(most) => (Some(("at most", most)), spread.is_some_and(|spread| spread.median <= most)),
+            Bound::AtLeast(least) => (Some(("at least", least)), spread.is_some_and(|spread| spread.median >= least)),
+            Bound::None => (None, spread.is_some()),
+        };
+        Verdict {
+            work: self.work,
+            bound: bound.map(|(words, bound)| format!("{words} {} {}", self.value(bound), self.unit)),
+            measured: spread.map(|spread| self.words(spread, faults)),
+            reached: is_within && faults == 0.0,
+        }
+    }
+
+    fn spread(&self, runs: Runs<'_>) -> Option<Spread> {
+        match self.measured {
+            Measured::At((case, target)) => runs.spread(case, target, self.figure),
+            Measured::Ratio(left, right) => runs.paired(left, right, self.figure, |left, right| left / right),
+            Measured::Difference(left, right) => runs.paired(left, right, self.figure, |left, right| left - right),
+        }
+    }
+
+    /// The faults of manifold, in the worst of the runs.
+    fn faults(&self, runs: Runs<'_>) -> f64 {
+        let places = self.places().into_iter().filter(|place| place.1 == MANIFOLD);
+        places.filter_map(|(case, target)| runs.worst(case, target, figures::faults)).fold(0.0, f64::max)
+    }
+
+    fn words(&self, spread: Spread, faults: f64) -> String {
+        let Spread { median, least, most } = spread;
+        let mut words = format!("{} {}", self.value(median), self.unit);
+        if least < most {
+            words += &format!(" ({} to {})", self.value(least), self.value(most));
+        }
+        if faults > 0.0 {
+            words += &format!(", {} faults", number(faults));
+        }
+        words
+    }
+
+    fn value(&self, value: f64) -> String {
+        if value.abs() >= 1_000.0 { number(value) } else { format!("{value:.*}", self.decimals) }
+    }
+}
+
+/// What was measured for each goal.
+pub(crate) fn verdicts(results: &Results) -> Vec<Verdict> {
+    goals().iter().map(|goal| goal.judge(results.runs(goal.scenario))).collect()
 }

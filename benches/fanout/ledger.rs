@@ -25,6 +25,11 @@ pub(crate) enum Arrival {
 }
 
 impl Ledger {
+    /// The record of a client that got the events below `next` before.
+    pub(crate) fn from(next: u64) -> Self {
+        Self { next, missing: Vec::new() }
+    }
+
     /// Records that event `seq` came.
     pub(crate) fn note(&mut self, seq: u64) -> Arrival {
         if seq >= self.next {

@@ -1,7 +1,8 @@
 //! The machine that the figures come from. They are worth nothing without it.
 
-use super::nchan;
+use super::target::Target;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -14,13 +15,14 @@ pub(crate) struct Machine {
     pub(crate) kernel: String,
     pub(crate) rustc: String,
     pub(crate) manifold: String,
-    /// `None`: not installed.
-    pub(crate) nchan: Option<String>,
+    /// The versions of the other servers that are installed.
+    #[serde(default)]
+    pub(crate) others: BTreeMap<Target, String>,
 }
 
 impl Machine {
     /// This machine, with the gateway that is measured.
-    pub(crate) fn here(manifold: &Path, cores: usize) -> Self {
+    pub(crate) fn here(manifold: &Path, cores: usize, others: BTreeMap<Target, String>) -> Self {
         let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let cpu = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
         let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
@@ -31,8 +33,13 @@ impl Machine {
             kernel: kernel.trim().split('-').next().unwrap_or_default().to_owned(),
             rustc: said(Command::new("rustc").arg("--version")),
             manifold: said(Command::new(manifold).arg("--version")),
-            nchan: nchan::version(),
+            others,
         }
+    }
+
+    /// The programs that were measured.
+    pub(crate) fn programs(&self) -> String {
+        [&self.manifold].into_iter().chain(self.others.values()).map(String::as_str).collect::<Vec<_>>().join("; ")
     }
 
     /// Whether it is the same machine, whatever programs ran on it.

@@ -1,9 +1,10 @@
-//! The cost of a delivery: manifold, a bare loop of `send()`, and nginx with Nchan, under the same load on the same
-//! machine.
+//! The cost of a delivery: manifold, a bare loop of `send()`, nginx with Nchan, Pushpin and Varnish, under the same load
+//! on the same machine.
 //!
 //! `make bench` runs everything; `cargo bench --bench fanout -- cpu latency` runs some scenarios. CONTRIBUTING.md
 //! explains what the figures mean and what they do not.
 
+mod cases;
 mod child;
 mod clients;
 mod clock;
@@ -12,12 +13,16 @@ mod emitter;
 mod event;
 mod figures;
 mod goals;
+mod grip;
 mod ledger;
 mod machine;
 mod nchan;
 mod options;
+mod pictures;
 mod process;
 mod publisher;
+mod pushes;
+mod pushpin;
 mod report;
 mod results;
 mod run;
@@ -33,6 +38,7 @@ mod svg;
 mod tally;
 mod target;
 mod trial;
+mod varnish;
 mod wire;
 
 use clap::Parser;
@@ -66,6 +72,7 @@ fn play(role: &[OsString]) -> Result<(), Failure> {
     match text(0)? {
         "exec" => child::exec(text(1)?, role.get(2).ok_or("a role lacks a word")?, &role[3..]),
         "source" => source::serve(&serde_json::from_str(text(1)?)?),
+        "grip" => grip::serve(serde_json::from_str(text(1)?)?),
         "publisher" => publisher::publish(&serde_json::from_str(text(1)?)?),
         "clients" => clients::run(serde_json::from_str(text(1)?)?),
         other => Err(format!("there is no role {other}").into()),

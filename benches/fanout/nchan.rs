@@ -2,9 +2,11 @@
 
 use super::child::Child;
 use super::process;
+use super::server::free_address;
+use super::specs::Policy;
 use super::{Failure, clock};
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -47,16 +49,16 @@ pub(crate) struct Nchan {
 
 impl Nchan {
     /// Starts nginx with one worker on core `cpu`. `files`: an empty folder.
-    pub(crate) fn start(cpu: usize, files: &Path, heartbeat_secs: u64) -> Result<Self, Failure> {
+    pub(crate) fn start(cpu: usize, files: &Path, policy: &Policy) -> Result<Self, Failure> {
         let program = program().ok_or("nginx or Nchan is not installed")?;
         // nginx cannot report the port that the kernel chose, so a free port is searched for.
-        let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        let address = free_address()?;
         let path = files.join("nginx.conf");
-        fs::write(&path, config(files, address, heartbeat_secs))?;
+        fs::write(&path, config(files, address, policy))?;
         let master = Child::start("nginx", cpu, &program, &["-c".as_ref(), path.as_os_str()])?;
         let give_up = clock::now() + START * clock::SECOND;
         loop {
-            let worker = process::child_of(master.pid())?;
+            let worker = process::descendants(master.pid())?.first().copied();
             if let Some(worker) = worker.filter(|_| TcpStream::connect(address).is_ok()) {
                 return Ok(Self { address, worker, master });
             }
@@ -76,8 +78,9 @@ impl Drop for Nchan {
     }
 }
 
-/// Nchan keeps as many events, for as long, as manifold does by default.
-fn config(files: &Path, address: SocketAddr, heartbeat_secs: u64) -> String {
+/// Nchan keeps as many events, for as long, as manifold does.
+fn config(files: &Path, address: SocketAddr, policy: &Policy) -> String {
+    let (heartbeat_secs, log_events) = (policy.heartbeat_secs, policy.log_events.unwrap_or(1000));
     let files = files.display();
     // As root, nginx would serve as another user, who might not be allowed to enter the folder.
     let user = if rustix::process::geteuid().is_root() { "user root;" } else { "" };
@@ -91,7 +94,7 @@ http {{
   client_body_temp_path {files}/body; proxy_temp_path {files}/proxy; fastcgi_temp_path {files}/fastcgi;
   uwsgi_temp_path {files}/uwsgi; scgi_temp_path {files}/scgi;
   client_max_body_size 1m; client_body_buffer_size 64k;
-  nchan_shared_memory_size 512M; nchan_message_buffer_length 1000; nchan_message_timeout 5m;
+  nchan_shared_memory_size 512M; nchan_message_buffer_length {log_events}; nchan_message_timeout 5m;
   server {{
     listen {address} backlog=4096;
     location ~ ^{PUBLISH}(\\d+)$ {{ nchan_publisher; nchan_channel_id $1; }}

@@ -5,7 +5,7 @@ use super::target::Target;
 use clap::{Parser, ValueEnum};
 use std::path::PathBuf;
 
-/// Measures manifold beside a bare loop of send() and beside nginx with Nchan.
+/// Measures manifold beside a bare loop of send(), nginx with Nchan, Pushpin and Varnish.
 #[derive(Debug, Parser)]
 #[command(name = "fanout")]
 pub(crate) struct Options {
@@ -15,10 +15,10 @@ pub(crate) struct Options {
     /// Seconds of each window; by default as many as the scenario needs
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) secs: Option<u64>,
-    /// How often each case is run; the medians count
+    /// How often each case is run, 3 times by default and sweeps once; the medians count
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=100))]
     pub(crate) repeats: Option<u16>,
-    /// Short windows and one repeat, to try whether it works
+    /// Short windows, one repeat and only the servers that the goals are about, to try whether it works
     #[arg(long)]
     pub(crate) quick: bool,
     /// Measure only these servers
@@ -49,7 +49,7 @@ impl Options {
         if self.scenarios.is_empty() { Scenario::value_variants().to_vec() } else { self.scenarios.clone() }
     }
 
-    pub(crate) fn repeats(&self) -> usize {
-        self.repeats.map_or(if self.quick { 1 } else { 3 }, usize::from)
+    pub(crate) fn repeats(&self, scenario: Scenario) -> usize {
+        self.repeats.map_or(if self.quick || scenario.is_sweep() { 1 } else { 3 }, usize::from)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-/// The processor time that each thread of a process has used, in nanoseconds.
+/// The processor time that each thread of some processes has used, in nanoseconds.
 ///
 /// On a kernel without IRQ time accounting, which is usual, it includes the network's share of each `send`. For a
 /// running thread, up to one tick of the kernel's clock is missing.
@@ -13,9 +13,16 @@ use std::time::Duration;
 pub(crate) struct CpuTime(BTreeMap<u32, u64>);
 
 impl CpuTime {
-    /// The times of process `pid` now.
-    pub(crate) fn of(pid: u32) -> Result<Self, Failure> {
+    /// The times of these processes now.
+    pub(crate) fn of(pids: &[u32]) -> Result<Self, Failure> {
         let mut threads = BTreeMap::new();
+        for pid in pids {
+            Self::add(*pid, &mut threads)?;
+        }
+        Ok(Self(threads))
+    }
+
+    fn add(pid: u32, threads: &mut BTreeMap<u32, u64>) -> Result<(), Failure> {
         for entry in fs::read_dir(format!("/proc/{pid}/task"))? {
             let entry = entry?;
             // A thread that has just ended is left out.
@@ -23,7 +30,7 @@ impl CpuTime {
             let time = statistics.split_whitespace().next().ok_or("a schedstat without a time")?.parse()?;
             threads.insert(entry.file_name().to_str().ok_or("a thread without a number")?.parse()?, time);
         }
-        Ok(Self(threads))
+        Ok(())
     }
 
     /// The seconds used since `before`. The time of threads that ended meanwhile is missing.
@@ -33,14 +40,16 @@ impl CpuTime {
     }
 }
 
-/// The process's own resident memory, in KB: without files and without the kernel's buffers.
-pub(crate) fn resident_kb(pid: u32) -> Result<u64, Failure> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+/// The processes' own resident memory, in KB: without files and without the kernel's buffers.
+pub(crate) fn resident_kb(pids: &[u32]) -> Result<u64, Failure> {
     let mut sum = 0;
-    for line in status.lines() {
-        let value = line.strip_prefix("RssAnon:").or_else(|| line.strip_prefix("RssShmem:"));
-        if let Some(value) = value {
-            sum += value.trim().trim_end_matches(" kB").parse::<u64>()?;
+    for pid in pids {
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        for line in status.lines() {
+            let value = line.strip_prefix("RssAnon:").or_else(|| line.strip_prefix("RssShmem:"));
+            if let Some(value) = value {
+                sum += value.trim().trim_end_matches(" kB").parse::<u64>()?;
+            }
         }
     }
     Ok(sum)
@@ -57,10 +66,20 @@ pub(crate) fn core_secs(core: usize) -> Result<f64, Failure> {
     Ok(float(busy) / float(rustix::param::clock_ticks_per_second()))
 }
 
-/// The only child of a process, such as nginx's worker.
-pub(crate) fn child_of(pid: u32) -> Result<Option<u32>, Failure> {
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
-    Ok(children.split_whitespace().next().map(str::parse).transpose()?)
+/// The children of a process and their children, such as nginx's worker.
+pub(crate) fn descendants(pid: u32) -> Result<Vec<u32>, Failure> {
+    let mut all = Vec::new();
+    let mut parents = vec![pid];
+    while let Some(parent) = parents.pop() {
+        // Any thread of the parent may have started a child.
+        for thread in fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten() {
+            let children = fs::read_to_string(thread?.path().join("children")).unwrap_or_default();
+            let children = children.split_whitespace().map(str::parse).collect::<Result<Vec<u32>, _>>()?;
+            all.extend_from_slice(&children);
+            parents.extend(children);
+        }
+    }
+    Ok(all)
 }
 
 /// A count as a floating-point number, exact up to 2^53.

@@ -1,9 +1,12 @@
-//! Posts events to nginx over kept connections, the events of one stream one after the other.
+//! Gives events to a server that asks no origin for them. To nginx it posts them over kept connections, the events of
+//! one stream one after the other.
 
 use super::emitter::{self, Sink};
 use super::event::{Stamp, blank};
+use super::nchan;
+use super::pushes::Pushes;
 use super::schedule::Due;
-use super::specs::PublisherSpec;
+use super::specs::{PublisherSpec, Publishing};
 use super::{Failure, clock};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -18,24 +21,25 @@ const CONNECTIONS: u64 = 16;
 /// How long nginx may take to answer. It answers after it has sent the event to all subscribers.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Posts the events of `spec.work` until the standard input ends.
+/// Publishes the events of `spec.work` until the standard input ends.
 pub(crate) fn publish(spec: &PublisherSpec) -> Result<(), Failure> {
-    let mut posts =
-        Posts { connections: Vec::new(), path: spec.path.clone(), data: blank(spec.work.size), request: Vec::new() };
-    for _ in 0..spec.work.streams.min(CONNECTIONS) {
-        let socket = TcpStream::connect(spec.server)?;
-        socket.set_nodelay(true)?;
-        socket.set_read_timeout(Some(PATIENCE))?;
-        posts.connections.push(Connection { socket: BufReader::new(socket), asked: false });
-    }
     let (messages, inbox) = sync_channel(16);
-    thread::spawn(move || emitter::listen_for_orders(&messages));
-    emitter::run(&spec.work, &inbox, &mut posts)
+    match spec.to {
+        Publishing::Post => {
+            let mut posts = Posts::new(spec)?;
+            thread::spawn(move || emitter::listen_for_orders(&messages));
+            emitter::run(&spec.work, &inbox, &mut posts)
+        }
+        Publishing::Push => {
+            let mut pushes = Pushes::new(spec)?;
+            thread::spawn(move || emitter::listen_for_orders(&messages));
+            emitter::run(&spec.work, &inbox, &mut pushes)
+        }
+    }
 }
 
 struct Posts {
     connections: Vec<Connection>,
-    path: String,
     data: Vec<u8>,
     request: Vec<u8>,
 }
@@ -62,6 +66,17 @@ impl Sink for Posts {
 }
 
 impl Posts {
+    fn new(spec: &PublisherSpec) -> Result<Self, Failure> {
+        let mut connections = Vec::new();
+        for _ in 0..spec.work.streams.min(CONNECTIONS) {
+            let socket = TcpStream::connect(spec.server)?;
+            socket.set_nodelay(true)?;
+            socket.set_read_timeout(Some(PATIENCE))?;
+            connections.push(Connection { socket: BufReader::new(socket), asked: false });
+        }
+        Ok(Self { connections, data: blank(spec.work.size), request: Vec::new() })
+    }
+
     fn post(&mut self, stream: u64, seq: u64) -> Result<(), Failure> {
         let place = usize::try_from(stream)? % self.connections.len();
         let connection = &mut self.connections[place];
@@ -70,7 +85,7 @@ impl Posts {
         }
         Stamp { seq, sent: clock::now() }.write(&mut self.data);
         self.request.clear();
-        let (path, length) = (&self.path, self.data.len());
+        let (path, length) = (nchan::PUBLISH, self.data.len());
         write!(self.request, "POST {path}{stream} HTTP/1.1\r\nHost: bench\r\nContent-Length: {length}\r\n\r\n")?;
         self.request.extend_from_slice(&self.data);
         connection.socket.get_mut().write_all(&self.request)?;

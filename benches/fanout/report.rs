@@ -1,12 +1,12 @@
 //! The report for readers: benches/results/README.md and its pictures.
 
+use super::Failure;
 use super::figures::{self, Figure, Runs};
-use super::goals::goals;
+use super::goals::{Verdict, verdicts};
+use super::pictures::{Picture, pictures};
 use super::results::{Results, folder};
 use super::scenarios::Scenario;
-use super::svg::{self, Caption, Series};
 use super::target::Target;
-use super::{Failure, process};
 use clap::ValueEnum;
 use std::fmt::Write as _;
 use std::fs;
@@ -15,10 +15,11 @@ const INTRODUCTION: &str = "# What a delivery costs\n\n\
     Written by `make bench`; how it measures, and what one machine can tell, is in\n\
     [CONTRIBUTING.md](../../CONTRIBUTING.md#benchmarks). `floor` is a bare loop of `send()` over the sockets, which is what\n\
     the kernel costs. The server has one core and the clients another. Ratios are between runs of the same turn; every\n\
-    figure is the median of the repeats, and faults are the most of any. All runs, one by one: [results.json](results.json).\n";
+    figure is the median of the repeats, with the least and the most of them in brackets, and faults are the most of any.\n\
+    All runs, one by one: [results.json](results.json).\n";
 
 /// The columns of each table: a heading, the decimals, and the figure.
-const COLUMNS: [(&str, usize, Figure); 11] = [
+const COLUMNS: [(&str, usize, Figure); 12] = [
     ("us/delivery", 2, figures::cpu_us),
     ("deliveries/s", 0, figures::deliveries),
     ("p50 ms", 2, figures::p50),
@@ -26,6 +27,7 @@ const COLUMNS: [(&str, usize, Figure); 11] = [
     ("p99.9 ms", 2, figures::p999),
     ("max ms", 1, figures::slowest),
     ("KB/connection", 2, figures::memory_kb),
+    ("KB/stream", 1, figures::stream_kb),
     ("connections/s", 0, figures::connects),
     ("comments/client", 1, figures::comments),
     ("CPU %", 1, figures::cpu_percent),
@@ -44,41 +46,38 @@ const WORST: [(&str, Figure); 4] = [
 pub(crate) fn write(results: &Results) -> Result<(), Failure> {
     fs::create_dir_all(folder())?;
     fs::write(folder().join("README.md"), page(results)?)?;
-    for (name, picture) in [("clients.svg", over_clients(results)), ("memory.svg", memory(results))] {
-        if let Some(picture) = picture {
-            fs::write(folder().join(name), picture)?;
-        }
+    for picture in pictures(results) {
+        fs::write(folder().join(picture.file), picture.svg)?;
     }
     Ok(())
 }
 
-fn page(results: &Results) -> Result<String, Failure> {
+/// The report.
+pub(crate) fn page(results: &Results) -> Result<String, Failure> {
     let machine = &results.machine;
-    let nchan = machine.nchan.as_deref().unwrap_or("without Nchan, which was not installed");
     let mut page = INTRODUCTION.to_owned();
-    writeln!(
-        page,
-        "\n{} ({} cores), Linux {}; {}; {};",
-        machine.cpu, machine.cores, machine.kernel, machine.manifold, nchan
-    )?;
+    writeln!(page, "\n{} ({} cores), Linux {}; {};", machine.cpu, machine.cores, machine.kernel, machine.programs())?;
     writeln!(page, "{}. {}.\n", machine.rustc, results.date)?;
     writeln!(page, "| work | to reach | measured | |\n|---|---|---|---|")?;
-    for goal in goals(results) {
-        let verdict = match (&goal.measured, goal.reached) {
-            (None, _) => "not run",
-            (Some(_), true) => "reached",
-            (Some(_), false) => "**not reached**",
+    for Verdict { work, bound, measured, reached } in verdicts(results) {
+        let verdict = match (&measured, &bound, reached) {
+            (None, ..) => "not run",
+            (Some(_), None, true) => "",
+            (Some(_), Some(_), true) => "reached",
+            (Some(_), _, false) => "**not reached**",
         };
-        let measured = goal.measured.as_deref().unwrap_or("");
-        writeln!(page, "| {} | {} | {measured} | {verdict} |", goal.work, goal.bound)?;
+        let (bound, measured) = (bound.unwrap_or_default(), measured.unwrap_or_default());
+        writeln!(page, "| {work} | {bound} | {measured} | {verdict} |")?;
     }
-    writeln!(page, "\n![CPU per delivery](clients.svg)\n\n![Memory per connection](memory.svg)")?;
+    for Picture { file, title, .. } in pictures(results) {
+        writeln!(page, "\n![{title}]({file})")?;
+    }
     for scenario in Scenario::value_variants() {
         let runs = results.runs(*scenario);
-        if let (Some(trial), Some(about)) = (runs.0.first(), scenario.to_possible_value()) {
+        if let Some(trial) = runs.0.first() {
             let repeats = runs.0.iter().map(|trial| trial.repeat).max().unwrap_or(0) + 1;
-            let help = about.get_help().map(ToString::to_string).unwrap_or_default();
-            writeln!(page, "\n## {}\n\n{help}; {} s, {repeats} x.\n", about.get_name(), trial.secs)?;
+            let (name, about) = (scenario.name(), scenario.about());
+            writeln!(page, "\n## {name}\n\n{about}; {} s, {repeats} x.\n", trial.secs)?;
             table(&mut page, runs)?;
         }
     }
@@ -110,48 +109,4 @@ fn table(page: &mut String, runs: Runs<'_>) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// Draws the processor time per delivery over the number of clients.
-fn over_clients(results: &Results) -> Option<String> {
-    let runs = results.runs(Scenario::Clients);
-    let clients = |case: &str| runs.0.iter().find(|trial| trial.case == case).map_or(0, |trial| trial.clients);
-    let points = |target| {
-        let point = |case: &&str| {
-            let clients = process::float(u64::try_from(clients(case)).ok()?);
-            Some((clients, runs.median(case, target, figures::cpu_us)?))
-        };
-        runs.cases().iter().filter_map(point).collect::<Vec<_>>()
-    };
-    let series = series(points)?;
-    let subtitle =
-        format!("microseconds of one core, 10 events/s of 128 bytes to every client; {}", results.machine.cpu);
-    let caption = Caption { title: "CPU time per delivery", subtitle };
-    Some(svg::lines(&caption, "clients", &series))
-}
-
-/// Draws the memory per connection.
-fn memory(results: &Results) -> Option<String> {
-    let runs = results.runs(Scenario::Memory);
-    let case = *runs.cases().first()?;
-    let series =
-        series(|target| runs.median(case, target, figures::memory_kb).map(|kb| (0.0, kb)).into_iter().collect())?;
-    let subtitle =
-        "resident memory of the server process, without the kernel's, at 18,000 clients of one stream".to_owned();
-    Some(svg::bars(&Caption { title: "Memory per connection", subtitle }, "KB", &series))
-}
-
-/// The servers that have points. `None`: no server has.
-fn series(points: impl Fn(Target) -> Vec<(f64, f64)>) -> Option<Vec<Series>> {
-    let name = |target| match target {
-        Target::Floor => "bare send()",
-        Target::Manifold => "manifold",
-        Target::Nchan => "nginx + Nchan",
-    };
-    let all = Target::value_variants().iter().map(|&target| Series {
-        class: target.name(),
-        name: name(target).to_owned(),
-        points: points(target),
-    });
-    Some(all.filter(|series| !series.points.is_empty()).collect::<Vec<_>>()).filter(|series| !series.is_empty())
 }

@@ -4,14 +4,11 @@ use super::child::Child;
 use super::clients::GRACE_SECS;
 use super::process::{self, CpuTime, float};
 use super::server::{Bench, Server};
-use super::specs::{ClientsSpec, Connected, Crowd, Window};
+use super::specs::{ClientsSpec, Connected, Crowd, Reads, Window};
 use super::target::Target;
-use super::trial::{Case, Trial};
+use super::trial::{Act, Case, Deed, Trial};
 use super::{Failure, clock};
 use std::collections::BTreeMap;
-
-/// The number of responses that are awaited at once while connecting.
-const AT_ONCE: usize = 128;
 
 /// How long a crowd may take to connect.
 const CONNECT_SECS: u64 = 120;
@@ -19,88 +16,163 @@ const CONNECT_SECS: u64 = 120;
 /// How long a process may take to report, beyond what it must wait for itself.
 const PATIENCE_SECS: u64 = 30;
 
-/// Clients that come and go before memory is measured, so that what a server allocates once is already there.
+/// The number of clients that come and go before memory is measured.
 const VANGUARD: usize = 200;
 
-/// The pause between two steps of a run, in which what is under way ends.
-const PAUSE: u64 = clock::SECOND;
+/// Runs `case` on `target`.
+pub(crate) fn run(target: Target, case: &Case, bench: &Bench, repeat: usize) -> Result<Trial, Failure> {
+    let server = Server::start(target, bench, &case.work, &case.policy)?;
+    let mut stage =
+        Stage { target, case, bench, server, crowds: Vec::new(), window: None, clients: 0, left: 0, connect_secs: 0.0 };
+    if case.vanguard {
+        drop(stage.connect(&vanguard(case))?);
+    }
+    stage.pause();
+    let idle_kb = process::resident_kb(&stage.server.pids)?;
+    for crowd in &case.crowds {
+        stage.come(crowd)?;
+    }
+    stage.pause();
+    let from = clock::now() + case.warm_secs * clock::SECOND;
+    let window = Window { from, until: from + case.secs * clock::SECOND };
+    stage.measure(window)?;
+    stage.server.feed.order("go")?;
+    if let Some(rate) = case.pace {
+        clock::sleep_until(from - bench.pause);
+        stage.server.feed.order(&format!("pace {rate}"))?;
+    }
+    let usage = stage.usage(window)?;
+    let busy_kb = process::resident_kb(&stage.server.pids)?;
+    let mut received = BTreeMap::new();
+    for (name, child) in &stage.crowds {
+        received.insert(name.clone(), child.report("received", GRACE_SECS + PATIENCE_SECS)?);
+    }
+    stage.server.feed.hang_up();
+    let sent = stage.server.feed.report("sent", PATIENCE_SECS)?;
+    Ok(Trial {
+        case: case.name.clone(),
+        target,
+        repeat,
+        clients: stage.clients,
+        left: stage.left,
+        streams: case.work.streams + case.work.quiet,
+        secs: float(case.secs),
+        received,
+        sent,
+        connect_secs: stage.connect_secs,
+        cpu_secs: usage.server,
+        load_cpu_secs: usage.load,
+        foreign_secs: usage.core - usage.server,
+        idle_kb,
+        busy_kb,
+    })
+}
 
-impl Trial {
-    /// Runs `case` on `target`.
-    pub(crate) fn run(target: Target, case: &Case, bench: &Bench, repeat: usize) -> Result<Self, Failure> {
-        let mut server = Server::start(target, bench, &case.work, &case.policy)?;
-        // These clients come and go first, so that each stream has been opened once before the crowd comes.
-        drop(connect(&server, &vanguard(&case.crowds), case, bench)?);
-        pause();
-        let idle_kb = process::resident_kb(server.pid)?;
-        let mut crowds = Vec::new();
-        let (mut clients, mut connect_secs) = (0, 0.0);
-        for crowd in &case.crowds {
-            let (child, connected) = connect(&server, crowd, case, bench)?;
-            clients += connected.clients;
-            connect_secs += connected.secs;
-            crowds.push((crowd.name.clone(), child));
-        }
-        pause();
-        let first = clock::now();
-        let from = first + case.warm_secs * clock::SECOND;
-        let window = Window { from, until: from + case.secs * clock::SECOND };
-        for (_, child) in &mut crowds {
-            child.order(&serde_json::to_string(&window)?)?;
-        }
-        server.feed.order("go")?;
-        let load =
-            crowds.iter().map(|(_, child)| child.pid()).chain((target != Target::Floor).then(|| server.feed.pid()));
-        let usage = Usage::within(window, bench.server_cpu, server.pid, &load.collect::<Vec<_>>())?;
-        let busy_kb = process::resident_kb(server.pid)?;
-        let mut received = BTreeMap::new();
-        for (name, child) in &crowds {
-            received.insert(name.clone(), child.report("received", GRACE_SECS + PATIENCE_SECS)?);
-        }
-        server.feed.hang_up();
-        let sent = server.feed.report("sent", PATIENCE_SECS)?;
-        Ok(Self {
-            case: case.name.clone(),
-            target,
-            repeat,
-            clients,
-            secs: float(case.secs),
-            received,
-            sent,
-            connect_secs,
-            cpu_secs: usage.server,
-            load_cpu_secs: usage.load,
-            foreign_secs: usage.core - usage.server,
-            idle_kb,
-            busy_kb,
-        })
+/// The first clients. They open some of the streams.
+fn vanguard(case: &Case) -> Crowd {
+    let clients = case.crowds.iter().map(|crowd| crowd.clients).sum::<usize>();
+    Crowd {
+        name: "vanguard".to_owned(),
+        clients: clients.clamp(1, VANGUARD),
+        first_stream: 0,
+        streams: (case.work.streams + case.work.quiet).min(16),
+        reads: Reads::Events,
+        at_once: false,
+        returns: None,
     }
 }
 
-fn vanguard(crowds: &[Crowd]) -> Crowd {
-    let clients = crowds.iter().map(|crowd| crowd.clients).sum::<usize>();
-    let streams = crowds.iter().map(|crowd| crowd.first_stream + crowd.streams).max().unwrap_or(1);
-    let name = "vanguard".to_owned();
-    Crowd { name, clients: clients.min(VANGUARD), first_stream: 0, streams: streams.min(16), slow: false }
+/// A running server with its clients.
+struct Stage<'a> {
+    target: Target,
+    case: &'a Case,
+    bench: &'a Bench,
+    server: Server,
+    crowds: Vec<(String, Child)>,
+    /// `None`: it is not known yet.
+    window: Option<Window>,
+    clients: usize,
+    left: usize,
+    connect_secs: f64,
 }
 
-fn connect(server: &Server, crowd: &Crowd, case: &Case, bench: &Bench) -> Result<(Child, Connected), Failure> {
-    let spec = ClientsSpec {
-        crowd: crowd.clone(),
-        server: server.address,
-        path: server.path.to_owned(),
-        size: case.work.size,
-        at_once: AT_ONCE,
-        connect_secs: CONNECT_SECS,
-        events: case.work.rate > 0 && !crowd.slow,
-    };
-    let child = Child::role("clients", bench.load_cpu, &spec)?;
-    let connected = child.report("connected", CONNECT_SECS + PATIENCE_SECS)?;
-    Ok((child, connected))
-}
+impl Stage<'_> {
+    /// Waits while what is under way ends.
+    fn pause(&self) {
+        clock::sleep_until(clock::now() + self.bench.pause);
+    }
 
-fn pause() {
-    clock::sleep_until(clock::now() + PAUSE);
+    fn come(&mut self, crowd: &Crowd) -> Result<(), Failure> {
+        let (mut child, connected) = self.connect(crowd)?;
+        self.clients += connected.clients;
+        self.connect_secs += connected.secs;
+        if let Some(window) = self.window {
+            child.order(&serde_json::to_string(&window)?)?;
+        }
+        self.crowds.push((crowd.name.clone(), child));
+        Ok(())
+    }
+
+    /// Ends a crowd's process. The kernel then closes its connections.
+    fn go(&mut self, name: &str) {
+        let crowds = self.case.crowds.iter().filter(|crowd| crowd.name == name);
+        self.left += crowds.map(|crowd| crowd.clients).sum::<usize>();
+        self.crowds.retain(|(crowd, _)| crowd != name);
+    }
+
+    fn connect(&mut self, crowd: &Crowd) -> Result<(Child, Connected), Failure> {
+        let work = &self.case.work;
+        let newest = match crowd.returns {
+            None => 0,
+            Some(_) => {
+                self.server.feed.order("where")?;
+                self.server.feed.report::<u64>("reached", PATIENCE_SECS)?.saturating_sub(1)
+            }
+        };
+        let spec = ClientsSpec {
+            crowd: crowd.clone(),
+            server: self.server.address,
+            path: self.server.path.to_owned(),
+            size: work.size,
+            awaited: self.target.awaited(),
+            connect_secs: CONNECT_SECS,
+            newest,
+            events: work.rate > 0 && crowd.reads != Reads::Nothing && crowd.first_stream < work.streams,
+        };
+        let child = Child::role("clients", self.bench.load_cpu, &spec)?;
+        let connected = child.report("connected", CONNECT_SECS + PATIENCE_SECS)?;
+        Ok((child, connected))
+    }
+
+    fn measure(&mut self, window: Window) -> Result<(), Failure> {
+        self.window = Some(window);
+        for (_, child) in &mut self.crowds {
+            child.order(&serde_json::to_string(&window)?)?;
+        }
+        Ok(())
+    }
+
+    /// Lets everything happen that is to happen within the window. Returns the processor times used in it.
+    fn usage(&mut self, window: Window) -> Result<Usage, Failure> {
+        let core = self.bench.server_cpu;
+        let feed = (self.target != Target::Floor).then(|| self.server.feed.pid());
+        let load = self.crowds.iter().map(|(_, child)| child.pid()).chain(feed).collect::<Vec<_>>();
+        clock::sleep_until(window.from);
+        let (server, core_before) = (CpuTime::of(&self.server.pids)?, process::core_secs(core)?);
+        let load = load.iter().map(|&pid| Ok((pid, CpuTime::of(&[pid])?))).collect::<Result<Vec<_>, Failure>>()?;
+        for Act { at_secs, deed } in &self.case.acts {
+            clock::sleep_until(window.from + at_secs * clock::SECOND);
+            match deed {
+                Deed::Come(crowd) => self.come(crowd)?,
+                Deed::Go(name) => self.go(name),
+            }
+        }
+        clock::sleep_until(window.until);
+        let server = CpuTime::of(&self.server.pids)?.secs_since(&server);
+        // A crowd that left has no times.
+        let load = load.iter().filter_map(|(pid, before)| Some(CpuTime::of(&[*pid]).ok()?.secs_since(before))).sum();
+        Ok(Usage { server, load, core: process::core_secs(core)? - core_before })
+    }
 }
 
 /// Processor times within a window, in seconds.
@@ -109,17 +181,4 @@ struct Usage {
     load: f64,
     /// The busy time of the server's core, whatever process used it.
     core: f64,
-}
-
-impl Usage {
-    fn within(window: Window, core: usize, server: u32, load: &[u32]) -> Result<Self, Failure> {
-        let times = || [server].iter().chain(load).map(|&pid| CpuTime::of(pid)).collect::<Result<Vec<_>, _>>();
-        clock::sleep_until(window.from);
-        let (before, core_before) = (times()?, process::core_secs(core)?);
-        clock::sleep_until(window.until);
-        let (after, core_after) = (times()?, process::core_secs(core)?);
-        let mut used = after.iter().zip(&before).map(|(after, before)| after.secs_since(before));
-        let server = used.next().unwrap_or(0.0);
-        Ok(Self { server, load: used.sum(), core: core_after - core_before })
-    }
 }

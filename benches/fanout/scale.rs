@@ -45,12 +45,13 @@ pub(crate) fn spread(places: &mut [f64], gap: f64) {
     }
 }
 
-/// A value for readers: 18,000 or 2.5.
+/// A value for readers: 2,000,000 or 18,000 or 2.5. From 1,000 on it is rounded. It is not negative.
 pub(crate) fn number(value: f64) -> String {
     if value < 1_000.0 {
         return format!("{value}");
     }
     let digits = format!("{value:.0}");
-    let (thousands, rest) = digits.split_at(digits.len() - 3);
-    format!("{thousands},{rest}")
+    let mut groups = digits.as_bytes().rchunks(3).map(String::from_utf8_lossy).collect::<Vec<_>>();
+    groups.reverse();
+    groups.join(",")
 }

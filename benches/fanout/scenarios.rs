@@ -1,21 +1,12 @@
 //! The scenarios: the goals of the delivery engine, and sweeps over what a server's work depends on.
 
-use super::scale::number;
-use super::specs::{Crowd, Policy, Work};
-use super::target::Target;
+use super::cases;
 use super::trial::Case;
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-/// The number of clients that fit into a process with 20,000 descriptors, beside manifold's reserve.
-const MANY: usize = 18_000;
-
 /// The default options of every server.
-const HEARTBEAT_SECS: u64 = 15;
-
-const SIZE: usize = 128;
-const ALL: &[Target] = &[Target::Floor, Target::Manifold, Target::Nchan];
-const SERVERS: &[Target] = &[Target::Manifold, Target::Nchan];
+pub(crate) const HEARTBEAT_SECS: u64 = 15;
 
 /// The name of the only crowd, or of the crowd that is measured.
 pub(crate) const READERS: &str = "readers";
@@ -23,129 +14,105 @@ pub(crate) const READERS: &str = "readers";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Scenario {
-    /// Processor time per delivery: 5,000 clients, 10 events/s
+    /// Processor time per delivery: 5,000 clients at 10 events/s, 18,000 at 1/s
     Cpu,
+    /// Processor time per delivery: 100 clients, 10 events/s
+    Few,
     /// Latency: 1,000 clients, 10 events/s
     Latency,
-    /// Memory per connection: 18,000 clients on one stream
-    Memory,
-    /// How fast 18,000 clients are connected
-    Connect,
+    /// Many streams: one with 5,000 clients, 1,000 with 5 clients each, and 5,000 with one client each
+    Streams,
     /// A million deliveries a second: 1,000 clients, 1,000 events/s
     Throughput,
-    /// Latency of 4,950 clients while 50 more read nothing
-    Slow,
+    /// As many deliveries as one core makes: 1,000 clients of one stream
+    Flood,
+    /// Bursts of 50 events: each event a chunk of the origin's response, and all of them in one
+    Bursts,
+    /// How fast 18,000 clients are connected: with 128 answers awaited at a time, and all at once
+    Connect,
+    /// 18,000 clients come back at once, 100 events behind: with one id, and with 50 different ids
+    Return,
+    /// Latency of 10 clients while 9,000 of another stream leave at once and come back
+    Departure,
+    /// Memory per connection: 18,000 clients that connect at once, 5 s later; and after others came and went
+    Memory,
+    /// Memory per stream: 1,000 streams without events, and 1,000 with five clients each and a full log
+    Logs,
+    /// Processor time of 18,000 clients that get nothing but heartbeats, and of no client
+    Idle,
+    /// Latency of a stream beside 16,000 clients of another that get nothing but heartbeats
+    Quiet,
     /// Latency of a stream of 10 clients beside one of 10,000
     Neighbours,
-    /// Processor time of 18,000 clients that get nothing but heartbeats
-    Idle,
+    /// Latency of 4,950 clients while 50 more read nothing
+    Slow,
+    /// One, two and four shards on one core: 5,000 clients, 10 events/s
+    Shards,
     /// From 100 to 18,000 clients
     Clients,
     /// From 1 to 1,000 events a second
     Rates,
     /// Events from 100 bytes to 16 KB
     Sizes,
-    /// 1 and 1,000 streams
-    Streams,
 }
 
 impl Scenario {
-    /// The length of the window in seconds, unless another is asked for.
-    fn secs(self, quick: bool) -> u64 {
-        match self {
-            Self::Throughput | Self::Idle if !quick => 30,
-            Self::Clients | Self::Rates | Self::Sizes | Self::Streams if !quick => 6,
-            Self::Idle => HEARTBEAT_SECS,
-            _ if quick => 3,
-            _ => 10,
-        }
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    pub(crate) fn targets(self) -> &'static [Target] {
-        match self {
-            Self::Slow | Self::Neighbours => &[Target::Manifold],
-            Self::Idle => SERVERS,
-            _ => ALL,
-        }
+    /// What is measured, in words.
+    pub(crate) fn about(self) -> String {
+        let value = self.to_possible_value();
+        value.and_then(|value| value.get_help().map(ToString::to_string)).unwrap_or_default()
     }
 
+    /// Whether it shows how figures depend on the load, and no goal is about it.
+    pub(crate) fn is_sweep(self) -> bool {
+        matches!(self, Self::Clients | Self::Rates | Self::Sizes)
+    }
+
+    /// The cases. `quick`: with short windows, and only the first and the last of a sweep. `secs`: the length of each
+    /// window, unless the case needs a longer one.
     pub(crate) fn cases(self, quick: bool, secs: Option<u64>) -> Vec<Case> {
         let mut cases = self.all_cases();
+        if quick && self.is_sweep() {
+            cases = cases.first().into_iter().chain(cases.last()).cloned().collect();
+        }
         for case in &mut cases {
-            // A shorter window might contain no heartbeat, and heartbeats are all that this scenario measures.
-            let least = if self == Self::Idle { HEARTBEAT_SECS } else { 1 };
-            case.secs = secs.unwrap_or_else(|| self.secs(quick)).max(least);
+            if quick {
+                case.secs = case.secs.min(2);
+                case.warm_secs = case.warm_secs.min(4);
+                // Connecting takes most of the time of a short run.
+                case.vanguard = false;
+            }
+            case.secs = secs.unwrap_or(case.secs).max(case.least_secs);
         }
         cases
     }
 
     fn all_cases(self) -> Vec<Case> {
-        let one = |case: Case| vec![case];
         match self {
-            Self::Cpu => one(case("5,000 clients", 5_000, 1, 10, SIZE)),
-            Self::Latency => one(case("1,000 clients", 1_000, 1, 10, SIZE)),
-            Self::Memory => one(case("18,000 clients", MANY, 1, 1, SIZE)),
-            Self::Connect => one(case("18,000 clients", MANY, 1, 0, SIZE)),
-            Self::Throughput => one(case("1,000 clients", 1_000, 1, 1_000, SIZE)),
-            Self::Slow => slow(),
-            Self::Neighbours => neighbours(),
-            Self::Idle => one(case("18,000 clients", MANY, 1, 0, SIZE)),
-            Self::Clients => [100, 1_000, 5_000, 10_000, MANY]
-                .map(|clients| case(&named(clients, "clients"), clients, 1, 10, SIZE))
-                .to_vec(),
-            Self::Rates => {
-                [1, 10, 100, 1_000].map(|rate| case(&named(rate, "events/s"), 1_000, 1, rate, SIZE)).to_vec()
-            }
-            Self::Sizes => [100, 1_024, 16_384].map(|size| case(&named(size, "bytes"), 1_000, 1, 10, size)).to_vec(),
-            Self::Streams => {
-                [1, 1_000].map(|streams| case(&named(streams, "streams"), 5_000, streams, 10, SIZE)).to_vec()
-            }
+            Self::Cpu => cases::cpu(),
+            Self::Few => cases::few(),
+            Self::Latency => cases::latency(),
+            Self::Streams => cases::streams(),
+            Self::Throughput => cases::throughput(),
+            Self::Flood => cases::flood(),
+            Self::Bursts => cases::bursts(),
+            Self::Connect => cases::connect(),
+            Self::Return => cases::returns(),
+            Self::Departure => cases::departure(),
+            Self::Memory => cases::memory(),
+            Self::Logs => cases::logs(),
+            Self::Idle => cases::idle(),
+            Self::Quiet => cases::quiet(),
+            Self::Neighbours => cases::neighbours(),
+            Self::Slow => cases::slow(),
+            Self::Shards => cases::shards(),
+            Self::Clients => cases::clients(),
+            Self::Rates => cases::rates(),
+            Self::Sizes => cases::sizes(),
         }
     }
-}
-
-/// A label such as "1,000 clients".
-fn named(count: impl TryInto<u32>, what: &str) -> String {
-    format!("{} {what}", number(f64::from(count.try_into().unwrap_or(u32::MAX))))
-}
-
-/// A crowd of clients that read all streams.
-fn case(name: &str, clients: usize, streams: u64, rate: u64, size: usize) -> Case {
-    Case {
-        name: name.to_owned(),
-        work: Work { streams, rate, size, ids: true },
-        crowds: vec![crowd(READERS, clients, 0, streams)],
-        warm_secs: 2,
-        secs: 0,
-        policy: Policy { heartbeat_secs: HEARTBEAT_SECS, stall_secs: 30 },
-    }
-}
-
-fn crowd(name: &str, clients: usize, first_stream: u64, streams: u64) -> Crowd {
-    Crowd { name: name.to_owned(), clients, first_stream, streams, slow: false }
-}
-
-/// Two cases with the same 4,950 clients: once alone, and once beside 50 clients that read nothing. The events are
-/// larger than in other scenarios and the warm-up is longer. So the kernel's buffers of the slow clients are full when
-/// the window begins, if the server bounds them to less than 100 KB. No server closes the slow clients within the
-/// window.
-fn slow() -> Vec<Case> {
-    let alone = Case {
-        warm_secs: 10,
-        policy: Policy { heartbeat_secs: HEARTBEAT_SECS, stall_secs: 600 },
-        ..case("4,950 alone", 4_950, 1, 10, 1_024)
-    };
-    let mut beside = Case { name: "beside 50 slow".to_owned(), ..alone.clone() };
-    beside.crowds.insert(0, Crowd { slow: true, ..crowd("slow", 50, 0, 1) });
-    vec![alone, beside]
-}
-
-/// Ten clients of one stream, once alone and once beside 10,000 clients of another. Both streams are open in both
-/// cases.
-fn neighbours() -> Vec<Case> {
-    let few = crowd(READERS, 10, 1, 1);
-    let alone = Case { crowds: vec![few.clone()], ..case("10 alone", 10, 2, 10, SIZE) };
-    let many = crowd("neighbours", 10_000, 0, 1);
-    let beside = Case { name: "beside 10,000".to_owned(), crowds: vec![many, few], ..alone.clone() };
-    vec![alone, beside]
 }

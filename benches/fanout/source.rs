@@ -8,7 +8,7 @@
 use super::emitter::{self, Message, Sink};
 use super::event::{Stamp, Template};
 use super::schedule::Due;
-use super::specs::Work;
+use super::specs::{Chunks, Work};
 use super::{Failure, clock, say};
 use rustix::net::SendFlags;
 use std::io::{self, Read, Write};
@@ -36,7 +36,8 @@ pub(crate) fn serve(work: &Work) -> Result<(), Failure> {
     thread::spawn(move || emitter::listen_for_orders(&orders));
     thread::spawn(move || accept(&listener, &messages));
     let mut sockets = Sockets {
-        streams: (0..work.streams).map(|_| Vec::new()).collect(),
+        streams: (0..work.streams + work.quiet).map(|_| Vec::new()).collect(),
+        chunks: work.chunks,
         template: Template::new(work.size, work.ids),
         batch: Vec::new(),
         departed: 0,
@@ -86,6 +87,7 @@ fn stream_of(request: &[u8]) -> Option<u64> {
 
 struct Sockets {
     streams: Vec<Vec<TcpStream>>,
+    chunks: Chunks,
     template: Template,
     batch: Vec<u8>,
     departed: u64,
@@ -101,8 +103,16 @@ impl Sink for Sockets {
     fn send(&mut self, due: Due) -> Result<(), Failure> {
         self.batch.clear();
         let sent = clock::now();
-        for seq in due.seqs {
-            self.batch.extend_from_slice(self.template.stamped(Stamp { seq, sent }));
+        for stamp in due.seqs.map(|seq| Stamp { seq, sent }) {
+            match self.chunks {
+                Chunks::PerEvent => self.batch.extend_from_slice(self.template.stamped(stamp)),
+                Chunks::PerBurst => self.batch.extend_from_slice(self.template.text(stamp)),
+            }
+        }
+        if self.chunks == Chunks::PerBurst {
+            let head = format!("{:x}\r\n", self.batch.len());
+            self.batch.splice(0..0, head.into_bytes());
+            self.batch.extend_from_slice(b"\r\n");
         }
         let (batch, sockets) = (&self.batch, &mut self.streams[usize::try_from(due.stream)?]);
         let before = sockets.len();

@@ -6,13 +6,28 @@ use std::net::SocketAddr;
 /// The events of a run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Work {
+    /// The streams that have events.
     pub(crate) streams: u64,
+    /// Further streams, which have none. They come after the others.
+    pub(crate) quiet: u64,
     /// Events per second on each stream. 0: no events.
     pub(crate) rate: u64,
     /// The number of bytes in each event's data.
     pub(crate) size: usize,
     /// The origin gives each event an id.
     pub(crate) ids: bool,
+    /// The number of events of a stream that are due together. It is not 0.
+    pub(crate) burst: u64,
+    pub(crate) chunks: Chunks,
+}
+
+/// How the origin's response is cut into chunks of HTTP/1.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Chunks {
+    /// Each event is a chunk.
+    PerEvent,
+    /// The events that are sent together are one chunk.
+    PerBurst,
 }
 
 /// Clients of one process that are reported together.
@@ -23,8 +38,39 @@ pub(crate) struct Crowd {
     /// The clients are spread evenly over this many streams, from this one on.
     pub(crate) first_stream: u64,
     pub(crate) streams: u64,
-    /// The clients read nothing after their response's head.
-    pub(crate) slow: bool,
+    pub(crate) reads: Reads,
+    /// All clients connect at once. If not, only as many answers are awaited at a time as the server bears.
+    pub(crate) at_once: bool,
+    /// The clients were here before. `None`: they are new.
+    pub(crate) returns: Option<Returns>,
+}
+
+/// What the clients do with the bytes of their responses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Reads {
+    /// They check every event.
+    Events,
+    /// Every tenth client checks every event. The others take the bytes and only count them, so that the clients need
+    /// less of their core than the server does of its own.
+    Bytes,
+    /// They read nothing after their response's head.
+    Nothing,
+}
+
+/// Clients that come back with the id of an event that they got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Returns {
+    /// The number of events that they have missed.
+    pub(crate) behind: u64,
+    /// The number of different ids that they bring. The clients take turns over the ids.
+    pub(crate) ids: u64,
+}
+
+impl Returns {
+    /// The event that client `number` got last. `newest`: the newest event of the stream.
+    pub(crate) fn last_of(self, number: u64, newest: u64) -> u64 {
+        newest.saturating_sub(self.behind + number % self.ids)
+    }
 }
 
 /// The order to a process of clients.
@@ -36,20 +82,31 @@ pub(crate) struct ClientsSpec {
     pub(crate) path: String,
     /// The number of bytes in each event's data.
     pub(crate) size: usize,
-    /// The number of responses that are awaited at once while connecting.
-    pub(crate) at_once: usize,
+    /// The number of answers that are awaited at a time, unless all clients connect at once.
+    pub(crate) awaited: usize,
     /// How long all clients may take to connect.
     pub(crate) connect_secs: u64,
+    /// The newest event of the stream, for clients that come back.
+    pub(crate) newest: u64,
     /// Events come and are read, so the clients wait for one that was sent after the window.
     pub(crate) events: bool,
 }
 
-/// The order to a process that posts events to nginx.
+/// The order to a process that gives events to a server that asks no origin.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct PublisherSpec {
     pub(crate) work: Work,
     pub(crate) server: SocketAddr,
-    pub(crate) path: String,
+    pub(crate) to: Publishing,
+}
+
+/// How a server takes events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Publishing {
+    /// Nchan: a POST for each event.
+    Post,
+    /// Pushpin: a message of ZeroMQ for each event.
+    Push,
 }
 
 /// Every client has its response's head.
@@ -115,9 +172,12 @@ pub(crate) struct Sent {
     pub(crate) departed: u64,
 }
 
-/// The options of the gateway's only route.
+/// The options of the servers, as far as each has them.
 #[derive(Debug, Clone)]
 pub(crate) struct Policy {
     pub(crate) heartbeat_secs: u64,
     pub(crate) stall_secs: u64,
+    pub(crate) shards: u64,
+    /// The number of events that each stream's log keeps. `None`: as many as by default.
+    pub(crate) log_events: Option<u64>,
 }

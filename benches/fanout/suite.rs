@@ -1,15 +1,18 @@
 //! Runs the scenarios one after the other, with each server in turn.
 
-use super::figures::{self, Figure};
+use super::figures::{self, Figure, Runs};
+use super::goals::{Goal, Verdict, goals};
 use super::machine::Machine;
 use super::options::Options;
 use super::results::Results;
+use super::run::run as run_case;
 use super::scenarios::Scenario;
-use super::server::Bench;
+use super::server::{self, Bench};
 use super::target::Target;
-use super::trial::Trial;
-use super::{Failure, child, nchan, report};
+use super::trial::{Case, Trial};
+use super::{Failure, child, clock, report};
 use clap::ValueEnum;
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 /// Runs what `options` asks for.
@@ -28,54 +31,110 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         manifold: options.manifold.clone(),
         server_cpu: options.server_cpu.unwrap_or(first),
         load_cpu: options.load_cpu.unwrap_or(last),
+        pause: if options.quick { clock::SECOND / 2 } else { clock::SECOND },
     };
-    let mut targets = options.targets.clone().unwrap_or_else(|| Target::value_variants().to_vec());
-    if nchan::version().is_none() && targets.contains(&Target::Nchan) {
-        print("Nchan is left out: the packages nginx and libnginx-mod-nchan are not installed")?;
-        targets.retain(|&target| target != Target::Nchan);
-    }
+    let others = server::others();
+    let targets = Targets::of(options, &others)?;
+    let mut failed = 0;
     for scenario in options.scenarios() {
-        let trials = measure(scenario, &targets, &bench, options)?;
+        let trials = measure(scenario, &targets, &bench, options, &mut failed)?;
         if options.save {
             // Stored after each scenario, so that its figures stay if the next one fails.
-            let mut results = Results::of(Machine::here(&bench.manifold, cpus.len()))?;
+            let mut results = Results::of(Machine::here(&bench.manifold, cpus.len(), others.clone()))?;
             results.put(scenario, trials);
             results.save()?;
             report::write(&results)?;
         }
     }
-    Ok(())
+    if failed > 0 { Err(format!("{failed} runs failed").into()) } else { Ok(()) }
 }
 
-/// Runs every case of `scenario` on every server that it applies to.
-fn measure(scenario: Scenario, targets: &[Target], bench: &Bench, options: &Options) -> Result<Vec<Trial>, Failure> {
-    let name = scenario.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
-    let mut turns = scenario.targets().iter().copied().filter(|target| targets.contains(target)).collect::<Vec<_>>();
+/// The servers that are measured.
+struct Targets {
+    installed: Vec<Target>,
+    /// Only what the goals are about.
+    only_goals: bool,
+}
+
+impl Targets {
+    /// Those that were asked for and are installed. If none were asked for and the run is quick, those that the goals
+    /// are about.
+    fn of(options: &Options, others: &BTreeMap<Target, String>) -> Result<Self, Failure> {
+        let asked = options.targets.clone().unwrap_or_else(|| Target::value_variants().to_vec());
+        let missing =
+            |target: &Target| !matches!(target, Target::Floor | Target::Manifold) && !others.contains_key(target);
+        let (absent, installed) = asked.into_iter().partition::<Vec<_>, _>(missing);
+        for target in absent {
+            print(&format!("{} is left out: it is not installed (scripts/setup --bench)", target.title()))?;
+        }
+        Ok(Self { installed, only_goals: options.quick && options.targets.is_none() })
+    }
+
+    /// Those that do the work of `case`.
+    fn of_case(&self, scenario: Scenario, case: &Case) -> Vec<Target> {
+        let goals = goals();
+        let goals = goals.iter().filter(|goal| goal.scenario == scenario);
+        let places = goals.flat_map(Goal::places).collect::<Vec<_>>();
+        let counts = |target| target == Target::Manifold || places.contains(&(case.name.as_str(), target));
+        let targets = case.targets.iter().copied().filter(|target| self.installed.contains(target));
+        targets.filter(|&target| !self.only_goals || counts(target)).collect()
+    }
+}
+
+/// Runs every case of `scenario` on every server that it applies to, and says what that means for the goals. A run
+/// that fails is counted, and the others go on.
+fn measure(
+    scenario: Scenario,
+    targets: &Targets,
+    bench: &Bench,
+    options: &Options,
+    failed: &mut usize,
+) -> Result<Vec<Trial>, Failure> {
     let mut trials = Vec::new();
-    print(&format!("\n{name}\n{}", heading()))?;
-    for repeat in 0..options.repeats() {
+    print(&format!("\n{}\n{}", scenario.name(), heading()))?;
+    for repeat in 0..options.repeats(scenario) {
         for case in scenario.cases(options.quick, options.secs) {
-            for &target in &turns {
-                let trial = Trial::run(target, &case, bench, repeat)
-                    .map_err(|error| format!("{name}, {}, {}: {error}", case.name, target.name()))?;
-                print(&row(&trial))?;
-                trials.push(trial);
+            let mut turns = targets.of_case(scenario, &case);
+            if repeat % 2 == 1 {
+                // The order changes, so that a drift of the machine does not always favour the same server.
+                turns.reverse();
+            }
+            for target in turns {
+                match run_case(target, &case, bench, repeat) {
+                    Ok(trial) => {
+                        print(&row(&trial))?;
+                        trials.push(trial);
+                    }
+                    Err(error) => {
+                        *failed += 1;
+                        print(&format!("  {:30} {:9} failed: {error}", case.name, target.name()))?;
+                    }
+                }
             }
         }
-        // The order changes, so that a drift of the machine does not always favour the same server.
-        turns.reverse();
+    }
+    for goal in goals().iter().filter(|goal| goal.scenario == scenario) {
+        let Verdict { work, bound, measured, reached } = goal.judge(Runs(&trials));
+        let Some(measured) = measured else { continue };
+        let verdict = match bound {
+            None => String::new(),
+            Some(bound) if reached => format!("; to reach: {bound}: reached"),
+            Some(bound) => format!("; to reach: {bound}: not reached"),
+        };
+        print(&format!("  {work}: {measured}{verdict}"))?;
     }
     Ok(trials)
 }
 
 /// The columns that are printed after each run: a heading, the width, the decimals, and the figure.
-const COLUMNS: [(&str, usize, usize, Figure); 13] = [
+const COLUMNS: [(&str, usize, usize, Figure); 14] = [
     ("us/delivery", 11, 2, figures::cpu_us),
     ("deliveries/s", 12, 0, figures::deliveries),
     ("p50 ms", 8, 2, figures::p50),
     ("p99 ms", 8, 2, figures::p99),
     ("max ms", 8, 1, figures::slowest),
     ("KB/conn", 8, 2, figures::memory_kb),
+    ("KB/stream", 9, 1, figures::stream_kb),
     ("conn/s", 7, 0, figures::connects),
     ("cpu %", 6, 1, figures::cpu_percent),
     ("load %", 6, 0, figures::load_percent),
@@ -87,7 +146,7 @@ const COLUMNS: [(&str, usize, usize, Figure); 13] = [
 
 fn heading() -> String {
     let columns = COLUMNS.iter().map(|&(name, width, ..)| format!("{name:>width$}"));
-    format!("  {:16} {:9} {}", "", "", columns.collect::<Vec<_>>().join(" "))
+    format!("  {:30} {:9} {}", "", "", columns.collect::<Vec<_>>().join(" "))
 }
 
 fn row(trial: &Trial) -> String {
@@ -96,7 +155,7 @@ fn row(trial: &Trial) -> String {
         _ => format!("{:>width$}", "-"),
     };
     let columns = COLUMNS.iter().map(cell).collect::<Vec<_>>().join(" ");
-    format!("  {:16} {:9} {columns}", trial.case, trial.target.name())
+    format!("  {:30} {:9} {columns}", trial.case, trial.target.name())
 }
 
 fn print(line: &str) -> Result<(), Failure> {

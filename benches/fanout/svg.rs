@@ -12,9 +12,10 @@ const NAMES: f64 = 190.0;
 const STYLE: &str = "<style>
   svg { font-family: system-ui, -apple-system, 'Segoe UI', 'Noto Sans', Helvetica, Arial, sans-serif; font-size: 13px;
     --paper: #ffffff; --edge: #d1d9e0; --ink: #1f2328; --quiet: #59636e; --grid: #e4e8ec;
-    --floor: #6e7781; --manifold: #0969da; --nchan: #bc4c00; }
+    --floor: #6e7781; --manifold: #0969da; --nchan: #bc4c00; --pushpin: #1a7f37; --varnish: #8250df; }
   @media (prefers-color-scheme: dark) { svg { --paper: #0d1117; --edge: #30363d; --ink: #f0f6fc; --quiet: #9198a1;
-    --grid: #21262d; --floor: #9198a1; --manifold: #58a6ff; --nchan: #f0883e; } }
+    --grid: #21262d; --floor: #9198a1; --manifold: #58a6ff; --nchan: #f0883e; --pushpin: #3fb950;
+    --varnish: #a371f7; } }
   .paper { fill: var(--paper); stroke: var(--edge); }
   .title { font-size: 17px; font-weight: 600; fill: var(--ink); }
   text { fill: var(--quiet); } .value { fill: var(--ink); font-weight: 600; }
@@ -23,6 +24,8 @@ const STYLE: &str = "<style>
   .floor.line { stroke: var(--floor); stroke-dasharray: 6 5; } .floor.fill { fill: var(--floor); }
   .manifold.line { stroke: var(--manifold); } .manifold.fill { fill: var(--manifold); }
   .nchan.line { stroke: var(--nchan); } .nchan.fill { fill: var(--nchan); }
+  .pushpin.line { stroke: var(--pushpin); } .pushpin.fill { fill: var(--pushpin); }
+  .varnish.line { stroke: var(--varnish); } .varnish.fill { fill: var(--varnish); }
   .dot { stroke: var(--paper); stroke-width: 1.5; } .name { font-weight: 600; }
 </style>
 ";
@@ -88,8 +91,16 @@ fn line(svg: &mut String, series: &Series, across: &Scale, up: &Scale) {
     }
 }
 
+/// How the values of bars are written.
+#[derive(Debug)]
+pub(crate) struct Bars {
+    pub(crate) unit: &'static str,
+    /// The decimals of values below 1,000. Larger ones have none.
+    pub(crate) decimals: usize,
+}
+
 /// One bar per server, as long as its only value.
-pub(crate) fn bars(caption: &Caption, unit: &str, series: &[Series]) -> String {
+pub(crate) fn bars(caption: &Caption, bars: &Bars, series: &[Series]) -> String {
     const BAR: f64 = 30.0;
     const STEP: f64 = 48.0;
     let value = |series: &Series| series.points.first().map_or(0.0, |point| point.1.max(0.0));
@@ -107,7 +118,10 @@ pub(crate) fn bars(caption: &Caption, unit: &str, series: &[Series]) -> String {
             &mut svg,
             &format!("<rect class='{class} fill' x='{left}' y='{y}' width='{width:.1}' height='{BAR}' rx='3'/>"),
         );
-        let label = format!("{:.2} {unit}", value(series));
+        let label = match value(series) {
+            value if value < 1_000.0 => format!("{value:.*} {}", bars.decimals, bars.unit),
+            value => format!("{} {}", number(value), bars.unit),
+        };
         put(&mut svg, &text(left + width + 10.0, y + 20.0, "start", "value", &label));
         y += STEP;
     }

@@ -18,6 +18,11 @@ pub(crate) struct Tally {
     size: usize,
     window: Window,
     clients: Vec<Client>,
+    /// The number of clients that check their events.
+    checking: usize,
+    /// The bytes that came within the window, to clients that check them and to clients that only count them.
+    checked_bytes: u64,
+    counted_bytes: u64,
     /// For each stream: the first event that was sent after the window, as far as it is known.
     ends: Vec<u64>,
     /// The number of clients that got such an event, and so have got all events of the window.
@@ -30,18 +35,41 @@ pub(crate) struct Tally {
 struct Client {
     stream: usize,
     ledger: Ledger,
+    /// The client checks its events. If not, only its bytes are counted.
+    checks: bool,
     finished: bool,
 }
 
+/// A client whose events are counted.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    /// The number of the first event that the client is to get.
+    pub(crate) first: u64,
+    /// The client checks its events. If not, only its bytes are counted.
+    pub(crate) checks: bool,
+}
+
 impl Tally {
-    /// Counts for `clients` clients that take turns over `streams` streams. Until it is set, the window lies in the
-    /// future.
-    pub(crate) fn new(clients: usize, streams: usize, size: usize) -> Result<Self, hdrhistogram::CreationError> {
-        let client = |number: usize| Client { stream: number % streams, ledger: Ledger::default(), finished: false };
+    /// Counts for clients that take turns over `streams` streams. Until it is set, the window lies in the future.
+    pub(crate) fn new(
+        readers: impl Iterator<Item = Reader>,
+        streams: usize,
+        size: usize,
+    ) -> Result<Self, hdrhistogram::CreationError> {
+        let client = |(number, Reader { first, checks }): (usize, Reader)| Client {
+            stream: number % streams,
+            ledger: Ledger::from(first),
+            checks,
+            finished: false,
+        };
+        let clients = readers.enumerate().map(client).collect::<Vec<_>>();
         Ok(Self {
             size,
             window: Window { from: u64::MAX, until: u64::MAX },
-            clients: (0..clients).map(client).collect(),
+            checking: clients.iter().filter(|client| client.checks).count(),
+            checked_bytes: 0,
+            counted_bytes: 0,
+            clients,
             ends: vec![u64::MAX; streams],
             finished: 0,
             counts: Received::default(),
@@ -77,6 +105,19 @@ impl Tally {
         }
     }
 
+    /// Counts `bytes` bytes of a response's body that `client` got at `now`.
+    pub(crate) fn bytes(&mut self, client: usize, bytes: usize, now: u64) {
+        if (self.window.from..self.window.until).contains(&now) {
+            let sum = if self.clients[client].checks { &mut self.checked_bytes } else { &mut self.counted_bytes };
+            *sum += u64::try_from(bytes).unwrap_or(u64::MAX);
+        }
+    }
+
+    /// Whether `client` checks its events.
+    pub(crate) fn checks(&self, client: usize) -> bool {
+        self.clients[client].checks
+    }
+
     pub(crate) fn comment(&mut self) {
         self.counts.comments += 1;
     }
@@ -85,9 +126,10 @@ impl Tally {
         self.counts.foreign += 1;
     }
 
-    /// Whether every client got an event from after the window. No more events of the window are then to come.
+    /// Whether every client that checks its events got one from after the window. No more events of the window are
+    /// then to come.
     pub(crate) fn is_complete(&self) -> bool {
-        self.finished == self.clients.len()
+        self.finished == self.checking
     }
 
     /// All counts. `expected`: every client was to get one more event, after the window.
@@ -97,13 +139,22 @@ impl Tally {
             u64::MAX => client.ledger.lost(self.furthest(client.stream)),
             end => client.ledger.lost(end),
         };
-        let unfinished = u64::try_from(self.clients.len() - self.finished).unwrap_or(u64::MAX);
+        let unfinished = u64::try_from(self.checking - self.finished).unwrap_or(u64::MAX);
         Received {
-            lost: self.clients.iter().map(lost).sum(),
+            in_window: self.counts.in_window + self.reckoned(),
+            lost: self.clients.iter().filter(|client| client.checks).map(lost).sum(),
             unfinished: if expected { unfinished } else { 0 },
             latency: self.percentiles(),
             ..self.counts.clone()
         }
+    }
+
+    /// The events that came within the window to clients that only count bytes. Every event takes as many bytes as one
+    /// of a client that checks.
+    fn reckoned(&self) -> u64 {
+        let events = u128::from(self.counted_bytes) * u128::from(self.counts.in_window);
+        let events = events.checked_div(u128::from(self.checked_bytes)).unwrap_or(0);
+        u64::try_from(events).unwrap_or(u64::MAX)
     }
 
     fn furthest(&self, stream: usize) -> u64 {

@@ -9,18 +9,45 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum Target {
     /// A bare loop of send()
     Floor,
-    /// This project's gateway, one worker thread and one shard
+    /// This project's gateway, with one worker thread and one shard unless the case says otherwise
     Manifold,
     /// nginx with Nchan, one worker
     Nchan,
+    /// Pushpin, all its processes
+    Pushpin,
+    /// Varnish, all clients on one streaming fetch
+    Varnish,
 }
 
 impl Target {
+    /// The name in tables and in the style of pictures.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Floor => "floor",
             Self::Manifold => "manifold",
             Self::Nchan => "nchan",
+            Self::Pushpin => "pushpin",
+            Self::Varnish => "varnish",
+        }
+    }
+
+    /// The number of answers that clients may await at a time while they connect.
+    pub(crate) fn awaited(self) -> usize {
+        match self {
+            // Its processes drop messages to each other when more clients come, and answer some clients with 502.
+            Self::Pushpin => 16,
+            Self::Floor | Self::Manifold | Self::Nchan | Self::Varnish => 128,
+        }
+    }
+
+    /// The name in pictures.
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Floor => "bare send()",
+            Self::Manifold => "manifold",
+            Self::Nchan => "nginx + Nchan",
+            Self::Pushpin => "Pushpin",
+            Self::Varnish => "Varnish",
         }
     }
 }

@@ -2,14 +2,32 @@
 
 #![allow(dead_code, reason = "the benchmark uses more of its parts than the tests do")]
 
+#[path = "../../benches/fanout/cases.rs"]
+mod cases;
 #[path = "../../benches/fanout/clock.rs"]
 mod clock;
 #[path = "../../benches/fanout/event.rs"]
 mod event;
+#[path = "../../benches/fanout/figures.rs"]
+mod figures;
+#[path = "../../benches/fanout/goals.rs"]
+mod goals;
 #[path = "../../benches/fanout/ledger.rs"]
 mod ledger;
+#[path = "../../benches/fanout/machine.rs"]
+mod machine;
+#[path = "../../benches/fanout/pictures.rs"]
+mod pictures;
+#[path = "../../benches/fanout/process.rs"]
+mod process;
+#[path = "../../benches/fanout/report.rs"]
+mod report;
+#[path = "../../benches/fanout/results.rs"]
+mod results;
 #[path = "../../benches/fanout/scale.rs"]
 mod scale;
+#[path = "../../benches/fanout/scenarios.rs"]
+mod scenarios;
 #[path = "../../benches/fanout/schedule.rs"]
 mod schedule;
 #[path = "../../benches/fanout/specs.rs"]
@@ -20,18 +38,29 @@ mod statistics;
 mod svg;
 #[path = "../../benches/fanout/tally.rs"]
 mod tally;
+#[path = "../../benches/fanout/target.rs"]
+mod target;
+#[path = "../../benches/fanout/trial.rs"]
+mod trial;
 #[path = "../../benches/fanout/wire.rs"]
 mod wire;
 
 #[path = "event.rs"]
 mod event_tests;
+#[path = "goals.rs"]
+mod goal_tests;
 #[path = "ledger.rs"]
 mod ledger_tests;
 #[path = "pictures.rs"]
 mod picture_tests;
+#[path = "report.rs"]
+mod report_tests;
 #[path = "schedule.rs"]
 mod schedule_tests;
 #[path = "tally.rs"]
 mod tally_tests;
 #[path = "wire.rs"]
 mod wire_tests;
+
+/// What the parts name by `super`, as in the benchmark.
+type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -1,15 +1,17 @@
 //! Medians, scales, and what is drawn from them.
 
 use crate::scale::{Scale, number, spread, ticks};
-use crate::statistics::median;
-use crate::svg::{Caption, Series, bars, lines};
+use crate::statistics::Spread;
+use crate::svg::{Bars, Caption, Series, bars, lines};
 
 #[test]
 fn a_median_is_of_numbers_only() {
-    assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
-    assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), Some(2.5));
-    assert_eq!(median(vec![]), None);
-    assert_eq!(median(vec![1.0, f64::NAN]), None);
+    let spread = |median, least, most| Some(Spread { median, least, most });
+    assert_eq!(Spread::of(vec![3.0, 1.0, 2.0]), spread(2.0, 1.0, 3.0));
+    assert_eq!(Spread::of(vec![4.0, 1.0, 2.0, 3.0]), spread(2.5, 1.0, 4.0));
+    assert_eq!(Spread::of(vec![5.0]), spread(5.0, 5.0, 5.0));
+    assert_eq!(Spread::of(vec![]), None);
+    assert_eq!(Spread::of(vec![1.0, f64::NAN]), None);
 }
 
 #[test]
@@ -41,7 +43,8 @@ fn names_do_not_lie_on_each_other() {
 
 #[test]
 fn numbers_are_grouped() {
-    assert_eq!([0.0, 2.5, 999.0, 1_000.0, 18_000.0].map(number), ["0", "2.5", "999", "1,000", "18,000"]);
+    let numbers = [0.0, 2.5, 999.0, 1_000.0, 18_000.4, 2_000_000.0].map(number);
+    assert_eq!(numbers, ["0", "2.5", "999", "1,000", "18,000", "2,000,000"]);
 }
 
 #[test]
@@ -52,8 +55,9 @@ fn every_value_is_in_the_picture() {
     let picture = lines(&caption, "clients", &series());
     assert_eq!(picture.matches("<circle").count(), 2);
     assert!(picture.contains("a &lt; b 8.0") && picture.contains("prefers-color-scheme: dark"));
-    assert!(bars(&caption, "KB", &series()).contains("4.00 KB"));
-    for picture in [picture, bars(&caption, "KB", &[])] {
+    let kb = Bars { unit: "KB", decimals: 2 };
+    assert!(bars(&caption, &kb, &series()).contains("4.00 KB"));
+    for picture in [picture, bars(&caption, &kb, &[])] {
         assert!(picture.starts_with("<svg") && picture.ends_with("</svg>\n") && !picture.contains("NaN"), "{picture}");
     }
 }

@@ -9,7 +9,11 @@ const SIZE: usize = 128;
 
 /// A tally of two clients of one stream. The events that are sent from 1,000 to 2,000 ns are measured.
 fn tally() -> Tally {
-    let mut tally = Tally::new(2, 1, SIZE).expect("counts for two clients");
+    tally_of([Reader { first: 0, checks: true }, Reader { first: 0, checks: true }])
+}
+
+fn tally_of<const N: usize>(readers: [Reader; N]) -> Tally {
+    let mut tally = Tally::new(readers.into_iter(), 1, SIZE).expect("counts for the clients");
     tally.measure(Window { from: 1_000, until: 2_000 });
     tally
 }
@@ -68,8 +72,7 @@ fn faults_are_seen_in_the_bytes_of_a_response() {
     for seq in sent {
         bytes.extend_from_slice(template.stamped(Stamp { seq, sent: 100 * seq }));
     }
-    let mut tally = Tally::new(1, 1, SIZE).unwrap();
-    tally.measure(Window { from: 1_000, until: 2_000 });
+    let mut tally = tally_of([Reader { first: 0, checks: true }]);
     let mut response = Response::default();
     for piece in bytes.chunks(100) {
         response.read(piece, &mut |item| match item {
@@ -82,4 +85,30 @@ fn faults_are_seen_in_the_bytes_of_a_response() {
     assert_eq!((received.events, received.comments, received.in_window), (21, 1, 10));
     // 6 never came, 3 came twice, and 2 came late.
     assert_eq!((received.lost, received.doubled, received.out_of_order, received.unfinished), (1, 1, 1, 0));
+}
+
+#[test]
+fn who_comes_back_misses_only_what_came_after_its_last_event() {
+    let mut tally = tally_of([Reader { first: 7, checks: true }, Reader { first: 3, checks: true }]);
+    get(&mut tally, 0, 7..=20);
+    get(&mut tally, 1, 5..=20);
+    let received = tally.received(true);
+    assert_eq!((received.lost, received.doubled, received.unfinished), (2, 0, 0));
+    get(&mut tally, 0, 6..=6);
+    assert_eq!(tally.received(true).doubled, 1, "an event that it had before");
+}
+
+#[test]
+fn the_events_of_those_who_count_bytes_are_reckoned_by_those_who_check() {
+    let mut tally = tally_of([Reader { first: 0, checks: true }, Reader { first: 0, checks: false }]);
+    assert!(tally.checks(0) && !tally.checks(1));
+    get(&mut tally, 0, 0..=20);
+    for now in [500, 1_500, 1_600, 2_500] {
+        tally.bytes(0, 750, now);
+        tally.bytes(1, 1_500, now);
+    }
+    assert!(tally.is_complete(), "who only counts bytes cannot tell that it has everything");
+    let received = tally.received(true);
+    // 10 events were 1,500 bytes to the one, so 3,000 bytes were 20 events to the other.
+    assert_eq!((received.in_window, received.lost, received.unfinished), (30, 0, 0));
 }
