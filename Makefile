@@ -72,7 +72,8 @@ licenses: ## Write docs/third-party-licenses.txt, after a change of Cargo.lock (
 fuzz: ## Run every fuzz target for FUZZ_SECS seconds (cargo-fuzz and nightly)
 	@scripts/fuzz $(FUZZ_SECS)
 
-bench: setup ## Measure manifold beside bare send() and Nchan, into benches/results
+bench: ## Measure manifold beside bare send(), Nchan, Pushpin and Varnish, into benches/results
+	@scripts/setup --bench
 	$(CARGO) bench --locked --bench fanout -- --save $(if $(QUICK),--quick) $(BENCH_ARGS) $(SCENARIOS)
 
 image: ## Build the container image $(IMAGE) with docker, podman or buildah
