@@ -155,7 +155,11 @@ impl<'a> Relay<'a> {
             if let Some(events) = &mut self.events {
                 bytes = events.pass(bytes);
             }
-            writer.text(bytes).await?;
+            tokio::select! {
+                biased;
+                written = writer.text(bytes) => written?,
+                never = self.response.soak() => match never {},
+            }
             if let Some(events) = &self.events {
                 writer.count_events(events.events());
             }

@@ -78,13 +78,7 @@ impl Driver {
     /// Runs until the stream is over.
     pub async fn run(mut self) {
         log::info!("stream opened route={} stream={}", self.settings.route, self.request.key());
-        let done = match self.has_place {
-            true => {
-                let Err(done) = self.feed().await;
-                done
-            }
-            false => Done::forgotten(End::NoDescriptor),
-        };
+        let Err(done) = self.feed().await;
         match (&done.end, self.down.take()) {
             (End::HoldExpired(_), Some(down)) => down.expired(),
             (_, down) => drop(down),
@@ -94,6 +88,9 @@ impl Driver {
     }
 
     async fn feed(&mut self) -> Result<std::convert::Infallible, Done> {
+        if !self.has_place {
+            return Err(Done::forgotten(End::NoDescriptor));
+        }
         loop {
             let response = self.ask().await?;
             let mut reading = self.begin(response, None)?;
@@ -232,7 +229,7 @@ impl Driver {
         let mut needless_at = None;
         let why = loop {
             tokio::select! {
-                read = next(&self.publisher, &mut reading) => match read {
+                read = reading.next(&self.publisher) => match read {
                     Ok(Some(bytes)) => {
                         self.publish(&mut reading, bytes);
                         quiet_at = self.quiet_at();
@@ -388,13 +385,6 @@ impl Driver {
     fn names(&self) -> String {
         format!("route={} stream={}", self.settings.route, self.request.key())
     }
-}
-
-/// The next bytes of a response. It is read no faster than the fastest subscriber takes the events. Safe to drop and
-/// call again.
-async fn next(publisher: &Publisher, reading: &mut Reading) -> std::io::Result<Option<Bytes>> {
-    publisher.room().await;
-    reading.read().await
 }
 
 /// Resolves at `instant`, and never without one.

@@ -5,20 +5,32 @@ use crate::hub::Publisher;
 use crate::replay::{Continuation, trimmed};
 use crate::sse::{Decoder, Event, Item};
 use bytes::Bytes;
-use std::future::Future;
+use std::convert::Infallible;
+use std::future::{Future, pending};
 use std::io;
 use std::pin::Pin;
 
-type Read = Pin<Box<dyn Future<Output = (Box<Response>, io::Result<Option<Bytes>>)> + Send>>;
+pub(super) type Read = Pin<Box<dyn Future<Output = (Box<Response>, io::Result<Option<Bytes>>)> + Send>>;
 
-/// The bytes of a response. A read must not be dropped half-way, so this keeps the read that is under way.
-pub(super) struct Chunks {
-    next: Read,
+/// The bytes of a response.
+pub(super) enum Chunks {
+    /// A read of HTTP/1 must not be dropped half-way, so this keeps the read that is under way.
+    Kept(Read),
+    /// The reads of HTTP/2 may be dropped.
+    Direct(Box<Response>),
 }
 
 impl Chunks {
     pub(super) fn new(response: Box<Response>) -> Self {
-        Self { next: Box::pin(read(response)) }
+        if response.is_cancel_safe() { Self::Direct(response) } else { Self::Kept(Box::pin(read(response))) }
+    }
+
+    /// Receives what comes while nobody reads. See [`Response::soak`].
+    pub(super) async fn soak(&mut self) -> Infallible {
+        match self {
+            Self::Direct(response) => response.soak().await,
+            Self::Kept(_) => pending().await,
+        }
     }
 
     /// The next bytes. `None` at the orderly end. Safe to drop and call again, but not to call after an end or an
@@ -27,9 +39,14 @@ impl Chunks {
     /// # Errors
     /// Fails when the response breaks off.
     pub(super) async fn read(&mut self) -> io::Result<Option<Bytes>> {
-        let (response, result) = self.next.as_mut().await;
-        self.next = Box::pin(read(response));
-        result
+        match self {
+            Self::Direct(response) => response.read().await,
+            Self::Kept(next) => {
+                let (response, result) = next.as_mut().await;
+                *next = Box::pin(read(response));
+                result
+            }
+        }
     }
 }
 
@@ -70,6 +87,19 @@ impl Reading {
     /// Fails when the response breaks off.
     pub(super) async fn read(&mut self) -> io::Result<Option<Bytes>> {
         self.chunks.read().await
+    }
+
+    /// The next bytes, read no faster than the fastest subscriber takes the events. Safe to drop and call again.
+    ///
+    /// # Errors
+    /// Fails when the response breaks off.
+    pub(super) async fn next(&mut self, publisher: &Publisher) -> io::Result<Option<Bytes>> {
+        tokio::select! {
+            biased;
+            () = publisher.room() => {}
+            never = self.chunks.soak() => match never {},
+        }
+        self.read().await
     }
 
     /// Publishes the events that the bytes complete. `pass_retry`: the origin's `retry:` is passed on to clients.

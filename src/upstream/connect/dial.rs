@@ -29,7 +29,7 @@ use tokio::time::timeout;
 
 /// How long a connection to an origin may be quiet before TCP, and HTTP/2 as well, probe whether the other side is
 /// still there.
-const PROBE_AFTER: Duration = Duration::from_secs(30);
+pub(super) const PROBE_AFTER: Duration = Duration::from_secs(30);
 
 /// The pause between two TCP probes, and the number of unanswered probes after which the origin counts as gone.
 const PROBE_EVERY: Duration = Duration::from_secs(10);
@@ -87,11 +87,9 @@ impl Usage {
 struct State {
     race: Race,
     /// A connection that was made although the peer has another address. It is for the next peer.
-    spare: Option<(SocketAddr, Connected)>,
+    spare: Option<Connected>,
     /// The address that was connected last.
     current: Option<SocketAddr>,
-    /// The place of the newest connection, if that is one of a stream.
-    place: Option<ConnectionPlace>,
     failures: Vec<(SocketAddr, String)>,
     all_refused: bool,
     all_late: bool,
@@ -100,9 +98,10 @@ struct State {
 
 /// A TCP connection and its place.
 #[derive(Debug)]
-struct Connected {
-    stream: TcpStream,
-    place: ConnectionPlace,
+pub(super) struct Connected {
+    pub(super) stream: TcpStream,
+    pub(super) address: SocketAddr,
+    pub(super) place: ConnectionPlace,
 }
 
 /// Why no TCP connection was made.
@@ -141,9 +140,7 @@ impl Dial {
         let address = {
             let mut state = self.state.lock();
             state.current = None;
-            // The connection that had the place is gone.
-            state.place = None;
-            state.spare.as_ref().map(|(address, _)| *address).or_else(|| state.race.next())?
+            state.spare.as_ref().map(|spare| spare.address).or_else(|| state.race.next())?
         };
         let mut peer = peer(origin, address, options);
         self.verification.apply(&mut peer);
@@ -161,14 +158,15 @@ impl Dial {
         Some(peer)
     }
 
-    /// The address that was connected last.
-    pub(super) fn current(&self) -> Option<SocketAddr> {
-        self.state.lock().current
-    }
-
-    /// The place of the newest connection. Whoever has the connection keeps it.
-    pub(super) fn take_place(&self) -> Option<ConnectionPlace> {
-        self.state.lock().place.take()
+    /// Makes a connection to any address that is left, for a stream.
+    ///
+    /// # Errors
+    /// When no address is connected.
+    pub(super) async fn connected(&self) -> pingora::Result<Connected> {
+        self.state.lock().current = None;
+        let connected = self.tcp().await?;
+        self.state.lock().current = Some(connected.address);
+        Ok(connected)
     }
 
     /// Checks a connection that was made to a peer, before anything is sent on it.
@@ -235,7 +233,7 @@ impl Dial {
     }
 
     /// Makes a TCP connection to any address that is left. A caller that drops this half-way has no address left.
-    async fn tcp(&self) -> pingora::Result<(SocketAddr, Connected)> {
+    async fn tcp(&self) -> pingora::Result<Connected> {
         let mut race = std::mem::take(&mut self.state.lock().race);
         let (patience, descriptors) = (self.patience, self.usage.descriptors());
         let connect = |address| -> Connecting<Connected, Unconnected> {
@@ -243,7 +241,7 @@ impl Dial {
             Box::pin(async move {
                 let place = places.take(descriptors, patience).await.ok_or(Unconnected::NoPlace)?;
                 let stream = connect(address, patience).await?;
-                Ok(Connected { stream, place })
+                Ok(Connected { stream, address, place })
             })
         };
         // The next address may have a kept connection, so the race stops after each failure.
@@ -260,7 +258,9 @@ impl Dial {
                 _ => ErrorType::ConnectError,
             }
         };
-        connected.ok_or_else(|| Error::explain(kind, self.failures().unwrap_or_default()))
+        connected
+            .map(|(_, connected)| connected)
+            .ok_or_else(|| Error::explain(kind, self.failures().unwrap_or_default()))
     }
 }
 
@@ -290,23 +290,19 @@ impl fmt::Display for Unconnected {
 impl Connect for Dial {
     async fn connect(&self, named: &L4Address) -> pingora::Result<L4Stream> {
         let spare = self.state.lock().spare.take();
-        let (address, connected) = match spare {
+        let connected = match spare {
             Some(spare) => spare,
             None => self.tcp().await?,
         };
         let mut state = self.state.lock();
-        state.current = Some(address);
-        if self.usage == Usage::Kept && named.as_inet() != Some(&address) {
-            state.spare = Some((address, connected));
+        state.current = Some(connected.address);
+        if self.usage == Usage::Kept && named.as_inet() != Some(&connected.address) {
+            state.spare = Some(connected);
             state.current = None;
             return Error::e_explain(ErrorType::ConnectError, "another address of the origin was connected");
         }
-        let Connected { stream, place } = connected;
-        if self.usage == Usage::Stream {
-            state.place = Some(place);
-            return Ok(stream.into());
-        }
         drop(state);
+        let Connected { stream, place, .. } = connected;
         let line = Line::of(&stream, place)
             .map_err(|error| Error::because(ErrorType::ConnectError, "cannot watch the connection", error))?;
         let mut stream = match self.usage {
@@ -324,7 +320,7 @@ async fn connect(address: SocketAddr, patience: Duration) -> Result<TcpStream, U
         Ok(Err(error)) => return Err(Unconnected::Io(error)),
         Err(_) => return Err(Unconnected::Late),
     };
-    keep_alive(&stream).map_err(Unconnected::Io)?;
+    stream.set_nodelay(true).and_then(|()| keep_alive(&stream)).map_err(Unconnected::Io)?;
     Ok(stream)
 }
 

@@ -1,16 +1,25 @@
-//! The connection to an origin: name resolution, pingora's connector, one request and its response.
+//! The connection to an origin: name resolution, TCP and TLS, one request and its response.
 //!
 //! Only this module and the gateway use pingora.
 
 mod dial;
+mod exchange;
+mod http2;
 mod line;
 mod places;
+mod reach;
 mod reason;
+mod response;
+mod sessions;
 mod system;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod tests_places;
+#[cfg(test)]
+mod tests_tls;
+mod tls;
+mod transport;
 mod trust;
 mod turns;
 mod upgrading;
@@ -20,6 +29,7 @@ pub use dial::{Dial, Usage};
 pub use line::Line;
 pub(super) use places::WhenFull;
 pub use reason::reason;
+pub use response::Response;
 pub use system::{SystemTrust, SystemTrustError};
 pub use trust::{InvalidTrust, Trust};
 pub(super) use turns::Turns;
@@ -28,23 +38,19 @@ use super::lookup::Lookups;
 use super::met::Met;
 use super::outage::Outages;
 use super::race::{MAX_ADDRESSES, in_order};
-use super::via::request_via;
 use super::{Origin, UpstreamOptions};
-use crate::descriptors::{ConnectionPlace, Descriptors};
+use crate::descriptors::Descriptors;
 use crate::hub::StreamRequest;
-use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, HOST, USER_AGENT as USER_AGENT_FIELD};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use pingora::connectors::ConnectorOptions;
-use pingora::connectors::http::Connector as PingoraConnector;
-use pingora::http::RequestHeader;
-use pingora::protocols::http::client::HttpSession;
+use dial::Connected;
+use exchange::{NoHead, exchange, request_head};
+use http::header::{ACCEPT, CACHE_CONTROL, USER_AGENT as USER_AGENT_FIELD};
+use http::{HeaderName, HeaderValue};
 use places::Places;
+use reach::Reaches;
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout;
+use transport::Transport;
 use turns::Turn;
 
 /// The value of `User-Agent`, unless the route's upstream headers name another.
@@ -55,18 +61,14 @@ pub const USER_AGENT: &str = concat!("manifold/", env!("CARGO_PKG_VERSION"));
 /// peers. The remaining third is for kept connections that turn out to be closed.
 pub const MAX_PEERS: usize = 3 * MAX_ADDRESSES;
 
-/// The size of pingora's pool of idle connections. The connection of a stream is never used for another request, so the
-/// pool is as small as possible.
-const NONE_KEPT: usize = 1;
-
 /// The most informational responses (1xx) before the final response. An origin that sends more is broken.
 const MAX_INFORMATIONAL: usize = 16;
 
 /// Connects to origins. Cheap to clone.
 #[derive(Clone)]
 pub struct Connector {
-    pingora: Arc<PingoraConnector>,
     system: SystemTrust,
+    reaches: Reaches,
     lookups: Lookups,
     outages: Outages,
     met: Met,
@@ -105,23 +107,6 @@ impl Request {
     }
 }
 
-/// A response whose head was read.
-pub struct Response {
-    session: HttpSession,
-    /// The place of the connection. It comes after the session, which closes the connection when it is dropped.
-    _place: Option<ConnectionPlace>,
-    /// The final status.
-    pub status: StatusCode,
-    /// The response headers.
-    pub headers: HeaderMap,
-}
-
-impl fmt::Debug for Response {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Response").field("status", &self.status).finish_non_exhaustive()
-    }
-}
-
 /// Why there is no response.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectError {
@@ -131,14 +116,6 @@ pub enum ConnectError {
     /// A connection was made, but the response head did not come in time.
     #[error("no response head in time")]
     HeadTimeout,
-}
-
-/// Why an exchange brought no final head.
-enum NoHead {
-    Late,
-    Broken(Box<pingora::Error>),
-    /// There were too many informational responses.
-    Endless,
 }
 
 impl Connector {
@@ -162,10 +139,8 @@ impl Connector {
     }
 
     fn looking_up(lookups: Lookups, system: SystemTrust) -> Self {
-        let options = ConnectorOptions { ca_file: system.instead(), ..ConnectorOptions::new(NONE_KEPT) };
-        let pingora = Arc::new(PingoraConnector::new(Some(options)));
-        let places = Places::of(Descriptors::unlimited());
-        Self { pingora, system, lookups, outages: Outages::default(), met: Met::default(), places, turn: None }
+        let (places, reaches) = (Places::of(Descriptors::unlimited()), Reaches::new(system));
+        Self { system, reaches, lookups, outages: Outages::default(), met: Met::default(), places, turn: None }
     }
 
     /// What the connections take places of.
@@ -232,32 +207,44 @@ impl Connector {
         let head =
             request_head(origin, options, request).map_err(|error| ConnectError::Unreachable(error.to_string()))?;
         let dial = self.resolved(origin, options, Usage::Stream).await.map_err(ConnectError::Unreachable)?;
-        while let Some(peer) = dial.peer(origin, options) {
-            match self.pingora.get_http_session(&peer).await {
-                Ok((session, _)) => {
-                    if let Err(error) = dial.admit(&peer, session.digest()) {
-                        dial.failed(&error, origin);
-                        continue;
-                    }
-                    if let (Some(turn), Some(address)) = (&self.turn, dial.current()) {
-                        turn.goes_to(address);
-                    }
-                    match exchange(session, head.clone(), head_timeout).await {
-                        Ok(response) => {
-                            self.met.answered(origin);
-                            return Ok(Response { _place: dial.take_place(), ..response });
-                        }
-                        Err(NoHead::Late) => return Err(ConnectError::HeadTimeout),
-                        Err(NoHead::Broken(error)) => dial.failed(&error, origin),
-                        Err(NoHead::Endless) => {
-                            dial.note(format!("more than {MAX_INFORMATIONAL} informational responses (1xx)"));
-                        }
-                    }
+        while dial.has_more() {
+            let transport = match self.transport(&dial, origin, options).await {
+                Ok(transport) => transport,
+                Err(error) => {
+                    dial.failed(&error, origin);
+                    continue;
                 }
-                Err(error) => dial.failed(&error, origin),
+            };
+            if let Some(turn) = &self.turn {
+                turn.goes_to(transport.address);
+            }
+            match exchange(transport, &head, origin, head_timeout).await {
+                Ok(response) => {
+                    self.met.answered(origin);
+                    return Ok(response);
+                }
+                Err(NoHead::Late) => return Err(ConnectError::HeadTimeout),
+                Err(NoHead::Broken(error)) => dial.failed(&error, origin),
+                Err(NoHead::Unsent) => dial.note("the origin takes no request on a new connection".to_owned()),
+                Err(NoHead::Endless) => {
+                    dial.note(format!("more than {MAX_INFORMATIONAL} informational responses (1xx)"));
+                }
             }
         }
         Err(ConnectError::Unreachable(dial.failures().unwrap_or_default()))
+    }
+
+    /// Makes a connection to any address that is left.
+    async fn transport(&self, dial: &Dial, origin: &Origin, options: &UpstreamOptions) -> pingora::Result<Transport> {
+        let Connected { stream, address, place } = dial.connected().await?;
+        if !origin.is_tls() {
+            return Ok(Transport::tcp(stream, address, place));
+        }
+        let trust = options.trusted.as_ref();
+        let way = self.reaches.to(origin, trust);
+        let tls = self.reaches.tls(&way, origin, trust)?;
+        let stream = tls.handshake(stream, options.connect_timeout).await?;
+        Ok(Transport::tls(stream, address, place))
     }
 
     /// Resolves the origin's name for one request of a proxy.
@@ -285,73 +272,5 @@ impl Connector {
 impl Default for Connector {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-async fn exchange(
-    mut session: HttpSession,
-    head: RequestHeader,
-    head_timeout: Option<Duration>,
-) -> Result<Response, NoHead> {
-    let response = async {
-        session.write_request_header(Box::new(head)).await?;
-        session.finish_request_body().await?;
-        for _ in 0..MAX_INFORMATIONAL {
-            session.read_response_header().await?;
-            if let Some(head) = session.response_header().filter(|head| is_final(head.status)) {
-                return Ok(Some((head.status, head.headers.clone())));
-            }
-        }
-        Ok::<_, Box<pingora::Error>>(None)
-    };
-    let come = match head_timeout {
-        Some(patience) => timeout(patience, response).await.map_err(|_| NoHead::Late)?,
-        None => response.await,
-    };
-    match come {
-        Err(error) => Err(NoHead::Broken(error)),
-        Ok(None) => Err(NoHead::Endless),
-        Ok(Some((status, headers))) => Ok(Response { session, _place: None, status, headers }),
-    }
-}
-
-fn request_head(origin: &Origin, options: &UpstreamOptions, request: &Request) -> pingora::Result<RequestHeader> {
-    let mut head = RequestHeader::build(Method::GET, request.path_and_query.as_bytes(), None)?;
-    head.insert_header(HOST, origin.authority())?;
-    head.insert_header(ACCEPT_ENCODING, "identity")?;
-    // The fields of the request replace these.
-    for (name, _) in &request.headers {
-        head.remove_header(name);
-    }
-    for (name, value) in &request.headers {
-        head.append_header(name, value)?;
-    }
-    let via = request_via(&head.headers);
-    head.insert_header(http::header::VIA, via)?;
-    for (name, value) in &options.headers {
-        head.insert_header(name, value.now())?;
-    }
-    Ok(head)
-}
-
-/// Whether a response with this status is the last one. After an upgrade (101) the origin goes on in another protocol,
-/// even if no upgrade was asked for.
-fn is_final(status: StatusCode) -> bool {
-    !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS
-}
-
-impl Response {
-    /// The next bytes of the body. `None` at its orderly end. Must not be dropped half-way.
-    ///
-    /// # Errors
-    /// Fails when the connection breaks, or when the body ends earlier than its framing says.
-    pub async fn read(&mut self) -> io::Result<Option<Bytes>> {
-        loop {
-            match self.session.read_response_body().await {
-                Ok(Some(bytes)) if bytes.is_empty() => {}
-                Ok(bytes) => return Ok(bytes),
-                Err(error) => return Err(io::Error::other(reason(&error))),
-            }
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! The certificates of the system, for https routes without a `ca_file`.
 //!
-//! pingora reads them when a connector is made, and panics if it cannot. So they are read here before that, to find
-//! errors. If no route needs them, pingora is given an empty file instead.
+//! pingora reads them for the connections of proxies, and panics if it cannot. So they are read here before that, to
+//! find errors. If no route needs them, pingora is given an empty file instead.
 
 use crate::quoted::quoted;
 use rustls::RootCertStore;
@@ -76,6 +76,18 @@ impl SystemTrust {
             })?;
         }
         Ok(Self::Trusted)
+    }
+
+    /// The certificates, read anew. None of them can be a reason to fail, because [`Self::read`] has read them.
+    pub(super) fn roots(self) -> RootCertStore {
+        let mut store = RootCertStore::empty();
+        if self == Self::Trusted {
+            match load_native_certs() {
+                Ok(found) => drop(store.add_parsable_certificates(found)),
+                Err(error) => log::error!("cannot read the system's certificates: {error}"),
+            }
+        }
+        store
     }
 
     /// The file that pingora reads in place of the system's certificates. `None`: pingora reads those of the system.

@@ -1,6 +1,8 @@
 //! The connector with real sockets. The tests do the look-ups themselves.
 
+use super::tests_tls::{tls, tls_origin};
 use super::*;
+use http::StatusCode;
 use socket2::SockRef;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -8,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 
 const WELL: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 
@@ -99,26 +102,6 @@ async fn a_sick_address_is_passed_over() {
         // The chance that 20 attempts all begin at the address that works is one in a million.
         assert!((1..=ATTEMPTS).contains(&asked.load(Ordering::Relaxed)), "{sickness}");
     }
-}
-
-/// The server's side of TLS for `origin.example`, and options that trust it.
-fn tls(protocol: &str) -> (tokio_rustls::TlsAcceptor, UpstreamOptions) {
-    let authority = rcgen::generate_simple_self_signed(["origin.example".to_owned()]).unwrap();
-    let key = rustls_pki_types::PrivateKeyDer::Pkcs8(authority.signing_key.serialize_der().into());
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![authority.cert.der().clone()], key)
-        .unwrap();
-    config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
-    let trusted = Some(Trust::from_pem(authority.cert.pem().as_bytes()).unwrap());
-    (Arc::new(config).into(), UpstreamOptions { trusted, ..UpstreamOptions::default() })
-}
-
-fn tls_origin(listener: &TcpListener) -> Origin {
-    Origin::parse(&format!("https://origin.example:{}", listener.local_addr().unwrap().port())).unwrap()
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use super::tests::{listeners, origin, request, serve};
 use super::*;
+use http::StatusCode;
 use std::net::SocketAddr;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};

@@ -21,6 +21,8 @@ pub struct Trust(Arc<Trusted>);
 struct Trusted {
     /// The certificates in pingora's form.
     parsed: Arc<CaType>,
+    /// The certificates in the form of rustls.
+    roots: Arc<RootCertStore>,
     /// The SHA-256 of each certificate, in the same order.
     digests: Vec<[u8; 32]>,
     /// The SHA-256 of all `digests`.
@@ -72,11 +74,11 @@ impl Trust {
             return Err(InvalidTrust::Empty);
         }
         let mut parsed = Vec::with_capacity(certificates.len());
+        let mut roots = RootCertStore::empty();
         for (index, certificate) in certificates.iter().enumerate() {
-            // pingora parses a certificate in two ways: with `x509_parser` for the key of a peer, and with rustls for
-            // each connection. Both must succeed.
+            // Certificates are parsed in two ways: with `x509_parser`, and with rustls. Both must succeed.
             let is_parsed = X509Certificate::from_der(certificate).is_ok();
-            if !is_parsed || RootCertStore::empty().add(certificate.clone().into_owned()).is_err() {
+            if !is_parsed || roots.add(certificate.clone().into_owned()).is_err() {
                 return Err(InvalidTrust::Certificate(index + 1));
             }
             parsed.push(WrappedX509::new(certificate.to_vec(), parse_x509));
@@ -84,11 +86,22 @@ impl Trust {
         let digests: Vec<[u8; 32]> =
             certificates.iter().map(|certificate| Sha256::digest(certificate).into()).collect();
         let digest = Sha256::digest(digests.concat()).into();
-        Ok(Self(Arc::new(Trusted { parsed: parsed.into(), digests, digest, presents_own: AtomicBool::new(false) })))
+        let (parsed, roots, presents_own) = (parsed.into(), Arc::new(roots), AtomicBool::new(false));
+        Ok(Self(Arc::new(Trusted { parsed, roots, digests, digest, presents_own })))
     }
 
     pub(super) fn certificates(&self) -> Arc<CaType> {
         Arc::clone(&self.0.parsed)
+    }
+
+    /// The certificates in the form of rustls.
+    pub(super) fn roots(&self) -> Arc<RootCertStore> {
+        Arc::clone(&self.0.roots)
+    }
+
+    /// Differs for different sets.
+    pub(super) fn digest(&self) -> [u8; 32] {
+        self.0.digest
     }
 
     /// A number that differs for different sets. Kept connections are found by it, so that a connection is used only by

@@ -1,0 +1,125 @@
+//! The connection of a stream to its origin: TCP, or TLS over TCP. It is made here and not by pingora, which would read
+//! the certificates of a `ca_file` for each connection, and would not resume TLS sessions of such a route.
+
+use crate::descriptors::ConnectionPlace;
+use async_trait::async_trait;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::{
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
+    UniqueIDType,
+};
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+
+/// A connection to an origin, with its places. pingora and the `h2` crate read and write it.
+#[derive(Debug)]
+pub(super) struct Transport {
+    layer: Layer,
+    /// The address of the origin.
+    pub(super) address: SocketAddr,
+    /// They are free when the socket, which is above, is closed.
+    _place: ConnectionPlace,
+}
+
+#[derive(Debug)]
+enum Layer {
+    Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+impl Transport {
+    pub(super) fn tcp(stream: TcpStream, address: SocketAddr, place: ConnectionPlace) -> Self {
+        Self { layer: Layer::Tcp(stream), address, _place: place }
+    }
+
+    pub(super) fn tls(stream: TlsStream<TcpStream>, address: SocketAddr, place: ConnectionPlace) -> Self {
+        Self { layer: Layer::Tls(Box::new(stream)), address, _place: place }
+    }
+
+    /// Whether TLS has agreed on HTTP/2 (RFC 7301).
+    pub(super) fn speaks_http2(&self) -> bool {
+        match &self.layer {
+            Layer::Tcp(_) => false,
+            Layer::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
+        }
+    }
+}
+
+impl AsyncRead for Transport {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match &mut self.layer {
+            Layer::Tcp(stream) => Pin::new(stream).poll_read(context, to),
+            Layer::Tls(stream) => Pin::new(stream).poll_read(context, to),
+        }
+    }
+}
+
+impl AsyncWrite for Transport {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.layer {
+            Layer::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
+            Layer::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.layer {
+            Layer::Tcp(stream) => Pin::new(stream).poll_flush(context),
+            Layer::Tls(stream) => Pin::new(stream).poll_flush(context),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.layer {
+            Layer::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Layer::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+}
+
+#[async_trait]
+impl Shutdown for Transport {
+    async fn shutdown(&mut self) {
+        if let Err(error) = AsyncWriteExt::shutdown(self).await {
+            log::debug!("cannot end a connection to an origin: {error}");
+        }
+    }
+}
+
+impl UniqueID for Transport {
+    fn id(&self) -> UniqueIDType {
+        match &self.layer {
+            Layer::Tcp(stream) => stream.as_raw_fd(),
+            Layer::Tls(stream) => stream.get_ref().0.as_raw_fd(),
+        }
+    }
+}
+
+impl Ssl for Transport {}
+
+impl GetTimingDigest for Transport {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        Vec::new()
+    }
+}
+
+impl GetProxyDigest for Transport {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        None
+    }
+}
+
+impl GetSocketDigest for Transport {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        None
+    }
+}
+
+impl Peek for Transport {}
