@@ -58,7 +58,7 @@ impl Driver {
     #[must_use]
     pub fn new(settings: DriverSettings, connector: Connector, opening: Opening, publisher: Publisher) -> Self {
         let attempts = Attempts::new(&settings.options, settings.no_content_memory);
-        let own = connector.for_stream();
+        let own = connector.for_stream(&settings.origin, &settings.options);
         Self {
             settings,
             has_place: own.is_some(),

@@ -29,6 +29,8 @@ pub struct UpstreamOptions {
     pub headers: Vec<OwnHeader>,
     /// The certificates that are trusted instead of the system's. `None`: the system's.
     pub trusted: Option<Trust>,
+    /// Whether streams share connections, if the origin speaks HTTP/2.
+    pub multiplex: bool,
 }
 
 impl Default for UpstreamOptions {
@@ -44,6 +46,7 @@ impl Default for UpstreamOptions {
             max_event_bytes: 16 << 20,
             headers: Vec::new(),
             trusted: None,
+            multiplex: false,
         }
     }
 }

@@ -19,7 +19,7 @@ pub async fn own_answer(
     options: &UpstreamOptions,
     request: &Request,
 ) -> Result<Box<Response>, End> {
-    let connector = connector.for_stream().ok_or(End::NoDescriptor)?;
+    let connector = connector.for_stream(origin, options).ok_or(End::NoDescriptor)?;
     let mut response = send(&connector, origin, options, request, &mut true).await.map_err(End::Failed)?;
     if response.status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(End::Unusable("origin changes the protocol (101), which the request did not ask for".to_owned()));

@@ -196,7 +196,7 @@ async fn an_event_stream_may_be_silent_for_longer() {
         let origin = Origin::speaking(speech);
         let ca = match speech {
             Speech::Tls(_) => format!("upstream.ca_file = \"{}\"", origin.authority().path().display()),
-            Speech::Http1 | Speech::H2c => String::new(),
+            Speech::Http1 | Speech::H2c | Speech::H2cAtMost(_) => String::new(),
         };
         let gateway = Gateway::with(proxy(&origin).with(IMPATIENT).with(&ca)).await;
         // The request does not say that it accepts a stream.

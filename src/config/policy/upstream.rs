@@ -9,8 +9,16 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Keys that have a meaning for streams only.
-const STREAM_KEYS: [&str; 7] =
-    ["head_timeout_secs", "backoff_min_ms", "backoff_max_ms", "on_close", "on_error", "hold_secs", "max_event_bytes"];
+const STREAM_KEYS: [&str; 8] = [
+    "head_timeout_secs",
+    "backoff_min_ms",
+    "backoff_max_ms",
+    "on_close",
+    "on_error",
+    "hold_secs",
+    "max_event_bytes",
+    "multiplex",
+];
 
 /// The policy for the origin as far as it has been read.
 #[derive(Debug, Clone)]
@@ -45,6 +53,7 @@ impl<'a> UpstreamLayer<'a> {
         section.set(&mut options.on_error, "on_error", word(&[("hold", OnError::Hold), ("reflect", OnError::Reflect)]));
         section.set(&mut options.hold, "hold_secs", seconds);
         section.set(&mut options.max_event_bytes, "max_event_bytes", bytes);
+        section.set(&mut options.multiplex, "multiplex", word(&[("off", false), ("on", true)]));
         if let Some(item) = section.take("headers") {
             options.headers = headers::read(item, &base.options.headers, sources);
         }

@@ -98,7 +98,7 @@ fn units_words_and_spellings_are_understood() {
          [routes.share]\nquery = ['b', 'c d']\nlinger_secs = 0\nmax_streams = 1\n\
          [routes.replay]\nevents = 'off'\nbytes = '64KiB'\nage_secs = 'off'\nstart = 1\ngap_event = 'x y'\n\
          [routes.client]\nheartbeat_secs = 0.05\nretry_ms = 250\nretry_jitter = 1\nmax_lifetime_secs = 3600\nflush_ms = 20\n\
-         [routes.upstream]\nidle_timeout_secs = 'off'\nmax_event_bytes = 0x400",
+         [routes.upstream]\nidle_timeout_secs = 'off'\nmax_event_bytes = 0x400\nmultiplex = 'on'",
     );
     assert_eq!(route.hosts, Hosts::Only(vec!["a.com".to_owned(), "[::1]".to_owned()]));
     assert_eq!(route.strip_prefix.as_deref(), Some("/a"));
@@ -111,7 +111,7 @@ fn units_words_and_spellings_are_understood() {
     assert_eq!(client.retry, RetryPolicy::Fixed(Duration::from_millis(250)));
     assert_eq!((client.retry_jitter, client.flush), (1.0, Some(Duration::from_millis(20))));
     assert_eq!(client.max_lifetime, Some(Duration::from_secs(3600)));
-    assert_eq!((upstream.idle_timeout, upstream.max_event_bytes), (None, 1024));
+    assert_eq!((upstream.idle_timeout, upstream.max_event_bytes, upstream.multiplex), (None, 1024, true));
     for (written, bytes) in [("7", 7), ("'1B'", 1), ("'3MiB'", 3 << 20), ("'1024GiB'", 1 << 40)] {
         let route = self::route(&format!("replay.bytes = {written}"));
         assert_eq!(policy(&route).replay.bytes, bytes, "{written}");

@@ -1,4 +1,16 @@
-//! Connections of HTTP/2 to an origin.
+//! Connections of HTTP/2 to an origin. A connection carries one stream, or many.
+//!
+//! ```text
+//!              the origin's SETTINGS           GOAWAY
+//!   beginning ──────────────────────▶ open ─────────────▶ retired: no new stream
+//!       │                              │                        │
+//!       └──────────────────────────────┴────────────────────────┴──▶ over
+//!            an error, no answer to a PING, or nobody holds it any more
+//! ```
+//!
+//! Flow control: what is received and not read counts against the window of its stream and against that of the
+//! connection. The window of the connection is as large as those of all its streams together. So a stream that is not
+//! read stops no other, and holds no more than its own window.
 
 use super::dial::PROBE_AFTER;
 use super::transport::Transport;
@@ -7,19 +19,28 @@ use h2::client::{Builder, Connection, SendRequest};
 use h2::{Ping, PingPong, Reason, RecvStream};
 use http::{Request, Response};
 use std::fmt;
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
+
+/// The most streams that one connection carries. More would need a larger window of the connection.
+const MOST_STREAMS: u32 = 100;
+
+/// The window of a stream that shares its connection: how much of it is received before it is read.
+const SHARED_WINDOW: u32 = 256 << 10;
 
 /// The window of a stream that has its connection for itself.
 const SINGLE_WINDOW: u32 = 1 << 20;
 
 /// What the origin's small DATA frames may cost before they are read: each that is smaller than 256 bytes costs what it
-/// lacks. The `h2` crate ends the connection when they cost more, because each takes about 256 bytes of memory.
+/// lacks. The `h2` crate ends the connection when they cost more, because each takes about 256 bytes of memory. Streams
+/// are read all the time (see `Response::soak`), so only a burst between two reads counts.
 const SMALL_FRAMES: usize = 4 << 20;
 
 /// The largest DATA frame. Large frames are fewer frames.
@@ -33,11 +54,24 @@ pub(super) struct Carrier {
     send: SendRequest<Bytes>,
     /// The address of the origin.
     pub(super) address: SocketAddr,
-    most: usize,
+    /// The most streams. It is lowered when the origin refuses one.
+    most: AtomicUsize,
     taken: AtomicUsize,
     is_retired: AtomicBool,
+    /// True when the origin's SETTINGS have come.
+    is_open: watch::Receiver<bool>,
     /// Why the connection ended, if it did not end in order.
-    why: Arc<OnceLock<String>>,
+    why: Arc<OnceLock<Ended>>,
+    /// Wakes one of those that wait for a seat.
+    freed: Arc<Notify>,
+}
+
+/// Why a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Ended {
+    pub(super) words: String,
+    /// Whether the origin sent something that is not HTTP/2.
+    pub(super) is_foreign: bool,
 }
 
 /// The place of one stream on a connection.
@@ -47,7 +81,7 @@ pub(super) struct Seat(Arc<Carrier>);
 /// Why there is no response to a request of HTTP/2.
 #[derive(Debug)]
 pub(super) enum Unanswered {
-    /// The origin has not begun to work on the request. It may be sent on another connection.
+    /// The origin has not begun to work on the request, which may be sent on another connection.
     Unsent,
     Broken(h2::Error),
 }
@@ -60,18 +94,42 @@ impl Carrier {
     pub(super) async fn single(transport: Transport) -> Result<Arc<Self>, h2::Error> {
         let mut builder = Builder::new();
         builder.initial_window_size(SINGLE_WINDOW).initial_connection_window_size(SINGLE_WINDOW);
-        Self::begin(builder, transport, 1).await
+        Self::begin(builder, transport, 1, Arc::default()).await
     }
 
-    async fn begin(mut builder: Builder, transport: Transport, most: usize) -> Result<Arc<Self>, h2::Error> {
+    /// Begins HTTP/2 on a connection for many streams, and waits for the origin's SETTINGS, which say how many it
+    /// takes. `freed` wakes one of those that wait for a seat.
+    ///
+    /// # Errors
+    /// Fails when the connection ends before.
+    pub(super) async fn shared(transport: Transport, freed: Arc<Notify>) -> Result<Arc<Self>, Ended> {
+        let mut builder = Builder::new();
+        // No request is sent before the SETTINGS.
+        builder.initial_max_send_streams(0);
+        builder.initial_window_size(SHARED_WINDOW).initial_connection_window_size(SHARED_WINDOW * MOST_STREAMS);
+        let carrier = Self::begin(builder, transport, MOST_STREAMS as usize, freed).await;
+        let carrier = carrier.map_err(|error| Ended::of(&error))?;
+        if carrier.is_open.clone().wait_for(|is_open| *is_open).await.is_err() {
+            let nothing = || Ended { words: "closed by the origin".to_owned(), is_foreign: false };
+            return Err(carrier.why.get().cloned().unwrap_or_else(nothing));
+        }
+        Ok(carrier)
+    }
+
+    async fn begin(
+        mut builder: Builder,
+        transport: Transport,
+        most: usize,
+        freed: Arc<Notify>,
+    ) -> Result<Arc<Self>, h2::Error> {
         let address = transport.address;
         // A server that pushes is refused, so the number of its streams does not matter.
         builder.enable_push(false).max_concurrent_streams(1).max_frame_size(LARGEST_FRAME);
         let (send, connection) = builder.data_frame_budget(SMALL_FRAMES).handshake(transport).await?;
-        let why = Arc::default();
-        tokio::spawn(drive(connection, Arc::clone(&why)));
-        let (taken, is_retired) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Ok(Arc::new(Self { send, address, most, taken, is_retired, why }))
+        let (why, (opened, is_open)) = (Arc::default(), watch::channel(false));
+        tokio::spawn(drive(connection, opened, Arc::clone(&why)));
+        let (most, taken, is_retired) = (AtomicUsize::new(most), AtomicUsize::new(0), AtomicBool::new(false));
+        Ok(Arc::new(Self { send, address, most, taken, is_retired, is_open, why, freed }))
     }
 
     /// A seat for a stream. `None`: all are taken, or the connection takes no more streams.
@@ -79,9 +137,9 @@ impl Carrier {
         if self.is_retired() {
             return None;
         }
-        let most = self.most.min(self.send.current_max_send_streams());
-        let seat = Seat(Arc::clone(self));
-        (self.taken.fetch_add(1, Ordering::AcqRel) < most).then_some(seat)
+        let most = self.most.load(Ordering::Relaxed).min(self.send.current_max_send_streams());
+        let one_more = |taken| (taken < most).then_some(taken + 1);
+        self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok().map(|_| Seat(Arc::clone(self)))
     }
 
     /// Whether the connection takes no more streams: it has ended, or the origin has sent a GOAWAY.
@@ -98,7 +156,7 @@ impl Carrier {
 
     /// An error of a stream on this connection, in words.
     pub(super) fn words(&self, error: &h2::Error) -> String {
-        self.why.get().cloned().unwrap_or_else(|| error.to_string())
+        self.why.get().map_or_else(|| error.to_string(), |ended| ended.words.clone())
     }
 }
 
@@ -118,7 +176,12 @@ impl Seat {
         response.await.map_err(|error| {
             let is_unsent = match error.reason() {
                 // RFC 9113 section 8.7.
-                Some(Reason::REFUSED_STREAM) => error.is_reset() && error.is_remote(),
+                Some(Reason::REFUSED_STREAM) if error.is_reset() && error.is_remote() => {
+                    // This stream was one too many. One may always be tried.
+                    let taken = self.0.taken.load(Ordering::Acquire);
+                    self.0.most.fetch_min(taken.saturating_sub(1).max(1), Ordering::Relaxed);
+                    true
+                }
                 // The number of the stream is above those that the GOAWAY lets go on.
                 Some(Reason::NO_ERROR) => error.is_go_away() && error.is_remote(),
                 _ => false,
@@ -131,6 +194,7 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         self.0.taken.fetch_sub(1, Ordering::AcqRel);
+        self.0.freed.notify_one();
     }
 }
 
@@ -140,16 +204,29 @@ impl fmt::Debug for Carrier {
     }
 }
 
+impl Ended {
+    fn of(error: &h2::Error) -> Self {
+        Self { words: error.to_string(), is_foreign: !error.is_io() }
+    }
+}
+
 /// Reads and writes a connection until it ends.
-async fn drive(connection: Connection<Transport, Bytes>, why: Arc<OnceLock<String>>) {
-    let mut connection = connection;
+async fn drive(mut connection: Connection<Transport, Bytes>, opened: watch::Sender<bool>, why: Arc<OnceLock<Ended>>) {
     let pings = connection.ping_pong();
+    let driven = poll_fn(|context| {
+        let polled = Pin::new(&mut connection).poll(context);
+        let is_open = connection.max_concurrent_send_streams() > 0;
+        opened.send_if_modified(|was_open| is_open && !std::mem::replace(was_open, true));
+        polled
+    });
     let ended = tokio::select! {
-        ended = connection => ended.err().map(|error| error.to_string()),
-        () = silent(pings) => Some("the origin did not answer a PING".to_owned()),
+        ended = driven => ended.err().map(|error| Ended::of(&error)),
+        () = silent(pings) => {
+            Some(Ended { words: "the origin did not answer a PING".to_owned(), is_foreign: false })
+        }
     };
     if let Some(ended) = ended {
-        log::debug!("HTTP/2 connection to an origin ended why={}", crate::quoted::reason(&ended));
+        log::debug!("HTTP/2 connection to an origin ended why={}", crate::quoted::reason(&ended.words));
         why.get_or_init(|| ended);
     }
 }

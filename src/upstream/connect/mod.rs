@@ -7,10 +7,12 @@ mod exchange;
 mod http2;
 mod line;
 mod places;
+mod pool;
 mod reach;
 mod reason;
 mod response;
 mod sessions;
+mod sharing;
 mod system;
 #[cfg(test)]
 mod tests;
@@ -46,7 +48,8 @@ use exchange::{NoHead, exchange, request_head};
 use http::header::{ACCEPT, CACHE_CONTROL, USER_AGENT as USER_AGENT_FIELD};
 use http::{HeaderName, HeaderValue};
 use places::Places;
-use reach::Reaches;
+use reach::{Reach, Reaches};
+use sharing::Shared;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -155,10 +158,13 @@ impl Connector {
         Self { places: Places::of(descriptors), ..self }
     }
 
-    /// A connector for one stream. The stream has a place as long as the connector and its clones are there. `None`:
-    /// there is no place for another stream.
+    /// A connector for one stream of an origin. The stream has a place as long as the connector and its clones are
+    /// there, unless it shares connections, which have their own. `None`: there is no place for another stream.
     #[must_use]
-    pub(super) fn for_stream(&self) -> Option<Self> {
+    pub(super) fn for_stream(&self, origin: &Origin, options: &UpstreamOptions) -> Option<Self> {
+        if options.multiplex && !self.reaches.to(origin, options.trusted.as_ref()).pool.is_http1() {
+            return Some(self.clone());
+        }
         Some(Self { places: self.places.for_stream()?, ..self.clone() })
     }
 
@@ -206,15 +212,33 @@ impl Connector {
     ) -> Result<Response, ConnectError> {
         let head =
             request_head(origin, options, request).map_err(|error| ConnectError::Unreachable(error.to_string()))?;
+        let reach = self.reaches.to(origin, options.trusted.as_ref());
+        let mut ready = None;
+        if options.multiplex {
+            match self.send_shared(&reach, (origin, options), &head, head_timeout).await? {
+                Shared::Alone(transport) => ready = transport,
+                Shared::Response(response) => {
+                    self.met.answered(origin);
+                    return Ok(response);
+                }
+            }
+        }
         let dial = self.resolved(origin, options, Usage::Stream).await.map_err(ConnectError::Unreachable)?;
-        while dial.has_more() {
-            let transport = match self.transport(&dial, origin, options).await {
+        while ready.is_some() || dial.has_more() {
+            let made = match ready.take() {
+                Some(transport) => Ok(transport),
+                None => self.transport(&dial, &reach, origin, options).await,
+            };
+            let transport = match made {
                 Ok(transport) => transport,
                 Err(error) => {
                     dial.failed(&error, origin);
                     continue;
                 }
             };
+            if transport.speaks_http2() {
+                reach.pool.speaks_http2();
+            }
             if let Some(turn) = &self.turn {
                 turn.goes_to(transport.address);
             }
@@ -235,14 +259,18 @@ impl Connector {
     }
 
     /// Makes a connection to any address that is left.
-    async fn transport(&self, dial: &Dial, origin: &Origin, options: &UpstreamOptions) -> pingora::Result<Transport> {
+    async fn transport(
+        &self,
+        dial: &Dial,
+        reach: &Reach,
+        origin: &Origin,
+        options: &UpstreamOptions,
+    ) -> pingora::Result<Transport> {
         let Connected { stream, address, place } = dial.connected().await?;
         if !origin.is_tls() {
             return Ok(Transport::tcp(stream, address, place));
         }
-        let trust = options.trusted.as_ref();
-        let way = self.reaches.to(origin, trust);
-        let tls = self.reaches.tls(&way, origin, trust)?;
+        let tls = self.reaches.tls(reach, origin, options.trusted.as_ref())?;
         let stream = tls.handshake(stream, options.connect_timeout).await?;
         Ok(Transport::tls(stream, address, place))
     }

@@ -1,5 +1,6 @@
 //! What is known of the way to each origin, and kept from one connection to the next.
 
+use super::pool::Pool;
 use super::tls::Tls;
 use super::{SystemTrust, Trust};
 use crate::upstream::Origin;
@@ -16,6 +17,8 @@ const MOST_KEPT: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Reach {
     tls: OnceLock<Tls>,
+    /// The connections that streams share.
+    pub(super) pool: Pool,
 }
 
 /// What tells ways apart.

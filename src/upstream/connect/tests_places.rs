@@ -31,8 +31,8 @@ async fn a_stream_has_a_place_for_one_connection_after_another_and_none_for_two(
     let [listener] = listeners().await;
     let (connector, origin, _) = connector(&listener, 1);
     serve(listener, stream);
-    let own = connector.for_stream().expect("a place");
-    assert!(connector.for_stream().is_none(), "all places are taken");
+    let own = connector.for_stream(&origin, &hasty()).expect("a place");
+    assert!(connector.for_stream(&origin, &hasty()).is_none(), "all places are taken");
     for _ in 0..3 {
         let held = own.send(&origin, &hasty(), &request(), None).await.unwrap();
         let beside = own.when_full(WhenFull::Fail).send(&origin, &UpstreamOptions::default(), &request(), None).await;
@@ -42,9 +42,9 @@ async fn a_stream_has_a_place_for_one_connection_after_another_and_none_for_two(
     }
     let held = own.send(&origin, &hasty(), &request(), None).await.unwrap();
     drop(own);
-    assert!(connector.for_stream().is_none(), "the connection is still open");
+    assert!(connector.for_stream(&origin, &hasty()).is_none(), "the connection is still open");
     drop(held);
-    assert!(connector.for_stream().is_some());
+    assert!(connector.for_stream(&origin, &hasty()).is_some());
 }
 
 #[tokio::test]
@@ -52,7 +52,8 @@ async fn a_connection_of_no_stream_waits_for_a_place_and_says_when_none_comes() 
     let [listener] = listeners().await;
     let (connector, origin, _) = connector(&listener, 2);
     serve(listener, stream);
-    let (first, second) = (connector.for_stream().unwrap(), connector.for_stream().unwrap());
+    let (first, second) =
+        (connector.for_stream(&origin, &hasty()).unwrap(), connector.for_stream(&origin, &hasty()).unwrap());
     let Err(ConnectError::Unreachable(why)) = connector.send(&origin, &hasty(), &request(), None).await else {
         panic!("a connection without a place")
     };
@@ -77,7 +78,7 @@ async fn each_address_of_a_sick_origin_is_tried_with_the_one_place_of_a_stream()
     serve(sick, |stream| async move { drop(stream) });
     serve(well, stream);
     let connector = Connector::finding(addresses.to_vec()).within(Descriptors::new(1));
-    let own = connector.for_stream().unwrap();
+    let own = connector.for_stream(&origin, &hasty()).unwrap();
     for _ in 0..20 {
         let sent = own.send(&origin, &UpstreamOptions::default(), &request(), None).await;
         assert_eq!(sent.unwrap().status, StatusCode::OK);
@@ -94,13 +95,13 @@ async fn a_connection_of_a_proxy_keeps_its_places_as_long_as_it_is_open() {
         let peer = dial.peer(&origin, &hasty()).unwrap();
         let connect = peer.options.custom_l4.clone().unwrap();
         let open = connect.connect(&address.into()).await.unwrap();
-        assert!(connector.for_stream().is_none(), "{usage:?}: a connection and its line take two");
+        assert!(connector.for_stream(&origin, &hasty()).is_none(), "{usage:?}: a connection and its line take two");
         let another = connector.dial(&origin, &hasty(), usage).await.unwrap();
         let peer = another.peer(&origin, &hasty()).unwrap();
         let refused = peer.options.custom_l4.clone().unwrap().connect(&address.into()).await.unwrap_err();
         assert_eq!(*refused.etype(), pingora::ErrorType::HTTPStatus(503), "{usage:?}");
         assert!(reason(&refused).contains(NO_PLACE), "{usage:?}: {refused}");
         drop(open);
-        assert!(connector.for_stream().is_some(), "{usage:?}");
+        assert!(connector.for_stream(&origin, &hasty()).is_some(), "{usage:?}");
     }
 }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use tokio::io::ReadHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{oneshot, watch};
+use tokio_rustls::TlsAcceptor;
 
 /// An answer that is being sent.
 pub type Answer = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -24,6 +25,8 @@ pub struct Serving {
     pub state: Watched,
     pub speech: Speech,
     pub authority: Option<Arc<Authority>>,
+    /// One for all connections, because it holds the sessions that they resume.
+    pub acceptor: Option<TlsAcceptor>,
     pub answer: Arc<dyn Fn(Exchange) -> Answer + Send + Sync>,
 }
 
@@ -43,10 +46,11 @@ impl Serving {
         stream.set_nodelay(true)?;
         match self.speech {
             Speech::Http1 => self.http1(Box::new(stream), open).await,
-            Speech::H2c => self.h2(Box::new(stream), open).await,
-            Speech::Tls(protocols) => {
-                let acceptor = self.authority.as_ref().unwrap().acceptor(protocols);
+            Speech::H2c | Speech::H2cAtMost(_) => self.h2(Box::new(stream), open).await,
+            Speech::Tls(_) => {
+                let acceptor = self.acceptor.as_ref().unwrap();
                 let stream = acceptor.accept(stream).await?;
+                self.state.handshaken(stream.get_ref().1.handshake_kind().unwrap());
                 if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
                     self.h2(Box::new(stream), open).await
                 } else {
@@ -101,10 +105,22 @@ impl Serving {
     }
 
     async fn h2(self, io: Box<dyn Io>, open: Arc<Open>) -> io::Result<()> {
-        let mut connection = h2::server::handshake(io).await.map_err(io::Error::other)?;
+        let mut builder = h2::server::Builder::new();
+        if let Speech::H2cAtMost(streams) = self.speech {
+            builder.max_concurrent_streams(streams);
+        }
+        let mut connection = builder.handshake(io).await.map_err(io::Error::other)?;
         // Dropped when the connection ends, in any way.
         let (_gone, watch_gone) = watch::channel(());
-        while let Some(next) = connection.accept().await {
+        loop {
+            let next = tokio::select! {
+                next = connection.accept() => next,
+                () = open.going_away.notified() => {
+                    connection.graceful_shutdown();
+                    continue;
+                }
+            };
+            let Some(next) = next else { break };
             let (request, respond) = next.map_err(io::Error::other)?;
             let (serving, open, gone) = (self.clone(), open.clone(), watch_gone.clone());
             tokio::spawn(async move {

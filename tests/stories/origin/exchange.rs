@@ -192,6 +192,11 @@ impl Body {
         self.open.reset();
     }
 
+    /// Sends a GOAWAY on the connection of HTTP/2. Its streams go on.
+    pub fn go_away(&self) {
+        self.open.going_away.notify_one();
+    }
+
     /// Waits until the client has closed the connection, or in HTTP/2 has reset the stream.
     pub async fn gone(mut self) {
         if let Wire::H2Body(stream) = &mut self.wire {

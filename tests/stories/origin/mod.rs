@@ -33,6 +33,8 @@ pub enum Speech {
     Http1,
     /// HTTP/2 in the clear, with prior knowledge.
     H2c,
+    /// The same, with at most this many streams on a connection.
+    H2cAtMost(u32),
     /// TLS, with these protocols to choose from.
     Tls(&'static [&'static str]),
 }
@@ -82,9 +84,16 @@ impl Origin {
         F: Fn(Exchange) -> A + Send + Sync + 'static,
         A: Future<Output = ()> + Send + 'static,
     {
-        let authority = matches!(speech, Speech::Tls(_)).then(|| Arc::new(Authority::new()));
+        let (authority, acceptor) = match speech {
+            Speech::Tls(protocols) => {
+                let authority = Authority::new();
+                let acceptor = authority.acceptor(protocols);
+                (Some(Arc::new(authority)), Some(acceptor))
+            }
+            Speech::Http1 | Speech::H2c | Speech::H2cAtMost(_) => (None, None),
+        };
         let answer = Arc::new(move |exchange| -> connection::Answer { Box::pin(answer(exchange)) });
-        let serving = Serving { state: Watched::default(), speech, authority, answer };
+        let serving = Serving { state: Watched::default(), speech, authority, acceptor, answer };
         let origin = Self {
             port: Port::reserve(),
             serving,
@@ -103,7 +112,7 @@ impl Origin {
     /// Its URL, as a configuration names it.
     pub fn url(&self) -> String {
         match self.serving.speech {
-            Speech::Http1 | Speech::H2c => format!("http://{}", self.addr()),
+            Speech::Http1 | Speech::H2c | Speech::H2cAtMost(_) => format!("http://{}", self.addr()),
             Speech::Tls(_) => format!("https://localhost:{}", self.addr().port()),
         }
     }
@@ -138,6 +147,11 @@ impl Origin {
     /// The number of connections so far.
     pub fn connections(&self) -> usize {
         self.serving.state.lock().accepted
+    }
+
+    /// The numbers of full TLS handshakes so far, and of those that resumed a session.
+    pub fn handshakes(&self) -> (usize, usize) {
+        self.serving.state.lock().handshakes
     }
 
     /// Waits until this many connections are open.

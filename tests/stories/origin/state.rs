@@ -1,11 +1,12 @@
 //! The requests and connections that an origin remembers.
 
 use crate::http1::Headers;
+use rustls::HandshakeKind;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// A request as the client sent it.
 #[derive(Debug, Clone)]
@@ -31,6 +32,8 @@ pub struct State {
     pub requests: Vec<Arc<Request>>,
     /// The number of connections so far.
     pub accepted: usize,
+    /// The number of TLS handshakes that were full, and of those that resumed a session.
+    pub handshakes: (usize, usize),
     /// The open connections, each with a descriptor to reset it by.
     pub open: BTreeMap<usize, OwnedFd>,
 }
@@ -73,7 +76,13 @@ impl Watched {
         let number = state.accepted;
         state.open.insert(number, stream.as_fd().try_clone_to_owned().unwrap());
         self.changes.send_replace(());
-        Arc::new(Open { watched: self.clone(), number })
+        Arc::new(Open { watched: self.clone(), number, going_away: Notify::new() })
+    }
+
+    /// Remembers a TLS handshake.
+    pub fn handshaken(&self, kind: HandshakeKind) {
+        let (full, resumed) = &mut self.lock().handshakes;
+        if kind == HandshakeKind::Resumed { *resumed += 1 } else { *full += 1 }
     }
 
     /// Waits until `reached` is true of the state.
@@ -91,6 +100,8 @@ pub struct Open {
     watched: Watched,
     /// Its number.
     pub number: usize,
+    /// Asks for a GOAWAY, which ends a connection of HTTP/2 when its streams have ended.
+    pub going_away: Notify,
 }
 
 impl Open {

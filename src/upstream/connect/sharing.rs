@@ -1,0 +1,137 @@
+//! Requests on connections that streams share.
+
+use super::dial::Usage;
+use super::exchange::{NoHead, by_http2};
+use super::http2::{Carrier, Ended};
+use super::pool::{Outcome, Way};
+use super::reach::Reach;
+use super::reason::advised;
+use super::transport::Transport;
+use super::{ConnectError, Connector, Response};
+use crate::quoted;
+use crate::upstream::{Origin, UpstreamOptions};
+use parking_lot::Mutex;
+use pingora::http::RequestHeader;
+use pingora::{Error, ErrorType};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// How often a request is sent again that the origin has not begun to work on.
+const MOST_TRIES: usize = 4;
+
+/// How long an origin may take to show that it speaks HTTP/2 where TLS does not tell. One that speaks HTTP/1 may take
+/// the beginning of HTTP/2 for a request that goes on.
+const PROOF_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What came of a request.
+pub(super) enum Shared {
+    Response(Response),
+    /// The stream needs a connection of its own. It may be there already.
+    Alone(Option<Transport>),
+}
+
+impl Connector {
+    /// Sends a request on a shared connection of HTTP/2, and makes that connection if there is none.
+    ///
+    /// # Errors
+    /// As [`Connector::send`].
+    pub(super) async fn send_shared(
+        &self,
+        reach: &Arc<Reach>,
+        (origin, options): (&Origin, &UpstreamOptions),
+        head: &RequestHeader,
+        head_timeout: Option<Duration>,
+    ) -> Result<Shared, ConnectError> {
+        for _ in 0..MOST_TRIES {
+            let way = reach.pool.way(|report| self.connect_shared(reach, origin, options, report));
+            let way = match head_timeout {
+                Some(patience) => timeout(patience, way).await.map_err(|_| ConnectError::HeadTimeout)?,
+                None => way.await,
+            };
+            let seat = match way {
+                Ok(Way::Seat(seat)) => seat,
+                Ok(Way::Alone(transport)) => return Ok(Shared::Alone(transport)),
+                Err(why) => return Err(ConnectError::Unreachable(why.to_string())),
+            };
+            let address = seat.carrier().address;
+            match by_http2(seat, head, origin, head_timeout).await {
+                Ok(response) => return Ok(Shared::Response(response)),
+                Err(NoHead::Late) => return Err(ConnectError::HeadTimeout),
+                Err(NoHead::Broken(error)) => {
+                    let why = advised(&error, origin, !self.met.has_answered(origin));
+                    return Err(ConnectError::Unreachable(format!("{address}: {why}")));
+                }
+                Err(NoHead::Unsent | NoHead::Endless) => {}
+            }
+        }
+        Err(ConnectError::Unreachable("the origin takes no more streams of HTTP/2".to_owned()))
+    }
+
+    /// Begins to make a connection, in a task of its own. So it goes on for others when the stream that needed it is
+    /// abandoned.
+    fn connect_shared(
+        &self,
+        reach: &Arc<Reach>,
+        origin: &Origin,
+        options: &UpstreamOptions,
+        report: watch::Sender<Option<Outcome>>,
+    ) {
+        let (connector, reach) = (self.clone(), Arc::clone(reach));
+        let (origin, options) = (origin.clone(), options.clone());
+        tokio::spawn(async move {
+            let outcome = tokio::select! {
+                outcome = connector.connected_shared(&reach, &origin, &options) => outcome,
+                () = report.closed() => return,
+            };
+            if reach.pool.settle(&outcome) {
+                log::info!(
+                    "origin speaks HTTP/1.1 only: each of its streams has a connection of its own, although multiplex \
+                     is on origin={}",
+                    origin.root_url()
+                );
+            }
+            report.send_replace(Some(outcome));
+        });
+    }
+
+    async fn connected_shared(&self, reach: &Reach, origin: &Origin, options: &UpstreamOptions) -> Outcome {
+        let dial = match self.resolved(origin, options, Usage::Stream).await {
+            Ok(dial) => dial,
+            Err(why) => return Outcome::Failed(why.into()),
+        };
+        while dial.has_more() {
+            let transport = match self.transport(&dial, reach, origin, options).await {
+                Ok(transport) => transport,
+                Err(error) => {
+                    dial.failed(&error, origin);
+                    continue;
+                }
+            };
+            if origin.is_tls() && !transport.speaks_http2() {
+                return Outcome::Http1(Arc::new(Mutex::new(Some(transport))));
+            }
+            let address = transport.address;
+            let begun = Carrier::shared(transport, reach.pool.freed());
+            let ended = match timeout(PROOF_PATIENCE, begun).await {
+                Ok(Ok(carrier)) => {
+                    log::debug!(
+                        "HTTP/2 connection opened for many streams origin={} address={address}",
+                        origin.root_url()
+                    );
+                    return Outcome::Carrier(carrier);
+                }
+                Ok(Err(ended)) => ended,
+                Err(_) => Ended { words: "no SETTINGS of HTTP/2 came".to_owned(), is_foreign: true },
+            };
+            log::debug!("no HTTP/2 address={address} why={}", quoted::reason(&ended.words));
+            match (origin.is_tls(), ended.is_foreign) {
+                (true, _) => dial.failed(&Error::explain(ErrorType::H2Error, ended.words), origin),
+                (false, true) => return Outcome::Http1(Arc::default()),
+                (false, false) => return Outcome::Closed,
+            }
+        }
+        Outcome::Failed(dial.failures().unwrap_or_default().into())
+    }
+}
