@@ -4,7 +4,7 @@ use super::attempts::{Attempts, Done, Moment, Next};
 use super::connect::{Connector, Request, Response, Turns, WhenFull};
 use super::exchange::{Outcome, attempt};
 use super::outage::Down;
-use super::pending::{Answered, Attempt, Pending, of};
+use super::pending::{Answered, Attempt, Pending, at, of};
 use super::reading::Reading;
 use super::settings::DriverSettings;
 use super::told;
@@ -14,7 +14,7 @@ use crate::replay::{Continuation, Seq, trimmed};
 use bytes::Bytes;
 use http::HeaderValue;
 use log::Level;
-use std::future::{Future, pending};
+use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -384,14 +384,6 @@ impl Driver {
     /// The route and the stream, for a log line.
     fn names(&self) -> String {
         format!("route={} stream={}", self.settings.route, self.request.key())
-    }
-}
-
-/// Resolves at `instant`, and never without one.
-async fn at(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => sleep_until(instant).await,
-        None => pending().await,
     }
 }
 

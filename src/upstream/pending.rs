@@ -12,6 +12,7 @@ use super::exchange::Outcome;
 use crate::replay::Seq;
 use std::future::{Future, pending};
 use std::pin::Pin;
+use tokio::time::{Instant, sleep_until};
 
 /// An attempt that is under way.
 pub(super) struct Attempt {
@@ -84,6 +85,14 @@ impl Pending {
 pub(super) async fn of(attempt: &mut Option<Attempt>) -> Answered {
     match attempt {
         Some(attempt) => attempt.answered().await,
+        None => pending().await,
+    }
+}
+
+/// Resolves at `instant`, and never without one.
+pub(super) async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
         None => pending().await,
     }
 }

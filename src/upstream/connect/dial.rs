@@ -3,6 +3,7 @@
 use super::line::Line;
 use super::places::Places;
 use super::reason::{advised, reason};
+use super::socket::{PROBE_AFTER, Unconnected, connect};
 use super::upgrading::Upgrading;
 use super::verification::Verification;
 use crate::descriptors::ConnectionPlace;
@@ -18,25 +19,11 @@ use pingora::protocols::l4::stream::Stream as L4Stream;
 use pingora::protocols::l4::virt::VirtualSocketStream;
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType};
-use socket2::{SockRef, TcpKeepalive};
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
-
-/// How long a connection to an origin may be quiet before TCP, and HTTP/2 as well, probe whether the other side is
-/// still there.
-pub(super) const PROBE_AFTER: Duration = Duration::from_secs(30);
-
-/// The pause between two TCP probes, and the number of unanswered probes after which the origin counts as gone.
-const PROBE_EVERY: Duration = Duration::from_secs(10);
-const PROBES: u32 = 3;
-
-/// How long the origin's host may leave sent bytes unacknowledged. It is as long as the probes take.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 
 /// How long an idle connection is kept. It is less than five seconds, after which many origins close an idle
 /// connection. If an origin closes a connection just when a request is sent on it, the request gets no answer. If it
@@ -102,14 +89,6 @@ pub(super) struct Connected {
     pub(super) stream: TcpStream,
     pub(super) address: SocketAddr,
     pub(super) place: ConnectionPlace,
-}
-
-/// Why no TCP connection was made.
-#[derive(Debug)]
-enum Unconnected {
-    Io(io::Error),
-    Late,
-    NoPlace,
 }
 
 impl Dial {
@@ -273,19 +252,6 @@ impl State {
     }
 }
 
-impl fmt::Display for Unconnected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                f.write_str("connection refused: start the origin, or correct the route's origin")
-            }
-            Self::Io(error) => error.fmt(f),
-            Self::Late => f.write_str("connect timed out"),
-            Self::NoPlace => f.write_str("no descriptor is left for a connection to the origin"),
-        }
-    }
-}
-
 #[async_trait]
 impl Connect for Dial {
     async fn connect(&self, named: &L4Address) -> pingora::Result<L4Stream> {
@@ -314,25 +280,6 @@ impl Connect for Dial {
     }
 }
 
-async fn connect(address: SocketAddr, patience: Duration) -> Result<TcpStream, Unconnected> {
-    let stream = match timeout(patience, TcpStream::connect(address)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return Err(Unconnected::Io(error)),
-        Err(_) => return Err(Unconnected::Late),
-    };
-    stream.set_nodelay(true).and_then(|()| keep_alive(&stream)).map_err(Unconnected::Io)?;
-    Ok(stream)
-}
-
-/// Sets the TCP probes that find out whether the other side of a quiet connection is dead. They are needed because
-/// connections may be quiet for hours.
-fn keep_alive(stream: &TcpStream) -> io::Result<()> {
-    let socket = SockRef::from(stream);
-    let probes = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY).with_retries(PROBES);
-    socket.set_tcp_keepalive(&probes)?;
-    socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))
-}
-
 fn peer(origin: &Origin, address: SocketAddr, options: &UpstreamOptions) -> HttpPeer {
     // The SNI must not be empty, because that would turn verification off. For an IP address rustls sends no SNI, and
     // verifies the address itself.
@@ -350,26 +297,4 @@ fn peer(origin: &Origin, address: SocketAddr, options: &UpstreamOptions) -> Http
         }
     }
     peer
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::net::TcpListener;
-
-    #[tokio::test]
-    async fn a_connection_may_be_quiet_for_hours_and_a_dead_peer_is_found() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let stream = connect(address, Duration::from_secs(60)).await.unwrap();
-        let socket = SockRef::from(&stream);
-        assert!(socket.keepalive().unwrap());
-        let probes = (
-            socket.tcp_keepalive_time().unwrap(),
-            socket.tcp_keepalive_interval().unwrap(),
-            socket.tcp_keepalive_retries().unwrap(),
-        );
-        assert_eq!(probes, (PROBE_AFTER, PROBE_EVERY, PROBES));
-        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(UNACKNOWLEDGED));
-    }
 }

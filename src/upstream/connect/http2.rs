@@ -12,7 +12,7 @@
 //! connection. The window of the connection is as large as those of all its streams together. So a stream that is not
 //! read stops no other, and holds no more than its own window.
 
-use super::dial::PROBE_AFTER;
+use super::socket::PROBE_AFTER;
 use super::transport::Transport;
 use bytes::Bytes;
 use h2::client::{Builder, Connection, SendRequest};

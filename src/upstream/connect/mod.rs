@@ -13,6 +13,7 @@ mod reason;
 mod response;
 mod sessions;
 mod sharing;
+mod socket;
 mod system;
 #[cfg(test)]
 mod tests;
