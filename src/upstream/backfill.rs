@@ -89,6 +89,11 @@ async fn fetch(
 ) -> Came {
     let id = to.begin();
     let Ok(header) = HeaderValue::from_maybe_shared(id.clone()) else { return Came::ToAnEnd };
+    // The stream's own connection comes first. A client that waits for events of the past is better told that they are
+    // missing.
+    if !connector.has_room(&settings.origin, &settings.options, usize::from(!to.is_live())) {
+        return Came::ToAnEnd;
+    }
     to.counters().upstream_attempts.add(1);
     let asked = Request::for_stream(request, Some(header));
     let mut attempt = pin!(attempt(connector, &settings.origin, &settings.options, asked));

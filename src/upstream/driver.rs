@@ -114,7 +114,7 @@ impl Driver {
     async fn ask(&mut self) -> Result<Box<Response>, Done> {
         loop {
             self.publisher.connecting();
-            let attempt = self.attempt(None);
+            let attempt = self.attempt(None, WhenFull::Wait);
             let outcome = self.answer(attempt).await?.outcome;
             let Self { connector, settings, request, .. } = &*self;
             let (route, origin) = (&settings.route, &*settings.origin);
@@ -152,7 +152,9 @@ impl Driver {
             tokio::select! {
                 answered = pending.answered() => return Ok(answered),
                 () = at(quiet_at) => {
-                    pending.add(|| self.attempt(None));
+                    if !pending.is_queued() {
+                        pending.add(|| self.attempt(None, WhenFull::Fail));
+                    }
                     quiet_at = self.quiet_at();
                 }
                 () = self.publisher.abandoned() => return Err(Done::forgotten(End::Idle)),
@@ -160,14 +162,14 @@ impl Driver {
         }
     }
 
-    /// Begins an attempt. `overlaps`: as in [`Answered`].
-    fn attempt(&self, overlaps: Option<Seq>) -> Attempt {
+    /// Begins an attempt. `overlaps`: as in [`Answered`]. One beside an open response does not wait for a place.
+    fn attempt(&self, overlaps: Option<Seq>, when_full: WhenFull) -> Attempt {
         self.publisher.counters().upstream_attempts.add(1);
         let request = Request::for_stream(&self.request, self.resume_header());
         let (connector, origin) = (self.connector.in_turn(&self.turns), Arc::clone(&self.settings.origin));
-        let connector = connector.when_full(if overlaps.is_some() { WhenFull::Fail } else { WhenFull::Wait });
+        let connector = connector.when_full(when_full);
         let options = Arc::clone(&self.settings.options);
-        Attempt::new(overlaps, async move { attempt(&connector, &origin, &options, request).await })
+        Attempt::new(overlaps, connector.turn(), async move { attempt(&connector, &origin, &options, request).await })
     }
 
     /// The `Last-Event-ID` of the next request. `None` if there is no id, or one that no header can hold.
@@ -250,7 +252,7 @@ impl Driver {
                     quiet_at = self.quiet_at();
                     if !self.publisher.holds_back() {
                         needless_at = None;
-                        successor = Some(self.attempt(Some(self.publisher.end())));
+                        successor = Some(self.attempt(Some(self.publisher.end()), WhenFull::Fail));
                     }
                 }
                 () = at(needless_at), if successor.is_some() => successor = None,

@@ -3,6 +3,7 @@
 use super::connect::Trust;
 use super::own_header::OwnHeader;
 use http::HeaderValue;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 /// The policy toward one route's origin.
@@ -31,6 +32,8 @@ pub struct UpstreamOptions {
     pub trusted: Option<Trust>,
     /// Whether streams share connections, if the origin speaks HTTP/2.
     pub multiplex: bool,
+    /// The most connections to the origin at once, of whatever route. `None`: any number.
+    pub max_upstreams: Option<NonZeroUsize>,
 }
 
 impl Default for UpstreamOptions {
@@ -47,6 +50,7 @@ impl Default for UpstreamOptions {
             headers: Vec::new(),
             trusted: None,
             multiplex: false,
+            max_upstreams: None,
         }
     }
 }
@@ -60,6 +64,12 @@ impl UpstreamOptions {
             OnError::Hold => None,
             OnError::Reflect => Some(self.head_timeout),
         }
+    }
+
+    /// The most connections to the origin at once.
+    #[must_use]
+    pub fn most_upstreams(&self) -> usize {
+        self.max_upstreams.map_or(usize::MAX, NonZeroUsize::get)
     }
 
     /// The present values of the configured fields.

@@ -8,15 +8,18 @@
 //!                           one of them failed
 //! ```
 
+use super::connect::Turn;
 use super::exchange::Outcome;
 use crate::replay::Seq;
 use std::future::{Future, pending};
 use std::pin::Pin;
+use std::sync::Arc;
 use tokio::time::{Instant, sleep_until};
 
 /// An attempt that is under way.
 pub(super) struct Attempt {
     overlaps: Option<Seq>,
+    turn: Option<Arc<Turn>>,
     outcome: Pin<Box<dyn Future<Output = Outcome> + Send>>,
 }
 
@@ -31,8 +34,12 @@ pub(super) struct Answered {
 
 impl Attempt {
     /// An attempt with the result `outcome`. `overlaps`: as in [`Answered`].
-    pub(super) fn new(overlaps: Option<Seq>, outcome: impl Future<Output = Outcome> + Send + 'static) -> Self {
-        Self { overlaps, outcome: Box::pin(outcome) }
+    pub(super) fn new(
+        overlaps: Option<Seq>,
+        turn: Option<Arc<Turn>>,
+        outcome: impl Future<Output = Outcome> + Send + 'static,
+    ) -> Self {
+        Self { overlaps, turn, outcome: Box::pin(outcome) }
     }
 
     /// Waits for the result. Safe to drop and call again.
@@ -50,6 +57,11 @@ pub(super) struct Pending {
 impl Pending {
     pub(super) fn new(attempt: Attempt) -> Self {
         Self { older: attempt, newer: None }
+    }
+
+    /// Whether the first attempt waits until it may connect. So the origin is not silent, but was not asked.
+    pub(super) fn is_queued(&self) -> bool {
+        self.older.turn.as_ref().is_some_and(|turn| turn.is_queued())
     }
 
     /// Begins another attempt. There are never more than two. The oldest is given up before the new one begins, so that
@@ -101,7 +113,6 @@ pub(super) async fn at(instant: Option<Instant>) {
 mod tests {
     use super::*;
     use crate::hub::{End, Failure};
-    use std::sync::Arc;
     use std::time::Duration;
     use tokio::time::sleep;
 
@@ -109,7 +120,7 @@ mod tests {
     /// `lasts` while it is under way.
     fn attempt(n: u64, after: u64, outcome: Option<Outcome>, lasts: &Arc<()>) -> Attempt {
         let lasts = Arc::clone(lasts);
-        Attempt::new(Some(Seq(n)), async move {
+        Attempt::new(Some(Seq(n)), None, async move {
             sleep(Duration::from_millis(after)).await;
             let outcome = match outcome {
                 Some(outcome) => outcome,

@@ -52,4 +52,5 @@ mod trust;
 mod unix_sockets;
 mod unshareable;
 mod upgrades;
+mod upstream_limit;
 mod wire;

@@ -3,7 +3,7 @@
 use super::headers;
 use crate::config::reader::{Item, Section};
 use crate::config::sources::Sources;
-use crate::config::value::{bytes, millis, seconds, seconds_or_off, word};
+use crate::config::value::{bytes, count_or, millis, seconds, seconds_or_off, word};
 use crate::upstream::{Backoff, OnClose, OnError, Trust, UpstreamOptions};
 use std::path::Path;
 use std::time::Duration;
@@ -54,6 +54,7 @@ impl<'a> UpstreamLayer<'a> {
         section.set(&mut options.hold, "hold_secs", seconds);
         section.set(&mut options.max_event_bytes, "max_event_bytes", bytes);
         section.set(&mut options.multiplex, "multiplex", word(&[("off", false), ("on", true)]));
+        section.set(&mut options.max_upstreams, "max_upstreams", count_or("off"));
         if let Some(item) = section.take("headers") {
             options.headers = headers::read(item, &base.options.headers, sources);
         }

@@ -1,12 +1,13 @@
 //! One attempt's way to an origin: the origin's addresses, and the TCP connection to one of them.
 
+use super::admission::{Admission, Admitted};
 use super::line::Line;
-use super::places::Places;
+use super::places::{Held, Places};
+use super::queue::{Slot, Slots};
 use super::reason::{advised, reason};
 use super::socket::{PROBE_AFTER, Unconnected, connect};
 use super::upgrading::Upgrading;
 use super::verification::Verification;
-use crate::descriptors::ConnectionPlace;
 use crate::upstream::met::Met;
 use crate::upstream::race::{self, Connecting, Race};
 use crate::upstream::{Origin, UpstreamOptions};
@@ -43,6 +44,9 @@ pub struct Dial {
     patience: Duration,
     usage: Usage,
     places: Places,
+    slots: Arc<Slots>,
+    /// The most connections to the origin.
+    most: usize,
     verification: Verification,
     met: Met,
     state: Mutex<State>,
@@ -75,6 +79,11 @@ struct State {
     race: Race,
     /// A connection that was made although the peer has another address. It is for the next peer.
     spare: Option<Connected>,
+    /// The right to a connection to the origin. `None`: it is taken when a connection is to be made.
+    slot: Option<Arc<Slot>>,
+    /// What the next connection holds, if it was waited for.
+    held: Option<Held>,
+    admission: Admission,
     /// The address that was connected last.
     current: Option<SocketAddr>,
     failures: Vec<(SocketAddr, String)>,
@@ -88,7 +97,7 @@ struct State {
 pub(super) struct Connected {
     pub(super) stream: TcpStream,
     pub(super) address: SocketAddr,
-    pub(super) place: ConnectionPlace,
+    pub(super) held: Held,
 }
 
 impl Dial {
@@ -97,13 +106,24 @@ impl Dial {
         origin: &Origin,
         options: &UpstreamOptions,
         usage: Usage,
-        places: Places,
+        (places, slots): (Places, Arc<Slots>),
         met: Met,
     ) -> Arc<Self> {
         let race = Race::new(addresses);
         let state = State { race, all_refused: true, all_late: true, all_without_place: true, ..State::default() };
-        let verification = Verification::new(origin, options);
-        Arc::new(Self { patience: options.connect_timeout, usage, places, verification, met, state: Mutex::new(state) })
+        let (patience, most) = (options.connect_timeout, options.most_upstreams());
+        let (verification, state) = (Verification::new(origin, options), Mutex::new(state));
+        Arc::new(Self { patience, usage, places, slots, most, verification, met, state })
+    }
+
+    /// Whether there is the right to a connection.
+    pub(super) fn has_slot(&self) -> bool {
+        self.state.lock().slot.is_some()
+    }
+
+    /// Makes the connections with this right to one.
+    pub(super) fn hold(&self, slot: Slot) {
+        self.state.lock().slot = Some(Arc::new(slot));
     }
 
     /// Whether another address is left.
@@ -211,16 +231,62 @@ impl Dial {
         (!told.is_empty()).then_some(told)
     }
 
+    /// Waits until a proxied request may make a connection. If it may not yet, the error leads to another try, which
+    /// may find a kept connection.
+    async fn admitted(&self) -> pingora::Result<()> {
+        let admission = {
+            let mut state = self.state.lock();
+            if state.slot.is_some() {
+                return Ok(());
+            }
+            std::mem::take(&mut state.admission)
+        };
+        let sizes = (self.most, self.usage.descriptors());
+        let admitted = admission.wait((&self.places, &self.slots), sizes, self.patience).await;
+        let mut state = self.state.lock();
+        match admitted {
+            Admitted::Now(held) => {
+                state.slot = Some(Arc::clone(held.slot()));
+                state.held = Some(held);
+                Ok(())
+            }
+            Admitted::NotYet(admission) => {
+                state.admission = admission;
+                Error::e_explain(ErrorType::ConnectError, "no connection may be made yet")
+            }
+            Admitted::Never => {
+                // No address is tried any more.
+                state.race = Race::default();
+                let why = match self.slots.free(self.most) {
+                    0 => format!("max_upstreams ({}) connections are open", self.most),
+                    _ => Unconnected::NoPlace.to_string(),
+                };
+                Error::e_explain(NO_PLACE, why)
+            }
+        }
+    }
+
     /// Makes a TCP connection to any address that is left. A caller that drops this half-way has no address left.
     async fn tcp(&self) -> pingora::Result<Connected> {
-        let mut race = std::mem::take(&mut self.state.lock().race);
+        if self.usage != Usage::Stream {
+            self.admitted().await?;
+        }
+        let (mut race, slot, held) = {
+            let mut state = self.state.lock();
+            let slot = state.slot.clone();
+            (std::mem::take(&mut state.race), slot, Mutex::new(state.held.take()))
+        };
+        let slot = slot.ok_or_else(|| Error::explain(ErrorType::InternalError, "no turn to connect"))?;
         let (patience, descriptors) = (self.patience, self.usage.descriptors());
         let connect = |address| -> Connecting<Connected, Unconnected> {
-            let places = self.places.clone();
+            let (places, slot, held) = (self.places.clone(), Arc::clone(&slot), held.lock().take());
             Box::pin(async move {
-                let place = places.take(descriptors, patience).await.ok_or(Unconnected::NoPlace)?;
+                let held = match held {
+                    Some(held) => held,
+                    None => Held::new(places.take(descriptors, patience).await.ok_or(Unconnected::NoPlace)?, slot),
+                };
                 let stream = connect(address, patience).await?;
-                Ok(Connected { stream, address, place })
+                Ok(Connected { stream, address, held })
             })
         };
         // The next address may have a kept connection, so the race stops after each failure.
@@ -268,8 +334,8 @@ impl Connect for Dial {
             return Error::e_explain(ErrorType::ConnectError, "another address of the origin was connected");
         }
         drop(state);
-        let Connected { stream, place, .. } = connected;
-        let line = Line::of(&stream, place)
+        let Connected { stream, held, .. } = connected;
+        let line = Line::of(&stream, held)
             .map_err(|error| Error::because(ErrorType::ConnectError, "cannot watch the connection", error))?;
         let mut stream = match self.usage {
             Usage::Upgrade => VirtualSocketStream::new(Box::new(Upgrading::new(stream))).into(),

@@ -134,12 +134,22 @@ impl Carrier {
 
     /// A seat for a stream. `None`: all are taken, or the connection takes no more streams.
     pub(super) fn seat(self: &Arc<Self>) -> Option<Seat> {
-        if self.is_retired() {
-            return None;
-        }
-        let most = self.most.load(Ordering::Relaxed).min(self.send.current_max_send_streams());
+        let most = self.most();
         let one_more = |taken| (taken < most).then_some(taken + 1);
         self.taken.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more).ok().map(|_| Seat(Arc::clone(self)))
+    }
+
+    /// Whether a seat is free.
+    pub(super) fn has_seat(&self) -> bool {
+        self.taken.load(Ordering::Acquire) < self.most()
+    }
+
+    /// The most streams that the connection takes now.
+    fn most(&self) -> usize {
+        if self.is_retired() {
+            return 0;
+        }
+        self.most.load(Ordering::Relaxed).min(self.send.current_max_send_streams())
     }
 
     /// Whether the connection takes no more streams: it has ended, or the origin has sent a GOAWAY.

@@ -1,6 +1,6 @@
 //! A second handle of an origin's connection, for code that observes the connection while pingora uses it.
 
-use crate::descriptors::ConnectionPlace;
+use super::places::Held;
 use pingora::http::ResponseHeader;
 use pingora::protocols::Digest;
 use pingora::protocols::GetProxyDigest;
@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 pub struct Line {
     socket: OwnedFd,
     /// The places of the connection, which the line outlives.
-    _place: ConnectionPlace,
+    _held: Held,
 }
 
 impl Line {
@@ -29,8 +29,8 @@ impl Line {
     ///
     /// # Errors
     /// When the process has no free descriptor.
-    pub(super) fn of(stream: &TcpStream, place: ConnectionPlace) -> io::Result<Arc<Self>> {
-        Ok(Arc::new(Self { socket: stream.as_fd().try_clone_to_owned()?, _place: place }))
+    pub(super) fn of(stream: &TcpStream, held: Held) -> io::Result<Arc<Self>> {
+        Ok(Arc::new(Self { socket: stream.as_fd().try_clone_to_owned()?, _held: held }))
     }
 
     /// Attaches the line to the connection, so that [`Self::carried_by`] finds it.
@@ -112,15 +112,18 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 
-    fn place() -> ConnectionPlace {
-        crate::descriptors::Descriptors::unlimited().connection(None, 2).unwrap()
+    fn held() -> Held {
+        let place = crate::descriptors::Descriptors::unlimited().connection(None, 2).unwrap();
+        let slot =
+            super::super::queue::Slots::new(&crate::upstream::Origin::parse("http://o").unwrap()).take(1).unwrap();
+        Held::new(place, Arc::new(slot))
     }
 
     #[tokio::test]
     async fn a_line_knows_of_an_end_that_nobody_has_read() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let line = Line::of(&stream, place()).unwrap();
+        let line = Line::of(&stream, held()).unwrap();
         let (other, _) = listener.accept().await.unwrap();
         assert!(!line.is_closed());
         drop(other);
@@ -133,7 +136,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (mut other, _) = listener.accept().await.unwrap();
-        let line = Line::of(&stream, place()).unwrap();
+        let line = Line::of(&stream, held()).unwrap();
         assert!(!line.has_unread() && !line.is_closed());
         other.write_all(b"x").await.unwrap();
         stream.readable().await.unwrap();
@@ -151,7 +154,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (mut other, _) = listener.accept().await.unwrap();
-        let line = Line::of(&stream, place()).unwrap();
+        let line = Line::of(&stream, held()).unwrap();
         assert!(!line.is_full());
         let (mut reader, mut writer) = stream.into_split();
         let stuck = tokio::spawn(async move { while writer.write_all(&[0; 1 << 16]).await.is_ok() {} });

@@ -2,12 +2,14 @@
 //!
 //! Only this module and the gateway use pingora.
 
+mod admission;
 mod dial;
 mod exchange;
 mod http2;
 mod line;
 mod places;
 mod pool;
+mod queue;
 mod reach;
 mod reason;
 mod response;
@@ -35,7 +37,7 @@ pub use reason::reason;
 pub use response::Response;
 pub use system::{SystemTrust, SystemTrustError};
 pub use trust::{InvalidTrust, Trust};
-pub(super) use turns::Turns;
+pub(super) use turns::{Turn, Turns};
 
 use super::lookup::Lookups;
 use super::met::Met;
@@ -55,7 +57,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use transport::Transport;
-use turns::Turn;
 
 /// The value of `User-Agent`, unless the route's upstream headers name another.
 pub const USER_AGENT: &str = concat!("manifold/", env!("CARGO_PKG_VERSION"));
@@ -198,6 +199,11 @@ impl Connector {
         Self { turn: Some(Arc::new(turns.next())), ..self.clone() }
     }
 
+    /// The attempt that this connector is for.
+    pub(super) fn turn(&self) -> Option<Arc<Turn>> {
+        self.turn.clone()
+    }
+
     /// Resolves the origin's name, and tries the addresses until one sends a response head. Without a `head_timeout`
     /// there is no time limit for the head.
     ///
@@ -228,6 +234,10 @@ impl Connector {
         while ready.is_some() || dial.has_more() {
             let made = match ready.take() {
                 Some(transport) => Ok(transport),
+                None if !dial.has_slot() => {
+                    dial.hold(self.turn_at(&reach, options, head_timeout).await?);
+                    continue;
+                }
                 None => self.transport(&dial, &reach, origin, options).await,
             };
             let transport = match made {
@@ -267,13 +277,13 @@ impl Connector {
         origin: &Origin,
         options: &UpstreamOptions,
     ) -> pingora::Result<Transport> {
-        let Connected { stream, address, place } = dial.connected().await?;
+        let Connected { stream, address, held } = dial.connected().await?;
         if !origin.is_tls() {
-            return Ok(Transport::tcp(stream, address, place));
+            return Ok(Transport::tcp(stream, address, held));
         }
         let tls = self.reaches.tls(reach, origin, options.trusted.as_ref())?;
         let stream = tls.handshake(stream, options.connect_timeout).await?;
-        Ok(Transport::tls(stream, address, place))
+        Ok(Transport::tls(stream, address, held))
     }
 
     /// Resolves the origin's name for one request of a proxy.
@@ -294,7 +304,8 @@ impl Connector {
             Some(turn) => turn.in_turn(order),
             None => order,
         };
-        Ok(Dial::new(order, origin, options, usage, self.places.clone(), self.met.clone()))
+        let slots = Arc::clone(&self.reaches.to(origin, options.trusted.as_ref()).slots);
+        Ok(Dial::new(order, origin, options, usage, (self.places.clone(), slots), self.met.clone()))
     }
 }
 

@@ -1,6 +1,8 @@
 //! The places that the connections of one attempt take, before they are made.
 
+use super::queue::Slot;
 use crate::descriptors::{ConnectionPlace, Descriptors, StreamPlace};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -11,6 +13,25 @@ pub(in crate::upstream) enum WhenFull {
     Wait,
     /// It fails at once. It is an attempt beside an open response, which it must not wait for.
     Fail,
+}
+
+/// What an open connection holds.
+#[derive(Debug)]
+pub(super) struct Held {
+    /// Its place among the connections of the process.
+    _place: ConnectionPlace,
+    /// Its place among the connections to the origin. An attempt makes one connection after another with it.
+    slot: Arc<Slot>,
+}
+
+impl Held {
+    pub(super) fn new(place: ConnectionPlace, slot: Arc<Slot>) -> Self {
+        Self { _place: place, slot }
+    }
+
+    pub(super) fn slot(&self) -> &Arc<Slot> {
+        &self.slot
+    }
 }
 
 /// Where an attempt gets places from. Cheap to clone.
@@ -40,6 +61,11 @@ impl Places {
     /// The same places, for an attempt that does this when there is none.
     pub(super) fn when_full(&self, when_full: WhenFull) -> Self {
         Self { when_full, ..self.clone() }
+    }
+
+    /// Whether the attempt waits for a place.
+    pub(super) fn waits(&self) -> bool {
+        self.when_full == WhenFull::Wait
     }
 
     /// A place for a connection that needs `n` descriptors. `None`: there is none, or none in this time.

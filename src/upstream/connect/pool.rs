@@ -145,6 +145,11 @@ impl Pool {
         self.state.lock().http1_until = None;
     }
 
+    /// Whether there is a free seat.
+    pub(super) fn has_seat(&self) -> bool {
+        self.state.lock().carriers.iter().any(|carrier| carrier.upgrade().is_some_and(|carrier| carrier.has_seat()))
+    }
+
     /// Whether the origin speaks HTTP/1 only, as far as is known.
     pub(super) fn is_http1(&self) -> bool {
         self.state.lock().is_http1()

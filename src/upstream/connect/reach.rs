@@ -1,6 +1,7 @@
 //! What is known of the way to each origin, and kept from one connection to the next.
 
 use super::pool::Pool;
+use super::queue::Slots;
 use super::tls::Tls;
 use super::{SystemTrust, Trust};
 use crate::upstream::Origin;
@@ -14,11 +15,13 @@ use std::sync::{Arc, OnceLock};
 const MOST_KEPT: usize = 1024;
 
 /// The way to one origin, for those who trust the same certificates. Base paths share a way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Reach {
     tls: OnceLock<Tls>,
     /// The connections that streams share.
     pub(super) pool: Pool,
+    /// The connections to the origin, whomever they trust.
+    pub(super) slots: Arc<Slots>,
 }
 
 /// What tells ways apart.
@@ -29,6 +32,12 @@ struct Key {
     port: u16,
     /// The digest of the certificates that are trusted. `None`: those of the system.
     trust: Option<[u8; 32]>,
+}
+
+impl Key {
+    fn is_same_origin(&self, other: &Self) -> bool {
+        (self.is_tls, &self.host, self.port) == (other.is_tls, &other.host, other.port)
+    }
 }
 
 /// The ways to all origins. Cheap to clone.
@@ -53,10 +62,17 @@ impl Reaches {
         let (is_tls, host, port) = (origin.is_tls(), origin.bare_host().to_ascii_lowercase(), origin.port());
         let key = Key { is_tls, host, port, trust: trust.filter(|_| is_tls).map(Trust::digest) };
         let mut ways = self.0.ways.lock();
-        if ways.len() >= MOST_KEPT && !ways.contains_key(&key) {
-            ways.retain(|_, way| Arc::strong_count(way) > 1);
+        if let Some(way) = ways.get(&key) {
+            return Arc::clone(way);
         }
-        Arc::clone(ways.entry(key).or_default())
+        if ways.len() >= MOST_KEPT {
+            ways.retain(|_, way| Arc::strong_count(way) > 1 || Arc::strong_count(&way.slots) > 1);
+        }
+        let other = ways.iter().find(|(other, _)| key.is_same_origin(other));
+        let slots = other.map_or_else(|| Slots::new(origin), |(_, other)| Arc::clone(&other.slots));
+        let way = Arc::new(Reach { tls: OnceLock::new(), pool: Pool::default(), slots });
+        ways.insert(key, Arc::clone(&way));
+        way
     }
 
     /// What TLS connections on this way have in common. The arguments are those that the way was found by.

@@ -3,7 +3,9 @@
 use super::dial::Usage;
 use super::exchange::{NoHead, by_http2};
 use super::http2::{Carrier, Ended};
+use super::places::WhenFull;
 use super::pool::{Outcome, Way};
+use super::queue::Slot;
 use super::reach::Reach;
 use super::reason::advised;
 use super::transport::Transport;
@@ -25,6 +27,9 @@ const MOST_TRIES: usize = 4;
 /// the beginning of HTTP/2 for a request that goes on.
 const PROOF_PATIENCE: Duration = Duration::from_secs(2);
 
+/// The longest that a client waits in silence until a connection may be made.
+const QUEUE_PATIENCE: Duration = Duration::from_secs(30);
+
 /// What came of a request.
 pub(super) enum Shared {
     Response(Response),
@@ -45,11 +50,11 @@ impl Connector {
         head_timeout: Option<Duration>,
     ) -> Result<Shared, ConnectError> {
         for _ in 0..MOST_TRIES {
+            if !self.places.waits() && !self.has_room(origin, options, 0) {
+                return Err(full(options));
+            }
             let way = reach.pool.way(|report| self.connect_shared(reach, origin, options, report));
-            let way = match head_timeout {
-                Some(patience) => timeout(patience, way).await.map_err(|_| ConnectError::HeadTimeout)?,
-                None => way.await,
-            };
+            let way = self.queued(way, head_timeout).await?;
             let seat = match way {
                 Ok(Way::Seat(seat)) => seat,
                 Ok(Way::Alone(transport)) => return Ok(Shared::Alone(transport)),
@@ -78,7 +83,7 @@ impl Connector {
         options: &UpstreamOptions,
         report: watch::Sender<Option<Outcome>>,
     ) {
-        let (connector, reach) = (self.clone(), Arc::clone(reach));
+        let (connector, reach) = (self.when_full(WhenFull::Wait), Arc::clone(reach));
         let (origin, options) = (origin.clone(), options.clone());
         tokio::spawn(async move {
             let outcome = tokio::select! {
@@ -96,11 +101,55 @@ impl Connector {
         });
     }
 
+    /// The right to a connection of its own to the origin.
+    ///
+    /// # Errors
+    /// When there is none, and the attempt does not wait, or not longer.
+    pub(super) async fn turn_at(
+        &self,
+        reach: &Reach,
+        options: &UpstreamOptions,
+        head_timeout: Option<Duration>,
+    ) -> Result<Slot, ConnectError> {
+        let most = options.most_upstreams();
+        if !self.places.waits() {
+            return reach.slots.take(most).ok_or_else(|| full(options));
+        }
+        self.queued(reach.slots.turn(most), head_timeout).await
+    }
+
+    /// Waits until the attempt may connect. An attempt without a time limit for the head waits as long as is needed.
+    async fn queued<T>(
+        &self,
+        turn: impl Future<Output = T>,
+        head_timeout: Option<Duration>,
+    ) -> Result<T, ConnectError> {
+        let note = |is_queued| {
+            if let Some(turn) = &self.turn {
+                turn.queued(is_queued);
+            }
+        };
+        note(true);
+        let turn = match head_timeout {
+            Some(patience) => timeout(patience.min(QUEUE_PATIENCE), turn).await.map_err(|_| ConnectError::HeadTimeout),
+            None => Ok(turn.await),
+        };
+        note(false);
+        turn
+    }
+
+    /// Whether an attempt of a route could connect now, and this many more after it.
+    pub(in crate::upstream) fn has_room(&self, origin: &Origin, options: &UpstreamOptions, more: usize) -> bool {
+        let reach = self.reaches.to(origin, options.trusted.as_ref());
+        options.multiplex && reach.pool.has_seat() || reach.slots.free(options.most_upstreams()) > more
+    }
+
     async fn connected_shared(&self, reach: &Reach, origin: &Origin, options: &UpstreamOptions) -> Outcome {
         let dial = match self.resolved(origin, options, Usage::Stream).await {
             Ok(dial) => dial,
             Err(why) => return Outcome::Failed(why.into()),
         };
+        dial.hold(reach.slots.turn(options.most_upstreams()).await);
         while dial.has_more() {
             let transport = match self.transport(&dial, reach, origin, options).await {
                 Ok(transport) => transport,
@@ -134,4 +183,8 @@ impl Connector {
         }
         Outcome::Failed(dial.failures().unwrap_or_default().into())
     }
+}
+
+fn full(options: &UpstreamOptions) -> ConnectError {
+    ConnectError::Unreachable(format!("max_upstreams ({}) connections are open", options.most_upstreams()))
 }

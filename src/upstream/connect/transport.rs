@@ -1,7 +1,7 @@
 //! The connection of a stream to its origin: TCP, or TLS over TCP. It is made here and not by pingora, which would read
 //! the certificates of a `ca_file` for each connection, and would not resume TLS sessions of such a route.
 
-use crate::descriptors::ConnectionPlace;
+use super::places::Held;
 use async_trait::async_trait;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::{
@@ -24,8 +24,8 @@ pub(super) struct Transport {
     layer: Layer,
     /// The address of the origin.
     pub(super) address: SocketAddr,
-    /// They are free when the socket, which is above, is closed.
-    _place: ConnectionPlace,
+    /// It is free when the socket, which is above, is closed.
+    _held: Held,
 }
 
 #[derive(Debug)]
@@ -35,12 +35,12 @@ enum Layer {
 }
 
 impl Transport {
-    pub(super) fn tcp(stream: TcpStream, address: SocketAddr, place: ConnectionPlace) -> Self {
-        Self { layer: Layer::Tcp(stream), address, _place: place }
+    pub(super) fn tcp(stream: TcpStream, address: SocketAddr, held: Held) -> Self {
+        Self { layer: Layer::Tcp(stream), address, _held: held }
     }
 
-    pub(super) fn tls(stream: TlsStream<TcpStream>, address: SocketAddr, place: ConnectionPlace) -> Self {
-        Self { layer: Layer::Tls(Box::new(stream)), address, _place: place }
+    pub(super) fn tls(stream: TlsStream<TcpStream>, address: SocketAddr, held: Held) -> Self {
+        Self { layer: Layer::Tls(Box::new(stream)), address, _held: held }
     }
 
     /// Whether TLS has agreed on HTTP/2 (RFC 7301).

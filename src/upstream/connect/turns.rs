@@ -3,6 +3,7 @@
 use parking_lot::Mutex;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The most addresses of ended attempts that are remembered. If an origin has more, the oldest are forgotten and count
 /// as new.
@@ -22,15 +23,16 @@ struct Addresses {
 
 /// One attempt. Dropping it leaves the address that it uses.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(in crate::upstream) struct Turn {
     turns: Turns,
     at: Mutex<Option<SocketAddr>>,
+    is_queued: AtomicBool,
 }
 
 impl Turns {
     /// Another attempt, which has no address yet.
     pub(super) fn next(&self) -> Turn {
-        Turn { turns: self.clone(), at: Mutex::default() }
+        Turn { turns: self.clone(), at: Mutex::default(), is_queued: AtomicBool::new(false) }
     }
 }
 
@@ -47,6 +49,16 @@ impl Turn {
         let left = |address: &SocketAddr| turns.left.iter().position(|left| left == address);
         addresses.sort_by_key(|address| (is_anothers(address), left(address).map_or(0, |age| age + 1)));
         addresses
+    }
+
+    /// Notes whether the attempt waits until it may connect.
+    pub(super) fn queued(&self, is_queued: bool) {
+        self.is_queued.store(is_queued, Ordering::Relaxed);
+    }
+
+    /// Whether the attempt waits until it may connect. Then the origin has not been asked yet.
+    pub(in crate::upstream) fn is_queued(&self) -> bool {
+        self.is_queued.load(Ordering::Relaxed)
     }
 
     /// The attempt's request goes to this address.

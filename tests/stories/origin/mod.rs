@@ -154,6 +154,11 @@ impl Origin {
         self.serving.state.lock().handshakes
     }
 
+    /// The number of connections that are open now.
+    pub fn open(&self) -> usize {
+        self.serving.state.lock().open.len()
+    }
+
     /// Waits until this many connections are open.
     pub async fn open_connections(&self, n: usize) {
         self.until(format!("{n} open connections at the origin"), |state| state.open.len() == n).await;
