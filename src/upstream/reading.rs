@@ -8,7 +8,12 @@ use bytes::Bytes;
 use std::convert::Infallible;
 use std::future::{Future, pending};
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+/// When so many bytes have come at once, their events are published before more are read. Publishing wakes every client,
+/// so events that are there together are published together.
+const TOGETHER_BYTES: usize = 64 << 10;
 
 pub(super) type Read = Pin<Box<dyn Future<Output = (Box<Response>, io::Result<Option<Bytes>>)> + Send>>;
 
@@ -55,6 +60,8 @@ pub(super) struct Reading {
     chunks: Chunks,
     decoder: Decoder,
     continuation: Continuation,
+    /// How the response ended, if that came together with the last bytes.
+    ended: Option<io::Result<Option<Bytes>>>,
 }
 
 /// The result of publishing some bytes.
@@ -78,7 +85,7 @@ impl Reading {
         continuation: Continuation,
     ) -> Self {
         let decoder = Decoder::resuming(max_event_bytes, last_event_id);
-        Self { chunks: Chunks::new(response), decoder, continuation }
+        Self { chunks: Chunks::new(response), decoder, continuation, ended: None }
     }
 
     /// See [`Chunks::read`].
@@ -86,7 +93,23 @@ impl Reading {
     /// # Errors
     /// Fails when the response breaks off.
     pub(super) async fn read(&mut self) -> io::Result<Option<Bytes>> {
-        self.chunks.read().await
+        match self.ended.take() {
+            Some(ended) => ended,
+            None => self.chunks.read().await,
+        }
+    }
+
+    /// More bytes that have come already.
+    fn at_hand(&mut self) -> Option<Bytes> {
+        // The task reads again before it waits, so this need not wake it.
+        match pin!(self.chunks.read()).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending => None,
+            Poll::Ready(Ok(Some(bytes))) => Some(bytes),
+            Poll::Ready(ended) => {
+                self.ended = Some(ended);
+                None
+            }
+        }
     }
 
     /// The next bytes, read no faster than the fastest subscriber takes the events. Safe to drop and call again.
@@ -102,33 +125,38 @@ impl Reading {
         self.read().await
     }
 
-    /// Publishes the events that the bytes complete. `pass_retry`: the origin's `retry:` is passed on to clients.
+    /// Publishes the events that the bytes complete, together with those whose bytes have come by now. `pass_retry`: the origin's `retry:` is passed on to clients.
     pub(super) fn publish(&mut self, publisher: &Publisher, bytes: Bytes, pass_retry: bool) -> Brought {
         let mut brought = Brought { events: 0, is_followed: None, refused_bytes: None };
         let mut newest_id = self.decoder.last_event_id().clone();
         let mut events = Vec::new();
-        self.decoder.push(bytes);
-        while let Some(item) = self.decoder.next_item() {
-            match item {
-                Item::Event(mut event) => {
-                    brought.is_followed = comes_behind_id(&event).or(brought.is_followed);
-                    newest_id = event.last_event_id.clone();
-                    event.retry = event.retry.filter(|_| pass_retry);
-                    events.push(event);
-                }
-                Item::Retry(retry) => publisher.set_retry(retry),
-                Item::Refused { bytes, id } => {
-                    brought.events += events.len();
-                    publisher.append(&events, &mut self.continuation);
-                    events.clear();
-                    publisher.counters().events_refused.add(1);
-                    publisher.mark(Some(1));
-                    brought.refused_bytes = Some(brought.refused_bytes.unwrap_or(0).saturating_add(bytes));
-                    // The id of the refused event is published alone. It moves the clients' id past the event that they
-                    // do not get.
-                    events.extend(id.map(Event::checkpoint));
+        let (mut size, mut came) = (0, Some(bytes));
+        while let Some(bytes) = came {
+            size += bytes.len();
+            self.decoder.push(bytes);
+            while let Some(item) = self.decoder.next_item() {
+                match item {
+                    Item::Event(mut event) => {
+                        brought.is_followed = comes_behind_id(&event).or(brought.is_followed);
+                        newest_id = event.last_event_id.clone();
+                        event.retry = event.retry.filter(|_| pass_retry);
+                        events.push(event);
+                    }
+                    Item::Retry(retry) => publisher.set_retry(retry),
+                    Item::Refused { bytes, id } => {
+                        brought.events += events.len();
+                        publisher.append(&events, &mut self.continuation);
+                        events.clear();
+                        publisher.counters().events_refused.add(1);
+                        publisher.mark(Some(1));
+                        brought.refused_bytes = Some(brought.refused_bytes.unwrap_or(0).saturating_add(bytes));
+                        // The id of the refused event is published alone. It moves the clients' id past the event that they
+                        // do not get.
+                        events.extend(id.map(Event::checkpoint));
+                    }
                 }
             }
+            came = if size < TOGETHER_BYTES && self.ended.is_none() { self.at_hand() } else { None };
         }
         brought.events += events.len();
         publisher.append(&events, &mut self.continuation);
@@ -170,6 +198,81 @@ async fn read(mut response: Box<Response>) -> (Box<Response>, io::Result<Option<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::counters::RouteCounters;
+    use crate::hub::{
+        Backfilling, Hub, Open, Opening, RouteId, ShareOptions, StreamRequest, StreamSettings, Subscription,
+    };
+    use crate::upstream::connect::{Connector, Request};
+    use crate::upstream::{Origin, UpstreamOptions};
+    use http::HeaderMap;
+    use parking_lot::Mutex;
+    use std::sync::Arc;
+    use std::time::Duration;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    /// Keeps the publisher of the stream that it opens.
+    #[derive(Default)]
+    struct Kept(Mutex<Option<Publisher>>);
+
+    impl Open for Kept {
+        fn open(&self, _: Opening, publisher: Publisher) {
+            *self.0.lock() = Some(publisher);
+        }
+
+        fn backfill(&self, _: StreamRequest, _: Backfilling) {}
+    }
+
+    /// A stream with a client.
+    fn stream() -> (Publisher, Subscription) {
+        let kept = Arc::new(Kept::default());
+        let settings = StreamSettings {
+            replay: Arc::default(),
+            linger: Duration::ZERO,
+            max_streams: 1,
+            ids_ride: false,
+            counters: Arc::new(RouteCounters::default()),
+        };
+        let request = StreamRequest::new(RouteId(0), &ShareOptions::default(), "/", None, &HeaderMap::new());
+        let subscription = Hub::new(Arc::clone(&kept) as _).join(request, &settings, None).unwrap();
+        let publisher = kept.0.lock().take().unwrap();
+        (publisher, subscription)
+    }
+
+    #[tokio::test]
+    async fn events_that_came_together_are_published_together_whatever_their_chunks_are() {
+        const EVENT: &str = "9\r\ndata: a\n\n\r\n";
+        for (events, end) in [(50, ""), (50, "0\r\n\r\n"), (9000, "0\r\n\r\n")] {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let origin = Origin::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+            let serving = async {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let body =
+                    format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{}{end}", EVENT.repeat(events));
+                stream.write_all(body.as_bytes()).await.unwrap();
+                stream
+            };
+            let reading = async {
+                let request = Request { path_and_query: "/".to_owned(), headers: Vec::new() };
+                let response = Connector::new().send(&origin, &UpstreamOptions::default(), &request, None).await;
+                let response = Box::new(response.unwrap());
+                Reading::new(response, 1 << 20, Bytes::new(), Continuation::fresh(false))
+            };
+            let (_serving, mut reading) = tokio::join!(serving, reading);
+            let (publisher, _subscription) = stream();
+            let (mut came, mut times) = (0, 0);
+            while came < events {
+                let bytes = reading.read().await.unwrap().unwrap();
+                came += reading.publish(&publisher, bytes, false).events;
+                times += 1;
+            }
+            assert_eq!(came, events);
+            assert!(times < events / 10, "{times} times");
+            if !end.is_empty() {
+                assert!(matches!(reading.read().await, Ok(None)), "the end is told after the events");
+            }
+        }
+    }
 
     #[test]
     fn an_event_without_an_id_comes_behind_the_newest_and_a_block_with_an_empty_one_does_not() {
