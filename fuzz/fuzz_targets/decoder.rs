@@ -25,7 +25,7 @@ fuzz_target!(|input: &[u8]| {
     let whole = items(limit, [stream]);
     assert_eq!(items(limit, stream.chunks(usize::from(*size).max(1))), whole);
     for event in whole.into_iter().filter_map(|item| if let Item::Event(event) = item { Some(event) } else { None }) {
-        let text = Frame::encode(event.id.as_deref(), &event).text();
+        let text = Frame::encode(event.id.as_deref(), &event).shared_text();
         let again = items(usize::MAX, [&*text]).pop();
         assert_eq!(again, Some(Item::Event(Event { last_event_id: event.id.clone().unwrap_or_default(), ..event })));
     }

@@ -17,10 +17,18 @@ pub enum Framing {
 impl Framing {
     /// The bytes of a frame on the wire.
     #[must_use]
-    pub fn wire(self, frame: &Frame) -> Bytes {
+    pub fn wire(self, frame: &Frame) -> &[u8] {
         match self {
-            Self::Chunked => frame.chunk().clone(),
+            Self::Chunked => frame.chunk(),
             Self::UntilClose => frame.text(),
+        }
+    }
+
+    /// The same bytes, sharing the frame's memory.
+    pub(super) fn shared_wire(self, frame: &Frame) -> Bytes {
+        match self {
+            Self::Chunked => frame.shared_chunk(),
+            Self::UntilClose => frame.shared_text(),
         }
     }
 
@@ -63,10 +71,10 @@ impl Batch {
     pub(super) fn new(framing: Framing, from: Seq, to: Seq, frames: Vec<Frame>) -> Self {
         debug_assert_eq!(to.distance_from(from), Some(frames.len()));
         let bytes = match &frames[..] {
-            [only] => framing.wire(only),
+            [only] => framing.shared_wire(only),
             several => {
                 let mut bytes = Vec::with_capacity(several.iter().map(|frame| frame.chunk().len()).sum());
-                several.iter().for_each(|frame| bytes.extend_from_slice(&framing.wire(frame)));
+                several.iter().for_each(|frame| bytes.extend_from_slice(framing.wire(frame)));
                 bytes.into()
             }
         };
@@ -78,18 +86,20 @@ impl Batch {
     /// The state of a client that took the first `taken` bytes.
     pub(super) fn cut(&self, taken: usize) -> Cut {
         let mut cut = Cut { cursor: self.from, rest: Bytes::new(), sent: Sent::default() };
-        let mut end = 0;
+        let (mut begin, mut end, mut last) = (0, 0, None);
         for frame in &self.frames {
             if end >= taken {
                 break;
             }
-            let wire = self.framing.wire(frame);
-            let begin = end;
-            end += wire.len();
+            begin = end;
+            end += self.framing.wire(frame).len();
             cut.cursor = cut.cursor.plus(1);
             cut.sent += of(frame);
-            // The rest is a slice of the frame, because a slice of the batch would keep the whole batch in memory.
-            cut.rest = wire.slice((taken - begin).min(wire.len())..);
+            last = Some(frame);
+        }
+        if let Some(frame) = last.filter(|_| end > taken) {
+            // The rest is a part of the frame, because a part of the batch would keep the whole batch in memory.
+            cut.rest = self.framing.shared_wire(frame).split_off(taken - begin);
         }
         cut
     }
@@ -128,7 +138,7 @@ mod tests {
                 let begun = cut.cursor.distance_from(Seq(7)).unwrap();
                 let mut whole = batch.bytes[..taken].to_vec();
                 whole.extend_from_slice(&cut.rest);
-                frames()[begun..].iter().for_each(|frame| whole.extend_from_slice(&framing.wire(frame)));
+                frames()[begun..].iter().for_each(|frame| whole.extend_from_slice(framing.wire(frame)));
                 assert_eq!(whole, batch.bytes, "{framing:?} {taken}");
                 assert_eq!(cut.sent.events, begun as u64);
                 assert!(cut.rest.len() < 12, "the rest is of one frame, or empty");

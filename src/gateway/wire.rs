@@ -22,7 +22,7 @@ pub(super) fn opening(headers: &HeaderMap, greeting: &[u8], framing: Framing, is
         head.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
     }
     let mut opening = head_of(head, is_kept)?;
-    opening.extend_from_slice(&framing.wire(&Frame::of_text(greeting)));
+    opening.extend_from_slice(framing.wire(&Frame::of_text(greeting)));
     Ok(opening.freeze())
 }
 

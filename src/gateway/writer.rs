@@ -217,8 +217,8 @@ impl<'a> Writer<'a> {
                 self.text(batch.split().freeze()).await?;
             }
             match frames {
-                [only] => return self.text(only.text()).await,
-                _ => batch.extend_from_slice(&frame.text()),
+                [only] => return self.text(only.shared_text()).await,
+                _ => batch.extend_from_slice(frame.text()),
             }
         }
         self.text(batch.freeze()).await

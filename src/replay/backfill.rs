@@ -272,7 +272,7 @@ impl Backfill {
                     Frame::encode(id.map(|id| &**id), event)
                 }
             };
-            text.extend_from_slice(&frame.text());
+            text.extend_from_slice(frame.text());
         }
         Meeting::Beside { text: Frame::of_text(&text), at: log.end() }
     }

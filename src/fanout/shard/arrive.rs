@@ -27,7 +27,7 @@ impl Shard {
             None => opening,
             Some(frame) => {
                 sent += Sent { bytes: frame.text_len() as u64, events: 1 };
-                joined(opening, &framing.wire(frame))
+                joined(opening, framing.wire(frame))
             }
         };
         let ends = lifetime.map(|lifetime| Ends { at: now + lifetime, because: Because::Lifetime });

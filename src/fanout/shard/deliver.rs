@@ -239,7 +239,7 @@ impl Shard {
         let (cursor, frame) = group.feed.skip(cursor, gap);
         let told = Sent { bytes: frame.text_len() as u64, events: 1 };
         client.sent += told;
-        let pending = group.framing().wire(&frame);
+        let pending = group.framing().shared_wire(&frame);
         client.state = State::Behind(Box::new(Behind { pending, ..Behind::at(cursor, now) }));
         group.ready.push_back(key);
         let key = client.group;

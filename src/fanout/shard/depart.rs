@@ -35,7 +35,7 @@ impl Shard {
                 let told = Sent { bytes: words.len() as u64, events: 0 };
                 client.sent += told;
                 group.terms.counters().bytes_out.add(told.bytes);
-                pending = joined(pending, &framing.wire(&Frame::of_text(&words)));
+                pending = joined(pending, framing.wire(&Frame::of_text(&words)));
             }
             pending = joined(pending, framing.end());
         }

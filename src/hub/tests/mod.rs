@@ -133,7 +133,7 @@ fn lost() -> Failure {
 
 /// The data of the events in these frames.
 fn data(frames: &[Frame]) -> String {
-    let text: Vec<u8> = frames.iter().flat_map(Frame::text).collect();
+    let text: Vec<u8> = frames.iter().flat_map(Frame::text).copied().collect();
     let text = String::from_utf8(text).unwrap();
     text.lines().filter_map(|line| line.strip_prefix("data: ")).collect::<Vec<_>>().join(" ")
 }

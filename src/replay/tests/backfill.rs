@@ -252,7 +252,7 @@ fn what_does_not_fit_together_is_never_put_together() {
     other.push(&mut tape, "id: b|data: b||");
     assert_eq!(one.silent(&mut tape), Some(Meeting::At(Seq(99))));
     let Some(Meeting::Beside { text, at }) = other.silent(&mut tape) else { panic!("they share no event") };
-    assert_eq!((text.text().as_ref(), at), (&b"id: b\ndata: b\n\n"[..], Seq(100)), "for the clients of this id alone");
+    assert_eq!((text.text(), at), (&b"id: b\ndata: b\n\n"[..], Seq(100)), "for the clients of this id alone");
     assert_eq!(tape.held(), "a");
     let mut large = Fetch::new();
     large.push(&mut tape, &format!("id: c|data: {}||", "c".repeat(64 << 10)));

@@ -89,7 +89,7 @@ fn every_case_survives_being_encoded() {
 }
 
 fn encoded_and_decoded(events: &[Event]) -> Vec<Event> {
-    let wire: Vec<_> = events.iter().map(|event| Frame::encode(event.id.as_deref(), event).text()).collect();
+    let wire: Vec<_> = events.iter().map(|event| Frame::encode(event.id.as_deref(), event).shared_text()).collect();
     let items = super::items(super::AMPLE, wire.iter().map(|text| &**text));
     assert!(!items.iter().any(|item| matches!(item, Item::Refused { .. })));
     super::events_of(items)

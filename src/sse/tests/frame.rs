@@ -35,8 +35,9 @@ fn a_checkpoint_is_its_id_and_decodes_to_itself() {
     for id in ["7", " 7 ", ""] {
         let checkpoint = Event::checkpoint(id.into());
         let frame = Frame::encode(Some(id.as_bytes()), &checkpoint);
-        assert_eq!(*frame.chunk(), format!("{:x}\r\nid: {id}\n\n\r\n", id.len() + 6));
-        assert_eq!(events([&*frame.text()]), [checkpoint]);
+        assert_eq!(frame.shared_chunk(), format!("{:x}\r\nid: {id}\n\n\r\n", id.len() + 6));
+        assert_eq!(events([frame.text()]), [checkpoint]);
+        assert_eq!(frame.id(), Some(id.as_bytes()));
     }
 }
 
@@ -51,8 +52,8 @@ fn the_chunk_is_the_text_with_its_size_around_it() {
         let event = Event::of_type("", "x".repeat(len));
         let frame = Frame::encode(None, &event);
         assert_eq!(frame.text_len(), len + 8);
-        assert_eq!(frame.text(), format!("data: {}\n\n", "x".repeat(len)));
-        assert_eq!(*frame.chunk(), format!("{:x}\r\ndata: {}\n\n\r\n", len + 8, "x".repeat(len)));
+        assert_eq!(frame.shared_text(), format!("data: {}\n\n", "x".repeat(len)));
+        assert_eq!(frame.shared_chunk(), format!("{:x}\r\ndata: {}\n\n\r\n", len + 8, "x".repeat(len)));
     }
 }
 
@@ -61,11 +62,32 @@ fn the_text_is_a_part_of_the_chunk_and_a_clone_shares_it() {
     let frame = Frame::encode(None, &Event::of_type("", "Hello"));
     assert_eq!(frame.text().as_ptr(), frame.chunk()[3..].as_ptr());
     assert_eq!(frame.clone().chunk().as_ptr(), frame.chunk().as_ptr());
+    assert_eq!(frame.shared_chunk().as_ptr(), frame.chunk().as_ptr());
+    assert_eq!(frame.shared_text().as_ptr(), frame.text().as_ptr());
+    assert_eq!(frame.shared_text(), frame.text());
+}
+
+#[test]
+fn the_length_of_the_text_is_told_by_that_of_the_chunk() {
+    let edges = [16_usize, 256, 4096, 65_536, 1 << 20].into_iter().flat_map(|edge| edge.saturating_sub(20)..edge + 20);
+    for len in edges.filter(|len| *len > 0) {
+        let frame = Frame::of_text(&vec![b':'; len]);
+        assert_eq!((frame.text_len(), frame.text().len()), (len, len));
+    }
+}
+
+#[test]
+fn the_id_is_that_of_the_first_line() {
+    for (text, id) in
+        [("id: 7\n\n", Some("7")), ("id:  7 \ndata: a\n\n", Some(" 7 ")), ("data: id: 7\n\n", None), (":\n", None)]
+    {
+        assert_eq!(Frame::of_text(text.as_bytes()).id(), id.map(str::as_bytes), "{text:?}");
+    }
 }
 
 #[test]
 fn lines_of_our_own_mean_no_event() {
-    assert_eq!(*Frame::of_text(HEARTBEAT).chunk(), HEARTBEAT_CHUNK);
+    assert_eq!(Frame::of_text(HEARTBEAT).chunk(), HEARTBEAT_CHUNK);
     assert_eq!(retry_line(250), "retry: 250\n");
     let wire = [b"data: a\n".as_slice(), HEARTBEAT, b"data: b\n", &retry_line(250), HEARTBEAT, b"\n"];
     let events = events(wire);

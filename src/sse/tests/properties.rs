@@ -100,11 +100,11 @@ proptest! {
         let events = events_of(items(AMPLE, [&*stream]));
         for event in &events {
             let alone = Event { last_event_id: event.id.clone().unwrap_or_default(), ..event.clone() };
-            let text = Frame::encode(event.id.as_deref(), event).text();
+            let text = Frame::encode(event.id.as_deref(), event).shared_text();
             prop_assert_eq!(&events_of(items(AMPLE, [&*text])), &[alone]);
             prop_assert_eq!(&events_of(interpret(&text, AMPLE)), &events_of(items(AMPLE, [&*text])));
         }
-        let wire: Vec<_> = events.iter().map(|event| Frame::encode(Some(&event.last_event_id), event).text()).collect();
+        let wire: Vec<_> = events.iter().map(|event| Frame::encode(Some(&event.last_event_id), event).shared_text()).collect();
         let with_ids = |event: &Event| Event { id: Some(event.last_event_id.clone()), ..event.clone() };
         let expected: Vec<_> = events.iter().map(with_ids).collect();
         prop_assert_eq!(events_of(items(AMPLE, wire.iter().map(|text| &**text))), expected);
