@@ -1,6 +1,7 @@
 //! What the log drops, and when.
 
-use super::{ENTRY_OVERHEAD, Entry, EntryId, LIVE_WINDOW, MOST_BESIDE, ReplayLog};
+use super::entry::{Entry, Kind};
+use super::{ENTRY_OVERHEAD, LIVE_WINDOW, MOST_BESIDE, ReplayLog};
 use crate::replay::Start;
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,18 +21,24 @@ impl ReplayLog {
     /// frame.
     #[must_use]
     pub fn footprint(&self) -> usize {
-        let entries = self.entries.len().saturating_add(self.behind.len());
+        let entries = self.ring.len().saturating_add(self.behind.len());
         self.bytes.saturating_add(self.behind_bytes).saturating_add(entries.saturating_mul(ENTRY_OVERHEAD))
     }
 
     /// Drops the oldest entries until the rest costs no more than `most` bytes. The newest `max(1, start)` events
     /// stay.
     pub fn give_up(&mut self, most: usize) {
-        let cost = |log: &Self| log.bytes.saturating_add(log.entries.len().saturating_mul(ENTRY_OVERHEAD));
-        while cost(self) > most && self.entries.front().is_some_and(|oldest| !self.never_ages(oldest)) {
+        let cost = |log: &Self| log.bytes.saturating_add(log.ring.len().saturating_mul(ENTRY_OVERHEAD));
+        while cost(self) > most && self.ring.oldest().is_some_and(|oldest| !self.never_ages(oldest)) {
             self.drop_oldest();
         }
-        self.entries.shrink_to(self.entries.len().saturating_mul(2));
+        self.shrink();
+    }
+
+    /// Gives room back if much of it is unused.
+    fn shrink(&mut self) {
+        self.ring.shrink();
+        self.index.shrink(&self.ring);
     }
 
     /// Takes the log's content out, and leaves an empty log.
@@ -44,10 +51,10 @@ impl ReplayLog {
     /// Whether a bound is exceeded. The newest event is held whatever its size.
     pub(super) fn is_over(&self) -> bool {
         let most = self.options.events.map_or(LIVE_WINDOW, std::num::NonZero::get);
-        let beside = self.entries.len().saturating_sub(self.events);
-        let ends_with_front = match self.entries.front() {
+        let beside = self.ring.len().saturating_sub(self.events);
+        let ends_with_front = match self.ring.oldest() {
             Some(entry) if entry.is_event() => self.events <= 1,
-            _ => self.entries.len() <= 1,
+            _ => self.ring.len() <= 1,
         };
         self.events > most || beside > MOST_BESIDE.max(most) || (self.bytes > self.options.bytes && !ends_with_front)
     }
@@ -55,9 +62,9 @@ impl ReplayLog {
     /// Drops the entries that are too old. The newest `max(1, start)` events never age. So a quiet stream tells no
     /// false gaps, and keeps its last values.
     pub fn expire(&mut self, now: Instant) {
-        let Some(age) = self.options.age else { return };
-        while let Some(oldest) = self.entries.front() {
-            if self.never_ages(oldest) || now.saturating_duration_since(oldest.at) <= age {
+        let now = self.clock.now(now);
+        while let Some(oldest) = self.ring.oldest() {
+            if self.never_ages(oldest) || !self.clock.is_old(oldest.at(), now) {
                 return;
             }
             self.drop_oldest();
@@ -67,42 +74,40 @@ impl ReplayLog {
         }
     }
 
+    /// When the oldest entry is too old. `None`: it never is.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Instant> {
+        let oldest = self.ring.oldest().filter(|oldest| !self.never_ages(oldest))?;
+        self.clock.old_at(oldest.at())
+    }
+
     /// Whether the oldest entry is one of the newest `max(1, start)` events.
     pub(super) fn never_ages(&self, oldest: &Entry) -> bool {
         let kept = match self.options.start {
             Start::Back(n) => n.get(),
             Start::Live | Start::All => 1,
         };
-        oldest.id != EntryId::Mark && self.events <= kept
+        oldest.kind() != Kind::Mark && self.events <= kept
     }
 
     pub(super) fn drop_oldest(&mut self) {
-        let Some(entry) = self.entries.pop_front() else { return };
-        let seq = self.first;
+        let seq = self.oldest();
+        let is_first_alike = self.index.remove(seq, &self.ring);
+        let Some(entry) = self.ring.drop_oldest() else { return };
         self.has_dropped = true;
-        self.first = seq.plus(1);
+        match entry.id().filter(|_| is_first_alike) {
+            // If an earlier entry had this id, a client with it may have seen only that one.
+            Some(id) => self.before_first.set(id),
+            // A client with the id before a mark was not told of the gap.
+            None => self.before_first.forget(),
+        }
+        if entry.is_event() {
+            self.events = self.events.saturating_sub(1);
+        } else {
+            self.dropped_beside = Some(seq);
+        }
         self.bytes = self.bytes.saturating_sub(entry.frame.text_len());
         self.behind_bytes = self.behind_bytes.saturating_add(entry.frame.text_len());
         self.behind.push_back(entry.frame);
-        match entry.id {
-            EntryId::Mark => {
-                self.dropped_beside = Some(seq);
-                // A client with the id before the mark was not told of the gap.
-                self.before_first = None;
-            }
-            EntryId::Minted => {
-                self.events = self.events.saturating_sub(1);
-                self.before_first = None;
-            }
-            EntryId::Checkpoint(id) => {
-                self.dropped_beside = Some(seq);
-                self.before_first = self.index.remove(&id, seq).then_some(id);
-            }
-            EntryId::Origin(id) => {
-                self.events = self.events.saturating_sub(1);
-                // If an earlier event had this id, a client with it may have seen only that one.
-                self.before_first = self.index.remove(&id, seq).then_some(id);
-            }
-        }
     }
 }

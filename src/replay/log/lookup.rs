@@ -1,6 +1,7 @@
 //! What the log holds, and at which positions.
 
-use super::{EntryId, Read, ReplayLog};
+use super::entry::{Entry, Kind};
+use super::{Read, ReplayLog};
 use crate::replay::{Seq, Start, trimmed};
 use crate::sse::{Event, Frame};
 
@@ -9,7 +10,8 @@ impl ReplayLog {
     /// `most` bytes.
     pub fn read(&self, cursor: Seq, most: usize, frames: &mut Vec<Frame>) -> Read {
         let Some(skip) = cursor.distance_from(self.deliverable()) else {
-            return Read::Behind { oldest: self.first, missed: self.events_between(cursor, self.first) };
+            let oldest = self.oldest();
+            return Read::Behind { oldest, missed: self.events_between(cursor, oldest) };
         };
         let mut taken = 0_usize;
         let mut next = cursor;
@@ -34,25 +36,24 @@ impl ReplayLog {
 
     /// The oldest position whose frame is here, held or kept for delivery alone.
     fn deliverable(&self) -> Seq {
-        Seq(self.first.0.saturating_sub(self.behind.len() as u64))
+        Seq(self.oldest().0.saturating_sub(self.behind.len() as u64))
     }
 
     /// The frames from [`Self::deliverable`] on, without the first `skip`.
     fn frames_after(&self, skip: usize) -> impl Iterator<Item = &Frame> {
         let of_behind = self.behind.range(skip.min(self.behind.len())..);
-        let skip = skip.saturating_sub(self.behind.len()).min(self.entries.len());
-        of_behind.chain(self.entries.range(skip..).map(|entry| &entry.frame))
+        let held = self.ring.from(self.oldest().plus(skip.saturating_sub(self.behind.len())));
+        of_behind.chain(held.map(|entry| &entry.frame))
     }
 
     /// The number of events between `from` and `to`, which is held or the end of the log. `None`: not known, because
     /// a mark stands between them, or because a mark or checkpoint there was dropped.
     #[must_use]
     pub fn events_between(&self, from: Seq, to: Seq) -> Option<u64> {
-        let held = |seq: Seq| seq.distance_from(self.first).unwrap_or(0).min(self.entries.len());
-        let (begin, end) = (held(from), held(to));
-        let between = || self.entries.range(begin.min(end)..end);
+        let end = to.distance_from(from.max(self.oldest())).unwrap_or(0);
+        let between = || self.ring.from(from).take(end);
         let is_uncounted = self.dropped_beside.is_some_and(|beside| beside >= from)
-            || between().any(|entry| entry.id == EntryId::Mark);
+            || between().any(|entry| entry.kind() == Kind::Mark);
         let checkpoints = || between().filter(|entry| !entry.is_event()).count();
         (!is_uncounted).then(|| to.0.saturating_sub(from.0).saturating_sub(checkpoints() as u64))
     }
@@ -63,35 +64,32 @@ impl ReplayLog {
         let back = match self.options.start {
             Start::Live => return self.end(),
             _ if self.options.events.is_none() => return self.end(),
-            Start::All => return self.first,
+            Start::All => return self.oldest(),
             Start::Back(n) => n.get(),
         };
         let nth_event =
-            self.entries.iter().enumerate().rev().filter(|(_, entry)| entry.is_event()).nth(back.saturating_sub(1));
-        nth_event.map_or(self.first, |(index, _)| self.first.plus(index))
+            self.ring.iter().enumerate().rev().filter(|(_, entry)| entry.is_event()).nth(back.saturating_sub(1));
+        nth_event.map_or_else(|| self.oldest(), |(index, _)| self.oldest().plus(index))
     }
 
     /// Whether the entry at `seq` is what `event` would become there, in id and bytes.
     pub(in crate::replay) fn holds_at(&self, seq: Seq, event: &Event) -> bool {
-        let Some(entry) = seq.distance_from(self.first).and_then(|index| self.entries.get(index)) else { return false };
-        if !entry.is_event() {
-            return false;
-        }
-        let (id, frame) = self.encode(event, seq);
+        let Some(entry) = self.ring.get(seq).filter(|entry| entry.is_event()) else { return false };
+        let (kind, frame) = self.encode(event, seq);
         // Two kinds of lines are not compared. An origin may begin each response with a `retry:`, which joins the
         // first event's block. And a minted id may name a checkpoint before it that does not come again.
         let is_compared =
-            |line: &&[u8]| !line.starts_with(b"retry: ") && (id != EntryId::Minted || !line.starts_with(b"id: "));
+            |line: &&[u8]| !line.starts_with(b"retry: ") && (kind != Kind::Minted || !line.starts_with(b"id: "));
         let lines = |frame: &Frame| {
             frame.text().split(|b| *b == b'\n').filter(is_compared).map(<[u8]>::to_vec).collect::<Vec<_>>()
         };
-        entry.id == id && lines(&entry.frame) == lines(&frame)
+        entry.kind() == kind && entry.id() == kind.id_in(&frame) && lines(&entry.frame) == lines(&frame)
     }
 
     /// The first entry at or after `seq` that equals this event.
     pub(in crate::replay) fn find_from(&self, seq: Seq, event: &Event) -> Option<Seq> {
-        let skip = seq.distance_from(self.first).unwrap_or(0);
-        (skip..self.entries.len()).map(|index| self.first.plus(index)).find(|seq| self.holds_at(*seq, event))
+        let begin = seq.max(self.oldest()).0;
+        (begin..self.end().0).map(Seq).find(|seq| self.holds_at(*seq, event))
     }
 
     /// The position of this event, if it has an id and the log holds it.
@@ -103,18 +101,18 @@ impl ReplayLog {
     /// The position after the first event with this id, if everything that followed that event is held.
     pub(in crate::replay) fn after_id(&self, id: &[u8]) -> Option<Seq> {
         let id = trimmed(id);
-        if self.before_first.as_ref().is_some_and(|before| before == id) {
-            return Some(self.first);
+        if self.before_first.is(id) {
+            return Some(self.oldest());
         }
-        self.index.first_held(id).filter(|_| !self.index.was_dropped(id)).map(|seq| seq.plus(1))
+        let first = self.index.first_held(id, &self.ring);
+        first.filter(|_| !self.index.was_dropped(id, &self.ring)).map(|seq| seq.plus(1))
     }
 
     /// The position of the first event at or after `seq`.
     pub(in crate::replay) fn event_from(&self, seq: Seq) -> Seq {
-        let beside = seq
-            .distance_from(self.first)
-            .filter(|skip| *skip <= self.entries.len())
-            .map_or(0, |skip| self.entries.range(skip..).take_while(|entry| !entry.is_event()).count());
+        let is_beside = |entry: &&Entry| !entry.is_event();
+        let is_held = self.oldest() <= seq && seq <= self.end();
+        let beside = if is_held { self.ring.from(seq).take_while(is_beside).count() } else { 0 };
         seq.plus(beside)
     }
 
@@ -125,6 +123,6 @@ impl ReplayLog {
 
     /// The position of the first entry held with this origin id.
     pub(in crate::replay) fn first_held(&self, id: &[u8]) -> Option<Seq> {
-        self.index.first_held(trimmed(id))
+        self.index.first_held(trimmed(id), &self.ring)
     }
 }

@@ -1,16 +1,24 @@
 //! The log itself: a ring of entries that many cursors read.
 
 mod bounds;
+mod clock;
+mod entry;
 mod lookup;
+mod ring;
+
+pub(super) use ring::Ring;
 
 use super::ids::{Epoch, trimmed};
-use super::index::IdIndex;
+use super::index::{INDEX_SHARE, IdIndex};
 use super::{Gap, IdPolicy, OnGap, ReplayOptions, Seq};
 use crate::sse::{Event, Frame};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
+
+use clock::Clock;
+use entry::{Entry, Kind};
 
 /// The number of entries held for delivery when replay is off. A client that falls further behind has lagged.
 const LIVE_WINDOW: usize = 1000;
@@ -24,41 +32,31 @@ const MOST_BESIDE: usize = 1000;
 /// contain more events than the log holds. Clients that were caught up before it must get all of them.
 const DELIVERY_BYTES: usize = 512 << 10;
 
-/// The bytes that an entry costs beside its frame's text: the entry, its id, their places in the ring and the index
-/// with room to grow, and the cost of each allocation.
-pub const ENTRY_OVERHEAD: usize = 384;
+/// The bytes that an entry costs beside its frame: its place in the ring and in the index, with room to grow.
+pub const ENTRY_OVERHEAD: usize = 64;
 
-// An entry and a place in the index (a key, and a position or a list of them), with room to grow by half, and four
-// allocations.
-const _: () =
-    assert!(3 * (size_of::<Entry>() + size_of::<(Bytes, VecDeque<Seq>, bool)>()) / 2 + 4 * 32 <= ENTRY_OVERHEAD);
+// The ring may have half as much room again as it has entries.
+const _: () = assert!(size_of::<Entry>() * 3 / 2 + INDEX_SHARE <= ENTRY_OVERHEAD);
 
-/// The bounded ring of a stream's recent frames.
-///
-/// Positions are dense and ascend. A position never changes its meaning. Its entry is held, dropped, or still to
-/// come.
+/// The bounded log of a stream's recent frames.
 #[derive(Debug)]
 pub struct ReplayLog {
     options: Arc<ReplayOptions>,
     epoch: Epoch,
-    /// The entries from `first` on.
-    entries: VecDeque<Entry>,
-    /// The position of the oldest entry held. If none is held, the position of the next append.
-    first: Seq,
-    /// Frames that were dropped, at the positions right before `first`. They are kept for clients that are being sent
+    ring: Ring,
+    clock: Clock,
+    /// Frames that were dropped, at the positions right before the ring's first. They are kept for clients that are being sent
     /// them, and no client can resume from them.
     behind: VecDeque<Frame>,
     /// The bytes of the frames in `behind`.
     behind_bytes: usize,
     /// [`DELIVERY_BYTES`], except in tests.
     pub(super) delivery_bytes: usize,
-    /// The bytes of the frames in `entries`.
+    /// The bytes of the frames in the ring.
     bytes: usize,
-    /// The number of events in `entries`: neither marks nor checkpoints.
+    /// The number of events in the ring: neither marks nor checkpoints.
     events: usize,
-    /// The id of the newest dropped entry, if that was the first entry with it. Before an entry was dropped: the id
-    /// that the origin was asked to resume after. A client whose last id this is has missed nothing that is not held.
-    before_first: Option<Bytes>,
+    before_first: BeforeFirst,
     /// The position of the first entry that was appended. Earlier entries were prepended.
     began_at: Seq,
     /// Whether an entry was ever dropped.
@@ -71,29 +69,28 @@ pub struct ReplayLog {
     ids_seen: bool,
 }
 
-#[derive(Debug)]
-struct Entry {
-    frame: Frame,
-    id: EntryId,
-    at: Instant,
+/// The id of the newest dropped entry, if that was the first entry with it. Before an entry was dropped: the id that
+/// the origin was asked to resume after. A client whose last id this is has missed nothing that is not held.
+#[derive(Debug, Default)]
+struct BeforeFirst {
+    is_known: bool,
+    /// Meaningless while it is not known. The memory is used again for the next id.
+    id: Vec<u8>,
 }
 
-/// The id of an entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum EntryId {
-    /// A mark: no id, and not an event of the origin's.
-    Mark,
-    /// The origin's id, trimmed. Under `ids = "origin"` the effective id, empty for none.
-    Origin(Bytes),
-    /// The origin's id of a checkpoint.
-    Checkpoint(Bytes),
-    /// A minted id, made of the position.
-    Minted,
-}
+impl BeforeFirst {
+    fn is(&self, id: &[u8]) -> bool {
+        self.is_known && self.id == id
+    }
 
-impl Entry {
-    fn is_event(&self) -> bool {
-        matches!(self.id, EntryId::Origin(_) | EntryId::Minted)
+    fn forget(&mut self) {
+        self.is_known = false;
+    }
+
+    fn set(&mut self, id: &[u8]) {
+        self.is_known = true;
+        self.id.clear();
+        self.id.extend_from_slice(id);
     }
 }
 
@@ -117,16 +114,16 @@ impl ReplayLog {
     pub fn new(options: Arc<ReplayOptions>, epoch: Epoch, first: Seq) -> Self {
         Self {
             epoch: epoch.within(options.lineage),
+            ring: Ring::new(first),
+            clock: Clock::new(options.age),
             options,
-            entries: VecDeque::new(),
-            first,
             behind: VecDeque::new(),
             behind_bytes: 0,
             delivery_bytes: DELIVERY_BYTES,
             bytes: 0,
             events: 0,
             ids_seen: false,
-            before_first: None,
+            before_first: BeforeFirst::default(),
             began_at: first,
             has_dropped: false,
             dropped_beside: None,
@@ -143,13 +140,13 @@ impl ReplayLog {
     /// The position of the oldest entry held. If none is held, the position of the next append.
     #[must_use]
     pub fn oldest(&self) -> Seq {
-        self.first
+        self.ring.first()
     }
 
     /// The position of the next append.
     #[must_use]
     pub fn end(&self) -> Seq {
-        self.first.plus(self.entries.len())
+        self.ring.end()
     }
 
     /// The bytes of all frames held.
@@ -173,16 +170,14 @@ impl ReplayLog {
     /// Puts an event before the oldest entry. Returns whether there was room. Nothing may have been dropped yet.
     pub(in crate::replay) fn prepend(&mut self, event: &Event, now: Instant) -> bool {
         let most = self.options.events.map_or(0, std::num::NonZero::get);
-        let Some(seq) = self.first.0.checked_sub(1).map(Seq).filter(|_| self.events < most) else { return false };
+        let Some(seq) = self.oldest().0.checked_sub(1).map(Seq).filter(|_| self.events < most) else { return false };
         self.ids_seen |= !event.last_event_id.is_empty();
-        let (id, frame) = self.encode(event, seq);
-        if !self.push_front(Entry { frame, id, at: now }, seq) {
-            return false;
+        let (kind, frame) = self.encode(event, seq);
+        let has_room = self.push_front(frame, kind, now);
+        if has_room {
+            self.index.insert_first(seq, &mut self.ring);
         }
-        if let Some(EntryId::Origin(id) | EntryId::Checkpoint(id)) = self.entries.front().map(|entry| &entry.id) {
-            self.index.insert_first(id, seq);
-        }
-        true
+        has_room
     }
 
     /// Puts a mark before the oldest entry, if the route tells clients of gaps. Returns whether there was room.
@@ -190,21 +185,19 @@ impl ReplayLog {
         if self.options.on_gap != OnGap::Event {
             return true;
         }
-        let Some(seq) = self.first.0.checked_sub(1).map(Seq) else { return false };
         let frame = gap.frame(&self.options.gap_event);
-        self.push_front(Entry { frame, id: EntryId::Mark, at: now }, seq)
+        self.oldest() > Seq(0) && self.push_front(frame, Kind::Mark, now)
     }
 
-    fn push_front(&mut self, entry: Entry, seq: Seq) -> bool {
-        let bytes = self.bytes.saturating_add(entry.frame.text_len());
+    fn push_front(&mut self, frame: Frame, kind: Kind, now: Instant) -> bool {
+        let bytes = self.bytes.saturating_add(frame.text_len());
         if bytes > self.options.bytes {
             return false;
         }
         self.bytes = bytes;
-        self.events = self.events.saturating_add(usize::from(entry.is_event()));
-        self.first = seq;
-        self.before_first = None;
-        self.entries.push_front(entry);
+        self.events = self.events.saturating_add(usize::from(kind.is_event()));
+        self.before_first.forget();
+        self.ring.push_before(Entry::new(frame, kind, self.clock.now(now)));
         true
     }
 
@@ -212,12 +205,8 @@ impl ReplayLog {
     /// never returned, because a client may have made it up.
     #[must_use]
     pub fn newest_id(&self) -> Option<Bytes> {
-        match &self.entries.iter().rev().find(|entry| entry.id != EntryId::Mark)?.id {
-            EntryId::Origin(id) | EntryId::Checkpoint(id) => {
-                Some(id.clone()).filter(|id| !id.is_empty() && self.before_first.as_ref() != Some(id))
-            }
-            EntryId::Mark | EntryId::Minted => None,
-        }
+        let id = self.ring.iter().rev().find(|entry| entry.kind() != Kind::Mark)?.id()?;
+        (!id.is_empty() && !self.before_first.is(id)).then(|| Bytes::copy_from_slice(id))
     }
 
     /// Whether an entry was ever dropped.
@@ -233,7 +222,7 @@ impl ReplayLog {
     /// Sets the id of the event right before the first entry. Nothing may have been dropped yet.
     pub fn know_before_first(&mut self, id: &[u8]) {
         self.ids_seen = true;
-        self.before_first = Some(Bytes::copy_from_slice(trimmed(id)));
+        self.before_first.set(trimmed(id));
     }
 
     /// Appends an event or a checkpoint: gives it its position and its id, and encodes its frame once. A checkpoint
@@ -244,16 +233,11 @@ impl ReplayLog {
             return seq;
         }
         self.ids_seen |= !event.last_event_id.is_empty();
-        let (mut id, frame) = self.encode(event, seq);
-        if let EntryId::Origin(id) | EntryId::Checkpoint(id) = &mut id {
-            // Copied, because a slice of a large read would keep that read in memory.
-            *id = Bytes::copy_from_slice(id);
-            let dropped = self.before_first.as_ref() == Some(&*id);
-            self.index.insert(id, seq, dropped);
-        }
-        let entry = Entry { frame, id, at: now };
-        self.events = self.events.saturating_add(usize::from(entry.is_event()));
-        self.push(entry, now);
+        let (kind, frame) = self.encode(event, seq);
+        let was_dropped = kind.id_in(&frame).is_some_and(|id| self.before_first.is(id));
+        self.push(frame, kind, now);
+        self.index.insert(seq, was_dropped, &mut self.ring);
+        self.keep_bounds(now);
         seq
     }
 
@@ -262,31 +246,26 @@ impl ReplayLog {
     /// client.
     fn moves_nobody(&self, checkpoint: &Event) -> bool {
         let id = trimmed(&checkpoint.last_event_id);
-        let is_there = self.entries.back().is_some_and(|newest| match &newest.id {
-            EntryId::Origin(newest) | EntryId::Checkpoint(newest) => newest == id,
-            EntryId::Mark | EntryId::Minted => false,
-        });
+        let is_there = self.ring.newest().is_some_and(|newest| newest.id() == Some(id));
         is_there || (id.is_empty() && self.options.ids == IdPolicy::Auto)
     }
 
-    /// The id and the frame of an event at `seq`.
-    fn encode(&self, event: &Event, seq: Seq) -> (EntryId, Frame) {
-        let compared = |id: &Bytes| id.slice_ref(trimmed(id));
+    /// The kind and the frame of the entry that an event becomes at `seq`.
+    fn encode(&self, event: &Event, seq: Seq) -> (Kind, Frame) {
         if event.is_checkpoint {
-            let id = &event.last_event_id;
-            return (EntryId::Checkpoint(compared(id)), Frame::encode(Some(id), event));
+            return (Kind::Checkpoint, Frame::encode(Some(&event.last_event_id), event));
         }
         match self.options.ids {
             IdPolicy::Auto => match event.id.as_ref().filter(|id| !trimmed(id).is_empty()) {
-                Some(id) => (EntryId::Origin(compared(id)), Frame::encode(Some(id), event)),
+                Some(id) => (Kind::Origin, Frame::encode(Some(id), event)),
                 None => {
                     let id = self.epoch.mint(seq, &event.last_event_id);
-                    (EntryId::Minted, Frame::encode(Some(&id), event))
+                    (Kind::Minted, Frame::encode(Some(&id), event))
                 }
             },
             IdPolicy::Origin => {
                 let id = &event.last_event_id;
-                (EntryId::Origin(compared(id)), Frame::encode(self.ids_seen.then_some(&id[..]), event))
+                (Kind::Origin, Frame::encode(self.ids_seen.then_some(&id[..]), event))
             }
         }
     }
@@ -294,17 +273,25 @@ impl ReplayLog {
     /// Appends a mark: a frame without an id, which every subscriber gets at this place.
     pub fn append_mark(&mut self, frame: Frame, now: Instant) -> Seq {
         let seq = self.end();
-        self.push(Entry { frame, id: EntryId::Mark, at: now }, now);
+        self.push(frame, Kind::Mark, now);
+        self.keep_bounds(now);
         seq
     }
 
-    fn push(&mut self, entry: Entry, now: Instant) {
-        self.bytes = self.bytes.saturating_add(entry.frame.text_len());
-        self.entries.push_back(entry);
+    fn push(&mut self, frame: Frame, kind: Kind, now: Instant) {
+        if self.clock.moves(now) {
+            self.ring.iter_mut().for_each(|entry| entry.set_at(entry.at().moved()));
+        }
+        self.bytes = self.bytes.saturating_add(frame.text_len());
+        self.events = self.events.saturating_add(usize::from(kind.is_event()));
+        self.ring.push(Entry::new(frame, kind, self.clock.now(now)));
+    }
+
+    fn keep_bounds(&mut self, now: Instant) {
         while self.is_over() {
             self.drop_oldest();
         }
         self.expire(now);
-        debug_assert_eq!(self.bytes, self.entries.iter().map(|e| e.frame.text_len()).sum::<usize>());
+        debug_assert_eq!(self.bytes, self.ring.iter().map(|entry| entry.frame.text_len()).sum::<usize>());
     }
 }

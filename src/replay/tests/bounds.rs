@@ -77,6 +77,38 @@ fn events_age_out_but_for_the_newest() {
 }
 
 #[test]
+fn the_log_tells_when_its_oldest_entry_is_too_old() {
+    let mut tape = Tape::new(age(10, Start::Live));
+    assert_eq!(tape.log.expires_at(), None, "nothing is held");
+    tape = tape.feed("data: 0||");
+    assert_eq!(tape.log.expires_at(), None, "the newest event never ages");
+    for (text, held) in [("data: 1||", "1"), ("data: 2||", "2")] {
+        tape = tape.after(3).feed(text);
+        let at = tape.log.expires_at().unwrap();
+        assert!(at > tape.now && at <= tape.now + Duration::from_secs(10));
+        tape.log.expire(at - Duration::from_nanos(1));
+        assert_ne!(tape.held(), held, "not before");
+        tape.log.expire(at);
+        assert_eq!(tape.held(), held);
+    }
+    assert_eq!(Tape::new(events(9)).feed("data: 0||data: 1||").log.expires_at(), None, "no age is set");
+}
+
+#[test]
+fn events_age_out_of_a_log_that_is_older_than_its_ticks_can_tell() {
+    let mut tape = Tape::new(age(1, Start::Live)).feed("data: 0||data: 1||");
+    for n in 0..5 {
+        // Half the ticks that are counted from one zero, of a millisecond each.
+        tape = tape.after((1 << 29) / 1000);
+        let text = format!("data: {n}a||data: {n}b||");
+        tape = tape.feed(&text);
+        assert_eq!(tape.held(), format!("{n}a {n}b"));
+        tape = tape.after(1).feed("data: c||");
+        assert_eq!(tape.held(), format!("{n}a {n}b c"));
+    }
+}
+
+#[test]
 fn as_many_events_never_age_out_as_a_new_client_is_given() {
     let stream = "data: 0||data: 1||data: 2||data: 3||";
     for (start, held) in
