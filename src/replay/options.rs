@@ -13,7 +13,8 @@ use std::time::Duration;
 pub struct ReplayOptions {
     /// The number of events held for replay. `None`: no replay, live only.
     pub events: Option<NonZeroUsize>,
-    /// The bytes of frames held. The newest event is held even if it is larger.
+    /// The bytes of memory that the events held may cost, what each costs beside its text included. The newest event
+    /// is held even if it is larger.
     pub bytes: usize,
     /// The age at which an event is dropped. `None`: no limit of age.
     pub age: Option<Duration>,

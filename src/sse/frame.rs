@@ -133,6 +133,13 @@ impl Frame {
         if hex_digits(text) == most { text } else { text.saturating_add(1) }
     }
 
+    /// The bytes of memory that the frame takes.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        // An `Arc` counts its owners in two words.
+        block(size_of::<[usize; 2]>().saturating_add(self.0.len()))
+    }
+
     /// The value of the `id` line. `None`: the text does not begin with such a line.
     #[must_use]
     pub fn id(&self) -> Option<&[u8]> {
@@ -165,6 +172,13 @@ impl fmt::Debug for Frame {
 /// The number of digits of `n` in hex.
 fn hex_digits(n: usize) -> usize {
     (n | 1).ilog2().saturating_div(4).saturating_add(1) as usize
+}
+
+/// The size of the block that an allocator gives for `size` bytes. These are the size classes of jemalloc: multiples of
+/// 16, and from 128 on four up to each doubling. Other allocators give about the same.
+fn block(size: usize) -> usize {
+    let step = 1_usize << size.saturating_sub(1).max(127).ilog2().saturating_sub(2);
+    size.checked_next_multiple_of(step).unwrap_or(size)
 }
 
 fn line_len(name: &[u8], value: &[u8]) -> usize {

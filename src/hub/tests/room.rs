@@ -1,7 +1,8 @@
 //! Empty streams give way, and what is kept is bounded.
 
 use super::*;
-use crate::replay::ENTRY_OVERHEAD;
+use crate::replay::cost_of;
+use crate::sse::Frame;
 use tokio::time::{Instant, advance, sleep, timeout};
 
 const DATA: usize = 1000;
@@ -124,6 +125,11 @@ fn bounded(most: usize) -> Stage {
     stage
 }
 
+/// What an event of [`feed`] costs at least.
+fn cost() -> usize {
+    cost_of(&Frame::of_text(&vec![b'x'; DATA]))
+}
+
 fn feed(publisher: &Publisher, times: usize) {
     for _ in 0..times {
         append(publisher, &["x".repeat(DATA).as_str()]);
@@ -137,7 +143,7 @@ async fn what_streams_hold_is_counted_with_their_entries_and_requests() {
     let empty = stage.hub.held_bytes();
     feed(&publisher, 10);
     let each = (stage.hub.held_bytes() - empty) / 10;
-    assert!((DATA + ENTRY_OVERHEAD..DATA + ENTRY_OVERHEAD + 100).contains(&each), "{each}");
+    assert!((cost()..cost() + 300).contains(&each), "{each}");
     let long = format!("/{}", "x".repeat(50_000));
     let before = stage.hub.held_bytes();
     let other = stage.join(&long).unwrap();
@@ -149,7 +155,7 @@ async fn what_streams_hold_is_counted_with_their_entries_and_requests() {
 
 #[tokio::test(start_paused = true)]
 async fn beyond_the_bytes_the_longest_empty_logs_give_way_whatever_their_route() {
-    const MOST: usize = 80_000;
+    const MOST: usize = 100_000;
     let stage = bounded(MOST);
     let mut fed = Vec::new();
     let (_reader, live_one) = stage.open("/live");
@@ -188,7 +194,7 @@ async fn when_no_stream_is_empty_the_one_that_grows_keeps_its_part() {
     assert!(stage.hub.held_bytes() <= MOST + delivery, "{}", stage.hub.held_bytes());
     let mut reader = stage.resume("/1", Some("unknown")).unwrap();
     let held = drain(&mut reader).0.split(' ').count();
-    let part = MOST / 4 / (DATA + ENTRY_OVERHEAD);
+    let part = MOST / 4 / cost();
     assert!((part / 2..=part + 2).contains(&held), "{held} of {part}");
 }
 

@@ -1,7 +1,7 @@
 //! What the log drops, and when.
 
 use super::entry::{Entry, Kind};
-use super::{ENTRY_OVERHEAD, LIVE_WINDOW, MOST_BESIDE, ReplayLog};
+use super::{LIVE_WINDOW, MOST_BESIDE, ReplayLog, cost_of};
 use crate::replay::Start;
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,26 +10,23 @@ impl ReplayLog {
     /// Call before a batch of appends. Frees dropped frames that were kept for delivery. Within a batch none is
     /// freed.
     pub fn begin_batch(&mut self) {
-        while self.behind_bytes.saturating_add(self.bytes) > self.delivery_bytes
+        while self.behind_cost.saturating_add(self.cost) > self.delivery_bytes
             && let Some(frame) = self.behind.pop_front()
         {
-            self.behind_bytes = self.behind_bytes.saturating_sub(frame.text_len());
+            self.behind_cost = self.behind_cost.saturating_sub(cost_of(&frame));
         }
     }
 
-    /// The bytes that the log holds, about: its frames, those kept for delivery, and what each entry costs beside its
-    /// frame.
+    /// The bytes that the log's entries cost, and the frames that are kept for delivery.
     #[must_use]
     pub fn footprint(&self) -> usize {
-        let entries = self.ring.len().saturating_add(self.behind.len());
-        self.bytes.saturating_add(self.behind_bytes).saturating_add(entries.saturating_mul(ENTRY_OVERHEAD))
+        self.cost.saturating_add(self.behind_cost)
     }
 
     /// Drops the oldest entries until the rest costs no more than `most` bytes. The newest `max(1, start)` events
     /// stay.
     pub fn give_up(&mut self, most: usize) {
-        let cost = |log: &Self| log.bytes.saturating_add(log.ring.len().saturating_mul(ENTRY_OVERHEAD));
-        while cost(self) > most && self.ring.oldest().is_some_and(|oldest| !self.never_ages(oldest)) {
+        while self.cost > most && self.ring.oldest().is_some_and(|oldest| !self.never_ages(oldest)) {
             self.drop_oldest();
         }
         self.shrink();
@@ -56,7 +53,7 @@ impl ReplayLog {
             Some(entry) if entry.is_event() => self.events <= 1,
             _ => self.ring.len() <= 1,
         };
-        self.events > most || beside > MOST_BESIDE.max(most) || (self.bytes > self.options.bytes && !ends_with_front)
+        self.events > most || beside > MOST_BESIDE.max(most) || (self.cost > self.options.bytes && !ends_with_front)
     }
 
     /// Drops the entries that are too old. The newest `max(1, start)` events never age. So a quiet stream tells no
@@ -70,7 +67,7 @@ impl ReplayLog {
             self.drop_oldest();
             // A client that far behind has lagged, so nothing is kept for its delivery.
             self.behind.clear();
-            self.behind_bytes = 0;
+            self.behind_cost = 0;
         }
     }
 
@@ -106,8 +103,9 @@ impl ReplayLog {
         } else {
             self.dropped_beside = Some(seq);
         }
-        self.bytes = self.bytes.saturating_sub(entry.frame.text_len());
-        self.behind_bytes = self.behind_bytes.saturating_add(entry.frame.text_len());
+        let cost = cost_of(&entry.frame);
+        self.cost = self.cost.saturating_sub(cost);
+        self.behind_cost = self.behind_cost.saturating_add(cost);
         self.behind.push_back(entry.frame);
     }
 }

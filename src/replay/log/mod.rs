@@ -33,10 +33,16 @@ const MOST_BESIDE: usize = 1000;
 const DELIVERY_BYTES: usize = 512 << 10;
 
 /// The bytes that an entry costs beside its frame: its place in the ring and in the index, with room to grow.
-pub const ENTRY_OVERHEAD: usize = 64;
+const ENTRY_OVERHEAD: usize = 64;
 
 // The ring may have half as much room again as it has entries.
 const _: () = assert!(size_of::<Entry>() * 3 / 2 + INDEX_SHARE <= ENTRY_OVERHEAD);
+
+/// The bytes of memory that an entry with this frame costs.
+#[must_use]
+pub fn cost_of(frame: &Frame) -> usize {
+    frame.memory().saturating_add(ENTRY_OVERHEAD)
+}
 
 /// The bounded log of a stream's recent frames.
 #[derive(Debug)]
@@ -48,12 +54,12 @@ pub struct ReplayLog {
     /// Frames that were dropped, at the positions right before the ring's first. They are kept for clients that are being sent
     /// them, and no client can resume from them.
     behind: VecDeque<Frame>,
-    /// The bytes of the frames in `behind`.
-    behind_bytes: usize,
+    /// The bytes that the frames in `behind` cost.
+    behind_cost: usize,
     /// [`DELIVERY_BYTES`], except in tests.
     pub(super) delivery_bytes: usize,
-    /// The bytes of the frames in the ring.
-    bytes: usize,
+    /// The bytes that the entries in the ring cost.
+    cost: usize,
     /// The number of events in the ring: neither marks nor checkpoints.
     events: usize,
     before_first: BeforeFirst,
@@ -118,9 +124,9 @@ impl ReplayLog {
             clock: Clock::new(options.age),
             options,
             behind: VecDeque::new(),
-            behind_bytes: 0,
+            behind_cost: 0,
             delivery_bytes: DELIVERY_BYTES,
-            bytes: 0,
+            cost: 0,
             events: 0,
             ids_seen: false,
             before_first: BeforeFirst::default(),
@@ -147,12 +153,6 @@ impl ReplayLog {
     #[must_use]
     pub fn end(&self) -> Seq {
         self.ring.end()
-    }
-
-    /// The bytes of all frames held.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.bytes
     }
 
     /// Whether an entry was ever appended.
@@ -190,11 +190,11 @@ impl ReplayLog {
     }
 
     fn push_front(&mut self, frame: Frame, kind: Kind, now: Instant) -> bool {
-        let bytes = self.bytes.saturating_add(frame.text_len());
-        if bytes > self.options.bytes {
+        let cost = self.cost.saturating_add(cost_of(&frame));
+        if cost > self.options.bytes {
             return false;
         }
-        self.bytes = bytes;
+        self.cost = cost;
         self.events = self.events.saturating_add(usize::from(kind.is_event()));
         self.before_first.forget();
         self.ring.push_before(Entry::new(frame, kind, self.clock.now(now)));
@@ -282,7 +282,7 @@ impl ReplayLog {
         if self.clock.moves(now) {
             self.ring.iter_mut().for_each(|entry| entry.set_at(entry.at().moved()));
         }
-        self.bytes = self.bytes.saturating_add(frame.text_len());
+        self.cost = self.cost.saturating_add(cost_of(&frame));
         self.events = self.events.saturating_add(usize::from(kind.is_event()));
         self.ring.push(Entry::new(frame, kind, self.clock.now(now)));
     }
@@ -292,6 +292,6 @@ impl ReplayLog {
             self.drop_oldest();
         }
         self.expire(now);
-        debug_assert_eq!(self.bytes, self.ring.iter().map(|entry| entry.frame.text_len()).sum::<usize>());
+        debug_assert_eq!(self.cost, self.ring.iter().map(|entry| cost_of(&entry.frame)).sum::<usize>());
     }
 }

@@ -232,7 +232,7 @@ fn no_more_is_put_before_than_the_log_may_hold_and_the_rest_is_told() {
     let mut fetch = Fetch::new();
     assert_eq!(fetch.push(&mut tape, &numbers(1, 14)), Some(Meeting::Short { missed: 11 }));
     assert_eq!(tape.held(), "12 13 14 15");
-    let mut heavy = young(ReplayOptions { bytes: 40, ..events(9) }).feed(&numbers(14, 14));
+    let mut heavy = young(ReplayOptions { bytes: 250, ..events(9) }).feed(&numbers(14, 14));
     assert_eq!(Fetch::new().push(&mut heavy, &numbers(10, 14)), Some(Meeting::Short { missed: 3 }));
     assert_eq!(heavy.held(), "13 14");
     let mut endless = Fetch::new();

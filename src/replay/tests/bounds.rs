@@ -1,7 +1,9 @@
 //! What is dropped, and what never is.
 
 use super::*;
-use crate::replay::ENTRY_OVERHEAD;
+
+/// What an entry costs whose text is `id: ~e-N`, `data: N` and an empty line.
+const EACH: usize = 112;
 
 fn bytes(most: usize) -> ReplayOptions {
     ReplayOptions { bytes: most, ..events(100) }
@@ -41,13 +43,23 @@ fn marks_alone_do_not_fill_the_memory() {
 }
 
 #[test]
-fn the_bytes_of_the_frames_are_bounded() {
-    // `id: ~e-N`, `data: N`, empty line: 18 bytes each.
+fn what_the_entries_cost_is_bounded() {
     let stream = "data: 0||data: 1||data: 2||data: 3||";
-    for (most, held) in [(72, "0 1 2 3"), (71, "1 2 3"), (36, "2 3"), (35, "3"), (1, "3")] {
+    for (most, held) in
+        [(4 * EACH, "0 1 2 3"), (4 * EACH - 1, "1 2 3"), (2 * EACH, "2 3"), (2 * EACH - 1, "3"), (1, "3")]
+    {
         let tape = Tape::new(bytes(most)).feed(stream);
         assert_eq!(tape.held(), held, "{most}");
-        assert_eq!(tape.log.bytes(), held.split(' ').count() * 18);
+        assert_eq!(tape.log.footprint(), held.split(' ').count() * EACH);
+    }
+}
+
+#[test]
+fn an_entry_costs_little_beside_its_text() {
+    for (text, most) in [(20, 115), (128, 125), (1000, 360), (10_000, 2400)] {
+        let frame = Frame::of_text(&vec![b'x'; text]);
+        let beside = cost_of(&frame) - text;
+        assert!((80..most).contains(&beside), "{text}: {beside}");
     }
 }
 
@@ -171,7 +183,7 @@ fn an_entry_does_not_pin_the_read_that_its_event_came_in() {
 #[test]
 fn what_one_batch_pushed_out_is_still_delivered_but_nothing_to_resume_from() {
     let mut tape = Tape::new(events(2));
-    tape.log.delivery_bytes = 100;
+    tape.log.delivery_bytes = 5 * EACH;
     let given = |tape: &Tape, from: u64| {
         let mut frames = Vec::new();
         match tape.log.read(Seq(from), ALL, &mut frames) {
@@ -185,7 +197,6 @@ fn what_one_batch_pushed_out_is_still_delivered_but_nothing_to_resume_from() {
     }
     assert_eq!((given(&tape, 0), given(&tape, 5), given(&tape, 9)), ("9".into(), "4".into(), "0".into()));
     assert_eq!((tape.log.oldest(), tape.position("~e-5")), (Seq(7), "evicted 1".to_owned()));
-    // Each frame is 18 bytes, so five of them are kept for delivery.
     tape.log.begin_batch();
     assert_eq!((given(&tape, 3), given(&tape, 4)), ("behind Some(4)".into(), "5".into()));
 }
@@ -193,33 +204,32 @@ fn what_one_batch_pushed_out_is_still_delivered_but_nothing_to_resume_from() {
 #[test]
 fn what_aged_is_not_delivered_either() {
     let mut tape = Tape::new(ReplayOptions { age: Some(Duration::from_secs(10)), ..events(2) });
-    tape.log.delivery_bytes = 100;
+    tape.log.delivery_bytes = 5 * EACH;
     let tape = tape.feed("data: 0||data: 1||data: 2||").after(11).expire();
     assert_eq!(tape.log.read(Seq(0), ALL, &mut Vec::new()), Read::Behind { oldest: Seq(2), missed: Some(2) });
 }
 
 #[test]
-fn what_a_log_costs_is_its_frames_and_so_much_for_each_entry() {
+fn what_a_log_costs_is_told() {
     let mut tape = Tape::new(events(2)).feed("data: 0||data: 1||");
-    tape.log.delivery_bytes = 100;
-    assert_eq!(tape.log.footprint(), 2 * (18 + ENTRY_OVERHEAD));
+    tape.log.delivery_bytes = 5 * EACH;
+    assert_eq!(tape.log.footprint(), 2 * EACH);
     tape = tape.feed("data: 2||");
-    assert_eq!(tape.log.footprint(), 3 * (18 + ENTRY_OVERHEAD), "what waits for delivery counts too");
+    assert_eq!(tape.log.footprint(), 3 * EACH, "what waits for delivery counts too");
     tape.log.delivery_bytes = 0;
     tape.log.begin_batch();
-    assert_eq!(tape.log.footprint(), 2 * (18 + ENTRY_OVERHEAD));
+    assert_eq!(tape.log.footprint(), 2 * EACH);
     let taken = tape.log.take();
-    assert_eq!((tape.log.footprint(), taken.footprint()), (0, 2 * (18 + ENTRY_OVERHEAD)));
+    assert_eq!((tape.log.footprint(), taken.footprint()), (0, 2 * EACH));
 }
 
 #[test]
 fn a_log_gives_up_its_oldest_but_never_what_newcomers_are_shown() {
-    let each = 18 + ENTRY_OVERHEAD;
     let two = NonZeroUsize::new(2).unwrap();
     for (start, most, held) in [
-        (Start::Live, 4 * each, "0 1 2 3"),
-        (Start::Live, 4 * each - 1, "1 2 3"),
-        (Start::Live, each, "3"),
+        (Start::Live, 4 * EACH, "0 1 2 3"),
+        (Start::Live, 4 * EACH - 1, "1 2 3"),
+        (Start::Live, EACH, "3"),
         (Start::Live, 0, "3"),
         (Start::All, 0, "3"),
         (Start::Back(two), 0, "2 3"),

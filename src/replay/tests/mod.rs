@@ -11,7 +11,7 @@ mod positions;
 mod properties;
 mod starts;
 
-use super::{Epoch, Gap, GapReason, IdPolicy, OnGap, Position, Read, ReplayLog, ReplayOptions, Seq, Start};
+use super::{Epoch, Gap, GapReason, IdPolicy, OnGap, Position, Read, ReplayLog, ReplayOptions, Seq, Start, cost_of};
 use crate::sse::{Decoder, Event, Frame, Item};
 use bytes::Bytes;
 use std::num::NonZeroUsize;

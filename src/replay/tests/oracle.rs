@@ -10,7 +10,7 @@ pub(super) struct Entry {
     pub(super) data: String,
     /// Whether it is an event, and neither a mark nor a checkpoint.
     pub(super) is_event: bool,
-    bytes: usize,
+    cost: usize,
     at: Instant,
     /// The oldest position held when this entry was appended.
     oldest_then: usize,
@@ -37,14 +37,14 @@ impl Oracle {
         Self { options, base, all: Vec::new(), first: 0 }
     }
 
-    pub(super) fn append(&mut self, id: Option<String>, data: &str, bytes: usize, now: Instant) {
+    pub(super) fn append(&mut self, id: Option<String>, data: &str, cost: usize, now: Instant) {
         let is_event = id.is_some();
-        self.push(Entry { id, data: data.to_owned(), is_event, bytes, at: now, oldest_then: self.first });
+        self.push(Entry { id, data: data.to_owned(), is_event, cost, at: now, oldest_then: self.first });
     }
 
-    pub(super) fn checkpoint(&mut self, id: &str, bytes: usize, now: Instant) {
+    pub(super) fn checkpoint(&mut self, id: &str, cost: usize, now: Instant) {
         let (id, data) = (Some(id.to_owned()), format!("@{id}"));
-        self.push(Entry { id, data, is_event: false, bytes, at: now, oldest_then: self.first });
+        self.push(Entry { id, data, is_event: false, cost, at: now, oldest_then: self.first });
     }
 
     fn push(&mut self, entry: Entry) {
@@ -65,11 +65,11 @@ impl Oracle {
     }
 
     fn is_over(&self) -> bool {
-        let bytes: usize = self.held().iter().map(|entry| entry.bytes).sum();
+        let cost: usize = self.held().iter().map(|entry| entry.cost).sum();
         let too_many = self.events_held() > self.options.events.map_or(1000, NonZeroUsize::get);
         // The newest event is the only one held, and no entry is before it.
         let is_newest = self.held().first().is_none_or(|entry| entry.is_event && self.events_held() <= 1);
-        too_many || (bytes > self.options.bytes && self.held().len() > 1 && !is_newest)
+        too_many || (cost > self.options.bytes && self.held().len() > 1 && !is_newest)
     }
 
     pub(super) fn expire(&mut self, now: Instant) {

@@ -38,7 +38,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn options() -> impl Strategy<Value = ReplayOptions> {
     let most = prop_oneof![1 => Just(None), 8 => (1..8_usize).prop_map(NonZeroUsize::new)];
-    let bytes = prop_oneof![Just(1 << 20), 1..300_usize];
+    let bytes = prop_oneof![Just(1 << 20), 1..1500_usize];
     let age = prop::option::of((0..20_u64).prop_map(Duration::from_secs));
     let start = prop_oneof![Just(Start::Live), Just(Start::All), (1..5_usize).prop_map(back)];
     let ids = prop_oneof![Just(IdPolicy::Auto), Just(IdPolicy::Origin)];
@@ -77,7 +77,7 @@ impl Both {
             }
             Step::Mark => {
                 self.tape.append_mark();
-                self.oracle.append(None, "!", lost().text_len(), self.tape.now);
+                self.oracle.append(None, "!", cost_of(&lost()), self.tape.now);
                 return;
             }
             Step::Wait(secs) => {
@@ -104,7 +104,7 @@ impl Both {
             self.tape.append(&event);
             let mut newest = Vec::new();
             self.tape.log.read(before, ALL, &mut newest);
-            self.oracle.append(Some(borne), &data, newest[0].text_len(), self.tape.now);
+            self.oracle.append(Some(borne), &data, cost_of(&newest[0]), self.tape.now);
         }
         self.appended += 1;
     }
@@ -115,7 +115,8 @@ impl Both {
             let compared = id.trim_matches([' ', '\t']);
             let is_there = self.oracle.all.last().is_some_and(|newest| newest.id.as_deref() == Some(compared));
             if !is_there && (self.tape.log.options().ids == IdPolicy::Origin || !compared.is_empty()) {
-                self.oracle.checkpoint(compared, format!("id: {id}||").len(), self.tape.now);
+                let cost = cost_of(&Frame::of_text(format!("id: {id}||").as_bytes()));
+                self.oracle.checkpoint(compared, cost, self.tape.now);
             }
         }
     }

@@ -77,6 +77,16 @@ fn the_length_of_the_text_is_told_by_that_of_the_chunk() {
 }
 
 #[test]
+fn the_memory_of_a_frame_is_the_block_that_holds_it() {
+    // The text has a size of two digits and two line ends around it, and the owners are counted in 16 bytes.
+    for (text, memory) in
+        [(16, 48), (42, 64), (43, 80), (106, 128), (107, 160), (138, 160), (139, 192), (234, 256), (235, 320)]
+    {
+        assert_eq!(Frame::of_text(&vec![b':'; text]).memory(), memory, "{text}");
+    }
+}
+
+#[test]
 fn the_id_is_that_of_the_first_line() {
     for (text, id) in
         [("id: 7\n\n", Some("7")), ("id:  7 \ndata: a\n\n", Some(" 7 ")), ("data: id: 7\n\n", None), (":\n", None)]
