@@ -257,7 +257,7 @@ fn watch(mut subscription: Subscription, met: &Mutex<Vec<(FeedId, Feed)>>) {
     assert!(matches!(verdict, Verdict::Live(_)), "{verdict:?}");
     let Detached { seat, mut cursor, .. } = subscription.detach();
     let bell = Arc::new(Bell::default());
-    let feed = Feed::new(&seat, Arc::clone(&bell) as Arc<dyn Watcher>);
+    let mut feed = Feed::new(&seat, Arc::clone(&bell) as Arc<dyn Watcher>);
     {
         let mut met = met.lock().unwrap();
         let id = Feed::id(&seat);

@@ -9,7 +9,7 @@ use super::socket::{self, Witness};
 use super::wire::response_head;
 use crate::counters::RouteCounters;
 use crate::fanout::{self, MOST_KEPT_BYTES, Sent, Trust};
-use crate::hub::Arrivals;
+use crate::hub::{Arrivals, PATIENCE_WITH_READERS};
 use crate::sse::{Frame, HEARTBEAT};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -244,10 +244,11 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Writes one piece. While the write waits, the stream is told when bytes arrive at the client. The first write
-    /// that waits is not observed, so that a client that reads costs no observation.
+    /// Writes one piece. While the write waits, the stream is told when bytes arrive at the client, and when none arrive
+    /// for a while. The first write that waits is not observed, so that a client that reads costs no observation.
     async fn piece(&mut self, piece: Bytes) -> Result<(), Broken> {
         let mut witness = None;
+        let mut heard = Instant::now();
         if self.pace.is_slow
             && let Some(connection) = self.session.stream().and_then(Connection::within)
         {
@@ -263,9 +264,12 @@ impl<'a> Writer<'a> {
                 written = &mut write => return written.map_err(|error| broken(&error, link)),
                 () = sleep(LOOKS_EVERY) => {
                     self.pace.is_slow = true;
-                    let saw_some = witness.as_mut().is_some_and(Witness::saw_some);
-                    if let Some(arrivals) = self.arrivals.as_ref().filter(|_| saw_some) {
+                    let Some(arrivals) = &self.arrivals else { continue };
+                    if witness.as_mut().is_some_and(Witness::saw_some) {
+                        heard = Instant::now();
                         arrivals.arrived();
+                    } else if heard.elapsed() >= PATIENCE_WITH_READERS {
+                        arrivals.found_slow();
                     }
                 }
             }

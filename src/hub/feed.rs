@@ -1,5 +1,6 @@
 //! A stream as it is read for many clients at once.
 
+use super::hold::{Handed, Hold};
 use super::seat::Seat;
 use super::sharing::Audience;
 use super::stream::{Reading, Stream};
@@ -20,11 +21,17 @@ pub trait Watcher: Send + Sync + fmt::Debug {
 
 /// A stream that is watched and read for many clients, each of whom has a [`Seat`]. Dropping the feed ends the
 /// watching.
+///
+/// The clients that keep up are read for together. The feed has one hold for all of them.
 #[derive(Debug)]
 pub struct Feed {
     stream: Arc<Stream>,
     watcher: Arc<dyn Watcher>,
     is_opener: bool,
+    /// Where the clients that are read for together were last read for. They may still be sent what was read there.
+    hold: Hold,
+    /// The holds of clients that came to the others since then. The next read ends them.
+    handed: Handed,
 }
 
 impl Feed {
@@ -32,7 +39,8 @@ impl Feed {
     #[must_use]
     pub fn new(seat: &Seat, watcher: Arc<dyn Watcher>) -> Self {
         seat.stream.watchers.write().push(Arc::clone(&watcher));
-        Self { stream: Arc::clone(&seat.stream), watcher, is_opener: seat.is_opener }
+        let stream = Arc::clone(&seat.stream);
+        Self { stream, watcher, is_opener: seat.is_opener, hold: Hold::default(), handed: Handed::default() }
     }
 
     /// Identifies the feed that serves the client of a seat. The client that opened the stream gets a feed of its own
@@ -43,9 +51,57 @@ impl Feed {
         FeedId(Arc::as_ptr(&seat.stream).addr(), is_apart)
     }
 
-    /// Reads frames from `cursor` on into `frames`, about `most` bytes at a time.
-    pub fn read(&self, cursor: Seq, most: usize, frames: &mut Vec<Frame>) -> Reading {
-        self.stream.read(cursor, self.is_opener, most, frames)
+    /// For the clients that keep up: reads frames from `cursor` on into `frames`, about `most` bytes at a time. The log
+    /// keeps these frames until the next such read, in case a client does not take all of them.
+    pub fn read(&mut self, cursor: Seq, most: usize, frames: &mut Vec<Frame>) -> Reading {
+        let Self { stream, is_opener, hold, handed, .. } = self;
+        stream.read(cursor, *is_opener, most, frames, |state, _| {
+            hold.set(stream, state, cursor);
+            handed.end(stream, state);
+        })
+    }
+
+    /// For one client: reads frames from `cursor` on into `frames`, about `most` bytes at a time. A client that has
+    /// caught up keeps up from now on.
+    pub fn read_alone(&self, seat: &mut Seat, cursor: Seq, most: usize, frames: &mut Vec<Frame>) -> Reading {
+        let hold = &mut seat.hold;
+        self.stream.read(cursor, self.is_opener, most, frames, |state, reading| {
+            hold.found(&self.stream, state, cursor, reading);
+        })
+    }
+
+    /// A client at `cursor` is read for together with the others from now on.
+    pub fn join(&mut self, seat: &mut Seat, cursor: Seq) {
+        let mut hold = seat.hold.take();
+        if self.hold.position().is_none() && hold.position() == Some(cursor) {
+            self.hold = hold;
+        } else if hold.position() == Some(cursor) {
+            self.handed.add(hold);
+        } else {
+            self.stream.locked(|state| {
+                hold.end(&self.stream, state);
+                if self.hold.position().is_none() {
+                    self.hold.set(&self.stream, state, cursor);
+                }
+            });
+        }
+    }
+
+    /// A client is not read for together with the others any more. It keeps up, and is to be given what follows
+    /// `cursor`.
+    pub fn leave(&self, seat: &mut Seat, cursor: Seq) {
+        self.stream.locked(|state| seat.hold.set(&self.stream, state, cursor));
+    }
+
+    /// No client is read for together with others now.
+    pub fn rest(&mut self) {
+        let Self { stream, hold, handed, .. } = self;
+        if hold.position().is_some() || !handed.is_empty() {
+            stream.locked(|state| {
+                hold.end(stream, state);
+                handed.end(stream, state);
+            });
+        }
     }
 
     /// A client received bytes that were read for it before.
@@ -81,6 +137,7 @@ impl Feed {
 
 impl Drop for Feed {
     fn drop(&mut self) {
+        self.rest();
         self.stream.watchers.write().retain(|watcher| !Arc::ptr_eq(watcher, &self.watcher));
     }
 }

@@ -6,6 +6,7 @@
 //! - *Subscription*: one client on one stream: its cursor into the log, and its waking.
 //! - *Seat*: only the presence of a client on a stream.
 //! - *Feed*: a stream as it is read for many clients at once.
+//! - *Hold*: the position from which on a client that keeps up is still to be given the log.
 //! - *Audience*: who may be given what the stream holds, everyone or the opener alone.
 //! - *Backfill*: a request of its own for what the origin sent after a client's `Last-Event-ID`.
 //! - *Linger*: how long a stream outlives its last subscriber.
@@ -18,6 +19,7 @@ mod budget;
 mod departure;
 mod end;
 mod feed;
+mod hold;
 mod key;
 mod options;
 mod pace;
@@ -36,7 +38,7 @@ pub use end::{Answer, End, Failure};
 pub use feed::{Feed, FeedId, Watcher};
 pub use key::{RouteId, StreamKey, StreamRequest};
 pub use options::{CookiePolicy, Credentials, Mode, QueryPolicy, ShareOptions};
-pub use publisher::Publisher;
+pub use publisher::{PATIENCE_WITH_READERS, Publisher};
 pub use seat::Seat;
 pub use sharing::Sharing;
 pub use stream::Reading;

@@ -16,10 +16,11 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 /// further.
 const MOST_AHEAD_BYTES: usize = 64 << 10;
 
-/// How long subscribers that take nothing hold up the origin. One second would do if every read were seen. But the
+/// How long subscribers that take nothing hold up the origin. A single client that takes nothing for so long is slow,
+/// and has no hold any more. One second would do if every read were seen. But the
 /// kernel reports reads from a receive buffer in steps of up to 128 KiB, so a client that reads 64 KiB a second may
 /// look idle for two seconds.
-const PATIENCE_WITH_READERS: Duration = Duration::from_secs(2);
+pub const PATIENCE_WITH_READERS: Duration = Duration::from_secs(2);
 
 /// How often a waiting publisher asks the watchers whether clients receive bytes.
 const ASKS_EVERY: Duration = Duration::from_millis(250);

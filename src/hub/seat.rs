@@ -1,6 +1,7 @@
 //! A client's presence on a stream.
 
 use super::StreamKey;
+use super::hold::Hold;
 use super::stream::{State, Stream};
 use crate::replay::Seq;
 use std::sync::Arc;
@@ -12,6 +13,8 @@ pub struct Seat {
     pub(super) stream: Arc<Stream>,
     /// This client opened the stream.
     pub(super) is_opener: bool,
+    /// Of a client that keeps up and is not read for together with others.
+    pub(super) hold: Hold,
 }
 
 impl Seat {
@@ -29,7 +32,22 @@ impl Seat {
             stream.occupancy.notify_one();
             stream.arrivals.notify_one();
         }
-        Self { stream: Arc::clone(stream), is_opener }
+        let mut hold = Hold::default();
+        hold.set(stream, locked, cursor);
+        Self { stream: Arc::clone(stream), is_opener, hold }
+    }
+
+    /// Whether the client has a [hold](super): the log keeps what the client is still to be given.
+    #[must_use]
+    pub fn has_hold(&self) -> bool {
+        self.hold.position().is_some()
+    }
+
+    /// The client is slow: the log keeps nothing for it beyond its bounds, until it has caught up.
+    pub fn found_slow(&mut self) {
+        if self.has_hold() {
+            self.stream.locked(|state| self.hold.end(&self.stream, state));
+        }
     }
 
     /// The key of the stream.
@@ -42,6 +60,7 @@ impl Seat {
 impl Drop for Seat {
     fn drop(&mut self) {
         let is_empty = self.stream.locked(|state| {
+            self.hold.end(&self.stream, state);
             state.subscribers -= 1;
             state.has_opener &= !self.is_opener;
             state.empty_since = Instant::now();

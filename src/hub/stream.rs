@@ -198,6 +198,15 @@ impl Stream {
         self.changed.subscribe()
     }
 
+    /// Changes the log's holds, and tells the budget what that freed.
+    pub(super) fn change_holds(&self, locked: &mut State, change: impl FnOnce(&mut ReplayLog)) {
+        let before = locked.log.footprint();
+        change(&mut locked.log);
+        if locked.log.footprint() != before {
+            self.account(locked);
+        }
+    }
+
     /// Tells the budget what the stream holds now. Returns whether all streams hold too much together. Called once
     /// per batch.
     pub(super) fn account(&self, locked: &mut State) -> bool {
@@ -211,24 +220,38 @@ impl Stream {
         self.locked(|state| state.audience == Audience::Undecided && !state.is_closed())
     }
 
-    /// Reads frames from `cursor` on into `frames`, about `most` bytes at a time, if this client may have them.
-    pub(super) fn read(&self, cursor: Seq, is_opener: bool, most: usize, frames: &mut Vec<Frame>) -> Reading {
+    /// Reads frames from `cursor` on into `frames`, about `most` bytes at a time, if this client may have them. `holds`
+    /// is given the result, to move a hold accordingly.
+    pub(super) fn read(
+        &self,
+        cursor: Seq,
+        is_opener: bool,
+        most: usize,
+        frames: &mut Vec<Frame>,
+        holds: impl FnOnce(&mut State, &Reading),
+    ) -> Reading {
         self.locked(|state| {
-            if !state.audience.includes(is_opener) {
-                return Reading::Ended(End::Unshareable);
-            }
-            match state.log.read(cursor, most, frames) {
-                Read::Behind { missed, .. } => Reading::Lagged(Gap { reason: GapReason::Lag, missed }),
-                Read::To(next) if next != cursor => {
-                    self.reached(state, next);
-                    Reading::To(next)
-                }
-                Read::To(_) => match &state.phase {
-                    Phase::Closed { end, .. } => Reading::Ended(end.clone()),
-                    Phase::Connecting { .. } | Phase::Live | Phase::Waiting => Reading::CaughtUp,
-                },
-            }
+            let reading = self.find(state, cursor, is_opener, most, frames);
+            holds(state, &reading);
+            reading
         })
+    }
+
+    fn find(&self, state: &mut State, cursor: Seq, is_opener: bool, most: usize, frames: &mut Vec<Frame>) -> Reading {
+        if !state.audience.includes(is_opener) {
+            return Reading::Ended(End::Unshareable);
+        }
+        match state.log.read(cursor, most, frames) {
+            Read::Behind { missed, .. } => Reading::Lagged(Gap { reason: GapReason::Lag, missed }),
+            Read::To(next) if next != cursor => {
+                self.reached(state, next);
+                Reading::To(next)
+            }
+            Read::To(_) => match &state.phase {
+                Phase::Closed { end, .. } => Reading::Ended(end.clone()),
+                Phase::Connecting { .. } | Phase::Live | Phase::Waiting => Reading::CaughtUp,
+            },
+        }
     }
 
     /// For a client at `cursor` that fell off the log: the position of the oldest entry, and the frame that tells of

@@ -1,6 +1,7 @@
 //! One client's subscription to a stream.
 
 use super::backfills::{self, Wanted};
+use super::hold::Hold;
 use super::seat::Seat;
 use super::sharing::Audience;
 use super::stream::{Phase, Reading, State, Stream};
@@ -9,6 +10,7 @@ use crate::replay::{Gap, GapReason, Meeting, OnGap, Position, Seq};
 use crate::sse::Frame;
 use bytes::Bytes;
 use http::HeaderMap;
+use parking_lot::Mutex;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -25,6 +27,8 @@ pub struct Subscription {
     told_first: Option<Frame>,
     /// Set while it is not known at which position the client begins.
     unplaced: Option<Unplaced>,
+    /// The client's hold, if [`Arrivals`] may end it. Otherwise the seat has it.
+    hold: Option<SharedHold>,
     /// The client opened the stream, and the stream's request to the origin does not carry the client's
     /// `Last-Event-ID`.
     without_its_id: bool,
@@ -41,17 +45,41 @@ pub struct Detached {
     pub told_first: Option<Frame>,
 }
 
-/// Tells a stream that one of its clients received bytes. So the client is reading, though its connection does not
-/// take more yet.
+/// Tells a stream whether one of its clients receives bytes, while its connection does not take more.
 #[derive(Debug, Clone)]
-pub struct Arrivals(Weak<Stream>);
+pub struct Arrivals {
+    stream: Weak<Stream>,
+    hold: Arc<Mutex<Hold>>,
+}
 
 impl Arrivals {
-    /// The client received bytes that it was sent before.
+    /// The client received bytes that it was sent before. So it is reading.
     pub fn arrived(&self) {
-        if let Some(stream) = self.0.upgrade() {
+        if let Some(stream) = self.stream.upgrade() {
             stream.arrived();
         }
+    }
+
+    /// The client received nothing for a while. The log keeps nothing for it beyond its bounds, until the client has
+    /// caught up.
+    pub fn found_slow(&self) {
+        let has_hold = self.hold.lock().position().is_some();
+        if let Some(stream) = self.stream.upgrade().filter(|_| has_hold) {
+            stream.locked(|state| self.hold.lock().end(&stream, state));
+        }
+    }
+}
+
+/// A hold that two may move or end. It is locked after the stream's state.
+#[derive(Debug)]
+struct SharedHold {
+    stream: Arc<Stream>,
+    hold: Arc<Mutex<Hold>>,
+}
+
+impl Drop for SharedHold {
+    fn drop(&mut self) {
+        self.stream.locked(|state| self.hold.lock().end(&self.stream, state));
     }
 }
 
@@ -115,7 +143,7 @@ impl Subscription {
             && !stream.membership.alone
             && last_event_id.is_some_and(|id| backfills::for_the_origin(state.log.options(), id).is_some());
         let seat = Seat::take(stream, state, cursor, is_opener);
-        Self { seat, changes, cursor, told_first, unplaced, without_its_id }
+        Self { seat, changes, cursor, told_first, unplaced, hold: None, without_its_id }
     }
 
     /// Drops the waking. The rest of the stream is read through a [`Feed`](super::Feed) of the seat's stream.
@@ -182,7 +210,13 @@ impl Subscription {
             self.changes.borrow_and_update();
             let is_late = Instant::now() >= deadline;
             let stream = Arc::clone(&self.seat.stream);
-            let settled = stream.locked(|state| settled(&stream, state, &unplaced, is_late));
+            let settled = stream.locked(|state| {
+                let settled = settled(&stream, state, &unplaced, is_late);
+                if let Some(Ok((cursor, _))) = &settled {
+                    self.seat.hold.advance(&stream, state, *cursor);
+                }
+                settled
+            });
             match settled {
                 Some(settled) => {
                     (self.cursor, self.told_first) = settled?;
@@ -204,7 +238,13 @@ impl Subscription {
             return Delivery::Frames;
         }
         self.changes.borrow_and_update();
-        match self.stream().read(self.cursor, self.seat.is_opener, most, frames) {
+        let Self { seat, cursor, hold, .. } = self;
+        let Seat { stream, is_opener, hold: own } = seat;
+        let reading = stream.read(*cursor, *is_opener, most, frames, |state, reading| {
+            let mut shared = hold.as_ref().map(|shared| shared.hold.lock());
+            shared.as_deref_mut().unwrap_or(own).found(stream, state, *cursor, reading);
+        });
+        match reading {
             Reading::To(next) => {
                 self.cursor = next;
                 Delivery::Frames
@@ -215,10 +255,12 @@ impl Subscription {
         }
     }
 
-    /// What to tell when the client receives bytes.
-    #[must_use]
-    pub fn arrivals(&self) -> Arrivals {
-        Arrivals(Arc::downgrade(&self.seat.stream))
+    /// What to tell when the client receives bytes, and when it does not.
+    pub fn arrivals(&mut self) -> Arrivals {
+        let Self { seat: Seat { stream, hold: own, .. }, hold: shared, .. } = self;
+        let shared = shared
+            .get_or_insert_with(|| SharedHold { stream: Arc::clone(stream), hold: Arc::new(Mutex::new(own.take())) });
+        Arrivals { stream: Arc::downgrade(stream), hold: Arc::clone(&shared.hold) }
     }
 
     /// After [`Delivery::Lagged`]: goes on with the oldest entry of the log, and tells the client of the gap.

@@ -158,7 +158,7 @@ impl Client {
     fn read(&mut self, feed: &Feed) -> Option<End> {
         loop {
             let mut frames = Vec::new();
-            match feed.read(self.cursor, usize::MAX, &mut frames) {
+            match feed.read_alone(&mut self.seat, self.cursor, usize::MAX, &mut frames) {
                 Reading::To(next) => self.cursor = next,
                 Reading::CaughtUp => return None,
                 Reading::Lagged(gap) => panic!("{gap:?}"),

@@ -10,6 +10,7 @@ use super::super::terms::Sent;
 use super::{Shard, placed};
 use crate::hub::{Departure, Reading};
 use crate::replay::{Gap, Seq};
+use crate::sse::Frame;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -63,10 +64,13 @@ impl Shard {
         }
         if group.roster.is_empty() {
             group.unread = false;
+            group.feed.rest();
             release(group);
             return;
         }
-        match read(group, group.cursor) {
+        let mut frames = Vec::new();
+        let reading = group.feed.read(group.cursor, BATCH_BYTES, &mut frames);
+        match batch(group, group.cursor, reading, frames) {
             Ok(batch) => {
                 group.sent += batch.sent;
                 group.heard = now;
@@ -88,6 +92,7 @@ impl Shard {
                         client.state = State::Behind(Box::new(Behind::at(cursor, now)));
                     }
                 }
+                group.feed.rest();
                 release(group);
             }
         }
@@ -134,8 +139,19 @@ impl Shard {
         behind.block(&client.socket);
         client.state = State::Behind(Box::new(behind));
         let group = client.group;
+        self.hold_alone(key, cut.cursor);
         self.counted(group, cut.sent);
         self.blocked(key);
+    }
+
+    /// The log keeps what follows `cursor` for a client that has left the roster and may keep up all the same.
+    pub(super) fn hold_alone(&mut self, key: u32, cursor: Seq) {
+        if let Some(client) = self.clients.get_mut(key as usize)
+            && let Some(group) = self.groups.get(client.group as usize)
+            && let Some(seat) = &mut client.seat
+        {
+            group.feed.leave(seat, cursor);
+        }
     }
 
     /// Notes that a client's socket accepts no more bytes. The shard waits until the poll reports it writable.
@@ -176,11 +192,16 @@ impl Shard {
             State::CaughtUp { .. } | State::Behind(_) | State::Parting(_) | State::Closing { .. } => return,
         };
         if let Some(had_batch) = group.admits(cursor) {
-            return self.join_roster(key, group_key, had_batch, now);
+            return self.join_roster(key, cursor, had_batch, now);
         }
         let batch = match group.replayed.take().filter(|batch| batch.from == cursor) {
             Some(batch) => Ok(batch),
-            None => read(group, cursor).map(Arc::new),
+            None => {
+                let Some(seat) = &mut client.seat else { return };
+                let mut frames = Vec::new();
+                let reading = group.feed.read_alone(seat, cursor, BATCH_BYTES, &mut frames);
+                batch(group, cursor, reading, frames).map(Arc::new)
+            }
         };
         match batch {
             Ok(batch) => {
@@ -189,7 +210,7 @@ impl Shard {
             }
             Err(Reading::CaughtUp) if group.roster.is_empty() && group.batch.is_none() => {
                 group.cursor = cursor;
-                self.join_roster(key, group_key, true, now);
+                self.join_roster(key, cursor, true, now);
             }
             Err(Reading::Lagged(gap)) if group.terms.pace().skips => self.skip(key, cursor, gap, now),
             Err(Reading::Lagged(_)) => self.depart(key, &Departure::Lagged, now),
@@ -246,11 +267,13 @@ impl Shard {
         self.counted(key, told);
     }
 
-    fn join_roster(&mut self, key: u32, group_key: u32, had_batch: bool, now: Instant) {
-        let Some(group) = self.groups.get_mut(group_key as usize) else { return };
-        if let Some(client) = self.clients.get_mut(key as usize) {
-            client.sent -= group.sent_to(had_batch);
-            client.trust.end(&client.socket, group.terms.pace().stall, now);
+    fn join_roster(&mut self, key: u32, cursor: Seq, had_batch: bool, now: Instant) {
+        let Some(client) = self.clients.get_mut(key as usize) else { return };
+        let Some(group) = self.groups.get_mut(client.group as usize) else { return };
+        client.sent -= group.sent_to(had_batch);
+        client.trust.end(&client.socket, group.terms.pace().stall, now);
+        if let Some(seat) = &mut client.seat {
+            group.feed.join(seat, cursor);
         }
         group.roster.join(key, had_batch, placed(&mut self.clients));
         self.arm(key);
@@ -291,10 +314,9 @@ impl Shard {
     }
 }
 
-/// Reads a batch from `cursor` on. The error says why there is none.
-fn read(group: &Group, cursor: Seq) -> Result<Batch, Reading> {
-    let mut frames = Vec::new();
-    match group.feed.read(cursor, BATCH_BYTES, &mut frames) {
+/// The batch that a read from `cursor` on found. The error says why there is none.
+fn batch(group: &Group, cursor: Seq, reading: Reading, frames: Vec<Frame>) -> Result<Batch, Reading> {
+    match reading {
         Reading::To(next) => Ok(Batch::new(group.framing(), cursor, next, frames)),
         other => Err(other),
     }

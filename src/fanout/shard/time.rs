@@ -6,7 +6,7 @@ use super::super::group::Group;
 use super::super::sending::{reset_on_close, send_some};
 use super::super::terms::{SPREAD_OF_DRAIN, Sent};
 use super::Shard;
-use crate::hub::Departure;
+use crate::hub::{Departure, PATIENCE_WITH_READERS, Seat};
 use crate::sse::{HEARTBEAT, HEARTBEAT_CHUNK};
 use bytes::Bytes;
 use std::time::Instant;
@@ -50,7 +50,13 @@ impl Shard {
         let Some(client) = self.clients.get_mut(key as usize) else { return };
         let Some(group) = self.groups.get(client.group as usize) else { return };
         let pace = group.terms.pace();
-        let Client { socket, state, .. } = client;
+        let Client { socket, state, seat, .. } = client;
+        if let (State::Behind(behind), Some(seat)) = (&mut *state, seat)
+            && seat.has_hold()
+            && behind.stalls(PATIENCE_WITH_READERS, socket, now)
+        {
+            seat.found_slow();
+        }
         let stalls = match state {
             State::Behind(behind) | State::Parting(behind) => behind.stalls(pace.stall, socket, now),
             State::CaughtUp { .. } | State::Waiting { .. } | State::Closing { .. } => false,
@@ -104,6 +110,7 @@ impl Shard {
                 let mut behind = Behind { pending, ..Behind::at(cursor, now) };
                 behind.block(&client.socket);
                 client.state = State::Behind(Box::new(behind));
+                self.hold_alone(key, cursor);
                 self.blocked(key);
             }
         }
@@ -141,11 +148,13 @@ fn next_deadline(client: &Client, group: &Group) -> Option<Instant> {
     let pace = group.terms.pace();
     let ends = client.ends.map(|ends| ends.at);
     let stalls = |behind: &Behind| behind.blocked.then(|| behind.accepted + pace.stall);
+    let has_hold = client.seat.as_ref().is_some_and(Seat::has_hold);
+    let slow = |behind: &Behind| (behind.blocked && has_hold).then(|| behind.accepted + PATIENCE_WITH_READERS);
     match &client.state {
         State::Closing { until } => Some(*until),
         State::Parting(last) => stalls(last),
         // A client that is not blocked is served in its group's turn, which sets its deadline again.
-        State::Behind(behind) => [ends, stalls(behind)].into_iter().flatten().min(),
+        State::Behind(behind) => [ends, stalls(behind), slow(behind)].into_iter().flatten().min(),
         State::CaughtUp { .. } | State::Waiting { .. } => {
             let beat = pace.heartbeat.map(|interval| heard(client, group) + interval);
             [ends, beat].into_iter().flatten().min()

@@ -51,7 +51,7 @@ async fn a_detached_client_stays_on_its_stream_and_reads_it_to_the_end() {
     assert_eq!(told_first, None);
     let end = cursor.plus(2);
     assert_eq!(stage.counted("subscribers"), 1);
-    let feed = Feed::new(&seat, Arc::new(Told::default()));
+    let mut feed = Feed::new(&seat, Arc::new(Told::default()));
     live(&publisher);
     append(&publisher, &["0", "1"]);
     let mut frames = Vec::new();

@@ -3,6 +3,7 @@
 mod backfills;
 mod delivery;
 mod feeds;
+mod holds;
 mod lives;
 mod model;
 mod pace;

@@ -222,7 +222,7 @@ async fn a_feed_of_several_clients_is_never_the_openers_before_the_head() {
     let stage = Stage::new();
     let (opener, publisher) = stage.open("/me");
     let clients = [opener, stage.join("/me").unwrap(), stage.join("/me").unwrap()];
-    let [opener, second, third] = clients.map(|subscription| {
+    let [mut opener, mut second, mut third] = clients.map(|subscription| {
         let Detached { seat, cursor, .. } = subscription.detach();
         (Feed::id(&seat), Feed::new(&seat, Arc::new(Nobody)), cursor, seat)
     });
@@ -230,7 +230,7 @@ async fn a_feed_of_several_clients_is_never_the_openers_before_the_head() {
     assert!(publisher.connected(&HeaderMap::new(), PRIVATE));
     append(&publisher, &["secret"]);
     let mut frames = Vec::new();
-    for (_, feed, cursor, _) in [&second, &third] {
+    for (_, feed, cursor, _) in [&mut second, &mut third] {
         assert_eq!(feed.read(*cursor, usize::MAX, &mut frames), Reading::Ended(End::Unshareable));
         assert!(feed.is_over());
     }

@@ -7,20 +7,33 @@ use std::sync::Arc;
 use std::time::Instant;
 
 impl ReplayLog {
-    /// Call before a batch of appends. Frees dropped frames that were kept for delivery. Within a batch none is
-    /// freed.
+    /// Call before a batch of appends. Ends the delivery of dropped entries that cost too much. Within a batch it goes
+    /// on, because clients that were caught up must get all of a batch.
     pub fn begin_batch(&mut self) {
-        while self.behind_cost.saturating_add(self.cost) > self.delivery_bytes
-            && let Some(frame) = self.behind.pop_front()
-        {
-            self.behind_cost = self.behind_cost.saturating_sub(cost_of(&frame));
-        }
+        let most = self.delivery.together.saturating_sub(self.cost).max(self.delivery.beside);
+        while self.dropped_cost > most && self.let_go_of_oldest() {}
     }
 
-    /// The bytes that the log's entries cost, and the frames that are kept for delivery.
+    /// Lets dropped entries go that no hold needs.
+    pub(super) fn let_go(&mut self) {
+        if self.dropped_cost == 0 {
+            return;
+        }
+        let needed = self.holds.lowest_from(self.ring.deliverable()).unwrap_or_else(|| self.oldest());
+        while self.ring.deliverable() < needed && self.let_go_of_oldest() {}
+    }
+
+    /// Lets the oldest of the dropped entries go. Returns whether there was one.
+    fn let_go_of_oldest(&mut self) -> bool {
+        let Some(entry) = self.ring.let_go() else { return false };
+        self.dropped_cost = self.dropped_cost.saturating_sub(cost_of(&entry.frame));
+        true
+    }
+
+    /// The bytes that the log's entries cost, and those that are kept for delivery.
     #[must_use]
     pub fn footprint(&self) -> usize {
-        self.cost.saturating_add(self.behind_cost)
+        self.cost.saturating_add(self.dropped_cost)
     }
 
     /// Drops the oldest entries until the rest costs no more than `most` bytes. The newest `max(1, start)` events
@@ -29,6 +42,7 @@ impl ReplayLog {
         while self.cost > most && self.ring.oldest().is_some_and(|oldest| !self.never_ages(oldest)) {
             self.drop_oldest();
         }
+        self.let_go();
         self.shrink();
     }
 
@@ -42,7 +56,10 @@ impl ReplayLog {
     #[must_use]
     pub fn take(&mut self) -> Self {
         let empty = Self::new(Arc::clone(&self.options), self.epoch, self.end());
-        std::mem::replace(self, empty)
+        let mut taken = std::mem::replace(self, empty);
+        // Their holders still end them here.
+        self.holds = std::mem::take(&mut taken.holds);
+        taken
     }
 
     /// Whether a bound is exceeded. The newest event is held whatever its size.
@@ -60,15 +77,14 @@ impl ReplayLog {
     /// false gaps, and keeps its last values.
     pub fn expire(&mut self, now: Instant) {
         let now = self.clock.now(now);
-        while let Some(oldest) = self.ring.oldest() {
-            if self.never_ages(oldest) || !self.clock.is_old(oldest.at(), now) {
-                return;
-            }
+        let is_over = |log: &Self| {
+            log.ring.oldest().is_some_and(|oldest| !log.never_ages(oldest) && log.clock.is_old(oldest.at(), now))
+        };
+        while is_over(self) {
             self.drop_oldest();
-            // A client that far behind has lagged, so nothing is kept for its delivery.
-            self.behind.clear();
-            self.behind_cost = 0;
         }
+        self.let_go();
+        self.shrink();
     }
 
     /// When the oldest entry is too old. `None`: it never is.
@@ -87,6 +103,7 @@ impl ReplayLog {
         oldest.kind() != Kind::Mark && self.events <= kept
     }
 
+    /// Drops the oldest entry. It is kept for delivery until it is [let go](Self::let_go).
     pub(super) fn drop_oldest(&mut self) {
         let seq = self.oldest();
         let is_first_alike = self.index.remove(seq, &self.ring);
@@ -105,7 +122,6 @@ impl ReplayLog {
         }
         let cost = cost_of(&entry.frame);
         self.cost = self.cost.saturating_sub(cost);
-        self.behind_cost = self.behind_cost.saturating_add(cost);
-        self.behind.push_back(entry.frame);
+        self.dropped_cost = self.dropped_cost.saturating_add(cost);
     }
 }

@@ -9,13 +9,13 @@ impl ReplayLog {
     /// Reads the frames from `cursor` on into `frames`: at least one if there is one, and then while they fit into
     /// `most` bytes.
     pub fn read(&self, cursor: Seq, most: usize, frames: &mut Vec<Frame>) -> Read {
-        let Some(skip) = cursor.distance_from(self.deliverable()) else {
+        let Some(entries) = self.ring.from(cursor) else {
             let oldest = self.oldest();
             return Read::Behind { oldest, missed: self.events_between(cursor, oldest) };
         };
         let mut taken = 0_usize;
         let mut next = cursor;
-        for frame in self.frames_after(skip) {
+        for Entry { frame, .. } in entries {
             let len = frame.text_len();
             if taken > 0 && taken.saturating_add(len) > most {
                 break;
@@ -27,23 +27,11 @@ impl ReplayLog {
         Read::To(next)
     }
 
-    /// The bytes of the frames from `cursor` on, including those kept for delivery alone.
+    /// The bytes of the text from `cursor` on, including that kept for delivery alone.
     #[must_use]
     pub fn bytes_from(&self, cursor: Seq) -> usize {
-        let skip = cursor.distance_from(self.deliverable()).unwrap_or(0);
-        self.frames_after(skip).map(Frame::text_len).fold(0, usize::saturating_add)
-    }
-
-    /// The oldest position whose frame is here, held or kept for delivery alone.
-    fn deliverable(&self) -> Seq {
-        Seq(self.oldest().0.saturating_sub(self.behind.len() as u64))
-    }
-
-    /// The frames from [`Self::deliverable`] on, without the first `skip`.
-    fn frames_after(&self, skip: usize) -> impl Iterator<Item = &Frame> {
-        let of_behind = self.behind.range(skip.min(self.behind.len())..);
-        let held = self.ring.from(self.oldest().plus(skip.saturating_sub(self.behind.len())));
-        of_behind.chain(held.map(|entry| &entry.frame))
+        let entries = self.ring.from(cursor.max(self.ring.deliverable())).into_iter().flatten();
+        entries.map(|entry| entry.frame.text_len()).fold(0, usize::saturating_add)
     }
 
     /// The number of events between `from` and `to`, which is held or the end of the log. `None`: not known, because
@@ -51,7 +39,7 @@ impl ReplayLog {
     #[must_use]
     pub fn events_between(&self, from: Seq, to: Seq) -> Option<u64> {
         let end = to.distance_from(from.max(self.oldest())).unwrap_or(0);
-        let between = || self.ring.from(from).take(end);
+        let between = || self.ring.held_from(from).take(end);
         let is_uncounted = self.dropped_beside.is_some_and(|beside| beside >= from)
             || between().any(|entry| entry.kind() == Kind::Mark);
         let checkpoints = || between().filter(|entry| !entry.is_event()).count();
@@ -112,7 +100,7 @@ impl ReplayLog {
     pub(in crate::replay) fn event_from(&self, seq: Seq) -> Seq {
         let is_beside = |entry: &&Entry| !entry.is_event();
         let is_held = self.oldest() <= seq && seq <= self.end();
-        let beside = if is_held { self.ring.from(seq).take_while(is_beside).count() } else { 0 };
+        let beside = if is_held { self.ring.held_from(seq).take_while(is_beside).count() } else { 0 };
         seq.plus(beside)
     }
 

@@ -3,6 +3,7 @@
 mod bounds;
 mod clock;
 mod entry;
+mod holds;
 mod lookup;
 mod ring;
 
@@ -13,12 +14,12 @@ use super::index::{INDEX_SHARE, IdIndex};
 use super::{Gap, IdPolicy, OnGap, ReplayOptions, Seq};
 use crate::sse::{Event, Frame};
 use bytes::Bytes;
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
 use clock::Clock;
 use entry::{Entry, Kind};
+use holds::Holds;
 
 /// The number of entries held for delivery when replay is off. A client that falls further behind has lagged.
 const LIVE_WINDOW: usize = 1000;
@@ -28,9 +29,22 @@ const LIVE_WINDOW: usize = 1000;
 /// may send nothing else.
 const MOST_BESIDE: usize = 1000;
 
-/// The bytes of frames kept for delivery if the log may hold less. One read from the origin is up to 64 KiB and may
-/// contain more events than the log holds. Clients that were caught up before it must get all of them.
-const DELIVERY_BYTES: usize = 512 << 10;
+/// What dropped entries may cost that clients which keep up are still to be given. A burst may push out more events
+/// than the log holds before a busy shard has read them. The log is read at once otherwise, so this much is needed
+/// rarely and not for long.
+#[derive(Debug)]
+pub(in crate::replay) struct Delivery {
+    /// The entries held and those kept for delivery may cost this much together.
+    pub(in crate::replay) together: usize,
+    /// Those kept for delivery may cost this much however large the log is.
+    pub(in crate::replay) beside: usize,
+}
+
+impl Default for Delivery {
+    fn default() -> Self {
+        Self { together: 512 << 10, beside: 64 << 10 }
+    }
+}
 
 /// The bytes that an entry costs beside its frame: its place in the ring and in the index, with room to grow.
 const ENTRY_OVERHEAD: usize = 64;
@@ -51,15 +65,13 @@ pub struct ReplayLog {
     epoch: Epoch,
     ring: Ring,
     clock: Clock,
-    /// Frames that were dropped, at the positions right before the ring's first. They are kept for clients that are being sent
-    /// them, and no client can resume from them.
-    behind: VecDeque<Frame>,
-    /// The bytes that the frames in `behind` cost.
-    behind_cost: usize,
-    /// [`DELIVERY_BYTES`], except in tests.
-    pub(super) delivery_bytes: usize,
-    /// The bytes that the entries in the ring cost.
+    /// What clients that keep up are still to be given. The entries there are kept when they are dropped.
+    holds: Holds,
+    pub(in crate::replay) delivery: Delivery,
+    /// The bytes that the entries held cost.
     cost: usize,
+    /// The bytes that the entries kept for delivery cost.
+    dropped_cost: usize,
     /// The number of events in the ring: neither marks nor checkpoints.
     events: usize,
     before_first: BeforeFirst,
@@ -123,10 +135,10 @@ impl ReplayLog {
             ring: Ring::new(first),
             clock: Clock::new(options.age),
             options,
-            behind: VecDeque::new(),
-            behind_cost: 0,
-            delivery_bytes: DELIVERY_BYTES,
+            holds: Holds::default(),
+            delivery: Delivery::default(),
             cost: 0,
+            dropped_cost: 0,
             events: 0,
             ids_seen: false,
             before_first: BeforeFirst::default(),
@@ -276,6 +288,26 @@ impl ReplayLog {
         self.push(frame, Kind::Mark, now);
         self.keep_bounds(now);
         seq
+    }
+
+    /// A client that keeps up is still to be given the entries from `at` on. They are here until it is released, even
+    /// if the log drops them.
+    pub fn hold(&mut self, at: Seq) {
+        self.holds.add(at);
+    }
+
+    /// So many holds at `at` end.
+    pub fn release(&mut self, at: Seq, holders: u32) {
+        self.holds.remove(at, holders);
+        self.let_go();
+    }
+
+    /// The client with a hold at `from` was given the entries before `to`.
+    pub fn move_hold(&mut self, from: Seq, to: Seq) {
+        if from != to {
+            self.holds.add(to);
+            self.release(from, 1);
+        }
     }
 
     fn push(&mut self, frame: Frame, kind: Kind, now: Instant) {

@@ -5,13 +5,19 @@ use crate::replay::Seq;
 use std::collections::VecDeque;
 use std::collections::vec_deque::Iter;
 
-/// The entries from the oldest held on.
+/// The entries that are here, by position.
 ///
-/// Positions are dense and ascend. A position never changes its meaning. Its entry is held, dropped, or still to
-/// come.
+/// ```text
+///   gone │ dropped, and kept for delivery │ held         │ to come
+///        deliverable                      first          end
+/// ```
+///
+/// Positions are dense and ascend. A position never changes its meaning.
 #[derive(Debug)]
 pub(in crate::replay) struct Ring {
     entries: VecDeque<Entry>,
+    /// The number of entries that were dropped and are kept for delivery. They come first.
+    dropped: usize,
     /// The position of the oldest entry held. If none is held, the position of the next one.
     first: Seq,
 }
@@ -19,12 +25,12 @@ pub(in crate::replay) struct Ring {
 impl Ring {
     /// A ring without entries. The first gets the position `first`.
     pub(super) fn new(first: Seq) -> Self {
-        Self { entries: VecDeque::new(), first }
+        Self { entries: VecDeque::new(), dropped: 0, first }
     }
 
     /// The number of entries held.
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.entries.len().saturating_sub(self.dropped)
     }
 
     /// The position of the oldest entry held. If none is held, the position of the next one.
@@ -34,41 +40,57 @@ impl Ring {
 
     /// The position of the next entry.
     pub(super) fn end(&self) -> Seq {
-        self.first.plus(self.entries.len())
+        self.first.plus(self.len())
+    }
+
+    /// The oldest position whose entry is here.
+    pub(super) fn deliverable(&self) -> Seq {
+        Seq(self.first.0.saturating_sub(self.dropped as u64))
+    }
+
+    fn index(&self, seq: Seq) -> Option<usize> {
+        seq.distance_from(self.first).map(|index| index.saturating_add(self.dropped))
     }
 
     /// The entry at a position, if it is held.
     pub(in crate::replay) fn get(&self, seq: Seq) -> Option<&Entry> {
-        self.entries.get(seq.distance_from(self.first)?)
+        self.entries.get(self.index(seq)?)
     }
 
     pub(in crate::replay) fn get_mut(&mut self, seq: Seq) -> Option<&mut Entry> {
-        self.entries.get_mut(seq.distance_from(self.first)?)
+        let index = self.index(seq)?;
+        self.entries.get_mut(index)
     }
 
     /// The oldest entry held.
     pub(super) fn oldest(&self) -> Option<&Entry> {
-        self.entries.front()
+        self.entries.get(self.dropped)
     }
 
     /// The newest entry held.
     pub(super) fn newest(&self) -> Option<&Entry> {
-        self.entries.back()
+        self.iter().next_back()
     }
 
     /// The entries held.
     pub(super) fn iter(&self) -> Iter<'_, Entry> {
-        self.entries.iter()
+        self.entries.range(self.dropped..)
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
-        self.entries.iter_mut()
+        self.entries.range_mut(self.dropped..)
     }
 
     /// The entries held from `seq` on. Those that are not held are left out.
-    pub(super) fn from(&self, seq: Seq) -> Iter<'_, Entry> {
-        let skip = seq.distance_from(self.first).unwrap_or(0).min(self.entries.len());
+    pub(super) fn held_from(&self, seq: Seq) -> Iter<'_, Entry> {
+        let skip = self.index(seq).unwrap_or(self.dropped).min(self.entries.len());
         self.entries.range(skip..)
+    }
+
+    /// The entries from `seq` on, those that are kept for delivery included. `None`: the entry there is gone.
+    pub(super) fn from(&self, seq: Seq) -> Option<Iter<'_, Entry>> {
+        let skip = seq.distance_from(self.deliverable())?;
+        Some(self.entries.range(skip.min(self.entries.len())..))
     }
 
     pub(super) fn push(&mut self, entry: Entry) {
@@ -76,18 +98,27 @@ impl Ring {
         self.entries.push_back(entry);
     }
 
-    /// Puts an entry before the oldest. The caller knows that there is a position before it.
+    /// Puts an entry before the oldest. The caller knows that there is a position before it, and that no entry was
+    /// dropped.
     pub(super) fn push_before(&mut self, entry: Entry) {
+        debug_assert_eq!(self.dropped, 0);
         self.grow();
         self.entries.push_front(entry);
         self.first = Seq(self.first.0.saturating_sub(1));
     }
 
-    /// Drops the oldest entry.
-    pub(super) fn drop_oldest(&mut self) -> Option<Entry> {
-        let oldest = self.entries.pop_front()?;
+    /// Drops the oldest entry held. It is kept for delivery until it is [let go](Self::let_go).
+    pub(super) fn drop_oldest(&mut self) -> Option<&Entry> {
+        let oldest = self.entries.get(self.dropped)?;
+        self.dropped = self.dropped.saturating_add(1);
         self.first = self.first.plus(1);
         Some(oldest)
+    }
+
+    /// Lets the oldest of the dropped entries go. `None`: none is kept.
+    pub(super) fn let_go(&mut self) -> Option<Entry> {
+        self.dropped = self.dropped.checked_sub(1)?;
+        self.entries.pop_front()
     }
 
     /// Makes room for one more entry. The room grows by a quarter: to double it would cost a log that is just beyond a
@@ -126,6 +157,7 @@ mod tests {
         }
         while ring.len() > 40 {
             ring.drop_oldest();
+            ring.let_go();
             ring.shrink();
             assert!(room(&ring) <= 2.4, "{}: {}", ring.len(), room(&ring));
         }

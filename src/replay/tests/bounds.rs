@@ -181,43 +181,13 @@ fn an_entry_does_not_pin_the_read_that_its_event_came_in() {
 }
 
 #[test]
-fn what_one_batch_pushed_out_is_still_delivered_but_nothing_to_resume_from() {
-    let mut tape = Tape::new(events(2));
-    tape.log.delivery_bytes = 5 * EACH;
-    let given = |tape: &Tape, from: u64| {
-        let mut frames = Vec::new();
-        match tape.log.read(Seq(from), ALL, &mut frames) {
-            Read::To(_) => frames.len().to_string(),
-            Read::Behind { missed, .. } => format!("behind {missed:?}"),
-        }
-    };
-    let batch = decode(&mut tape.decoder, &"data: x||".repeat(9));
-    for event in &batch {
-        tape.log.append(event, tape.now);
-    }
-    assert_eq!((given(&tape, 0), given(&tape, 5), given(&tape, 9)), ("9".into(), "4".into(), "0".into()));
-    assert_eq!((tape.log.oldest(), tape.position("~e-5")), (Seq(7), "evicted 1".to_owned()));
-    tape.log.begin_batch();
-    assert_eq!((given(&tape, 3), given(&tape, 4)), ("behind Some(4)".into(), "5".into()));
-}
-
-#[test]
-fn what_aged_is_not_delivered_either() {
-    let mut tape = Tape::new(ReplayOptions { age: Some(Duration::from_secs(10)), ..events(2) });
-    tape.log.delivery_bytes = 5 * EACH;
-    let tape = tape.feed("data: 0||data: 1||data: 2||").after(11).expire();
-    assert_eq!(tape.log.read(Seq(0), ALL, &mut Vec::new()), Read::Behind { oldest: Seq(2), missed: Some(2) });
-}
-
-#[test]
 fn what_a_log_costs_is_told() {
     let mut tape = Tape::new(events(2)).feed("data: 0||data: 1||");
-    tape.log.delivery_bytes = 5 * EACH;
     assert_eq!(tape.log.footprint(), 2 * EACH);
+    tape.log.hold(Seq(0));
     tape = tape.feed("data: 2||");
     assert_eq!(tape.log.footprint(), 3 * EACH, "what waits for delivery counts too");
-    tape.log.delivery_bytes = 0;
-    tape.log.begin_batch();
+    tape.log.move_hold(Seq(0), Seq(1));
     assert_eq!(tape.log.footprint(), 2 * EACH);
     let taken = tape.log.take();
     assert_eq!((tape.log.footprint(), taken.footprint()), (0, 2 * EACH));
@@ -236,8 +206,11 @@ fn a_log_gives_up_its_oldest_but_never_what_newcomers_are_shown() {
     ] {
         let mut tape = Tape::new(ReplayOptions { start, ..events(100) });
         tape = tape.feed("data: 0||data: 1||data: 2||data: 3||");
+        tape.log.hold(Seq(1));
         tape.log.give_up(most);
         assert_eq!(tape.held(), held, "{start:?} {most}");
-        assert_eq!(tape.from(Seq(0)), "0 1 2 3", "a client that is being sent them gets them");
+        assert_eq!(tape.from(Seq(1)), "1 2 3", "a client that keeps up is still given them");
+        tape.log.release(Seq(1), 1);
+        assert_eq!(tape.log.footprint(), held.split(' ').count() * EACH);
     }
 }

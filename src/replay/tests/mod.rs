@@ -5,6 +5,7 @@
 mod backfill;
 mod bounds;
 mod continuation;
+mod holds;
 mod ids;
 mod oracle;
 mod positions;
@@ -43,8 +44,6 @@ impl Tape {
         if !id.is_empty() {
             log.know_before_first(&base);
         }
-        // Frames kept for delivery have tests of their own.
-        log.delivery_bytes = 0;
         Self { log, decoder: Decoder::resuming(1 << 20, base), now: Instant::now() }
     }
 
@@ -63,13 +62,13 @@ impl Tape {
 
     /// Appends an event as a batch of its own.
     fn append(&mut self, event: &Event) {
-        self.log.append(event, self.now);
         self.log.begin_batch();
+        self.log.append(event, self.now);
     }
 
     fn append_mark(&mut self) {
-        self.log.append_mark(lost(), self.now);
         self.log.begin_batch();
+        self.log.append_mark(lost(), self.now);
     }
 
     fn after(mut self, secs: u64) -> Self {

@@ -23,6 +23,10 @@ pub(super) struct Oracle {
     pub(super) all: Vec<Entry>,
     /// The oldest position held.
     pub(super) first: usize,
+    /// The oldest position that is still delivered.
+    pub(super) deliverable: usize,
+    /// The positions of clients that keep up.
+    pub(super) holders: Vec<usize>,
 }
 
 impl Entry {
@@ -34,7 +38,7 @@ impl Entry {
 impl Oracle {
     pub(super) fn new(options: ReplayOptions, base: &str) -> Self {
         let base = Some(base.to_owned()).filter(|base| !base.is_empty());
-        Self { options, base, all: Vec::new(), first: 0 }
+        Self { options, base, all: Vec::new(), first: 0, deliverable: 0, holders: Vec::new() }
     }
 
     pub(super) fn append(&mut self, id: Option<String>, data: &str, cost: usize, now: Instant) {
@@ -54,6 +58,7 @@ impl Oracle {
             self.first += 1;
         }
         self.expire(now);
+        self.let_go();
     }
 
     fn held(&self) -> &[Entry] {
@@ -80,11 +85,27 @@ impl Oracle {
         {
             self.first += 1;
         }
+        self.let_go();
+    }
+
+    /// Ends the delivery of what nobody is still to be given.
+    pub(super) fn let_go(&mut self) {
+        let needed = self.holders.iter().filter(|at| **at >= self.deliverable).min();
+        self.deliverable = needed.map_or(self.first, |needed| (*needed).min(self.first));
+    }
+
+    /// Ends the delivery of what costs more than may be kept for it.
+    pub(super) fn begin_batch(&mut self, together: usize, beside: usize) {
+        let cost = |entries: &[Entry]| entries.iter().map(|entry| entry.cost).sum::<usize>();
+        let most = together.saturating_sub(cost(self.held())).max(beside);
+        while cost(&self.all[self.deliverable..self.first]) > most {
+            self.deliverable += 1;
+        }
     }
 
     pub(super) fn from(&self, cursor: usize) -> Option<String> {
         let given = |entries: &[Entry]| entries.iter().map(|entry| entry.data.clone()).collect::<Vec<_>>().join(" ");
-        (cursor >= self.first).then(|| given(&self.all[cursor..]))
+        (cursor >= self.deliverable).then(|| given(&self.all[cursor..]))
     }
 
     pub(super) fn start(&self) -> usize {

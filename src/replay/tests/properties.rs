@@ -3,6 +3,7 @@
 use super::oracle::Oracle;
 use super::*;
 use crate::replay::ids::MintedId;
+use crate::replay::log::Delivery;
 use crate::replay::{Continuation, Fate, trimmed};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -22,6 +23,12 @@ enum Step {
     Checkpoint(Option<&'static str>),
     Mark,
     Wait(u64),
+    /// A client comes that begins so many entries before the end.
+    Join(usize),
+    /// One of the clients reads up to so many entries.
+    Read(usize, usize),
+    /// One of the clients is slow, or leaves.
+    Leave(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -33,6 +40,9 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Mark),
         2 => checkpoint.prop_map(Step::Checkpoint),
         2 => (0..8_u64).prop_map(Step::Wait),
+        1 => (0..4_usize).prop_map(Step::Join),
+        3 => (0..4_usize, 0..6_usize).prop_map(|(client, most)| Step::Read(client, most)),
+        1 => (0..4_usize).prop_map(Step::Leave),
     ]
 }
 
@@ -67,6 +77,9 @@ impl Both {
 
     fn take(&mut self, step: &Step) {
         let fresh = format!("f{}", self.appended);
+        if matches!(step, Step::Event(..) | Step::Fresh | Step::Checkpoint(_) | Step::Mark) {
+            self.begin_batch();
+        }
         let (id, padding) = match step {
             Step::Event(id, padding) => (*id, *padding),
             Step::Fresh => (Some(&*fresh), 0),
@@ -86,6 +99,7 @@ impl Both {
                 self.oracle.expire(self.tape.now);
                 return;
             }
+            Step::Join(_) | Step::Read(..) | Step::Leave(_) => return self.client(step),
         };
         let data = format!("{}{}", self.appended, ".".repeat(padding));
         let line = id.map_or_else(String::new, |id| format!("id: {id}|"));
@@ -109,6 +123,38 @@ impl Both {
         self.appended += 1;
     }
 
+    /// What clients that keep up do.
+    fn client(&mut self, step: &Step) {
+        let Self { tape, oracle, .. } = self;
+        let count = oracle.holders.len().max(1);
+        match step {
+            Step::Join(back) => {
+                let at = oracle.all.len().saturating_sub(*back).max(oracle.first);
+                tape.log.hold(Seq(at as u64));
+                oracle.holders.push(at);
+            }
+            Step::Read(client, most) => {
+                let Some(holder) = oracle.holders.get_mut(client % count) else { return };
+                let to = oracle.all.len().min(*holder + most);
+                tape.log.move_hold(Seq(*holder as u64), Seq(to as u64));
+                *holder = to;
+            }
+            _ => {
+                let Step::Leave(client) = step else { return };
+                let Some(at) = oracle.holders.get(client % count).copied() else { return };
+                oracle.holders.remove(client % count);
+                tape.log.release(Seq(at as u64), 1);
+            }
+        }
+        oracle.let_go();
+    }
+
+    fn begin_batch(&mut self) {
+        let Self { tape, oracle, .. } = self;
+        tape.log.begin_batch();
+        oracle.begin_batch(tape.log.delivery.together, tape.log.delivery.beside);
+    }
+
     fn checkpoint(&mut self, id: &str) {
         for checkpoint in decode(&mut self.tape.decoder, &format!("id: {id}||")) {
             self.tape.append(&checkpoint);
@@ -130,8 +176,10 @@ proptest! {
         options in options(),
         base in prop::sample::select(vec!["", "a"]),
         steps in prop::collection::vec(step(), 0..40),
+        (together, beside) in (0..2000_usize, 0..1000_usize),
     ) {
         let mut both = Both::new(&options, base);
+        both.tape.log.delivery = Delivery { together, beside };
         for step in &steps {
             both.take(step);
             let Both { tape, oracle, .. } = &both;
@@ -208,7 +256,7 @@ proptest! {
                 Step::Fresh => Some(format!("id: {n}|data: x||")),
                 Step::Event(..) => Some("data: x||".to_owned()),
                 Step::Checkpoint(_) => Some(format!("id: {n}||")),
-                Step::Mark | Step::Wait(_) => None,
+                _ => None,
             });
             decode(&mut Decoder::new(1 << 20), &blocks.collect::<String>())
         };

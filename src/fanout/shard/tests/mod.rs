@@ -3,6 +3,7 @@
 
 mod delivery;
 mod departures;
+mod holds;
 mod model;
 mod pace;
 
