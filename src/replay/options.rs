@@ -11,7 +11,8 @@ use std::time::Duration;
 /// The policy of one replay log: its bounds, its ids and the meaning of a resume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplayOptions {
-    /// The number of events held for replay. `None`: no replay, live only.
+    /// The number of events held for replay. `None`: no replay, live only. Up to 64 KiB are held all the same, for
+    /// clients that are a little behind.
     pub events: Option<NonZeroUsize>,
     /// The bytes of memory that the events held may cost, what each costs beside its text included. The newest event
     /// is held even if it is larger.

@@ -1,7 +1,7 @@
 //! What the log drops, and when.
 
 use super::entry::{Entry, Kind};
-use super::{LIVE_WINDOW, MOST_BESIDE, ReplayLog, cost_of};
+use super::{LIVE_BYTES, LIVE_WINDOW, MOST_BESIDE, ReplayLog, cost_of};
 use crate::replay::Start;
 use std::sync::Arc;
 use std::time::Instant;
@@ -62,6 +62,12 @@ impl ReplayLog {
         taken
     }
 
+    /// The bytes that the entries held may cost.
+    pub(super) fn most_cost(&self) -> usize {
+        let most = if self.options.events.is_none() { LIVE_BYTES } else { usize::MAX };
+        self.options.bytes.min(most)
+    }
+
     /// Whether a bound is exceeded. The newest event is held whatever its size.
     pub(super) fn is_over(&self) -> bool {
         let most = self.options.events.map_or(LIVE_WINDOW, std::num::NonZero::get);
@@ -70,7 +76,7 @@ impl ReplayLog {
             Some(entry) if entry.is_event() => self.events <= 1,
             _ => self.ring.len() <= 1,
         };
-        self.events > most || beside > MOST_BESIDE.max(most) || (self.cost > self.options.bytes && !ends_with_front)
+        self.events > most || beside > MOST_BESIDE.max(most) || (self.cost > self.most_cost() && !ends_with_front)
     }
 
     /// Drops the entries that are too old. The newest `max(1, start)` events never age. So a quiet stream tells no

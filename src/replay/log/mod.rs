@@ -21,8 +21,10 @@ use clock::Clock;
 use entry::{Entry, Kind};
 use holds::Holds;
 
-/// The number of entries held for delivery when replay is off. A client that falls further behind has lagged.
+/// The number of entries held for delivery when replay is off, and the bytes that they may cost. A client that falls
+/// further behind has lagged, unless it keeps up.
 const LIVE_WINDOW: usize = 1000;
+const LIVE_BYTES: usize = 64 << 10;
 
 /// The number of marks and checkpoints held, unless the log may hold more events than that. They do not count as
 /// events, because an unsteady origin would otherwise push out the last values. They are bounded, because an origin
@@ -203,7 +205,7 @@ impl ReplayLog {
 
     fn push_front(&mut self, frame: Frame, kind: Kind, now: Instant) -> bool {
         let cost = self.cost.saturating_add(cost_of(&frame));
-        if cost > self.options.bytes {
+        if cost > self.most_cost() {
             return false;
         }
         self.cost = cost;

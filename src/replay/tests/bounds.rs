@@ -64,6 +64,15 @@ fn an_entry_costs_little_beside_its_text() {
 }
 
 #[test]
+fn a_log_for_live_events_only_holds_little() {
+    let text = "data: ".to_owned() + &"x".repeat(1000) + "||";
+    let tape = Tape::new(live_only()).feed(&text.repeat(2000));
+    assert!((60 << 10..=64 << 10).contains(&tape.log.footprint()), "{}", tape.log.footprint());
+    let tape = Tape::new(ReplayOptions { bytes: 3 * EACH, ..live_only() }).feed(&"data: x||".repeat(9));
+    assert_eq!(tape.log.footprint(), 3 * EACH);
+}
+
+#[test]
 fn the_newest_event_is_held_even_beyond_the_bytes() {
     let tape = Tape::new(bytes(1)).feed("data: 0||");
     assert_eq!(tape.held(), "0");

@@ -70,11 +70,12 @@ impl Oracle {
     }
 
     fn is_over(&self) -> bool {
+        let most = self.options.bytes.min(if self.options.events.is_none() { 64 << 10 } else { usize::MAX });
         let cost: usize = self.held().iter().map(|entry| entry.cost).sum();
         let too_many = self.events_held() > self.options.events.map_or(1000, NonZeroUsize::get);
         // The newest event is the only one held, and no entry is before it.
         let is_newest = self.held().first().is_none_or(|entry| entry.is_event && self.events_held() <= 1);
-        too_many || (cost > self.options.bytes && self.held().len() > 1 && !is_newest)
+        too_many || (cost > most && self.held().len() > 1 && !is_newest)
     }
 
     pub(super) fn expire(&mut self, now: Instant) {
