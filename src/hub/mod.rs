@@ -31,6 +31,7 @@ mod streams;
 mod subscription;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 pub use backfills::Backfilling;
 pub use departure::Departure;

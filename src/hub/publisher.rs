@@ -2,12 +2,13 @@
 
 use super::pace::Pace;
 use super::stream::{Phase, State, Stream};
-use super::{End, Sharing};
+use super::{End, Sharing, upkeep};
 use crate::counters::RouteCounters;
 use crate::replay::{Continuation, Fate, Gap, GapReason, OnGap, Seq};
 use crate::sse::Event;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -223,38 +224,8 @@ impl Publisher {
 
     /// Resolves when the stream is closed because no client was subscribed for the route's `linger_secs`. Resolves at
     /// once if the stream does not linger or gave way to others. Cancel-safe.
-    pub async fn abandoned(&self) {
-        loop {
-            let Some(over_at) = self.stream.locked(|state| self.over_at(state)) else {
-                self.stream.occupancy.notified().await;
-                continue;
-            };
-            tokio::select! {
-                () = self.stream.occupancy.notified() => {}
-                () = sleep_until(over_at) => {
-                    // This holds the lock that a joining client takes. The client finds the stream open, or finds it
-                    // closed and opens another.
-                    let is_over = self.stream.locked(|state| {
-                        if self.over_at(state) == Some(over_at) {
-                            state.close(End::Idle, None);
-                        }
-                        state.is_closed()
-                    });
-                    if is_over {
-                        return;
-                    }
-                }
-            }
-        }
-    }
-
-    /// When the stream is over if no client comes. `None`: a client is on it.
-    fn over_at(&self, state: &State) -> Option<Instant> {
-        if state.is_closed() {
-            return Some(state.empty_since);
-        }
-        let linger = if state.lingers() { self.linger } else { Duration::ZERO };
-        state.is_empty().then(|| state.empty_since + linger)
+    pub fn abandoned(&self) -> impl Future<Output = ()> + Send + use<> {
+        upkeep::abandoned(Arc::clone(&self.stream), self.linger)
     }
 
     /// Closes the stream. Its clients and those that ask within `remembered` get the same end. Resolves after that

@@ -78,7 +78,14 @@ impl Driver {
     /// Runs until the stream is over.
     pub async fn run(mut self) {
         log::info!("stream opened route={} stream={}", self.settings.route, self.request.key());
-        let Err(done) = self.feed().await;
+        let abandoned = self.publisher.abandoned();
+        let done = tokio::select! {
+            over = self.feed() => {
+                let Err(done) = over;
+                done
+            }
+            () = abandoned => Done::forgotten(End::Idle),
+        };
         match (&done.end, self.down.take()) {
             (End::HoldExpired(_), Some(down)) => down.expired(),
             (_, down) => drop(down),
@@ -115,7 +122,7 @@ impl Driver {
         loop {
             self.publisher.connecting();
             let attempt = self.attempt(None, WhenFull::Wait);
-            let outcome = self.answer(attempt).await?.outcome;
+            let outcome = self.answer(attempt).await.outcome;
             let Self { connector, settings, request, .. } = &*self;
             let (route, origin) = (&settings.route, &*settings.origin);
             told::FirstAnswer { connector, route, origin, path_and_query: request.path_and_query() }.tell(&outcome);
@@ -145,19 +152,18 @@ impl Driver {
     /// Waits for the result of an attempt. On a route that holds its clients, silence is not a failure: the driver
     /// waits for an origin that accepted the request and sends no head. Whenever nothing came for `idle_timeout_secs`,
     /// it makes another attempt beside the first.
-    async fn answer(&mut self, attempt: Attempt) -> Result<Answered, Done> {
+    async fn answer(&mut self, attempt: Attempt) -> Answered {
         let mut pending = Pending::new(attempt);
         let mut quiet_at = self.quiet_at();
         loop {
             tokio::select! {
-                answered = pending.answered() => return Ok(answered),
+                answered = pending.answered() => return answered,
                 () = at(quiet_at) => {
                     if !pending.is_queued() {
                         pending.add(|| self.attempt(None, WhenFull::Fail));
                     }
                     quiet_at = self.quiet_at();
                 }
-                () = self.publisher.abandoned() => return Err(Done::forgotten(End::Idle)),
             }
         }
     }
@@ -180,7 +186,7 @@ impl Driver {
     /// Waits for the successor of a response that has ended. The successor was requested before that end.
     async fn succeed(&mut self, successor: Option<Attempt>) -> Result<Option<Reading>, Done> {
         let Some(successor) = successor else { return Ok(None) };
-        let Answered { outcome, overlaps } = self.answer(successor).await?;
+        let Answered { outcome, overlaps } = self.answer(successor).await;
         // If the successor fails, the end of the response counts as if there had been no successor.
         let Outcome::Stream(response) = outcome else { return Ok(None) };
         self.begin(response, overlaps).map(Some)
@@ -256,7 +262,6 @@ impl Driver {
                     }
                 }
                 () = at(needless_at), if successor.is_some() => successor = None,
-                () = self.publisher.abandoned() => return Err(Done::forgotten(End::Idle)),
             }
         };
         self.lost = reading.is_loss_untold();
@@ -348,11 +353,7 @@ impl Driver {
                 }
             }
         };
-        let due = tokio::select! {
-            due = due => due,
-            () = self.publisher.abandoned() => Err(Some(Done::forgotten(End::Idle))),
-        };
-        match due {
+        match due.await {
             Ok(()) => Ok(()),
             Err(Some(done)) => Err(done),
             Err(None) => {
