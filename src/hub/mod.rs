@@ -14,6 +14,7 @@
 //! Simultaneous requests for one key open one stream. The hub knows neither origins nor sockets: it opens a stream
 //! through the [`Open`] value that it is given. Handles are cheap to clone. A stream lives as long as its publisher.
 
+mod arrivals;
 mod backfills;
 mod budget;
 mod departure;
@@ -33,6 +34,7 @@ mod subscription;
 mod tests;
 mod upkeep;
 
+pub use arrivals::Arrivals;
 pub use backfills::Backfilling;
 pub use departure::Departure;
 pub use end::{Answer, End, Failure};
@@ -43,7 +45,7 @@ pub use publisher::{PATIENCE_WITH_READERS, Publisher};
 pub use seat::Seat;
 pub use sharing::Sharing;
 pub use stream::Reading;
-pub use subscription::{Arrivals, Delivery, Detached, Subscription, Verdict};
+pub use subscription::{Delivery, Detached, Subscription, Verdict};
 
 use crate::counters::RouteCounters;
 use crate::replay::{Epoch, ReplayLog, ReplayOptions, Seq};

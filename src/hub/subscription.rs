@@ -1,7 +1,7 @@
 //! One client's subscription to a stream.
 
+use super::arrivals::{Arrivals, SharedHold};
 use super::backfills::{self, Wanted};
-use super::hold::Hold;
 use super::seat::Seat;
 use super::sharing::Audience;
 use super::stream::{Phase, Reading, State, Stream};
@@ -10,8 +10,7 @@ use crate::replay::{Gap, GapReason, Meeting, OnGap, Position, Seq};
 use crate::sse::Frame;
 use bytes::Bytes;
 use http::HeaderMap;
-use parking_lot::Mutex;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
@@ -43,44 +42,6 @@ pub struct Detached {
     pub cursor: Seq,
     /// A frame that the client is given before all others.
     pub told_first: Option<Frame>,
-}
-
-/// Tells a stream whether one of its clients receives bytes, while its connection does not take more.
-#[derive(Debug, Clone)]
-pub struct Arrivals {
-    stream: Weak<Stream>,
-    hold: Arc<Mutex<Hold>>,
-}
-
-impl Arrivals {
-    /// The client received bytes that it was sent before. So it is reading.
-    pub fn arrived(&self) {
-        if let Some(stream) = self.stream.upgrade() {
-            stream.arrived();
-        }
-    }
-
-    /// The client received nothing for a while. The log keeps nothing for it beyond its bounds, until the client has
-    /// caught up.
-    pub fn found_slow(&self) {
-        let has_hold = self.hold.lock().position().is_some();
-        if let Some(stream) = self.stream.upgrade().filter(|_| has_hold) {
-            stream.locked(|state| self.hold.lock().end(&stream, state));
-        }
-    }
-}
-
-/// A hold that two may move or end. It is locked after the stream's state.
-#[derive(Debug)]
-struct SharedHold {
-    stream: Arc<Stream>,
-    hold: Arc<Mutex<Hold>>,
-}
-
-impl Drop for SharedHold {
-    fn drop(&mut self) {
-        self.stream.locked(|state| self.hold.lock().end(&self.stream, state));
-    }
 }
 
 /// The answer to an arriving client.
@@ -257,10 +218,8 @@ impl Subscription {
 
     /// What to tell when the client receives bytes, and when it does not.
     pub fn arrivals(&mut self) -> Arrivals {
-        let Self { seat: Seat { stream, hold: own, .. }, hold: shared, .. } = self;
-        let shared = shared
-            .get_or_insert_with(|| SharedHold { stream: Arc::clone(stream), hold: Arc::new(Mutex::new(own.take())) });
-        Arrivals { stream: Arc::downgrade(stream), hold: Arc::clone(&shared.hold) }
+        let Seat { stream, hold: own, .. } = &mut self.seat;
+        self.hold.get_or_insert_with(|| SharedHold::new(stream, own.take())).arrivals()
     }
 
     /// After [`Delivery::Lagged`]: goes on with the oldest entry of the log, and tells the client of the gap.
