@@ -8,7 +8,9 @@ use crate::replay::{Continuation, Fate, Gap, GapReason, OnGap, Seq};
 use crate::sse::Event;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
+use std::convert::Infallible;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -149,7 +151,11 @@ impl Publisher {
 
     /// Tells subscribers at this position that events are missing: `missed` events, if the number is known.
     pub fn mark(&self, missed: Option<u64>) {
-        let marked = self.stream.change(|state| (!state.is_closed()).then(|| mark(state, missed)));
+        let marked = self.stream.change(|state| {
+            let marked = (!state.is_closed()).then(|| mark(state, missed));
+            self.stream.account(state);
+            marked
+        });
         self.count_mark(marked);
     }
 
@@ -228,6 +234,12 @@ impl Publisher {
         upkeep::abandoned(Arc::clone(&self.stream), self.linger)
     }
 
+    /// Drops the events of the stream's log when they are too old. The driver runs it beside everything else that it
+    /// does. Cancel-safe.
+    pub fn upkeep(&self) -> impl Future<Output = Infallible> + Send + use<> {
+        upkeep::upkeep(Arc::clone(&self.stream))
+    }
+
     /// Closes the stream. Its clients and those that ask within `remembered` get the same end. Resolves after that
     /// time, or when the stream gave way to others.
     pub async fn close(self, end: End, remembered: Duration) {
@@ -235,10 +247,12 @@ impl Publisher {
         let remembered = if self.stream.membership.alone { Duration::ZERO } else { remembered };
         let until = Instant::now() + remembered;
         self.stream.close(end, (!remembered.is_zero()).then_some(until));
+        let mut upkeep = pin!(self.upkeep());
         while Instant::now() < until && self.stream.locked(|state| state.place.held) {
             tokio::select! {
                 () = sleep_until(until) => return,
                 () = self.stream.occupancy.notified() => {}
+                never = &mut upkeep => match never {},
             }
         }
     }

@@ -59,13 +59,14 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let is_empty = self.stream.locked(|state| {
+        let (is_empty, unwanted) = self.stream.locked(|state| {
             self.hold.end(&self.stream, state);
             state.subscribers -= 1;
             state.has_opener &= !self.is_opener;
             state.empty_since = Instant::now();
-            state.is_empty()
+            (state.is_empty(), self.stream.unwanted(state))
         });
+        drop(unwanted);
         self.stream.counters.subscribers.sub_one();
         if is_empty {
             if let Some(streams) = self.stream.membership.streams.upgrade() {

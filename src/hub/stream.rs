@@ -46,6 +46,8 @@ pub(super) struct Stream {
     pub(super) occupancy: Notify,
     /// Notified when the first subscriber comes, for the driver that waits for one.
     pub(super) arrivals: Notify,
+    /// Notified when an event came that will be too old at some time, while none did before.
+    pub(super) aging: Notify,
     /// Notified when a subscriber takes something, if the publisher waits for that.
     pub(super) taken: Notify,
 }
@@ -83,6 +85,8 @@ pub(super) struct State {
     pub(super) place: Place,
     /// The bytes that the budget counts for this stream.
     accounted: usize,
+    /// No event in the log will ever be too old, as it is now.
+    pub(super) upkeep_rests: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -140,10 +144,12 @@ impl Stream {
                 empty_since: Instant::now(),
                 place: Place::default(),
                 accounted: 0,
+                upkeep_rests: false,
             }),
             changed: watch::channel(()).0,
             watchers: RwLock::default(),
             occupancy: Notify::new(),
+            aging: Notify::new(),
             arrivals: Notify::new(),
             taken: Notify::new(),
         }
@@ -207,9 +213,13 @@ impl Stream {
         }
     }
 
-    /// Tells the budget what the stream holds now. Returns whether all streams hold too much together. Called once
-    /// per batch.
+    /// Tells the budget what the stream holds now, and the upkeep when there is something for it to do. Returns whether
+    /// all streams hold too much together. Called once per batch.
     pub(super) fn account(&self, locked: &mut State) -> bool {
+        if locked.upkeep_rests && locked.log.expires_at().is_some() {
+            locked.upkeep_rests = false;
+            self.aging.notify_one();
+        }
         let held = self.own_bytes.saturating_add(locked.log.footprint());
         let before = std::mem::replace(&mut locked.accounted, held);
         self.membership.budget.change(before, held)
@@ -274,7 +284,20 @@ impl Stream {
 
     /// Closes the stream if it is open. Returns whether it was open.
     pub(super) fn close(&self, end: End, remembered_until: Option<Instant>) -> bool {
-        self.change(|state| state.close(end, remembered_until))
+        let (was_open, unwanted) = self.change(|state| (state.close(end, remembered_until), self.unwanted(state)));
+        drop(unwanted);
+        was_open
+    }
+
+    /// Takes the content of the log out of a stream that is only remembered: nobody reads it any more, and nobody can
+    /// join. It is to be dropped when the lock is free.
+    pub(super) fn unwanted(&self, locked: &mut State) -> Option<ReplayLog> {
+        if locked.subscribers > 0 || !locked.is_closed() {
+            return None;
+        }
+        let content = locked.log.take();
+        self.account(locked);
+        Some(content)
     }
 }
 

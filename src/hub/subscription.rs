@@ -286,7 +286,7 @@ struct Unplaced {
 
 fn place(stream: &Stream, state: &mut State, last_event_id: Option<&Bytes>) -> Place {
     let now = Instant::now();
-    state.log.expire(now.into_std());
+    state.log.expire(now.into_std(), usize::MAX);
     stream.account(state);
     let Some(id) = last_event_id else { return Place::At(state.log.start(), None) };
     if matches!(state.log.position(id), Position::Gone(_))

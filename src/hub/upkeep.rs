@@ -1,10 +1,62 @@
-//! What a stream needs beside its events: an end when nobody wants it any more.
+//! What a stream needs beside its events: its log drops events when they are too old, and it ends when nobody wants it
+//! any more.
+//!
+//! ```text
+//!             an event that will be too old
+//!   Resting ────────────────────────────────▶ Waiting ──┐ it is: what is too old is dropped
+//!      ▲                                       │  ▲─────┘
+//!      └────── nothing will be too old ────────┘
+//! ```
 
 use super::End;
 use super::stream::{State, Stream};
+use std::convert::Infallible;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
+
+/// Events of one age are dropped together, so that a stream with many is not woken for each: those that come within
+/// this part of the age.
+const PART_OF_AGE: u32 = 16;
+
+/// The longest time for which an event that is too old may stay.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// The number of events that are dropped while the stream's lock is held once.
+const SLICE: usize = 1024;
+
+/// Drops the events of a stream's log when they are too old. Cancel-safe.
+pub(super) async fn upkeep(stream: Arc<Stream>) -> Infallible {
+    let Some(age) = stream.locked(|state| state.log.options().age) else { return pending().await };
+    let pause = (age / PART_OF_AGE).min(LONGEST);
+    loop {
+        let expires_at = stream.locked(|state| {
+            let at = state.log.expires_at();
+            state.upkeep_rests = at.is_none();
+            at
+        });
+        let Some(expires_at) = expires_at else {
+            stream.aging.notified().await;
+            continue;
+        };
+        sleep_until(Instant::from_std(expires_at) + pause).await;
+        while expire(&stream) {
+            yield_now().await;
+        }
+    }
+}
+
+/// Drops a slice of the events that are too old. Returns whether more may be.
+fn expire(stream: &Stream) -> bool {
+    let dropped = stream.locked(|state| {
+        let dropped = state.log.expire(Instant::now().into_std(), SLICE);
+        stream.account(state);
+        dropped
+    });
+    dropped == SLICE
+}
 
 /// Resolves when the stream is closed because no client was subscribed for `linger`. Resolves at once if the stream
 /// does not linger or gave way to others. Cancel-safe.

@@ -78,13 +78,14 @@ impl Driver {
     /// Runs until the stream is over.
     pub async fn run(mut self) {
         log::info!("stream opened route={} stream={}", self.settings.route, self.request.key());
-        let abandoned = self.publisher.abandoned();
+        let (abandoned, upkeep) = (self.publisher.abandoned(), self.publisher.upkeep());
         let done = tokio::select! {
             over = self.feed() => {
                 let Err(done) = over;
                 done
             }
             () = abandoned => Done::forgotten(End::Idle),
+            never = upkeep => match never {},
         };
         match (&done.end, self.down.take()) {
             (End::HoldExpired(_), Some(down)) => down.expired(),

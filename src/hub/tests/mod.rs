@@ -9,6 +9,7 @@ mod model;
 mod pace;
 mod room;
 mod unshareable;
+mod upkeep;
 mod verdicts;
 
 use super::{

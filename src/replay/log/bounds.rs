@@ -79,18 +79,21 @@ impl ReplayLog {
         self.events > most || beside > MOST_BESIDE.max(most) || (self.cost > self.most_cost() && !ends_with_front)
     }
 
-    /// Drops the entries that are too old. The newest `max(1, start)` events never age. So a quiet stream tells no
-    /// false gaps, and keeps its last values.
-    pub fn expire(&mut self, now: Instant) {
+    /// Drops the entries that are too old, the oldest first and `most` at most. The newest `max(1, start)` events never
+    /// age. So a quiet stream tells no false gaps, and keeps its last values. Returns the number of dropped entries.
+    pub fn expire(&mut self, now: Instant, most: usize) -> usize {
         let now = self.clock.now(now);
         let is_over = |log: &Self| {
             log.ring.oldest().is_some_and(|oldest| !log.never_ages(oldest) && log.clock.is_old(oldest.at(), now))
         };
-        while is_over(self) {
+        let mut dropped = 0_usize;
+        while dropped < most && is_over(self) {
             self.drop_oldest();
+            dropped = dropped.saturating_add(1);
         }
         self.let_go();
         self.shrink();
+        dropped
     }
 
     /// When the oldest entry is too old. `None`: it never is.

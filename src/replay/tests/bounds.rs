@@ -107,9 +107,9 @@ fn the_log_tells_when_its_oldest_entry_is_too_old() {
         tape = tape.after(3).feed(text);
         let at = tape.log.expires_at().unwrap();
         assert!(at > tape.now && at <= tape.now + Duration::from_secs(10));
-        tape.log.expire(at - Duration::from_nanos(1));
+        tape.log.expire(at - Duration::from_nanos(1), ALL);
         assert_ne!(tape.held(), held, "not before");
-        tape.log.expire(at);
+        tape.log.expire(at, ALL);
         assert_eq!(tape.held(), held);
     }
     assert_eq!(Tape::new(events(9)).feed("data: 0||data: 1||").log.expires_at(), None, "no age is set");

@@ -77,7 +77,7 @@ impl Tape {
     }
 
     fn expire(mut self) -> Self {
-        self.log.expire(self.now);
+        self.log.expire(self.now, ALL);
         self
     }
 

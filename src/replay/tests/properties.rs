@@ -95,7 +95,7 @@ impl Both {
             }
             Step::Wait(secs) => {
                 self.tape.now += Duration::from_secs(*secs);
-                self.tape.log.expire(self.tape.now);
+                self.tape.log.expire(self.tape.now, ALL);
                 self.oracle.expire(self.tape.now);
                 return;
             }
