@@ -87,7 +87,7 @@ impl Shard {
         Ok((shard, inbox))
     }
 
-    pub(super) fn run(mut self) -> io::Result<()> {
+    pub(super) fn run(mut self, _: super::Sending) -> io::Result<()> {
         let (mut told, mut sleeps) = (Told::default(), 0);
         while turn(&self.inbox, &self.waker.0, &mut told, &mut sleeps) {
             for group in told.changed.drain(..) {
