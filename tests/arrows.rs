@@ -38,7 +38,7 @@ const CONFINED: &[(&str, &[&str])] = &[
         &["descriptors", "hub", "upstream", "fanout", "gateway", "admin", "service", "web", "demo", "signals", "main"],
     ),
     ("hyper", &["web", "admin", "demo"]),
-    ("rustix", &["fanout", "gateway", "service", "main", "upstream::connect"]),
+    ("rustix", &["fanout", "gateway", "logger", "service", "main", "upstream::connect"]),
 ];
 
 #[test]
