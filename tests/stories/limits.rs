@@ -259,7 +259,7 @@ async fn a_stream_whose_origin_never_answered_ends_with_its_client() {
 async fn the_logs_of_all_streams_are_bounded_and_the_longest_empty_one_gives_way() {
     let origin = Origin::start();
     let options = "share.linger_secs = 600";
-    let config = configuration("replay_bytes = \"200KiB\"", [route("/*", &origin).with(options)]);
+    let config = configuration("replay_bytes = \"250KiB\"", [route("/*", &origin).with(options)]);
     let gateway = Gateway::start(&config).await;
     let mut bodies = Vec::new();
     for n in 0..2 {
