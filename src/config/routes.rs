@@ -1,11 +1,10 @@
 //! `[defaults]` and `[[routes]]`.
 
-use super::policy::{CorsLayer, ShareLayer, UpstreamLayer, check_private, read_client, read_proxy, read_replay};
+use super::policy::{ClientLayer, CorsLayer, ReplayLayer, ShareLayer, UpstreamLayer, check_private, read_proxy};
 use super::reader::{Item, Rule, Section};
 use super::sources::Sources;
 use super::value::{boolean, word};
-use crate::downstream::ClientOptions;
-use crate::replay::ReplayOptions;
+use crate::hub::Mode;
 use crate::route::{
     Hosts, MediaType, Methods, PathPattern, ProxyPolicy, Route, RouteKind, RouteTable, StreamPolicy, host_name,
 };
@@ -22,8 +21,8 @@ const STREAM_TABLES: [&str; 4] = ["share", "replay", "client", "cors"];
 /// `[defaults]`, read over the built-in defaults.
 struct Defaults<'a> {
     share: ShareLayer<'a>,
-    replay: ReplayOptions,
-    client: ClientOptions,
+    replay: ReplayLayer<'a>,
+    client: ClientLayer<'a>,
     upstream: UpstreamLayer<'a>,
     /// `None`: there is no `[defaults.cors]`.
     cors: Option<CorsLayer<'a>>,
@@ -104,8 +103,8 @@ impl<'a> Defaults<'a> {
         let cors = CorsLayer::read(cors, &CorsLayer::default());
         let defaults = Self {
             share: ShareLayer::read(section.section("share"), &ShareLayer::default()),
-            replay: read_replay(section.section("replay"), &ReplayOptions::default()),
-            client: read_client(section.section("client"), &ClientOptions::default()),
+            replay: ReplayLayer::read(section.section("replay"), &ReplayLayer::default()),
+            client: ClientLayer::read(section.section("client"), &ClientLayer::default()),
             upstream: UpstreamLayer::read(section.section("upstream"), &UpstreamLayer::default(), sources),
             cors: has_cors.then_some(cors),
             proxy: read_proxy(section.section("proxy"), &ProxyPolicy::default()),
@@ -213,8 +212,8 @@ fn stream_policy<'a>(section: &mut Section<'a>, defaults: &Defaults<'a>, sources
     }
     check_private(section, defaults.share.mode());
     let share = ShareLayer::read(section.section("share"), &defaults.share);
-    let replay = read_replay(section.section("replay"), &defaults.replay);
-    let client = read_client(section.section("client"), &defaults.client);
+    let replay = ReplayLayer::read(section.section("replay"), &defaults.replay);
+    let client = ClientLayer::read(section.section("client"), &defaults.client);
     let upstream = UpstreamLayer::read(section.section("upstream"), &defaults.upstream, sources);
     let cors = match section.take("cors") {
         // `"off"` is the only way to undo `[defaults.cors]`, because a route without the key inherits the table.
@@ -226,10 +225,15 @@ fn stream_policy<'a>(section: &mut Section<'a>, defaults: &Defaults<'a>, sources
             defaults.cors.clone()
         }
     };
+    // On a private route events are neither kept nor held.
+    if share.mode() == Mode::Shared {
+        replay.check();
+        client.check(&replay);
+    }
     StreamPolicy {
         share: share.resolve(),
-        replay,
-        client,
+        replay: replay.resolve(),
+        client: client.resolve(),
         upstream: upstream.resolve(),
         cors: cors.map(CorsLayer::resolve),
     }

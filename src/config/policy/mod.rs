@@ -12,10 +12,10 @@ mod replay;
 mod share;
 mod upstream;
 
-pub(super) use client::read as read_client;
+pub(super) use client::ClientLayer;
 pub(super) use cors::CorsLayer;
 pub(super) use private::check_private;
 pub(super) use proxy::read as read_proxy;
-pub(super) use replay::read as read_replay;
+pub(super) use replay::ReplayLayer;
 pub(super) use share::ShareLayer;
 pub(super) use upstream::UpstreamLayer;

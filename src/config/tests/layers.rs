@@ -96,7 +96,7 @@ fn units_words_and_spellings_are_understood() {
     let route = route(
         "host = ['A.com.', '::1']\nstrip_prefix = '/a/'\n\
          [routes.share]\nquery = ['b', 'c d']\nlinger_secs = 0\nmax_streams = 1\n\
-         [routes.replay]\nevents = 'off'\nbytes = '64KiB'\nage_secs = 'off'\nstart = 1\ngap_event = 'x y'\n\
+         [routes.replay]\nevents = 1\nbytes = '64KiB'\nage_secs = 'off'\nstart = 1\ngap_event = 'x y'\n\
          [routes.client]\nheartbeat_secs = 0.05\nretry_ms = 250\nretry_jitter = 1\nmax_lifetime_secs = 3600\nflush_ms = 20\n\
          [routes.upstream]\nidle_timeout_secs = 'off'\nmax_event_bytes = 0x400\nmultiplex = 'on'",
     );
@@ -105,8 +105,9 @@ fn units_words_and_spellings_are_understood() {
     let StreamPolicy { share, replay, client, upstream, .. } = policy(&route);
     assert_eq!(share.query, QueryPolicy::Only(vec!["b".to_owned(), "c d".to_owned()]));
     assert_eq!((share.linger, share.max_streams), (Duration::ZERO, 1));
-    assert_eq!((replay.events, replay.bytes, replay.age), (None, 64 << 10, None));
+    assert_eq!((replay.events, replay.bytes, replay.age), (NonZeroUsize::new(1), 64 << 10, None));
     assert_eq!((replay.start, &*replay.gap_event), (Start::Back(NonZeroUsize::MIN), "x y"));
+    assert_eq!(policy(&self::route("[routes.replay]\nevents = 'off'")).replay.events, None);
     assert_eq!(client.heartbeat, Some(Duration::from_millis(50)));
     assert_eq!(client.retry, RetryPolicy::Fixed(Duration::from_millis(250)));
     assert_eq!((client.retry_jitter, client.flush), (1.0, Some(Duration::from_millis(20))));
