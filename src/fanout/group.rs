@@ -86,6 +86,11 @@ impl Group {
         self.id.1
     }
 
+    /// The position at which the clients on the roster are read for next.
+    pub(super) fn reads_on_at(&self) -> Seq {
+        self.batch.as_ref().map_or(self.cursor, |batch| batch.to)
+    }
+
     /// Whether a client at `cursor` can join the roster. If so, the value says whether it already has the batch of
     /// the present pass.
     pub(super) fn admits(&self, cursor: Seq) -> Option<bool> {

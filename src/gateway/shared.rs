@@ -209,8 +209,7 @@ impl Gateway {
             tokio::select! {
                 () = subscription.changed() => {
                     held_until = match policy.client.flush {
-                        // The end of a stream is not held back.
-                        Some(flush) if !subscription.is_over() => held_until.or_else(|| Some(Instant::now() + flush)),
+                        Some(flush) if !subscription.cannot_wait() => held_until.or_else(|| Some(Instant::now() + flush)),
                         _ => None,
                     };
                 }

@@ -122,6 +122,13 @@ impl Feed {
         self.stream.lag(cursor)
     }
 
+    /// Whether what follows `cursor` is to be sent at once, though the route lets events be held: the stream is over, as
+    /// much as one write takes has come, or the log begins to drop it.
+    #[must_use]
+    pub fn cannot_wait(&self, cursor: Seq) -> bool {
+        self.stream.cannot_wait(cursor, self.is_opener)
+    }
+
     /// Whether the stream is over. Its readers may not have been given all of it yet.
     #[must_use]
     pub fn is_over(&self) -> bool {

@@ -1,5 +1,8 @@
 //! The publisher's pace: how far it may be ahead of the fastest subscriber.
 
+/// The bytes of text that the log may be ahead of the fastest subscriber. Beyond that, the origin is read no further.
+pub(super) const MOST_AHEAD_BYTES: usize = 64 << 10;
+
 /// Whether the publisher reads on from the origin or waits for the subscribers.
 ///
 /// ```text

@@ -1,6 +1,6 @@
 //! The publisher: writes to one stream.
 
-use super::pace::Pace;
+use super::pace::{MOST_AHEAD_BYTES, Pace};
 use super::stream::{Phase, State, Stream};
 use super::{End, Sharing, upkeep};
 use crate::counters::RouteCounters;
@@ -14,10 +14,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
-
-/// The bytes of frames that the log may be ahead of the fastest subscriber. Beyond that, the origin is read no
-/// further.
-const MOST_AHEAD_BYTES: usize = 64 << 10;
 
 /// How long subscribers that take nothing hold up the origin. A single client that takes nothing for so long is slow,
 /// and has no hold any more. One second would do if every read were seen. But the

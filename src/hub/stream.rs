@@ -15,7 +15,7 @@
 
 use super::backfills::Backfills;
 use super::budget::{Budget, STREAM_OVERHEAD};
-use super::pace::Pace;
+use super::pace::{MOST_AHEAD_BYTES, Pace};
 use super::sharing::{Audience, Sharing};
 use super::streams::{Place, Streams};
 use super::{End, StreamKey, StreamRequest, Watcher};
@@ -262,6 +262,16 @@ impl Stream {
                 Phase::Connecting { .. } | Phase::Live | Phase::Waiting => Reading::CaughtUp,
             },
         }
+    }
+
+    /// Whether what follows `cursor` cannot be held back: the stream is over, it is as much as one write takes, or the
+    /// log begins to drop it.
+    pub(super) fn cannot_wait(&self, cursor: Seq, is_opener: bool) -> bool {
+        self.locked(|state| {
+            state.is_over_for(is_opener)
+                || cursor < state.log.oldest()
+                || state.log.bytes_from(cursor) > MOST_AHEAD_BYTES
+        })
     }
 
     /// For a client at `cursor` that fell off the log: the position of the oldest entry, and the frame that tells of

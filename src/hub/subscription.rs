@@ -235,6 +235,13 @@ impl Subscription {
         self.stream().lag(self.cursor)
     }
 
+    /// Whether what the client is still to be given is to be sent at once, though the route lets events be held: the
+    /// stream is over, as much as one write takes has come, or the log begins to drop it.
+    #[must_use]
+    pub fn cannot_wait(&self) -> bool {
+        self.stream().cannot_wait(self.cursor, self.seat.is_opener)
+    }
+
     /// Whether the stream is over. The client may not have been given all of it yet.
     #[must_use]
     pub fn is_over(&self) -> bool {

@@ -91,7 +91,7 @@ async fn a_routes_own_reconnection_time_is_the_last_word() {
 #[tokio::test]
 async fn events_that_are_held_to_share_a_write_hold_nothing_else() {
     let origin = Origin::start();
-    let held = "client.flush_ms = 600000\nclient.heartbeat_secs = 0.05\nupstream.on_close = \"close\"";
+    let held = "client.flush_ms = 299000\nclient.heartbeat_secs = 0.05\nupstream.on_close = \"close\"";
     let gateway = Gateway::with(route("/*", &origin).with(held)).await;
     let (mut client, mut body) = opened(Client::get("/"), &gateway, &origin).await;
     let mut sent = 0;

@@ -31,8 +31,7 @@ impl Shard {
         group.change.clear();
         group.unread = true;
         match group.terms.pace().flush {
-            // The end of a stream is not held.
-            Some(_) if group.feed.is_over() => self.let_go(key),
+            Some(_) if group.feed.cannot_wait(group.reads_on_at()) => self.let_go(key),
             Some(flush) if group.held.is_none() && !group.roster.is_empty() => {
                 group.held = Some(now + flush);
                 self.held.insert((now + flush, key));

@@ -6,6 +6,7 @@ use super::*;
 use crate::hub::Watcher;
 use futures_util::FutureExt;
 use std::net::{TcpListener, TcpStream};
+use std::num::NonZeroUsize;
 
 /// More than the kernel queues in one piece on a Unix socket. Once this many bytes are read, a piece is gone.
 const PIECE: usize = 37 << 10;
@@ -106,6 +107,39 @@ fn events_are_held_to_share_a_write_and_heartbeats_and_ends_are_not() {
     stage.settle();
     let text = client.text();
     assert!(text.contains("data: 3\n") && text.ends_with("0\r\n\r\n"), "{text:?}");
+}
+
+#[test]
+fn held_events_that_the_log_drops_or_that_fill_a_write_are_sent_at_once() {
+    let held = |stage: &mut Stage| stage.shard.groups.iter().any(|(_, group)| group.held.is_some());
+    let few = ReplayOptions { events: NonZeroUsize::new(10), ..ReplayOptions::default() };
+    let mut stage = Stage::with(few, |pace| pace.flush = Some(5 * SECOND));
+    let (mut client, publisher) = stage.opened("/a");
+    let mut given = String::new();
+    for n in 0..100 {
+        publish(&publisher, &[&n.to_string()]);
+        stage.later(SECOND / 100);
+        given += &client.text();
+        // Ten are in the log. The eleventh takes the place of the first.
+        assert_eq!(given.matches("data: ").count(), if n % 11 == 10 { n + 1 } else { n / 11 * 11 });
+        assert_eq!(held(&mut stage), n % 11 != 10);
+    }
+    stage.later(5 * SECOND);
+    given += &client.text();
+    let numbers: Vec<_> = given.lines().filter_map(|line| line.strip_prefix("data: ")).collect();
+    assert_eq!(numbers, (0..100).map(|n| n.to_string()).collect::<Vec<_>>());
+    assert_eq!(stage.departed(), []);
+
+    let mut stage = Stage::with(ReplayOptions::default(), |pace| pace.flush = Some(5 * SECOND));
+    let (mut client, publisher) = stage.opened("/a");
+    publish(&publisher, &[&"x".repeat(60 << 10)]);
+    stage.settle();
+    assert_eq!(client.text(), "");
+    publish(&publisher, &[&"x".repeat(10 << 10)]);
+    stage.settle();
+    while !client.text().ends_with("\n\n\r\n") {
+        stage.settle();
+    }
 }
 
 #[test]
