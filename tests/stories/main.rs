@@ -20,6 +20,7 @@ mod accepting;
 mod admin;
 mod allocator;
 mod answers;
+mod bounds;
 mod builders;
 mod config;
 mod contract;
