@@ -50,6 +50,7 @@ impl Options {
     }
 
     pub(crate) fn repeats(&self, scenario: Scenario) -> usize {
-        self.repeats.map_or(if self.quick || scenario.is_sweep() { 1 } else { 3 }, usize::from)
+        let usual = if self.quick || scenario.is_sweep() { 1 } else { 3 };
+        self.repeats.map_or(usual, usize::from)
     }
 }
