@@ -3,21 +3,18 @@
 //! At a hand-over, a client consists of its connection and its subscription to a stream. Nothing of the response has
 //! been written yet. The engine writes all of it, and gives the connection back after an orderly end.
 
-use super::connection::{Connection, Parts, Peer};
+use super::connection::{Connection, Parts};
 use super::front::Front;
-use super::places::Place;
+use super::home::AtTheFront;
 use super::served::StreamRoute;
 use super::socket;
-use super::transport::Transport;
-use crate::fanout::{Arrival, Engine, Framing, Home, limit_stall};
+use crate::fanout::{Arrival, Engine, Framing, limit_stall};
 use crate::hub::Subscription;
 use bytes::Bytes;
 use std::fmt;
 use std::net::IpAddr;
-use std::os::fd::OwnedFd;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::runtime::Handle;
 
 /// A client that is to be handed over. Dropping this value before the hand-over takes the client off its stream, and
 /// counts a failed hand-over.
@@ -57,7 +54,7 @@ impl HandOver {
             Ok(Parts { socket, unread, peer, place, is_tcp }) => {
                 let Leaving { engine, subscription, framing, opening, opening_text, lifetime, is_kept, address } =
                     client;
-                let front = Arc::downgrade(front);
+                let home = AtTheFront::new(Arc::downgrade(front), place, &peer, address, is_tcp);
                 let arrival = Arrival {
                     socket,
                     subscription,
@@ -68,14 +65,7 @@ impl HandOver {
                     terms: Arc::clone(&self.served) as _,
                     unread,
                     is_kept,
-                    home: Box::new(AtTheFront {
-                        front,
-                        runtime: Handle::current(),
-                        peer,
-                        client: address,
-                        place,
-                        is_tcp,
-                    }),
+                    home: Box::new(home),
                 };
                 match engine.adopt(arrival).await {
                     Ok(()) => return,
@@ -101,36 +91,5 @@ impl Drop for HandOver {
 impl fmt::Debug for HandOver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HandOver").field("route", &self.served.route.name).finish_non_exhaustive()
-    }
-}
-
-/// Takes connections back from the engine to the front.
-#[derive(Debug)]
-struct AtTheFront {
-    front: Weak<Front>,
-    runtime: Handle,
-    peer: Peer,
-    client: Option<IpAddr>,
-    place: Place,
-    is_tcp: bool,
-}
-
-impl Home for AtTheFront {
-    fn client(&self) -> Option<IpAddr> {
-        self.client
-    }
-
-    fn take_back(self: Box<Self>, socket: OwnedFd, unread: Vec<u8>) {
-        let Self { front, runtime, peer, place, is_tcp, .. } = *self;
-        // The front is gone only when the process ends. The socket is then closed.
-        let Some(front) = front.upgrade() else { return };
-        let _in_the_runtime = runtime.enter();
-        match Transport::from_descriptor(socket, is_tcp) {
-            Ok(transport) => {
-                let connection = Connection::taken_back(transport, peer, place, &unread);
-                runtime.spawn(front.serve_next(connection));
-            }
-            Err(error) => log::debug!("cannot take a connection back: {error}"),
-        }
     }
 }

@@ -30,6 +30,7 @@ mod first;
 mod front;
 mod handover;
 mod head;
+mod home;
 mod http2;
 mod introduction;
 mod lines;
