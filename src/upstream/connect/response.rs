@@ -48,7 +48,7 @@ impl Response {
     }
 
     /// The next bytes of the body. `None` at its orderly end. Must not be dropped half-way, unless
-    /// [`Self::is_cancel_safe`].
+    /// `is_cancel_safe` says otherwise.
     ///
     /// # Errors
     /// Fails when the connection breaks, or when the body ends earlier than its framing says.
