@@ -33,15 +33,16 @@ use tokio::time::{sleep, timeout};
 const MOST_STREAMS: u32 = 100;
 
 /// The window of a stream that shares its connection: how much of it is received before it is read.
-const SHARED_WINDOW: u32 = 256 << 10;
+const SHARED_WINDOW: u32 = 128 << 10;
 
 /// The window of a stream that has its connection for itself.
 const SINGLE_WINDOW: u32 = 1 << 20;
 
-/// What the origin's small DATA frames may cost before they are read: each that is smaller than 256 bytes costs what it
-/// lacks. The `h2` crate ends the connection when they cost more, because each takes about 256 bytes of memory. Streams
-/// are read all the time (see `Response::soak`), so only a burst between two reads counts.
-const SMALL_FRAMES: usize = 4 << 20;
+/// What the origin's small DATA frames may cost before they are read. Each that is smaller than 256 bytes costs what it
+/// lacks, which is about the memory that it takes. If they cost more, the `h2` crate ends the connection with all its
+/// streams. So this is enough for several streams whose windows are full of events of ten bytes. That is rare, because
+/// frames are taken out even while a stream is not read (see `Response::soak`).
+const SMALL_FRAMES: usize = 64 << 20;
 
 /// The largest DATA frame. Large frames are fewer frames.
 const LARGEST_FRAME: u32 = 64 << 10;

@@ -20,6 +20,8 @@ mod system;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_http2;
+#[cfg(test)]
 mod tests_places;
 #[cfg(test)]
 mod tests_tls;
@@ -247,15 +249,16 @@ impl Connector {
                     continue;
                 }
             };
-            if transport.speaks_http2() {
-                reach.pool.speaks_http2();
-            }
+            let is_http2 = transport.speaks_http2();
             if let Some(turn) = &self.turn {
                 turn.goes_to(transport.address);
             }
             match exchange(transport, &head, origin, head_timeout).await {
                 Ok(response) => {
                     self.met.answered(origin);
+                    if options.multiplex {
+                        self.note_speech(&reach, origin, is_http2);
+                    }
                     return Ok(response);
                 }
                 Err(NoHead::Late) => return Err(ConnectError::HeadTimeout),

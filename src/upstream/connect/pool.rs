@@ -132,12 +132,15 @@ impl Pool {
                 state.carriers.push(Arc::downgrade(carrier));
                 false
             }
-            Outcome::Http1(_) => {
-                state.http1_until = Some(Instant::now() + HTTP1_MEMORY);
-                !std::mem::replace(&mut state.is_told, true)
-            }
+            Outcome::Http1(_) => state.speaks_http1(),
             Outcome::Closed | Outcome::Failed(_) => false,
         }
+    }
+
+    /// The origin answered by HTTP/1. Returns whether that is news.
+    pub(super) fn speaks_http1(&self) -> bool {
+        let mut state = self.state.lock();
+        !state.is_http1() && state.speaks_http1()
     }
 
     /// A stream's own connection turned out to speak HTTP/2.
@@ -162,6 +165,11 @@ impl Pool {
 }
 
 impl State {
+    fn speaks_http1(&mut self) -> bool {
+        self.http1_until = Some(Instant::now() + HTTP1_MEMORY);
+        !std::mem::replace(&mut self.is_told, true)
+    }
+
     fn is_http1(&self) -> bool {
         self.http1_until.is_some_and(|until| Instant::now() < until)
     }

@@ -91,11 +91,7 @@ impl Connector {
                 () = report.closed() => return,
             };
             if reach.pool.settle(&outcome) {
-                log::info!(
-                    "origin speaks HTTP/1.1 only: each of its streams has a connection of its own, although multiplex \
-                     is on origin={}",
-                    origin.root_url()
-                );
+                tell_http1(&origin);
             }
             report.send_replace(Some(outcome));
         });
@@ -144,6 +140,15 @@ impl Connector {
         options.multiplex && reach.pool.has_seat() || reach.slots.free(options.most_upstreams()) > more
     }
 
+    /// Takes note of what a stream's own connection to the origin speaks.
+    pub(super) fn note_speech(&self, reach: &Reach, origin: &Origin, is_http2: bool) {
+        if is_http2 {
+            reach.pool.speaks_http2();
+        } else if reach.pool.speaks_http1() {
+            tell_http1(origin);
+        }
+    }
+
     async fn connected_shared(&self, reach: &Reach, origin: &Origin, options: &UpstreamOptions) -> Outcome {
         let dial = match self.resolved(origin, options, Usage::Stream).await {
             Ok(dial) => dial,
@@ -187,4 +192,12 @@ impl Connector {
 
 fn full(options: &UpstreamOptions) -> ConnectError {
     ConnectError::Unreachable(format!("max_upstreams ({}) connections are open", options.most_upstreams()))
+}
+
+fn tell_http1(origin: &Origin) {
+    log::info!(
+        "origin speaks HTTP/1.1 only: each of its streams has a connection of its own, although multiplex is on \
+         origin={}",
+        origin.root_url()
+    );
 }
