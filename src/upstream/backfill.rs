@@ -2,7 +2,6 @@
 
 use super::connect::{Connector, Request, Response, WhenFull};
 use super::exchange::{Outcome, attempt};
-use super::reading::Chunks;
 use super::settings::DriverSettings;
 use crate::hub::{Backfilling, End, Failure, Sharing, StreamRequest};
 use crate::replay::{VIA as GATEWAY, trimmed};
@@ -126,11 +125,10 @@ async fn fetch(
     read(settings, response, id, to).await
 }
 
-async fn read(settings: &DriverSettings, response: Box<Response>, id: Bytes, to: &mut Backfilling) -> Came {
+async fn read(settings: &DriverSettings, mut response: Box<Response>, id: Bytes, to: &mut Backfilling) -> Came {
     let mut decoder = Decoder::resuming(settings.options.max_event_bytes, id);
-    let mut chunks = Chunks::new(response);
     loop {
-        match timeout(LOOK_EVERY, chunks.read()).await {
+        match timeout(LOOK_EVERY, response.read()).await {
             Ok(Ok(Some(bytes))) => {
                 decoder.push(bytes);
                 if take(&mut decoder, settings.pass_retry, to) {

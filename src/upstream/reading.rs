@@ -5,59 +5,18 @@ use crate::hub::Publisher;
 use crate::replay::{Continuation, trimmed};
 use crate::sse::{Decoder, Event, Item};
 use bytes::Bytes;
-use std::convert::Infallible;
-use std::future::{Future, pending};
+use std::future::Future;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 /// When so many bytes have come at once, their events are published before more are read. Publishing wakes every client,
 /// so events that are there together are published together.
 const TOGETHER_BYTES: usize = 64 << 10;
 
-pub(super) type Read = Pin<Box<dyn Future<Output = (Box<Response>, io::Result<Option<Bytes>>)> + Send>>;
-
-/// The bytes of a response.
-pub(super) enum Chunks {
-    /// A read of HTTP/1 must not be dropped half-way, so this keeps the read that is under way.
-    Kept(Read),
-    /// The reads of HTTP/2 may be dropped.
-    Direct(Box<Response>),
-}
-
-impl Chunks {
-    pub(super) fn new(response: Box<Response>) -> Self {
-        if response.is_cancel_safe() { Self::Direct(response) } else { Self::Kept(Box::pin(read(response))) }
-    }
-
-    /// Receives what comes while nobody reads. See [`Response::soak`].
-    pub(super) async fn soak(&mut self) -> Infallible {
-        match self {
-            Self::Direct(response) => response.soak().await,
-            Self::Kept(_) => pending().await,
-        }
-    }
-
-    /// The next bytes. `None` at the orderly end. Safe to drop and call again, but not to call after an end or an
-    /// error.
-    ///
-    /// # Errors
-    /// Fails when the response breaks off.
-    pub(super) async fn read(&mut self) -> io::Result<Option<Bytes>> {
-        match self {
-            Self::Direct(response) => response.read().await,
-            Self::Kept(next) => {
-                let (response, result) = next.as_mut().await;
-                *next = Box::pin(read(response));
-                result
-            }
-        }
-    }
-}
-
 /// A response and the state of its decoding.
 pub(super) struct Reading {
-    chunks: Chunks,
+    response: Box<Response>,
     decoder: Decoder,
     continuation: Continuation,
     /// How the response ended, if that came together with the last bytes.
@@ -85,24 +44,24 @@ impl Reading {
         continuation: Continuation,
     ) -> Self {
         let decoder = Decoder::resuming(max_event_bytes, last_event_id);
-        Self { chunks: Chunks::new(response), decoder, continuation, ended: None }
+        Self { response, decoder, continuation, ended: None }
     }
 
-    /// See [`Chunks::read`].
+    /// See [`Response::read`].
     ///
     /// # Errors
     /// Fails when the response breaks off.
     pub(super) async fn read(&mut self) -> io::Result<Option<Bytes>> {
         match self.ended.take() {
             Some(ended) => ended,
-            None => self.chunks.read().await,
+            None => self.response.read().await,
         }
     }
 
     /// More bytes that have come already.
     fn at_hand(&mut self) -> Option<Bytes> {
         // The task reads again before it waits, so this need not wake it.
-        match pin!(self.chunks.read()).poll(&mut Context::from_waker(Waker::noop())) {
+        match pin!(self.response.read()).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Pending => None,
             Poll::Ready(Ok(Some(bytes))) => Some(bytes),
             Poll::Ready(ended) => {
@@ -120,7 +79,7 @@ impl Reading {
         tokio::select! {
             biased;
             () = publisher.room() => {}
-            never = self.chunks.soak() => match never {},
+            never = self.response.soak() => match never {},
         }
         self.read().await
     }
@@ -188,11 +147,6 @@ impl Reading {
 fn comes_behind_id(event: &Event) -> Option<bool> {
     let has_id = event.id.as_ref().is_some_and(|id| !trimmed(id).is_empty());
     (has_id || !event.is_checkpoint).then_some(!has_id)
-}
-
-async fn read(mut response: Box<Response>) -> (Box<Response>, io::Result<Option<Bytes>>) {
-    let result = response.read().await;
-    (response, result)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! One request on one connection, and the head of its response.
 
+use super::http1::Http1;
 use super::http2::{Carrier, Seat, Unanswered};
 use super::response::Response;
 use super::transport::Transport;
@@ -115,7 +116,8 @@ async fn within<T>(patience: Option<Duration>, answered: impl Future<Output = Re
     }
 }
 
-async fn by_http1(transport: Transport, head: &RequestHeader) -> Result<Response, NoHead> {
+async fn by_http1(mut transport: Transport, head: &RequestHeader) -> Result<Response, NoHead> {
+    transport.begin_head();
     let mut session = Box::new(HttpSession::new(Box::new(transport)));
     let answered = async {
         session.write_request_header(Box::new(head.clone())).await?;
@@ -131,7 +133,12 @@ async fn by_http1(transport: Transport, head: &RequestHeader) -> Result<Response
     match answered.await {
         Err(error) => Err(NoHead::Broken(error)),
         Ok(None) => Err(NoHead::Endless),
-        Ok(Some((status, headers))) => Ok(Response::http1(session, status, headers)),
+        Ok(Some((status, headers))) => {
+            // The session kept no byte behind the head.
+            let transport = Transport::of(session.into_inner());
+            let transport = transport.ok_or_else(|| NoHead::Broken(Error::new(ErrorType::InternalError)))?;
+            Ok(Response::http1(Http1::new(transport, status, &headers), status, headers))
+        }
     }
 }
 

@@ -5,6 +5,9 @@
 mod admission;
 mod dial;
 mod exchange;
+mod framing;
+mod head_end;
+mod http1;
 mod http2;
 mod line;
 mod places;
@@ -19,6 +22,8 @@ mod socket;
 mod system;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_http1;
 #[cfg(test)]
 mod tests_http2;
 #[cfg(test)]

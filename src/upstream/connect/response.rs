@@ -1,11 +1,10 @@
 //! A response of an origin, by HTTP/1 or HTTP/2.
 
+use super::http1::Http1;
 use super::http2::Seat;
-use super::reason::reason;
 use bytes::{Bytes, BytesMut};
 use h2::RecvStream;
 use http::{HeaderMap, StatusCode};
-use pingora::protocols::http::v1::client::HttpSession;
 use std::fmt;
 use std::future::{pending, poll_fn};
 use std::io;
@@ -24,7 +23,7 @@ pub struct Response {
 }
 
 enum Body {
-    Http1(Box<HttpSession>),
+    Http1(Http1),
     Http2(Http2),
 }
 
@@ -47,9 +46,9 @@ struct Received {
 }
 
 impl Response {
-    /// The response to the request of a session.
-    pub(super) fn http1(session: Box<HttpSession>, status: StatusCode, headers: HeaderMap) -> Self {
-        Self { body: Body::Http1(session), status, headers }
+    /// The response on a connection of HTTP/1.
+    pub(super) fn http1(body: Http1, status: StatusCode, headers: HeaderMap) -> Self {
+        Self { body: Body::Http1(body), status, headers }
     }
 
     /// The response on a stream of HTTP/2.
@@ -59,28 +58,15 @@ impl Response {
         Self { body: Body::Http2(body), status: head.status, headers: head.headers }
     }
 
-    /// The next bytes of the body. `None` at its orderly end. Must not be dropped half-way, unless
-    /// `is_cancel_safe` says otherwise.
+    /// The next bytes of the body. `None` at its orderly end. Safe to drop and call again.
     ///
     /// # Errors
     /// Fails when the connection breaks, or when the body ends earlier than its framing says.
     pub async fn read(&mut self) -> io::Result<Option<Bytes>> {
-        let session = match &mut self.body {
-            Body::Http2(body) => return body.read().await,
-            Body::Http1(session) => session,
-        };
-        loop {
-            match session.read_body_bytes().await {
-                Ok(Some(bytes)) if bytes.is_empty() => {}
-                Ok(bytes) => return Ok(bytes),
-                Err(error) => return Err(io::Error::other(reason(&error))),
-            }
+        match &mut self.body {
+            Body::Http1(body) => body.read().await,
+            Body::Http2(body) => body.read().await,
         }
-    }
-
-    /// Whether a read may be dropped half-way.
-    pub(crate) fn is_cancel_safe(&self) -> bool {
-        matches!(self.body, Body::Http2(_))
     }
 
     /// Receives what has come while the response is not read, up to the window of its stream. So it does not count as

@@ -1,19 +1,20 @@
 //! The connection of a stream to its origin: TCP, or TLS over TCP. It is made here and not by pingora, which would read
 //! the certificates of a `ca_file` for each connection, and would not resume TLS sessions of such a route.
 
+use super::head_end::HeadEnd;
 use super::places::Held;
 use async_trait::async_trait;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::{
-    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
-    UniqueIDType,
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest,
+    UniqueID, UniqueIDType,
 };
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -22,6 +23,10 @@ use tokio_rustls::client::TlsStream;
 #[derive(Debug)]
 pub(super) struct Transport {
     layer: Layer,
+    /// Set while a head of HTTP/1 is read. A read then gives no more than the rest of the head.
+    head: Option<HeadEnd>,
+    /// What came behind a head and was not given.
+    ahead: Vec<u8>,
     /// The address of the origin.
     pub(super) address: SocketAddr,
     /// It is free when the socket, which is above, is closed.
@@ -36,11 +41,38 @@ enum Layer {
 
 impl Transport {
     pub(super) fn tcp(stream: TcpStream, address: SocketAddr, held: Held) -> Self {
-        Self { layer: Layer::Tcp(stream), address, _held: held }
+        Self::over(Layer::Tcp(stream), address, held)
     }
 
     pub(super) fn tls(stream: TlsStream<TcpStream>, address: SocketAddr, held: Held) -> Self {
-        Self { layer: Layer::Tls(Box::new(stream)), address, _held: held }
+        Self::over(Layer::Tls(Box::new(stream)), address, held)
+    }
+
+    fn over(layer: Layer, address: SocketAddr, held: Held) -> Self {
+        Self { layer, head: None, ahead: Vec::new(), address, _held: held }
+    }
+
+    /// The connection in a stream that pingora gives back. `None`: the stream is not a `Transport`.
+    pub(super) fn of(stream: Stream) -> Option<Self> {
+        stream.into_any().downcast::<Self>().ok().map(|transport| *transport)
+    }
+
+    /// From now on a head of HTTP/1 is read, and no byte behind it. More heads may follow.
+    pub(super) fn begin_head(&mut self) {
+        self.head = Some(HeadEnd::default());
+    }
+
+    /// The last head was read. Returns what came behind it.
+    pub(super) fn end_head(&mut self) -> Vec<u8> {
+        self.head = None;
+        std::mem::take(&mut self.ahead)
+    }
+
+    fn poll_layer(&mut self, context: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match &mut self.layer {
+            Layer::Tcp(stream) => Pin::new(stream).poll_read(context, to),
+            Layer::Tls(stream) => Pin::new(stream).poll_read(context, to),
+        }
     }
 
     /// Whether TLS has agreed on HTTP/2 (RFC 7301).
@@ -54,10 +86,21 @@ impl Transport {
 
 impl AsyncRead for Transport {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match &mut self.layer {
-            Layer::Tcp(stream) => Pin::new(stream).poll_read(context, to),
-            Layer::Tls(stream) => Pin::new(stream).poll_read(context, to),
+        let Some(mut head) = self.head else { return self.poll_layer(context, to) };
+        if self.ahead.is_empty() {
+            let before = to.filled().len();
+            ready!(self.poll_layer(context, to))?;
+            let came = to.filled().get(before..).unwrap_or_default();
+            let of_head = head.scan(came);
+            self.ahead.extend_from_slice(came.get(of_head..).unwrap_or_default());
+            to.set_filled(before + of_head);
+        } else {
+            let most = self.ahead.len().min(to.remaining());
+            let of_head = head.scan(self.ahead.get(..most).unwrap_or_default());
+            to.put_slice(self.ahead.drain(..of_head).as_slice());
         }
+        self.head = Some(head);
+        Poll::Ready(Ok(()))
     }
 }
 
