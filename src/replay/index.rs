@@ -63,19 +63,14 @@ fn id_at(place: u32, ring: &Ring) -> &[u8] {
 }
 
 impl IdIndex {
-    fn find(&self, id: &[u8], ring: &Ring) -> Option<Alike> {
+    /// The first entry held with this id, and whether an earlier one was dropped. A client may have seen only that one.
+    pub(super) fn first_held(&self, id: &[u8], ring: &Ring) -> Option<(Seq, bool)> {
+        if self.ids.is_empty() {
+            return None;
+        }
         let hash = self.hasher.hash_one(id);
-        self.ids.find(hash, |alike| id_at(alike.first(), ring) == id).copied()
-    }
-
-    /// The first entry held with this id.
-    pub(super) fn first_held(&self, id: &[u8], ring: &Ring) -> Option<Seq> {
-        self.find(id, ring).map(|alike| position(alike.first(), ring))
-    }
-
-    /// Whether an earlier entry with this id was dropped. A client may have seen only that one.
-    pub(super) fn was_dropped(&self, id: &[u8], ring: &Ring) -> bool {
-        self.find(id, ring).is_some_and(Alike::is_dropped)
+        let alike = self.ids.find(hash, |alike| id_at(alike.first(), ring) == id)?;
+        Some((position(alike.first(), ring), alike.is_dropped()))
     }
 
     /// The ring's newest entry, at `seq`, has an id. `is_dropped`: an entry that the log no longer holds had the id

@@ -92,8 +92,8 @@ impl ReplayLog {
         if self.before_first.is(id) {
             return Some(self.oldest());
         }
-        let first = self.index.first_held(id, &self.ring);
-        first.filter(|_| !self.index.was_dropped(id, &self.ring)).map(|seq| seq.plus(1))
+        let (first, was_dropped) = self.index.first_held(id, &self.ring)?;
+        (!was_dropped).then(|| first.plus(1))
     }
 
     /// The position of the first event at or after `seq`.
@@ -111,6 +111,6 @@ impl ReplayLog {
 
     /// The position of the first entry held with this origin id.
     pub(in crate::replay) fn first_held(&self, id: &[u8]) -> Option<Seq> {
-        self.index.first_held(trimmed(id), &self.ring)
+        self.index.first_held(trimmed(id), &self.ring).map(|(first, _)| first)
     }
 }
