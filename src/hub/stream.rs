@@ -46,7 +46,7 @@ pub(super) struct Stream {
     pub(super) occupancy: Notify,
     /// Notified when the first subscriber comes, for the driver that waits for one.
     pub(super) arrivals: Notify,
-    /// Notified when an event came that will be too old at some time, while none did before.
+    /// Notified when something came that will be too old before the upkeep looks for it.
     pub(super) aging: Notify,
     /// Notified when a subscriber takes something, if the publisher waits for that.
     pub(super) taken: Notify,
@@ -85,8 +85,8 @@ pub(super) struct State {
     pub(super) place: Place,
     /// The bytes that the budget counts for this stream.
     accounted: usize,
-    /// No event in the log will ever be too old, as it is now.
-    pub(super) upkeep_rests: bool,
+    /// When the upkeep looks for what is too old. `None`: it rests, because nothing ever will be, as it is now.
+    pub(super) upkeep_at: Option<Instant>,
 }
 
 #[derive(Debug, Clone)]
@@ -144,7 +144,7 @@ impl Stream {
                 empty_since: Instant::now(),
                 place: Place::default(),
                 accounted: 0,
-                upkeep_rests: false,
+                upkeep_at: None,
             }),
             changed: watch::channel(()).0,
             watchers: RwLock::default(),
@@ -216,13 +216,20 @@ impl Stream {
     /// Tells the budget what the stream holds now, and the upkeep when there is something for it to do. Returns whether
     /// all streams hold too much together. Called once per batch.
     pub(super) fn account(&self, locked: &mut State) -> bool {
-        if locked.upkeep_rests && locked.log.expires_at().is_some() {
-            locked.upkeep_rests = false;
+        let next = self.next_upkeep(locked);
+        if next.is_some_and(|next| locked.upkeep_at.is_none_or(|planned| next < planned)) {
+            locked.upkeep_at = next;
             self.aging.notify_one();
         }
-        let held = self.own_bytes.saturating_add(locked.log.footprint());
+        let held = [self.own_bytes, locked.log.footprint(), locked.backfills.footprint()].into_iter().sum();
         let before = std::mem::replace(&mut locked.accounted, held);
         self.membership.budget.change(before, held)
+    }
+
+    /// When something that the stream holds is too old. `None`: never, as it is now.
+    pub(super) fn next_upkeep(&self, locked: &State) -> Option<Instant> {
+        let expires = locked.log.expires_at().map(Instant::from_std);
+        [expires, locked.backfills.forgotten_at(self.opened_at)].into_iter().flatten().min()
     }
 
     /// Whether the response may still turn out to be for the opener alone.

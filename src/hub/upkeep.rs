@@ -1,17 +1,15 @@
-//! What a stream needs beside its events: its log drops events when they are too old, and it ends when nobody wants it
-//! any more.
+//! What a stream needs beside its events: it drops what is too old, and it ends when nobody wants it any more.
 //!
 //! ```text
-//!             an event that will be too old
-//!   Resting ────────────────────────────────▶ Waiting ──┐ it is: what is too old is dropped
-//!      ▲                                       │  ▲─────┘
+//!          something that will be too old
+//!   Resting ────────────────────────────────▶ Waiting ──┐ it is: what is too old is dropped;
+//!      ▲                                       │  ▲─────┘ or something came that will be so earlier
 //!      └────── nothing will be too old ────────┘
 //! ```
 
 use super::End;
 use super::stream::{State, Stream};
 use std::convert::Infallible;
-use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::yield_now;
@@ -27,23 +25,24 @@ const LONGEST: Duration = Duration::from_secs(5);
 /// The number of events that are dropped while the stream's lock is held once.
 const SLICE: usize = 1024;
 
-/// Drops the events of a stream's log when they are too old. Cancel-safe.
+/// Drops what a stream holds when it is too old: events, and the origin's answers about ids. Cancel-safe.
 pub(super) async fn upkeep(stream: Arc<Stream>) -> Infallible {
-    let Some(age) = stream.locked(|state| state.log.options().age) else { return pending().await };
-    let pause = (age / PART_OF_AGE).min(LONGEST);
+    let age = stream.locked(|state| state.log.options().age);
+    let pause = age.map_or(LONGEST, |age| (age / PART_OF_AGE).min(LONGEST));
     loop {
-        let expires_at = stream.locked(|state| {
-            let at = state.log.expires_at();
-            state.upkeep_rests = at.is_none();
-            at
+        let next = stream.locked(|state| {
+            state.upkeep_at = stream.next_upkeep(state);
+            state.upkeep_at
         });
-        let Some(expires_at) = expires_at else {
+        let Some(next) = next else {
             stream.aging.notified().await;
             continue;
         };
-        sleep_until(Instant::from_std(expires_at) + pause).await;
-        while expire(&stream) {
-            yield_now().await;
+        tokio::select! {
+            () = sleep_until(next + pause) => while expire(&stream) {
+                yield_now().await;
+            },
+            () = stream.aging.notified() => {}
         }
     }
 }
@@ -51,7 +50,9 @@ pub(super) async fn upkeep(stream: Arc<Stream>) -> Infallible {
 /// Drops a slice of the events that are too old. Returns whether more may be.
 fn expire(stream: &Stream) -> bool {
     let dropped = stream.locked(|state| {
-        let dropped = state.log.expire(Instant::now().into_std(), SLICE);
+        let now = Instant::now();
+        state.backfills.forget(stream.opened_at, now);
+        let dropped = state.log.expire(now.into_std(), SLICE);
         stream.account(state);
         dropped
     });

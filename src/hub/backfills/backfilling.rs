@@ -188,7 +188,8 @@ impl Backfilling {
 
     fn settle(&self, settled: Settled) {
         self.stream.change(|state| {
-            state.backfills.settled.entry(self.id.clone()).or_insert(settled);
+            state.backfills.settle(&self.id, settled);
+            self.stream.account(state);
         });
     }
 }
@@ -206,7 +207,7 @@ impl Drop for Backfilling {
             }
             backfills.waiting.remove(own);
             if was_waited_for {
-                backfills.settled.entry(own.clone()).or_insert(Ok(Meeting::Never));
+                backfills.settle(own, Ok(Meeting::Never));
             }
             // Ids that another backfill brought need no backfill of their own.
             let (log, waiting) = (&state.log, &mut backfills.waiting);

@@ -29,8 +29,17 @@ const YOUTH: Duration = Duration::from_secs(30);
 /// The number of backfills of one stream that run at once.
 const MOST_AT_ONCE: usize = 4;
 
-/// The number of ids of one stream that the origin is asked about. Clients with further ids are told a gap.
+/// The number of ids of one stream that the origin is asked about, and the bytes that they and its answers may take.
+/// Clients with further ids are told a gap.
 const MOST_IDS: usize = 1024;
+const MOST_BYTES: usize = 256 << 10;
+
+/// The bytes that an id takes beside its text, about.
+const ID_OVERHEAD: usize = 128;
+
+/// When the answers are forgotten, after the stream was opened. By then the log is not young any more, and the last
+/// client that came while it was has waited long enough.
+const FORGOTTEN_AFTER: Duration = YOUTH.saturating_add(Duration::from_secs(10));
 
 /// The ids that the origin is asked about, and its answers.
 #[derive(Debug, Default)]
@@ -66,6 +75,41 @@ impl Backfills {
     pub(super) fn of(&self, id: &Bytes) -> Option<&Settled> {
         self.settled.get(id)
     }
+
+    /// Settles an id, unless it is settled already.
+    fn settle(&mut self, id: &Bytes, settled: Settled) {
+        let settled = match settled {
+            Ok(Meeting::Beside { text, .. }) if self.footprint().saturating_add(text.memory()) > MOST_BYTES => {
+                Ok(Meeting::Never)
+            }
+            other => other,
+        };
+        self.settled.entry(id.clone()).or_insert(settled);
+    }
+
+    /// When the answers are to be forgotten. `None`: there are none.
+    pub(super) fn forgotten_at(&self, opened_at: Instant) -> Option<Instant> {
+        (!self.settled.is_empty()).then(|| opened_at + FORGOTTEN_AFTER)
+    }
+
+    /// Forgets the answers if it is time.
+    pub(super) fn forget(&mut self, opened_at: Instant, now: Instant) {
+        if self.forgotten_at(opened_at).is_some_and(|at| at <= now) {
+            self.settled = HashMap::new();
+        }
+    }
+
+    /// The bytes that the ids and the answers take.
+    pub(super) fn footprint(&self) -> usize {
+        let of_id = |id: &Bytes| id.len().saturating_add(ID_OVERHEAD);
+        let of_answer = |settled: &Settled| match settled {
+            Ok(Meeting::Beside { text, .. }) => text.memory(),
+            Ok(_) | Err(_) => 0,
+        };
+        let waiting = self.waiting.keys().map(of_id);
+        let settled = self.settled.iter().map(|(id, settled)| of_id(id).saturating_add(of_answer(settled)));
+        waiting.chain(settled).fold(0, usize::saturating_add)
+    }
 }
 
 /// For an id that the log does not know: the id that the origin is asked about, which is queued. `None`: it is not
@@ -84,7 +128,7 @@ pub(super) fn want(state: &mut State, id: &Bytes, opened_at: Instant, now: Insta
         return Some(Wanted { id, _by: by });
     }
     if waiting.is_none() {
-        if !backfills.has_room() {
+        if !backfills.has_room(&id) {
             return None;
         }
         backfills.queued.push_back(Queued { id: id.clone(), silence: Duration::ZERO });
@@ -121,12 +165,16 @@ impl Backfills {
         self.waiting.get(id).is_some_and(|waiting| waiting.strong_count() > 0)
     }
 
-    /// Whether one more id may be asked about. Ids that no client waits for are forgotten first.
-    fn has_room(&mut self) -> bool {
-        if self.waiting.len().saturating_add(self.settled.len()) < MOST_IDS {
+    /// Whether this id may be asked about, too. Ids that no client waits for are forgotten first.
+    fn has_room(&mut self, id: &Bytes) -> bool {
+        let fits = |backfills: &Self| {
+            let bytes = backfills.footprint().saturating_add(id.len()).saturating_add(ID_OVERHEAD);
+            backfills.waiting.len().saturating_add(backfills.settled.len()) < MOST_IDS && bytes <= MOST_BYTES
+        };
+        if fits(self) {
             return true;
         }
-        let Self { queued, waiting, settled, .. } = self;
+        let Self { queued, waiting, .. } = self;
         queued.retain(|Queued { id, .. }| {
             let stays = waiting.get(id).is_some_and(|waiting| waiting.strong_count() > 0);
             if !stays {
@@ -134,6 +182,6 @@ impl Backfills {
             }
             stays
         });
-        waiting.len().saturating_add(settled.len()) < MOST_IDS
+        fits(self)
     }
 }

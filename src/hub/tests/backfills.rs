@@ -167,3 +167,45 @@ async fn a_stranger_with_many_ids_does_not_use_them_up() {
     drop(running_now);
     assert!(running(&stage).contains(&"10".to_owned()), "{:?}", running(&stage));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_ids_of_strangers_take_little_and_their_answers_are_forgotten() {
+    let stage = Stage::new();
+    let (_opener, publisher) = stage.open("/a");
+    drop(tokio::spawn(publisher.upkeep()));
+    let empty = stage.hub.held_bytes();
+    // Made-up ids are as long as an id may be.
+    let clients: Vec<_> =
+        (0..200).map(|n| stage.resume("/a", Some(&format!("{n}{}", "x".repeat(8000)))).unwrap()).collect();
+    while let Some(backfilling) = { stage.opened.1.lock().pop() } {
+        drop(backfilling);
+    }
+    drop(clients);
+    live(&publisher);
+    append(&publisher, &["0"]);
+    let held = stage.hub.held_bytes() - empty;
+    assert!((200_000..=300_000).contains(&held), "{held}");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(stage.hub.held_bytes() - empty < 1000, "{}", stage.hub.held_bytes() - empty);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_other_ids_brought_takes_little() {
+    let stage = Stage::new();
+    let (_opener, publisher) = stage.open("/a");
+    let empty = stage.hub.held_bytes();
+    let clients: Vec<_> = (0..20).map(|n| stage.resume("/a", Some(&n.to_string())).unwrap()).collect();
+    live(&publisher);
+    let text = "x".repeat(50_000);
+    let mut settled = 0;
+    while let Some(mut backfilling) = { stage.opened.1.lock().pop() } {
+        // No two of them share an event, so only the first can be put into the log.
+        assert!(!backfilling.push(&[with_id(&format!("own {settled}"), &text)]));
+        assert!(backfilling.silent(Duration::from_secs(2)));
+        settled += 1;
+    }
+    assert_eq!(settled, 20);
+    let held = stage.hub.held_bytes() - empty;
+    assert!((200_000..=400_000).contains(&held), "{held}");
+    drop(clients);
+}
