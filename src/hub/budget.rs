@@ -3,7 +3,7 @@
 use crate::sync::{AtomicUsize, Ordering};
 
 /// The bytes that a stream holds beside its log and its request. An estimate, and rather too high.
-pub(super) const STREAM_OVERHEAD: usize = 2 << 10;
+pub(super) const STREAM_OVERHEAD: usize = 8 << 10;
 
 /// The bytes that all streams hold together, and the limit of that.
 #[derive(Debug)]

@@ -155,7 +155,7 @@ async fn what_streams_hold_is_counted_with_their_entries_and_requests() {
 
 #[tokio::test(start_paused = true)]
 async fn beyond_the_bytes_the_longest_empty_logs_give_way_whatever_their_route() {
-    const MOST: usize = 100_000;
+    const MOST: usize = 125_000;
     let stage = bounded(MOST);
     let mut fed = Vec::new();
     let (_reader, live_one) = stage.open("/live");
