@@ -2,8 +2,9 @@
 
 use crate::sync::{AtomicUsize, Ordering};
 
-/// The bytes that a stream holds beside its log and its request. An estimate, and rather too high.
-pub(super) const STREAM_OVERHEAD: usize = 8 << 10;
+/// The bytes that a stream holds beside its log and its request, about: its driver's task, its connection to the origin
+/// and its state. A connection by TLS takes some more.
+pub(super) const STREAM_OVERHEAD: usize = 6 << 10;
 
 /// The bytes that all streams hold together, and the limit of that.
 #[derive(Debug)]

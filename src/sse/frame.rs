@@ -174,10 +174,13 @@ fn hex_digits(n: usize) -> usize {
     (n | 1).ilog2().saturating_div(4).saturating_add(1) as usize
 }
 
-/// The size of the block that an allocator gives for `size` bytes. These are the size classes of jemalloc: multiples of
-/// 16, and from 128 on four up to each doubling. Other allocators give about the same.
+/// The memory that `size` bytes take. These are the size classes of jemalloc: multiples of 16, and from 128 on four up to
+/// each doubling. Large blocks are whole pages, of which those that hold nothing take no memory. Other allocators take
+/// about the same.
 fn block(size: usize) -> usize {
-    let step = 1_usize << size.saturating_sub(1).max(127).ilog2().saturating_sub(2);
+    const LARGE: usize = 16 << 10;
+    const PAGE: usize = 4 << 10;
+    let step = if size < LARGE { 1_usize << size.saturating_sub(1).max(127).ilog2().saturating_sub(2) } else { PAGE };
     size.checked_next_multiple_of(step).unwrap_or(size)
 }
 

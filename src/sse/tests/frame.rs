@@ -79,9 +79,20 @@ fn the_length_of_the_text_is_told_by_that_of_the_chunk() {
 #[test]
 fn the_memory_of_a_frame_is_the_block_that_holds_it() {
     // The text has a size of two digits and two line ends around it, and the owners are counted in 16 bytes.
-    for (text, memory) in
-        [(16, 48), (42, 64), (43, 80), (106, 128), (107, 160), (138, 160), (139, 192), (234, 256), (235, 320)]
-    {
+    for (text, memory) in [
+        (16, 48),
+        (42, 64),
+        (43, 80),
+        (106, 128),
+        (107, 160),
+        (138, 160),
+        (139, 192),
+        (234, 256),
+        (235, 320),
+        (14_000, 14_336),
+        (14_400, 16_384),
+        (32_800, 36_864),
+    ] {
         assert_eq!(Frame::of_text(&vec![b':'; text]).memory(), memory, "{text}");
     }
 }
