@@ -16,6 +16,7 @@
 
 use super::Gateway;
 use super::after::After;
+use super::answers::{answer, refuse, turn_away};
 use super::chunks::Chunks;
 use super::connection::{Connection, Gate};
 use super::first::{Judgement, is_blank, judge};
@@ -27,10 +28,10 @@ use super::plan::{Ask, Plan, Request};
 use super::refusal::Reply;
 use super::sessions::{Decided, Sessions, close};
 use super::shared::NotJoined;
-use super::times::{ANSWER_TIME, LAST_CALL, WITHOUT_A_PLACE};
+use super::socket;
+use super::times::{LAST_CALL, WITHOUT_A_PLACE};
 use super::transport::Transport;
 use super::writer::Broken;
-use super::{socket, wire};
 use crate::fanout::{Engine, MOST_KEPT_BYTES};
 use crate::upstream::MAX_PEERS;
 use http::{Method, StatusCode};
@@ -41,10 +42,9 @@ use pingora::server::configuration::ServerConf;
 use pingora::time::fast_timeout::set_fast_timeout_to_tokio_threshold;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 /// The limits of connections and their request heads.
 #[derive(Debug, Clone, Copy)]
@@ -357,45 +357,4 @@ impl Front {
 /// request on, also when nothing happens. They still serve times below a second.
 fn without_a_clock_thread() {
     set_fast_timeout_to_tokio_threshold(Some(Duration::ZERO));
-}
-
-/// Sends a whole answer outside of a session. Returns `None` if the client did not take it.
-async fn answer(
-    mut connection: Connection,
-    reply: &Reply,
-    without_body: bool,
-    is_kept: bool,
-) -> Option<(Connection, After)> {
-    let response = wire::whole(reply, without_body, is_kept).ok()?;
-    match timeout(ANSWER_TIME, connection.write_all(&response)).await {
-        Ok(Ok(())) => Some((connection, if is_kept { After::Next } else { After::Close })),
-        Ok(Err(error)) => {
-            log::debug!("client gone before its {}: {error}", reply.status);
-            None
-        }
-        Err(_) => {
-            // After an ordinary close, the kernel would keep the answer for this client for a quarter of an hour.
-            socket::reset_on_close(&connection);
-            None
-        }
-    }
-}
-
-/// Tells a client that there is no place, and waits for nothing. The client may not have sent its request yet.
-fn turn_away(transport: &Transport) {
-    let Ok(response) = wire::whole(&Reply::come_again(StatusCode::SERVICE_UNAVAILABLE), false, false) else { return };
-    transport.say_and_end(&response);
-}
-
-/// Answers bytes that are not a request, and closes the connection.
-async fn refuse(connection: Connection, status: StatusCode) {
-    let reply = match status {
-        StatusCode::SERVICE_UNAVAILABLE => Reply::come_again(status),
-        StatusCode::REQUEST_TIMEOUT => Reply::text(status, "the head of the request took too long"),
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Reply::text(status, "the head of the request is too large"),
-        _ => Reply::text(status, "HTTP/2 begins with the first bytes of a connection"),
-    };
-    if let Some((connection, _)) = answer(connection, &reply, false, false).await {
-        close(connection).await;
-    }
 }

@@ -22,6 +22,7 @@
 //! - *Refusal*: a request that is answered with an error.
 
 mod after;
+mod answers;
 mod chunks;
 mod client;
 mod connection;
