@@ -213,8 +213,7 @@ impl Connection {
         self.unread.len() as u64 + rustix::io::ioctl_fionread(&*self.transport).unwrap_or(0)
     }
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.unread.reserve(READ_BYTES);
-        self.transport.poll_read(cx, &mut self.unread)
+        self.transport.poll_read(cx, &mut self.unread, READ_BYTES)
     }
 
     /// Takes the connection apart, for code that serves it without a runtime.
@@ -319,5 +318,30 @@ impl GetSocketDigest for Connection {
         // The cell is new, so this sets its value.
         let _peer = digest.peer_addr.get_or_init(|| self.peer.told.or(self.peer.socket).map(PeerAddr::Inet));
         Some(Arc::new(digest))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::descriptors::Descriptors;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::UnixStream;
+    use tokio::sync::mpsc;
+
+    #[tokio::test]
+    async fn a_connection_has_a_buffer_only_when_bytes_have_come() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let places = Places::new(1, Descriptors::unlimited(), mpsc::channel(1).0);
+        let mut connection = Connection::new(Transport::Unix(ours), places.admit().unwrap());
+        tokio::select! {
+            biased;
+            _ = connection.fill() => panic!("no bytes have come"),
+            () = tokio::task::yield_now() => {}
+        }
+        assert_eq!(connection.unread.capacity(), 0);
+        theirs.write_all(b"GET").await.unwrap();
+        assert_eq!(connection.fill().await.unwrap(), 3);
+        assert_eq!(connection.unread(), b"GET");
     }
 }

@@ -178,33 +178,37 @@ impl Front {
     }
 
     async fn serve_from(self: Arc<Self>, mut connection: Connection, mut wait: Wait) {
+        // Futures that are large or seldom needed are boxed. A client that connects waits for its turn here, so all the
+        // clients of a crowd hold this future at the same time.
         loop {
             let first = self.first(&mut connection, wait).await;
             let (back, after) = match first {
                 First::Nothing => return,
-                First::TooLarge => return refuse(connection, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE).await,
-                First::TooSlow => return refuse(connection, StatusCode::REQUEST_TIMEOUT).await,
+                First::TooLarge => {
+                    return Box::pin(refuse(connection, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)).await;
+                }
+                First::TooSlow => return Box::pin(refuse(connection, StatusCode::REQUEST_TIMEOUT)).await,
                 First::Http2 if wait.is_first => {
                     connection.admit_late(&self.places);
                     drop(connection.promise());
                     return Box::pin(self.http2.serve(connection, &self.stopping)).await;
                 }
                 First::Http1(_) | First::Http2 if !connection.admit_late(&self.places) => {
-                    return refuse(connection, StatusCode::SERVICE_UNAVAILABLE).await;
+                    return Box::pin(refuse(connection, StatusCode::SERVICE_UNAVAILABLE)).await;
                 }
-                First::Http2 => return refuse(connection, StatusCode::BAD_REQUEST).await,
+                First::Http2 => return Box::pin(refuse(connection, StatusCode::BAD_REQUEST)).await,
                 First::Http1(end) => match Box::pin(self.request(connection, end)).await {
                     None => return,
                     Some(back) => back,
                 },
             };
             match after {
-                After::HandOver(client) => return client.complete(back, &self).await,
+                After::HandOver(client) => return Box::pin(client.complete(back, &self)).await,
                 After::Next if !*self.stopping.borrow() => {
                     connection = back;
                     wait = self.between_requests();
                 }
-                After::Next | After::Close => return close(back).await,
+                After::Next | After::Close => return Box::pin(close(back)).await,
             }
         }
     }
@@ -357,4 +361,19 @@ impl Front {
 /// request on, also when nothing happens. They still serve times below a second.
 fn without_a_clock_thread() {
     set_fast_timeout_to_tokio_threshold(Some(Duration::ZERO));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of the future that a function of three arguments returns.
+    fn size<F, A, B, C>(_: impl FnOnce(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn a_client_that_is_waited_for_takes_little_memory() {
+        assert!(size(Front::serve) <= 1_200, "{} bytes", size(Front::serve));
+    }
 }

@@ -60,11 +60,18 @@ impl Transport {
         }
     }
 
-    /// Appends the bytes that have come to `bytes`. 0: the peer has closed its side.
-    pub(super) fn poll_read(&self, cx: &mut Context<'_>, bytes: &mut BytesMut) -> Poll<io::Result<usize>> {
+    /// Appends the bytes that have come to `bytes`. 0: the peer has closed its side. There is made room for `room` bytes
+    /// when some have come, so that a connection that waits for them needs no memory for them.
+    pub(super) fn poll_read(&self, cx: &mut Context<'_>, bytes: &mut BytesMut, room: usize) -> Poll<io::Result<usize>> {
         match self {
-            Self::Tcp(stream) => when_ready!(stream, cx, poll_read_ready, stream.try_read_buf(bytes)),
-            Self::Unix(stream) => when_ready!(stream, cx, poll_read_ready, stream.try_read_buf(bytes)),
+            Self::Tcp(stream) => when_ready!(stream, cx, poll_read_ready, {
+                bytes.reserve(room);
+                stream.try_read_buf(bytes)
+            }),
+            Self::Unix(stream) => when_ready!(stream, cx, poll_read_ready, {
+                bytes.reserve(room);
+                stream.try_read_buf(bytes)
+            }),
         }
     }
 
