@@ -1,0 +1,62 @@
+//! How many places there are, and who may take one. Pure.
+
+/// One part in this many is kept for connections to origins that are not those of a stream, but not more than
+/// `MOST_KEPT` places.
+const KEPT_PART: usize = 16;
+const MOST_KEPT: usize = 64;
+
+/// The places that are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) most: usize,
+    pub(super) kept: usize,
+    pub(super) clients: usize,
+    pub(super) promised: usize,
+    pub(super) streams: usize,
+    pub(super) others: usize,
+}
+
+/// What a place is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A client whose request is not known yet.
+    Newcomer,
+    /// A client that is served from what is open.
+    Client,
+    /// A stream. It may take a place that was promised to a client, because the client that opens it has a promise.
+    Stream,
+    /// Other connections to origins, which need this many descriptors.
+    Others(usize),
+}
+
+impl Counts {
+    pub(super) fn new(most: usize) -> Self {
+        let kept = (most / KEPT_PART).clamp(2, MOST_KEPT).min(most / 4);
+        Self { most, kept, clients: 0, promised: 0, streams: 0, others: 0 }
+    }
+
+    /// Takes places if they are there. Returns whether they were.
+    pub(super) fn take(&mut self, kind: Kind) -> bool {
+        let ours = self.clients + self.streams;
+        let others = self.others.max(self.kept);
+        let after = match kind {
+            Kind::Newcomer => ours + self.promised + others + 2,
+            Kind::Client => ours + self.promised + others + 1,
+            Kind::Stream => ours + others + 1,
+            Kind::Others(n) => ours + self.promised + self.others + n,
+        };
+        if after > self.most {
+            return false;
+        }
+        match kind {
+            Kind::Newcomer => {
+                self.clients += 1;
+                self.promised += 1;
+            }
+            Kind::Client => self.clients += 1,
+            Kind::Stream => self.streams += 1,
+            Kind::Others(n) => self.others += n,
+        }
+        true
+    }
+}

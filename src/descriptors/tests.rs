@@ -1,0 +1,133 @@
+//! Who has a place, who waits for one, and who is told that there is none.
+
+use super::counts::Kind;
+use super::*;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+/// Plays steps against this many places. `n`: a newcomer, `c`: a client, `s`: a stream, `o`: another connection,
+/// `l`: one of two descriptors. `-` before the letter: the oldest of these goes. `=`: the oldest newcomer is
+/// settled. Returns the letters of the steps for which there was a place, and `.` for each of the others.
+fn played(most: usize, kept: usize, steps: &str) -> String {
+    let mut counts = Counts { kept, ..Counts::new(most) };
+    let mut record = String::new();
+    let mut steps = steps.chars().filter(|step| !step.is_whitespace());
+    while let Some(step) = steps.next() {
+        let kind = match step {
+            'n' => Kind::Newcomer,
+            'c' => Kind::Client,
+            's' => Kind::Stream,
+            'o' => Kind::Others(1),
+            'l' => Kind::Others(2),
+            '=' => {
+                counts.promised -= 1;
+                continue;
+            }
+            _ => {
+                match steps.next().unwrap() {
+                    'c' => counts.clients -= 1,
+                    's' => counts.streams -= 1,
+                    _ => counts.others -= 1,
+                }
+                continue;
+            }
+        };
+        record.push(if counts.take(kind) { step } else { '.' });
+        assert!(counts.clients + counts.streams + counts.others <= most, "{counts:?}");
+    }
+    record
+}
+
+#[test]
+fn a_client_has_a_place_only_with_one_for_its_stream_until_its_request_is_known() {
+    for (most, kept, steps, record) in [
+        (4, 0, "nnn", "nn."),
+        // Both open a stream of their own.
+        (4, 0, "nn s= s= nc", "nnss.."),
+        // All join one stream. The last of them has no promise, because there is no place for another stream.
+        (4, 0, "n s= n= n c s", "nsn.c."),
+        // Who left makes room.
+        (4, 0, "nn s= s= n -c n -s n", "nnss..n"),
+        // A stream may take a promised place, and what was promised is nobody else's.
+        (3, 0, "n o", "no"),
+        (2, 0, "n o s", "n.s"),
+        (2, 0, "n = o s", "no."),
+        // The last places are for other connections to origins.
+        (6, 2, "n n s= s= c o o o", "nnss.oo."),
+        (6, 2, "n n s= s= l o", "nnssl."),
+        (6, 2, "o o o n n -o n", "ooon.n"),
+        (6, 2, "o o o n -o -o n n", "ooonn."),
+    ] {
+        assert_eq!(played(most, kept, steps), record, "{most} {kept} {steps}");
+    }
+}
+
+#[test]
+fn a_crowd_of_clients_leaves_a_place_for_the_stream_of_each() {
+    let descriptors = Descriptors::new(236);
+    let newcomers: Vec<_> = (0..220).map(|_| descriptors.newcomer()).collect();
+    let mut served = Vec::new();
+    for newcomer in newcomers {
+        let (client, promise) = match newcomer {
+            Some((client, promise)) => (client, Some(promise)),
+            // The client has sent its request in the meantime.
+            None => match descriptors.client() {
+                Some(client) => (client, None),
+                None => continue,
+            },
+        };
+        let stream = descriptors.stream();
+        drop(promise);
+        served.push((client, stream.expect("each client that has a place has a stream")));
+    }
+    assert_eq!(served.len(), 111);
+    served.truncate(110);
+    assert!(descriptors.newcomer().is_some(), "there is room when they have left");
+}
+
+#[test]
+fn some_places_are_kept_for_connections_that_no_stream_has() {
+    for (most, kept) in [(0, 0), (1, 0), (4, 1), (8, 2), (40, 2), (236, 14), (20_000, 64), (usize::MAX / 2, 64)] {
+        assert_eq!(Counts::new(most).kept, kept, "{most}");
+    }
+}
+
+#[test]
+fn everything_that_was_taken_is_given_back() {
+    let descriptors = Descriptors::new(16);
+    let before = *descriptors.0.counts.lock();
+    let (newcomer, client) = (descriptors.newcomer(), descriptors.client());
+    let stream = descriptors.stream().unwrap();
+    let connection = descriptors.connection(Some(&stream), 1).unwrap();
+    let successor = descriptors.connection(Some(&stream), 1).unwrap();
+    assert_eq!(descriptors.0.counts.lock().others, 1, "the first has the place of the stream");
+    drop(stream);
+    assert_eq!(descriptors.0.counts.lock().streams, 1, "a connection outlives its stream");
+    drop((connection, successor, descriptors.connection(None, 2), newcomer, client));
+    assert_eq!(*descriptors.0.counts.lock(), before);
+}
+
+#[test]
+fn a_connection_waits_for_its_turn_or_for_the_place_of_its_stream() {
+    fn is_ready(waiting: std::pin::Pin<&mut impl Future<Output = ConnectionPlace>>) -> Option<ConnectionPlace> {
+        match waiting.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(place) => Some(place),
+            Poll::Pending => None,
+        }
+    }
+    let descriptors = Descriptors::new(3);
+    let (stream, two) = (descriptors.stream().unwrap(), descriptors.connection(None, 2));
+    let own = descriptors.connection(Some(&stream), 1);
+    let mut first = pin!(descriptors.free_connection(None, 1));
+    let mut second = pin!(descriptors.free_connection(None, 1));
+    let mut of_stream = pin!(descriptors.free_connection(Some(&stream), 1));
+    assert!(is_ready(first.as_mut()).is_none() && is_ready(second.as_mut()).is_none());
+    assert!(is_ready(of_stream.as_mut()).is_none());
+    drop(own);
+    assert!(is_ready(of_stream.as_mut()).is_some(), "the stream's place is for its own connections");
+    assert!(is_ready(first.as_mut()).is_none());
+    drop(two);
+    let held = is_ready(first.as_mut());
+    assert!(held.is_some());
+    assert!(is_ready(second.as_mut()).is_some(), "there was room for both");
+}
