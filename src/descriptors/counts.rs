@@ -11,6 +11,7 @@ pub(super) struct Counts {
     pub(super) most: usize,
     pub(super) kept: usize,
     pub(super) clients: usize,
+    pub(super) guests: usize,
     pub(super) promised: usize,
     pub(super) streams: usize,
     pub(super) others: usize,
@@ -21,6 +22,8 @@ pub(super) struct Counts {
 pub(super) enum Kind {
     /// A client whose request is not known yet.
     Newcomer,
+    /// The same, on a place that may be promised to others.
+    Guest,
     /// A client that is served from what is open.
     Client,
     /// A stream. It may take a place that was promised to a client, because the client that opens it has a promise.
@@ -32,7 +35,7 @@ pub(super) enum Kind {
 impl Counts {
     pub(super) fn new(most: usize) -> Self {
         let kept = (most / KEPT_PART).clamp(2, MOST_KEPT).min(most / 4);
-        Self { most, kept, clients: 0, promised: 0, streams: 0, others: 0 }
+        Self { most, kept, clients: 0, guests: 0, promised: 0, streams: 0, others: 0 }
     }
 
     /// Takes places if they are there. Returns whether they were.
@@ -40,10 +43,11 @@ impl Counts {
         let ours = self.clients + self.streams;
         let others = self.others.max(self.kept);
         let after = match kind {
-            Kind::Newcomer => ours + self.promised + others + 2,
+            Kind::Newcomer => ours + others + (self.promised + 2).max(self.guests + 1),
+            Kind::Guest => ours + others + self.guests + 1,
             Kind::Client => ours + self.promised + others + 1,
             Kind::Stream => ours + others + 1,
-            Kind::Others(n) => ours + self.promised + self.others + n,
+            Kind::Others(n) => ours + self.promised.max(self.guests) + self.others + n,
         };
         if after > self.most {
             return false;
@@ -53,10 +57,16 @@ impl Counts {
                 self.clients += 1;
                 self.promised += 1;
             }
+            Kind::Guest => self.guests += 1,
             Kind::Client => self.clients += 1,
             Kind::Stream => self.streams += 1,
             Kind::Others(n) => self.others += n,
         }
         true
+    }
+
+    /// Whether there are guests on places that are needed.
+    pub(super) fn are_needed(&self) -> bool {
+        self.guests > 0 && self.clients + self.guests + self.streams + self.others > self.most
     }
 }

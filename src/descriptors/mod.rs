@@ -3,7 +3,7 @@
 //! ```text
 //!                  ┌──────────────────────── most ────────────────────────┐
 //!   clients        │ connections of clients                               │
-//!   promised       │ for the stream that a client may open whose request is not known yet
+//!   promised       │ for the stream that a client may open whose request is not known yet; guests use them until then
 //!   streams        │ one for each stream, as long as the stream is open   │
 //!   others         │ further connections to origins; `kept` places are for them alone
 //!                  └──────────────────────────────────────────────────────┘
@@ -13,6 +13,10 @@
 //! clients must not take all places before their streams ask for theirs. A client that has just come is given a place
 //! only if there is one for its stream, too. The second place is promised until its request is known: most clients join
 //! a stream that is open.
+//!
+//! A crowd that has only connected would soon be promised all places, although its streams will need few of them. Who
+//! comes then is a guest on a place that is promised to others. When its request is known, and what was promised
+//! meanwhile is settled, it gets a place of its own. A guest goes when its place is needed.
 //!
 //! A stream keeps its place while it is not connected. So it always finds a place when it connects again.
 
@@ -27,6 +31,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
+use tokio::time::timeout_at;
 
 /// How often it is logged that no place is left.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
@@ -43,12 +48,22 @@ struct Shared {
     turn: tokio::sync::Mutex<()>,
     /// Wakes the one that holds `turn`.
     freed: Notify,
+    /// Wakes a guest when there are more connections than places.
+    needed: Notify,
+    /// Wakes a guest that waits for a place of its own.
+    settled: Notify,
+    /// Wakes the streams that wait until enough guests have gone.
+    enough: Notify,
     lines: LogLimit,
 }
 
 /// The place of a client. Dropping it frees the place.
 #[derive(Debug)]
 pub struct ClientPlace(Descriptors);
+
+/// A guest's right to its place. Dropping it frees the place.
+#[derive(Debug)]
+pub struct GuestPlace(Descriptors);
 
 /// The promise of a place for the stream that a client may open. It is dropped when the client's request is known, and
 /// the stream that it asks for is open and has its place, or it asks for none.
@@ -84,8 +99,9 @@ impl Descriptors {
     #[must_use]
     pub fn new(most: usize) -> Self {
         let counts = Mutex::new(Counts::new(most));
-        let (turn, freed) = (tokio::sync::Mutex::new(()), Notify::new());
-        Self(Arc::new(Shared { counts, turn, freed, lines: LogLimit::new(1, TOLD_EVERY) }))
+        let turn = tokio::sync::Mutex::new(());
+        let [freed, needed, settled, enough] = [0; 4].map(|_| Notify::new());
+        Self(Arc::new(Shared { counts, turn, freed, needed, settled, enough, lines: LogLimit::new(1, TOLD_EVERY) }))
     }
 
     /// As many places as anybody asks for.
@@ -99,6 +115,22 @@ impl Descriptors {
     #[must_use]
     pub fn newcomer(&self) -> Option<(ClientPlace, Promise)> {
         self.take(Kind::Newcomer).then(|| (ClientPlace(self.clone()), Promise(self.clone())))
+    }
+
+    /// A place for a client that has just come, which may be promised to others. `None`: every place is taken.
+    #[must_use]
+    pub fn guest(&self) -> Option<GuestPlace> {
+        self.take(Kind::Guest).then(|| GuestPlace(self.clone()))
+    }
+
+    /// Waits until a guest must go. Only one of those that wait is told at a time.
+    pub async fn needed(&self) {
+        loop {
+            self.0.needed.notified().await;
+            if self.0.counts.lock().are_needed() {
+                return;
+            }
+        }
     }
 
     /// A place for a client whose request is known. `None`: no place is left, which is logged.
@@ -154,12 +186,37 @@ impl Descriptors {
     }
 
     fn take(&self, kind: Kind) -> bool {
-        self.0.counts.lock().take(kind)
+        let (taken, are_needed) = {
+            let mut counts = self.0.counts.lock();
+            (counts.take(kind), counts.are_needed())
+        };
+        if are_needed {
+            self.0.needed.notify_one();
+        }
+        taken
     }
 
     fn give_back(&self, change: impl FnOnce(&mut Counts)) {
-        change(&mut self.0.counts.lock());
+        let (before, after) = {
+            let mut counts = self.0.counts.lock();
+            let before = *counts;
+            change(&mut counts);
+            (before, *counts)
+        };
         self.0.freed.notify_one();
+        if before.guests == 0 {
+            return;
+        }
+        match after.promised {
+            // Nothing more becomes free for the guests that wait.
+            0 => self.0.settled.notify_waiters(),
+            _ => self.0.settled.notify_one(),
+        }
+        if after.are_needed() {
+            self.0.needed.notify_one();
+        } else if before.are_needed() {
+            self.0.enough.notify_waiters();
+        }
     }
 
     fn tell(&self, whom: &str) {
@@ -174,17 +231,25 @@ impl Descriptors {
 }
 
 impl StreamPlace {
-    /// The place for a connection of the stream, if no other connection has it.
+    /// The place for a connection of the stream, if no other connection and no guest has it.
     fn lend(&self) -> Option<ConnectionPlace> {
+        if self.0.of.0.counts.lock().are_needed() {
+            return None;
+        }
         let was_lent = self.0.is_lent.swap(true, Ordering::AcqRel);
         (!was_lent).then(|| ConnectionPlace(Source::Lent(self.clone())))
     }
 
     async fn lent(&self) -> ConnectionPlace {
         loop {
-            match self.lend() {
-                Some(place) => return place,
-                None => self.0.returned.notified().await,
+            // It is told of guests that go from here on.
+            let enough = self.0.of.0.enough.notified();
+            if let Some(place) = self.lend() {
+                return place;
+            }
+            tokio::select! {
+                () = enough => {}
+                () = self.0.returned.notified() => {}
             }
         }
     }
@@ -193,6 +258,37 @@ impl StreamPlace {
 impl Drop for ClientPlace {
     fn drop(&mut self) {
         self.0.give_back(|counts| counts.clients -= 1);
+    }
+}
+
+impl GuestPlace {
+    /// A place for the guest as a client, now that its request is known. It waits while places are promised to others,
+    /// until `deadline` at most. `None`: there is no place that is not promised, which is logged.
+    pub async fn settle(&self, deadline: Instant) -> Option<ClientPlace> {
+        let Self(descriptors) = self;
+        loop {
+            let settled = descriptors.0.settled.notified();
+            if descriptors.take(Kind::Client) {
+                return Some(ClientPlace(descriptors.clone()));
+            }
+            let is_over = descriptors.0.counts.lock().promised == 0;
+            if is_over || timeout_at(deadline.into(), settled).await.is_err() {
+                descriptors.tell("clients");
+                return None;
+            }
+        }
+    }
+
+    /// The places that this is one of.
+    #[must_use]
+    pub fn of(&self) -> &Descriptors {
+        &self.0
+    }
+}
+
+impl Drop for GuestPlace {
+    fn drop(&mut self) {
+        self.0.give_back(|counts| counts.guests -= 1);
     }
 }
 

@@ -5,9 +5,10 @@ use super::*;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-/// Plays steps against this many places. `n`: a newcomer, `c`: a client, `s`: a stream, `o`: another connection,
+/// Plays steps against this many places. `n`: a newcomer, `g`: a guest, `c`: a client, `s`: a stream, `o`: another connection,
 /// `l`: one of two descriptors. `-` before the letter: the oldest of these goes. `=`: the oldest newcomer is
-/// settled. Returns the letters of the steps for which there was a place, and `.` for each of the others.
+/// settled. Returns the letters of the steps for which there was a place, and `.` for each of the others. `!`: a guest
+/// must go.
 fn played(most: usize, kept: usize, steps: &str) -> String {
     let mut counts = Counts { kept, ..Counts::new(most) };
     let mut record = String::new();
@@ -15,6 +16,7 @@ fn played(most: usize, kept: usize, steps: &str) -> String {
     while let Some(step) = steps.next() {
         let kind = match step {
             'n' => Kind::Newcomer,
+            'g' => Kind::Guest,
             'c' => Kind::Client,
             's' => Kind::Stream,
             'o' => Kind::Others(1),
@@ -26,6 +28,7 @@ fn played(most: usize, kept: usize, steps: &str) -> String {
             _ => {
                 match steps.next().unwrap() {
                     'c' => counts.clients -= 1,
+                    'g' => counts.guests -= 1,
                     's' => counts.streams -= 1,
                     _ => counts.others -= 1,
                 }
@@ -33,6 +36,9 @@ fn played(most: usize, kept: usize, steps: &str) -> String {
             }
         };
         record.push(if counts.take(kind) { step } else { '.' });
+        if counts.are_needed() {
+            record.push('!');
+        }
         assert!(counts.clients + counts.streams + counts.others <= most, "{counts:?}");
     }
     record
@@ -57,6 +63,16 @@ fn a_client_has_a_place_only_with_one_for_its_stream_until_its_request_is_known(
         (6, 2, "n n s= s= l o", "nnssl."),
         (6, 2, "o o o n n -o n", "ooon.n"),
         (6, 2, "o o o n -o -o n n", "ooonn."),
+        // A crowd that joins one stream: who is a guest at first has a place when the others have asked.
+        (8, 0, "nnnn n g g g", "nnnn.ggg"),
+        (8, 0, "nnnn gg s= = = = -g c -g c n", "nnnnggscc."),
+        // A guest takes no promised place when it asks before the others, and goes when a place is needed.
+        (4, 0, "nn g g -g c", "nngg."),
+        (4, 0, "nn g g s= -g s", "nnggs!s!"),
+        (4, 0, "nn g g s= -g s -g", "nnggs!s!"),
+        // Newcomers do not come on the places of guests.
+        (4, 0, "nn g g = = n -g n", "nngg.n"),
+        (6, 2, "nn g g g", "nngg."),
     ] {
         assert_eq!(played(most, kept, steps), record, "{most} {kept} {steps}");
     }
@@ -130,4 +146,32 @@ fn a_connection_waits_for_its_turn_or_for_the_place_of_its_stream() {
     let held = is_ready(first.as_mut());
     assert!(held.is_some());
     assert!(is_ready(second.as_mut()).is_some(), "there was room for both");
+}
+
+#[test]
+fn a_guest_is_told_to_go_when_its_place_is_needed() {
+    let descriptors = Descriptors::new(8);
+    let newcomers: Vec<_> = (0..3).map(|_| descriptors.newcomer().unwrap()).collect();
+    let mut guests: Vec<_> = (0..3).map(|_| descriptors.guest().unwrap()).collect();
+    assert!(descriptors.guest().is_none());
+    let mut needed = [pin!(descriptors.needed()), pin!(descriptors.needed()), pin!(descriptors.needed())];
+    let mut told = || {
+        let context = &mut Context::from_waker(Waker::noop());
+        needed.iter_mut().filter_map(|it| it.as_mut().poll(context).is_ready().then_some(())).count()
+    };
+    let connection = |stream: &Option<StreamPlace>| descriptors.connection(stream.as_ref(), 1);
+    let mut streams = vec![descriptors.stream(), descriptors.stream()];
+    let connected = connection(&streams[0]);
+    assert!(connected.is_some());
+    assert_eq!(told(), 0, "there is a place for each of them");
+    streams.push(descriptors.stream());
+    assert_eq!(told(), 1, "there is one place too few");
+    assert!(connection(&streams[1]).is_none(), "the guest may have its descriptor still");
+    let mut waits = pin!(descriptors.free_connection(streams[1].as_ref(), 1));
+    let mut is_connected = || waits.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+    assert!(!is_connected());
+    guests.pop();
+    assert!(is_connected());
+    assert_eq!(descriptors.0.counts.lock().guests, 2, "the others stay");
+    drop((newcomers, connected));
 }

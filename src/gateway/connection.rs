@@ -16,7 +16,7 @@
 use super::chunks::Chunks;
 use super::places::{Admission, Place, Places};
 use super::transport::Transport;
-use crate::descriptors::Promise;
+use crate::descriptors::{Descriptors, Promise};
 use async_trait::async_trait;
 use bytes::{Buf, BytesMut};
 use pingora::protocols::l4::socket::SocketAddr as PeerAddr;
@@ -168,21 +168,30 @@ impl Connection {
         matches!(self.admission, Admission::Client(..))
     }
 
-    /// Gives a connection without a place another chance, now that its request has come. Returns whether it has a place.
-    pub(super) fn admit_late(&mut self, places: &Arc<Places>) -> bool {
-        if !self.has_place()
-            && let Some(place) = places.admit_late()
-        {
-            self.admission = Admission::Client(place, None);
+    /// Whether the connection may be silent for as long as any client.
+    pub(super) fn may_stay(&self) -> bool {
+        matches!(self.admission, Admission::Client(..) | Admission::Guest(..))
+    }
+
+    /// Gives a connection without a place of its own another chance, now that its request has come.
+    pub(super) async fn settle(mut self, places: &Arc<Places>) -> Self {
+        self.admission = self.admission.settle(places).await;
+        self
+    }
+
+    /// The places of a guest, which must go when its place is needed.
+    pub(super) fn guest_of(&self) -> Option<Descriptors> {
+        match &self.admission {
+            Admission::Guest(_, guest) => Some(guest.of().clone()),
+            Admission::Client(..) | Admission::Late(_) => None,
         }
-        self.has_place()
     }
 
     /// Takes the promise of a place for the stream that the client may open.
     pub(super) fn promise(&mut self) -> Option<Promise> {
         match &mut self.admission {
             Admission::Client(_, promise) => promise.take(),
-            Admission::Late(_) => None,
+            Admission::Guest(..) | Admission::Late(_) => None,
         }
     }
 
@@ -324,7 +333,6 @@ impl GetSocketDigest for Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::descriptors::Descriptors;
     use tokio::io::AsyncWriteExt;
     use tokio::net::UnixStream;
     use tokio::sync::mpsc;

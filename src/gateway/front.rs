@@ -40,6 +40,7 @@ use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 use pingora::server::configuration::ServerConf;
 use pingora::time::fast_timeout::set_fast_timeout_to_tokio_threshold;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -97,6 +98,8 @@ enum First {
     Http2,
     TooLarge,
     TooSlow,
+    /// Anything or nothing: the connection must go, because its place is needed.
+    Full,
     /// Nothing: the client left or sent no byte.
     Nothing,
 }
@@ -145,7 +148,7 @@ impl Front {
         let mut connection = Connection::new(transport, admission);
         socket::prepare(&connection);
         let longest = self.options.head_time;
-        let time = if connection.has_place() { longest } else { WITHOUT_A_PLACE.min(longest) };
+        let time = if connection.may_stay() { longest } else { WITHOUT_A_PLACE.min(longest) };
         let wait = Wait { is_first: true, until: Instant::now() + time };
         if self.options.proxy_protocol && self.gateway.trusts(connection.peer()) {
             tokio::select! {
@@ -182,18 +185,21 @@ impl Front {
         // clients of a crowd hold this future at the same time.
         loop {
             let first = self.first(&mut connection, wait).await;
+            if !connection.has_place() && matches!(first, First::Http1(_) | First::Http2) {
+                connection = Box::pin(connection.settle(&self.places)).await;
+            }
             let (back, after) = match first {
                 First::Nothing => return,
+                First::Full => return turn_away(connection.transport()),
                 First::TooLarge => {
                     return Box::pin(refuse(connection, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)).await;
                 }
                 First::TooSlow => return Box::pin(refuse(connection, StatusCode::REQUEST_TIMEOUT)).await,
                 First::Http2 if wait.is_first => {
-                    connection.admit_late(&self.places);
                     drop(connection.promise());
                     return Box::pin(self.http2.serve(connection, &self.stopping)).await;
                 }
-                First::Http1(_) | First::Http2 if !connection.admit_late(&self.places) => {
+                First::Http1(_) | First::Http2 if !connection.has_place() => {
                     return Box::pin(refuse(connection, StatusCode::SERVICE_UNAVAILABLE)).await;
                 }
                 First::Http2 => return Box::pin(refuse(connection, StatusCode::BAD_REQUEST)).await,
@@ -220,6 +226,14 @@ impl Front {
         let mut last_call = false;
         let mut scanned = 0;
         let mut had_none = true;
+        let guest_of = connection.guest_of();
+        let needed = async {
+            match &guest_of {
+                Some(descriptors) => descriptors.needed().await,
+                None => std::future::pending().await,
+            }
+        };
+        let mut needed = pin!(needed);
         loop {
             match judge(connection.unread(), scanned, self.options.head_bytes) {
                 Judgement::Incomplete => {}
@@ -244,6 +258,7 @@ impl Front {
                     Ok(0) | Err(_) => return First::Nothing,
                     Ok(_) => {}
                 },
+                () = &mut needed => return First::Full,
                 () = sleep_until(until) => return if has_none { First::Nothing } else { First::TooSlow },
                 _ = stopping.wait_for(|stopping| *stopping), if has_none && !last_call => {
                     if !is_first {
@@ -374,6 +389,6 @@ mod tests {
 
     #[test]
     fn a_client_that_is_waited_for_takes_little_memory() {
-        assert!(size(Front::serve) <= 1_200, "{} bytes", size(Front::serve));
+        assert!(size(Front::serve) <= 1_300, "{} bytes", size(Front::serve));
     }
 }

@@ -2,15 +2,20 @@
 //!
 //! ```text
 //!   accepted ─┬─ a place is free ──▶ Client ──────────────────────────────▶ served
+//!             ├─ one that is promised ──▶ Guest ─ its request has come ─┬─ a place by now, or soon ──▶ served
+//!             │                            │                            └─ none ──▶ 503
+//!             │                            └─ the place is needed ──▶ 503
 //!             ├─ none ──▶ Late ─ its request has come ─┬─ a place by now ──▶ served
 //!             │            │                           └─ none ───────────▶ 503
 //!             │            └─ sends nothing ──▶ closed
 //!             └─ none, and many are late ─────────────────────────────────▶ 503 at once
 //! ```
 
-use crate::descriptors::{ClientPlace, Descriptors, Promise};
+use super::times::WITHOUT_A_PLACE;
+use crate::descriptors::{ClientPlace, Descriptors, GuestPlace, Promise};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// The most connections without a place that are read from. Their descriptors are in none of the places.
@@ -44,8 +49,10 @@ pub(super) struct Place {
 pub(super) enum Admission {
     /// A place, and the promise of one for the stream that the client may open.
     Client(Place, Option<Promise>),
+    /// A place, until it is needed for another connection.
+    Guest(Place, GuestPlace),
     /// Only the permission to send a request. A place may be free by then.
-    Late(#[expect(dead_code, reason = "it is held for its drop")] OwnedSemaphorePermit),
+    Late(OwnedSemaphorePermit),
 }
 
 impl Places {
@@ -57,17 +64,20 @@ impl Places {
     /// Takes a place for a connection that was just accepted, if one is free. `None`: the connection must be closed at
     /// once.
     pub(super) fn admit(self: &Arc<Self>) -> Option<Admission> {
-        if let Some(mut place) = self.take()
-            && let Some((descriptor, promise)) = self.descriptors.newcomer()
-        {
-            place.descriptor = Some(descriptor);
-            return Some(Admission::Client(place, Some(promise)));
+        if let Some(mut place) = self.take() {
+            if let Some((descriptor, promise)) = self.descriptors.newcomer() {
+                place.descriptor = Some(descriptor);
+                return Some(Admission::Client(place, Some(promise)));
+            }
+            if let Some(guest) = self.descriptors.guest() {
+                return Some(Admission::Guest(place, guest));
+            }
         }
         Arc::clone(&self.late).try_acquire_owned().ok().map(Admission::Late)
     }
 
     /// Takes a place for a connection whose request has come. `None`: no place is left.
-    pub(super) fn admit_late(self: &Arc<Self>) -> Option<Place> {
+    fn admit_late(self: &Arc<Self>) -> Option<Place> {
         let mut place = self.take()?;
         place.descriptor = Some(self.descriptors.client()?);
         Some(place)
@@ -84,6 +94,27 @@ impl Places {
             log::warn!("all connections are in use: new clients get 503 max_connections={}", self.most);
         }
         None
+    }
+}
+
+impl Admission {
+    /// Gives a connection whose request has come a place of its own, if it has none and one is free, or becomes free
+    /// soon.
+    pub(super) async fn settle(self, places: &Arc<Places>) -> Self {
+        match self {
+            Self::Guest(mut place, guest) => match guest.settle(Instant::now() + WITHOUT_A_PLACE).await {
+                Some(descriptor) => {
+                    place.descriptor = Some(descriptor);
+                    Self::Client(place, None)
+                }
+                None => Self::Guest(place, guest),
+            },
+            Self::Late(permit) => match places.admit_late() {
+                Some(place) => Self::Client(place, None),
+                None => Self::Late(permit),
+            },
+            Self::Client(..) => self,
+        }
     }
 }
 
@@ -127,14 +158,24 @@ mod tests {
         assert!(places.admit_late().is_some(), "who is late may have a place that became free");
     }
 
-    #[test]
-    fn a_place_needs_adescriptor() {
+    #[tokio::test(start_paused = true)]
+    async fn a_place_needs_a_descriptor_and_a_guest_has_one_that_is_promised() {
         let places = Places::new(100, Descriptors::new(4), mpsc::channel(1).0);
-        let first = places.admit();
-        assert!(matches!(&first, Some(Admission::Client(..))));
-        assert!(matches!(places.admit(), Some(Admission::Late(_))), "there is none for a stream of this client");
-        assert!(places.admit_late().is_some(), "it may ask for something else");
-        drop(first);
+        let Some(Admission::Client(first, promise)) = places.admit() else { panic!("a place for the first") };
+        let Some(guest @ Admission::Guest(..)) = places.admit() else { panic!("a place that is promised") };
+        let second = places.admit().unwrap();
+        assert!(matches!(second, Admission::Guest(..)), "a promised place may be used by more than one");
+        assert!(matches!(places.admit(), Some(Admission::Late(_))), "all are used");
+        // The first client joins a stream that is open. So what was promised to it is free.
+        let joined = async {
+            tokio::task::yield_now().await;
+            drop(promise);
+        };
+        let (guest, ()) = tokio::join!(guest.settle(&places), joined);
+        assert!(matches!(guest, Admission::Client(..)));
+        // The others keep their places, and one is kept for other connections.
+        assert!(matches!(second.settle(&places).await, Admission::Client(..)));
+        drop((first, guest));
         assert!(matches!(places.admit(), Some(Admission::Client(..))));
         assert_eq!(places.taken.load(Ordering::Acquire), 0);
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The time for the first request on a connection without a place, which is only told that there is none. It is short,
-/// because silent connections must not use up the descriptors.
+/// because silent connections must not use up the descriptors. A guest whose request has come waits as long for a place.
 pub(super) const WITHOUT_A_PLACE: Duration = Duration::from_secs(1);
 
 /// The time in which a client must take an answer of the gateway itself. Such an answer fits into the buffer of any

@@ -8,7 +8,7 @@ use crate::stage::{joined, numbered, opened};
 use tempfile::NamedTempFile;
 
 /// A gateway that a shell starts after this command.
-async fn limited(ulimit: &str, text: &str) -> (Gateway, NamedTempFile) {
+pub async fn limited(ulimit: &str, text: &str) -> (Gateway, NamedTempFile) {
     let (gateway, file) = spawned(ulimit, text);
     gateway.log_line("listening addr=").await;
     (gateway, file)
@@ -22,7 +22,7 @@ fn spawned(ulimit: &str, text: &str) -> (Gateway, NamedTempFile) {
 }
 
 /// An origin with a stream for each client, which begins with one event and stays.
-fn origin() -> Origin {
+pub fn origin() -> Origin {
     Origin::answering(|exchange| async {
         let mut body = exchange.sse().await;
         body.event(&numbered(1)).await;

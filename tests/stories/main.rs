@@ -25,6 +25,7 @@ mod builders;
 mod config;
 mod contract;
 mod cors;
+mod crowd_at_the_limit;
 mod descriptors;
 mod http2;
 mod http2_requests;
