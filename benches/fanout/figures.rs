@@ -10,6 +10,9 @@ use super::trial::Trial;
 /// From this many streams on, memory is counted per stream too.
 const MANY_STREAMS: u64 = 100;
 
+/// From this many clients on, memory is counted per connection.
+const MANY_CLIENTS: usize = 1_000;
+
 /// A figure of a run, as a number.
 pub(crate) type Figure = fn(&Trial) -> f64;
 
@@ -43,8 +46,11 @@ pub(crate) fn slowest(trial: &Trial) -> f64 {
     readers(trial).map_or(f64::NAN, |it| it.latency.max)
 }
 
-/// The server's own memory per connection, in KB.
+/// The server's own memory per connection, in KB, if there are so many that what else changes does not count.
 pub(crate) fn memory_kb(trial: &Trial) -> f64 {
+    if trial.clients - trial.left < MANY_CLIENTS {
+        return f64::NAN;
+    }
     (float(trial.busy_kb) - float(trial.idle_kb)) / (clients(trial) - count(trial.left))
 }
 

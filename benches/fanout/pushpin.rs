@@ -5,9 +5,11 @@ use super::process;
 use super::server::free_address;
 use super::{Failure, clock};
 use std::fs;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 const PROGRAM: &str = "/usr/bin/pushpin";
 
@@ -47,8 +49,7 @@ impl Pushpin {
         let give_up = clock::now() + START * clock::SECOND;
         loop {
             let mut pids = process::descendants(program.pid())?;
-            let listens = |address| TcpStream::connect(address).is_ok();
-            if pids.len() == PROCESSES && listens(address) && listens(push) {
+            if pids.len() == PROCESSES && TcpStream::connect(push).is_ok() && is_ready(address) {
                 pids.push(program.pid());
                 return Ok(Self { address, push, pids, program });
             }
@@ -58,6 +59,19 @@ impl Pushpin {
             clock::sleep_until(clock::now() + clock::SECOND / 20);
         }
     }
+}
+
+/// Whether a client is served. Pushpin listens before its processes have found each other, and answers with 502 then.
+fn is_ready(address: SocketAddr) -> bool {
+    let ask = || {
+        let mut socket = TcpStream::connect(address)?;
+        socket.set_read_timeout(Some(Duration::from_secs(1)))?;
+        socket.write_all(b"GET /s/0 HTTP/1.1\r\nHost: bench\r\n\r\n")?;
+        let mut status = [0; 15];
+        socket.read_exact(&mut status)?;
+        Ok::<_, std::io::Error>(status)
+    };
+    ask().is_ok_and(|status| status == *b"HTTP/1.1 200 OK")
 }
 
 impl Drop for Pushpin {
