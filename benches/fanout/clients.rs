@@ -46,7 +46,7 @@ struct Crowd {
     spec: ClientsSpec,
     epoll: OwnedFd,
     clients: Vec<Client>,
-    /// The number of clients that have their response's head.
+    /// The number of clients that have their response's head, and what they missed.
     connected: usize,
     window: Option<Window>,
     tally: Tally,
@@ -59,7 +59,7 @@ struct Client {
     /// `None`: the server ended the connection.
     socket: Option<OwnedFd>,
     asked: bool,
-    /// The client has its response's head.
+    /// The client has its response's head, and what it missed.
     connected: bool,
     /// The client has its response's head and reads no more.
     idle: bool,
@@ -245,13 +245,14 @@ impl Crowd {
                 break;
             }
         }
-        match status {
-            Some(Some(200)) => {
-                self.connected += 1;
-                self.clients[number].connected = true;
-            }
-            Some(answered) => return Err(format!("client {number} was answered with {answered:?}").into()),
-            None => {}
+        if let Some(answered) = status.filter(|&answered| answered != Some(200)) {
+            return Err(format!("client {number} was answered with {answered:?}").into());
+        }
+        // A client that comes back is there when it has what it missed.
+        let has_all = || self.spec.crowd.returns.is_none() || self.tally.next(number) > self.spec.newest;
+        if !self.clients[number].connected && self.clients[number].response.is_begun() && has_all() {
+            self.connected += 1;
+            self.clients[number].connected = true;
         }
         if over {
             self.clients[number].socket = None;

@@ -67,6 +67,11 @@ pub(crate) fn connects(trial: &Trial) -> f64 {
     clients(trial) / trial.connect_secs
 }
 
+/// Processor time of the server for each client that came within the window, in microseconds.
+pub(crate) fn coming_us(trial: &Trial) -> f64 {
+    if trial.coming_cpu_secs > 0.0 { trial.coming_cpu_secs * 1e6 / clients(trial) } else { f64::NAN }
+}
+
 /// Processor time of the server, in percent of a core.
 pub(crate) fn cpu_percent(trial: &Trial) -> f64 {
     trial.cpu_secs / trial.secs * 100.0

@@ -121,7 +121,7 @@ fn coming() -> Vec<Goal> {
             .at_least(1.20, "x Nchan's rate"),
         ratio(Connect, "connecting 18,000 clients, all at once", "all at once", NCHAN, figures::connects)
             .at_least(1.20, "x Nchan's rate"),
-        cases(Return, "CPU while 17,500 return with 50 ids, 100 events behind", ids, id, figures::cpu_percent)
+        cases(Return, "CPU while 17,500 return with 50 ids, 100 events behind", ids, id, figures::coming_us)
             .at_most(1.5, "x with one id"),
         cases(Return, "p99 of 500 live clients meanwhile", ids, nobody, figures::p99)
             .at_most(2.0, "x while nobody returns"),

@@ -19,7 +19,7 @@ const INTRODUCTION: &str = "# What a delivery costs\n\n\
     All runs, one by one: [results.json](results.json).\n";
 
 /// The columns of each table: a heading, the decimals, and the figure.
-const COLUMNS: [(&str, usize, Figure); 12] = [
+const COLUMNS: [(&str, usize, Figure); 13] = [
     ("us/delivery", 2, figures::cpu_us),
     ("deliveries/s", 0, figures::deliveries),
     ("p50 ms", 2, figures::p50),
@@ -29,6 +29,7 @@ const COLUMNS: [(&str, usize, Figure); 12] = [
     ("KB/connection", 2, figures::memory_kb),
     ("KB/stream", 1, figures::stream_kb),
     ("connections/s", 0, figures::connects),
+    ("us/comer", 1, figures::coming_us),
     ("comments/client", 1, figures::comments),
     ("CPU %", 1, figures::cpu_percent),
     ("clients' CPU %", 0, figures::load_percent),

@@ -61,6 +61,7 @@ pub(crate) fn run(target: Target, case: &Case, bench: &Bench, repeat: usize) -> 
         sent,
         connect_secs: stage.connect_secs,
         cpu_secs: usage.server,
+        coming_cpu_secs: usage.coming,
         load_cpu_secs: usage.load,
         foreign_secs: usage.core - usage.server,
         idle_kb,
@@ -160,10 +161,15 @@ impl Stage<'_> {
         clock::sleep_until(window.from);
         let (server, core_before) = (CpuTime::of(&self.server.pids)?, process::core_secs(core)?);
         let load = load.iter().map(|&pid| Ok((pid, CpuTime::of(&[pid])?))).collect::<Result<Vec<_>, Failure>>()?;
+        let mut coming = 0.0;
         for Act { at_secs, deed } in &self.case.acts {
             clock::sleep_until(window.from + at_secs * clock::SECOND);
             match deed {
-                Deed::Come(crowd) => self.come(crowd)?,
+                Deed::Come(crowd) => {
+                    let before = CpuTime::of(&self.server.pids)?;
+                    self.come(crowd)?;
+                    coming += CpuTime::of(&self.server.pids)?.secs_since(&before);
+                }
                 Deed::Go(name) => self.go(name),
             }
         }
@@ -171,13 +177,15 @@ impl Stage<'_> {
         let server = CpuTime::of(&self.server.pids)?.secs_since(&server);
         // A crowd that left has no times.
         let load = load.iter().filter_map(|(pid, before)| Some(CpuTime::of(&[*pid]).ok()?.secs_since(before))).sum();
-        Ok(Usage { server, load, core: process::core_secs(core)? - core_before })
+        Ok(Usage { server, coming, load, core: process::core_secs(core)? - core_before })
     }
 }
 
 /// Processor times within a window, in seconds.
 struct Usage {
     server: f64,
+    /// The server's, while crowds came.
+    coming: f64,
     load: f64,
     /// The busy time of the server's core, whatever process used it.
     core: f64,

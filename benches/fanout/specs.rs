@@ -109,7 +109,7 @@ pub(crate) enum Publishing {
     Push,
 }
 
-/// Every client has its response's head.
+/// Every client has its response's head and, if it came back, what it missed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Connected {
     pub(crate) clients: usize,

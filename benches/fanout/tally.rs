@@ -118,6 +118,11 @@ impl Tally {
         self.clients[client].checks
     }
 
+    /// One more than the highest sequence number that `client` got.
+    pub(crate) fn next(&self, client: usize) -> u64 {
+        self.clients[client].ledger.next()
+    }
+
     pub(crate) fn comment(&mut self) {
         self.counts.comments += 1;
     }

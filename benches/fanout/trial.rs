@@ -66,6 +66,9 @@ pub(crate) struct Trial {
     pub(crate) connect_secs: f64,
     /// The server's processor time within the window.
     pub(crate) cpu_secs: f64,
+    /// The part of it while crowds came, until each client had its response's head and what it missed.
+    #[serde(default)]
+    pub(crate) coming_cpu_secs: f64,
     /// The processor time of the origin and of those clients that were there for the whole window.
     pub(crate) load_cpu_secs: f64,
     /// The time of the server's core that other processes, or the hypervisor, used within the window.

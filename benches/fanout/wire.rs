@@ -68,6 +68,11 @@ impl Default for Response {
 }
 
 impl Response {
+    /// Whether the head is complete.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.phase != Phase::Head
+    }
+
     /// Reads the next bytes, and passes what they contain to `sink`.
     pub(crate) fn read(&mut self, mut bytes: &[u8], sink: &mut impl FnMut(Item)) {
         while !bytes.is_empty() {

@@ -25,6 +25,7 @@ pub(crate) fn trial(case: &str, target: Target, repeat: usize, cpu_secs: f64) ->
         sent: Sent::default(),
         connect_secs: 0.5,
         cpu_secs,
+        coming_cpu_secs: cpu_secs / 2.0,
         load_cpu_secs: 1.0,
         foreign_secs: 0.1,
         idle_kb: 1_000,
