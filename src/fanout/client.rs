@@ -1,5 +1,6 @@
 //! One client of a shard: its socket, its subscription and what was sent to it.
 
+use super::keys::GroupKey;
 use super::on_the_way::on_the_way;
 use super::terms::{Home, MOST_KEPT_BYTES, Sent};
 use super::trust::Trust;
@@ -13,8 +14,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) socket: OwnedFd,
-    /// The key of the client's group.
-    pub(super) group: u32,
+    pub(super) group: GroupKey,
     pub(super) strays: Strays,
     pub(super) state: State,
     /// The client's subscription to the stream. `None` once the client has departed.

@@ -1,6 +1,7 @@
 //! The clients on one shard that are sent the same bytes.
 
 use super::batch::{Batch, Framing};
+use super::keys::ClientKey;
 use super::roster::Roster;
 use super::shard::Change;
 use super::terms::{Sent, Terms};
@@ -37,12 +38,12 @@ pub(super) struct Group {
     /// are held.
     pub(super) held: Option<Instant>,
     /// The clients served alone that can be sent something.
-    pub(super) ready: VecDeque<u32>,
+    pub(super) ready: VecDeque<ClientKey>,
     /// The clients served alone whose sockets accept no more bytes. The set may name clients that have departed.
-    pub(super) blocked: BTreeSet<u32>,
+    pub(super) blocked: BTreeSet<ClientKey>,
     /// The clients that are ahead of the roster and join it after its next pass. The list may name clients that have
     /// left.
-    pub(super) waiting: Vec<u32>,
+    pub(super) waiting: Vec<ClientKey>,
     /// The batch that was last built for a client served alone. Many clients that resume at the same position share it.
     pub(super) replayed: Option<Arc<Batch>>,
     /// The group is in the shard's queue.

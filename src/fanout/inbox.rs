@@ -4,6 +4,7 @@
 //! A message does not wake a shard that is working, because the shard looks into the inbox once more before it sleeps.
 //! So a thousand changes of a stream in that time cost a thousand locks and no system call, and none is lost.
 
+use super::keys::GroupKey;
 use crate::sync::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use std::fmt;
@@ -30,9 +31,9 @@ pub(super) struct Told<A, D> {
     pub(super) arrivals: Vec<A>,
     /// The groups whose streams changed. Bounded, because a [`Flag`] names its group only once until the shard has
     /// looked.
-    pub(super) changed: Vec<u32>,
+    pub(super) changed: Vec<GroupKey>,
     /// The groups whose publishers ask whether clients receive bytes. Bounded in the same way.
-    pub(super) asked: Vec<u32>,
+    pub(super) asked: Vec<GroupKey>,
     pub(super) drain: Option<D>,
     is_closed: bool,
 }
@@ -62,13 +63,13 @@ impl<A, D, W: Wake> Inbox<A, D, W> {
     }
 
     /// A group's stream changed.
-    fn changed(&self, group: u32) {
+    fn changed(&self, group: GroupKey) {
         self.told.lock().changed.push(group);
         self.wake();
     }
 
     /// A group's publisher asks whether the group's clients receive bytes.
-    fn asked(&self, group: u32) {
+    fn asked(&self, group: GroupKey) {
         self.told.lock().asked.push(group);
         self.wake();
     }
@@ -132,14 +133,14 @@ impl<A, D, W: Wake> Inbox<A, D, W> {
 /// The messages of one group's stream to its shard: the stream has changed, or its publisher asks. Until the shard has
 /// looked, each of the two is put into the inbox only once.
 pub(super) struct Flag<A, D, W> {
-    group: u32,
+    group: GroupKey,
     raised: AtomicBool,
     asks: AtomicBool,
     inbox: Arc<Inbox<A, D, W>>,
 }
 
 impl<A, D, W: Wake> Flag<A, D, W> {
-    pub(super) fn new(group: u32, inbox: Arc<Inbox<A, D, W>>) -> Self {
+    pub(super) fn new(group: GroupKey, inbox: Arc<Inbox<A, D, W>>) -> Self {
         Self { group, raised: AtomicBool::new(false), asks: AtomicBool::new(false), inbox }
     }
 

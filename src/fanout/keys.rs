@@ -1,10 +1,15 @@
-//! The keys of a shard's clients. A key is small and dense, and names another client once its own has gone.
+//! The keys of a shard's clients and groups. Keys are small and dense. The key of a client or group that is gone names
+//! the next one that comes.
 
 /// Names a client within its shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct ClientKey(u32);
 
-/// A key that is the index of a place in a table.
+/// Names a group within its shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct GroupKey(u32);
+
+/// A key that is the index of a place.
 pub(super) trait Key: Copy {
     /// The key of the place at `index`.
     fn of(index: u32) -> Self;
@@ -14,6 +19,16 @@ pub(super) trait Key: Copy {
 }
 
 impl Key for ClientKey {
+    fn of(index: u32) -> Self {
+        Self(index)
+    }
+
+    fn index(self) -> u32 {
+        self.0
+    }
+}
+
+impl Key for GroupKey {
     fn of(index: u32) -> Self {
         Self(index)
     }

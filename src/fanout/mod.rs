@@ -32,6 +32,7 @@ mod roster;
 mod sender;
 mod sending;
 mod shard;
+mod table;
 mod terms;
 mod trust;
 mod wheel;

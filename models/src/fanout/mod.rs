@@ -6,6 +6,8 @@ mod batch;
 mod engine;
 #[path = "../../../src/fanout/inbox.rs"]
 mod inbox;
+#[path = "../../../src/fanout/keys.rs"]
+mod keys;
 mod shard;
 #[path = "../../../src/fanout/terms.rs"]
 mod terms;

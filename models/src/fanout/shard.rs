@@ -2,6 +2,7 @@
 
 use super::batch::Framing;
 use super::inbox::{Flag, Inbox, Told, Wake};
+use super::keys::{GroupKey, Key};
 use super::terms::{Farewell, Home, Sent, Terms};
 use crate::bell::Bell;
 use crate::hub::{Departure, Detached, End, Feed, FeedId, Reading, Seat, Watcher};
@@ -91,13 +92,13 @@ impl Shard {
         let (mut told, mut sleeps) = (Told::default(), 0);
         while turn(&self.inbox, &self.waker.0, &mut told, &mut sleeps) {
             for group in told.changed.drain(..) {
-                if let Some(group) = &self.groups[group as usize] {
+                if let Some(group) = &self.groups[group.index() as usize] {
                     group.change.clear();
                 }
-                self.serve(group as usize);
+                self.serve(group.index() as usize);
             }
             for group in told.asked.drain(..) {
-                if let Some(group) = &self.groups[group as usize] {
+                if let Some(group) = &self.groups[group.index() as usize] {
                     group.change.answer();
                 }
             }
@@ -125,7 +126,8 @@ impl Shard {
         let id = Feed::id(&seat);
         let at = self.groups.iter().position(|group| group.as_ref().is_some_and(|group| group.id == id));
         let at = at.unwrap_or_else(|| {
-            let change = Arc::new(Change::new(u32::try_from(self.groups.len()).unwrap(), Arc::clone(&self.inbox)));
+            let key = GroupKey::of(u32::try_from(self.groups.len()).unwrap());
+            let change = Arc::new(Change::new(key, Arc::clone(&self.inbox)));
             let feed = Feed::new(&seat, Arc::clone(&change) as Arc<dyn Watcher>);
             self.groups.push(Some(Group { id, feed, change, clients: Vec::new() }));
             self.groups.len() - 1

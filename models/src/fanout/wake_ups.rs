@@ -1,6 +1,7 @@
 //! Other threads leave messages for a shard while it falls asleep and wakes.
 
 use super::inbox::{Flag, Inbox, Told};
+use super::keys::{GroupKey, Key};
 use super::shard::{Waker, turn};
 use crate::check;
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
@@ -18,7 +19,7 @@ pub fn no_change_is_lost() {
         let inbox = Arc::new(Inbox::<(), (), _>::new(waker.clone()));
         let streams: Vec<_> = (0..TELLERS)
             .map(|n| {
-                ([AtomicUsize::new(0), AtomicUsize::new(0)], Flag::new(u32::try_from(n).unwrap(), Arc::clone(&inbox)))
+                ([AtomicUsize::new(0), AtomicUsize::new(0)], Flag::new(GroupKey::of(u32::try_from(n).unwrap()), Arc::clone(&inbox)))
             })
             .collect();
         let streams = Arc::new(streams);
@@ -40,14 +41,14 @@ pub fn no_change_is_lost() {
             assert!(turn(&inbox, &waker.0, &mut told, &mut sleeps));
             assert!(told.changed.len().max(told.asked.len()) <= TELLERS, "told twice before it was looked at");
             for group in told.asked.drain(..) {
-                let ([_, asked], flag) = &streams[group as usize];
+                let ([_, asked], flag) = &streams[group.index() as usize];
                 flag.answer();
-                answered[group as usize] = asked.load(Ordering::SeqCst);
+                answered[group.index() as usize] = asked.load(Ordering::SeqCst);
             }
             for group in told.changed.drain(..) {
-                let ([appended, _], flag) = &streams[group as usize];
+                let ([appended, _], flag) = &streams[group.index() as usize];
                 flag.clear();
-                read[group as usize] = appended.load(Ordering::SeqCst);
+                read[group.index() as usize] = appended.load(Ordering::SeqCst);
             }
         }
     });

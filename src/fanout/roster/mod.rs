@@ -7,11 +7,13 @@
 #[cfg(test)]
 mod tests;
 
+use super::keys::ClientKey;
+
 /// The members, in no particular order, and the progress of the pass over them.
 #[derive(Debug, Default)]
 pub(super) struct Roster {
     /// During a pass, the members before index `sent` have had the batch, and the others have not.
-    members: Vec<u32>,
+    members: Vec<ClientKey>,
     sent: u32,
     in_pass: bool,
 }
@@ -34,7 +36,7 @@ impl Roster {
     }
 
     /// The next member that has not had the batch. It counts as having had it from now on. `None` ends the pass.
-    pub(super) fn next(&mut self) -> Option<u32> {
+    pub(super) fn next(&mut self) -> Option<ClientKey> {
         let next = self.members.get(self.sent as usize).filter(|_| self.in_pass).copied();
         match next {
             Some(_) => self.sent += 1,
@@ -51,7 +53,7 @@ impl Roster {
     /// Adds a member. `had_batch`: the member has already had the batch of the present pass; without a pass this
     /// means nothing. `moved` is called with the key and the new place of each member that moves, also of the new
     /// one.
-    pub(super) fn join(&mut self, key: u32, had_batch: bool, mut moved: impl FnMut(u32, u32)) {
+    pub(super) fn join(&mut self, key: ClientKey, had_batch: bool, mut moved: impl FnMut(ClientKey, u32)) {
         let last = self.members.len();
         self.members.push(key);
         let place = self.sent as usize;
@@ -73,7 +75,7 @@ impl Roster {
     /// # Panics
     ///
     /// If there is no member at `index`.
-    pub(super) fn leave(&mut self, index: u32, mut moved: impl FnMut(u32, u32)) -> u32 {
+    pub(super) fn leave(&mut self, index: u32, mut moved: impl FnMut(ClientKey, u32)) -> ClientKey {
         let mut hole = index as usize;
         let key = self.members[hole];
         if self.in_pass && index < self.sent {
@@ -95,13 +97,13 @@ impl Roster {
     }
 
     /// Removes all members and ends the pass.
-    pub(super) fn clear(&mut self) -> Vec<u32> {
+    pub(super) fn clear(&mut self) -> Vec<ClientKey> {
         self.in_pass = false;
         std::mem::take(&mut self.members)
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "keys are u32 and each is here once at most")]
-    fn tell(&self, place: usize, moved: &mut impl FnMut(u32, u32)) {
+    fn tell(&self, place: usize, moved: &mut impl FnMut(ClientKey, u32)) {
         moved(self.members[place], place as u32);
     }
 }

@@ -1,6 +1,7 @@
 //! The roster beside a simple model: a map of which members have had the batch.
 
 use super::*;
+use crate::fanout::keys::Key;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::RngSeed;
@@ -10,9 +11,9 @@ use std::collections::BTreeMap;
 #[derive(Default)]
 struct Both {
     roster: Roster,
-    places: BTreeMap<u32, u32>,
+    places: BTreeMap<ClientKey, u32>,
     /// Whether each member has had the batch of the present pass.
-    had: BTreeMap<u32, bool>,
+    had: BTreeMap<ClientKey, bool>,
     keys: u32,
 }
 
@@ -22,13 +23,13 @@ impl Both {
         self.had.values_mut().for_each(|had| *had = false);
     }
 
-    fn next(&mut self) -> Option<u32> {
+    fn next(&mut self) -> Option<ClientKey> {
         let (in_pass, next) = (self.roster.in_pass(), self.roster.next());
         match next {
             Some(key) => {
                 assert!(in_pass, "there is no batch");
                 let had = self.had.insert(key, true);
-                assert_eq!(had, Some(false), "{key} has had it, or is no member");
+                assert_eq!(had, Some(false), "{key:?} has had it, or is no member");
             }
             None => {
                 assert!(
@@ -41,8 +42,8 @@ impl Both {
         next
     }
 
-    fn join(&mut self, had_batch: bool) -> u32 {
-        let key = self.keys;
+    fn join(&mut self, had_batch: bool) -> ClientKey {
+        let key = ClientKey::of(self.keys);
         self.keys += 1;
         self.roster.join(key, had_batch, |key, place| {
             self.places.insert(key, place);
@@ -51,11 +52,11 @@ impl Both {
         key
     }
 
-    fn leave(&mut self, key: u32) {
+    fn leave(&mut self, key: ClientKey) {
         self.had.remove(&key).unwrap();
         let place = self.places.remove(&key).unwrap();
         let left = self.roster.leave(place, |key, place| {
-            assert!(self.places.insert(key, place).is_some(), "{key} is no member");
+            assert!(self.places.insert(key, place).is_some(), "{key:?} is no member");
         });
         assert_eq!(left, key);
     }
@@ -75,7 +76,7 @@ impl Both {
         for (key, had) in &self.had {
             let place = self.places[key];
             assert_eq!(self.roster.members[place as usize], *key, "the member was told a wrong place");
-            assert!(!self.roster.in_pass() || *had == (place < self.roster.sent), "{key}");
+            assert!(!self.roster.in_pass() || *had == (place < self.roster.sent), "{key:?}");
         }
     }
 }

@@ -3,14 +3,15 @@
 use super::super::batch::Framing;
 use super::super::client::{Because, Behind, Client, Ends, State, Strays};
 use super::super::group::Group;
+use super::super::keys::GroupKey;
 use super::super::sending::reset_on_close;
 use super::super::terms::Sent;
 use super::super::trust::Trust;
-use super::{Change, Newcomer, Shard};
+use super::{Change, Newcomer, Shard, token};
 use crate::hub::{Departure, Detached, Feed};
 use bytes::{Bytes, BytesMut};
+use mio::Interest;
 use mio::unix::SourceFd;
-use mio::{Interest, Token};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Instant;
@@ -50,15 +51,11 @@ impl Shard {
             reset_on_close(&client.socket);
         }
         self.counted(group, sent);
-        let entry = self.clients.vacant_entry();
-        let Ok(key) = u32::try_from(entry.key()) else { return };
-        let registered = self.poll.registry().register(
-            &mut SourceFd(&client.socket.as_raw_fd()),
-            Token(key as usize),
-            Interest::READABLE | Interest::WRITABLE,
-        );
-        entry.insert(client);
-        if let Some(group) = self.groups.get_mut(group as usize) {
+        let socket = client.socket.as_raw_fd();
+        let key = self.clients.insert(client);
+        let registered =
+            self.poll.registry().register(&mut SourceFd(&socket), token(key), Interest::READABLE | Interest::WRITABLE);
+        if let Some(group) = self.groups.get_mut(group) {
             group.clients += 1;
             group.ready.push_back(key);
         }
@@ -75,24 +72,22 @@ impl Shard {
     }
 
     /// The key of the newcomer's group. The group is made if it does not exist.
-    fn group_of(&mut self, newcomer: &Newcomer, now: Instant) -> u32 {
+    fn group_of(&mut self, newcomer: &Newcomer, now: Instant) -> GroupKey {
         let id = (Feed::id(&newcomer.detached.seat), newcomer.framing);
         if let Some(key) = self.by_id.get(&id) {
             return *key;
         }
-        let entry = self.groups.vacant_entry();
-        // Every group has a client, and there are fewer clients than descriptors.
-        let key = u32::try_from(entry.key()).unwrap_or(u32::MAX);
+        let key = self.groups.next_key();
         let change = Arc::new(Change::new(key, Arc::clone(&self.inbox)));
         let feed = Feed::new(&newcomer.detached.seat, Arc::clone(&change) as _);
-        entry.insert(Group::new(id, feed, change, Arc::clone(&newcomer.terms), now));
+        self.groups.insert(Group::new(id, feed, change, Arc::clone(&newcomer.terms), now));
         self.by_id.insert(id, key);
         key
     }
 
     /// Adds what clients of a group were sent to the route's counters.
-    pub(super) fn counted(&self, group: u32, sent: Sent) {
-        if let Some(group) = self.groups.get(group as usize) {
+    pub(super) fn counted(&self, group: GroupKey, sent: Sent) {
+        if let Some(group) = self.groups.get(group) {
             let counters = group.terms.counters();
             counters.events_out.add(sent.events);
             counters.bytes_out.add(sent.bytes);

@@ -3,7 +3,7 @@
 use super::super::batch::Batch;
 use super::super::client::{Behind, Client, State};
 use super::super::group::Group;
-use super::super::keys::{ClientKey, Key};
+use super::super::keys::{ClientKey, GroupKey};
 use super::super::sender::Stopped;
 use super::super::sending::send_some;
 use super::super::terms::Sent;
@@ -26,8 +26,8 @@ const BATCH_BYTES: usize = 64 << 10;
 
 impl Shard {
     /// Notes that a group's stream has new frames or is over.
-    pub(super) fn changed(&mut self, key: u32, now: Instant) {
-        let Some(group) = self.groups.get_mut(key as usize) else { return };
+    pub(super) fn changed(&mut self, key: GroupKey, now: Instant) {
+        let Some(group) = self.groups.get_mut(key) else { return };
         group.change.clear();
         group.unread = true;
         match group.terms.pace().flush {
@@ -42,11 +42,11 @@ impl Shard {
     }
 
     /// Serves a group for one turn: a slice of its pass, then some of the clients served alone.
-    pub(super) fn serve(&mut self, key: u32, now: Instant) {
+    pub(super) fn serve(&mut self, key: GroupKey, now: Instant) {
         self.begin_pass(key, now);
         self.go_on_with_pass(key, now);
         for _ in 0..BEHIND_SLICE {
-            let Some(group) = self.groups.get_mut(key as usize) else { return };
+            let Some(group) = self.groups.get_mut(key) else { return };
             let Some(client) = group.ready.pop_front() else {
                 group.replayed = None;
                 return;
@@ -56,8 +56,8 @@ impl Shard {
     }
 
     /// Begins a pass, if the roster was not given all frames of the log.
-    fn begin_pass(&mut self, key: u32, now: Instant) {
-        let Some(group) = self.groups.get_mut(key as usize) else { return };
+    fn begin_pass(&mut self, key: GroupKey, now: Instant) {
+        let Some(group) = self.groups.get_mut(key) else { return };
         if group.batch.is_some() || !group.unread || group.held.is_some() {
             return;
         }
@@ -86,7 +86,7 @@ impl Shard {
                 let (cursor, sent) = (group.cursor, group.sent);
                 for client in group.roster.clear() {
                     group.ready.push_back(client);
-                    if let Some(client) = self.clients.get_mut(client as usize) {
+                    if let Some(client) = self.clients.get_mut(client) {
                         client.sent += sent;
                         client.state = State::Behind(Box::new(Behind::at(cursor, now)));
                     }
@@ -98,13 +98,13 @@ impl Shard {
     }
 
     /// Sends the batch to a slice of the roster.
-    fn go_on_with_pass(&mut self, key: u32, now: Instant) {
-        let Some(group) = self.groups.get_mut(key as usize) else { return };
+    fn go_on_with_pass(&mut self, key: GroupKey, now: Instant) {
+        let Some(group) = self.groups.get_mut(key) else { return };
         let Some(batch) = &group.batch else { return };
         let mut reached = 0_u64;
         let roster = &mut group.roster;
         let slice = std::iter::from_fn(|| roster.next()).take(PASS_SLICE).inspect(|_| reached += 1);
-        let sockets = slice.filter_map(|key| Some((ClientKey::of(key), &self.clients.get(key as usize)?.socket)));
+        let sockets = slice.filter_map(|key| Some((key, &self.clients.get(key)?.socket)));
         let stopped = self.sender.send_to_each(sockets, &batch.bytes);
         let batch = Arc::clone(batch);
         let whole = reached.saturating_sub(stopped.len() as u64);
@@ -115,7 +115,6 @@ impl Shard {
         }
         self.counted(key, Sent { bytes: batch.sent.bytes * whole, events: batch.sent.events * whole });
         for Stopped { key: client, taken } in stopped {
-            let client = client.index();
             match taken {
                 Ok(taken) => self.fall_behind(client, &batch, taken, now),
                 Err(departure) => {
@@ -127,10 +126,10 @@ impl Shard {
     }
 
     /// Takes a client off the roster that took only the beginning of a batch. It is served alone from now on.
-    fn fall_behind(&mut self, key: u32, batch: &Batch, taken: usize, now: Instant) {
+    fn fall_behind(&mut self, key: ClientKey, batch: &Batch, taken: usize, now: Instant) {
         let cut = batch.cut(taken);
         self.leave_roster(key);
-        let Some(client) = self.clients.get_mut(key as usize) else { return };
+        let Some(client) = self.clients.get_mut(key) else { return };
         client.sent -= batch.sent;
         client.sent += cut.sent;
         client.heard = now;
@@ -144,9 +143,9 @@ impl Shard {
     }
 
     /// The log keeps what follows `cursor` for a client that has left the roster and may keep up all the same.
-    pub(super) fn hold_alone(&mut self, key: u32, cursor: Seq) {
-        if let Some(client) = self.clients.get_mut(key as usize)
-            && let Some(group) = self.groups.get(client.group as usize)
+    pub(super) fn hold_alone(&mut self, key: ClientKey, cursor: Seq) {
+        if let Some(client) = self.clients.get_mut(key)
+            && let Some(group) = self.groups.get_mut(client.group)
             && let Some(seat) = &mut client.seat
         {
             group.feed.leave(seat, cursor);
@@ -154,21 +153,21 @@ impl Shard {
     }
 
     /// Notes that a client's socket accepts no more bytes. The shard waits until the poll reports it writable.
-    pub(super) fn blocked(&mut self, key: u32) {
-        let Some(client) = self.clients.get(key as usize) else { return };
-        if let Some(group) = self.groups.get_mut(client.group as usize) {
+    pub(super) fn blocked(&mut self, key: ClientKey) {
+        let Some(client) = self.clients.get(key) else { return };
+        if let Some(group) = self.groups.get_mut(client.group) {
             group.blocked.insert(key);
         }
         self.arm(key);
     }
 
     /// Serves one client alone: the rest of its last send, then a batch of its own.
-    fn catch_up(&mut self, key: u32, group_key: u32, now: Instant) {
+    fn catch_up(&mut self, key: ClientKey, group_key: GroupKey, now: Instant) {
         // The queue may name a client that has left, whose key another client has by now.
-        let Some(client) = self.clients.get_mut(key as usize).filter(|client| client.group == group_key) else {
+        let Some(client) = self.clients.get_mut(key).filter(|client| client.group == group_key) else {
             return;
         };
-        let Some(group) = self.groups.get_mut(group_key as usize) else { return };
+        let Some(group) = self.groups.get_mut(group_key) else { return };
         let Client { socket, state, heard, .. } = client;
         let cursor = match state {
             State::Waiting { cursor } => *cursor,
@@ -223,8 +222,8 @@ impl Shard {
     }
 
     /// Sends a batch to one client that has nothing else to be sent.
-    fn send_own(&mut self, key: u32, batch: &Batch, now: Instant) {
-        let Some(client) = self.clients.get_mut(key as usize) else { return };
+    fn send_own(&mut self, key: ClientKey, batch: &Batch, now: Instant) {
+        let Some(client) = self.clients.get_mut(key) else { return };
         let taken = match send_some(&client.socket, &batch.bytes) {
             Ok(taken) => taken,
             Err(departure) => return self.depart(key, &departure, now),
@@ -247,15 +246,15 @@ impl Shard {
         self.counted(group, cut.sent);
         if blocked {
             self.blocked(key);
-        } else if let Some(group) = self.groups.get_mut(group as usize) {
+        } else if let Some(group) = self.groups.get_mut(group) {
             group.ready.push_back(key);
         }
     }
 
     /// Tells a client that fell off the log of the gap. The client goes on with the oldest event of the log.
-    fn skip(&mut self, key: u32, cursor: Seq, gap: Gap, now: Instant) {
-        let Some(client) = self.clients.get_mut(key as usize) else { return };
-        let Some(group) = self.groups.get_mut(client.group as usize) else { return };
+    fn skip(&mut self, key: ClientKey, cursor: Seq, gap: Gap, now: Instant) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(group) = self.groups.get_mut(client.group) else { return };
         let (cursor, frame) = group.feed.skip(cursor, gap);
         let told = Sent { bytes: frame.text_len() as u64, events: 1 };
         client.sent += told;
@@ -266,9 +265,9 @@ impl Shard {
         self.counted(key, told);
     }
 
-    fn join_roster(&mut self, key: u32, cursor: Seq, had_batch: bool, now: Instant) {
-        let Some(client) = self.clients.get_mut(key as usize) else { return };
-        let Some(group) = self.groups.get_mut(client.group as usize) else { return };
+    fn join_roster(&mut self, key: ClientKey, cursor: Seq, had_batch: bool, now: Instant) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(group) = self.groups.get_mut(client.group) else { return };
         client.sent -= group.sent_to(had_batch);
         client.trust.end(&client.socket, group.terms.pace().stall, now);
         if let Some(seat) = &mut client.seat {
@@ -279,10 +278,10 @@ impl Shard {
     }
 
     /// Takes a client off the roster, if it is on it, and adds its share of what the group was sent.
-    pub(super) fn leave_roster(&mut self, key: u32) {
-        let Some(client) = self.clients.get_mut(key as usize) else { return };
+    pub(super) fn leave_roster(&mut self, key: ClientKey) {
+        let Some(client) = self.clients.get_mut(key) else { return };
         let State::CaughtUp { index } = client.state else { return };
-        let Some(group) = self.groups.get_mut(client.group as usize) else { return };
+        let Some(group) = self.groups.get_mut(client.group) else { return };
         let had_batch = group.roster.had_batch(index);
         client.sent += group.sent_to(had_batch);
         client.heard = client.heard.max(group.heard);
@@ -295,13 +294,13 @@ impl Shard {
     }
 
     /// Notes that a client's socket accepts bytes again.
-    pub(super) fn unblock(&mut self, key: u32, now: Instant) {
-        let Some(client) = self.clients.get_mut(key as usize) else { return };
+    pub(super) fn unblock(&mut self, key: ClientKey, now: Instant) {
+        let Some(client) = self.clients.get_mut(key) else { return };
         match &mut client.state {
             State::Behind(behind) if behind.blocked => {
                 behind.blocked = false;
                 let group = client.group;
-                if let Some(group) = self.groups.get_mut(group as usize) {
+                if let Some(group) = self.groups.get_mut(group) {
                     group.blocked.remove(&key);
                     group.ready.push_back(key);
                 }

@@ -3,6 +3,7 @@
 use super::super::batch::Framing;
 use super::super::client::{Behind, Client, State};
 use super::super::group::Group;
+use super::super::keys::ClientKey;
 use super::super::sending::{end, receive, reset_on_close, send_last, send_some};
 use super::super::terms::{Farewell, LINGER, MOST_STRAY_BYTES, Sent};
 use super::Shard;
@@ -18,10 +19,10 @@ const MOST_LATE_BYTES: usize = 1 << 20;
 
 impl Shard {
     /// Takes a departing client off its stream, and begins to send its last bytes if the end is orderly.
-    pub(super) fn depart(&mut self, key: u32, departure: &Departure, now: Instant) {
+    pub(super) fn depart(&mut self, key: ClientKey, departure: &Departure, now: Instant) {
         self.leave_roster(key);
-        let Some(client) = self.clients.get_mut(key as usize) else { return };
-        let Some(group) = self.groups.get(client.group as usize) else { return };
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(group) = self.groups.get(client.group) else { return };
         let (cursor, mut pending) = match &mut client.state {
             State::Behind(behind) => (behind.cursor, std::mem::take(&mut behind.pending)),
             State::Waiting { cursor } => (*cursor, bytes::Bytes::new()),
@@ -58,8 +59,8 @@ impl Shard {
     }
 
     /// Sends the rest of a client's last bytes. When all are sent, gives the connection back, or closes our side of it.
-    pub(super) fn part(&mut self, key: u32, now: Instant) {
-        let Some(client) = self.clients.get_mut(key as usize) else { return };
+    pub(super) fn part(&mut self, key: ClientKey, now: Instant) {
+        let Some(client) = self.clients.get_mut(key) else { return };
         let State::Parting(last) = &mut client.state else { return };
         let goes_back = client.strays.is_kept() && self.draining.is_none();
         let send = if goes_back { send_some } else { send_last };
@@ -69,7 +70,7 @@ impl Shard {
             return self.give_back(key);
         }
         if last.pending.is_empty() {
-            let framing = self.groups.get(client.group as usize).map_or(Framing::Chunked, Group::framing);
+            let framing = self.groups.get(client.group).map_or(Framing::Chunked, Group::framing);
             end(&client.socket, framing);
             client.state = State::Closing { until: now + LINGER };
             // The client may have closed its side already, and the poll does not report that again.
@@ -80,8 +81,8 @@ impl Shard {
     }
 
     /// Reads what a client sent, and notes whether it closed its side.
-    pub(super) fn listen_to(&mut self, key: u32, now: Instant) {
-        let Some(client) = self.clients.get_mut(key as usize) else { return };
+    pub(super) fn listen_to(&mut self, key: ClientKey, now: Instant) {
+        let Some(client) = self.clients.get_mut(key) else { return };
         let is_closing = matches!(client.state, State::Closing { .. });
         let most = if is_closing { MOST_LATE_BYTES } else { MOST_STRAY_BYTES };
         let mut strays = std::mem::take(&mut client.strays);
@@ -99,7 +100,7 @@ impl Shard {
     }
 
     /// Gives a connection back to its home, after an orderly end, so that it serves another request.
-    fn give_back(&mut self, key: u32) {
+    fn give_back(&mut self, key: ClientKey) {
         let Some(Client { socket, strays, home, .. }) = self.forget(key) else { return };
         match self.poll.registry().deregister(&mut SourceFd(&socket.as_raw_fd())) {
             Ok(()) => home.take_back(socket, strays.into_unread()),
@@ -108,21 +109,22 @@ impl Shard {
     }
 
     /// Closes a client's socket and forgets it.
-    pub(super) fn remove(&mut self, key: u32) {
+    pub(super) fn remove(&mut self, key: ClientKey) {
         drop(self.forget(key));
     }
 
     /// Removes a client from the shard, and its group if it was the last client there.
-    fn forget(&mut self, key: u32) -> Option<Client> {
+    fn forget(&mut self, key: ClientKey) -> Option<Client> {
         self.wheel.cancel(key);
-        let client = self.clients.try_remove(key as usize)?;
-        let Some(group) = self.groups.get_mut(client.group as usize) else { return Some(client) };
+        let client = self.clients.remove(key)?;
+        let Some(group) = self.groups.get_mut(client.group) else { return Some(client) };
         group.blocked.remove(&key);
         group.clients -= 1;
         if group.clients == 0 {
             self.let_go(client.group);
-            let group = self.groups.remove(client.group as usize);
-            self.by_id.remove(&group.id);
+            if let Some(group) = self.groups.remove(client.group) {
+                self.by_id.remove(&group.id);
+            }
         }
         Some(client)
     }

@@ -15,14 +15,15 @@ use super::batch::Framing;
 use super::client::{Client, State};
 use super::group::{Group, GroupId};
 use super::inbox::{Flag, Inbox, Told, Wake};
+use super::keys::{ClientKey, GroupKey, Key};
 use super::sender::{Sender, Sending};
+use super::table::Table;
 use super::terms::{Home, Terms};
 use super::wheel::Wheel;
 use crate::hub::Detached;
 use bytes::Bytes;
 use mio::event::Event;
 use mio::{Events, Poll, Token, Waker};
-use slab::Slab;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -31,7 +32,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
-/// The waker's token. A client's token is its key in the slab.
+/// The waker's token. A client's token is its key.
 const WAKER: Token = Token(usize::MAX);
 
 /// The number of events taken from the poll at a time. It is small, so that a crowd that leaves at once does not hold
@@ -79,18 +80,18 @@ pub(super) struct Shard {
     told: Told<Newcomer, Instant>,
     /// Whether clients arrived in the last turn.
     had_arrivals: bool,
-    clients: Slab<Client>,
-    groups: Slab<Group>,
-    by_id: HashMap<GroupId, u32>,
+    clients: Table<ClientKey, Client>,
+    groups: Table<GroupKey, Group>,
+    by_id: HashMap<GroupId, GroupKey>,
     /// The groups that have work.
-    queue: VecDeque<u32>,
+    queue: VecDeque<GroupKey>,
     /// The groups whose events are held, ordered by when they are sent.
-    held: BTreeSet<(Instant, u32)>,
+    held: BTreeSet<(Instant, GroupKey)>,
     wheel: Wheel,
     /// When the response of every client has ended, in a drain. `None`: no drain has begun.
     draining: Option<Instant>,
     sender: Sender,
-    due: Vec<u32>,
+    due: Vec<ClientKey>,
 }
 
 impl Shard {
@@ -104,8 +105,8 @@ impl Shard {
             room,
             told: Told::default(),
             had_arrivals: false,
-            clients: Slab::new(),
-            groups: Slab::new(),
+            clients: Table::new(),
+            groups: Table::new(),
             by_id: HashMap::new(),
             queue: VecDeque::new(),
             held: BTreeSet::new(),
@@ -179,7 +180,7 @@ impl Shard {
     fn work(&mut self, now: Instant) {
         for _ in 0..self.queue.len() {
             let Some(key) = self.queue.pop_front() else { return };
-            if let Some(group) = self.groups.get_mut(key as usize) {
+            if let Some(group) = self.groups.get_mut(key) {
                 group.queued = false;
                 self.serve(key, now);
                 self.enqueue(key);
@@ -188,8 +189,8 @@ impl Shard {
     }
 
     /// Puts a group into the queue if it has work.
-    fn enqueue(&mut self, key: u32) {
-        if let Some(group) = self.groups.get_mut(key as usize)
+    fn enqueue(&mut self, key: GroupKey) {
+        if let Some(group) = self.groups.get_mut(key)
             && !group.queued
             && group.has_work()
         {
@@ -202,7 +203,7 @@ impl Shard {
         if event.token() == WAKER {
             return;
         }
-        let Ok(key) = u32::try_from(event.token().0) else { return };
+        let key = key_of(event.token());
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             self.listen_to(key, now);
         }
@@ -212,10 +213,20 @@ impl Shard {
     }
 }
 
+/// The token of a client in the poll.
+fn token(key: ClientKey) -> Token {
+    Token(key.index() as usize)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "it was made of a key")]
+fn key_of(token: Token) -> ClientKey {
+    ClientKey::of(token.0 as u32)
+}
+
 /// For the roster: stores the place of each member that moves in its client.
-fn placed(clients: &mut Slab<Client>) -> impl FnMut(u32, u32) {
+fn placed(clients: &mut Table<ClientKey, Client>) -> impl FnMut(ClientKey, u32) {
     |key, index| {
-        if let Some(client) = clients.get_mut(key as usize) {
+        if let Some(client) = clients.get_mut(key) {
             client.state = State::CaughtUp { index };
         }
     }

@@ -3,6 +3,7 @@
 use super::super::batch::Framing;
 use super::super::client::{Because, Behind, Client, Ends, State};
 use super::super::group::Group;
+use super::super::keys::{ClientKey, GroupKey};
 use super::super::sending::{reset_on_close, send_some};
 use super::super::terms::{SPREAD_OF_DRAIN, Sent};
 use super::Shard;
@@ -26,8 +27,8 @@ impl Shard {
     }
 
     /// Sends a group's held events.
-    pub(super) fn let_go(&mut self, key: u32) {
-        if let Some(group) = self.groups.get_mut(key as usize)
+    pub(super) fn let_go(&mut self, key: GroupKey) {
+        if let Some(group) = self.groups.get_mut(key)
             && let Some(at) = group.held.take()
         {
             self.held.remove(&(at, key));
@@ -36,9 +37,9 @@ impl Shard {
     }
 
     /// Sets a client's deadline in the wheel to the earliest of its deadlines.
-    pub(super) fn arm(&mut self, key: u32) {
-        let Some(client) = self.clients.get(key as usize) else { return };
-        let Some(group) = self.groups.get(client.group as usize) else { return };
+    pub(super) fn arm(&mut self, key: ClientKey) {
+        let Some(client) = self.clients.get(key) else { return };
+        let Some(group) = self.groups.get(client.group) else { return };
         match next_deadline(client, group) {
             Some(at) => self.wheel.set(key, at),
             None => self.wheel.cancel(key),
@@ -46,9 +47,9 @@ impl Shard {
     }
 
     /// Does what is due for a client whose deadline in the wheel has come. That deadline may be out of date.
-    fn due(&mut self, key: u32, now: Instant) {
-        let Some(client) = self.clients.get_mut(key as usize) else { return };
-        let Some(group) = self.groups.get(client.group as usize) else { return };
+    fn due(&mut self, key: ClientKey, now: Instant) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(group) = self.groups.get(client.group) else { return };
         let pace = group.terms.pace();
         let Client { socket, state, seat, .. } = client;
         if let (State::Behind(behind), Some(seat)) = (&mut *state, seat)
@@ -86,9 +87,9 @@ impl Shard {
     }
 
     /// Sends a heartbeat, which is a comment line, to a client that was sent nothing for an interval.
-    fn beat(&mut self, key: u32, now: Instant) {
-        let Some(client) = self.clients.get_mut(key as usize) else { return };
-        let Some(group) = self.groups.get(client.group as usize) else { return };
+    fn beat(&mut self, key: ClientKey, now: Instant) {
+        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some(group) = self.groups.get(client.group) else { return };
         let line = match group.framing() {
             Framing::Chunked => HEARTBEAT_CHUNK,
             Framing::UntilClose => HEARTBEAT,
@@ -104,7 +105,7 @@ impl Shard {
         group.terms.counters().bytes_out.add(told.bytes);
         if taken < line.len() {
             self.leave_roster(key);
-            let Some(client) = self.clients.get_mut(key as usize) else { return };
+            let Some(client) = self.clients.get_mut(key) else { return };
             if let State::Waiting { cursor } = client.state {
                 let pending = Bytes::from_static(line).slice(taken..);
                 let mut behind = Behind { pending, ..Behind::at(cursor, now) };
@@ -119,7 +120,7 @@ impl Shard {
     /// Begins the drain: every client gets its end, spread over most of the time until `by`.
     pub(super) fn drain(&mut self, by: Instant, now: Instant) {
         self.draining = Some(by);
-        let clients: Vec<u32> = self.clients.iter().filter_map(|(key, _)| u32::try_from(key).ok()).collect();
+        let clients: Vec<ClientKey> = self.clients.iter().map(|(key, _)| key).collect();
         for key in clients {
             self.end_by(key, by, now);
             self.arm(key);
@@ -127,8 +128,8 @@ impl Shard {
     }
 
     /// Gives a client its end in the drain, at a random instant before `by`.
-    pub(super) fn end_by(&mut self, key: u32, by: Instant, now: Instant) {
-        let Some(client) = self.clients.get_mut(key as usize) else { return };
+    pub(super) fn end_by(&mut self, key: ClientKey, by: Instant, now: Instant) {
+        let Some(client) = self.clients.get_mut(key) else { return };
         let at = now + by.saturating_duration_since(now).mul_f64(SPREAD_OF_DRAIN * fastrand::f64());
         if client.ends.is_none_or(|ends| at < ends.at) {
             client.ends = Some(Ends { at, because: Because::Drain });

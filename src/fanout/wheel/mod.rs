@@ -9,6 +9,7 @@
 #[cfg(test)]
 mod tests;
 
+use super::keys::{ClientKey, Key};
 use std::time::{Duration, Instant};
 
 /// The length of a tick. A heartbeat may be late by this much without harm, and an idle shard wakes at most 63 times
@@ -71,20 +72,25 @@ impl Wheel {
 
     /// Gives `key` a deadline, which replaces its previous one. A deadline that is not later than the latest `expire`
     /// is reported by the next one.
-    pub(super) fn set(&mut self, key: u32, at: Instant) {
+    pub(super) fn set(&mut self, key: ClientKey, at: Instant) {
+        let key = key.index();
         debug_assert!(key != NOBODY, "a key marks the end of a list");
         let tick = if at <= self.now { self.current } else { self.nanos(at).div_ceil(TICK_NANOS) };
         if self.links.len() <= key as usize {
             self.links.resize(key as usize + 1, UNLINKED);
         }
         if self.links[key as usize].tick != tick {
-            self.cancel(key);
+            self.remove(key);
             self.link(key, tick);
         }
     }
 
     /// Removes the deadline of `key`, if it has one.
-    pub(super) fn cancel(&mut self, key: u32) {
+    pub(super) fn cancel(&mut self, key: ClientKey) {
+        self.remove(key.index());
+    }
+
+    fn remove(&mut self, key: u32) {
         if self.links.get(key as usize).is_some_and(|link| link.tick != NEVER) {
             self.unlink(key);
         }
@@ -92,7 +98,7 @@ impl Wheel {
 
     /// Appends the keys whose deadline has passed to `due` and removes these deadlines. A deadline is never reported
     /// early, and at most one tick late. An instant before the latest one counts as the latest one.
-    pub(super) fn expire(&mut self, now: Instant, due: &mut Vec<u32>) {
+    pub(super) fn expire(&mut self, now: Instant, due: &mut Vec<ClientKey>) {
         self.now = self.now.max(now);
         let current = self.nanos(self.now) / TICK_NANOS;
         self.take(OVERDUE, current, due);
@@ -117,13 +123,13 @@ impl Wheel {
     }
 
     /// Moves the keys of a list that are due at tick `current` to `due`.
-    fn take(&mut self, list: usize, current: u64, due: &mut Vec<u32>) {
+    fn take(&mut self, list: usize, current: u64, due: &mut Vec<ClientKey>) {
         let mut key = self.heads[list];
         while key != NOBODY {
             let Link { tick, next, .. } = self.links[key as usize];
             if tick <= current {
                 self.unlink(key);
-                due.push(key);
+                due.push(ClientKey::of(key));
             }
             key = next;
         }

@@ -24,12 +24,12 @@ impl Both {
     }
 
     fn set(&mut self, key: u32, at: Instant) {
-        self.wheel.set(key, at);
+        self.wheel.set(ClientKey::of(key), at);
         self.deadlines.insert(key, at);
     }
 
     fn cancel(&mut self, key: u32) {
-        self.wheel.cancel(key);
+        self.wheel.cancel(ClientKey::of(key));
         self.deadlines.remove(&key);
     }
 
@@ -37,6 +37,7 @@ impl Both {
     fn expire(&mut self) -> Vec<u32> {
         let mut due = Vec::new();
         self.wheel.expire(self.now, &mut due);
+        let due: Vec<_> = due.into_iter().map(ClientKey::index).collect();
         for key in &due {
             let at = self.deadlines.remove(key).unwrap_or_else(|| panic!("{key} has no deadline"));
             assert!(at <= self.now, "{key} is told {:?} early", at - self.now);
