@@ -3,7 +3,7 @@
 use crate::bell::Bell;
 use crate::check;
 use crate::counters::RouteCounters;
-use crate::fanout::{Arrival, BREAKS, Engine, Farewell, Framing, Home, Pace, Refused, Sending, Sent, Terms};
+use crate::fanout::{Arrival, BREAKS, Delivery, Engine, Farewell, Framing, Home, Pace, Refused, Sending, Sent, Terms};
 use crate::hub::{Departure, Publisher};
 use crate::stage::{EVENTS, Stage, feed};
 use bytes::Bytes;
@@ -142,15 +142,17 @@ fn hand_over(
             thread::spawn(move || {
                 let arrival = Arrival {
                     socket: File::open("/dev/null").unwrap().into(),
-                    subscription: stage.join("/stream").expect("nothing is remembered"),
-                    framing: Framing::Chunked,
-                    opening: Bytes::from_static(opening),
-                    opening_text: 0,
-                    lifetime: None,
-                    terms: Arc::clone(&fates) as Arc<dyn Terms>,
                     unread: Vec::new(),
-                    is_kept: false,
-                    home: Box::new(Place(fates)),
+                    home: Box::new(Place(Arc::clone(&fates))),
+                    delivery: Delivery {
+                        subscription: stage.join("/stream").expect("nothing is remembered"),
+                        framing: Framing::Chunked,
+                        opening: Bytes::from_static(opening),
+                        opening_text: 0,
+                        is_kept: false,
+                        lifetime: None,
+                        terms: fates,
+                    },
                 };
                 block_on(engine.adopt(arrival))
             })

@@ -1,48 +1,19 @@
 //! The engine's handle: starts the shards and gives each arriving client to one of them.
 
-use super::batch::Framing;
+use super::arrival::Arrival;
 use super::sender::Sending;
-use super::shard::{Newcomer, Shard, ShardInbox};
-use super::terms::{Home, Terms};
-use crate::hub::Subscription;
+use super::shard::{Shard, ShardInbox};
 use crate::quoted::reason;
 use crate::sync::{AtomicUsize, Ordering, thread};
-use bytes::Bytes;
 use std::io;
 use std::num::NonZeroUsize;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
 /// The number of clients that may be on their way to one shard at once. Further clients wait.
 const ARRIVALS: usize = 1024;
-
-/// A client to be served.
-#[derive(Debug)]
-pub struct Arrival {
-    /// The client's connection. It is in non-blocking mode, and nothing else reads or writes it.
-    pub socket: OwnedFd,
-    /// The client's subscription to a stream.
-    pub subscription: Subscription,
-    /// The framing of the response's body.
-    pub framing: Framing,
-    /// The response's head and the first lines of its body, as they go on the wire.
-    pub opening: Bytes,
-    /// The number of bytes of SSE text in `opening`.
-    pub opening_text: u64,
-    /// How long the client may stay. `None`: no limit.
-    pub lifetime: Option<Duration>,
-    /// The policy of the client's route.
-    pub terms: Arc<dyn Terms>,
-    /// The bytes that the client sent after its request.
-    pub unread: Vec<u8>,
-    /// The response's head promises that the connection serves another request.
-    pub is_kept: bool,
-    /// Takes the connection back after an orderly end. It lives as long as the socket is open.
-    pub home: Box<dyn Home>,
-}
 
 /// Every shard has ended, so none can serve the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -97,23 +68,18 @@ impl Engine {
     ///
     /// # Errors
     /// Fails when every shard has ended. The client's connection is then closed.
-    pub async fn adopt(&self, arrival: Arrival) -> Result<(), Refused> {
-        let Arrival { socket, subscription, framing, opening, opening_text, lifetime, terms, unread, is_kept, home } =
-            arrival;
-        let detached = subscription.detach();
-        let mut newcomer =
-            Newcomer { socket, detached, framing, opening, opening_text, lifetime, terms, unread, is_kept, home };
+    pub async fn adopt(&self, mut arrival: Arrival) -> Result<(), Refused> {
         let shards = &self.shards.doors;
         let first = self.shards.next.fetch_add(1, Ordering::Relaxed);
         for door in (0..shards.len()).filter_map(|n| shards.get((first.wrapping_add(n)) % shards.len())) {
             let Ok(permit) = door.room.acquire().await else { continue };
-            match door.inbox.arrive(newcomer) {
+            match door.inbox.arrive(arrival) {
                 Ok(()) => {
                     // The shard gives the permit back when it takes the client in.
                     permit.forget();
                     return Ok(());
                 }
-                Err(refused) => newcomer = refused,
+                Err(refused) => arrival = refused,
             }
         }
         Err(Refused)
@@ -152,15 +118,18 @@ impl Drop for Closed {
 mod tests {
     use super::*;
     use crate::counters::RouteCounters;
-    use crate::fanout::{Farewell, Pace};
+    use crate::fanout::{Delivery, Farewell, Framing, Home, Pace, Terms};
     use crate::hub::{
         Backfilling, Departure, Hub, Open, Opening, Publisher, RouteId, ShareOptions, StreamRequest, StreamSettings,
     };
+    use bytes::Bytes;
     use http::HeaderMap;
     use parking_lot::Mutex;
     use std::io::Read;
     use std::net::IpAddr;
+    use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
+    use std::time::Duration;
 
     /// Keeps the publishers, because a stream ends when its publisher is dropped.
     #[derive(Default)]
@@ -211,15 +180,17 @@ mod tests {
         let opened = Arc::new(Opened::default());
         let arrival = Arrival {
             socket: socket.into(),
-            subscription: Hub::new(Arc::clone(&opened) as _).join(request, settings, None).unwrap(),
-            framing: Framing::Chunked,
-            opening: Bytes::from_static(b"hello"),
-            opening_text: 0,
-            lifetime: None,
-            terms: Arc::new(Untold(pace, RouteCounters::default())),
             unread: Vec::new(),
-            is_kept: false,
             home: Box::new(Nowhere),
+            delivery: Delivery {
+                subscription: Hub::new(Arc::clone(&opened) as _).join(request, settings, None).unwrap(),
+                framing: Framing::Chunked,
+                opening: Bytes::from_static(b"hello"),
+                opening_text: 0,
+                is_kept: false,
+                lifetime: None,
+                terms: Arc::new(Untold(pace, RouteCounters::default())),
+            },
         };
         (arrival, client, opened)
     }

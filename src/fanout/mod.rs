@@ -20,6 +20,7 @@
 //! costs a socket and a cursor, not a task. The engine gets response heads as bytes and a route's policy as
 //! [`Terms`]. Of HTTP it knows only the chunked coding.
 
+mod arrival;
 mod batch;
 mod client;
 mod engine;
@@ -37,8 +38,9 @@ mod terms;
 mod trust;
 mod wheel;
 
+pub use arrival::{Arrival, Delivery};
 pub use batch::Framing;
-pub use engine::{Arrival, Engine, Refused};
+pub use engine::{Engine, Refused};
 pub use on_the_way::on_the_way;
 pub use sender::Sending;
 pub use sending::{end_on_close, limit_stall, reset_on_close};

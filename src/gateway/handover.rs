@@ -8,13 +8,10 @@ use super::front::Front;
 use super::home::AtTheFront;
 use super::served::StreamRoute;
 use super::socket;
-use crate::fanout::{Arrival, Engine, Framing, limit_stall};
-use crate::hub::Subscription;
-use bytes::Bytes;
+use crate::fanout::{Arrival, Delivery, Engine, limit_stall};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// A client that is to be handed over. Dropping this value before the hand-over takes the client off its stream, and
 /// counts a failed hand-over.
@@ -27,15 +24,7 @@ pub(super) struct HandOver {
 /// What the engine gets besides the connection.
 pub(super) struct Leaving {
     pub(super) engine: Engine,
-    pub(super) subscription: Subscription,
-    pub(super) framing: Framing,
-    /// The response's head and the first lines of its body, as they go on the wire.
-    pub(super) opening: Bytes,
-    /// The number of bytes of SSE text in `opening`.
-    pub(super) opening_text: u64,
-    pub(super) lifetime: Option<Duration>,
-    /// Whether the connection serves another request after an orderly end.
-    pub(super) is_kept: bool,
+    pub(super) delivery: Delivery,
     /// The client's address, if it is known.
     pub(super) address: Option<IpAddr>,
 }
@@ -52,22 +41,9 @@ impl HandOver {
         limit_stall(&connection, Some(self.served.policy.client.stall));
         let why = match connection.into_parts() {
             Ok(Parts { socket, unread, peer, place, is_tcp }) => {
-                let Leaving { engine, subscription, framing, opening, opening_text, lifetime, is_kept, address } =
-                    client;
-                let home = AtTheFront::new(Arc::downgrade(front), place, &peer, address, is_tcp);
-                let arrival = Arrival {
-                    socket,
-                    subscription,
-                    framing,
-                    opening,
-                    opening_text,
-                    lifetime,
-                    terms: Arc::clone(&self.served) as _,
-                    unread,
-                    is_kept,
-                    home: Box::new(home),
-                };
-                match engine.adopt(arrival).await {
+                let Leaving { engine, delivery, address } = client;
+                let home = Box::new(AtTheFront::new(Arc::downgrade(front), place, &peer, address, is_tcp));
+                match engine.adopt(Arrival { delivery, socket, unread, home }).await {
                     Ok(()) => return,
                     Err(refused) => refused.to_string(),
                 }

@@ -9,7 +9,7 @@ use super::writer::{Broken, Writer};
 use super::{Gateway, wire};
 use crate::descriptors::Promise;
 use crate::downstream::{OnLag, SharingVerdict, lifetime, sharing_verdict, stream_head, unshareable_head};
-use crate::fanout::{Engine, Farewell, Framing, Terms};
+use crate::fanout::{self, Engine, Farewell, Framing, Terms};
 use crate::hub::{Delivery, Departure, End, JoinError, Mode, ShareOptions, Subscription, Verdict};
 use crate::route::StreamPolicy;
 use crate::upstream::OnError;
@@ -121,12 +121,15 @@ impl Gateway {
         let is_kept = is_kept && framing == Framing::Chunked;
         let client = Leaving {
             engine: engine.clone(),
-            framing,
-            opening: wire::opening(&head, &greeting, framing, is_kept)?,
-            opening_text: greeting.len() as u64,
-            subscription,
-            lifetime: options.max_lifetime.map(|max| lifetime(max, fastrand::f64())),
-            is_kept,
+            delivery: fanout::Delivery {
+                subscription,
+                framing,
+                opening: wire::opening(&head, &greeting, framing, is_kept)?,
+                opening_text: greeting.len() as u64,
+                is_kept,
+                lifetime: options.max_lifetime.map(|max| lifetime(max, fastrand::f64())),
+                terms: Arc::clone(&ask.served) as _,
+            },
             address: ask.address,
         };
         Ok(HandOver::new(Arc::clone(&ask.served), client))

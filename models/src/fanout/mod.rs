@@ -1,5 +1,7 @@
 //! The engine's handle and its inboxes, with a shard that replaces the one with sockets.
 
+#[path = "../../../src/fanout/arrival.rs"]
+mod arrival;
 #[path = "../../../src/fanout/batch.rs"]
 mod batch;
 #[path = "../../../src/fanout/engine.rs"]
@@ -22,7 +24,8 @@ mod sender {
 }
 
 pub use batch::Framing;
-pub use engine::{Arrival, Engine, Refused};
+pub use arrival::{Arrival, Delivery};
+pub use engine::{Engine, Refused};
 pub use sender::Sending;
 pub use shard::BREAKS;
 pub use terms::{Farewell, Home, Pace, Sent, Terms};

@@ -1,38 +1,22 @@
 //! A shard whose turns have the same order as the real shard's. Its clients take everything that they are sent.
 
-use super::batch::Framing;
+use super::arrival::{Arrival, Delivery};
 use super::inbox::{Flag, Inbox, Told, Wake};
 use super::keys::{GroupKey, Key};
 use super::terms::{Farewell, Home, Sent, Terms};
 use crate::bell::Bell;
 use crate::hub::{Departure, Detached, End, Feed, FeedId, Reading, Seat, Watcher};
 use crate::replay::Seq;
-use bytes::Bytes;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::sync::Semaphore;
 
 /// The opening of a client that makes the shard panic.
 pub const BREAKS: &[u8] = b"breaks";
 
-#[derive(Debug)]
-pub(super) struct Newcomer {
-    pub(super) socket: OwnedFd,
-    pub(super) detached: Detached,
-    pub(super) framing: Framing,
-    pub(super) opening: Bytes,
-    pub(super) opening_text: u64,
-    pub(super) lifetime: Option<Duration>,
-    pub(super) terms: Arc<dyn Terms>,
-    pub(super) unread: Vec<u8>,
-    pub(super) is_kept: bool,
-    pub(super) home: Box<dyn Home>,
-}
-
-pub(super) type ShardInbox = Inbox<Newcomer, Instant, Waker>;
-type Change = Flag<Newcomer, Instant, Waker>;
+pub(super) type ShardInbox = Inbox<Arrival, Instant, Waker>;
+type Change = Flag<Arrival, Instant, Waker>;
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Waker(pub(super) Arc<Bell>);
@@ -103,11 +87,11 @@ impl Shard {
                 }
             }
             self.room.add_permits(told.arrivals.len());
-            for newcomer in told.arrivals.drain(..) {
-                if newcomer.opening == BREAKS {
+            for arrival in told.arrivals.drain(..) {
+                if arrival.delivery.opening == BREAKS {
                     return Err(io::Error::other("broken"));
                 }
-                self.arrive(newcomer);
+                self.arrive(arrival);
             }
             self.draining |= told.drain.take().is_some();
             if self.draining {
@@ -121,8 +105,9 @@ impl Shard {
         Ok(())
     }
 
-    fn arrive(&mut self, newcomer: Newcomer) {
-        let Newcomer { detached: Detached { seat, cursor, .. }, terms, home, .. } = newcomer;
+    fn arrive(&mut self, arrival: Arrival) {
+        let Arrival { home, delivery: Delivery { subscription, terms, .. }, .. } = arrival;
+        let Detached { seat, cursor, .. } = subscription.detach();
         let id = Feed::id(&seat);
         let at = self.groups.iter().position(|group| group.as_ref().is_some_and(|group| group.id == id));
         let at = at.unwrap_or_else(|| {

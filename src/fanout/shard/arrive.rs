@@ -1,14 +1,15 @@
 //! Takes arriving clients in.
 
+use super::super::arrival::Arrival;
 use super::super::batch::Framing;
 use super::super::client::{Because, Behind, Client, Ends, State, Strays};
 use super::super::group::Group;
 use super::super::keys::GroupKey;
 use super::super::sending::reset_on_close;
-use super::super::terms::Sent;
+use super::super::terms::{Sent, Terms};
 use super::super::trust::Trust;
-use super::{Change, Newcomer, Shard, token};
-use crate::hub::{Departure, Detached, Feed};
+use super::{Change, Shard, token};
+use crate::hub::{Departure, Detached, Feed, Seat};
 use bytes::{Bytes, BytesMut};
 use mio::Interest;
 use mio::unix::SourceFd;
@@ -18,28 +19,28 @@ use std::time::Instant;
 
 impl Shard {
     /// Takes a client in. The response's head and first lines are sent in the group's turn.
-    pub(super) fn arrive(&mut self, newcomer: Newcomer, now: Instant) {
-        let group = self.group_of(&newcomer, now);
-        let Newcomer { socket, detached, framing, opening, opening_text, lifetime, unread, is_kept, home, .. } =
-            newcomer;
-        let Detached { seat, cursor, told_first } = detached;
-        let mut sent = Sent { bytes: opening_text, events: 0 };
+    pub(super) fn arrive(&mut self, arrival: Arrival, now: Instant) {
+        let delivery = arrival.delivery;
+        let framing = delivery.framing;
+        let Detached { seat, cursor, told_first } = delivery.subscription.detach();
+        let group = self.group_of(&seat, framing, &delivery.terms, now);
+        let mut sent = Sent { bytes: delivery.opening_text, events: 0 };
         let pending = match &told_first {
-            None => opening,
+            None => delivery.opening,
             Some(frame) => {
                 sent += Sent { bytes: frame.text_len() as u64, events: 1 };
-                joined(opening, framing.wire(frame))
+                joined(delivery.opening, framing.wire(frame))
             }
         };
-        let ends = lifetime.map(|lifetime| Ends { at: now + lifetime, because: Because::Lifetime });
+        let ends = delivery.lifetime.map(|lifetime| Ends { at: now + lifetime, because: Because::Lifetime });
         let state = State::Behind(Box::new(Behind { pending, ..Behind::at(cursor, now) }));
         let client = Client {
-            socket,
+            socket: arrival.socket,
             group,
-            strays: Strays::new(is_kept, &unread),
+            strays: Strays::new(delivery.is_kept, &arrival.unread),
             state,
             seat: Some(seat),
-            home,
+            home: arrival.home,
             heard: now,
             trust: Trust::default(),
             ends,
@@ -71,16 +72,16 @@ impl Shard {
         self.enqueue(group);
     }
 
-    /// The key of the newcomer's group. The group is made if it does not exist.
-    fn group_of(&mut self, newcomer: &Newcomer, now: Instant) -> GroupKey {
-        let id = (Feed::id(&newcomer.detached.seat), newcomer.framing);
+    /// The key of the group of an arriving client. The group is made if it does not exist.
+    fn group_of(&mut self, seat: &Seat, framing: Framing, terms: &Arc<dyn Terms>, now: Instant) -> GroupKey {
+        let id = (Feed::id(seat), framing);
         if let Some(key) = self.by_id.get(&id) {
             return *key;
         }
         let key = self.groups.next_key();
         let change = Arc::new(Change::new(key, Arc::clone(&self.inbox)));
-        let feed = Feed::new(&newcomer.detached.seat, Arc::clone(&change) as _);
-        self.groups.insert(Group::new(id, feed, change, Arc::clone(&newcomer.terms), now));
+        let feed = Feed::new(seat, Arc::clone(&change) as _);
+        self.groups.insert(Group::new(id, feed, change, Arc::clone(terms), now));
         self.by_id.insert(id, key);
         key
     }

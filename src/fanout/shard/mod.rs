@@ -11,22 +11,18 @@ mod depart;
 mod tests;
 mod time;
 
-use super::batch::Framing;
+use super::arrival::Arrival;
 use super::client::{Client, State};
 use super::group::{Group, GroupId};
 use super::inbox::{Flag, Inbox, Told, Wake};
 use super::keys::{ClientKey, GroupKey, Key};
 use super::sender::{Sender, Sending};
 use super::table::Table;
-use super::terms::{Home, Terms};
 use super::wheel::Wheel;
-use crate::hub::Detached;
-use bytes::Bytes;
 use mio::event::Event;
 use mio::{Events, Poll, Token, Waker};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -39,28 +35,11 @@ const WAKER: Token = Token(usize::MAX);
 /// up the other clients.
 const EVENTS: usize = 256;
 
-/// A client on its way to its shard.
-#[derive(Debug)]
-pub(super) struct Newcomer {
-    pub(super) socket: OwnedFd,
-    pub(super) detached: Detached,
-    pub(super) framing: Framing,
-    /// The response's head and the first lines of its body, as they go on the wire.
-    pub(super) opening: Bytes,
-    /// The number of bytes of SSE text in `opening`.
-    pub(super) opening_text: u64,
-    pub(super) lifetime: Option<Duration>,
-    pub(super) terms: Arc<dyn Terms>,
-    pub(super) unread: Vec<u8>,
-    pub(super) is_kept: bool,
-    pub(super) home: Box<dyn Home>,
-}
-
 /// The way into a shard.
-pub(super) type ShardInbox = Inbox<Newcomer, Instant, Waker>;
+pub(super) type ShardInbox = Inbox<Arrival, Instant, Waker>;
 
 /// What tells a shard that one of its groups' streams changed.
-pub(super) type Change = Flag<Newcomer, Instant, Waker>;
+pub(super) type Change = Flag<Arrival, Instant, Waker>;
 
 impl Wake for Waker {
     fn wake(&self) {
@@ -77,7 +56,7 @@ pub(super) struct Shard {
     inbox: Arc<ShardInbox>,
     /// The permits of clients on their way. The shard gives one back for each client that it takes in.
     room: Arc<Semaphore>,
-    told: Told<Newcomer, Instant>,
+    told: Told<Arrival, Instant>,
     /// Whether clients arrived in the last turn.
     had_arrivals: bool,
     clients: Table<ClientKey, Client>,
@@ -158,7 +137,7 @@ impl Shard {
         told.changed.drain(..).for_each(|group| self.changed(group, now));
         self.room.add_permits(told.arrivals.len());
         self.had_arrivals = !told.arrivals.is_empty();
-        told.arrivals.drain(..).for_each(|newcomer| self.arrive(newcomer, now));
+        told.arrivals.drain(..).for_each(|arrival| self.arrive(arrival, now));
         told.asked.drain(..).for_each(|group| self.answer(group, now));
         if let Some(by) = told.drain.take() {
             self.drain(by, now);

@@ -45,7 +45,7 @@ fn a_client_gets_the_events_that_came_while_it_was_on_its_way() {
 fn a_framing_is_its_clients_own() {
     let mut stage = Stage::new();
     let (mut chunked, publisher) = stage.opened("/a");
-    let mut bare = stage.client_with("/a", |newcomer| newcomer.framing = Framing::UntilClose);
+    let mut bare = stage.client_with("/a", |arrival| arrival.delivery.framing = Framing::UntilClose);
     stage.settle();
     bare.take();
     publisher.append(

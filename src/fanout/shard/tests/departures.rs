@@ -82,9 +82,9 @@ fn what_is_framed_until_the_end_of_its_connection_is_reset_unless_it_ends_in_ord
         let (_first, publisher) = stage.opened("/a");
         let mut seen = Vec::new();
         for framing in [Framing::Chunked, Framing::UntilClose] {
-            let client = stage.client_with("/a", |newcomer| {
-                newcomer.framing = framing;
-                seen.push(newcomer.socket.try_clone().unwrap());
+            let client = stage.client_with("/a", |arrival| {
+                arrival.delivery.framing = framing;
+                seen.push(arrival.socket.try_clone().unwrap());
             });
             seen.push(OwnedFd::from(client.socket));
         }
@@ -178,11 +178,11 @@ fn of_an_unshareable_response_the_shard_gives_the_opener_all_and_the_others_noth
 fn a_kept_connection_goes_back_after_an_orderly_end_with_what_its_client_sent() {
     let mut stage = Stage::new();
     let (_first, publisher) = stage.opened("/a");
-    let mut client = stage.client_with("/a", |newcomer| {
-        newcomer.is_kept = true;
-        newcomer.unread = b"GET /n".to_vec();
+    let mut client = stage.client_with("/a", |arrival| {
+        arrival.delivery.is_kept = true;
+        arrival.unread = b"GET /n".to_vec();
     });
-    let mut greedy = stage.client_with("/a", |newcomer| newcomer.is_kept = true);
+    let mut greedy = stage.client_with("/a", |arrival| arrival.delivery.is_kept = true);
     stage.settle();
     client.say(b"ext HTTP/1.1\r\n");
     greedy.say(&[b'x'; MOST_KEPT_BYTES + 1]);
@@ -208,7 +208,7 @@ fn no_connection_is_kept_in_a_drain_nor_where_its_response_broke_off() {
     for (why, link) in [(End::OriginClosed, Link::Ended), (End::Failed(Failure::Ended), Link::Ended)] {
         let mut stage = Stage::new();
         let (_first, publisher) = stage.opened("/a");
-        let mut client = stage.client_with("/a", |newcomer| newcomer.is_kept = true);
+        let mut client = stage.client_with("/a", |arrival| arrival.delivery.is_kept = true);
         stage.settle();
         if why == End::OriginClosed {
             stage.inbox.drain(stage.now + 10 * SECOND);

@@ -7,8 +7,10 @@ mod holds;
 mod model;
 mod pace;
 
+use super::super::arrival::{Arrival, Delivery};
+use super::super::batch::Framing;
 use super::super::terms::{Farewell, Home, Pace, Sent, Terms};
-use super::{Events, Framing, Newcomer, Shard, ShardInbox};
+use super::{Events, Shard, ShardInbox};
 use crate::counters::RouteCounters;
 use crate::hub::{
     Backfilling, Departure, End, Hub, Open, Opening, Publisher, RouteId, ShareOptions, Sharing, StreamRequest,
@@ -146,25 +148,27 @@ impl Stage {
         self.client_with(path, |_| {})
     }
 
-    fn client_with(&mut self, path: &str, change: impl FnOnce(&mut Newcomer)) -> Reader {
+    fn client_with(&mut self, path: &str, change: impl FnOnce(&mut Arrival)) -> Reader {
         let (socket, reader) = UnixStream::pair().unwrap();
         socket.set_nonblocking(true).unwrap();
         reader.set_nonblocking(true).unwrap();
         let request = StreamRequest::new(RouteId(1), &ShareOptions::default(), path, None, &HeaderMap::new());
-        let mut newcomer = Newcomer {
+        let mut arrival = Arrival {
             socket: OwnedFd::from(socket),
-            detached: self.hub.join(request, &self.settings, None).unwrap().detach(),
-            framing: Framing::Chunked,
-            opening: Bytes::from_static(OPENING),
-            opening_text: 2,
-            lifetime: None,
-            terms: Arc::clone(&self.terms) as _,
             unread: Vec::new(),
-            is_kept: false,
             home: Box::new(Kept(Arc::clone(&self.kept))),
+            delivery: Delivery {
+                subscription: self.hub.join(request, &self.settings, None).unwrap(),
+                framing: Framing::Chunked,
+                opening: Bytes::from_static(OPENING),
+                opening_text: 2,
+                is_kept: false,
+                lifetime: None,
+                terms: Arc::clone(&self.terms) as _,
+            },
         };
-        change(&mut newcomer);
-        self.inbox.arrive(newcomer).unwrap();
+        change(&mut arrival);
+        self.inbox.arrive(arrival).unwrap();
         Reader { socket: reader, heard: Vec::new() }
     }
 
@@ -277,8 +281,8 @@ impl Reader {
 }
 
 /// Makes the kernel hold little for a client that reads nothing.
-fn hold_little(newcomer: &mut Newcomer) {
-    sockopt::set_socket_send_buffer_size(&newcomer.socket, 1).unwrap();
+fn hold_little(arrival: &mut Arrival) {
+    sockopt::set_socket_send_buffer_size(&arrival.socket, 1).unwrap();
 }
 
 fn event(data: &str) -> Event {

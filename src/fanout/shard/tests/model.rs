@@ -51,11 +51,11 @@ impl Model {
         let path = self.rng.usize(..=self.publishers.len().min(PATHS.len() - 1));
         let framing = if self.rng.bool() { Framing::Chunked } else { Framing::UntilClose };
         let is_slow = self.rng.u8(..4) == 0;
-        let reader = self.stage.client_with(PATHS[path], |newcomer| {
-            newcomer.framing = framing;
-            newcomer.opening = Bytes::new();
+        let reader = self.stage.client_with(PATHS[path], |arrival| {
+            arrival.delivery.framing = framing;
+            arrival.delivery.opening = Bytes::new();
             if is_slow {
-                hold_little(newcomer);
+                hold_little(arrival);
             }
         });
         if path == self.publishers.len() {

@@ -12,8 +12,8 @@ use std::num::NonZeroUsize;
 const PIECE: usize = 37 << 10;
 
 /// Makes the kernel hold many pieces for a client that reads slowly.
-fn hold_much(newcomer: &mut Newcomer) {
-    sockopt::set_socket_send_buffer_size(&newcomer.socket, 200 << 10).unwrap();
+fn hold_much(arrival: &mut Arrival) {
+    sockopt::set_socket_send_buffer_size(&arrival.socket, 200 << 10).unwrap();
 }
 
 const BEAT: &str = "2\r\n:\n\r\n";
@@ -74,7 +74,7 @@ fn a_client_that_takes_nothing_is_closed_and_one_that_takes_little_is_not() {
 #[test]
 fn a_life_that_is_over_ends_between_two_events() {
     let mut stage = Stage::new();
-    let mut client = stage.client_with("/a", |newcomer| newcomer.lifetime = Some(60 * SECOND));
+    let mut client = stage.client_with("/a", |arrival| arrival.delivery.lifetime = Some(60 * SECOND));
     stage.settle();
     let publisher = stage.publisher();
     stage.slowly(59 * SECOND);
@@ -214,9 +214,9 @@ fn the_kernel_closes_no_client_that_is_far_behind() {
     let (socket, _) = listener.accept().unwrap();
     let seen = socket.try_clone().unwrap();
     sockopt::set_tcp_user_timeout(&seen, 30_000).unwrap();
-    let mut _unused = stage.client_with("/a", |newcomer| {
-        hold_little(newcomer);
-        newcomer.socket = OwnedFd::from(socket);
+    let mut _unused = stage.client_with("/a", |arrival| {
+        hold_little(arrival);
+        arrival.socket = OwnedFd::from(socket);
     });
     stage.settle();
     const BYTES: usize = 32 << 20;
