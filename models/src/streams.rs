@@ -3,7 +3,7 @@
 use crate::bell::Bell;
 use crate::check;
 use crate::hub::{
-    Delivery, Detached, End, Feed, FeedId, JoinError, Publisher, Reading, Sharing, Subscription, Verdict, Watcher,
+    Detached, End, Feed, FeedId, JoinError, Publisher, Reading, Sharing, Subscription, Verdict, Watcher,
 };
 use crate::sse::Frame;
 use crate::stage::{EVENTS, Stage, feed, feed_as};
@@ -189,7 +189,7 @@ fn own_stream(stage: &Stage) -> (Subscription, Vec<Frame>) {
     let mut verdict = block_on(subscription.verdict(None));
     if let Verdict::Ended(End::Unshareable) = verdict {
         let mut frames = Vec::new();
-        assert_eq!(subscription.read(usize::MAX, &mut frames), Delivery::Ended(End::Unshareable));
+        assert_eq!(subscription.read(usize::MAX, &mut frames), Reading::Ended(End::Unshareable));
         assert!(frames.is_empty());
         drop(subscription);
         subscription = stage.join_alone("/stream").expect("there is room");
@@ -212,8 +212,8 @@ fn read_events(subscription: &mut Subscription) -> Vec<Frame> {
     let mut frames = Vec::new();
     while frames.len() < EVENTS {
         match subscription.read(usize::MAX, &mut frames) {
-            Delivery::Frames => {}
-            Delivery::CaughtUp => block_on(subscription.changed()),
+            Reading::To(_) => {}
+            Reading::CaughtUp => block_on(subscription.changed()),
             other => panic!("{other:?} with a client on the stream"),
         }
     }
@@ -242,10 +242,10 @@ fn read_to_the_end(mut subscription: Subscription) -> (usize, End) {
     let mut frames = Vec::new();
     loop {
         match subscription.read(usize::MAX, &mut frames) {
-            Delivery::Frames => {}
-            Delivery::CaughtUp => block_on(subscription.changed()),
-            Delivery::Lagged(gap) => panic!("{gap:?}"),
-            Delivery::Ended(end) => return (frames.len(), end),
+            Reading::To(_) => {}
+            Reading::CaughtUp => block_on(subscription.changed()),
+            Reading::Lagged(gap) => panic!("{gap:?}"),
+            Reading::Ended(end) => return (frames.len(), end),
         }
     }
 }

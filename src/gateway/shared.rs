@@ -10,7 +10,7 @@ use super::{Gateway, wire};
 use crate::descriptors::Promise;
 use crate::downstream::{OnLag, SharingVerdict, lifetime, sharing_verdict, stream_head, unshareable_head};
 use crate::fanout::{self, Engine, Farewell, Framing, Terms};
-use crate::hub::{Delivery, Departure, End, JoinError, Mode, ShareOptions, Subscription, Verdict};
+use crate::hub::{Departure, End, JoinError, Mode, Reading, ShareOptions, Subscription, Verdict};
 use crate::route::StreamPolicy;
 use crate::upstream::OnError;
 use http::{HeaderMap, Version};
@@ -192,22 +192,22 @@ impl Gateway {
                 Some(Due::Lifetime) => return Ok(Departure::Lifetime),
                 Some(Due::Heartbeat) | None => {}
             }
-            let delivery =
-                if held_until.is_some() { Delivery::CaughtUp } else { subscription.read(BATCH_BYTES, &mut frames) };
-            match delivery {
-                Delivery::Frames => {
+            let reading =
+                if held_until.is_some() { Reading::CaughtUp } else { subscription.read(BATCH_BYTES, &mut frames) };
+            match reading {
+                Reading::To(_) => {
                     writer.frames(&frames).await?;
                     frames.clear();
                     deadlines.heard();
                     continue;
                 }
-                Delivery::Lagged(gap) if policy.client.on_lag == OnLag::Skip => {
+                Reading::Lagged(gap) if policy.client.on_lag == OnLag::Skip => {
                     subscription.skip(gap);
                     continue;
                 }
-                Delivery::Lagged(_) => return Ok(Departure::Lagged),
-                Delivery::Ended(end) => return Ok(Departure::Ended(end)),
-                Delivery::CaughtUp => {}
+                Reading::Lagged(_) => return Ok(Departure::Lagged),
+                Reading::Ended(end) => return Ok(Departure::Ended(end)),
+                Reading::CaughtUp => {}
             }
             tokio::select! {
                 () = subscription.changed() => {

@@ -45,7 +45,7 @@ pub use publisher::{PATIENCE_WITH_READERS, Publisher};
 pub use seat::Seat;
 pub use sharing::Sharing;
 pub use stream::Reading;
-pub use subscription::{Delivery, Detached, Subscription, Verdict};
+pub use subscription::{Detached, Subscription, Verdict};
 
 use crate::counters::RouteCounters;
 use crate::replay::{Epoch, ReplayLog, ReplayOptions, Seq};

@@ -20,7 +20,7 @@ use super::sharing::{Audience, Sharing};
 use super::streams::{Place, Streams};
 use super::{End, StreamKey, StreamRequest, Watcher};
 use crate::counters::RouteCounters;
-use crate::replay::{Gap, GapReason, Read, ReplayLog, Seq};
+use crate::replay::{Gap, ReplayLog, Seq};
 use crate::sse::Frame;
 use http::HeaderMap;
 use parking_lot::{Mutex, RwLock};
@@ -259,12 +259,12 @@ impl Stream {
             return Reading::Ended(End::Unshareable);
         }
         match state.log.read(cursor, most, frames) {
-            Read::Behind { missed, .. } => Reading::Lagged(Gap { reason: GapReason::Lag, missed }),
-            Read::To(next) if next != cursor => {
+            Err(gap) => Reading::Lagged(gap),
+            Ok(next) if next != cursor => {
                 self.reached(state, next);
                 Reading::To(next)
             }
-            Read::To(_) => match &state.phase {
+            Ok(_) => match &state.phase {
                 Phase::Closed { end, .. } => Reading::Ended(end.clone()),
                 Phase::Connecting { .. } | Phase::Live | Phase::Waiting => Reading::CaughtUp,
             },

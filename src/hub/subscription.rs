@@ -57,19 +57,6 @@ pub enum Verdict {
     Ended(End),
 }
 
-/// What a read of a subscription finds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Delivery {
-    /// Frames were given.
-    Frames,
-    /// There is nothing new.
-    CaughtUp,
-    /// The client fell off the log.
-    Lagged(Gap),
-    /// The stream is over, and all of it was given.
-    Ended(End),
-}
-
 impl Subscription {
     /// The subscription of the client that opens a stream.
     pub(super) fn open(stream: &Arc<Stream>, last_event_id: Option<&Bytes>) -> Self {
@@ -193,10 +180,10 @@ impl Subscription {
     }
 
     /// Reads frames from the cursor on, about `most` bytes at a time, and moves the cursor past them.
-    pub fn read(&mut self, most: usize, frames: &mut Vec<Frame>) -> Delivery {
+    pub fn read(&mut self, most: usize, frames: &mut Vec<Frame>) -> Reading {
         if let Some(frame) = self.told_first.take() {
             frames.push(frame);
-            return Delivery::Frames;
+            return Reading::To(self.cursor);
         }
         self.changes.borrow_and_update();
         let Self { seat, cursor, hold, .. } = self;
@@ -205,15 +192,10 @@ impl Subscription {
             let mut shared = hold.as_ref().map(|shared| shared.hold.lock());
             shared.as_deref_mut().unwrap_or(own).found(stream, state, *cursor, reading);
         });
-        match reading {
-            Reading::To(next) => {
-                self.cursor = next;
-                Delivery::Frames
-            }
-            Reading::CaughtUp => Delivery::CaughtUp,
-            Reading::Lagged(gap) => Delivery::Lagged(gap),
-            Reading::Ended(end) => Delivery::Ended(end),
+        if let Reading::To(next) = reading {
+            self.cursor = next;
         }
+        reading
     }
 
     /// What to tell when the client receives bytes, and when it does not.
@@ -222,7 +204,7 @@ impl Subscription {
         self.hold.get_or_insert_with(|| SharedHold::new(stream, own.take())).arrivals()
     }
 
-    /// After [`Delivery::Lagged`]: goes on with the oldest entry of the log, and tells the client of the gap.
+    /// After [`Reading::Lagged`]: goes on with the oldest entry of the log, and tells the client of the gap.
     pub fn skip(&mut self, gap: Gap) {
         let (oldest, frame) = self.stream().skip(self.cursor, gap);
         self.cursor = oldest;

@@ -24,8 +24,8 @@ async fn the_client_that_opens_a_stream_gets_it_from_its_first_event() {
     let mut second = stage.join("/a").unwrap();
     append(&publisher, &["2"]);
     assert_eq!(first.lag(), 3);
-    assert_eq!(drain(&mut first), ("0 1 2".to_owned(), Delivery::CaughtUp));
-    assert_eq!(drain(&mut second), ("2".to_owned(), Delivery::CaughtUp));
+    assert_eq!(drain(&mut first), ("0 1 2".to_owned(), Reading::CaughtUp));
+    assert_eq!(drain(&mut second), ("2".to_owned(), Reading::CaughtUp));
     assert_eq!((first.lag(), second.lag()), (0, 0));
     assert_eq!(stage.counted("events_in"), 3);
 }
@@ -127,12 +127,12 @@ async fn a_client_that_fell_off_the_log_is_told_how_much_it_missed() {
     let (mut subscription, publisher) = stage.open("/a");
     append_heavy(&publisher, &["0", "1", "2", "3"]);
     let (given, lagged) = drain(&mut subscription);
-    let Delivery::Lagged(gap) = lagged else { panic!("lagged: {lagged:?}") };
+    let Reading::Lagged(gap) = lagged else { panic!("lagged: {lagged:?}") };
     assert_eq!((&*given, gap.missed), ("", Some(2)));
     // The log drops more events before the client goes on.
     append_heavy(&publisher, &["4"]);
     subscription.skip(gap);
-    assert_eq!(drain(&mut subscription), (r#"{"reason":"lag","missed":3} 3 4"#.to_owned(), Delivery::CaughtUp));
+    assert_eq!(drain(&mut subscription), (r#"{"reason":"lag","missed":3} 3 4"#.to_owned(), Reading::CaughtUp));
     assert_eq!((stage.counted("lagged"), stage.counted("gaps")), (1, 1));
 }
 
@@ -142,10 +142,10 @@ async fn a_client_that_falls_behind_at_the_end_is_told_that_first() {
     let (mut subscription, publisher) = stage.open("/a");
     append_heavy(&publisher, &["0", "1", "2"]);
     publisher.close(End::OriginClosed, Duration::ZERO).await;
-    let (_, Delivery::Lagged(gap)) = drain(&mut subscription) else { panic!("lagged") };
+    let (_, Reading::Lagged(gap)) = drain(&mut subscription) else { panic!("lagged") };
     subscription.skip(gap);
     let told = r#"{"reason":"lag","missed":2} 2"#.to_owned();
-    assert_eq!(drain(&mut subscription), (told, Delivery::Ended(End::OriginClosed)));
+    assert_eq!(drain(&mut subscription), (told, Reading::Ended(End::OriginClosed)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,7 +154,7 @@ async fn a_burst_longer_than_the_log_reaches_clients_that_were_caught_up() {
     let (mut subscription, publisher) = stage.open("/a");
     let numbers: Vec<_> = (0..9000).map(|n| n.to_string()).collect();
     append(&publisher, &numbers.iter().map(String::as_str).collect::<Vec<_>>());
-    assert_eq!(drain(&mut subscription), (numbers.join(" "), Delivery::CaughtUp));
+    assert_eq!(drain(&mut subscription), (numbers.join(" "), Reading::CaughtUp));
 }
 
 #[tokio::test(start_paused = true)]

@@ -23,7 +23,7 @@ fn burst(publisher: &Publisher, from: usize, n: usize) {
 }
 
 /// The numbers of the events that a subscription is given, and why there are no more.
-fn numbers(subscription: &mut Subscription) -> (Vec<usize>, Delivery) {
+fn numbers(subscription: &mut Subscription) -> (Vec<usize>, Reading) {
     let (given, then) = drain(subscription);
     (given.split(' ').filter_map(|word| word.parse().ok()).collect(), then)
 }
@@ -42,9 +42,9 @@ async fn a_burst_stays_until_the_clients_that_keep_up_have_it_and_not_longer() {
     live(&publisher);
     burst(&publisher, 0, 100);
     assert_eq!(kept(&stage), 100);
-    assert_eq!(numbers(&mut first), ((0..100).collect(), Delivery::CaughtUp));
+    assert_eq!(numbers(&mut first), ((0..100).collect(), Reading::CaughtUp));
     assert_eq!(kept(&stage), 100, "the other client is still to be given all of it");
-    assert_eq!(numbers(&mut second), ((0..100).collect(), Delivery::CaughtUp));
+    assert_eq!(numbers(&mut second), ((0..100).collect(), Reading::CaughtUp));
     assert_eq!(kept(&stage), 1);
     burst(&publisher, 100, 100);
     drop(second);
@@ -62,14 +62,14 @@ async fn nothing_is_kept_for_a_client_that_receives_nothing_until_it_has_caught_
     assert_eq!(kept(&stage), 20);
     arrivals.found_slow();
     assert_eq!(kept(&stage), 5);
-    let (given, Delivery::Lagged(gap)) = numbers(&mut client) else { panic!("its events were dropped") };
+    let (given, Reading::Lagged(gap)) = numbers(&mut client) else { panic!("its events were dropped") };
     assert!(given.is_empty());
     burst(&publisher, 20, 20);
     assert_eq!(kept(&stage), 5, "it is still behind");
     client.skip(gap);
-    assert_eq!(numbers(&mut client), ((35..40).collect(), Delivery::CaughtUp));
+    assert_eq!(numbers(&mut client), ((35..40).collect(), Reading::CaughtUp));
     burst(&publisher, 40, 20);
-    assert_eq!(numbers(&mut client), ((40..60).collect(), Delivery::CaughtUp), "it keeps up again");
+    assert_eq!(numbers(&mut client), ((40..60).collect(), Reading::CaughtUp), "it keeps up again");
     arrivals.found_slow();
     drop(client);
     arrivals.found_slow();
@@ -157,6 +157,6 @@ async fn a_client_that_waits_for_its_place_is_still_to_be_given_what_comes() {
     drain(&mut other);
     waits.placed(tokio::time::Instant::now()).await.unwrap();
     let (given, then) = numbers(&mut waits);
-    assert_eq!((given, then), (vec![19], Delivery::CaughtUp), "it is told a gap, and gets what is held");
+    assert_eq!((given, then), (vec![19], Reading::CaughtUp), "it is told a gap, and gets what is held");
     assert_eq!(kept(&stage), 1);
 }

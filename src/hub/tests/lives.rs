@@ -71,7 +71,7 @@ async fn a_join_just_before_the_end_of_the_linger_keeps_the_stream() {
     sleep(LINGER - Duration::from_millis(2)).await;
     let mut second = stage.join("/a").unwrap();
     sleep(2 * LINGER).await;
-    assert_eq!(drain(&mut second).1, Delivery::CaughtUp);
+    assert_eq!(drain(&mut second).1, Reading::CaughtUp);
     drop(second);
     sleep(LINGER - Duration::from_millis(2)).await;
     assert_eq!(stage.hub.len(), 1, "the linger begins anew");
@@ -107,7 +107,7 @@ async fn a_join_at_the_very_moment_finds_the_stream_or_opens_another() {
         }
         assert_eq!(stage.hub.len(), 1);
         sleep(10 * LINGER).await;
-        assert_eq!(drain(&mut second).1, Delivery::CaughtUp, "not on a stream that is over");
+        assert_eq!(drain(&mut second).1, Reading::CaughtUp, "not on a stream that is over");
         assert_eq!(stage.counted("streams"), 1);
     }
 }
@@ -158,13 +158,13 @@ async fn a_publisher_that_is_gone_wakes_its_readers() {
     let mut waits_for_verdict = stage.join("/a").unwrap();
     let verdict = tokio::spawn(async move { waits_for_verdict.verdict(None).await });
     let reader = tokio::spawn(async move {
-        assert_eq!(drain(&mut subscription).1, Delivery::CaughtUp);
+        assert_eq!(drain(&mut subscription).1, Reading::CaughtUp);
         subscription.changed().await;
         drain(&mut subscription).1
     });
     tokio::task::yield_now().await;
     drop(publisher);
-    assert_eq!(reader.await.unwrap(), Delivery::Ended(End::PublisherGone));
+    assert_eq!(reader.await.unwrap(), Reading::Ended(End::PublisherGone));
     assert!(matches!(verdict.await.unwrap(), Verdict::Ended(End::PublisherGone)));
     assert_eq!((stage.hub.len(), stage.counted("streams"), stage.counted("subscribers")), (0, 0, 0));
     assert!(stage.join("/a").is_ok());
@@ -180,7 +180,7 @@ async fn an_opener_that_drops_the_publisher_leaves_nobody_waiting() {
     }
     let stage = Stage { hub: Hub::new(Arc::new(Careless)), ..Stage::new() };
     let mut subscription = stage.join("/a").unwrap();
-    assert_eq!(drain(&mut subscription).1, Delivery::Ended(End::PublisherGone));
+    assert_eq!(drain(&mut subscription).1, Reading::Ended(End::PublisherGone));
     assert!(stage.hub.is_empty());
 }
 
@@ -191,7 +191,7 @@ async fn an_end_is_remembered_for_its_time() {
     let (mut subscription, publisher) = stage.open("/a");
     let closing = tokio::spawn(publisher.close(End::NoContent, memory));
     tokio::task::yield_now().await;
-    assert_eq!(drain(&mut subscription).1, Delivery::Ended(End::NoContent));
+    assert_eq!(drain(&mut subscription).1, Reading::Ended(End::NoContent));
     for _ in 0..2 {
         assert_eq!(stage.join("/a").unwrap_err(), JoinError::Ended(End::NoContent));
         sleep(memory / 2 - Duration::from_millis(1)).await;
@@ -210,7 +210,7 @@ async fn an_end_that_is_not_remembered_is_no_answer_for_the_next_client() {
     let (_late_reader, publisher) = stage.open("/a");
     publisher.close(End::HoldExpired(lost()), Duration::ZERO).await;
     let (mut next, _publisher) = stage.open("/a");
-    assert_eq!(drain(&mut next).1, Delivery::CaughtUp);
+    assert_eq!(drain(&mut next).1, Reading::CaughtUp);
     assert_eq!((stage.hub.len(), stage.counted("streams")), (1, 2), "one of them is over and still read");
 }
 
@@ -226,7 +226,7 @@ async fn no_wake_up_is_lost_between_a_read_and_the_next_append() {
         drop(tokio::spawn(async move {
             loop {
                 match drain(&mut subscription) {
-                    (_, Delivery::Ended(_)) => return,
+                    (_, Reading::Ended(_)) => return,
                     (given, _) if given.is_empty() => subscription.changed().await,
                     (_, _) => {
                         barrier.wait().await;

@@ -13,7 +13,7 @@ mod upkeep;
 mod verdicts;
 
 use super::{
-    Backfilling, Delivery, End, Failure, Hub, JoinError, Open, Opening, Publisher, RouteId, ShareOptions, Sharing,
+    Backfilling, End, Failure, Hub, JoinError, Open, Opening, Publisher, Reading, RouteId, ShareOptions, Sharing,
     StreamRequest, StreamSettings, Subscription, Verdict,
 };
 use crate::counters::RouteCounters;
@@ -141,11 +141,11 @@ fn data(frames: &[Frame]) -> String {
 }
 
 /// Reads until there is no more. Returns the data, and why there is no more.
-fn drain(subscription: &mut Subscription) -> (String, Delivery) {
+fn drain(subscription: &mut Subscription) -> (String, Reading) {
     let mut frames = Vec::new();
     loop {
         match subscription.read(usize::MAX, &mut frames) {
-            Delivery::Frames => {}
+            Reading::To(_) => {}
             other => return (data(&frames), other),
         }
     }

@@ -103,7 +103,7 @@ impl Model {
         assert_eq!(verdict, due);
         let (given, then) = drain(subscription);
         assert_eq!(given.split_whitespace().count(), expected.appended - *seen);
-        assert_eq!(then, expected.end.clone().map_or(Delivery::CaughtUp, Delivery::Ended));
+        assert_eq!(then, expected.end.clone().map_or(Reading::CaughtUp, Reading::Ended));
         *seen = expected.appended;
     }
 

@@ -55,7 +55,7 @@ async fn a_stream_that_gave_way_is_opened_anew_by_the_next_client() {
     a.failed();
     assert_eq!(a.append(&[event("old")], &mut Continuation::fresh(false)), 0);
     drop((a, b));
-    assert_eq!(drain(&mut again), (String::new(), Delivery::CaughtUp));
+    assert_eq!(drain(&mut again), (String::new(), Reading::CaughtUp));
     append(&publisher, &["new"]);
     assert_eq!((drain(&mut again).0.as_str(), stage.hub.len()), ("new", 1));
 }

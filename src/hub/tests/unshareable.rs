@@ -34,12 +34,12 @@ async fn of_a_crowd_that_waits_only_the_opener_is_given_anything() {
     assert_eq!(drain(&mut opener).0, "secret");
     for subscription in &mut crowd {
         assert!(is_turned_away(&verdict(subscription).await));
-        assert_eq!(drain(subscription), (String::new(), Delivery::Ended(End::Unshareable)));
+        assert_eq!(drain(subscription), (String::new(), Reading::Ended(End::Unshareable)));
         assert!(subscription.is_over());
     }
     drop(crowd);
     append(&publisher, &["more"]);
-    assert_eq!(drain(&mut opener), ("more".to_owned(), Delivery::CaughtUp));
+    assert_eq!(drain(&mut opener), ("more".to_owned(), Reading::CaughtUp));
     assert_eq!((stage.opened(), stage.counted("unshareable")), (0, 1));
 }
 
@@ -144,7 +144,7 @@ async fn an_unshareable_stream_is_over_if_its_opener_left_before_the_head() {
     assert!(!publisher.connected(&cookie_head(), COOKIE));
     append_if_open(&publisher, "secret");
     assert!(is_turned_away(&verdict(&mut waiting).await));
-    assert_eq!(drain(&mut waiting), (String::new(), Delivery::Ended(End::Unshareable)));
+    assert_eq!(drain(&mut waiting), (String::new(), Reading::Ended(End::Unshareable)));
     timeout(Duration::ZERO, publisher.abandoned()).await.expect("the driver is to end");
 }
 
@@ -164,7 +164,7 @@ async fn a_shared_stream_that_turns_private_at_a_reconnect_is_over_for_all() {
         for subscription in [&mut opener, &mut second] {
             let Verdict::Live(head) = verdict(subscription).await else { panic!("it was live") };
             assert!(head.is_empty(), "the old head");
-            assert_eq!(drain(subscription), ("shared".to_owned(), Delivery::Ended(End::Unshareable)));
+            assert_eq!(drain(subscription), ("shared".to_owned(), Reading::Ended(End::Unshareable)));
         }
         let _next = stage.join("/me").unwrap();
         let _after = stage.join("/me").unwrap();
@@ -183,9 +183,9 @@ async fn an_own_stream_goes_on_after_a_reconnect_unless_the_origin_takes_its_cli
         assert_eq!(publisher.connected(&HeaderMap::new(), again), goes_on);
         append_if_open(&publisher, "more");
         let expected = if goes_on {
-            ("more".to_owned(), Delivery::CaughtUp)
+            ("more".to_owned(), Reading::CaughtUp)
         } else {
-            (String::new(), Delivery::Ended(End::Unshareable))
+            (String::new(), Reading::Ended(End::Unshareable))
         };
         assert_eq!(drain(&mut opener), expected, "{again:?}");
         let _other = stage.join("/me").unwrap();

@@ -129,5 +129,5 @@ async fn a_reader_is_given_all_of_a_stream_that_is_over() {
     append(&publisher, &["0", "1"]);
     drop(tokio::spawn(publisher.close(End::NoContent, AGE)));
     tokio::task::yield_now().await;
-    assert_eq!(drain(&mut client), ("0 1".to_owned(), Delivery::Ended(End::NoContent)));
+    assert_eq!(drain(&mut client), ("0 1".to_owned(), Reading::Ended(End::NoContent)));
 }

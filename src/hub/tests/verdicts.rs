@@ -123,6 +123,6 @@ async fn a_stream_that_was_live_and_is_over_gives_what_it_has() {
     append(&publisher, &["0", "1"]);
     publisher.close(End::OriginClosed, Duration::ZERO).await;
     assert_eq!(verdict(&mut subscription, PATIENCE).await, expect("live", 0));
-    assert_eq!(drain(&mut subscription), ("0 1".to_owned(), Delivery::Ended(End::OriginClosed)));
-    assert_eq!(drain(&mut subscription).1, Delivery::Ended(End::OriginClosed), "and again");
+    assert_eq!(drain(&mut subscription), ("0 1".to_owned(), Reading::Ended(End::OriginClosed)));
+    assert_eq!(drain(&mut subscription).1, Reading::Ended(End::OriginClosed), "and again");
 }

@@ -1,17 +1,19 @@
 //! What the log holds, and at which positions.
 
+use super::ReplayLog;
 use super::entry::{Entry, Kind};
-use super::{Read, ReplayLog};
-use crate::replay::{Seq, Start, trimmed};
+use crate::replay::{Gap, GapReason, Seq, Start, trimmed};
 use crate::sse::{Event, Frame};
 
 impl ReplayLog {
     /// Reads the frames from `cursor` on into `frames`: at least one if there is one, and then while they fit into
-    /// `most` bytes.
-    pub fn read(&self, cursor: Seq, most: usize, frames: &mut Vec<Frame>) -> Read {
+    /// `most` bytes. Returns the position after the last of them, which is `cursor` itself at the end of the log.
+    ///
+    /// # Errors
+    /// The entry at the cursor was dropped. The gap reaches to the oldest entry held.
+    pub fn read(&self, cursor: Seq, most: usize, frames: &mut Vec<Frame>) -> Result<Seq, Gap> {
         let Some(entries) = self.ring.from(cursor) else {
-            let oldest = self.oldest();
-            return Read::Behind { oldest, missed: self.events_between(cursor, oldest) };
+            return Err(Gap { reason: GapReason::Lag, missed: self.events_between(cursor, self.oldest()) });
         };
         let mut taken = 0_usize;
         let mut next = cursor;
@@ -24,7 +26,7 @@ impl ReplayLog {
             frames.push(frame.clone());
             next = next.plus(1);
         }
-        Read::To(next)
+        Ok(next)
     }
 
     /// The bytes of the text from `cursor` on, including that kept for delivery alone.

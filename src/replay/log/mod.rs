@@ -114,20 +114,6 @@ impl BeforeFirst {
     }
 }
 
-/// What a read of the log found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Read {
-    /// The cursor moves here, past the frames that were given. If none was given, it is at the end of the log.
-    To(Seq),
-    /// The entry at the cursor was dropped.
-    Behind {
-        /// The position of the oldest entry held.
-        oldest: Seq,
-        /// The number of events between the cursor and `oldest`, if it is known.
-        missed: Option<u64>,
-    },
-}
-
 impl ReplayLog {
     /// An empty log. Its first entry gets the position `first`.
     #[must_use]

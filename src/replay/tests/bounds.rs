@@ -152,11 +152,11 @@ fn a_read_gives_at_least_one_frame_and_no_further_one_beyond_its_bytes() {
     let tape = Tape::new(events(9)).feed("data: 0||data: 1||data: 2||");
     for (most, next) in [(0, 1), (18, 1), (35, 1), (36, 2), (53, 2), (54, 3), (ALL, 3)] {
         let mut frames = Vec::new();
-        assert_eq!(tape.log.read(Seq(0), most, &mut frames), Read::To(Seq(next)), "{most}");
+        assert_eq!(tape.log.read(Seq(0), most, &mut frames), Ok(Seq(next)), "{most}");
         assert_eq!(frames.len() as u64, next, "{most}");
     }
     let mut frames = Vec::new();
-    assert_eq!(tape.log.read(Seq(3), 0, &mut frames), Read::To(Seq(3)));
+    assert_eq!(tape.log.read(Seq(3), 0, &mut frames), Ok(Seq(3)));
     assert_eq!(frames, []);
 }
 
@@ -171,7 +171,7 @@ fn a_cursor_that_was_dropped_is_behind_by_the_events_between() {
     assert_eq!(tape.from(Seq(2)), "behind None", "a mark stands for an unknown number");
     assert_eq!(tape.from(Seq(4)), "behind Some(1)");
     let mut frames = Vec::new();
-    assert_eq!(tape.log.read(Seq(4), ALL, &mut frames), Read::Behind { oldest: Seq(5), missed: Some(1) });
+    assert_eq!(tape.log.read(Seq(4), ALL, &mut frames), Err(Gap { reason: GapReason::Lag, missed: Some(1) }));
     assert_eq!(frames, []);
 }
 

@@ -10,8 +10,8 @@ const EACH: usize = 112;
 fn given(tape: &Tape, cursor: u64) -> String {
     let mut frames = Vec::new();
     match tape.log.read(Seq(cursor), ALL, &mut frames) {
-        Read::To(_) => frames.len().to_string(),
-        Read::Behind { missed, .. } => format!("behind {missed:?}"),
+        Ok(_) => frames.len().to_string(),
+        Err(Gap { missed, .. }) => format!("behind {missed:?}"),
     }
 }
 

@@ -70,7 +70,7 @@ fn what_an_origin_is_asked_to_resume_after_is_its_part() {
     let event = decode(&mut Decoder::resuming(99, Bytes::from_static(b"a")), "data: 0||").remove(0);
     log.append(&event, Instant::now());
     let mut frames = Vec::new();
-    log.read(Seq(0), ALL, &mut frames);
+    log.read(Seq(0), ALL, &mut frames).unwrap();
     let minted = text(&frames[0]).lines().next().unwrap().strip_prefix("id: ").unwrap().to_owned();
     let long = "x".repeat(9 << 10);
     let minted_long = format!("{minted}{long}");
@@ -115,7 +115,7 @@ fn spaces_around_an_id_make_no_other_id() {
 
 fn held(tape: &Tape) -> Vec<String> {
     let mut frames = Vec::new();
-    tape.log.read(tape.log.oldest(), ALL, &mut frames);
+    tape.log.read(tape.log.oldest(), ALL, &mut frames).unwrap();
     frames.iter().map(text).collect()
 }
 

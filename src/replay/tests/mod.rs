@@ -12,7 +12,7 @@ mod positions;
 mod properties;
 mod starts;
 
-use super::{Epoch, Gap, GapReason, IdPolicy, OnGap, Position, Read, ReplayLog, ReplayOptions, Seq, Start, cost_of};
+use super::{Epoch, Gap, GapReason, IdPolicy, OnGap, Position, ReplayLog, ReplayOptions, Seq, Start, cost_of};
 use crate::sse::{Decoder, Event, Frame, Item};
 use bytes::Bytes;
 use std::num::NonZeroUsize;
@@ -95,8 +95,8 @@ impl Tape {
     fn from(&self, cursor: Seq) -> String {
         let mut frames = Vec::new();
         match self.log.read(cursor, ALL, &mut frames) {
-            Read::To(_) => frames.iter().map(brief).collect::<Vec<_>>().join(" "),
-            Read::Behind { missed, .. } => format!("behind {missed:?}"),
+            Ok(_) => frames.iter().map(brief).collect::<Vec<_>>().join(" "),
+            Err(Gap { missed, .. }) => format!("behind {missed:?}"),
         }
     }
 

@@ -101,7 +101,7 @@ fn an_effective_id_that_lasts_from_before_the_log_is_gone_with_its_first_event()
 
 fn held_frames(tape: &Tape) -> Vec<Frame> {
     let mut frames = Vec::new();
-    assert_eq!(tape.log.read(tape.log.oldest(), ALL, &mut frames), Read::To(tape.log.end()));
+    assert_eq!(tape.log.read(tape.log.oldest(), ALL, &mut frames), Ok(tape.log.end()));
     frames
 }
 
