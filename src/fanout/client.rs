@@ -21,8 +21,8 @@ pub(super) struct Client {
     pub(super) seat: Option<Seat>,
     /// Takes the connection back after an orderly end.
     pub(super) home: Box<dyn Home>,
-    /// When something was last sent to this client alone. For sends to the whole roster see the `heard` of the group.
-    pub(super) heard: Instant,
+    /// When something was last sent to this client alone. For sends to the whole roster see the `last_sent` of the group.
+    pub(super) last_sent: Instant,
     /// Says whether the shard or the kernel judges that the client stalls.
     pub(super) trust: Trust,
     /// When the client's response ends. It ends then even if the client is not caught up.

@@ -29,7 +29,7 @@ pub(super) struct Group {
     /// The batch of the present pass.
     pub(super) batch: Option<Arc<Batch>>,
     /// When something was last sent to the whole roster.
-    pub(super) heard: Instant,
+    pub(super) last_sent: Instant,
     /// What was sent to a client that has been on the roster from the beginning, including the present batch.
     pub(super) sent: Sent,
     /// The log may hold frames that the clients on the roster were not given.
@@ -71,7 +71,7 @@ impl Group {
             roster: Roster::default(),
             cursor: Seq(0),
             batch: None,
-            heard: now,
+            last_sent: now,
             sent: Sent::default(),
             unread: false,
             held: None,

@@ -41,7 +41,7 @@ impl Shard {
             state,
             seat: Some(seat),
             home: arrival.home,
-            heard: now,
+            last_sent: now,
             trust: Trust::default(),
             ends,
             sent,

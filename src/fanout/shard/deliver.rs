@@ -72,7 +72,7 @@ impl Shard {
         match batch(group, group.cursor, reading, frames) {
             Ok(batch) => {
                 group.sent += batch.sent;
-                group.heard = now;
+                group.last_sent = now;
                 group.batch = Some(Arc::new(batch));
                 group.roster.begin();
             }
@@ -132,7 +132,7 @@ impl Shard {
         let Some(client) = self.clients.get_mut(key) else { return };
         client.sent -= batch.sent;
         client.sent += cut.sent;
-        client.heard = now;
+        client.last_sent = now;
         let mut behind = Behind { pending: cut.rest, ..Behind::at(cut.cursor, now) };
         behind.block(&client.socket);
         client.state = State::Behind(Box::new(behind));
@@ -168,7 +168,7 @@ impl Shard {
             return;
         };
         let Some(group) = self.groups.get_mut(group_key) else { return };
-        let Client { socket, state, heard, .. } = client;
+        let Client { socket, state, last_sent, .. } = client;
         let cursor = match state {
             State::Waiting { cursor } => *cursor,
             State::Behind(behind) if !behind.blocked => {
@@ -178,7 +178,7 @@ impl Shard {
                         Err(departure) => return self.depart(key, &departure, now),
                     };
                     behind.took(taken, now);
-                    *heard = now;
+                    *last_sent = now;
                 }
                 if !behind.pending.is_empty() {
                     behind.block(socket);
@@ -231,7 +231,7 @@ impl Shard {
         let blocked = taken < batch.bytes.len();
         let cut = batch.cut(taken);
         client.sent += cut.sent;
-        client.heard = now;
+        client.last_sent = now;
         let accepted = match &mut client.state {
             State::Behind(behind) if taken == 0 => behind.accepted,
             _ => now,
@@ -284,7 +284,7 @@ impl Shard {
         let Some(group) = self.groups.get_mut(client.group) else { return };
         let had_batch = group.roster.had_batch(index);
         client.sent += group.sent_to(had_batch);
-        client.heard = client.heard.max(group.heard);
+        client.last_sent = client.last_sent.max(group.last_sent);
         let cursor = match &group.batch {
             Some(batch) if had_batch => batch.to,
             Some(_) | None => group.cursor,

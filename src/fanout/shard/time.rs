@@ -77,7 +77,7 @@ impl Shard {
         match &client.state {
             State::Behind(_) if stalls => return self.depart(key, &Departure::Stalled, now),
             State::CaughtUp { .. } | State::Waiting { .. }
-                if pace.heartbeat.is_some_and(|interval| heard(client, group) + interval <= now) =>
+                if pace.heartbeat.is_some_and(|interval| last_sent(client, group) + interval <= now) =>
             {
                 self.beat(key, now);
             }
@@ -99,7 +99,7 @@ impl Shard {
             Ok(taken) => taken,
             Err(departure) => return self.depart(key, &departure, now),
         };
-        client.heard = now;
+        client.last_sent = now;
         let told = Sent { bytes: HEARTBEAT.len() as u64, events: 0 };
         client.sent += told;
         group.terms.counters().bytes_out.add(told.bytes);
@@ -138,10 +138,10 @@ impl Shard {
 }
 
 /// When a client was last sent something.
-fn heard(client: &Client, group: &Group) -> Instant {
+fn last_sent(client: &Client, group: &Group) -> Instant {
     match client.state {
-        State::CaughtUp { .. } => client.heard.max(group.heard),
-        _ => client.heard,
+        State::CaughtUp { .. } => client.last_sent.max(group.last_sent),
+        _ => client.last_sent,
     }
 }
 
@@ -157,7 +157,7 @@ fn next_deadline(client: &Client, group: &Group) -> Option<Instant> {
         // A client that is not blocked is served in its group's turn, which sets its deadline again.
         State::Behind(behind) => [ends, stalls(behind), slow(behind)].into_iter().flatten().min(),
         State::CaughtUp { .. } | State::Waiting { .. } => {
-            let beat = pace.heartbeat.map(|interval| heard(client, group) + interval);
+            let beat = pace.heartbeat.map(|interval| last_sent(client, group) + interval);
             [ends, beat].into_iter().flatten().min()
         }
     }
