@@ -5,7 +5,7 @@
 //! So a thousand changes of a stream in that time cost a thousand locks and no system call, and none is lost.
 
 use super::keys::GroupKey;
-use crate::sync::{AtomicBool, Ordering};
+use crate::sync::{AtomicBool, Ordering, thread};
 use parking_lot::Mutex;
 use std::fmt;
 use std::sync::Arc;
@@ -23,6 +23,18 @@ pub(super) struct Inbox<A, D, W> {
     /// wakes the shard.
     awake: AtomicBool,
     waker: W,
+}
+
+/// What a shard wants of the time until its next look into the inbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pause {
+    /// The shard has work, so it does not sleep.
+    None,
+    /// The shard has nothing to do, but more clients may follow from a thread that needs this core. So the shard yields
+    /// the core and does not sleep yet. The clients then arrive together, and none of them has to wake the shard.
+    Yield,
+    /// The shard has nothing to do, so it sleeps until a message comes.
+    Sleep,
 }
 
 /// The messages that arrived since the shard last looked.
@@ -92,8 +104,33 @@ impl<A, D, W: Wake> Inbox<A, D, W> {
         self.wake();
     }
 
-    /// Moves the messages into `told`, which must be empty. Returns whether the shard goes on.
-    pub(super) fn take(&self, told: &mut Told<A, D>) -> bool {
+    /// Lets the shard pause, and moves the messages that have come by then into `told`, which must be empty. `poll` is
+    /// called once. It is told whether it may sleep. If so, the next message wakes it. Returns whether the shard goes on.
+    ///
+    /// ```text
+    ///   awake ──── no message waits ────▶ about to sleep ──── poll sleeps ────▶ asleep
+    ///     ▲  ◀──── a message waits ───────────┘ │                                │
+    ///     └───── a message came: poll is woken ─┴────────────────────────────────┘
+    /// ```
+    ///
+    /// # Errors
+    /// Fails with what `poll` fails with.
+    pub(super) fn look<E>(
+        &self,
+        told: &mut Told<A, D>,
+        pause: Pause,
+        poll: impl FnOnce(bool) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        if pause == Pause::Yield {
+            thread::yield_now();
+        }
+        poll(pause == Pause::Sleep && self.may_sleep())?;
+        self.awake.store(true, Ordering::SeqCst);
+        Ok(self.take(told))
+    }
+
+    /// Moves the messages into `told`. Returns whether the shard goes on.
+    fn take(&self, told: &mut Told<A, D>) -> bool {
         debug_assert!(told.arrivals.is_empty() && told.changed.is_empty() && told.asked.is_empty());
         let mut waiting = self.told.lock();
         std::mem::swap(&mut waiting.arrivals, &mut told.arrivals);
@@ -104,7 +141,7 @@ impl<A, D, W: Wake> Inbox<A, D, W> {
     }
 
     /// Whether the shard may sleep, because no message waits. After `true`, the next message wakes the shard.
-    pub(super) fn may_sleep(&self) -> bool {
+    fn may_sleep(&self) -> bool {
         self.awake.store(false, Ordering::SeqCst);
         let told = self.told.lock();
         let is_empty = told.arrivals.is_empty()
@@ -116,11 +153,6 @@ impl<A, D, W: Wake> Inbox<A, D, W> {
             self.awake.store(true, Ordering::SeqCst);
         }
         is_empty
-    }
-
-    /// The shard is awake: messages do not wake it until it sleeps again.
-    pub(super) fn woke(&self) {
-        self.awake.store(true, Ordering::SeqCst);
     }
 
     fn wake(&self) {

@@ -1,12 +1,13 @@
-//! A shard whose turns have the same order as the real shard's. Its clients take everything that they are sent.
+//! A shard without sockets. Its clients take everything that they are sent.
 
 use super::arrival::{Arrival, Delivery};
-use super::inbox::{Flag, Inbox, Told, Wake};
+use super::inbox::{Flag, Inbox, Pause, Told, Wake};
 use super::keys::{GroupKey, Key};
 use super::terms::{Farewell, Home, Sent, Terms};
 use crate::bell::Bell;
 use crate::hub::{Departure, Detached, End, Feed, FeedId, Reading, Seat, Watcher};
 use crate::replay::Seq;
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Instant;
@@ -74,7 +75,7 @@ impl Shard {
 
     pub(super) fn run(mut self, _: super::Sending) -> io::Result<()> {
         let (mut told, mut sleeps) = (Told::default(), 0);
-        while turn(&self.inbox, &self.waker.0, &mut told, &mut sleeps) {
+        while look(&self.inbox, &self.waker.0, &mut told, &mut sleeps) {
             for group in told.changed.drain(..) {
                 if let Some(group) = &self.groups[group.index() as usize] {
                     group.change.clear();
@@ -161,18 +162,21 @@ impl Client {
     }
 }
 
-/// The beginning of a shard's turn: sleeps if it may, and takes the messages. `sleeps` counts the turns. Returns
-/// whether the shard goes on.
-pub(super) fn turn<A, D, W: Wake>(
+/// Looks into an inbox as a shard does that has nothing to do. `sleeps` counts the looks. Returns whether the shard goes
+/// on.
+pub(super) fn look<A, D, W: Wake>(
     inbox: &Inbox<A, D, W>,
     bell: &Bell,
     told: &mut Told<A, D>,
     sleeps: &mut usize,
 ) -> bool {
-    let may_sleep = inbox.may_sleep();
     *sleeps += 1;
-    // One more ring is allowed, for messages from before the first turn.
-    assert!(bell.hear(may_sleep) <= *sleeps + 1, "woken twice for one sleep");
-    inbox.woke();
-    inbox.take(told)
+    // A shard that had arrivals yields before it sleeps.
+    let pause = if sleeps.is_multiple_of(3) { Pause::Yield } else { Pause::Sleep };
+    let goes_on: Result<bool, Infallible> = inbox.look(told, pause, |may_sleep| {
+        // One more ring is allowed, for messages from before the first look.
+        assert!(bell.hear(may_sleep) <= *sleeps + 1, "woken twice for one sleep");
+        Ok(())
+    });
+    goes_on.unwrap()
 }

@@ -2,7 +2,7 @@
 
 use super::inbox::{Flag, Inbox, Told};
 use super::keys::{GroupKey, Key};
-use super::shard::{Waker, turn};
+use super::shard::{Waker, look};
 use crate::check;
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::thread;
@@ -38,7 +38,7 @@ pub fn no_change_is_lost() {
         let (mut told, mut sleeps) = (Told::default(), 0);
         let (mut read, mut answered) = ([0; TELLERS], [0; TELLERS]);
         while [read, answered] != [[CHANGES * 2; TELLERS]; 2] {
-            assert!(turn(&inbox, &waker.0, &mut told, &mut sleeps));
+            assert!(look(&inbox, &waker.0, &mut told, &mut sleeps));
             assert!(told.changed.len().max(told.asked.len()) <= TELLERS, "told twice before it was looked at");
             for group in told.asked.drain(..) {
                 let ([_, asked], flag) = &streams[group.index() as usize];
@@ -79,7 +79,7 @@ pub fn no_arrival_is_lost() {
             }
         });
         let (mut told, mut sleeps, mut drained) = (Told::default(), 0, false);
-        while turn(&inbox, &waker.0, &mut told, &mut sleeps) {
+        while look(&inbox, &waker.0, &mut told, &mut sleeps) {
             told.arrivals.clear();
             drained |= told.drain.take().is_some();
         }

@@ -14,7 +14,7 @@ mod time;
 use super::arrival::Arrival;
 use super::client::{Client, State};
 use super::group::{Group, GroupId};
-use super::inbox::{Flag, Inbox, Told, Wake};
+use super::inbox::{Flag, Inbox, Pause, Told, Wake};
 use super::keys::{ClientKey, GroupKey, Key};
 use super::sender::{Sender, Sending};
 use super::table::Table;
@@ -24,7 +24,6 @@ use mio::{Events, Poll, Token, Waker};
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
@@ -112,27 +111,24 @@ impl Shard {
         longest: Option<Duration>,
         clock: impl Fn() -> Instant,
     ) -> io::Result<bool> {
-        let mut asleep = Some(Duration::ZERO);
-        let has_time = self.queue.is_empty();
-        if has_time && std::mem::take(&mut self.had_arrivals) {
-            // More clients may follow from a thread that needs this core. So the shard yields and does not sleep yet.
-            // The clients then arrive together, and none of them has to wake the shard.
-            thread::yield_now();
-        } else if has_time && self.inbox.may_sleep() {
-            asleep = self.sleep(longest, clock());
+        let pause = match (self.queue.is_empty(), std::mem::take(&mut self.had_arrivals)) {
+            (false, _) => Pause::None,
+            (true, true) => Pause::Yield,
+            (true, false) => Pause::Sleep,
+        };
+        let mut told = std::mem::take(&mut self.told);
+        let asleep = if pause == Pause::Sleep { self.sleep(longest, clock()) } else { Some(Duration::ZERO) };
+        let poll = |may_sleep: bool| match self.poll.poll(events, if may_sleep { asleep } else { Some(Duration::ZERO) })
+        {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        };
+        if !self.inbox.look(&mut told, pause, poll)? {
+            return Ok(false);
         }
-        match self.poll.poll(events, asleep) {
-            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        self.inbox.woke();
         let now = clock();
         for event in &*events {
-            self.hear(event, now);
-        }
-        let mut told = std::mem::take(&mut self.told);
-        if !self.inbox.take(&mut told) {
-            return Ok(false);
+            self.polled(event, now);
         }
         told.changed.drain(..).for_each(|group| self.changed(group, now));
         self.room.add_permits(told.arrivals.len());
@@ -178,7 +174,8 @@ impl Shard {
         }
     }
 
-    fn hear(&mut self, event: &Event, now: Instant) {
+    /// Takes note of what the poll says of a client's socket.
+    fn polled(&mut self, event: &Event, now: Instant) {
         if event.token() == WAKER {
             return;
         }
