@@ -1,12 +1,17 @@
 //! One client of a shard: its socket, its subscription and what was sent to it.
 
+use super::batch::Batch;
+use super::behind::Alone;
+use super::caught_up::Left;
+use super::group::Group;
 use super::keys::GroupKey;
-use super::on_the_way::on_the_way;
-use super::terms::{Home, MOST_KEPT_BYTES, Sent};
+use super::sending::send_some;
+use super::strays::Strays;
+use super::terms::{Home, Sent};
 use super::trust::Trust;
-use crate::hub::{Departure, Seat};
-use crate::replay::Seq;
-use bytes::{Buf, Bytes};
+use crate::hub::{Departure, Reading, Seat};
+use crate::replay::{Gap, Seq};
+use bytes::Bytes;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
@@ -21,7 +26,7 @@ pub(super) struct Client {
     pub(super) seat: Option<Seat>,
     /// Takes the connection back after an orderly end.
     pub(super) home: Box<dyn Home>,
-    /// When something was last sent to this client alone. For sends to the whole roster see the `last_sent` of the group.
+    /// When something was last sent to this client alone. For sends to the whole roster see `CaughtUp`.
     pub(super) last_sent: Instant,
     /// Says whether the shard or the kernel judges that the client stalls.
     pub(super) trust: Trust,
@@ -30,48 +35,6 @@ pub(super) struct Client {
     /// What was sent to the client. For a client on the roster, the group's total at the time it joined is
     /// subtracted, so that adding the group's present total gives the sum.
     pub(super) sent: Sent,
-}
-
-/// The bytes that a client sent after its request.
-#[derive(Debug, Default)]
-pub(super) struct Strays {
-    /// The number of all these bytes, whether they were kept or not.
-    bytes: usize,
-    /// The bytes themselves, for the next request. `None`: the connection does not serve another request.
-    unread: Option<Vec<u8>>,
-}
-
-impl Strays {
-    /// `is_kept`: the response's head promises that the connection serves another request. `unread`: the bytes that
-    /// the client has sent by now.
-    pub(super) fn new(is_kept: bool, unread: &[u8]) -> Self {
-        let mut strays = Self { bytes: 0, unread: is_kept.then(Vec::new) };
-        strays.add(unread);
-        strays
-    }
-
-    pub(super) fn add(&mut self, bytes: &[u8]) {
-        self.bytes += bytes.len();
-        match &mut self.unread {
-            Some(unread) if self.bytes <= MOST_KEPT_BYTES => unread.extend_from_slice(bytes),
-            _ => self.unread = None,
-        }
-    }
-
-    /// The number of bytes that the client sent.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// Whether the connection serves another request.
-    pub(super) fn is_kept(&self) -> bool {
-        self.unread.is_some()
-    }
-
-    /// The bytes that the next request begins with.
-    pub(super) fn into_unread(self) -> Vec<u8> {
-        self.unread.unwrap_or_default()
-    }
 }
 
 /// When and why a client's response ends.
@@ -102,7 +65,7 @@ impl From<Because> for Departure {
 /// ```text
 ///              ┌──────────── caught up with the group ───────────┐
 ///              ▼                                                 │
-///   adopted ▶ Behind ◀── a send was cut short ── CaughtUp        │
+///   adopted ▶ Alone ◀── a send was cut short ─── CaughtUp        │
 ///              │ ▲                                │              │
 ///              │ └─ the group has caught up ── Waiting ◀─ ahead of it
 ///              ▼
@@ -116,63 +79,143 @@ pub(super) enum State {
     /// At the end of the log, ahead of the roster. It joins the roster after the roster's next pass.
     Waiting { cursor: Seq },
     /// Served alone, with a cursor of its own.
-    Behind(Box<Behind>),
+    Alone(Box<Alone>),
     /// Departed. Its last bytes are being sent.
-    Parting(Box<Behind>),
+    Parting(Box<Alone>),
     /// Our side of the connection is closed. At `until` the socket is closed, even if the client's side is still open.
     Closing { until: Instant },
 }
 
-/// The state of a client that is served alone, with a cursor and unsent bytes of its own.
+/// What becomes of a client that was served alone.
 #[derive(Debug)]
-pub(super) struct Behind {
-    /// The position of the next frame that the client was not given.
-    pub(super) cursor: Seq,
-    /// Bytes that must be sent before the frame at `cursor`, such as the rest of a send that was cut short.
-    pub(super) pending: Bytes,
-    /// The socket takes no more bytes, and the shard waits until the poll reports it writable. A client that is not
-    /// blocked is in its group's queue.
-    pub(super) blocked: bool,
-    /// The bytes that were on their way to the client when the shard last looked. Meaningful only while it is
-    /// blocked.
-    pub(super) on_the_way: u32,
-    /// When the client was last seen to take a byte.
-    pub(super) accepted: Instant,
+pub(super) enum Next {
+    /// It is not served alone now.
+    Nothing,
+    /// It can be sent more.
+    Ready,
+    /// Its socket accepts no more bytes.
+    Blocked,
+    /// It has all frames of the log, and is ahead of those who are caught up.
+    Waits,
+    /// It joins those who are caught up. `had_batch`: it already has the batch of the present pass.
+    Joins { cursor: Seq, had_batch: bool },
+    /// It departs.
+    Departs(Departure),
 }
 
-impl Behind {
-    /// A client at `cursor` that has no bytes to be sent before the frame there.
-    pub(super) fn at(cursor: Seq, now: Instant) -> Self {
-        Self { cursor, pending: Bytes::new(), blocked: false, on_the_way: 0, accepted: now }
+impl Client {
+    /// The client joins those who are caught up. `sent`: what those were sent before it came.
+    pub(super) fn catch_up(&mut self, sent: Sent, stall: Duration, now: Instant) {
+        self.sent -= sent;
+        self.trust.end(&self.socket, stall, now);
     }
 
-    /// The socket takes no more bytes: the client is blocked until the socket is writable.
-    pub(super) fn block(&mut self, socket: &OwnedFd) {
-        self.blocked = true;
-        self.on_the_way = on_the_way(socket);
+    /// The client leaves those who are caught up. It is ahead of them until it is known what becomes of it.
+    pub(super) fn leave(&mut self, left: Left) {
+        self.sent += left.sent;
+        self.last_sent = self.last_sent.max(left.last_sent);
+        self.state = State::Waiting { cursor: left.cursor };
     }
 
-    /// The socket took `taken` bytes of `pending`.
-    pub(super) fn took(&mut self, taken: usize, now: Instant) {
-        if taken > 0 {
-            self.pending.advance(taken);
-            self.accepted = now;
+    /// The client is sent these bytes alone, and then goes on at `cursor`.
+    pub(super) fn go_on_alone(&mut self, cursor: Seq, pending: Bytes, now: Instant) {
+        self.state = State::Alone(Box::new(Alone::new(cursor, pending, now)));
+    }
+
+    /// The client took only the beginning of a batch that was sent to all who are caught up. It is no longer one of
+    /// them.
+    pub(super) fn fall_behind(&mut self, batch: &Batch, taken: usize, group: &Group, now: Instant) {
+        let cut = batch.cut(taken);
+        self.sent -= batch.sent;
+        self.sent += cut.sent;
+        self.last_sent = now;
+        self.block_with(cut.cursor, cut.rest, group, now);
+        group.count(cut.sent);
+    }
+
+    /// The client left those who are caught up, because its socket accepts no more bytes. `pending` is unsent. It may
+    /// keep up all the same, so the log keeps what follows `cursor`.
+    pub(super) fn block_with(&mut self, cursor: Seq, pending: Bytes, group: &Group, now: Instant) {
+        if let Some(seat) = &mut self.seat {
+            group.feed.leave(seat, cursor);
+        }
+        let mut alone = Alone::new(cursor, pending, now);
+        alone.block(&self.socket);
+        self.state = State::Alone(Box::new(alone));
+    }
+
+    /// Serves the client alone: the rest of its last send, then a batch of its own.
+    pub(super) fn serve_alone(&mut self, group: &mut Group, now: Instant) -> Next {
+        let cursor = match &mut self.state {
+            State::Waiting { cursor } => *cursor,
+            State::Alone(alone) if !alone.is_blocked() => {
+                if !alone.pending.is_empty() {
+                    match send_some(&self.socket, &alone.pending) {
+                        Ok(taken) => alone.took(taken, now),
+                        Err(departure) => return Next::Departs(departure),
+                    }
+                    self.last_sent = now;
+                }
+                if !alone.pending.is_empty() {
+                    return self.block(now);
+                }
+                alone.cursor
+            }
+            State::CaughtUp { .. } | State::Alone(_) | State::Parting(_) | State::Closing { .. } => {
+                return Next::Nothing;
+            }
+        };
+        if let Some(had_batch) = group.caught_up.admits(cursor) {
+            return Next::Joins { cursor, had_batch };
+        }
+        let Some(seat) = &mut self.seat else { return Next::Nothing };
+        match group.replay(seat, cursor) {
+            Ok(batch) => self.send_own(&batch, group, now),
+            Err(Reading::Lagged(gap)) if group.terms.pace().skips => self.skip(cursor, gap, group, now),
+            Err(Reading::Lagged(_)) => Next::Departs(Departure::Lagged),
+            Err(Reading::Ended(end)) => Next::Departs(Departure::Ended(end)),
+            Err(Reading::CaughtUp | Reading::To(_)) if group.caught_up.begins_at(cursor) => {
+                Next::Joins { cursor, had_batch: true }
+            }
+            Err(Reading::CaughtUp | Reading::To(_)) => {
+                self.state = State::Waiting { cursor };
+                Next::Waits
+            }
         }
     }
 
-    /// Whether the client took nothing for `stall`. The shard looks once per `stall`, so a stall is found after at
-    /// most twice that time.
-    pub(super) fn stalls(&mut self, stall: Duration, socket: &OwnedFd, now: Instant) -> bool {
-        self.blocked && self.accepted + stall <= now && !self.arrived(socket, now)
+    /// Sends a batch to the client, which has nothing else to be sent.
+    fn send_own(&mut self, batch: &Batch, group: &Group, now: Instant) -> Next {
+        let taken = match send_some(&self.socket, &batch.bytes) {
+            Ok(taken) => taken,
+            Err(departure) => return Next::Departs(departure),
+        };
+        let cut = batch.cut(taken);
+        self.sent += cut.sent;
+        self.last_sent = now;
+        group.count(cut.sent);
+        match &mut self.state {
+            State::Alone(alone) => alone.cut(cut, taken, now),
+            _ => self.go_on_alone(cut.cursor, cut.rest, now),
+        }
+        if taken < batch.bytes.len() { self.block(now) } else { Next::Ready }
     }
 
-    /// Whether the client received bytes since the shard last looked, though its socket is not writable yet.
-    pub(super) fn arrived(&mut self, socket: &OwnedFd, now: Instant) -> bool {
-        let before = std::mem::replace(&mut self.on_the_way, on_the_way(socket));
-        let has_taken = self.blocked && self.on_the_way < before;
-        if has_taken {
-            self.accepted = now;
-        }
-        has_taken
+    /// Tells the client, which fell off the log, of the gap. It goes on with the oldest event of the log.
+    fn skip(&mut self, cursor: Seq, gap: Gap, group: &Group, now: Instant) -> Next {
+        let (cursor, frame) = group.feed.skip(cursor, gap);
+        let told = Sent { bytes: frame.text_len() as u64, events: 1 };
+        self.sent += told;
+        group.count(told);
+        self.go_on_alone(cursor, group.framing().shared_wire(&frame), now);
+        Next::Ready
+    }
+
+    /// The client's socket accepts no more bytes. It is trusted from now on.
+    fn block(&mut self, now: Instant) -> Next {
+        let State::Alone(alone) = &mut self.state else { return Next::Nothing };
+        alone.block(&self.socket);
+        self.trust.begin(&self.socket, now);
+        Next::Blocked
     }
 }

@@ -1,15 +1,20 @@
 //! The clients on one shard that are sent the same bytes.
 
 use super::batch::{Batch, Framing};
-use super::keys::ClientKey;
-use super::roster::Roster;
-use super::shard::Change;
+use super::behind::Behind;
+use super::caught_up::{CaughtUp, Left};
+use super::keys::{ClientKey, GroupKey};
+use super::pass::Pass;
+use super::shard::{Change, ShardInbox};
 use super::terms::{Sent, Terms};
-use crate::hub::{Feed, FeedId, Watcher};
+use crate::hub::{Feed, FeedId, Reading, Seat, Watcher};
 use crate::replay::Seq;
-use std::collections::{BTreeSet, VecDeque};
+use crate::sse::Frame;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// The bytes of frames taken from the log at a time.
+const BATCH_BYTES: usize = 64 << 10;
 
 /// Identifies a group within its shard. Clients with the same id follow the same stream with the same framing.
 pub(super) type GroupId = (FeedId, Framing);
@@ -22,32 +27,23 @@ pub(super) struct Group {
     pub(super) change: Arc<Change>,
     pub(super) terms: Arc<dyn Terms>,
     pub(super) clients: usize,
-    /// The clients that are caught up.
-    pub(super) roster: Roster,
-    /// The cursor of the clients on the roster. During a pass it is the beginning of the batch.
-    pub(super) cursor: Seq,
-    /// The batch of the present pass.
-    pub(super) batch: Option<Arc<Batch>>,
-    /// When something was last sent to the whole roster.
-    pub(super) last_sent: Instant,
-    /// What was sent to a client that has been on the roster from the beginning, including the present batch.
-    pub(super) sent: Sent,
-    /// The log may hold frames that the clients on the roster were not given.
-    pub(super) unread: bool,
-    /// When held events are sent. They wait until then, so that further events can share the write. `None`: no events
-    /// are held.
-    pub(super) held: Option<Instant>,
-    /// The clients served alone that can be sent something.
-    pub(super) ready: VecDeque<ClientKey>,
-    /// The clients served alone whose sockets accept no more bytes. The set may name clients that have departed.
-    pub(super) blocked: BTreeSet<ClientKey>,
-    /// The clients that are ahead of the roster and join it after its next pass. The list may name clients that have
-    /// left.
-    pub(super) waiting: Vec<ClientKey>,
-    /// The batch that was last built for a client served alone. Many clients that resume at the same position share it.
-    pub(super) replayed: Option<Arc<Batch>>,
+    /// The clients that share a cursor.
+    pub(super) caught_up: CaughtUp,
+    /// The clients that are served alone.
+    pub(super) behind: Behind,
     /// The group is in the shard's queue.
     pub(super) queued: bool,
+}
+
+/// When a group has work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// There is something to do now.
+    Now,
+    /// There is nothing to do before this time.
+    At(Instant),
+    /// There is nothing to do.
+    Nothing,
 }
 
 impl Watcher for Change {
@@ -61,24 +57,24 @@ impl Watcher for Change {
 }
 
 impl Group {
-    pub(super) fn new(id: GroupId, feed: Feed, change: Arc<Change>, terms: Arc<dyn Terms>, now: Instant) -> Self {
+    /// A group without clients, for clients with this seat.
+    pub(super) fn new(
+        id: GroupId,
+        key: GroupKey,
+        seat: &Seat,
+        terms: Arc<dyn Terms>,
+        inbox: &Arc<ShardInbox>,
+        now: Instant,
+    ) -> Self {
+        let change = Arc::new(Change::new(key, Arc::clone(inbox)));
         Self {
             id,
-            feed,
+            feed: Feed::new(seat, Arc::clone(&change) as _),
             change,
             terms,
             clients: 0,
-            roster: Roster::default(),
-            cursor: Seq(0),
-            batch: None,
-            last_sent: now,
-            sent: Sent::default(),
-            unread: false,
-            held: None,
-            ready: VecDeque::new(),
-            blocked: BTreeSet::new(),
-            waiting: Vec::new(),
-            replayed: None,
+            caught_up: CaughtUp::new(now),
+            behind: Behind::default(),
             queued: false,
         }
     }
@@ -87,33 +83,91 @@ impl Group {
         self.id.1
     }
 
-    /// The position at which the clients on the roster are read for next.
-    pub(super) fn reads_on_at(&self) -> Seq {
-        self.batch.as_ref().map_or(self.cursor, |batch| batch.to)
+    /// Adds what clients of the group were sent to the route's counters.
+    pub(super) fn count(&self, sent: Sent) {
+        let counters = self.terms.counters();
+        counters.events_out.add(sent.events);
+        counters.bytes_out.add(sent.bytes);
     }
 
-    /// Whether a client at `cursor` can join the roster. If so, the value says whether it already has the batch of
-    /// the present pass.
-    pub(super) fn admits(&self, cursor: Seq) -> Option<bool> {
-        match &self.batch {
-            Some(batch) if batch.to == cursor => Some(true),
-            Some(batch) if batch.from == cursor => Some(false),
-            Some(_) => None,
-            None => (self.cursor == cursor && !self.roster.is_empty()).then_some(true),
+    pub(super) fn work(&self) -> Work {
+        match self.caught_up.pass() {
+            Pass::Unread | Pass::Sending { .. } => Work::Now,
+            _ if self.behind.has_ready() => Work::Now,
+            Pass::Held { until } => Work::At(*until),
+            Pass::Idle => Work::Nothing,
         }
     }
 
-    /// What was sent to a client on the roster. `had_batch`: it already has the batch of the present pass.
-    pub(super) fn sent_to(&self, had_batch: bool) -> Sent {
-        let mut sent = self.sent;
-        if let Some(batch) = self.batch.as_ref().filter(|_| !had_batch) {
-            sent -= batch.sent;
-        }
-        sent
+    /// The stream has new frames, or is over.
+    pub(super) fn changed(&mut self, now: Instant) {
+        self.change.clear();
+        let hold = self.terms.pace().flush.map(|flush| now + flush);
+        // Without clients that are caught up, nothing is held for anyone.
+        let hold = hold.filter(|_| !self.caught_up.is_empty());
+        let hold = hold.filter(|_| !self.feed.cannot_wait(self.caught_up.reads_on_at()));
+        self.caught_up.changed(hold);
     }
 
-    /// Whether there is something to do now.
-    pub(super) fn has_work(&self) -> bool {
-        self.batch.is_some() || (self.unread && self.held.is_none()) || !self.ready.is_empty()
+    /// Begins a pass, if those who are caught up are to be given something. If they fell off the log, or the stream is
+    /// over, each of them finds that out in its own turn. Then all of them and what they take along are returned.
+    pub(super) fn begin_pass(&mut self, now: Instant) -> Option<(Vec<ClientKey>, Left)> {
+        self.caught_up.let_go(now);
+        if !matches!(self.caught_up.pass(), Pass::Unread) {
+            return None;
+        }
+        if self.caught_up.is_empty() {
+            self.rest();
+            return None;
+        }
+        let (cursor, mut frames) = (self.caught_up.cursor(), Vec::new());
+        let reading = self.feed.read(cursor, BATCH_BYTES, &mut frames);
+        match self.batch(cursor, reading, frames) {
+            Ok(batch) => {
+                self.caught_up.begin(Arc::new(batch), now);
+                None
+            }
+            Err(Reading::CaughtUp | Reading::To(_)) => {
+                self.behind.all_ready(self.caught_up.rest());
+                None
+            }
+            Err(Reading::Lagged(_) | Reading::Ended(_)) => {
+                let (all, left) = self.caught_up.disband();
+                self.behind.all_ready(all.clone());
+                self.rest();
+                Some((all, left))
+            }
+        }
+    }
+
+    /// Nobody is caught up. Those that wait can be served.
+    fn rest(&mut self) {
+        self.feed.rest();
+        self.behind.all_ready(self.caught_up.rest());
+    }
+
+    /// Ends the pass if all clients have had its batch.
+    pub(super) fn finish_pass(&mut self) {
+        self.behind.all_ready(self.caught_up.finish());
+    }
+
+    /// The batch at `cursor`, for the client with this seat, which is served alone. The error says why there is none.
+    pub(super) fn replay(&mut self, seat: &mut Seat, cursor: Seq) -> Result<Arc<Batch>, Reading> {
+        if let Some(batch) = self.behind.replayed(cursor) {
+            return Ok(batch);
+        }
+        let mut frames = Vec::new();
+        let reading = self.feed.read_alone(seat, cursor, BATCH_BYTES, &mut frames);
+        let batch = Arc::new(self.batch(cursor, reading, frames)?);
+        self.behind.keep(&batch);
+        Ok(batch)
+    }
+
+    /// The batch that a read from `cursor` on found. The error says why there is none.
+    fn batch(&self, cursor: Seq, reading: Reading, frames: Vec<Frame>) -> Result<Batch, Reading> {
+        match reading {
+            Reading::To(next) => Ok(Batch::new(self.framing(), cursor, next, frames)),
+            other => Err(other),
+        }
     }
 }

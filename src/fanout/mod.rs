@@ -11,7 +11,7 @@
 //! The words of this module:
 //! - *Shard*: one thread, and the clients that it serves.
 //! - *Group*: the clients on one shard that follow the same stream with the same framing.
-//! - *Roster*: the clients of a group that are caught up. They share one cursor into the stream's replay log.
+//! - *Roster*: the list of a group's clients that are caught up. They share one cursor into the stream's replay log.
 //! - *Batch*: the frames that one call sends to a client.
 //! - *Pass*: the sending of one batch to every client on the roster.
 //! - *Wheel*: the timer structure that holds one deadline per client.
@@ -22,17 +22,22 @@
 
 mod arrival;
 mod batch;
+mod behind;
+mod caught_up;
 mod client;
 mod engine;
 mod group;
 mod inbox;
 mod keys;
+mod members;
 mod on_the_way;
+mod pass;
 mod ring;
 mod roster;
 mod sender;
 mod sending;
 mod shard;
+mod strays;
 mod table;
 mod terms;
 mod trust;

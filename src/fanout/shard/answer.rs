@@ -1,6 +1,6 @@
 //! Answers publishers that ask whether clients receive bytes.
 
-use super::super::client::{Client, State};
+use super::super::client::State;
 use super::super::keys::GroupKey;
 use super::Shard;
 use std::time::Instant;
@@ -10,11 +10,13 @@ impl Shard {
     /// arrived at a client whose socket accepts no more. Other clients read on in the log, which the publisher sees
     /// itself.
     pub(super) fn answer(&mut self, key: GroupKey, now: Instant) {
-        let Some(group) = self.groups.get(key) else { return };
+        let Some((group, clients)) = self.members.group_and_clients(key) else { return };
         group.change.answer();
-        let takes = group.blocked.iter().any(|client| {
-            let Some(Client { socket, state, .. }) = self.clients.get_mut(*client) else { return false };
-            if let State::Behind(behind) = state { behind.arrived(socket, now) } else { false }
+        let takes = group.behind.blocked().any(|key| {
+            clients.get_mut(key).is_some_and(|client| match &mut client.state {
+                State::Alone(alone) => alone.arrived(&client.socket, now),
+                _ => false,
+            })
         });
         if takes {
             group.feed.arrived();

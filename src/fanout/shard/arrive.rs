@@ -2,28 +2,27 @@
 
 use super::super::arrival::Arrival;
 use super::super::batch::Framing;
-use super::super::client::{Because, Behind, Client, Ends, State, Strays};
-use super::super::group::Group;
-use super::super::keys::GroupKey;
+use super::super::behind::Alone;
+use super::super::client::{Because, Client, Ends, State};
 use super::super::sending::reset_on_close;
-use super::super::terms::{Sent, Terms};
+use super::super::strays::Strays;
+use super::super::terms::Sent;
 use super::super::trust::Trust;
-use super::{Change, Shard, token};
-use crate::hub::{Departure, Detached, Feed, Seat};
+use super::{Shard, token};
+use crate::hub::{Departure, Detached};
 use bytes::{Bytes, BytesMut};
 use mio::Interest;
 use mio::unix::SourceFd;
 use std::os::fd::AsRawFd;
-use std::sync::Arc;
 use std::time::Instant;
 
 impl Shard {
     /// Takes a client in. The response's head and first lines are sent in the group's turn.
     pub(super) fn arrive(&mut self, arrival: Arrival, now: Instant) {
-        let delivery = arrival.delivery;
-        let framing = delivery.framing;
+        let Arrival { delivery, socket, unread, home } = arrival;
         let Detached { seat, cursor, told_first } = delivery.subscription.detach();
-        let group = self.group_of(&seat, framing, &delivery.terms, now);
+        let framing = delivery.framing;
+        let group_key = self.members.group_for(&seat, framing, &delivery.terms, &self.inbox, now);
         let mut sent = Sent { bytes: delivery.opening_text, events: 0 };
         let pending = match &told_first {
             None => delivery.opening,
@@ -32,35 +31,31 @@ impl Shard {
                 joined(delivery.opening, framing.wire(frame))
             }
         };
-        let ends = delivery.lifetime.map(|lifetime| Ends { at: now + lifetime, because: Because::Lifetime });
-        let state = State::Behind(Box::new(Behind { pending, ..Behind::at(cursor, now) }));
-        let client = Client {
-            socket: arrival.socket,
-            group,
-            strays: Strays::new(delivery.is_kept, &arrival.unread),
-            state,
-            seat: Some(seat),
-            home: arrival.home,
-            last_sent: now,
-            trust: Trust::default(),
-            ends,
-            sent,
-        };
         if framing == Framing::UntilClose {
             // An ordinary close of this socket looks like the end of the response. So the close is set to be a reset.
             // An orderly end undoes that.
-            reset_on_close(&client.socket);
+            reset_on_close(&socket);
         }
-        self.counted(group, sent);
-        let socket = client.socket.as_raw_fd();
-        let key = self.clients.insert(client);
-        let registered =
-            self.poll.registry().register(&mut SourceFd(&socket), token(key), Interest::READABLE | Interest::WRITABLE);
-        if let Some(group) = self.groups.get_mut(group) {
-            group.clients += 1;
-            group.ready.push_back(key);
+        let descriptor = socket.as_raw_fd();
+        let key = self.members.insert(Client {
+            socket,
+            group: group_key,
+            strays: Strays::new(delivery.is_kept, &unread),
+            state: State::Alone(Box::new(Alone::new(cursor, pending, now))),
+            seat: Some(seat),
+            home,
+            last_sent: now,
+            trust: Trust::default(),
+            ends: delivery.lifetime.map(|lifetime| Ends { at: now + lifetime, because: Because::Lifetime }),
+            sent,
+        });
+        if let Some(group) = self.members.group(group_key) {
+            group.count(sent);
+            group.behind.ready(key);
         }
-        if let Err(error) = registered {
+        let mut source = SourceFd(&descriptor);
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = self.poll.registry().register(&mut source, token(key), interest) {
             log::error!("cannot poll a client: {error}");
             self.depart(key, &Departure::Left, now);
             return;
@@ -69,30 +64,7 @@ impl Shard {
             self.end_by(key, by, now);
         }
         self.arm(key);
-        self.enqueue(group);
-    }
-
-    /// The key of the group of an arriving client. The group is made if it does not exist.
-    fn group_of(&mut self, seat: &Seat, framing: Framing, terms: &Arc<dyn Terms>, now: Instant) -> GroupKey {
-        let id = (Feed::id(seat), framing);
-        if let Some(key) = self.by_id.get(&id) {
-            return *key;
-        }
-        let key = self.groups.next_key();
-        let change = Arc::new(Change::new(key, Arc::clone(&self.inbox)));
-        let feed = Feed::new(seat, Arc::clone(&change) as _);
-        self.groups.insert(Group::new(id, feed, change, Arc::clone(terms), now));
-        self.by_id.insert(id, key);
-        key
-    }
-
-    /// Adds what clients of a group were sent to the route's counters.
-    pub(super) fn counted(&self, group: GroupKey, sent: Sent) {
-        if let Some(group) = self.groups.get(group) {
-            let counters = group.terms.counters();
-            counters.events_out.add(sent.events);
-            counters.bytes_out.add(sent.bytes);
-        }
+        self.schedule(group_key);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Ends the responses of clients: of those that leave, and of those that get an orderly end.
 
-use super::super::batch::Framing;
-use super::super::client::{Behind, Client, State};
+use super::super::behind::Alone;
+use super::super::client::{Client, State};
 use super::super::group::Group;
 use super::super::keys::ClientKey;
 use super::super::sending::{end, receive, reset_on_close, send_last, send_some};
@@ -9,7 +9,9 @@ use super::super::terms::{Farewell, LINGER, MOST_STRAY_BYTES, Sent};
 use super::Shard;
 use super::arrive::joined;
 use crate::hub::Departure;
+use crate::replay::Seq;
 use crate::sse::Frame;
+use bytes::Bytes;
 use mio::unix::SourceFd;
 use std::os::fd::AsRawFd;
 use std::time::Instant;
@@ -20,80 +22,50 @@ const MOST_LATE_BYTES: usize = 1 << 20;
 impl Shard {
     /// Takes a departing client off its stream, and begins to send its last bytes if the end is orderly.
     pub(super) fn depart(&mut self, key: ClientKey, departure: &Departure, now: Instant) {
-        self.leave_roster(key);
-        let Some(client) = self.clients.get_mut(key) else { return };
-        let Some(group) = self.groups.get(client.group) else { return };
-        let (cursor, mut pending) = match &mut client.state {
-            State::Behind(behind) => (behind.cursor, std::mem::take(&mut behind.pending)),
-            State::Waiting { cursor } => (*cursor, bytes::Bytes::new()),
-            State::CaughtUp { .. } | State::Parting(_) | State::Closing { .. } => return,
-        };
-        let is_orderly = departure.is_orderly();
-        if is_orderly {
-            let words = group.terms.last_words(departure, group.feed.origin_retry());
-            let framing = group.framing();
-            if !words.is_empty() {
-                let told = Sent { bytes: words.len() as u64, events: 0 };
-                client.sent += told;
-                group.terms.counters().bytes_out.add(told.bytes);
-                pending = joined(pending, framing.wire(&Frame::of_text(&words)));
-            }
-            pending = joined(pending, framing.end());
+        let Some((client, group)) = self.members.apart(key) else { return };
+        let Some((cursor, pending)) = client.unsent() else { return };
+        let last = departure.is_orderly().then(|| client.last_bytes(pending, departure, group));
+        client.farewell(departure, cursor, group);
+        if let Some(last) = last {
+            client.state = State::Parting(Box::new(Alone::new(cursor, last, now)));
+            return self.part(key, now);
         }
-        if let Some(seat) = client.seat.take() {
-            // The seat is dropped before the departure is logged, so that the client has left its stream when the line
-            // appears.
-            let (stream, lag) = (seat.key().clone(), group.feed.lag(cursor));
-            drop(seat);
-            let (sent, client) = (client.sent, client.home.client());
-            group.terms.departed(&Farewell { stream: &stream, client, sent, departure, lag });
+        if *departure == Departure::Stalled {
+            reset_on_close(&client.socket);
         }
-        if !is_orderly {
-            if *departure == Departure::Stalled {
-                reset_on_close(&client.socket);
-            }
-            return self.remove(key);
-        }
-        client.state = State::Parting(Box::new(Behind { pending, ..Behind::at(cursor, now) }));
-        self.part(key, now);
+        self.remove(key);
     }
 
     /// Sends the rest of a client's last bytes. When all are sent, gives the connection back, or closes our side of it.
     pub(super) fn part(&mut self, key: ClientKey, now: Instant) {
-        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some((client, group)) = self.members.of(key) else { return };
         let State::Parting(last) = &mut client.state else { return };
         let goes_back = client.strays.is_kept() && self.draining.is_none();
         let send = if goes_back { send_some } else { send_last };
         let Ok(taken) = send(&client.socket, &last.pending) else { return self.remove(key) };
         last.took(taken, now);
-        if last.pending.is_empty() && goes_back {
+        if !last.pending.is_empty() {
+            last.block(&client.socket);
+            return self.arm(key);
+        }
+        if goes_back {
             return self.give_back(key);
         }
-        if last.pending.is_empty() {
-            let framing = self.groups.get(client.group).map_or(Framing::Chunked, Group::framing);
-            end(&client.socket, framing);
-            client.state = State::Closing { until: now + LINGER };
-            // The client may have closed its side already, and the poll does not report that again.
-            return self.listen_to(key, now);
-        }
-        last.block(&client.socket);
-        self.arm(key);
+        end(&client.socket, group.framing());
+        client.state = State::Closing { until: now + LINGER };
+        // The client may have closed its side already, and the poll does not report that again.
+        self.listen_to(key, now);
     }
 
     /// Reads what a client sent, and notes whether it closed its side.
     pub(super) fn listen_to(&mut self, key: ClientKey, now: Instant) {
-        let Some(client) = self.clients.get_mut(key) else { return };
-        let is_closing = matches!(client.state, State::Closing { .. });
-        let most = if is_closing { MOST_LATE_BYTES } else { MOST_STRAY_BYTES };
-        let mut strays = std::mem::take(&mut client.strays);
-        let received = receive(&client.socket, most.saturating_sub(strays.bytes()), |bytes| strays.add(bytes));
-        client.strays = strays;
-        match (received, &client.state) {
-            (Ok(()), _) => {
-                if is_closing {
-                    self.arm(key);
-                }
-            }
+        let Some((client, _)) = self.members.of(key) else { return };
+        let Client { socket, strays, state, .. } = client;
+        let most = if matches!(state, State::Closing { .. }) { MOST_LATE_BYTES } else { MOST_STRAY_BYTES };
+        let received = receive(socket, most.saturating_sub(strays.bytes()), |bytes| strays.add(bytes));
+        match (received, state) {
+            (Ok(()), State::Closing { .. }) => self.arm(key),
+            (Ok(()), _) => {}
             (Err(_), State::Closing { .. } | State::Parting(_)) => self.remove(key),
             (Err(departure), _) => self.depart(key, &departure, now),
         }
@@ -113,19 +85,45 @@ impl Shard {
         drop(self.forget(key));
     }
 
-    /// Removes a client from the shard, and its group if it was the last client there.
     fn forget(&mut self, key: ClientKey) -> Option<Client> {
         self.wheel.cancel(key);
-        let client = self.clients.remove(key)?;
-        let Some(group) = self.groups.get_mut(client.group) else { return Some(client) };
-        group.blocked.remove(&key);
-        group.clients -= 1;
-        if group.clients == 0 {
-            self.let_go(client.group);
-            if let Some(group) = self.groups.remove(client.group) {
-                self.by_id.remove(&group.id);
-            }
+        self.members.remove(key)
+    }
+}
+
+impl Client {
+    /// Where a client that is served alone goes on, and its unsent bytes, which are taken. `None`: it is caught up, or
+    /// has departed already.
+    fn unsent(&mut self) -> Option<(Seq, Bytes)> {
+        match &mut self.state {
+            State::Alone(alone) => Some((alone.cursor, std::mem::take(&mut alone.pending))),
+            State::Waiting { cursor } => Some((*cursor, Bytes::new())),
+            State::CaughtUp { .. } | State::Parting(_) | State::Closing { .. } => None,
         }
-        Some(client)
+    }
+
+    /// The last bytes of a response that ends in order: the unsent ones, the route's last words, and the end of the
+    /// framing.
+    fn last_bytes(&mut self, mut unsent: Bytes, departure: &Departure, group: &Group) -> Bytes {
+        let framing = group.framing();
+        let words = group.terms.last_words(departure, group.feed.origin_retry());
+        if !words.is_empty() {
+            let told = Sent { bytes: words.len() as u64, events: 0 };
+            self.sent += told;
+            group.count(told);
+            unsent = joined(unsent, framing.wire(&Frame::of_text(&words)));
+        }
+        joined(unsent, framing.end())
+    }
+
+    /// Takes the client off its stream, and reports that.
+    fn farewell(&mut self, departure: &Departure, cursor: Seq, group: &Group) {
+        let Some(seat) = self.seat.take() else { return };
+        // The seat is dropped before the departure is logged, so that the client has left its stream when the line
+        // appears.
+        let (stream, lag) = (seat.key().clone(), group.feed.lag(cursor));
+        drop(seat);
+        let (sent, client) = (self.sent, self.home.client());
+        group.terms.departed(&Farewell { stream: &stream, client, sent, departure, lag });
     }
 }

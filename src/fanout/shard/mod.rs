@@ -12,16 +12,15 @@ mod tests;
 mod time;
 
 use super::arrival::Arrival;
-use super::client::{Client, State};
-use super::group::{Group, GroupId};
+use super::group::Work;
 use super::inbox::{Flag, Inbox, Pause, Told, Wake};
 use super::keys::{ClientKey, GroupKey, Key};
+use super::members::Members;
 use super::sender::{Sender, Sending};
-use super::table::Table;
 use super::wheel::Wheel;
 use mio::event::Event;
 use mio::{Events, Poll, Token, Waker};
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -58,12 +57,11 @@ pub(super) struct Shard {
     told: Told<Arrival, Instant>,
     /// Whether clients arrived in the last turn.
     had_arrivals: bool,
-    clients: Table<ClientKey, Client>,
-    groups: Table<GroupKey, Group>,
-    by_id: HashMap<GroupId, GroupKey>,
+    members: Members,
     /// The groups that have work.
     queue: VecDeque<GroupKey>,
-    /// The groups whose events are held, ordered by when they are sent.
+    /// The groups whose events are held, ordered by when they are sent. It may name groups that have gone, or whose
+    /// events are held no longer.
     held: BTreeSet<(Instant, GroupKey)>,
     wheel: Wheel,
     /// When the response of every client has ended, in a drain. `None`: no drain has begun.
@@ -83,9 +81,7 @@ impl Shard {
             room,
             told: Told::default(),
             had_arrivals: false,
-            clients: Table::new(),
-            groups: Table::new(),
-            by_id: HashMap::new(),
+            members: Members::new(),
             queue: VecDeque::new(),
             held: BTreeSet::new(),
             wheel: Wheel::new(now),
@@ -155,22 +151,24 @@ impl Shard {
     fn work(&mut self, now: Instant) {
         for _ in 0..self.queue.len() {
             let Some(key) = self.queue.pop_front() else { return };
-            if let Some(group) = self.groups.get_mut(key) {
+            if let Some(group) = self.members.group(key) {
                 group.queued = false;
                 self.serve(key, now);
-                self.enqueue(key);
+                self.schedule(key);
             }
         }
     }
 
-    /// Puts a group into the queue if it has work.
-    fn enqueue(&mut self, key: GroupKey) {
-        if let Some(group) = self.groups.get_mut(key)
-            && !group.queued
-            && group.has_work()
-        {
-            group.queued = true;
-            self.queue.push_back(key);
+    /// Puts a group into the queue if it has work, and notes when it has work again.
+    fn schedule(&mut self, key: GroupKey) {
+        let Some(group) = self.members.group(key) else { return };
+        match group.work() {
+            Work::Now if !group.queued => {
+                group.queued = true;
+                self.queue.push_back(key);
+            }
+            Work::At(until) => _ = self.held.insert((until, key)),
+            Work::Now | Work::Nothing => {}
         }
     }
 
@@ -197,13 +195,4 @@ fn token(key: ClientKey) -> Token {
 #[expect(clippy::cast_possible_truncation, reason = "it was made of a key")]
 fn key_of(token: Token) -> ClientKey {
     ClientKey::of(token.0 as u32)
-}
-
-/// For the roster: stores the place of each member that moves in its client.
-fn placed(clients: &mut Table<ClientKey, Client>) -> impl FnMut(ClientKey, u32) {
-    |key, index| {
-        if let Some(client) = clients.get_mut(key) {
-            client.state = State::CaughtUp { index };
-        }
-    }
 }

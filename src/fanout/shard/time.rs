@@ -1,9 +1,9 @@
 //! Deadlines: heartbeats, stalls, lifetimes, the drain and held events.
 
 use super::super::batch::Framing;
-use super::super::client::{Because, Behind, Client, Ends, State};
+use super::super::client::{Because, Client, Ends, State};
 use super::super::group::Group;
-use super::super::keys::{ClientKey, GroupKey};
+use super::super::keys::ClientKey;
 use super::super::sending::{reset_on_close, send_some};
 use super::super::terms::{SPREAD_OF_DRAIN, Sent};
 use super::Shard;
@@ -15,8 +15,15 @@ use std::time::Instant;
 impl Shard {
     /// Does what is due by `now`.
     pub(super) fn pass_time(&mut self, now: Instant) {
-        while let Some((_, group)) = self.held.first().copied().filter(|(at, _)| *at <= now) {
-            self.let_go(group);
+        while let Some((at, key)) = self.held.pop_first() {
+            if at > now {
+                self.held.insert((at, key));
+                break;
+            }
+            if let Some(group) = self.members.group(key) {
+                group.caught_up.let_go(now);
+                self.schedule(key);
+            }
         }
         let mut due = std::mem::take(&mut self.due);
         self.wheel.expire(now, &mut due);
@@ -26,20 +33,9 @@ impl Shard {
         self.due = due;
     }
 
-    /// Sends a group's held events.
-    pub(super) fn let_go(&mut self, key: GroupKey) {
-        if let Some(group) = self.groups.get_mut(key)
-            && let Some(at) = group.held.take()
-        {
-            self.held.remove(&(at, key));
-            self.enqueue(key);
-        }
-    }
-
     /// Sets a client's deadline in the wheel to the earliest of its deadlines.
     pub(super) fn arm(&mut self, key: ClientKey) {
-        let Some(client) = self.clients.get(key) else { return };
-        let Some(group) = self.groups.get(client.group) else { return };
+        let Some((client, group)) = self.members.of(key) else { return };
         match next_deadline(client, group) {
             Some(at) => self.wheel.set(key, at),
             None => self.wheel.cancel(key),
@@ -48,18 +44,17 @@ impl Shard {
 
     /// Does what is due for a client whose deadline in the wheel has come. That deadline may be out of date.
     fn due(&mut self, key: ClientKey, now: Instant) {
-        let Some(client) = self.clients.get_mut(key) else { return };
-        let Some(group) = self.groups.get(client.group) else { return };
+        let Some((client, group)) = self.members.of(key) else { return };
         let pace = group.terms.pace();
         let Client { socket, state, seat, .. } = client;
-        if let (State::Behind(behind), Some(seat)) = (&mut *state, seat)
+        if let (State::Alone(alone), Some(seat)) = (&mut *state, seat)
             && seat.has_hold()
-            && behind.stalls(PATIENCE_WITH_READERS, socket, now)
+            && alone.stalls(PATIENCE_WITH_READERS, socket, now)
         {
             seat.found_slow();
         }
         let stalls = match state {
-            State::Behind(behind) | State::Parting(behind) => behind.stalls(pace.stall, socket, now),
+            State::Alone(alone) | State::Parting(alone) => alone.stalls(pace.stall, socket, now),
             State::CaughtUp { .. } | State::Waiting { .. } | State::Closing { .. } => false,
         };
         match state {
@@ -69,13 +64,13 @@ impl Shard {
                 return self.remove(key);
             }
             State::Closing { .. } | State::Parting(_) => return self.arm(key),
-            State::CaughtUp { .. } | State::Waiting { .. } | State::Behind(_) => {}
+            State::CaughtUp { .. } | State::Waiting { .. } | State::Alone(_) => {}
         }
         if let Some(ends) = client.ends.filter(|ends| ends.at <= now) {
             return self.depart(key, &ends.because.into(), now);
         }
         match &client.state {
-            State::Behind(_) if stalls => return self.depart(key, &Departure::Stalled, now),
+            State::Alone(_) if stalls => return self.depart(key, &Departure::Stalled, now),
             State::CaughtUp { .. } | State::Waiting { .. }
                 if pace.heartbeat.is_some_and(|interval| last_sent(client, group) + interval <= now) =>
             {
@@ -88,8 +83,7 @@ impl Shard {
 
     /// Sends a heartbeat, which is a comment line, to a client that was sent nothing for an interval.
     fn beat(&mut self, key: ClientKey, now: Instant) {
-        let Some(client) = self.clients.get_mut(key) else { return };
-        let Some(group) = self.groups.get(client.group) else { return };
+        let Some((client, group)) = self.members.of(key) else { return };
         let line = match group.framing() {
             Framing::Chunked => HEARTBEAT_CHUNK,
             Framing::UntilClose => HEARTBEAT,
@@ -102,26 +96,21 @@ impl Shard {
         client.last_sent = now;
         let told = Sent { bytes: HEARTBEAT.len() as u64, events: 0 };
         client.sent += told;
-        group.terms.counters().bytes_out.add(told.bytes);
-        if taken < line.len() {
-            self.leave_roster(key);
-            let Some(client) = self.clients.get_mut(key) else { return };
-            if let State::Waiting { cursor } = client.state {
-                let pending = Bytes::from_static(line).slice(taken..);
-                let mut behind = Behind { pending, ..Behind::at(cursor, now) };
-                behind.block(&client.socket);
-                client.state = State::Behind(Box::new(behind));
-                self.hold_alone(key, cursor);
-                self.blocked(key);
-            }
+        group.count(told);
+        if taken == line.len() {
+            return;
+        }
+        let Some((client, group)) = self.members.apart(key) else { return };
+        if let State::Waiting { cursor } = client.state {
+            client.block_with(cursor, Bytes::from_static(line).slice(taken..), group, now);
+            group.behind.block(key);
         }
     }
 
     /// Begins the drain: every client gets its end, spread over most of the time until `by`.
     pub(super) fn drain(&mut self, by: Instant, now: Instant) {
         self.draining = Some(by);
-        let clients: Vec<ClientKey> = self.clients.iter().map(|(key, _)| key).collect();
-        for key in clients {
+        for key in self.members.keys() {
             self.end_by(key, by, now);
             self.arm(key);
         }
@@ -129,7 +118,7 @@ impl Shard {
 
     /// Gives a client its end in the drain, at a random instant before `by`.
     pub(super) fn end_by(&mut self, key: ClientKey, by: Instant, now: Instant) {
-        let Some(client) = self.clients.get_mut(key) else { return };
+        let Some((client, _)) = self.members.of(key) else { return };
         let at = now + by.saturating_duration_since(now).mul_f64(SPREAD_OF_DRAIN * fastrand::f64());
         if client.ends.is_none_or(|ends| at < ends.at) {
             client.ends = Some(Ends { at, because: Because::Drain });
@@ -140,7 +129,7 @@ impl Shard {
 /// When a client was last sent something.
 fn last_sent(client: &Client, group: &Group) -> Instant {
     match client.state {
-        State::CaughtUp { .. } => client.last_sent.max(group.last_sent),
+        State::CaughtUp { .. } => client.last_sent.max(group.caught_up.last_sent()),
         _ => client.last_sent,
     }
 }
@@ -148,14 +137,15 @@ fn last_sent(client: &Client, group: &Group) -> Instant {
 fn next_deadline(client: &Client, group: &Group) -> Option<Instant> {
     let pace = group.terms.pace();
     let ends = client.ends.map(|ends| ends.at);
-    let stalls = |behind: &Behind| behind.blocked.then(|| behind.accepted + pace.stall);
-    let has_hold = client.seat.as_ref().is_some_and(Seat::has_hold);
-    let slow = |behind: &Behind| (behind.blocked && has_hold).then(|| behind.accepted + PATIENCE_WITH_READERS);
+    let slow = client.seat.as_ref().is_some_and(Seat::has_hold).then_some(PATIENCE_WITH_READERS);
     match &client.state {
         State::Closing { until } => Some(*until),
-        State::Parting(last) => stalls(last),
+        State::Parting(last) => last.stalls_at(pace.stall),
         // A client that is not blocked is served in its group's turn, which sets its deadline again.
-        State::Behind(behind) => [ends, stalls(behind), slow(behind)].into_iter().flatten().min(),
+        State::Alone(alone) => {
+            let slow = slow.and_then(|slow| alone.stalls_at(slow));
+            [ends, alone.stalls_at(pace.stall), slow].into_iter().flatten().min()
+        }
         State::CaughtUp { .. } | State::Waiting { .. } => {
             let beat = pace.heartbeat.map(|interval| last_sent(client, group) + interval);
             [ends, beat].into_iter().flatten().min()

@@ -13,7 +13,7 @@ fn a_client_that_leaves_an_idle_stream_is_gone_at_once() {
     stage.settle();
     assert_eq!(stage.departed(), [Departure::Left]);
     assert_eq!(stage.settings.counters.subscribers.value(), 0);
-    assert!(stage.shard.clients.is_empty() && stage.shard.groups.is_empty() && stage.shard.by_id.is_empty());
+    assert!(stage.shard.members.is_empty());
 }
 
 #[test]
@@ -41,13 +41,13 @@ fn the_end_of_a_stream_comes_after_its_last_event_and_the_socket_waits_for_the_c
     assert!(text.contains("data: 1\n") && text.ends_with("\r\n0\r\n\r\n"), "{text:?}");
     assert_eq!(client.read(), Link::Ended);
     assert_eq!(stage.settings.counters.subscribers.value(), 0);
-    assert_eq!(stage.shard.clients.len(), 1, "the shard waits for the client to close its side");
+    assert_eq!(stage.shard.members.clients().len(), 1, "the shard waits for the client to close its side");
     client.say(b"late");
     stage.later(SECOND);
-    assert_eq!(stage.shard.clients.len(), 1);
+    assert_eq!(stage.shard.members.clients().len(), 1);
     drop(client);
     stage.settle();
-    assert_eq!(stage.shard.clients.len(), 0);
+    assert_eq!(stage.shard.members.clients().len(), 0);
 }
 
 #[test]
@@ -56,9 +56,9 @@ fn a_client_that_does_not_close_is_closed() {
     let (mut client, publisher) = stage.opened("/a");
     end(publisher, End::OriginClosed);
     stage.slowly(SECOND);
-    assert_eq!((client.read(), stage.shard.clients.len()), (Link::Ended, 1));
+    assert_eq!((client.read(), stage.shard.members.clients().len()), (Link::Ended, 1));
     stage.slowly(2 * SECOND);
-    assert!(stage.shard.clients.is_empty() && stage.shard.groups.is_empty());
+    assert!(stage.shard.members.is_empty());
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_response_that_broke_off_upstream_breaks_off_downstream() {
     assert_eq!(client.data(), "1");
     assert!(!client.text().contains("0\r\n\r\n"));
     assert_eq!(client.read(), Link::Ended);
-    assert!(stage.shard.clients.is_empty());
+    assert!(stage.shard.members.is_empty());
 }
 
 /// A response with this framing has no other sign of being complete.
@@ -200,7 +200,7 @@ fn a_kept_connection_goes_back_after_an_orderly_end_with_what_its_client_sent() 
     rustix::io::write(socket, b"next").unwrap();
     assert_eq!(client.read(), Link::Open);
     client.expect(b"next");
-    assert_eq!(stage.shard.clients.len(), 2, "only the two connections that close are left");
+    assert_eq!(stage.shard.members.clients().len(), 2, "only the two connections that close are left");
 }
 
 #[test]

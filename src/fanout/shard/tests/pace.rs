@@ -2,6 +2,7 @@
 
 use super::super::super::client::State;
 use super::super::super::on_the_way::on_the_way;
+use super::super::super::pass::Pass;
 use super::*;
 use crate::hub::Watcher;
 use futures_util::FutureExt;
@@ -68,7 +69,7 @@ fn a_client_that_takes_nothing_is_closed_and_one_that_takes_little_is_not() {
     assert_eq!(stage.departed(), [Departure::Stalled, Departure::Stalled]);
     assert_eq!(clients[0].read(), Link::Ended);
     assert_eq!(clients[1].read(), Link::Open);
-    assert_eq!(stage.shard.clients.len(), 1);
+    assert_eq!(stage.shard.members.clients().len(), 1);
 }
 
 #[test]
@@ -111,7 +112,9 @@ fn events_are_held_to_share_a_write_and_heartbeats_and_ends_are_not() {
 
 #[test]
 fn held_events_that_the_log_drops_or_that_fill_a_write_are_sent_at_once() {
-    let held = |stage: &mut Stage| stage.shard.groups.iter().any(|(_, group)| group.held.is_some());
+    let held = |stage: &mut Stage| {
+        stage.shard.members.groups().iter().any(|(_, group)| matches!(group.caught_up.pass(), Pass::Held { .. }))
+    };
     let few = ReplayOptions { events: NonZeroUsize::new(10), ..ReplayOptions::default() };
     let mut stage = Stage::with(few, |pace| pace.flush = Some(5 * SECOND));
     let (mut client, publisher) = stage.opened("/a");
@@ -173,8 +176,12 @@ fn a_client_that_takes_a_little_at_a_time_does_not_stall() {
         stage.slowly(20 * SECOND);
         slow.read_exactly(PIECE);
     }
-    let held_back =
-        stage.shard.clients.iter().all(|(_, client)| matches!(&client.state, State::Behind(b) if b.blocked));
+    let held_back = stage
+        .shard
+        .members
+        .clients()
+        .iter()
+        .all(|(_, client)| matches!(&client.state, State::Alone(alone) if alone.is_blocked()));
     assert!(held_back, "the client's socket never becomes writable");
     stage.slowly(29 * SECOND);
     assert_eq!(stage.departed(), []);
@@ -192,7 +199,7 @@ async fn a_publisher_that_waits_is_told_whether_bytes_arrived() {
     stage.settle();
     publisher.room().await;
     let ask = |stage: &mut Stage| {
-        stage.shard.groups.iter().for_each(|(_, group)| group.change.asked());
+        stage.shard.members.groups().iter().for_each(|(_, group)| group.change.asked());
         stage.settle();
     };
     ask(&mut stage);

@@ -1,0 +1,150 @@
+//! The clients of a group that are served alone, each with a cursor of its own.
+
+use super::batch::{Batch, Cut};
+use super::keys::ClientKey;
+use super::on_the_way::on_the_way;
+use crate::replay::Seq;
+use bytes::{Buf, Bytes};
+use std::collections::{BTreeSet, VecDeque};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The clients of a group that are served alone.
+#[derive(Debug, Default)]
+pub(super) struct Behind {
+    /// The clients that can be sent something. The queue may name clients that have left.
+    ready: VecDeque<ClientKey>,
+    /// The clients whose sockets accept no more bytes.
+    blocked: BTreeSet<ClientKey>,
+    /// The batch that was last built for one of them. Many clients that resume at the same position share it.
+    replayed: Option<Arc<Batch>>,
+}
+
+impl Behind {
+    /// Whether a client can be sent something.
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// The next client that can be sent something. After the last one, the shared batch is given up.
+    pub(super) fn next(&mut self) -> Option<ClientKey> {
+        let next = self.ready.pop_front();
+        if next.is_none() {
+            self.replayed = None;
+        }
+        next
+    }
+
+    /// A client can be sent something.
+    pub(super) fn ready(&mut self, key: ClientKey) {
+        self.ready.push_back(key);
+    }
+
+    /// Clients can be sent something.
+    pub(super) fn all_ready(&mut self, keys: Vec<ClientKey>) {
+        self.ready.extend(keys);
+    }
+
+    /// The socket of a client accepts no more bytes.
+    pub(super) fn block(&mut self, key: ClientKey) {
+        self.blocked.insert(key);
+    }
+
+    /// The socket of a client accepts bytes again, or the client has left.
+    pub(super) fn unblock(&mut self, key: ClientKey) {
+        self.blocked.remove(&key);
+    }
+
+    /// The clients whose sockets accept no more bytes.
+    pub(super) fn blocked(&self) -> impl Iterator<Item = ClientKey> {
+        self.blocked.iter().copied()
+    }
+
+    /// The batch that was last built, if it begins at `cursor`.
+    pub(super) fn replayed(&self, cursor: Seq) -> Option<Arc<Batch>> {
+        self.replayed.clone().filter(|batch| batch.from == cursor)
+    }
+
+    /// Keeps a batch for others that resume at its position.
+    pub(super) fn keep(&mut self, batch: &Arc<Batch>) {
+        self.replayed = Some(Arc::clone(batch));
+    }
+}
+
+/// The state of a client that is served alone, with a cursor and unsent bytes of its own.
+#[derive(Debug)]
+pub(super) struct Alone {
+    /// The position of the next frame that the client was not given.
+    pub(super) cursor: Seq,
+    /// Bytes that must be sent before the frame at `cursor`, such as the rest of a send that was cut short.
+    pub(super) pending: Bytes,
+    /// The socket accepts no more bytes, and the shard waits until the poll reports it writable. A client that is not
+    /// blocked is in its group's queue.
+    blocked: bool,
+    /// The bytes that were on their way to the client when the shard last looked. Meaningful only while it is
+    /// blocked.
+    on_the_way: u32,
+    /// When the client was last seen to take a byte.
+    accepted: Instant,
+}
+
+impl Alone {
+    /// A client at `cursor` that is to be sent `pending` first.
+    pub(super) fn new(cursor: Seq, pending: Bytes, now: Instant) -> Self {
+        Self { cursor, pending, blocked: false, on_the_way: 0, accepted: now }
+    }
+
+    /// The client took `taken` bytes of a batch.
+    pub(super) fn cut(&mut self, cut: Cut, taken: usize, now: Instant) {
+        (self.cursor, self.pending) = (cut.cursor, cut.rest);
+        if taken > 0 {
+            self.accepted = now;
+        }
+    }
+
+    /// Whether the socket accepts no more bytes.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked
+    }
+
+    /// The socket accepts bytes again. Returns whether it did not before.
+    pub(super) fn unblock(&mut self) -> bool {
+        std::mem::replace(&mut self.blocked, false)
+    }
+
+    /// The socket accepts no more bytes.
+    pub(super) fn block(&mut self, socket: &OwnedFd) {
+        self.blocked = true;
+        self.on_the_way = on_the_way(socket);
+    }
+
+    /// The socket took `taken` bytes of `pending`.
+    pub(super) fn took(&mut self, taken: usize, now: Instant) {
+        if taken > 0 {
+            self.pending.advance(taken);
+            self.accepted = now;
+        }
+    }
+
+    /// When to look whether the client stalls. `None`: it is not blocked.
+    pub(super) fn stalls_at(&self, stall: Duration) -> Option<Instant> {
+        self.blocked.then(|| self.accepted + stall)
+    }
+
+    /// Whether the client took nothing for `stall`. The shard looks once per `stall`, so a stall is found after at
+    /// most twice that time.
+    pub(super) fn stalls(&mut self, stall: Duration, socket: &OwnedFd, now: Instant) -> bool {
+        self.stalls_at(stall).is_some_and(|at| at <= now) && !self.arrived(socket, now)
+    }
+
+    /// Whether the client received bytes since the shard last looked, though its socket is not writable yet.
+    pub(super) fn arrived(&mut self, socket: &OwnedFd, now: Instant) -> bool {
+        let before = std::mem::replace(&mut self.on_the_way, on_the_way(socket));
+        let has_taken = self.blocked && self.on_the_way < before;
+        if has_taken {
+            self.accepted = now;
+        }
+        has_taken
+    }
+}
