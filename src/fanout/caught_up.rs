@@ -2,7 +2,7 @@
 
 use super::batch::Batch;
 use super::keys::ClientKey;
-use super::pass::Pass;
+use super::policy::Pass;
 use super::roster::Roster;
 use super::terms::Sent;
 use crate::replay::Seq;

@@ -4,7 +4,7 @@ use super::batch::{Batch, Framing};
 use super::behind::Behind;
 use super::caught_up::{CaughtUp, Left};
 use super::keys::{ClientKey, GroupKey};
-use super::pass::Pass;
+use super::policy::Pass;
 use super::shard::{Change, ShardInbox};
 use super::terms::{Sent, Terms};
 use crate::hub::{Feed, FeedId, Reading, Seat, Watcher};

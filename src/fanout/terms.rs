@@ -1,19 +1,12 @@
 //! What the engine is told of a route, and what it reports in turn.
 
+use super::policy::Pace;
 use crate::counters::RouteCounters;
 use crate::hub::{Departure, StreamKey};
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::{AddAssign, SubAssign};
 use std::os::fd::OwnedFd;
-use std::time::Duration;
-
-/// The part of the drain time over which the ends of responses are spread. In the rest of the time the last bytes
-/// arrive.
-pub const SPREAD_OF_DRAIN: f64 = 0.6;
-
-/// How long a client may take to close its side after we closed ours. Then its socket is closed.
-pub const LINGER: Duration = Duration::from_secs(2);
 
 /// The most bytes that a client may send after its request, such as a stray CRLF or a pipelined request. They mean
 /// nothing while the response lasts. The connection of a client that sends more is closed.
@@ -62,19 +55,6 @@ pub struct Farewell<'a> {
     pub departure: &'a Departure,
     /// The number of log entries that the client was not given.
     pub lag: u64,
-}
-
-/// How often and how patiently clients are served.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pace {
-    /// A client that was sent nothing for this long is sent a comment line. `None`: no heartbeats.
-    pub heartbeat: Option<Duration>,
-    /// The connection of a client that accepts no byte for this long is closed.
-    pub stall: Duration,
-    /// Events are held for up to this long, so that several share one write. `None`: they are sent at once.
-    pub flush: Option<Duration>,
-    /// Whether a client that fell off the log is told of the gap and goes on. If not, its response ends.
-    pub skips: bool,
 }
 
 /// What was sent to a client.

@@ -10,6 +10,8 @@ mod engine;
 mod inbox;
 #[path = "../../../src/fanout/keys.rs"]
 mod keys;
+#[path = "../../../src/fanout/policy/mod.rs"]
+mod policy;
 mod shard;
 #[path = "../../../src/fanout/terms.rs"]
 mod terms;
@@ -28,4 +30,5 @@ pub use arrival::{Arrival, Delivery};
 pub use engine::{Engine, Refused};
 pub use sender::Sending;
 pub use shard::BREAKS;
-pub use terms::{Farewell, Home, Pace, Sent, Terms};
+pub use policy::Pace;
+pub use terms::{Farewell, Home, Sent, Terms};

@@ -9,7 +9,8 @@ mod pace;
 
 use super::super::arrival::{Arrival, Delivery};
 use super::super::batch::Framing;
-use super::super::terms::{Farewell, Home, Pace, Sent, Terms};
+use super::super::policy::Pace;
+use super::super::terms::{Farewell, Home, Sent, Terms};
 use super::{Events, Shard, ShardInbox};
 use crate::counters::RouteCounters;
 use crate::hub::{

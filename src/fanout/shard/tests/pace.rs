@@ -2,7 +2,7 @@
 
 use super::super::super::client::State;
 use super::super::super::on_the_way::on_the_way;
-use super::super::super::pass::Pass;
+use super::super::super::policy::Pass;
 use super::*;
 use crate::hub::Watcher;
 use futures_util::FutureExt;

@@ -1,6 +1,6 @@
 //! The passes over the clients that are caught up, and the states between them.
 
-use super::batch::Batch;
+use crate::fanout::batch::Batch;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,7 +18,7 @@ use std::time::Instant;
 ///
 /// A change during *Sending* is kept until all have the batch.
 #[derive(Debug)]
-pub(super) enum Pass {
+pub(in crate::fanout) enum Pass {
     /// All clients were given all frames of the log.
     Idle,
     /// The log has new frames. They wait until this time, so that further frames can share the write.
@@ -39,7 +39,7 @@ pub(super) enum Pass {
 
 /// What is known of the frames after the batch of a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Beyond {
+pub(in crate::fanout) enum Beyond {
     /// Nothing. The log is to be read.
     Unknown,
     /// There are frames that are to be held until this time.
@@ -50,7 +50,7 @@ pub(super) enum Beyond {
 
 impl Pass {
     /// The log has new frames, or is over. `hold_until`: when new frames are to be sent. `None`: at once.
-    pub(super) fn changed(&mut self, hold_until: Option<Instant>) {
+    pub(in crate::fanout) fn changed(&mut self, hold_until: Option<Instant>) {
         match self {
             // What is held already is not held for longer.
             Self::Held { .. } if hold_until.is_some() => {}
@@ -65,7 +65,7 @@ impl Pass {
     }
 
     /// The time of held frames has come.
-    pub(super) fn let_go(&mut self, now: Instant) {
+    pub(in crate::fanout) fn let_go(&mut self, now: Instant) {
         if let Self::Held { until } = self
             && *until <= now
         {
@@ -74,19 +74,19 @@ impl Pass {
     }
 
     /// A batch was read.
-    pub(super) fn begin(&mut self, batch: Arc<Batch>) {
+    pub(in crate::fanout) fn begin(&mut self, batch: Arc<Batch>) {
         debug_assert!(matches!(self, Self::Unread), "{self:?}");
         *self = Self::Sending { batch, beyond: Beyond::Unknown };
     }
 
     /// There was nothing to read.
-    pub(super) fn rest(&mut self) {
+    pub(in crate::fanout) fn rest(&mut self) {
         debug_assert!(matches!(self, Self::Unread), "{self:?}");
         *self = Self::Idle;
     }
 
     /// All clients have the batch, which is returned.
-    pub(super) fn finish(&mut self) -> Option<Arc<Batch>> {
+    pub(in crate::fanout) fn finish(&mut self) -> Option<Arc<Batch>> {
         let Self::Sending { beyond, .. } = self else { return None };
         let next = Self::next(*beyond);
         match std::mem::replace(self, next) {
@@ -96,7 +96,7 @@ impl Pass {
     }
 
     /// The batch that is being sent.
-    pub(super) fn batch(&self) -> Option<&Arc<Batch>> {
+    pub(in crate::fanout) fn batch(&self) -> Option<&Arc<Batch>> {
         match self {
             Self::Sending { batch, .. } => Some(batch),
             Self::Idle | Self::Held { .. } | Self::Unread => None,
