@@ -8,7 +8,7 @@ use bytes::{Buf, Bytes};
 use std::collections::{BTreeSet, VecDeque};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The clients of a group that are served alone.
 #[derive(Debug, Default)]
@@ -127,21 +127,18 @@ impl Alone {
         }
     }
 
-    /// When to look whether the client stalls. `None`: it is not blocked.
-    pub(super) fn stalls_at(&self, stall: Duration) -> Option<Instant> {
-        self.blocked.then(|| self.accepted + stall)
-    }
-
-    /// Whether the client took nothing for `stall`. The shard looks once per `stall`, so a stall is found after at
-    /// most twice that time.
-    pub(super) fn stalls(&mut self, stall: Duration, socket: &OwnedFd, now: Instant) -> bool {
-        self.stalls_at(stall).is_some_and(|at| at <= now) && !self.arrived(socket, now)
+    /// When the client was last seen to take a byte.
+    pub(super) fn accepted(&self) -> Instant {
+        self.accepted
     }
 
     /// Whether the client received bytes since the shard last looked, though its socket is not writable yet.
     pub(super) fn arrived(&mut self, socket: &OwnedFd, now: Instant) -> bool {
+        if !self.blocked {
+            return false;
+        }
         let before = std::mem::replace(&mut self.on_the_way, on_the_way(socket));
-        let has_taken = self.blocked && self.on_the_way < before;
+        let has_taken = self.on_the_way < before;
         if has_taken {
             self.accepted = now;
         }

@@ -13,7 +13,7 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(super) struct CaughtUp {
     roster: Roster,
-    pass: Pass,
+    pass: Pass<Arc<Batch>>,
     /// The position of the next frame for all of them. During a pass it is the beginning of the batch.
     cursor: Seq,
     /// When something was last sent to all of them.
@@ -65,7 +65,7 @@ impl CaughtUp {
         self.last_sent
     }
 
-    pub(super) fn pass(&self) -> &Pass {
+    pub(super) fn pass(&self) -> &Pass<Arc<Batch>> {
         &self.pass
     }
 

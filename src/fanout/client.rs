@@ -5,11 +5,12 @@ use super::behind::Alone;
 use super::caught_up::Left;
 use super::group::Group;
 use super::keys::GroupKey;
+use super::policy::{Schedule, Standing, Then};
 use super::sending::send_some;
 use super::strays::Strays;
 use super::terms::{Home, Sent};
 use super::trust::Trust;
-use crate::hub::{Departure, Reading, Seat};
+use crate::hub::{Departure, Seat};
 use crate::replay::{Gap, Seq};
 use bytes::Bytes;
 use std::os::fd::OwnedFd;
@@ -30,34 +31,11 @@ pub(super) struct Client {
     pub(super) last_sent: Instant,
     /// Says whether the shard or the kernel judges that the client stalls.
     pub(super) trust: Trust,
-    /// When the client's response ends. It ends then even if the client is not caught up.
-    pub(super) ends: Option<Ends>,
+    /// When the client's response ends.
+    pub(super) schedule: Schedule,
     /// What was sent to the client. For a client on the roster, the group's total at the time it joined is
     /// subtracted, so that adding the group's present total gives the sum.
     pub(super) sent: Sent,
-}
-
-/// When and why a client's response ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ends {
-    pub(super) at: Instant,
-    pub(super) because: Because,
-}
-
-/// Why the shard ends a client's response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Because {
-    Lifetime,
-    Drain,
-}
-
-impl From<Because> for Departure {
-    fn from(because: Because) -> Self {
-        match because {
-            Because::Lifetime => Self::Lifetime,
-            Because::Drain => Self::Drained,
-        }
-    }
 }
 
 /// The state of a client.
@@ -104,6 +82,30 @@ pub(super) enum Next {
 }
 
 impl Client {
+    /// What the client's connection is doing.
+    pub(super) fn standing(&self, group: &Group) -> Standing {
+        match &self.state {
+            State::CaughtUp { .. } => Standing::Idle { last_sent: self.last_sent.max(group.caught_up.last_sent()) },
+            State::Waiting { .. } => Standing::Idle { last_sent: self.last_sent },
+            State::Alone(alone) if alone.is_blocked() => {
+                let keeps_up = self.seat.as_ref().is_some_and(Seat::has_hold);
+                Standing::Blocked { accepted: alone.accepted(), keeps_up }
+            }
+            // Its group's turn sets its deadline again.
+            State::Alone(_) => Standing::Busy,
+            State::Parting(last) => Standing::Parting { accepted: last.accepted() },
+            State::Closing { until } => Standing::Closing { until: *until },
+        }
+    }
+
+    /// Looks whether bytes arrived at the client, if its socket accepts no more.
+    pub(super) fn look(&mut self, now: Instant) -> bool {
+        match &mut self.state {
+            State::Alone(alone) | State::Parting(alone) => alone.arrived(&self.socket, now),
+            State::CaughtUp { .. } | State::Waiting { .. } | State::Closing { .. } => false,
+        }
+    }
+
     /// The client joins those who are caught up. `sent`: what those were sent before it came.
     pub(super) fn catch_up(&mut self, sent: Sent, stall: Duration, now: Instant) {
         self.sent -= sent;
@@ -169,15 +171,15 @@ impl Client {
             return Next::Joins { cursor, had_batch };
         }
         let Some(seat) = &mut self.seat else { return Next::Nothing };
-        match group.replay(seat, cursor) {
-            Ok(batch) => self.send_own(&batch, group, now),
-            Err(Reading::Lagged(gap)) if group.terms.pace().skips => self.skip(cursor, gap, group, now),
-            Err(Reading::Lagged(_)) => Next::Departs(Departure::Lagged),
-            Err(Reading::Ended(end)) => Next::Departs(Departure::Ended(end)),
-            Err(Reading::CaughtUp | Reading::To(_)) if group.caught_up.begins_at(cursor) => {
-                Next::Joins { cursor, had_batch: true }
-            }
-            Err(Reading::CaughtUp | Reading::To(_)) => {
+        let reading = match group.replay(seat, cursor) {
+            Ok(batch) => return self.send_own(&batch, group, now),
+            Err(reading) => reading,
+        };
+        match group.terms.pace().then(reading) {
+            Then::Skips(gap) => self.skip(cursor, gap, group, now),
+            Then::Departs(departure) => Next::Departs(departure),
+            Then::Rests | Then::Sends if group.caught_up.begins_at(cursor) => Next::Joins { cursor, had_batch: true },
+            Then::Rests | Then::Sends => {
                 self.state = State::Waiting { cursor };
                 Next::Waits
             }

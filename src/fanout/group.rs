@@ -102,10 +102,9 @@ impl Group {
     /// The stream has new frames, or is over.
     pub(super) fn changed(&mut self, now: Instant) {
         self.change.clear();
-        let hold = self.terms.pace().flush.map(|flush| now + flush);
-        // Without clients that are caught up, nothing is held for anyone.
-        let hold = hold.filter(|_| !self.caught_up.is_empty());
-        let hold = hold.filter(|_| !self.feed.cannot_wait(self.caught_up.reads_on_at()));
+        // Nothing is held for clients that are not caught up.
+        let cannot_wait = || self.caught_up.is_empty() || self.feed.cannot_wait(self.caught_up.reads_on_at());
+        let hold = self.terms.pace().hold_until(cannot_wait, now);
         self.caught_up.changed(hold);
     }
 

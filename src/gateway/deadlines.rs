@@ -1,8 +1,8 @@
 //! The deadlines of a client's response: its heartbeats, its lifetime and the drain.
 
 use super::writer::Broken;
-use crate::downstream::{ClientOptions, lifetime};
-use crate::fanout::SPREAD_OF_DRAIN;
+use crate::downstream::lifetime;
+use crate::fanout::{Due, Pace, Schedule, Standing};
 use crate::hub::Departure;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -26,83 +26,77 @@ pub enum Lifecycle {
     Draining(Instant),
 }
 
-/// The deadlines of one client.
+/// The deadlines of one client in a session. What is due is for the policy to say.
 #[derive(Debug)]
-pub(super) struct Deadlines {
-    heartbeat: Option<Duration>,
-    next_heartbeat: Option<Instant>,
-    lifetime: Option<Instant>,
-    drain: Option<Instant>,
+pub(super) struct Deadlines<'a> {
+    pace: &'a Pace,
+    schedule: Schedule,
+    last_sent: Instant,
     lifecycle: watch::Receiver<Lifecycle>,
+    /// The drain has been noticed.
+    drains: bool,
 }
 
-/// The kind of a deadline that has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Due {
-    Heartbeat,
-    Lifetime,
-    Drain,
-}
-
-impl Deadlines {
-    pub(super) fn new(options: &ClientOptions, mut lifecycle: watch::Receiver<Lifecycle>) -> Self {
+impl<'a> Deadlines<'a> {
+    /// `max_lifetime`: the longest lifetime that the route gives a client.
+    pub(super) fn new(
+        pace: &'a Pace,
+        max_lifetime: Option<Duration>,
+        mut lifecycle: watch::Receiver<Lifecycle>,
+    ) -> Self {
         // A drain may have begun before this client came. It must be seen as a change, too.
         lifecycle.mark_changed();
         let now = Instant::now();
-        let mut deadlines = Self {
-            heartbeat: options.heartbeat,
-            next_heartbeat: None,
-            lifetime: options.max_lifetime.map(|max| now + lifetime(max, fastrand::f64())),
-            drain: None,
-            lifecycle,
-        };
-        deadlines.heard();
-        deadlines
+        let lifetime = max_lifetime.map(|max| lifetime(max, fastrand::f64()));
+        Self { pace, schedule: Schedule::new(lifetime, now.into_std()), last_sent: now, lifecycle, drains: false }
     }
 
     /// Notes that the client was sent something. The next heartbeat is due one interval later.
-    pub(super) fn heard(&mut self) {
-        self.next_heartbeat = self.heartbeat.map(|interval| Instant::now() + interval);
+    pub(super) fn sent(&mut self) {
+        self.last_sent = Instant::now();
     }
 
     /// The end that is due now, if any. The caller asks between writes, because a client with much to read never waits
     /// in [`Self::next`].
-    pub(super) fn end_due(&mut self) -> Option<Due> {
-        if self.drain.is_none() && self.lifecycle.has_changed().unwrap_or(true) {
+    pub(super) fn end_due(&mut self) -> Option<Departure> {
+        if !self.drains && self.lifecycle.has_changed().unwrap_or(true) {
             self.note(self.lifecycle.has_changed().is_ok());
         }
-        let now = Instant::now();
-        let is_due = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
-        if is_due(self.drain) {
-            return Some(Due::Drain);
+        match self.schedule.due(self.pace, Standing::Busy, Instant::now().into_std()) {
+            Some(Due::End(because)) => Some(because.into()),
+            Some(Due::Heartbeat | Due::Slowness | Due::Stall | Due::Close) | None => None,
         }
-        is_due(self.lifetime).then_some(Due::Lifetime)
     }
 
-    /// Resolves at the next deadline. Cancel-safe.
-    pub(super) async fn next(&mut self) -> Due {
+    /// Resolves when something is due for a client that was sent all there is: a heartbeat, or the end of its response.
+    /// The end is an error. Cancel-safe.
+    pub(super) async fn next(&mut self) -> Result<(), Departure> {
         loop {
-            let drain = self.drain;
+            let standing = Standing::Idle { last_sent: self.last_sent.into_std() };
+            match self.schedule.due(self.pace, standing, Instant::now().into_std()) {
+                Some(Due::Heartbeat) => return Ok(()),
+                Some(Due::End(because)) => return Err(because.into()),
+                Some(Due::Slowness | Due::Stall | Due::Close) | None => {}
+            }
+            let next = self.schedule.next(self.pace, standing).map(Instant::from_std);
             tokio::select! {
                 biased;
-                () = at(drain) => return Due::Drain,
-                () = at(self.lifetime) => return Due::Lifetime,
-                () = at(self.next_heartbeat) => return Due::Heartbeat,
-                change = self.lifecycle.changed(), if drain.is_none() => self.note(change.is_ok()),
+                () = at(next) => {}
+                change = self.lifecycle.changed(), if !self.drains => self.note(change.is_ok()),
             }
         }
     }
 
     fn note(&mut self, known: bool) {
-        let spread = match *self.lifecycle.borrow_and_update() {
-            Lifecycle::Draining(by) => {
-                by.saturating_duration_since(Instant::now()).mul_f64(SPREAD_OF_DRAIN * fastrand::f64())
-            }
+        let now = Instant::now();
+        let by = match *self.lifecycle.borrow_and_update() {
+            Lifecycle::Draining(by) => by,
             // The service is gone, so the remaining clients end now.
-            Lifecycle::Running if !known => Duration::ZERO,
+            Lifecycle::Running if !known => now,
             Lifecycle::Running => return,
         };
-        self.drain = Some(Instant::now() + spread);
+        self.drains = true;
+        self.schedule.drain(by.into_std(), now.into_std(), fastrand::f64());
     }
 }
 

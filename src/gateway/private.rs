@@ -2,7 +2,7 @@
 //! unchanged, except that heartbeats and lines of manifold are put into an event stream.
 
 use super::Gateway;
-use super::deadlines::{Deadlines, Due, Lifecycle};
+use super::deadlines::{Deadlines, Lifecycle};
 use super::lines::{greeting, last_words};
 use super::own_request::OwnRequest;
 use super::plan::Ask;
@@ -14,7 +14,6 @@ use crate::fanout::{Farewell, Terms};
 use crate::fields::content_length;
 use crate::hub::{Departure, End, Failure};
 use crate::quoted;
-use crate::route::StreamPolicy;
 use crate::sse::Passthrough;
 use crate::upstream::{FirstAnswer, Response, asks_to_return, own_answer, unusable};
 use bytes::Bytes;
@@ -55,7 +54,7 @@ impl Gateway {
         if status.is_client_error() || status.is_server_error() {
             served.counters.refused.add(1);
         }
-        let mut relay = Relay::new(response, &served.policy, self.lifecycle.clone());
+        let mut relay = Relay::new(response, served, self.lifecycle.clone());
         let (route, path_and_query) = (&served.route, own.request.path_and_query.as_str());
         let first =
             FirstAnswer { connector: &self.connector, route: &route.name, origin: &route.origin, path_and_query };
@@ -109,11 +108,12 @@ struct Relay<'a> {
     events: Option<Passthrough>,
     /// The client's deadlines. `None` if the response is not an event stream, or if the stated length of its body must
     /// be kept. manifold then neither adds lines to the response nor ends it.
-    deadlines: Option<Deadlines>,
+    deadlines: Option<Deadlines<'a>>,
 }
 
 impl<'a> Relay<'a> {
-    fn new(response: Box<Response>, policy: &'a StreamPolicy, lifecycle: watch::Receiver<Lifecycle>) -> Self {
+    fn new(response: Box<Response>, served: &'a StreamRoute, lifecycle: watch::Receiver<Lifecycle>) -> Self {
+        let policy = &served.policy;
         let client = &policy.client;
         let is_stream = response.status == StatusCode::OK && unusable(&response.headers).is_none();
         let is_open = is_stream && (client.heartbeat.is_some() || content_length(&response.headers).is_none());
@@ -123,7 +123,7 @@ impl<'a> Relay<'a> {
             idle_timeout: policy.upstream.idle_timeout.unwrap_or(Duration::MAX),
             beginning: None,
             events: is_stream.then(Passthrough::new),
-            deadlines: is_open.then(|| Deadlines::new(client, lifecycle)),
+            deadlines: is_open.then(|| Deadlines::new(served.pace(), client.max_lifetime, lifecycle)),
         }
     }
 
@@ -164,7 +164,7 @@ impl<'a> Relay<'a> {
                 writer.count_events(events.events());
             }
             if let Some(deadlines) = &mut self.deadlines {
-                deadlines.heard();
+                deadlines.sent();
             }
         }
     }
@@ -172,8 +172,8 @@ impl<'a> Relay<'a> {
     /// The next bytes of the origin. The error says why there are none. Heartbeats are sent while this waits.
     async fn next(&mut self, writer: &mut Writer<'_>) -> Result<Bytes, Departure> {
         let Self { response, idle_timeout, events, deadlines, .. } = self;
-        if let Some(due) = deadlines.as_mut().and_then(Deadlines::end_due) {
-            ended_by(due)?;
+        if let Some(end) = deadlines.as_mut().and_then(Deadlines::end_due) {
+            return Err(end);
         }
         // The read is kept while heartbeats are sent, because a read must not be dropped half-way.
         let mut read = pin!(timeout(*idle_timeout, response.read()));
@@ -182,12 +182,12 @@ impl<'a> Relay<'a> {
                 read = &mut read => return come(read, *idle_timeout),
                 broken = writer.left() => return Err(broken.into()),
                 due = next_due(deadlines) => {
-                    ended_by(due)?;
+                    due?;
                     if events.as_mut().is_some_and(Passthrough::insert) {
                         writer.heartbeat().await?;
                     }
                     if let Some(deadlines) = deadlines {
-                        deadlines.heard();
+                        deadlines.sent();
                     }
                 }
             }
@@ -218,20 +218,11 @@ impl<'a> Relay<'a> {
     }
 }
 
-/// Resolves at the next deadline, and never without deadlines.
-async fn next_due(deadlines: &mut Option<Deadlines>) -> Due {
+/// Resolves when a heartbeat or the end of the response is due, and never without deadlines.
+async fn next_due(deadlines: &mut Option<Deadlines<'_>>) -> Result<(), Departure> {
     match deadlines {
         Some(deadlines) => deadlines.next().await,
         None => std::future::pending().await,
-    }
-}
-
-/// An error if the deadline ends the response.
-fn ended_by(due: Due) -> Result<(), Departure> {
-    match due {
-        Due::Heartbeat => Ok(()),
-        Due::Lifetime => Err(Departure::Lifetime),
-        Due::Drain => Err(Departure::Drained),
     }
 }
 

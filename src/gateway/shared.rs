@@ -1,19 +1,20 @@
 //! Clients of shared streams: how a client joins its stream, and how a session serves it.
 
-use super::deadlines::{Deadlines, Due, at};
+use super::deadlines::{Deadlines, at};
 use super::handover::{HandOver, Leaving};
 use super::lines::{greeting, last_words};
 use super::plan::Ask;
 use super::refusal::{Refusal, Why};
+use super::served::StreamRoute;
 use super::writer::{Broken, Writer};
 use super::{Gateway, wire};
 use crate::descriptors::Promise;
-use crate::downstream::{OnLag, SharingVerdict, lifetime, sharing_verdict, stream_head, unshareable_head};
-use crate::fanout::{self, Engine, Farewell, Framing, Terms};
-use crate::hub::{Departure, End, JoinError, Mode, Reading, ShareOptions, Subscription, Verdict};
-use crate::route::StreamPolicy;
+use crate::downstream::{SharingVerdict, lifetime, sharing_verdict, stream_head, unshareable_head};
+use crate::fanout::{self, Engine, Farewell, Framing, Pace, Pass, Terms, Then};
+use crate::hub::{Departure, End, JoinError, Mode, ShareOptions, Subscription, Verdict};
 use crate::upstream::OnError;
 use http::{HeaderMap, Version};
+use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -138,7 +139,7 @@ impl Gateway {
     /// Serves a client in its session, until the client leaves or its stream ends.
     pub(super) async fn serve_shared(&self, ask: &Ask, joined: Joined, writer: &mut Writer<'_>) -> Departure {
         let (served, Joined { mut subscription, head }) = (&ask.served, joined);
-        let why = self.deliver(&served.policy, writer, &mut subscription, head).await;
+        let why = self.deliver(served, writer, &mut subscription, head).await;
         let (stream, lag) = (subscription.key().clone(), subscription.lag());
         drop(subscription);
         let sent = writer.sent();
@@ -148,87 +149,79 @@ impl Gateway {
 
     async fn deliver(
         &self,
-        policy: &StreamPolicy,
+        served: &StreamRoute,
         writer: &mut Writer<'_>,
         subscription: &mut Subscription,
         head: HeaderMap,
     ) -> Departure {
+        let client = &served.policy.client;
         // Later changes of the reconnection time arrive with their events.
         let origin_retry = subscription.origin_retry();
         writer.tell(subscription.arrivals());
         let begun = async {
-            writer.head(head, policy.client.stall).await?;
-            writer.text(greeting(&policy.client, origin_retry).into()).await
+            writer.head(head, client.stall).await?;
+            writer.text(greeting(client, origin_retry).into()).await
         };
         if let Err(broken) = begun.await {
             return broken.into();
         }
-        let mut deadlines = Deadlines::new(&policy.client, self.lifecycle.clone());
-        let why = match self.follow(policy, writer, subscription, &mut deadlines).await {
+        let deadlines = Deadlines::new(served.pace(), client.max_lifetime, self.lifecycle.clone());
+        let why = match follow(served.pace(), writer, subscription, deadlines).await {
             Ok(why) => why,
             Err(broken) => return broken.into(),
         };
         if !why.is_orderly() {
             return why;
         }
-        let words = last_words(&policy.client, &why, subscription.origin_retry());
+        let words = last_words(client, &why, subscription.origin_retry());
         writer.text(words.into()).await.map_or_else(Departure::from, |()| why)
     }
+}
 
-    /// Sends frames and heartbeats until there is a reason to end the response.
-    async fn follow(
-        &self,
-        policy: &StreamPolicy,
-        writer: &mut Writer<'_>,
-        subscription: &mut Subscription,
-        deadlines: &mut Deadlines,
-    ) -> Result<Departure, Broken> {
-        let mut frames = Vec::new();
-        // When held events are sent. They wait until then, so that further events can share the write.
-        let mut held_until: Option<Instant> = None;
-        loop {
-            match deadlines.end_due() {
-                Some(Due::Drain) => return Ok(Departure::Drained),
-                Some(Due::Lifetime) => return Ok(Departure::Lifetime),
-                Some(Due::Heartbeat) | None => {}
-            }
-            let reading =
-                if held_until.is_some() { Reading::CaughtUp } else { subscription.read(BATCH_BYTES, &mut frames) };
-            match reading {
-                Reading::To(_) => {
+/// Sends frames and heartbeats until there is a reason to end the response.
+async fn follow(
+    pace: &Pace,
+    writer: &mut Writer<'_>,
+    subscription: &mut Subscription,
+    mut deadlines: Deadlines<'_>,
+) -> Result<Departure, Broken> {
+    let mut frames = Vec::new();
+    // A session is never in the state of sending here, because it waits for each write.
+    let mut pass = Pass::<Infallible>::Unread;
+    loop {
+        if let Some(end) = deadlines.end_due() {
+            return Ok(end);
+        }
+        if let Pass::Unread = pass {
+            match pace.then(subscription.read(BATCH_BYTES, &mut frames)) {
+                Then::Sends => {
                     writer.frames(&frames).await?;
                     frames.clear();
-                    deadlines.heard();
-                    continue;
+                    deadlines.sent();
                 }
-                Reading::Lagged(gap) if policy.client.on_lag == OnLag::Skip => {
-                    subscription.skip(gap);
-                    continue;
-                }
-                Reading::Lagged(_) => return Ok(Departure::Lagged),
-                Reading::Ended(end) => return Ok(Departure::Ended(end)),
-                Reading::CaughtUp => {}
+                Then::Skips(gap) => subscription.skip(gap),
+                Then::Departs(departure) => return Ok(departure),
+                Then::Rests => pass.rest(),
             }
-            tokio::select! {
-                () = subscription.changed() => {
-                    held_until = match policy.client.flush {
-                        Some(flush) if !subscription.cannot_wait() => held_until.or_else(|| Some(Instant::now() + flush)),
-                        _ => None,
-                    };
+            continue;
+        }
+        tokio::select! {
+            () = subscription.changed() => pass.changed(pace.hold_until(|| subscription.cannot_wait(), now())),
+            () = at(pass.held_until().map(Instant::from_std)) => pass.let_go(now()),
+            broken = writer.left() => return Ok(broken.into()),
+            due = deadlines.next() => match due {
+                Ok(()) => {
+                    writer.heartbeat().await?;
+                    deadlines.sent();
                 }
-                () = at(held_until), if held_until.is_some() => held_until = None,
-                broken = writer.left() => return Ok(broken.into()),
-                due = deadlines.next() => match due {
-                    Due::Heartbeat => {
-                        writer.heartbeat().await?;
-                        deadlines.heard();
-                    }
-                    Due::Lifetime => return Ok(Departure::Lifetime),
-                    Due::Drain => return Ok(Departure::Drained),
-                },
-            }
+                Err(end) => return Ok(end),
+            },
         }
     }
+}
+
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
 }
 
 /// Whether a stream ended with an answer that is only for the client that opened it.

@@ -1,28 +1,28 @@
 //! The policy toward one client: heartbeats, held events, lag, stalls, lifetimes and the drain.
 //!
-//! Pure: values and an instant in, decisions out.
+//! ```text
+//!              was sent all there is            accepts no more
+//!       Idle ◀─────────────────────── Busy ──────────────────────▶ Blocked
+//!    ╭─▶│  ───────────────────────▶   │  ◀────────────────────────   │
+//!    ╰──┤      there is more          │         accepts bytes        ├─ stalls, or fell off the log: cut off
+//!    heartbeat                        │                              │
+//!       ╰────────────── its end is due, with last words ─────────────╯
+//!                                     ▼
+//!                                  Parting ── stalls: cut off
+//!                                     │ was sent all
+//!                                     ▼
+//!                                  Closing ── did not close its side in time: closed
+//! ```
+//!
+//! Pure: values and an instant in, decisions out. A shard drives it for the clients of the engine, and the gateway for
+//! each session. What they observe of a connection is a [`Standing`], what is in the log a
+//! [`Reading`](crate::hub::Reading). A [`Schedule`] and a [`Pace`] say what is due for the client, when to ask again, and
+//! what a reading means for it. A [`Pass`] says whether new events are held.
 
+mod pace;
 mod pass;
+mod schedule;
 
-pub(in crate::fanout) use pass::Pass;
-use std::time::Duration;
-
-/// The part of the drain time over which the ends of responses are spread. In the rest of the time the last bytes
-/// arrive.
-pub const SPREAD_OF_DRAIN: f64 = 0.6;
-
-/// How long a client may take to close its side after we closed ours. Then its socket is closed.
-pub const LINGER: Duration = Duration::from_secs(2);
-
-/// How often and how patiently clients are served.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Pace {
-    /// A client that was sent nothing for this long is sent a comment line. `None`: no heartbeats.
-    pub heartbeat: Option<Duration>,
-    /// The connection of a client that accepts no byte for this long is closed.
-    pub stall: Duration,
-    /// Events are held for up to this long, so that several share one write. `None`: they are sent at once.
-    pub flush: Option<Duration>,
-    /// Whether a client that fell off the log is told of the gap and goes on. If not, its response ends.
-    pub skips: bool,
-}
+pub use pace::{Pace, Then};
+pub use pass::{Beyond, Pass};
+pub use schedule::{Because, Due, LINGER, Schedule, Standing};

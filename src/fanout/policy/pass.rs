@@ -1,10 +1,10 @@
-//! The passes over the clients that are caught up, and the states between them.
+//! The passes over clients that are caught up, and the states between them.
 
-use crate::fanout::batch::Batch;
-use std::sync::Arc;
+use std::fmt;
 use std::time::Instant;
 
-/// Whether the clients that are caught up have something to be given, and when they are given it.
+/// Whether clients that are caught up have something to be given, and when they are given it. In the engine these are
+/// the clients of a group, in a session it is one client. `B`: what is sent in one pass.
 ///
 /// ```text
 ///        changed, events are held
@@ -18,7 +18,7 @@ use std::time::Instant;
 ///
 /// A change during *Sending* is kept until all have the batch.
 #[derive(Debug)]
-pub(in crate::fanout) enum Pass {
+pub enum Pass<B> {
     /// All clients were given all frames of the log.
     Idle,
     /// The log has new frames. They wait until this time, so that further frames can share the write.
@@ -31,7 +31,7 @@ pub(in crate::fanout) enum Pass {
     /// A batch is being sent.
     Sending {
         /// The batch of this pass.
-        batch: Arc<Batch>,
+        batch: B,
         /// What is known of the frames after the batch.
         beyond: Beyond,
     },
@@ -39,18 +39,21 @@ pub(in crate::fanout) enum Pass {
 
 /// What is known of the frames after the batch of a pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::fanout) enum Beyond {
+pub enum Beyond {
     /// Nothing. The log is to be read.
     Unknown,
     /// There are frames that are to be held until this time.
-    Held { until: Instant },
+    Held {
+        /// When they are sent.
+        until: Instant,
+    },
     /// There are frames that are to be sent at once.
     More,
 }
 
-impl Pass {
+impl<B: fmt::Debug> Pass<B> {
     /// The log has new frames, or is over. `hold_until`: when new frames are to be sent. `None`: at once.
-    pub(in crate::fanout) fn changed(&mut self, hold_until: Option<Instant>) {
+    pub fn changed(&mut self, hold_until: Option<Instant>) {
         match self {
             // What is held already is not held for longer.
             Self::Held { .. } if hold_until.is_some() => {}
@@ -65,7 +68,7 @@ impl Pass {
     }
 
     /// The time of held frames has come.
-    pub(in crate::fanout) fn let_go(&mut self, now: Instant) {
+    pub fn let_go(&mut self, now: Instant) {
         if let Self::Held { until } = self
             && *until <= now
         {
@@ -74,19 +77,19 @@ impl Pass {
     }
 
     /// A batch was read.
-    pub(in crate::fanout) fn begin(&mut self, batch: Arc<Batch>) {
+    pub fn begin(&mut self, batch: B) {
         debug_assert!(matches!(self, Self::Unread), "{self:?}");
         *self = Self::Sending { batch, beyond: Beyond::Unknown };
     }
 
     /// There was nothing to read.
-    pub(in crate::fanout) fn rest(&mut self) {
+    pub fn rest(&mut self) {
         debug_assert!(matches!(self, Self::Unread), "{self:?}");
         *self = Self::Idle;
     }
 
     /// All clients have the batch, which is returned.
-    pub(in crate::fanout) fn finish(&mut self) -> Option<Arc<Batch>> {
+    pub fn finish(&mut self) -> Option<B> {
         let Self::Sending { beyond, .. } = self else { return None };
         let next = Self::next(*beyond);
         match std::mem::replace(self, next) {
@@ -95,8 +98,18 @@ impl Pass {
         }
     }
 
+    /// Until when frames are held, if they are.
+    #[must_use]
+    pub fn held_until(&self) -> Option<Instant> {
+        match self {
+            Self::Held { until } => Some(*until),
+            Self::Idle | Self::Unread | Self::Sending { .. } => None,
+        }
+    }
+
     /// The batch that is being sent.
-    pub(in crate::fanout) fn batch(&self) -> Option<&Arc<Batch>> {
+    #[must_use]
+    pub fn batch(&self) -> Option<&B> {
         match self {
             Self::Sending { batch, .. } => Some(batch),
             Self::Idle | Self::Held { .. } | Self::Unread => None,
@@ -120,9 +133,6 @@ impl Beyond {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fanout::Framing;
-    use crate::replay::Seq;
-    use crate::sse::Frame;
     use std::time::Duration;
 
     /// What happens to a pass.
@@ -137,7 +147,7 @@ mod tests {
     }
 
     /// A pass in a word.
-    fn word(pass: &Pass) -> &'static str {
+    fn word(pass: &Pass<u8>) -> &'static str {
         match pass {
             Pass::Idle => "idle",
             Pass::Held { .. } => "held",
@@ -176,7 +186,6 @@ mod tests {
             (&[Changed, Read, Changed, Finished], "unread"),
         ] {
             let mut pass = Pass::Idle;
-            let batch = Arc::new(Batch::new(Framing::Chunked, Seq(0), Seq(1), vec![Frame::of_text(b": a\n")]));
             // Only the first hold counts.
             let mut holds = [until, later].into_iter();
             for event in events {
@@ -184,9 +193,9 @@ mod tests {
                     Changed => pass.changed(None),
                     ChangedAndHeld => pass.changed(holds.next()),
                     Time => pass.let_go(until),
-                    Read => pass.begin(Arc::clone(&batch)),
+                    Read => pass.begin(7),
                     Nothing => pass.rest(),
-                    Finished => assert!(pass.finish().is_some_and(|had| Arc::ptr_eq(&had, &batch))),
+                    Finished => assert_eq!(pass.finish(), Some(7)),
                 }
             }
             assert_eq!(word(&pass), expected, "{events:?}");

@@ -1,6 +1,5 @@
 //! Answers publishers that ask whether clients receive bytes.
 
-use super::super::client::State;
 use super::super::keys::GroupKey;
 use super::Shard;
 use std::time::Instant;
@@ -12,13 +11,7 @@ impl Shard {
     pub(super) fn answer(&mut self, key: GroupKey, now: Instant) {
         let Some((group, clients)) = self.members.group_and_clients(key) else { return };
         group.change.answer();
-        let takes = group.behind.blocked().any(|key| {
-            clients.get_mut(key).is_some_and(|client| match &mut client.state {
-                State::Alone(alone) => alone.arrived(&client.socket, now),
-                _ => false,
-            })
-        });
-        if takes {
+        if group.behind.blocked().any(|key| clients.get_mut(key).is_some_and(|client| client.look(now))) {
             group.feed.arrived();
         }
     }

@@ -3,7 +3,8 @@
 use super::super::arrival::Arrival;
 use super::super::batch::Framing;
 use super::super::behind::Alone;
-use super::super::client::{Because, Client, Ends, State};
+use super::super::client::{Client, State};
+use super::super::policy::Schedule;
 use super::super::sending::reset_on_close;
 use super::super::strays::Strays;
 use super::super::terms::Sent;
@@ -46,7 +47,7 @@ impl Shard {
             home,
             last_sent: now,
             trust: Trust::default(),
-            ends: delivery.lifetime.map(|lifetime| Ends { at: now + lifetime, because: Because::Lifetime }),
+            schedule: Schedule::new(delivery.lifetime, now),
             sent,
         });
         if let Some(group) = self.members.group(group_key) {
@@ -60,9 +61,7 @@ impl Shard {
             self.depart(key, &Departure::Left, now);
             return;
         }
-        if let Some(by) = self.draining {
-            self.end_by(key, by, now);
-        }
+        self.drain_one(key, now);
         self.arm(key);
         self.schedule(group_key);
     }

@@ -37,6 +37,16 @@ impl Shard {
         self.remove(key);
     }
 
+    /// Closes the connection of a client that stalls. It may have departed already.
+    pub(super) fn stalled(&mut self, key: ClientKey, now: Instant) {
+        let Some((client, _)) = self.members.of(key) else { return };
+        if let State::Parting(_) = client.state {
+            reset_on_close(&client.socket);
+            return self.remove(key);
+        }
+        self.depart(key, &Departure::Stalled, now);
+    }
+
     /// Sends the rest of a client's last bytes. When all are sent, gives the connection back, or closes our side of it.
     pub(super) fn part(&mut self, key: ClientKey, now: Instant) {
         let Some((client, group)) = self.members.of(key) else { return };

@@ -1,14 +1,13 @@
 //! Deadlines: heartbeats, stalls, lifetimes, the drain and held events.
 
 use super::super::batch::Framing;
-use super::super::client::{Because, Client, Ends, State};
-use super::super::group::Group;
+use super::super::client::State;
 use super::super::keys::ClientKey;
-use super::super::policy::SPREAD_OF_DRAIN;
-use super::super::sending::{reset_on_close, send_some};
+use super::super::policy::Due;
+use super::super::sending::send_some;
 use super::super::terms::Sent;
 use super::Shard;
-use crate::hub::{Departure, PATIENCE_WITH_READERS, Seat};
+use crate::hub::Seat;
 use crate::sse::{HEARTBEAT, HEARTBEAT_CHUNK};
 use bytes::Bytes;
 use std::time::Instant;
@@ -37,47 +36,24 @@ impl Shard {
     /// Sets a client's deadline in the wheel to the earliest of its deadlines.
     pub(super) fn arm(&mut self, key: ClientKey) {
         let Some((client, group)) = self.members.of(key) else { return };
-        match next_deadline(client, group) {
+        match client.schedule.next(group.terms.pace(), client.standing(group)) {
             Some(at) => self.wheel.set(key, at),
             None => self.wheel.cancel(key),
         }
     }
 
-    /// Does what is due for a client whose deadline in the wheel has come. That deadline may be out of date.
+    /// Does what is due for a client whose deadline in the wheel has come. That deadline may be out of date. The shard
+    /// looks once per stall time whether bytes arrive at a client, so a stall is found after at most twice that time.
     fn due(&mut self, key: ClientKey, now: Instant) {
         let Some((client, group)) = self.members.of(key) else { return };
-        let pace = group.terms.pace();
-        let Client { socket, state, seat, .. } = client;
-        if let (State::Alone(alone), Some(seat)) = (&mut *state, seat)
-            && seat.has_hold()
-            && alone.stalls(PATIENCE_WITH_READERS, socket, now)
-        {
-            seat.found_slow();
-        }
-        let stalls = match state {
-            State::Alone(alone) | State::Parting(alone) => alone.stalls(pace.stall, socket, now),
-            State::CaughtUp { .. } | State::Waiting { .. } | State::Closing { .. } => false,
-        };
-        match state {
-            State::Closing { until } if *until <= now => return self.remove(key),
-            State::Parting(_) if stalls => {
-                reset_on_close(socket);
-                return self.remove(key);
-            }
-            State::Closing { .. } | State::Parting(_) => return self.arm(key),
-            State::CaughtUp { .. } | State::Waiting { .. } | State::Alone(_) => {}
-        }
-        if let Some(ends) = client.ends.filter(|ends| ends.at <= now) {
-            return self.depart(key, &ends.because.into(), now);
-        }
-        match &client.state {
-            State::Alone(_) if stalls => return self.depart(key, &Departure::Stalled, now),
-            State::CaughtUp { .. } | State::Waiting { .. }
-                if pace.heartbeat.is_some_and(|interval| last_sent(client, group) + interval <= now) =>
-            {
-                self.beat(key, now);
-            }
-            _ => {}
+        client.look(now);
+        match client.schedule.due(group.terms.pace(), client.standing(group), now) {
+            None => {}
+            Some(Due::Heartbeat) => self.beat(key, now),
+            Some(Due::Slowness) => client.seat.iter_mut().for_each(Seat::found_slow),
+            Some(Due::End(because)) => self.depart(key, &because.into(), now),
+            Some(Due::Stall) => self.stalled(key, now),
+            Some(Due::Close) => self.remove(key),
         }
         self.arm(key);
     }
@@ -112,44 +88,17 @@ impl Shard {
     pub(super) fn drain(&mut self, by: Instant, now: Instant) {
         self.draining = Some(by);
         for key in self.members.keys() {
-            self.end_by(key, by, now);
+            self.drain_one(key, now);
             self.arm(key);
         }
     }
 
-    /// Gives a client its end in the drain, at a random instant before `by`.
-    pub(super) fn end_by(&mut self, key: ClientKey, by: Instant, now: Instant) {
-        let Some((client, _)) = self.members.of(key) else { return };
-        let at = now + by.saturating_duration_since(now).mul_f64(SPREAD_OF_DRAIN * fastrand::f64());
-        if client.ends.is_none_or(|ends| at < ends.at) {
-            client.ends = Some(Ends { at, because: Because::Drain });
-        }
-    }
-}
-
-/// When a client was last sent something.
-fn last_sent(client: &Client, group: &Group) -> Instant {
-    match client.state {
-        State::CaughtUp { .. } => client.last_sent.max(group.caught_up.last_sent()),
-        _ => client.last_sent,
-    }
-}
-
-fn next_deadline(client: &Client, group: &Group) -> Option<Instant> {
-    let pace = group.terms.pace();
-    let ends = client.ends.map(|ends| ends.at);
-    let slow = client.seat.as_ref().is_some_and(Seat::has_hold).then_some(PATIENCE_WITH_READERS);
-    match &client.state {
-        State::Closing { until } => Some(*until),
-        State::Parting(last) => last.stalls_at(pace.stall),
-        // A client that is not blocked is served in its group's turn, which sets its deadline again.
-        State::Alone(alone) => {
-            let slow = slow.and_then(|slow| alone.stalls_at(slow));
-            [ends, alone.stalls_at(pace.stall), slow].into_iter().flatten().min()
-        }
-        State::CaughtUp { .. } | State::Waiting { .. } => {
-            let beat = pace.heartbeat.map(|interval| last_sent(client, group) + interval);
-            [ends, beat].into_iter().flatten().min()
+    /// Gives a client its end, if the shard drains.
+    pub(super) fn drain_one(&mut self, key: ClientKey, now: Instant) {
+        if let Some(by) = self.draining
+            && let Some((client, _)) = self.members.of(key)
+        {
+            client.schedule.drain(by, now, fastrand::f64());
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Heartbeats, lifetimes and drains, on a paused clock.
 
-use crate::downstream::ClientOptions;
-use crate::gateway::deadlines::{Deadlines, Due, Lifecycle};
+use crate::fanout::Pace;
+use crate::gateway::deadlines::{Deadlines, Lifecycle};
+use crate::hub::Departure;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
@@ -13,9 +14,15 @@ const SPREAD: Duration = Duration::from_secs(60);
 /// The number of clients. What holds for all of them holds for any random choice.
 const CROWD: usize = 200;
 
-fn options(heartbeat: Option<u64>, max_lifetime: Option<u64>) -> ClientOptions {
-    let secs = |secs: Option<u64>| secs.map(Duration::from_secs);
-    ClientOptions { heartbeat: secs(heartbeat), max_lifetime: secs(max_lifetime), ..ClientOptions::default() }
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A route without heartbeats, and two with them.
+const SILENT: Pace = Pace { heartbeat: None, stall: SECOND, flush: None, skips: false };
+const SLOW: Pace = Pace { heartbeat: Some(Duration::from_secs(15)), ..SILENT };
+const FAST: Pace = Pace { heartbeat: Some(SECOND), ..SILENT };
+
+fn secs(secs: u64) -> Option<Duration> {
+    Some(Duration::from_secs(secs))
 }
 
 fn running() -> (watch::Sender<Lifecycle>, watch::Receiver<Lifecycle>) {
@@ -23,7 +30,7 @@ fn running() -> (watch::Sender<Lifecycle>, watch::Receiver<Lifecycle>) {
 }
 
 /// The next deadline, and the milliseconds until it.
-async fn next(deadlines: &mut Deadlines) -> (Due, u128) {
+async fn next(deadlines: &mut Deadlines<'_>) -> (Result<(), Departure>, u128) {
     let begun = Instant::now();
     let due = timeout(Duration::from_secs(1_000_000), deadlines.next()).await.expect("something is due");
     (due, begun.elapsed().as_millis())
@@ -32,22 +39,22 @@ async fn next(deadlines: &mut Deadlines) -> (Due, u128) {
 #[tokio::test(start_paused = true)]
 async fn a_heartbeat_is_for_those_who_heard_nothing() {
     let (_lifecycle, watched) = running();
-    let mut deadlines = Deadlines::new(&options(Some(15), None), watched);
-    assert_eq!(next(&mut deadlines).await, (Due::Heartbeat, 15_000));
-    deadlines.heard();
+    let mut deadlines = Deadlines::new(&SLOW, None, watched);
+    assert_eq!(next(&mut deadlines).await, (Ok(()), 15_000));
+    deadlines.sent();
     for _ in 0..10 {
         assert!(timeout(Duration::from_secs(14), deadlines.next()).await.is_err(), "events come");
-        deadlines.heard();
+        deadlines.sent();
     }
     assert!(timeout(Duration::from_secs(10), deadlines.next()).await.is_err());
-    assert_eq!(next(&mut deadlines).await, (Due::Heartbeat, 5_000), "a new wait does not delay the heartbeat");
+    assert_eq!(next(&mut deadlines).await, (Ok(()), 5_000), "a new wait does not delay the heartbeat");
     assert_eq!(deadlines.end_due(), None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn where_all_is_off_nothing_is_ever_due() {
     let (_lifecycle, watched) = running();
-    let mut deadlines = Deadlines::new(&options(None, None), watched);
+    let mut deadlines = Deadlines::new(&SILENT, None, watched);
     assert!(timeout(Duration::from_secs(1_000_000), deadlines.next()).await.is_err());
     assert_eq!(deadlines.end_due(), None);
 }
@@ -57,9 +64,9 @@ async fn a_lifetime_is_over_in_its_last_fifth() {
     let (_lifecycle, watched) = running();
     let mut lives = Vec::new();
     for _ in 0..CROWD {
-        let mut deadlines = Deadlines::new(&options(None, Some(3600)), watched.clone());
+        let mut deadlines = Deadlines::new(&SILENT, secs(3600), watched.clone());
         let (due, millis) = next(&mut deadlines).await;
-        assert_eq!(due, Due::Lifetime);
+        assert_eq!(due, Err(Departure::Lifetime));
         assert!((2_880_000..=3_600_001).contains(&millis), "{millis}");
         lives.push(millis);
     }
@@ -71,13 +78,13 @@ async fn a_lifetime_is_over_in_its_last_fifth() {
 #[tokio::test(start_paused = true)]
 async fn heartbeats_do_not_put_a_lifetime_off() {
     let (_lifecycle, watched) = running();
-    let mut deadlines = Deadlines::new(&options(Some(15), Some(100)), watched);
+    let mut deadlines = Deadlines::new(&SLOW, secs(100), watched);
     let begun = Instant::now();
-    while deadlines.next().await == Due::Heartbeat {
-        deadlines.heard();
+    while deadlines.next().await.is_ok() {
+        deadlines.sent();
     }
     assert!(begun.elapsed() <= Duration::from_millis(100_001));
-    assert_eq!(deadlines.end_due(), Some(Due::Lifetime));
+    assert_eq!(deadlines.end_due(), Some(Departure::Lifetime));
 }
 
 #[tokio::test(start_paused = true)]
@@ -92,13 +99,13 @@ async fn a_drain_ends_every_client_within_its_part_of_the_window() {
                 // The receiver looks as if it had seen the drain already.
                 watched.mark_unchanged();
             }
-            let mut deadlines = Deadlines::new(&options(None, None), watched);
+            let mut deadlines = Deadlines::new(&SILENT, None, watched);
             if !came_after {
                 assert!(timeout(SPREAD, deadlines.next()).await.is_err());
                 drain();
             }
             let (due, millis) = next(&mut deadlines).await;
-            assert_eq!(due, Due::Drain, "came after: {came_after}");
+            assert_eq!(due, Err(Departure::Drained), "came after: {came_after}");
             assert!(millis <= SPREAD.as_millis() + 1, "{millis}");
             ends.push(millis);
         }
@@ -111,48 +118,48 @@ async fn a_drain_ends_every_client_within_its_part_of_the_window() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_is_always_busy_is_ended_too() {
     let (lifecycle, watched) = running();
-    let mut drained = Deadlines::new(&options(Some(1), Some(3600)), watched.clone());
-    let mut lived = Deadlines::new(&options(Some(1), Some(50)), watched.clone());
-    let mut late = Deadlines::new(&options(Some(1), None), watched);
+    let mut drained = Deadlines::new(&FAST, secs(3600), watched.clone());
+    let mut lived = Deadlines::new(&FAST, secs(50), watched.clone());
+    let mut late = Deadlines::new(&FAST, None, watched);
     sleep(Duration::from_secs(10)).await;
     assert_eq!((drained.end_due(), lived.end_due(), late.end_due()), (None, None, None), "a heartbeat is no end");
     lifecycle.send_replace(Lifecycle::Draining(Instant::now() + WINDOW));
     drained.end_due();
     sleep(SPREAD).await;
-    assert_eq!(drained.end_due(), Some(Due::Drain));
-    assert_eq!(lived.end_due(), Some(Due::Lifetime), "the drain is noticed only at this call");
+    assert_eq!(drained.end_due(), Some(Departure::Drained));
+    assert_eq!(lived.end_due(), Some(Departure::Lifetime), "the drain is noticed only at this call");
     late.end_due();
     sleep(SPREAD).await;
-    assert_eq!(late.end_due(), Some(Due::Drain));
+    assert_eq!(late.end_due(), Some(Departure::Drained));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_drain_that_was_noticed_while_busy_is_not_put_off_by_waiting() {
     let (lifecycle, watched) = running();
-    let mut deadlines = Deadlines::new(&options(None, None), watched);
+    let mut deadlines = Deadlines::new(&SILENT, None, watched);
     lifecycle.send_replace(Lifecycle::Draining(Instant::now() + WINDOW));
     let begun = Instant::now();
     deadlines.end_due();
     while timeout(Duration::from_secs(1), deadlines.next()).await.is_err() {}
     assert!(begun.elapsed() <= SPREAD + Duration::from_millis(1));
-    assert_eq!(deadlines.end_due(), Some(Due::Drain));
+    assert_eq!(deadlines.end_due(), Some(Departure::Drained));
 }
 
 #[tokio::test(start_paused = true)]
 async fn whoever_is_left_when_the_service_is_gone_ends_at_once() {
     let (lifecycle, watched) = running();
-    let mut waiting = Deadlines::new(&options(Some(15), None), watched.clone());
-    let mut busy = Deadlines::new(&options(None, None), watched);
+    let mut waiting = Deadlines::new(&SLOW, None, watched.clone());
+    let mut busy = Deadlines::new(&SILENT, None, watched);
     assert_eq!(busy.end_due(), None);
     drop(lifecycle);
-    assert_eq!(next(&mut waiting).await, (Due::Drain, 0));
-    assert_eq!(busy.end_due(), Some(Due::Drain));
+    assert_eq!(next(&mut waiting).await, (Err(Departure::Drained), 0));
+    assert_eq!(busy.end_due(), Some(Departure::Drained));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_drain_keeps_its_time_when_the_service_ends_before_it() {
     let (lifecycle, watched) = running();
-    let mut crowd: Vec<_> = (0..CROWD).map(|_| Deadlines::new(&options(None, None), watched.clone())).collect();
+    let mut crowd: Vec<_> = (0..CROWD).map(|_| Deadlines::new(&SILENT, None, watched.clone())).collect();
     lifecycle.send_replace(Lifecycle::Draining(Instant::now() + WINDOW));
     drop(lifecycle);
     let at_once = crowd.iter_mut().filter_map(Deadlines::end_due).count();

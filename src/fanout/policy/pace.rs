@@ -1,0 +1,93 @@
+//! The policy of a route toward its clients.
+
+use crate::hub::{Departure, Reading};
+use crate::replay::Gap;
+use std::time::{Duration, Instant};
+
+/// How often and how patiently clients are served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pace {
+    /// A client that was sent nothing for this long is sent a comment line. `None`: no heartbeats.
+    pub heartbeat: Option<Duration>,
+    /// The connection of a client that accepts no byte for this long is closed.
+    pub stall: Duration,
+    /// Events are held for up to this long, so that several share one write. `None`: they are sent at once.
+    pub flush: Option<Duration>,
+    /// Whether a client that fell off the log is told of the gap and goes on. If not, its response ends.
+    pub skips: bool,
+}
+
+/// What a reading of the log means for a client.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Then {
+    /// The client is sent the frames that were read.
+    Sends,
+    /// The client was sent all there is.
+    Rests,
+    /// The client is told of the gap, and goes on with the oldest entry of the log.
+    Skips(Gap),
+    /// The response ends.
+    Departs(Departure),
+}
+
+impl Pace {
+    /// When new events are to be sent. `None`: at once. `cannot_wait` says whether what the client is to be given is to
+    /// be sent at once though the route lets events be held. It is asked only if they are.
+    #[must_use]
+    pub fn hold_until(&self, cannot_wait: impl FnOnce() -> bool, now: Instant) -> Option<Instant> {
+        self.flush.filter(|_| !cannot_wait()).map(|flush| now + flush)
+    }
+
+    /// What a reading of the log means for a client.
+    #[must_use]
+    pub fn then(&self, reading: Reading) -> Then {
+        match reading {
+            Reading::To(_) => Then::Sends,
+            Reading::CaughtUp => Then::Rests,
+            Reading::Lagged(gap) if self.skips => Then::Skips(gap),
+            Reading::Lagged(_) => Then::Departs(Departure::Lagged),
+            Reading::Ended(end) => Then::Departs(Departure::Ended(end)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hub::End;
+    use crate::replay::{GapReason, Seq};
+
+    fn pace(flush: Option<u64>, skips: bool) -> Pace {
+        let flush = flush.map(Duration::from_millis);
+        Pace { heartbeat: None, stall: Duration::from_secs(30), flush, skips }
+    }
+
+    #[test]
+    fn events_are_held_where_the_route_says_so_unless_they_cannot_wait() {
+        let now = Instant::now();
+        for (flush, cannot_wait, expected) in
+            [(None, false, None), (None, true, None), (Some(50), true, None), (Some(50), false, Some(50))]
+        {
+            let until = expected.map(|millis| now + Duration::from_millis(millis));
+            assert_eq!(pace(flush, false).hold_until(|| cannot_wait, now), until, "{flush:?} {cannot_wait}");
+        }
+        assert_eq!(pace(None, false).hold_until(|| panic!("it is not asked"), now), None);
+    }
+
+    #[test]
+    fn what_is_read_decides_what_becomes_of_the_client() {
+        let gap = Gap { reason: GapReason::Lag, missed: Some(3) };
+        for (reading, keeps, skips) in [
+            (Reading::To(Seq(7)), Then::Sends, Then::Sends),
+            (Reading::CaughtUp, Then::Rests, Then::Rests),
+            (Reading::Lagged(gap), Then::Departs(Departure::Lagged), Then::Skips(gap)),
+            (
+                Reading::Ended(End::Idle),
+                Then::Departs(Departure::Ended(End::Idle)),
+                Then::Departs(Departure::Ended(End::Idle)),
+            ),
+        ] {
+            assert_eq!((pace(None, false).then(reading.clone()), pace(None, true).then(reading)), (keeps, skips));
+        }
+    }
+}

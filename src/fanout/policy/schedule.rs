@@ -1,0 +1,199 @@
+//! What is due for one client, and when.
+
+use super::Pace;
+use crate::hub::{Departure, PATIENCE_WITH_READERS};
+use std::time::{Duration, Instant};
+
+/// The part of the drain time over which the ends of responses are spread. In the rest of the time the last bytes
+/// arrive.
+const SPREAD_OF_DRAIN: f64 = 0.6;
+
+/// How long a client may take to close its side after we closed ours. Then its socket is closed.
+pub const LINGER: Duration = Duration::from_secs(2);
+
+/// What a client's connection is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// The client was sent all there is.
+    Idle {
+        /// When it was last sent something.
+        last_sent: Instant,
+    },
+    /// The client is being sent something, and accepts it.
+    Busy,
+    /// The client is being sent something, and accepts no more.
+    Blocked {
+        /// When it was last seen to accept a byte, or to receive one.
+        accepted: Instant,
+        /// The log keeps what the client is still to be given, though it may be beyond the log's bounds.
+        keeps_up: bool,
+    },
+    /// The client has departed. Its last words are being sent, and it accepts no more of them.
+    Parting {
+        /// When it was last seen to accept a byte, or to receive one.
+        accepted: Instant,
+    },
+    /// Our side of the connection is closed.
+    Closing {
+        /// When the connection is closed, even if the client's side is still open.
+        until: Instant,
+    },
+}
+
+/// What is due for a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// A comment line.
+    Heartbeat,
+    /// The end of its response.
+    End(Because),
+    /// The client is slow: it accepted nothing for a while. The log keeps nothing for it beyond its bounds from now on.
+    Slowness,
+    /// The end of its connection, because it accepted nothing for too long.
+    Stall,
+    /// The end of its connection, because it did not close its side.
+    Close,
+}
+
+/// Why a response ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Because {
+    /// The client has been there for its lifetime.
+    Lifetime,
+    /// The process drains.
+    Drain,
+}
+
+impl From<Because> for Departure {
+    fn from(because: Because) -> Self {
+        match because {
+            Because::Lifetime => Self::Lifetime,
+            Because::Drain => Self::Drained,
+        }
+    }
+}
+
+/// When a client's response ends. It ends then even if the client is not caught up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Schedule {
+    ends: Option<(Instant, Because)>,
+}
+
+impl Schedule {
+    /// The schedule of a client that comes now and may stay for `lifetime`. `None`: no limit.
+    #[must_use]
+    pub fn new(lifetime: Option<Duration>, now: Instant) -> Self {
+        Self { ends: lifetime.map(|lifetime| (now + lifetime, Because::Lifetime)) }
+    }
+
+    /// The process drains until `by`. Each client gets its end at another time before that. `random` is in `0.0..1.0`.
+    pub fn drain(&mut self, by: Instant, now: Instant, random: f64) {
+        let at = now + by.saturating_duration_since(now).mul_f64(SPREAD_OF_DRAIN * random);
+        if self.ends.is_none_or(|(ends, _)| at < ends) {
+            self.ends = Some((at, Because::Drain));
+        }
+    }
+
+    /// When to ask next what is due, if nothing happens before. `None`: never.
+    #[must_use]
+    pub fn next(&self, pace: &Pace, standing: Standing) -> Option<Instant> {
+        let other = match standing {
+            Standing::Parting { accepted } => return Some(accepted + pace.stall),
+            Standing::Closing { until } => return Some(until),
+            Standing::Blocked { accepted, keeps_up } => {
+                Some(accepted + if keeps_up { pace.stall.min(PATIENCE_WITH_READERS) } else { pace.stall })
+            }
+            Standing::Idle { last_sent } => pace.heartbeat.map(|interval| last_sent + interval),
+            Standing::Busy => None,
+        };
+        self.ends.map(|(at, _)| at).into_iter().chain(other).min()
+    }
+
+    /// What is due for the client. Whether it stalls is asked after looking whether bytes have arrived there.
+    #[must_use]
+    pub fn due(&self, pace: &Pace, standing: Standing, now: Instant) -> Option<Due> {
+        let stalls = |accepted: Instant| (accepted + pace.stall <= now).then_some(Due::Stall);
+        let end = self.ends.filter(|(at, _)| *at <= now).map(|(_, because)| Due::End(because));
+        match standing {
+            Standing::Closing { until } => (until <= now).then_some(Due::Close),
+            Standing::Parting { accepted } => stalls(accepted),
+            Standing::Blocked { accepted, keeps_up } => end
+                .or_else(|| stalls(accepted))
+                .or_else(|| (keeps_up && accepted + PATIENCE_WITH_READERS <= now).then_some(Due::Slowness)),
+            Standing::Idle { last_sent } => end.or_else(|| {
+                let interval = pace.heartbeat?;
+                (last_sent + interval <= now).then_some(Due::Heartbeat)
+            }),
+            Standing::Busy => end,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The numbers of the tables are seconds after the client came.
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn pace(heartbeat: Option<u32>) -> Pace {
+        Pace { heartbeat: heartbeat.map(|secs| secs * SECOND), stall: 30 * SECOND, flush: None, skips: false }
+    }
+
+    #[test]
+    fn each_standing_has_its_own_deadlines() {
+        let start = Instant::now();
+        let at = |secs: u32| start + secs * SECOND;
+        let idle = Standing::Idle { last_sent: at(5) };
+        let blocked = Standing::Blocked { accepted: at(5), keeps_up: false };
+        let keeps_up = Standing::Blocked { accepted: at(5), keeps_up: true };
+        let parting = Standing::Parting { accepted: at(5) };
+        let closing = Standing::Closing { until: at(7) };
+        let (beat, stall, over) = (Due::Heartbeat, Due::Stall, Due::End(Because::Lifetime));
+        for (standing, heartbeat, lifetime, next, dues) in [
+            (idle, None, None, None, &[(1000, None)][..]),
+            (idle, Some(15), None, Some(20), &[(19, None), (20, Some(beat)), (1000, Some(beat))]),
+            (idle, Some(15), Some(60), Some(20), &[(20, Some(beat)), (59, Some(beat)), (60, Some(over))]),
+            (idle, Some(15), Some(10), Some(10), &[(9, None), (10, Some(over)), (20, Some(over))]),
+            (Standing::Busy, Some(15), None, None, &[(1000, None)]),
+            (Standing::Busy, Some(15), Some(60), Some(60), &[(59, None), (60, Some(over))]),
+            (blocked, Some(15), None, Some(35), &[(34, None), (35, Some(stall))]),
+            (blocked, Some(15), Some(20), Some(20), &[(19, None), (20, Some(over)), (35, Some(over))]),
+            (blocked, Some(15), Some(60), Some(35), &[(35, Some(stall)), (60, Some(over))]),
+            (keeps_up, Some(15), None, Some(7), &[(6, None), (7, Some(Due::Slowness)), (35, Some(stall))]),
+            (keeps_up, None, Some(6), Some(6), &[(5, None), (6, Some(over)), (7, Some(over))]),
+            // Who has departed is given no other end, and no heartbeats.
+            (parting, Some(15), Some(20), Some(35), &[(34, None), (35, Some(stall))]),
+            (closing, Some(1), Some(6), Some(7), &[(6, None), (7, Some(Due::Close))]),
+        ] {
+            let schedule = Schedule::new(lifetime.map(|secs| secs * SECOND), start);
+            let pace = pace(heartbeat);
+            let case = format!("{standing:?} {heartbeat:?} {lifetime:?}");
+            assert_eq!(schedule.next(&pace, standing), next.map(at), "{case}");
+            for (now, due) in dues {
+                assert_eq!(schedule.due(&pace, standing, at(*now)), *due, "{case} {now}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_drain_ends_each_client_within_its_part_of_the_time_and_no_life_is_prolonged() {
+        let start = Instant::now();
+        let at = |secs: u32| start + secs * SECOND;
+        for (lifetime, random, ends, because) in [
+            (None, 0.0, 100, Because::Drain),
+            (None, 0.5, 103, Because::Drain),
+            (None, 1.0, 106, Because::Drain),
+            (Some(102), 0.5, 102, Because::Lifetime),
+            (Some(104), 0.5, 103, Because::Drain),
+        ] {
+            let mut schedule = Schedule::new(lifetime.map(|secs| secs * SECOND), start);
+            schedule.drain(at(110), at(100), random);
+            assert_eq!(schedule.next(&pace(None), Standing::Busy), Some(at(ends)), "{lifetime:?} {random}");
+            assert_eq!(schedule.due(&pace(None), Standing::Busy, at(ends)), Some(Due::End(because)));
+        }
+        let mut late = Schedule::new(None, start);
+        late.drain(at(110), at(120), 0.9);
+        assert_eq!(late.due(&pace(None), Standing::Busy, at(120)), Some(Due::End(Because::Drain)), "the time is over");
+    }
+}
