@@ -141,9 +141,8 @@ impl Client {
         if let Some(seat) = &mut self.seat {
             group.feed.leave(seat, cursor);
         }
-        let mut alone = Alone::new(cursor, pending, now);
-        alone.block(&self.socket);
-        self.state = State::Alone(Box::new(alone));
+        self.go_on_alone(cursor, pending, now);
+        self.block(now);
     }
 
     /// Serves the client alone: the rest of its last send, then a batch of its own.
@@ -159,7 +158,8 @@ impl Client {
                     self.last_sent = now;
                 }
                 if !alone.pending.is_empty() {
-                    return self.block(now);
+                    self.block(now);
+                    return Next::Blocked;
                 }
                 alone.cursor
             }
@@ -200,7 +200,11 @@ impl Client {
             State::Alone(alone) => alone.cut(cut, taken, now),
             _ => self.go_on_alone(cut.cursor, cut.rest, now),
         }
-        if taken < batch.bytes.len() { self.block(now) } else { Next::Ready }
+        if taken == batch.bytes.len() {
+            return Next::Ready;
+        }
+        self.block(now);
+        Next::Blocked
     }
 
     /// Tells the client, which fell off the log, of the gap. It goes on with the oldest event of the log.
@@ -213,11 +217,12 @@ impl Client {
         Next::Ready
     }
 
-    /// The client's socket accepts no more bytes. It is trusted from now on.
-    fn block(&mut self, now: Instant) -> Next {
-        let State::Alone(alone) = &mut self.state else { return Next::Nothing };
-        alone.block(&self.socket);
-        self.trust.begin(&self.socket, now);
-        Next::Blocked
+    /// The socket of the client, which is served alone, accepts no more bytes. From now on the shard observes whether the
+    /// client stalls.
+    fn block(&mut self, now: Instant) {
+        if let State::Alone(alone) = &mut self.state {
+            alone.block(&self.socket);
+            self.trust.begin(&self.socket, now);
+        }
     }
 }

@@ -230,15 +230,13 @@ fn the_kernel_closes_no_client_that_is_far_behind() {
     let publisher = stage.publisher();
     publish(&publisher, &[&"x".repeat(BYTES)]);
     stage.settle();
-    assert_eq!(sockopt::tcp_user_timeout(&seen).unwrap(), 30_000, "one send was cut short");
-    let (mut heard, mut lifted) = (0, false);
+    assert_eq!(sockopt::tcp_user_timeout(&seen).unwrap(), 0, "one send was cut short");
+    let mut heard = 0;
     let mut buffer = vec![0; 1 << 20];
     while heard < BYTES {
         heard += reader.read(&mut buffer).unwrap();
         stage.settle();
-        lifted |= sockopt::tcp_user_timeout(&seen).unwrap() == 0;
     }
-    assert!(lifted);
     assert!(sockopt::tcp_user_timeout(&seen).unwrap() >= 30_000, "it has caught up");
     while on_the_way(&seen) > 0 {
         std::thread::yield_now();
