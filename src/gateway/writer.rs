@@ -6,10 +6,11 @@ use super::deadlines::Lifecycle;
 use super::http2::{Link, StallLimit};
 use super::refusal::Reply;
 use super::socket::{self, Witness};
+use super::transport::Transport;
 use super::wire::response_head;
 use crate::counters::RouteCounters;
-use crate::fanout::{self, MOST_KEPT_BYTES, Sent, Trust};
-use crate::hub::{Arrivals, PATIENCE_WITH_READERS};
+use crate::fanout::{self, Due, MOST_KEPT_BYTES, Sent, Trust, due_while_blocked};
+use crate::hub::Arrivals;
 use crate::sse::{Frame, HEARTBEAT};
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -23,8 +24,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-/// The most bytes that are written at once. A client that does not take this many bytes within `stall_secs` counts as
-/// stalled. A client that is merely slow takes them.
+/// The most bytes that are written at once. A stream of HTTP/2 that does not take this many bytes within `stall_secs`
+/// counts as stalled. A client that is merely slow takes them.
 const PIECE_BYTES: usize = 16 << 10;
 
 /// How often to look whether bytes arrive while a write waits.
@@ -46,7 +47,7 @@ pub(super) struct Writer<'a> {
     sent: Sent,
     /// Tells the stream that bytes arrive at the client while a write waits.
     arrivals: Option<Arrivals>,
-    pace: Pace,
+    progress: Progress,
     /// Says whether the process drains. In a drain no connection is kept.
     lifecycle: Option<&'a watch::Receiver<Lifecycle>>,
     /// Whether the response head promises that the connection serves another request.
@@ -57,13 +58,21 @@ pub(super) struct Writer<'a> {
 
 /// How fast a client takes what is written.
 #[derive(Debug, Default)]
-struct Pace {
-    /// The time after which the kernel gives up the client.
+struct Progress {
+    /// How long the client may take nothing.
     stall: Duration,
     /// Whether the last write had to wait.
     is_slow: bool,
-    /// Says whether the time limit of writes or the kernel judges that the client stalls.
+    /// Says whether the writer or the kernel judges that the client stalls.
     trust: Trust,
+}
+
+impl Progress {
+    /// Begins to observe whether bytes arrive at the client. The kernel does not judge it from now on.
+    fn observe(&mut self, transport: &Arc<Transport>) -> Witness {
+        self.trust.begin(&**transport, Instant::now());
+        Witness::of(transport)
+    }
 }
 
 /// Why nothing more can be sent.
@@ -71,8 +80,7 @@ struct Pace {
 pub(super) enum Broken {
     /// The client closed or reset the connection or the HTTP/2 stream.
     Left,
-    /// The client accepted nothing for `stall_secs`. A write did not end in that time, or the kernel gave up the
-    /// client.
+    /// The client accepted nothing for `stall_secs`, or the kernel gave up the client.
     Stalled,
 }
 
@@ -87,7 +95,7 @@ impl<'a> Writer<'a> {
             is_body_over: false,
             sent: Sent::default(),
             arrivals: None,
-            pace: Pace::default(),
+            progress: Progress::default(),
             lifecycle: None,
             is_kept: false,
             stall_limit: None,
@@ -188,7 +196,7 @@ impl<'a> Writer<'a> {
                 socket::reset_on_close(connection);
             }
         }
-        self.pace.stall = stall;
+        self.progress.stall = stall;
         self.stall_limit = self.link.as_ref().map(|link| link.limit_stall(stall));
         self.session.set_write_timeout(Some(stall));
         let link = self.link.as_deref();
@@ -232,53 +240,62 @@ impl<'a> Writer<'a> {
             if let Some(counters) = self.counters {
                 counters.bytes_out.add(piece.len() as u64);
             }
-            let was_slow = self.pace.is_slow;
+            let was_slow = self.progress.is_slow;
             self.piece(piece).await?;
             if was_slow
-                && !self.pace.is_slow
+                && !self.progress.is_slow
                 && let Some(connection) = self.session.stream().and_then(Connection::within)
             {
-                self.pace.trust.end(connection, self.pace.stall, Instant::now());
+                self.progress.trust.end(connection, self.progress.stall, Instant::now());
             }
         }
         Ok(())
     }
 
-    /// Writes one piece. While the write waits, the stream is told when bytes arrive at the client, and when none arrive
-    /// for a while. The first write that waits is not observed, so that a client that reads costs no observation.
+    /// Writes one piece. While the write waits, looks whether bytes arrive at the client. The stream is told when some do,
+    /// and when none do for a while. A client at which some arrive does not stall. Without a socket of its own, as on
+    /// HTTP/2, a client must take a whole piece within the stall time.
     async fn piece(&mut self, piece: Bytes) -> Result<(), Broken> {
+        let Self { session, link, progress, arrivals, .. } = self;
+        let transport =
+            session.stream().and_then(Connection::within).map(|connection| Arc::clone(connection.transport()));
         let mut witness = None;
-        let mut heard = Instant::now();
-        if self.pace.is_slow
-            && let Some(connection) = self.session.stream().and_then(Connection::within)
-        {
-            witness = Some(Witness::of(connection.transport()));
-            self.pace.trust.begin(connection, Instant::now());
+        if std::mem::take(&mut progress.is_slow) {
+            witness = transport.as_ref().map(|transport| progress.observe(transport));
         }
-        self.pace.is_slow = false;
-        let link = self.link.as_deref();
-        let mut write = pin!(self.session.write_response_body(piece, false));
-        loop {
-            tokio::select! {
-                biased;
-                written = &mut write => return written.map_err(|error| broken(&error, link)),
-                () = sleep(LOOKS_EVERY) => {
-                    self.pace.is_slow = true;
-                    let Some(arrivals) = &self.arrivals else { continue };
-                    if witness.as_mut().is_some_and(Witness::saw_some) {
-                        heard = Instant::now();
-                        arrivals.arrived();
-                    } else if heard.elapsed() >= PATIENCE_WITH_READERS {
-                        arrivals.found_slow();
-                    }
+        // The client is judged here while a piece is written, and by pingora while anything else is.
+        session.set_write_timeout(None);
+        let mut accepted = Instant::now();
+        let written = {
+            let mut write = pin!(session.write_response_body(piece, false));
+            loop {
+                tokio::select! {
+                    biased;
+                    written = &mut write => break written,
+                    () = sleep(LOOKS_EVERY) => {}
                 }
+                progress.is_slow = true;
+                let now = Instant::now();
+                if witness.as_mut().is_some_and(Witness::saw_some) {
+                    accepted = now;
+                    arrivals.iter().for_each(Arrivals::arrived);
+                }
+                match due_while_blocked(progress.stall, accepted, true, now) {
+                    Some(Due::Stall) => return Err(Broken::Stalled),
+                    Some(Due::Slowness) => arrivals.iter().for_each(Arrivals::found_slow),
+                    _ => {}
+                }
+                // A client that reads costs no observation, because a write that does not wait is not observed.
+                witness = witness.or_else(|| transport.as_ref().map(|transport| progress.observe(transport)));
             }
-        }
+        };
+        session.set_write_timeout(Some(progress.stall));
+        written.map_err(|error| broken(&error, link.as_deref()))
     }
 
     pub(super) async fn heartbeat(&mut self) -> Result<(), Broken> {
         if let Some(connection) = self.session.stream().and_then(Connection::within) {
-            self.pace.trust.forgive(connection, self.pace.stall);
+            self.progress.trust.forgive(connection, self.progress.stall);
         }
         self.text(Bytes::from_static(HEARTBEAT)).await
     }

@@ -45,6 +45,7 @@ mod resume;
 mod routing;
 mod sharing;
 mod signals;
+mod slow_readers;
 mod storm;
 mod succession;
 mod tls_resumption;

@@ -25,4 +25,4 @@ mod schedule;
 
 pub use pace::{Pace, Then};
 pub use pass::{Beyond, Pass};
-pub use schedule::{Because, Due, LINGER, Schedule, Standing};
+pub use schedule::{Because, Due, LINGER, Schedule, Standing, due_while_blocked};

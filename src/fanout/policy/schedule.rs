@@ -112,14 +112,13 @@ impl Schedule {
     /// What is due for the client. Whether it stalls is asked after looking whether bytes have arrived there.
     #[must_use]
     pub fn due(&self, pace: &Pace, standing: Standing, now: Instant) -> Option<Due> {
-        let stalls = |accepted: Instant| (accepted + pace.stall <= now).then_some(Due::Stall);
         let end = self.ends.filter(|(at, _)| *at <= now).map(|(_, because)| Due::End(because));
         match standing {
             Standing::Closing { until } => (until <= now).then_some(Due::Close),
-            Standing::Parting { accepted } => stalls(accepted),
-            Standing::Blocked { accepted, keeps_up } => end
-                .or_else(|| stalls(accepted))
-                .or_else(|| (keeps_up && accepted + PATIENCE_WITH_READERS <= now).then_some(Due::Slowness)),
+            Standing::Parting { accepted } => due_while_blocked(pace.stall, accepted, false, now),
+            Standing::Blocked { accepted, keeps_up } => {
+                end.or_else(|| due_while_blocked(pace.stall, accepted, keeps_up, now))
+            }
             Standing::Idle { last_sent } => end.or_else(|| {
                 let interval = pace.heartbeat?;
                 (last_sent + interval <= now).then_some(Due::Heartbeat)
@@ -127,6 +126,16 @@ impl Schedule {
             Standing::Busy => end,
         }
     }
+}
+
+/// What is due for a client that accepts no more bytes: whether it is slow, or stalls. `accepted`: when it was last seen
+/// to accept a byte, or to receive one. `keeps_up`: see [`Standing::Blocked`].
+#[must_use]
+pub fn due_while_blocked(stall: Duration, accepted: Instant, keeps_up: bool, now: Instant) -> Option<Due> {
+    if accepted + stall <= now {
+        return Some(Due::Stall);
+    }
+    (keeps_up && accepted + PATIENCE_WITH_READERS <= now).then_some(Due::Slowness)
 }
 
 #[cfg(test)]
