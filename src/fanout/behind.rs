@@ -3,6 +3,7 @@
 use super::batch::{Batch, Cut};
 use super::keys::ClientKey;
 use super::on_the_way::on_the_way;
+use crate::hub::Departure;
 use crate::replay::Seq;
 use bytes::{Buf, Bytes};
 use std::collections::{BTreeSet, VecDeque};
@@ -42,7 +43,7 @@ impl Behind {
     }
 
     /// Clients can be sent something.
-    pub(super) fn all_ready(&mut self, keys: Vec<ClientKey>) {
+    pub(super) fn all_ready(&mut self, keys: &[ClientKey]) {
         self.ready.extend(keys);
     }
 
@@ -56,9 +57,9 @@ impl Behind {
         self.blocked.remove(&key);
     }
 
-    /// The clients whose sockets accept no more bytes.
-    pub(super) fn blocked(&self) -> impl Iterator<Item = ClientKey> {
-        self.blocked.iter().copied()
+    /// The clients whose sockets accept no more bytes, from `from` on.
+    pub(super) fn blocked_from(&self, from: ClientKey) -> impl Iterator<Item = ClientKey> {
+        self.blocked.range(from..).copied()
     }
 
     /// The batch that was last built, if it begins at `cursor`.
@@ -87,12 +88,24 @@ pub(super) struct Alone {
     on_the_way: u32,
     /// When the client was last seen to take a byte.
     accepted: Instant,
+    /// Why the client departs, as soon as it is served. A send to it failed.
+    gone: Option<Departure>,
 }
 
 impl Alone {
     /// A client at `cursor` that is to be sent `pending` first.
     pub(super) fn new(cursor: Seq, pending: Bytes, now: Instant) -> Self {
-        Self { cursor, pending, blocked: false, on_the_way: 0, accepted: now }
+        Self { cursor, pending, blocked: false, on_the_way: 0, accepted: now, gone: None }
+    }
+
+    /// A send to the client failed, so that it departs as soon as it is served.
+    pub(super) fn goes(&mut self, departure: Departure) {
+        self.gone = Some(departure);
+    }
+
+    /// Why the client departs, if a send to it failed.
+    pub(super) fn gone(&mut self) -> Option<Departure> {
+        self.gone.take()
     }
 
     /// The client took `taken` bytes of a batch.

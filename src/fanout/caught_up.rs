@@ -23,6 +23,8 @@ pub(super) struct CaughtUp {
     /// The clients that are ahead of the others, at the end of the log. They join after the next pass. The list may
     /// name clients that have left.
     waiting: Vec<ClientKey>,
+    /// The clients cannot go on together. Some leave in each turn, and nobody joins.
+    disbands: bool,
 }
 
 /// What a client takes along that leaves those who are caught up.
@@ -45,6 +47,7 @@ impl CaughtUp {
             last_sent: now,
             sent: Sent::default(),
             waiting: Vec::new(),
+            disbands: false,
         }
     }
 
@@ -91,13 +94,16 @@ impl CaughtUp {
     /// There was nothing to read. Returns the clients that wait, because they can join now.
     pub(super) fn rest(&mut self) -> Vec<ClientKey> {
         self.pass.rest();
+        self.disbands = false;
         std::mem::take(&mut self.waiting)
     }
 
-    /// The clients cannot go on together. Returns all of them, and what they take along.
-    pub(super) fn disband(&mut self) -> (Vec<ClientKey>, Left) {
+    /// The clients cannot go on together. Returns at most `most` of them, and what they take along. The pass stays
+    /// unread, so that the others follow.
+    pub(super) fn disband(&mut self, most: usize) -> (Vec<ClientKey>, Left) {
+        self.disbands = true;
         let left = Left { cursor: self.cursor, last_sent: self.last_sent, sent: self.sent };
-        (self.roster.clear(), left)
+        (self.roster.take(most), left)
     }
 
     /// The next client that has not had the batch of the pass. It counts as having had it from now on.
@@ -127,7 +133,7 @@ impl CaughtUp {
             Some(batch) if batch.to == cursor => Some(true),
             Some(batch) if batch.from == cursor => Some(false),
             Some(_) => None,
-            None => (self.cursor == cursor && !self.is_empty()).then_some(true),
+            None => (self.cursor == cursor && !self.is_empty() && !self.disbands).then_some(true),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::batch::Batch;
 use super::behind::Alone;
 use super::caught_up::Left;
+use super::effort::{Effort, sending};
 use super::group::Group;
 use super::keys::GroupKey;
 use super::policy::{Schedule, Standing, Then};
@@ -33,6 +34,8 @@ pub(super) struct Client {
     pub(super) trust: Trust,
     /// When the client's response ends.
     pub(super) schedule: Schedule,
+    /// The client is in the shard's list of those that call.
+    pub(super) calls: bool,
     /// What was sent to the client. For a client on the roster, the group's total at the time it joined is
     /// subtracted, so that adding the group's present total gives the sum.
     pub(super) sent: Sent,
@@ -135,6 +138,14 @@ impl Client {
         group.count(cut.sent);
     }
 
+    /// A send to the client failed. It departs as soon as it is served.
+    pub(super) fn goes(&mut self, departure: Departure) {
+        if let State::Alone(alone) = &mut self.state {
+            alone.unblock();
+            alone.goes(departure);
+        }
+    }
+
     /// The client left those who are caught up, because its socket accepts no more bytes. `pending` is unsent. It may
     /// keep up all the same, so the log keeps what follows `cursor`.
     pub(super) fn block_with(&mut self, cursor: Seq, pending: Bytes, group: &Group, now: Instant) {
@@ -146,11 +157,15 @@ impl Client {
     }
 
     /// Serves the client alone: the rest of its last send, then a batch of its own.
-    pub(super) fn serve_alone(&mut self, group: &mut Group, now: Instant) -> Next {
+    pub(super) fn serve_alone(&mut self, group: &mut Group, effort: &mut Effort, now: Instant) -> Next {
         let cursor = match &mut self.state {
             State::Waiting { cursor } => *cursor,
             State::Alone(alone) if !alone.is_blocked() => {
+                if let Some(departure) = alone.gone() {
+                    return Next::Departs(departure);
+                }
                 if !alone.pending.is_empty() {
+                    effort.spend(sending(alone.pending.len()));
                     match send_some(&self.socket, &alone.pending) {
                         Ok(taken) => alone.took(taken, now),
                         Err(departure) => return Next::Departs(departure),
@@ -171,8 +186,8 @@ impl Client {
             return Next::Joins { cursor, had_batch };
         }
         let Some(seat) = &mut self.seat else { return Next::Nothing };
-        let reading = match group.replay(seat, cursor) {
-            Ok(batch) => return self.send_own(&batch, group, now),
+        let reading = match group.replay(seat, cursor, effort) {
+            Ok(batch) => return self.send_own(&batch, group, effort, now),
             Err(reading) => reading,
         };
         match group.terms.pace().then(reading) {
@@ -187,7 +202,8 @@ impl Client {
     }
 
     /// Sends a batch to the client, which has nothing else to be sent.
-    fn send_own(&mut self, batch: &Batch, group: &Group, now: Instant) -> Next {
+    fn send_own(&mut self, batch: &Batch, group: &Group, effort: &mut Effort, now: Instant) -> Next {
+        effort.spend(sending(batch.bytes.len()));
         let taken = match send_some(&self.socket, &batch.bytes) {
             Ok(taken) => taken,
             Err(departure) => return Next::Departs(departure),

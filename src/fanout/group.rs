@@ -3,6 +3,7 @@
 use super::batch::{Batch, Framing};
 use super::behind::Behind;
 use super::caught_up::{CaughtUp, Left};
+use super::effort::{Effort, sending};
 use super::keys::{ClientKey, GroupKey};
 use super::policy::Pass;
 use super::shard::{Change, ShardInbox};
@@ -12,6 +13,9 @@ use crate::replay::Seq;
 use crate::sse::Frame;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// The number of clients that leave those who are caught up in one turn, when all of them must.
+const DISBANDED: usize = 64;
 
 /// The bytes of frames taken from the log at a time.
 const BATCH_BYTES: usize = 64 << 10;
@@ -31,6 +35,8 @@ pub(super) struct Group {
     pub(super) caught_up: CaughtUp,
     /// The clients that are served alone.
     pub(super) behind: Behind,
+    /// Up to which blocked client the shard has looked for its answer to the publisher. `None`: it has not begun.
+    pub(super) looked_up_to: Option<ClientKey>,
     /// The group is in the shard's queue.
     pub(super) queued: bool,
 }
@@ -75,6 +81,7 @@ impl Group {
             clients: 0,
             caught_up: CaughtUp::new(now),
             behind: Behind::default(),
+            looked_up_to: None,
             queued: false,
         }
     }
@@ -109,7 +116,8 @@ impl Group {
     }
 
     /// Begins a pass, if those who are caught up are to be given something. If they fell off the log, or the stream is
-    /// over, each of them finds that out in its own turn. Then all of them and what they take along are returned.
+    /// over, each of them finds that out in its own turn. Then some of them and what they take along are returned, and
+    /// the others follow in later turns.
     pub(super) fn begin_pass(&mut self, now: Instant) -> Option<(Vec<ClientKey>, Left)> {
         self.caught_up.let_go(now);
         if !matches!(self.caught_up.pass(), Pass::Unread) {
@@ -127,14 +135,14 @@ impl Group {
                 None
             }
             Err(Reading::CaughtUp | Reading::To(_)) => {
-                self.behind.all_ready(self.caught_up.rest());
+                self.behind.all_ready(&self.caught_up.rest());
                 None
             }
             Err(Reading::Lagged(_) | Reading::Ended(_)) => {
-                let (all, left) = self.caught_up.disband();
-                self.behind.all_ready(all.clone());
-                self.rest();
-                Some((all, left))
+                let (some, left) = self.caught_up.disband(DISBANDED);
+                self.behind.all_ready(&some);
+                self.feed.rest();
+                Some((some, left))
             }
         }
     }
@@ -142,22 +150,23 @@ impl Group {
     /// Nobody is caught up. Those that wait can be served.
     fn rest(&mut self) {
         self.feed.rest();
-        self.behind.all_ready(self.caught_up.rest());
+        self.behind.all_ready(&self.caught_up.rest());
     }
 
     /// Ends the pass if all clients have had its batch.
     pub(super) fn finish_pass(&mut self) {
-        self.behind.all_ready(self.caught_up.finish());
+        self.behind.all_ready(&self.caught_up.finish());
     }
 
     /// The batch at `cursor`, for the client with this seat, which is served alone. The error says why there is none.
-    pub(super) fn replay(&mut self, seat: &mut Seat, cursor: Seq) -> Result<Arc<Batch>, Reading> {
+    pub(super) fn replay(&mut self, seat: &mut Seat, cursor: Seq, effort: &mut Effort) -> Result<Arc<Batch>, Reading> {
         if let Some(batch) = self.behind.replayed(cursor) {
             return Ok(batch);
         }
         let mut frames = Vec::new();
         let reading = self.feed.read_alone(seat, cursor, BATCH_BYTES, &mut frames);
         let batch = Arc::new(self.batch(cursor, reading, frames)?);
+        effort.spend(sending(batch.bytes.len()));
         self.behind.keep(&batch);
         Ok(batch)
     }

@@ -10,6 +10,7 @@ use super::terms::Terms;
 use crate::hub::{Feed, Seat};
 use crate::replay::Seq;
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -33,6 +34,11 @@ impl Members {
         Some((client, group))
     }
 
+    /// A client's socket. `None`: the client has gone.
+    pub(super) fn socket(&self, key: ClientKey) -> Option<&OwnedFd> {
+        self.clients.get(key).map(|client| &client.socket)
+    }
+
     /// A group. `None`: all of its clients have gone.
     pub(super) fn group(&mut self, key: GroupKey) -> Option<&mut Group> {
         self.groups.get_mut(key)
@@ -43,9 +49,9 @@ impl Members {
         Some((self.groups.get_mut(key)?, &mut self.clients))
     }
 
-    /// The keys of all clients.
-    pub(super) fn keys(&self) -> Vec<ClientKey> {
-        self.clients.iter().map(|(key, _)| key).collect()
+    /// The keys of at most `most` clients, from `from` on.
+    pub(super) fn keys_from(&self, from: ClientKey, most: usize) -> Vec<ClientKey> {
+        self.clients.keys_from(from).take(most).collect()
     }
 
     /// The key of the group for a client with this seat. The group is made if it does not exist.

@@ -25,6 +25,7 @@ mod batch;
 mod behind;
 mod caught_up;
 mod client;
+mod effort;
 mod engine;
 mod group;
 mod inbox;

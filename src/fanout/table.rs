@@ -8,12 +8,14 @@ use std::marker::PhantomData;
 #[derive(Debug)]
 pub(super) struct Table<K, V> {
     slab: Slab<V>,
+    /// The number of places that were ever used. Every key is less.
+    places: u32,
     keys: PhantomData<fn() -> K>,
 }
 
 impl<K: Key, V> Table<K, V> {
     pub(super) fn new() -> Self {
-        Self { slab: Slab::new(), keys: PhantomData }
+        Self { slab: Slab::new(), places: 0, keys: PhantomData }
     }
 
     pub(super) fn get(&self, key: K) -> Option<&V> {
@@ -30,14 +32,22 @@ impl<K: Key, V> Table<K, V> {
     }
 
     pub(super) fn insert(&mut self, value: V) -> K {
-        key(self.slab.insert(value))
+        let key: K = key(self.slab.insert(value));
+        self.places = self.places.max(key.index() + 1);
+        key
     }
 
     pub(super) fn remove(&mut self, key: K) -> Option<V> {
         self.slab.try_remove(key.index() as usize)
     }
 
+    /// The keys from `from` on that name a value, in order.
+    pub(super) fn keys_from(&self, from: K) -> impl Iterator<Item = K> {
+        (from.index()..self.places).map(K::of).filter(|key| self.get(*key).is_some())
+    }
+
     /// All values and their keys, in the order of the keys.
+    #[cfg(test)]
     pub(super) fn iter(&self) -> impl Iterator<Item = (K, &V)> {
         self.slab.iter().map(|(index, value)| (key(index), value))
     }

@@ -96,10 +96,10 @@ impl Roster {
         key
     }
 
-    /// Removes all members and ends the pass.
-    pub(super) fn clear(&mut self) -> Vec<ClientKey> {
-        self.in_pass = false;
-        std::mem::take(&mut self.members)
+    /// Removes at most `most` members. No pass may be under way.
+    pub(super) fn take(&mut self, most: usize) -> Vec<ClientKey> {
+        debug_assert!(!self.in_pass, "some of them would miss the batch");
+        self.members.split_off(self.members.len().saturating_sub(most))
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "keys are u32 and each is here once at most")]

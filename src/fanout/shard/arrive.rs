@@ -4,6 +4,7 @@ use super::super::arrival::Arrival;
 use super::super::batch::Framing;
 use super::super::behind::Alone;
 use super::super::client::{Client, State};
+use super::super::effort::ARRIVAL;
 use super::super::policy::Schedule;
 use super::super::sending::reset_on_close;
 use super::super::strays::Strays;
@@ -18,8 +19,21 @@ use std::os::fd::AsRawFd;
 use std::time::Instant;
 
 impl Shard {
+    /// Takes some of the clients in that have arrived, and makes room for as many.
+    pub(super) fn take_in(&mut self, now: Instant) {
+        let mut taken = 0;
+        while !self.effort.is_spent()
+            && let Some(arrival) = self.backlog.arriving.pop_front()
+        {
+            self.effort.spend(ARRIVAL);
+            self.arrive(arrival, now);
+            taken += 1;
+        }
+        self.room.add_permits(taken);
+    }
+
     /// Takes a client in. The response's head and first lines are sent in the group's turn.
-    pub(super) fn arrive(&mut self, arrival: Arrival, now: Instant) {
+    fn arrive(&mut self, arrival: Arrival, now: Instant) {
         let Arrival { delivery, socket, unread, home } = arrival;
         let Detached { seat, cursor, told_first } = delivery.subscription.detach();
         let framing = delivery.framing;
@@ -47,6 +61,7 @@ impl Shard {
             home,
             last_sent: now,
             trust: Trust::default(),
+            calls: false,
             schedule: Schedule::new(delivery.lifetime, now),
             sent,
         });

@@ -2,6 +2,7 @@
 
 use super::super::behind::Alone;
 use super::super::client::{Client, State};
+use super::super::effort::{DEPARTURE, RECEIVE, sending};
 use super::super::group::Group;
 use super::super::keys::ClientKey;
 use super::super::policy::LINGER;
@@ -21,10 +22,32 @@ use std::time::Instant;
 const MOST_LATE_BYTES: usize = 1 << 20;
 
 impl Shard {
+    /// Notes a client that said something or hung up, or whose last words can go on.
+    pub(super) fn calls(&mut self, key: ClientKey) {
+        if let Some((client, _)) = self.members.of(key)
+            && !std::mem::replace(&mut client.calls, true)
+        {
+            self.backlog.calling.push_back(key);
+        }
+    }
+
+    /// Answers some of the clients that call.
+    pub(super) fn answer_calls(&mut self, now: Instant) {
+        while !self.effort.is_spent()
+            && let Some(key) = self.backlog.calling.pop_front()
+        {
+            let Some((client, _)) = self.members.of(key) else { continue };
+            client.calls = false;
+            self.listen_to(key, now);
+            self.part(key, now);
+        }
+    }
+
     /// Takes a departing client off its stream, and begins to send its last bytes if the end is orderly.
     pub(super) fn depart(&mut self, key: ClientKey, departure: &Departure, now: Instant) {
         let Some((client, group)) = self.members.apart(key) else { return };
         let Some((cursor, pending)) = client.unsent() else { return };
+        self.effort.spend(DEPARTURE);
         let last = departure.is_orderly().then(|| client.last_bytes(pending, departure, group));
         client.farewell(departure, cursor, group);
         if let Some(last) = last {
@@ -48,11 +71,12 @@ impl Shard {
     }
 
     /// Sends the rest of a client's last bytes. When all are sent, gives the connection back, or closes our side of it.
-    pub(super) fn part(&mut self, key: ClientKey, now: Instant) {
+    fn part(&mut self, key: ClientKey, now: Instant) {
         let Some((client, group)) = self.members.of(key) else { return };
         let State::Parting(last) = &mut client.state else { return };
         let goes_back = client.strays.is_kept() && self.draining.is_none();
         let send = if goes_back { send_some } else { send_last };
+        self.effort.spend(sending(last.pending.len()));
         let Ok(taken) = send(&client.socket, &last.pending) else { return self.remove(key) };
         last.took(taken, now);
         if !last.pending.is_empty() {
@@ -69,10 +93,11 @@ impl Shard {
     }
 
     /// Reads what a client sent, and notes whether it closed its side.
-    pub(super) fn listen_to(&mut self, key: ClientKey, now: Instant) {
+    fn listen_to(&mut self, key: ClientKey, now: Instant) {
         let Some((client, _)) = self.members.of(key) else { return };
         let Client { socket, strays, state, .. } = client;
         let most = if matches!(state, State::Closing { .. }) { MOST_LATE_BYTES } else { MOST_STRAY_BYTES };
+        self.effort.spend(RECEIVE);
         let received = receive(socket, most.saturating_sub(strays.bytes()), |bytes| strays.add(bytes));
         match (received, state) {
             (Ok(()), State::Closing { .. }) => self.arm(key),

@@ -5,13 +5,16 @@
 
 mod answer;
 mod arrive;
+mod backlog;
 mod deliver;
 mod depart;
 #[cfg(test)]
 mod tests;
 mod time;
 
+use self::backlog::Backlog;
 use super::arrival::Arrival;
+use super::effort::{Effort, TURN};
 use super::group::Work;
 use super::inbox::{Flag, Inbox, Pause, Told, Wake};
 use super::keys::{ClientKey, GroupKey, Key};
@@ -20,7 +23,7 @@ use super::sender::{Sender, Sending};
 use super::wheel::Wheel;
 use mio::event::Event;
 use mio::{Events, Poll, Token, Waker};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,7 +33,7 @@ use tokio::sync::Semaphore;
 const WAKER: Token = Token(usize::MAX);
 
 /// The number of events taken from the poll at a time. It is small, so that a crowd that leaves at once does not hold
-/// up the other clients.
+/// up the other clients. What they ask for is then done little by little.
 const EVENTS: usize = 256;
 
 /// The way into a shard.
@@ -58,8 +61,9 @@ pub(super) struct Shard {
     /// Whether clients arrived in the last turn.
     had_arrivals: bool,
     members: Members,
-    /// The groups that have work.
-    queue: VecDeque<GroupKey>,
+    backlog: Backlog,
+    /// What may still be spent on the present kind of work.
+    effort: Effort,
     /// The groups whose events are held, ordered by when they are sent. It may name groups that have gone, or whose
     /// events are held no longer.
     held: BTreeSet<(Instant, GroupKey)>,
@@ -67,7 +71,6 @@ pub(super) struct Shard {
     /// When the response of every client has ended, in a drain. `None`: no drain has begun.
     draining: Option<Instant>,
     sender: Sender,
-    due: Vec<ClientKey>,
 }
 
 impl Shard {
@@ -82,12 +85,12 @@ impl Shard {
             told: Told::default(),
             had_arrivals: false,
             members: Members::new(),
-            queue: VecDeque::new(),
+            backlog: Backlog::default(),
+            effort: Effort::new(TURN),
             held: BTreeSet::new(),
             wheel: Wheel::new(now),
             draining: None,
             sender: Sender::default(),
-            due: Vec::new(),
         };
         Ok((shard, inbox))
     }
@@ -107,7 +110,7 @@ impl Shard {
         longest: Option<Duration>,
         clock: impl Fn() -> Instant,
     ) -> io::Result<bool> {
-        let pause = match (self.queue.is_empty(), std::mem::take(&mut self.had_arrivals)) {
+        let pause = match (self.backlog.is_empty(), std::mem::take(&mut self.had_arrivals)) {
             (false, _) => Pause::None,
             (true, true) => Pause::Yield,
             (true, false) => Pause::Sleep,
@@ -124,20 +127,25 @@ impl Shard {
         }
         let now = clock();
         for event in &*events {
-            self.polled(event, now);
+            self.polled(event);
         }
-        told.changed.drain(..).for_each(|group| self.changed(group, now));
-        self.room.add_permits(told.arrivals.len());
-        self.had_arrivals = !told.arrivals.is_empty();
-        told.arrivals.drain(..).for_each(|arrival| self.arrive(arrival, now));
-        told.asked.drain(..).for_each(|group| self.answer(group, now));
-        if let Some(by) = told.drain.take() {
-            self.drain(by, now);
-        }
+        self.note(&mut told, now);
         self.told = told;
         self.pass_time(now);
         self.work(now);
         Ok(true)
+    }
+
+    /// Takes note of the messages of other threads.
+    fn note(&mut self, told: &mut Told<Arrival, Instant>, now: Instant) {
+        told.changed.drain(..).for_each(|group| self.changed(group, now));
+        self.had_arrivals = !told.arrivals.is_empty();
+        self.backlog.arriving.extend(told.arrivals.drain(..));
+        self.backlog.asked.extend(told.asked.drain(..));
+        if let Some(by) = told.drain.take() {
+            self.draining = Some(by);
+            self.backlog.undrained = Some(ClientKey::of(0));
+        }
     }
 
     /// How long the shard may sleep. `None`: until it is woken.
@@ -147,16 +155,18 @@ impl Shard {
         [next, longest].into_iter().flatten().min()
     }
 
-    /// Serves every group in the queue for a slice, so that no group waits until a large one is done.
+    /// Does a slice of each kind of work that there is. Each kind gets the same share of the turn, so that no crowd of
+    /// one kind holds the others up. The groups get what the others leave.
     fn work(&mut self, now: Instant) {
-        for _ in 0..self.queue.len() {
-            let Some(key) = self.queue.pop_front() else { return };
-            if let Some(group) = self.members.group(key) {
-                group.queued = false;
-                self.serve(key, now);
-                self.schedule(key);
-            }
+        let mut left = Effort::new(TURN);
+        let share = TURN / self.backlog.kinds();
+        for work in [Self::take_in, Self::answer_calls, Self::do_due, Self::answer, Self::drain] {
+            self.effort = left.part(share);
+            work(self, now);
+            left.give_back(self.effort);
         }
+        self.effort = left;
+        self.serve_groups(now);
     }
 
     /// Puts a group into the queue if it has work, and notes when it has work again.
@@ -165,7 +175,7 @@ impl Shard {
         match group.work() {
             Work::Now if !group.queued => {
                 group.queued = true;
-                self.queue.push_back(key);
+                self.backlog.groups.push_back(key);
             }
             Work::At(until) => _ = self.held.insert((until, key)),
             Work::Now | Work::Nothing => {}
@@ -173,16 +183,16 @@ impl Shard {
     }
 
     /// Takes note of what the poll says of a client's socket.
-    fn polled(&mut self, event: &Event, now: Instant) {
+    fn polled(&mut self, event: &Event) {
         if event.token() == WAKER {
             return;
         }
         let key = key_of(event.token());
         if event.is_readable() || event.is_read_closed() || event.is_error() {
-            self.listen_to(key, now);
+            self.calls(key);
         }
         if event.is_writable() {
-            self.unblock(key, now);
+            self.unblock(key);
         }
     }
 }

@@ -2,9 +2,10 @@
 
 use super::super::batch::Framing;
 use super::super::client::State;
-use super::super::keys::ClientKey;
+use super::super::effort::{LOOK, sending};
+use super::super::keys::{ClientKey, Key};
 use super::super::policy::Due;
-use super::super::sending::send_some;
+use super::super::sender::Stopped;
 use super::super::terms::Sent;
 use super::Shard;
 use crate::hub::Seat;
@@ -25,12 +26,26 @@ impl Shard {
                 self.schedule(key);
             }
         }
-        let mut due = std::mem::take(&mut self.due);
-        self.wheel.expire(now, &mut due);
-        for key in due.drain(..) {
-            self.due(key, now);
+        self.wheel.expire(now, &mut self.backlog.due);
+    }
+
+    /// Does what is due for some of the clients whose deadline has come. Those that are due for a heartbeat get it
+    /// together.
+    pub(super) fn do_due(&mut self, now: Instant) {
+        let mut beats = [Vec::new(), Vec::new()];
+        while !self.effort.is_spent()
+            && let Some(key) = self.backlog.due.pop_front()
+        {
+            self.effort.spend(LOOK);
+            match self.due(key, now) {
+                Some(Framing::Chunked) => beats[0].push(key),
+                Some(Framing::UntilClose) => beats[1].push(key),
+                None => {}
+            }
         }
-        self.due = due;
+        let [chunked, bare] = beats;
+        self.beat(&chunked, HEARTBEAT_CHUNK, now);
+        self.beat(&bare, HEARTBEAT, now);
     }
 
     /// Sets a client's deadline in the wheel to the earliest of its deadlines.
@@ -42,52 +57,67 @@ impl Shard {
         }
     }
 
-    /// Does what is due for a client whose deadline in the wheel has come. That deadline may be out of date. The shard
-    /// looks once per stall time whether bytes arrive at a client, so a stall is found after at most twice that time.
-    fn due(&mut self, key: ClientKey, now: Instant) {
-        let Some((client, group)) = self.members.of(key) else { return };
+    /// Does what is due for a client whose deadline in the wheel has come, unless that is a heartbeat. Then the framing
+    /// is returned in which the client must get it. The deadline may be out of date. The shard looks once per stall time
+    /// whether bytes arrive at a client, so a stall is found after at most twice that time.
+    fn due(&mut self, key: ClientKey, now: Instant) -> Option<Framing> {
+        let (client, group) = self.members.of(key)?;
         client.look(now);
         match client.schedule.due(group.terms.pace(), client.standing(group), now) {
             None => {}
-            Some(Due::Heartbeat) => self.beat(key, now),
+            Some(Due::Heartbeat) => {
+                self.effort.spend(sending(HEARTBEAT.len()));
+                client.trust.forgive(&client.socket, group.terms.pace().stall);
+                return Some(group.framing());
+            }
             Some(Due::Slowness) => client.seat.iter_mut().for_each(Seat::found_slow),
             Some(Due::End(because)) => self.depart(key, &because.into(), now),
             Some(Due::Stall) => self.stalled(key, now),
             Some(Due::Close) => self.remove(key),
         }
         self.arm(key);
+        None
     }
 
-    /// Sends a heartbeat, which is a comment line, to a client that was sent nothing for an interval.
-    fn beat(&mut self, key: ClientKey, now: Instant) {
-        let Some((client, group)) = self.members.of(key) else { return };
-        let line = match group.framing() {
-            Framing::Chunked => HEARTBEAT_CHUNK,
-            Framing::UntilClose => HEARTBEAT,
-        };
-        client.trust.forgive(&client.socket, group.terms.pace().stall);
-        let taken = match send_some(&client.socket, line) {
-            Ok(taken) => taken,
-            Err(departure) => return self.depart(key, &departure, now),
-        };
-        client.last_sent = now;
-        let told = Sent { bytes: HEARTBEAT.len() as u64, events: 0 };
-        client.sent += told;
-        group.count(told);
-        if taken == line.len() {
-            return;
+    /// Sends a heartbeat, which is a comment line, to clients that were sent nothing for an interval.
+    fn beat(&mut self, keys: &[ClientKey], line: &'static [u8], now: Instant) {
+        let line = Bytes::from_static(line);
+        let sockets = keys.iter().filter_map(|key| Some((*key, self.members.socket(*key)?)));
+        let stopped = self.sender.send_to_each(sockets, &line);
+        for key in keys {
+            let Some((client, group)) = self.members.of(*key) else { continue };
+            client.last_sent = now;
+            let told = Sent { bytes: HEARTBEAT.len() as u64, events: 0 };
+            client.sent += told;
+            group.count(told);
+            self.arm(*key);
         }
-        let Some((client, group)) = self.members.apart(key) else { return };
-        if let State::Waiting { cursor } = client.state {
-            client.block_with(cursor, Bytes::from_static(line).slice(taken..), group, now);
-            group.behind.block(key);
+        for Stopped { key, taken } in stopped {
+            let Some((client, group)) = self.members.apart(key) else { continue };
+            let State::Waiting { cursor } = client.state else { continue };
+            client.block_with(cursor, line.slice(*taken.as_ref().unwrap_or(&0)..), group, now);
+            match taken {
+                Ok(_) => group.behind.block(key),
+                Err(departure) => {
+                    client.goes(departure);
+                    group.behind.ready(key);
+                }
+            }
+            let group = client.group;
+            self.arm(key);
+            self.schedule(group);
         }
     }
 
-    /// Begins the drain: every client gets its end, spread over most of the time until `by`.
-    pub(super) fn drain(&mut self, by: Instant, now: Instant) {
-        self.draining = Some(by);
-        for key in self.members.keys() {
+    /// Gives some of the clients their end, in a drain. The ends are spread over most of the drain's time.
+    pub(super) fn drain(&mut self, now: Instant) {
+        let Some(from) = self.backlog.undrained.filter(|_| !self.effort.is_spent()) else { return };
+        let most = self.effort.pieces(LOOK);
+        let keys = self.members.keys_from(from, most);
+        self.effort.spend(keys.len() * LOOK);
+        // A client that comes later is told when it arrives.
+        self.backlog.undrained = keys.last().filter(|_| keys.len() == most).map(|last| ClientKey::of(last.index() + 1));
+        for key in keys {
             self.drain_one(key, now);
             self.arm(key);
         }

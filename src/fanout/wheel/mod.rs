@@ -10,6 +10,7 @@
 mod tests;
 
 use super::keys::{ClientKey, Key};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// The length of a tick. A heartbeat may be late by this much without harm, and an idle shard wakes at most 63 times
@@ -98,7 +99,7 @@ impl Wheel {
 
     /// Appends the keys whose deadline has passed to `due` and removes these deadlines. A deadline is never reported
     /// early, and at most one tick late. An instant before the latest one counts as the latest one.
-    pub(super) fn expire(&mut self, now: Instant, due: &mut Vec<ClientKey>) {
+    pub(super) fn expire(&mut self, now: Instant, due: &mut VecDeque<ClientKey>) {
         self.now = self.now.max(now);
         let current = self.nanos(self.now) / TICK_NANOS;
         self.take(OVERDUE, current, due);
@@ -123,13 +124,13 @@ impl Wheel {
     }
 
     /// Moves the keys of a list that are due at tick `current` to `due`.
-    fn take(&mut self, list: usize, current: u64, due: &mut Vec<ClientKey>) {
+    fn take(&mut self, list: usize, current: u64, due: &mut VecDeque<ClientKey>) {
         let mut key = self.heads[list];
         while key != NOBODY {
             let Link { tick, next, .. } = self.links[key as usize];
             if tick <= current {
                 self.unlink(key);
-                due.push(ClientKey::of(key));
+                due.push_back(ClientKey::of(key));
             }
             key = next;
         }

@@ -35,7 +35,7 @@ impl Both {
 
     /// The keys that are due, after checking them against the model.
     fn expire(&mut self) -> Vec<u32> {
-        let mut due = Vec::new();
+        let mut due = VecDeque::new();
         self.wheel.expire(self.now, &mut due);
         let due: Vec<_> = due.into_iter().map(ClientKey::index).collect();
         for key in &due {
@@ -195,7 +195,7 @@ fn a_clock_that_goes_back_stands_still() {
     let start = both.now;
     both.now += Duration::from_secs(60);
     both.expire();
-    both.wheel.expire(start, &mut Vec::new());
+    both.wheel.expire(start, &mut VecDeque::new());
     both.set(1, both.now + TICK);
     assert!(both.expire().is_empty());
     both.now += 2 * TICK;

@@ -3,6 +3,7 @@
 
 mod delivery;
 mod departures;
+mod fairness;
 mod holds;
 mod model;
 mod pace;
@@ -195,7 +196,7 @@ impl Stage {
     fn settle(&mut self) {
         for _ in 0..ENOUGH {
             self.turn();
-            if self.shard.queue.is_empty() && self.events.is_empty() {
+            if self.shard.backlog.is_empty() && self.events.is_empty() {
                 return;
             }
         }

@@ -1,0 +1,41 @@
+//! The work that a shard has not done yet, by kind.
+
+use super::super::arrival::Arrival;
+use super::super::keys::{ClientKey, GroupKey};
+use std::collections::VecDeque;
+
+/// The work that a shard has not done yet. The lists of clients and groups may name some that have gone, and others that
+/// have their keys by now. For these there is nothing to do.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    /// The clients that have arrived and were not taken in.
+    pub(super) arriving: VecDeque<Arrival>,
+    /// The clients that said something or hung up, or whose last words can go on.
+    pub(super) calling: VecDeque<ClientKey>,
+    /// The clients whose deadline has come.
+    pub(super) due: VecDeque<ClientKey>,
+    /// The groups whose publishers ask whether clients receive bytes.
+    pub(super) asked: VecDeque<GroupKey>,
+    /// The first client that was not told of the drain. `None`: there is none.
+    pub(super) undrained: Option<ClientKey>,
+    /// The groups that have something to send.
+    pub(super) groups: VecDeque<GroupKey>,
+}
+
+impl Backlog {
+    pub(super) fn is_empty(&self) -> bool {
+        self.kinds() == 1 && self.groups.is_empty()
+    }
+
+    /// How many kinds of work there are. Groups count always, because other work makes work for them.
+    pub(super) fn kinds(&self) -> usize {
+        let others = [
+            !self.arriving.is_empty(),
+            !self.calling.is_empty(),
+            !self.due.is_empty(),
+            !self.asked.is_empty(),
+            self.undrained.is_some(),
+        ];
+        1 + others.into_iter().filter(|there_is| *there_is).count()
+    }
+}
