@@ -2,7 +2,7 @@
 
 use super::batch::Batch;
 use super::keys::ClientKey;
-use super::policy::Pass;
+use super::policy::{LastSent, Pass};
 use super::roster::Roster;
 use super::terms::Sent;
 use crate::replay::Seq;
@@ -17,7 +17,7 @@ pub(super) struct CaughtUp {
     /// The position of the next frame for all of them. During a pass it is the beginning of the batch.
     cursor: Seq,
     /// When something was last sent to all of them.
-    last_sent: Instant,
+    last_sent: LastSent,
     /// What was sent to a client that has been here from the beginning, including the present batch.
     sent: Sent,
     /// The clients that are ahead of the others, at the end of the log. They join after the next pass. The list may
@@ -33,7 +33,7 @@ pub(super) struct Left {
     /// The position of the next frame for the client.
     pub(super) cursor: Seq,
     /// When something was last sent to it together with the others.
-    pub(super) last_sent: Instant,
+    pub(super) last_sent: LastSent,
     /// What was sent to a client that has been here from the beginning.
     pub(super) sent: Sent,
 }
@@ -44,7 +44,7 @@ impl CaughtUp {
             roster: Roster::default(),
             pass: Pass::Idle,
             cursor: Seq(0),
-            last_sent: now,
+            last_sent: LastSent::with_others(now),
             sent: Sent::default(),
             waiting: Vec::new(),
             disbands: false,
@@ -64,7 +64,7 @@ impl CaughtUp {
         self.pass.batch().map_or(self.cursor, |batch| batch.to)
     }
 
-    pub(super) fn last_sent(&self) -> Instant {
+    pub(super) fn last_sent(&self) -> LastSent {
         self.last_sent
     }
 
@@ -86,7 +86,7 @@ impl CaughtUp {
     pub(super) fn begin(&mut self, batch: Arc<Batch>, now: Instant) {
         debug_assert_eq!(batch.from, self.cursor);
         self.sent += batch.sent;
-        self.last_sent = now;
+        self.last_sent = LastSent::with_others(now);
         self.pass.begin(batch);
         self.roster.begin();
     }

@@ -6,7 +6,7 @@ use super::caught_up::Left;
 use super::effort::{Effort, sending};
 use super::group::Group;
 use super::keys::GroupKey;
-use super::policy::{Schedule, Standing, Then};
+use super::policy::{LastSent, Schedule, Standing, Then};
 use super::sending::send_some;
 use super::strays::Strays;
 use super::terms::{Home, Sent};
@@ -29,7 +29,7 @@ pub(super) struct Client {
     /// Takes the connection back after an orderly end.
     pub(super) home: Box<dyn Home>,
     /// When something was last sent to this client alone. For sends to the whole roster see `CaughtUp`.
-    pub(super) last_sent: Instant,
+    pub(super) last_sent: LastSent,
     /// Says whether the shard or the kernel judges that the client stalls.
     pub(super) trust: Trust,
     /// When the client's response ends.
@@ -88,7 +88,9 @@ impl Client {
     /// What the client's connection is doing.
     pub(super) fn standing(&self, group: &Group) -> Standing {
         match &self.state {
-            State::CaughtUp { .. } => Standing::Idle { last_sent: self.last_sent.max(group.caught_up.last_sent()) },
+            State::CaughtUp { .. } => {
+                Standing::Idle { last_sent: self.last_sent.or_later(group.caught_up.last_sent()) }
+            }
             State::Waiting { .. } => Standing::Idle { last_sent: self.last_sent },
             State::Alone(alone) if alone.is_blocked() => {
                 let keeps_up = self.seat.as_ref().is_some_and(Seat::has_hold);
@@ -118,7 +120,7 @@ impl Client {
     /// The client leaves those who are caught up. It is ahead of them until it is known what becomes of it.
     pub(super) fn leave(&mut self, left: Left) {
         self.sent += left.sent;
-        self.last_sent = self.last_sent.max(left.last_sent);
+        self.last_sent = self.last_sent.or_later(left.last_sent);
         self.state = State::Waiting { cursor: left.cursor };
     }
 
@@ -133,7 +135,7 @@ impl Client {
         let cut = batch.cut(taken);
         self.sent -= batch.sent;
         self.sent += cut.sent;
-        self.last_sent = now;
+        self.last_sent = LastSent::with_others(now);
         self.block_with(cut.cursor, cut.rest, group, now);
         group.count(cut.sent);
     }
@@ -170,7 +172,7 @@ impl Client {
                         Ok(taken) => alone.took(taken, now),
                         Err(departure) => return Next::Departs(departure),
                     }
-                    self.last_sent = now;
+                    self.last_sent = LastSent::with_others(now);
                 }
                 if !alone.pending.is_empty() {
                     self.block(now);
@@ -210,7 +212,7 @@ impl Client {
         };
         let cut = batch.cut(taken);
         self.sent += cut.sent;
-        self.last_sent = now;
+        self.last_sent = LastSent::with_others(now);
         group.count(cut.sent);
         match &mut self.state {
             State::Alone(alone) => alone.cut(cut, taken, now),

@@ -2,7 +2,7 @@
 
 use super::writer::Broken;
 use crate::downstream::lifetime;
-use crate::fanout::{Due, Pace, Schedule, Standing};
+use crate::fanout::{Due, LastSent, Pace, Phase, Schedule, Standing};
 use crate::hub::Departure;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -31,7 +31,7 @@ pub enum Lifecycle {
 pub(super) struct Deadlines<'a> {
     pace: &'a Pace,
     schedule: Schedule,
-    last_sent: Instant,
+    last_sent: LastSent,
     lifecycle: watch::Receiver<Lifecycle>,
     /// The drain has been noticed.
     drains: bool,
@@ -46,14 +46,20 @@ impl<'a> Deadlines<'a> {
     ) -> Self {
         // A drain may have begun before this client came. It must be seen as a change, too.
         lifecycle.mark_changed();
-        let now = Instant::now();
+        let now = Instant::now().into_std();
         let lifetime = max_lifetime.map(|max| lifetime(max, fastrand::f64()));
-        Self { pace, schedule: Schedule::new(lifetime, now.into_std()), last_sent: now, lifecycle, drains: false }
+        let schedule = Schedule::new(lifetime, Phase::random(), now);
+        Self { pace, schedule, last_sent: LastSent::with_others(now), lifecycle, drains: false }
     }
 
-    /// Notes that the client was sent something. The next heartbeat is due one interval later.
+    /// Notes that the client was sent something.
     pub(super) fn sent(&mut self) {
-        self.last_sent = Instant::now();
+        self.last_sent = LastSent::with_others(Instant::now().into_std());
+    }
+
+    /// Notes that the client was sent a heartbeat.
+    pub(super) fn sent_heartbeat(&mut self) {
+        self.last_sent = LastSent::heartbeat(Instant::now().into_std());
     }
 
     /// The end that is due now, if any. The caller asks between writes, because a client with much to read never waits
@@ -72,7 +78,7 @@ impl<'a> Deadlines<'a> {
     /// The end is an error. Cancel-safe.
     pub(super) async fn next(&mut self) -> Result<(), Departure> {
         loop {
-            let standing = Standing::Idle { last_sent: self.last_sent.into_std() };
+            let standing = Standing::Idle { last_sent: self.last_sent };
             match self.schedule.due(self.pace, standing, Instant::now().into_std()) {
                 Some(Due::Heartbeat) => return Ok(()),
                 Some(Due::End(because)) => return Err(because.into()),

@@ -187,7 +187,7 @@ impl<'a> Relay<'a> {
                         writer.heartbeat().await?;
                     }
                     if let Some(deadlines) = deadlines {
-                        deadlines.sent();
+                        deadlines.sent_heartbeat();
                     }
                 }
             }

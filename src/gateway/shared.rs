@@ -212,7 +212,7 @@ async fn follow(
             due = deadlines.next() => match due {
                 Ok(()) => {
                     writer.heartbeat().await?;
-                    deadlines.sent();
+                    deadlines.sent_heartbeat();
                 }
                 Err(end) => return Ok(end),
             },

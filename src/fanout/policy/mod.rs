@@ -19,10 +19,12 @@
 //! [`Reading`](crate::hub::Reading). A [`Schedule`] and a [`Pace`] say what is due for the client, when to ask again, and
 //! what a reading means for it. A [`Pass`] says whether new events are held.
 
+mod heartbeat;
 mod pace;
 mod pass;
 mod schedule;
 
+pub use heartbeat::{LastSent, Phase};
 pub use pace::{Pace, Then};
 pub use pass::{Beyond, Pass};
 pub use schedule::{Because, Due, LINGER, Schedule, Standing, due_while_blocked};

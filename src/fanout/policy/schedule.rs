@@ -1,6 +1,7 @@
 //! What is due for one client, and when.
 
 use super::Pace;
+use super::heartbeat::{LastSent, Phase};
 use crate::hub::{Departure, PATIENCE_WITH_READERS};
 use std::time::{Duration, Instant};
 
@@ -17,7 +18,7 @@ pub enum Standing {
     /// The client was sent all there is.
     Idle {
         /// When it was last sent something.
-        last_sent: Instant,
+        last_sent: LastSent,
     },
     /// The client is being sent something, and accepts it.
     Busy,
@@ -73,17 +74,19 @@ impl From<Because> for Departure {
     }
 }
 
-/// When a client's response ends. It ends then even if the client is not caught up.
+/// When a client's response ends, and when its heartbeats are due. The response ends then even if the client is not
+/// caught up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
     ends: Option<(Instant, Because)>,
+    phase: Phase,
 }
 
 impl Schedule {
     /// The schedule of a client that comes now and may stay for `lifetime`. `None`: no limit.
     #[must_use]
-    pub fn new(lifetime: Option<Duration>, now: Instant) -> Self {
-        Self { ends: lifetime.map(|lifetime| (now + lifetime, Because::Lifetime)) }
+    pub fn new(lifetime: Option<Duration>, phase: Phase, now: Instant) -> Self {
+        Self { ends: lifetime.map(|lifetime| (now + lifetime, Because::Lifetime)), phase }
     }
 
     /// The process drains until `by`. Each client gets its end at another time before that. `random` is in `0.0..1.0`.
@@ -103,7 +106,7 @@ impl Schedule {
             Standing::Blocked { accepted, keeps_up } => {
                 Some(accepted + if keeps_up { pace.stall.min(PATIENCE_WITH_READERS) } else { pace.stall })
             }
-            Standing::Idle { last_sent } => pace.heartbeat.map(|interval| last_sent + interval),
+            Standing::Idle { last_sent } => pace.heartbeat.map(|interval| last_sent.next(interval, self.phase)),
             Standing::Busy => None,
         };
         self.ends.map(|(at, _)| at).into_iter().chain(other).min()
@@ -121,7 +124,7 @@ impl Schedule {
             }
             Standing::Idle { last_sent } => end.or_else(|| {
                 let interval = pace.heartbeat?;
-                (last_sent + interval <= now).then_some(Due::Heartbeat)
+                (last_sent.next(interval, self.phase) <= now).then_some(Due::Heartbeat)
             }),
             Standing::Busy => end,
         }
@@ -153,7 +156,7 @@ mod tests {
     fn each_standing_has_its_own_deadlines() {
         let start = Instant::now();
         let at = |secs: u32| start + secs * SECOND;
-        let idle = Standing::Idle { last_sent: at(5) };
+        let idle = Standing::Idle { last_sent: LastSent::heartbeat(at(5)) };
         let blocked = Standing::Blocked { accepted: at(5), keeps_up: false };
         let keeps_up = Standing::Blocked { accepted: at(5), keeps_up: true };
         let parting = Standing::Parting { accepted: at(5) };
@@ -161,9 +164,9 @@ mod tests {
         let (beat, stall, over) = (Due::Heartbeat, Due::Stall, Due::End(Because::Lifetime));
         for (standing, heartbeat, lifetime, next, dues) in [
             (idle, None, None, None, &[(1000, None)][..]),
-            (idle, Some(15), None, Some(20), &[(19, None), (20, Some(beat)), (1000, Some(beat))]),
-            (idle, Some(15), Some(60), Some(20), &[(20, Some(beat)), (59, Some(beat)), (60, Some(over))]),
-            (idle, Some(15), Some(10), Some(10), &[(9, None), (10, Some(over)), (20, Some(over))]),
+            (idle, Some(32), None, Some(36), &[(35, None), (36, Some(beat)), (1000, Some(beat))]),
+            (idle, Some(32), Some(60), Some(36), &[(36, Some(beat)), (59, Some(beat)), (60, Some(over))]),
+            (idle, Some(32), Some(10), Some(10), &[(9, None), (10, Some(over)), (36, Some(over))]),
             (Standing::Busy, Some(15), None, None, &[(1000, None)]),
             (Standing::Busy, Some(15), Some(60), Some(60), &[(59, None), (60, Some(over))]),
             (blocked, Some(15), None, Some(35), &[(34, None), (35, Some(stall))]),
@@ -175,7 +178,7 @@ mod tests {
             (parting, Some(15), Some(20), Some(35), &[(34, None), (35, Some(stall))]),
             (closing, Some(1), Some(6), Some(7), &[(6, None), (7, Some(Due::Close))]),
         ] {
-            let schedule = Schedule::new(lifetime.map(|secs| secs * SECOND), start);
+            let schedule = Schedule::new(lifetime.map(|secs| secs * SECOND), Phase::random(), start);
             let pace = pace(heartbeat);
             let case = format!("{standing:?} {heartbeat:?} {lifetime:?}");
             assert_eq!(schedule.next(&pace, standing), next.map(at), "{case}");
@@ -196,12 +199,12 @@ mod tests {
             (Some(102), 0.5, 102, Because::Lifetime),
             (Some(104), 0.5, 103, Because::Drain),
         ] {
-            let mut schedule = Schedule::new(lifetime.map(|secs| secs * SECOND), start);
+            let mut schedule = Schedule::new(lifetime.map(|secs| secs * SECOND), Phase::random(), start);
             schedule.drain(at(110), at(100), random);
             assert_eq!(schedule.next(&pace(None), Standing::Busy), Some(at(ends)), "{lifetime:?} {random}");
             assert_eq!(schedule.due(&pace(None), Standing::Busy, at(ends)), Some(Due::End(because)));
         }
-        let mut late = Schedule::new(None, start);
+        let mut late = Schedule::new(None, Phase::random(), start);
         late.drain(at(110), at(120), 0.9);
         assert_eq!(late.due(&pace(None), Standing::Busy, at(120)), Some(Due::End(Because::Drain)), "the time is over");
     }

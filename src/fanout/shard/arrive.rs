@@ -5,7 +5,7 @@ use super::super::batch::Framing;
 use super::super::behind::Alone;
 use super::super::client::{Client, State};
 use super::super::effort::ARRIVAL;
-use super::super::policy::Schedule;
+use super::super::policy::{LastSent, Phase, Schedule};
 use super::super::sending::reset_on_close;
 use super::super::strays::Strays;
 use super::super::terms::Sent;
@@ -59,10 +59,10 @@ impl Shard {
             state: State::Alone(Box::new(Alone::new(cursor, pending, now))),
             seat: Some(seat),
             home,
-            last_sent: now,
+            last_sent: LastSent::with_others(now),
             trust: Trust::default(),
             calls: false,
-            schedule: Schedule::new(delivery.lifetime, now),
+            schedule: Schedule::new(delivery.lifetime, Phase::random(), now),
             sent,
         });
         if let Some(group) = self.members.group(group_key) {

@@ -4,7 +4,7 @@ use super::super::batch::Framing;
 use super::super::client::State;
 use super::super::effort::{LOOK, sending};
 use super::super::keys::{ClientKey, Key};
-use super::super::policy::Due;
+use super::super::policy::{Due, LastSent};
 use super::super::sender::Stopped;
 use super::super::terms::Sent;
 use super::Shard;
@@ -86,7 +86,7 @@ impl Shard {
         let stopped = self.sender.send_to_each(sockets, &line);
         for key in keys {
             let Some((client, group)) = self.members.of(*key) else { continue };
-            client.last_sent = now;
+            client.last_sent = LastSent::heartbeat(now);
             let told = Sent { bytes: HEARTBEAT.len() as u64, events: 0 };
             client.sent += told;
             group.count(told);

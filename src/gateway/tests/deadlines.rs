@@ -36,18 +36,28 @@ async fn next(deadlines: &mut Deadlines<'_>) -> (Result<(), Departure>, u128) {
     (due, begun.elapsed().as_millis())
 }
 
+/// The milliseconds until the next heartbeat, in a session of its own.
+async fn until_heartbeat(deadlines: &mut Deadlines<'_>) -> u128 {
+    let (due, millis) = next(deadlines).await;
+    assert_eq!(due, Ok(()));
+    millis
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_heartbeat_is_for_those_who_heard_nothing() {
+async fn a_heartbeat_is_for_those_who_were_sent_nothing() {
     let (_lifecycle, watched) = running();
     let mut deadlines = Deadlines::new(&SLOW, None, watched);
-    assert_eq!(next(&mut deadlines).await, (Ok(()), 15_000));
+    let first = until_heartbeat(&mut deadlines).await;
+    assert!((11_250..=14_532).contains(&first), "{first}");
     deadlines.sent();
     for _ in 0..10 {
-        assert!(timeout(Duration::from_secs(14), deadlines.next()).await.is_err(), "events come");
+        assert!(timeout(Duration::from_secs(11), deadlines.next()).await.is_err(), "events come");
         deadlines.sent();
     }
     assert!(timeout(Duration::from_secs(10), deadlines.next()).await.is_err());
-    assert_eq!(next(&mut deadlines).await, (Ok(()), 5_000), "a new wait does not delay the heartbeat");
+    assert_eq!(until_heartbeat(&mut deadlines).await, first - 10_000, "a new wait does not delay the heartbeat");
+    deadlines.sent_heartbeat();
+    assert_eq!(until_heartbeat(&mut deadlines).await, 14_532, "in milliseconds, rounded up");
     assert_eq!(deadlines.end_due(), None);
 }
 
@@ -81,7 +91,7 @@ async fn heartbeats_do_not_put_a_lifetime_off() {
     let mut deadlines = Deadlines::new(&SLOW, secs(100), watched);
     let begun = Instant::now();
     while deadlines.next().await.is_ok() {
-        deadlines.sent();
+        deadlines.sent_heartbeat();
     }
     assert!(begun.elapsed() <= Duration::from_millis(100_001));
     assert_eq!(deadlines.end_due(), Some(Departure::Lifetime));

@@ -30,8 +30,38 @@ fn a_heartbeat_is_for_clients_that_were_sent_nothing() {
     assert_eq!((quiet.text().as_str(), busy.data().as_str()), (BEAT, "1"));
     stage.slowly(6 * SECOND);
     assert_eq!((quiet.text().as_str(), busy.text().as_str()), ("", BEAT));
-    stage.slowly(20 * SECOND);
-    assert_eq!((quiet.text(), busy.text()), (BEAT.repeat(2), BEAT.repeat(2)));
+    stage.slowly(14 * SECOND);
+    assert_eq!((quiet.text(), busy.text()), (BEAT.repeat(2), BEAT.to_owned()));
+}
+
+/// After an event, the heartbeats of all clients of a stream would be due at the same time.
+#[test]
+fn heartbeats_are_spread_and_none_is_late() {
+    const CROWD: usize = 200;
+    const INTERVAL: u32 = 32;
+    let mut stage = Stage::with(ReplayOptions::default(), |pace| pace.heartbeat = Some(INTERVAL * SECOND));
+    let (first, publisher) = stage.opened("/a");
+    let mut crowd: Vec<_> = (1..CROWD).map(|_| stage.client("/a")).collect();
+    crowd.push(first);
+    for round in 0..3 {
+        if round < 2 {
+            publish(&publisher, &["1"]);
+            stage.settle();
+        }
+        crowd.iter_mut().for_each(|client| drop(client.take()));
+        // The number of heartbeats in each second.
+        let mut beats = Vec::new();
+        for _ in 0..INTERVAL {
+            stage.slowly(SECOND);
+            beats.push(crowd.iter_mut().map(|client| client.text().matches(BEAT).count()).sum::<usize>());
+        }
+        let most = beats.iter().max().unwrap();
+        assert!(*most < CROWD / 3, "{round} {beats:?}");
+        // In the third round they are still apart, and everyone has had one since its last.
+        assert!(beats.iter().sum::<usize>() >= CROWD, "{beats:?}");
+        let early: usize = beats[..23].iter().sum();
+        assert!(round == 2 || early == 0, "{beats:?}");
+    }
 }
 
 #[test]
