@@ -156,11 +156,12 @@ impl Shard {
     }
 
     /// Does a slice of each kind of work that there is. Each kind gets the same share of the turn, so that no crowd of
-    /// one kind holds the others up. The groups get what the others leave.
+    /// one kind holds the others up. Groups come first, because their events are what clients wait for. They also get
+    /// what the others leave.
     fn work(&mut self, now: Instant) {
         let mut left = Effort::new(TURN);
         let share = TURN / self.backlog.kinds();
-        for work in [Self::take_in, Self::answer_calls, Self::do_due, Self::answer, Self::drain] {
+        for work in [Self::serve_groups, Self::take_in, Self::answer_calls, Self::do_due, Self::answer, Self::drain] {
             self.effort = left.part(share);
             work(self, now);
             left.give_back(self.effort);
