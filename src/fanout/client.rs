@@ -1,7 +1,7 @@
 //! One client of a shard: its socket, its subscription and what was sent to it.
 
+use super::alone::Alone;
 use super::batch::Batch;
-use super::behind::Alone;
 use super::caught_up::Left;
 use super::effort::{Effort, sending};
 use super::group::Group;

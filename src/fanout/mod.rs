@@ -20,6 +20,7 @@
 //! costs a socket and a cursor, not a task. The engine gets response heads as bytes and a route's policy as
 //! [`Terms`]. Of HTTP it knows only the chunked coding.
 
+mod alone;
 mod arrival;
 mod batch;
 mod behind;

@@ -1,8 +1,8 @@
 //! Takes arriving clients in.
 
+use super::super::alone::Alone;
 use super::super::arrival::Arrival;
 use super::super::batch::Framing;
-use super::super::behind::Alone;
 use super::super::client::{Client, State};
 use super::super::effort::ARRIVAL;
 use super::super::policy::{LastSent, Phase, Schedule};

@@ -1,6 +1,6 @@
 //! Ends the responses of clients: of those that leave, and of those that get an orderly end.
 
-use super::super::behind::Alone;
+use super::super::alone::Alone;
 use super::super::client::{Client, State};
 use super::super::effort::{DEPARTURE, RECEIVE, sending};
 use super::super::group::Group;
