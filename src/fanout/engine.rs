@@ -3,8 +3,9 @@
 use super::arrival::Arrival;
 use super::sender::Sending;
 use super::shard::{Shard, ShardInbox};
+use crate::hub::Subscription;
 use crate::quoted::reason;
-use crate::sync::{AtomicUsize, Ordering, thread};
+use crate::sync::thread;
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -14,6 +15,10 @@ use tokio::sync::Semaphore;
 
 /// The number of clients that may be on their way to one shard at once. Further clients wait.
 const ARRIVALS: usize = 1024;
+
+/// As many clients of a stream are served by one shard. So an event of a small stream wakes one thread, which sends it
+/// with one system call. Further clients go to the shard with the fewest clients.
+const TOGETHER: usize = 128;
 
 /// Every shard has ended, so none can serve the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -30,7 +35,6 @@ pub struct Engine {
 #[derive(Debug)]
 struct Shards {
     doors: Vec<Door>,
-    next: AtomicUsize,
 }
 
 /// The way into one shard.
@@ -60,7 +64,7 @@ impl Engine {
                 }
             })?;
         }
-        Ok(Self { shards: Arc::new(Shards { doors, next: AtomicUsize::new(0) }) })
+        Ok(Self { shards: Arc::new(Shards { doors }) })
     }
 
     /// Gives a client to a shard, which serves it from now on. Waits while too many clients are on their way to that
@@ -70,7 +74,7 @@ impl Engine {
     /// Fails when every shard has ended. The client's connection is then closed.
     pub async fn adopt(&self, mut arrival: Arrival) -> Result<(), Refused> {
         let shards = &self.shards.doors;
-        let first = self.shards.next.fetch_add(1, Ordering::Relaxed);
+        let first = self.shards.door_for(&arrival.delivery.subscription);
         for door in (0..shards.len()).filter_map(|n| shards.get((first.wrapping_add(n)) % shards.len())) {
             let Ok(permit) = door.room.acquire().await else { continue };
             match door.inbox.arrive(arrival) {
@@ -90,6 +94,24 @@ impl Engine {
         for door in &self.shards.doors {
             door.inbox.drain(by);
         }
+    }
+}
+
+impl Shards {
+    /// The index of the shard for a client.
+    fn door_for(&self, subscription: &Subscription) -> usize {
+        if subscription.nth() <= TOGETHER {
+            return subscription.number_of_stream() % self.doors.len();
+        }
+        let fewest = self.doors.iter().enumerate().min_by_key(|(_, door)| door.load());
+        fewest.map_or(0, |(index, _)| index)
+    }
+}
+
+impl Door {
+    /// The number of clients that the shard has or is about to have.
+    fn load(&self) -> usize {
+        self.inbox.clients() + ARRIVALS.saturating_sub(self.room.available_permits())
     }
 }
 
@@ -198,6 +220,25 @@ mod tests {
     fn settings() -> StreamSettings {
         let (linger, counters) = (Duration::from_secs(1), Arc::default());
         StreamSettings { replay: Arc::default(), linger, max_streams: 10, ids_ride: false, counters }
+    }
+
+    #[tokio::test]
+    async fn the_first_clients_of_a_stream_are_served_together_and_streams_and_further_clients_are_spread() {
+        let engine = Engine::start(NonZeroUsize::new(2).unwrap(), Sending::Loop).unwrap();
+        let hub = Hub::new(Arc::new(Opened::default()));
+        let joined = |path| {
+            let request = StreamRequest::new(RouteId(0), &ShareOptions::default(), path, None, &HeaderMap::new());
+            hub.join(request, &settings(), None).unwrap()
+        };
+        let door = |subscription: &Subscription| engine.shards.door_for(subscription);
+        let clients: Vec<_> = (0..=TOGETHER).map(|_| joined("/a")).collect();
+        let (further, first) = clients.split_last().unwrap();
+        assert!(first.iter().all(|client| door(client) == 0));
+        assert_eq!(door(&joined("/b")), 1, "another stream is another shard's");
+        for (clients, expected) in [([5, 4], 1), ([4, 5], 0)] {
+            engine.shards.doors.iter().zip(clients).for_each(|(door, clients)| door.inbox.has(clients));
+            assert_eq!(door(further), expected, "{clients:?}");
+        }
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@
 //! So a thousand changes of a stream in that time cost a thousand locks and no system call, and none is lost.
 
 use super::keys::GroupKey;
-use crate::sync::{AtomicBool, Ordering, thread};
+use crate::sync::{AtomicBool, AtomicUsize, Ordering, thread};
 use parking_lot::Mutex;
 use std::fmt;
 use std::sync::Arc;
@@ -23,6 +23,8 @@ pub(super) struct Inbox<A, D, W> {
     /// wakes the shard.
     awake: AtomicBool,
     waker: W,
+    /// The number of clients that the shard has, as it last said.
+    clients: AtomicUsize,
 }
 
 /// What a shard wants of the time until its next look into the inbox.
@@ -58,7 +60,7 @@ impl<A, D> Default for Told<A, D> {
 
 impl<A, D, W: Wake> Inbox<A, D, W> {
     pub(super) fn new(waker: W) -> Self {
-        Self { told: Mutex::default(), awake: AtomicBool::new(false), waker }
+        Self { told: Mutex::default(), awake: AtomicBool::new(false), waker, clients: AtomicUsize::new(0) }
     }
 
     /// Hands an arriving client over. Gives it back if the shard has ended.
@@ -84,6 +86,16 @@ impl<A, D, W: Wake> Inbox<A, D, W> {
     fn asked(&self, group: GroupKey) {
         self.told.lock().asked.push(group);
         self.wake();
+    }
+
+    /// The shard says how many clients it has.
+    pub(super) fn has(&self, clients: usize) {
+        self.clients.store(clients, Ordering::Relaxed);
+    }
+
+    /// The number of clients that the shard has, as it last said.
+    pub(super) fn clients(&self) -> usize {
+        self.clients.load(Ordering::Relaxed)
     }
 
     /// Begins the drain. Clients that arrive later are drained too.

@@ -49,6 +49,11 @@ impl Members {
         Some((self.groups.get_mut(key)?, &mut self.clients))
     }
 
+    /// The number of clients.
+    pub(super) fn len(&self) -> usize {
+        self.clients.len()
+    }
+
     /// The keys of at most `most` clients, from `from` on.
     pub(super) fn keys_from(&self, from: ClientKey, most: usize) -> Vec<ClientKey> {
         self.clients.keys_from(from).take(most).collect()

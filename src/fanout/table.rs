@@ -52,7 +52,6 @@ impl<K: Key, V> Table<K, V> {
         self.slab.iter().map(|(index, value)| (key(index), value))
     }
 
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.slab.len()
     }

@@ -201,7 +201,8 @@ impl Hub {
         }
         let membership =
             Membership { streams: Arc::downgrade(&self.streams), budget: Arc::clone(&self.streams.budget), alone };
-        let stream = Arc::new(Stream::new(&request, Arc::clone(&settings.counters), log, membership));
+        let stream =
+            Arc::new(Stream::new(&request, Arc::clone(&settings.counters), log, membership, open.next_number()));
         let subscription = Subscription::open(&stream, last_event_id);
         open.hold(&stream, !alone);
         drop(open);

@@ -32,6 +32,8 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) key: StreamKey,
+    /// The number of streams that were opened before this one.
+    pub(super) number: usize,
     pub(super) counters: Arc<RouteCounters>,
     pub(super) opened_at: Instant,
     pub(super) membership: Membership,
@@ -120,12 +122,14 @@ impl Stream {
         counters: Arc<RouteCounters>,
         log: ReplayLog,
         membership: Membership,
+        number: usize,
     ) -> Self {
         counters.streams.add(1);
         let furthest = log.end();
         membership.budget.enter();
         Self {
             key: request.key().clone(),
+            number,
             counters,
             opened_at: Instant::now(),
             membership,

@@ -29,6 +29,8 @@ pub(super) struct OpenStreams {
     pub(super) by_key: HashMap<StreamKey, Arc<Stream>>,
     pub(super) routes: HashMap<RouteId, OfRoute>,
     pub(super) unshareable: UnshareableKeys,
+    /// How many streams were opened so far.
+    opened: usize,
     /// How many times a stream became empty so far.
     emptied: u64,
 }
@@ -102,6 +104,13 @@ impl Streams {
 impl OpenStreams {
     pub(super) fn of(&mut self, route: RouteId) -> &mut OfRoute {
         self.routes.entry(route).or_default()
+    }
+
+    /// The number of the next stream.
+    pub(super) fn next_number(&mut self) -> usize {
+        let number = self.opened;
+        self.opened = number.wrapping_add(1);
+        number
     }
 
     /// Holds a stream. `joinable`: other clients find it by its key.

@@ -106,6 +106,18 @@ impl Subscription {
         self.seat.key()
     }
 
+    /// The number of clients that were on the stream when this one joined, with this one.
+    #[must_use]
+    pub fn nth(&self) -> usize {
+        self.seat.nth
+    }
+
+    /// The number of the stream. Streams are numbered as they are opened.
+    #[must_use]
+    pub fn number_of_stream(&self) -> usize {
+        self.seat.stream.number
+    }
+
     /// Whether the client opened the stream.
     #[must_use]
     pub fn is_opener(&self) -> bool {
@@ -187,7 +199,7 @@ impl Subscription {
         }
         self.changes.borrow_and_update();
         let Self { seat, cursor, hold, .. } = self;
-        let Seat { stream, is_opener, hold: own } = seat;
+        let Seat { stream, is_opener, hold: own, nth: _ } = seat;
         let reading = stream.read(*cursor, *is_opener, most, frames, |state, reading| {
             let mut shared = hold.as_ref().map(|shared| shared.hold.lock());
             shared.as_deref_mut().unwrap_or(own).found(stream, state, *cursor, reading);

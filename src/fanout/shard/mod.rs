@@ -133,6 +133,7 @@ impl Shard {
         self.told = told;
         self.pass_time(now);
         self.work(now);
+        self.inbox.has(self.members.len());
         Ok(true)
     }
 
