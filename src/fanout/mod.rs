@@ -43,6 +43,7 @@ mod strays;
 mod table;
 mod terms;
 mod trust;
+mod wave;
 mod wheel;
 
 pub use arrival::{Arrival, Delivery};

@@ -1,17 +1,16 @@
-//! Sends the same bytes to many clients: through io_uring if it is there, or else with a call for each client.
+//! Sends to many clients: through io_uring if it is there, or else with a call for each client.
 //!
 //! ```text
 //!   ─▶ Ring ── the kernel refuses to serve the ring ──▶ Loop
 //! ```
 
-use super::keys::ClientKey;
-use super::ring::{Broken, Piece, Ring};
+use super::ring::{Broken, Ring};
 use super::sending::{gone, send_some};
+
+pub(super) use super::ring::Piece;
 use crate::hub::Departure;
-use bytes::Bytes;
 use rustix::io::Errno;
 use std::io;
-use std::os::fd::OwnedFd;
 
 /// The system calls by which a shard sends to many clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,20 +32,23 @@ impl Sending {
     }
 }
 
-/// A client that did not take a whole batch.
+/// A client that did not take all of its bytes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Stopped {
-    pub(super) key: ClientKey,
+pub(super) struct Stopped<C> {
+    /// What the caller calls the client.
+    pub(super) client: C,
     /// The number of bytes that it took, or why it departs.
     pub(super) taken: Result<usize, Departure>,
 }
 
-/// Sends one batch to many clients. Every send of the same bytes to many clients is made here: the batches of passes,
-/// and heartbeats.
+/// Sends to many clients. The batches of passes and heartbeats are sent here.
 #[derive(Debug, Default)]
 pub(super) struct Sender {
     /// `None`: each client is sent to with a call of its own.
     ring: Option<Ring>,
+    /// How often it was called.
+    #[cfg(test)]
+    pub(super) calls: usize,
 }
 
 impl Sender {
@@ -56,42 +58,50 @@ impl Sender {
             Sending::Ring => Ring::new().inspect_err(|why| log::warn!("a shard sends without io_uring: {why}")).ok(),
             Sending::Loop => None,
         };
-        Self { ring }
+        Self {
+            ring,
+            #[cfg(test)]
+            calls: 0,
+        }
     }
 
-    /// Sends `batch` to each of `sockets`, which is a slice of at most some hundred. When it returns, all sends are
-    /// done. Returns the clients that did not take all of it.
-    pub(super) fn send_to_each<'a>(
+    /// Sends each piece, of which there are at most some hundred, to its client. No two are for the same client. When
+    /// it returns, all sends are done. Returns the clients that did not take all of theirs.
+    pub(super) fn send_to_each<'a, C: Copy>(
         &mut self,
-        sockets: impl Iterator<Item = (ClientKey, &'a OwnedFd)>,
-        batch: &Bytes,
-    ) -> Vec<Stopped> {
+        pieces: impl Iterator<Item = (C, Piece<'a>)>,
+    ) -> Vec<Stopped<C>> {
+        #[cfg(test)]
+        {
+            self.calls += 1;
+        }
         let mut stopped = Vec::new();
-        let mut answered = |key, taken| {
-            if taken != Ok(batch.len()) {
-                stopped.push(Stopped { key, taken });
+        let mut answered = |client, piece: &Piece<'_>, taken| {
+            if taken != Ok(piece.bytes.len()) {
+                stopped.push(Stopped { client, taken });
             }
         };
+        let send = |piece: &Piece<'_>| send_some(piece.socket, piece.bytes);
         let Some(ring) = &mut self.ring else {
-            sockets.for_each(|(key, socket)| answered(key, send_some(socket, batch)));
+            pieces.for_each(|(client, piece)| answered(client, &piece, send(&piece)));
             return stopped;
         };
-        let sockets: Vec<_> = sockets.collect();
-        let pieces: Vec<_> = sockets.iter().map(|(_, socket)| Piece { socket, bytes: batch }).collect();
+        let (clients, pieces): (Vec<_>, Vec<_>) = pieces.unzip();
         let sent = ring.send(&pieces, |index, taken| {
-            let Some((key, socket)) = sockets.get(index) else { return };
+            let (Some(client), Some(piece)) = (clients.get(index), pieces.get(index)) else { return };
             let taken = match taken {
                 Ok(taken) => Ok(taken),
                 Err(Errno::AGAIN) => Ok(0),
-                Err(Errno::INTR) => send_some(socket, batch),
+                Err(Errno::INTR) => send(piece),
                 Err(error) => Err(gone(error)),
             };
-            answered(*key, taken);
+            answered(*client, piece, taken);
         });
         if let Err(Broken { from, why }) = sent {
             log::error!("io_uring failed, the shard sends without it from now on: {why}");
             self.ring = None;
-            sockets.iter().skip(from).for_each(|(key, socket)| answered(*key, send_some(socket, batch)));
+            let not_sent = clients.iter().zip(&pieces).skip(from);
+            not_sent.for_each(|(client, piece)| answered(*client, piece, send(piece)));
         }
         stopped
     }
@@ -100,13 +110,14 @@ impl Sender {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fanout::keys::Key;
+    use bytes::Bytes;
     use std::io::Read;
+    use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
 
     /// A sender of each kind that there is here.
     fn senders() -> Vec<Sender> {
-        let broken = Sender { ring: Some(Ring::broken()) };
+        let broken = Sender { ring: Some(Ring::broken()), ..Sender::default() };
         let kinds = [Ok(Sending::Loop), Sending::by_ring()];
         kinds.into_iter().flatten().map(Sender::new).chain([broken]).collect()
     }
@@ -119,10 +130,10 @@ mod tests {
             let ours: Vec<OwnedFd> = ours.into_iter().map(OwnedFd::from).collect();
             while send_some(&ours[1], &batch).unwrap() > 0 {}
             drop(theirs.remove(2));
-            let sockets = (0..).map(ClientKey::of).zip(&ours);
-            let stopped = sender.send_to_each(sockets, &batch);
-            let expected = [(1, Ok(0)), (2, Err(Departure::Left))];
-            let expected: Vec<_> = expected.map(|(key, taken)| Stopped { key: ClientKey::of(key), taken }).into();
+            let pieces = ours.iter().map(|socket| Piece { socket, bytes: &batch });
+            let stopped = sender.send_to_each(('a'..).zip(pieces));
+            let expected = [('b', Ok(0)), ('c', Err(Departure::Left))];
+            let expected: Vec<_> = expected.map(|(client, taken)| Stopped { client, taken }).into();
             assert_eq!(stopped, expected, "{sender:?}");
             let mut read = vec![0; batch.len()];
             theirs[0].read_exact(&mut read).unwrap();

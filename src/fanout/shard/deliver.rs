@@ -4,9 +4,11 @@ use super::super::batch::Batch;
 use super::super::client::{Next, State};
 use super::super::effort::{GROUP, TURN, sending};
 use super::super::keys::{ClientKey, GroupKey};
-use super::super::sender::Stopped;
+use super::super::sender::{Piece, Stopped};
 use super::super::terms::Sent;
+use super::super::wave::Slice;
 use super::Shard;
+use crate::hub::Departure;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,21 +28,32 @@ impl Shard {
 
     /// Serves groups in turns until the effort is spent.
     pub(super) fn serve_groups(&mut self, now: Instant) {
-        while !self.effort.is_spent()
-            && let Some(key) = self.backlog.groups.pop_front()
-        {
-            let Some(group) = self.members.group(key) else { continue };
-            group.queued = false;
-            self.effort.spend(GROUP);
-            self.serve(key, now);
-            self.schedule(key);
+        loop {
+            while !self.effort.is_spent()
+                && !self.wave.is_full()
+                && let Some(key) = self.backlog.groups.pop_front()
+            {
+                self.effort.spend(GROUP);
+                // A group in the wave stays queued until the wave is sent, so that it gets no other turn before.
+                if !self.serve(key, now)
+                    && let Some(group) = self.members.group(key)
+                {
+                    group.queued = false;
+                    self.schedule(key);
+                }
+            }
+            if self.wave.is_empty() {
+                return;
+            }
+            self.send_wave(now);
         }
     }
 
-    /// Serves a group for one turn: a slice of its pass, then some of the clients served alone.
-    fn serve(&mut self, key: GroupKey, now: Instant) {
+    /// Serves a group for one turn: a slice of its pass, then some of the clients served alone. Returns whether the
+    /// slice is in the wave.
+    fn serve(&mut self, key: GroupKey, now: Instant) -> bool {
         self.begin_pass(key, now);
-        self.go_on_with_pass(key, now);
+        let in_wave = self.go_on_with_pass(key);
         let mut left = self.effort;
         self.effort = left.part(ALONE);
         while !self.effort.is_spent()
@@ -50,6 +63,7 @@ impl Shard {
         }
         left.give_back(self.effort);
         self.effort = left;
+        in_wave
     }
 
     /// Begins a pass, if those who are caught up are to be given something.
@@ -64,29 +78,46 @@ impl Shard {
         }
     }
 
-    /// Sends the batch of a pass to a slice of the clients that are caught up.
-    fn go_on_with_pass(&mut self, key: GroupKey, now: Instant) {
-        let Some((group, clients)) = self.members.group_and_clients(key) else { return };
-        let Some(batch) = group.caught_up.pass().batch().map(Arc::clone) else { return };
+    /// Puts a slice of a pass into the wave: the batch for some of the clients that are caught up. Returns whether there
+    /// is a pass.
+    fn go_on_with_pass(&mut self, key: GroupKey) -> bool {
+        let Some(group) = self.members.group(key) else { return false };
+        let Some(batch) = group.caught_up.pass().batch().map(Arc::clone) else { return false };
         let cost = sending(batch.bytes.len());
         let mut effort = self.effort.part(PASS);
-        let mut reached = 0;
-        let slice = std::iter::from_fn(|| group.caught_up.next()).take(effort.pieces(cost)).inspect(|_| reached += 1);
-        let sockets = slice.filter_map(|key| Some((key, &clients.get(key)?.socket)));
-        let stopped = self.sender.send_to_each(sockets, &batch.bytes);
-        effort.spend(cost * reached);
+        let slice = std::iter::from_fn(|| group.caught_up.next()).take(effort.pieces(cost));
+        effort.spend(cost * self.wave.add(key, batch, slice));
         self.effort.give_back(effort);
         group.finish_pass();
-        let whole = reached.saturating_sub(stopped.len()) as u64;
-        group.count(Sent { bytes: batch.sent.bytes * whole, events: batch.sent.events * whole });
-        for stopped in stopped {
-            self.fall_behind(stopped, &batch, now);
+        true
+    }
+
+    /// Sends the wave. Then its groups can be served again.
+    fn send_wave(&mut self, now: Instant) {
+        let mut wave = std::mem::take(&mut self.wave);
+        let pieces = wave.sends().filter_map(|(number, client, batch)| {
+            let socket = self.members.socket(client)?;
+            Some((number, Piece { socket, bytes: &batch.bytes }))
+        });
+        for Stopped { client, taken } in self.sender.send_to_each(pieces) {
+            if let Some((client, batch)) = wave.stopped(client) {
+                self.fall_behind(client, taken, &batch, now);
+            }
         }
+        for Slice { group: key, batch, whole } in wave.finish() {
+            if let Some(group) = self.members.group(key) {
+                group.count(Sent { bytes: batch.sent.bytes * whole, events: batch.sent.events * whole });
+                group.queued = false;
+                self.schedule(key);
+            }
+        }
+        // It keeps its room.
+        self.wave = wave;
     }
 
     /// Takes a client off those who are caught up, because it took only the beginning of a batch. It is served alone
     /// from now on, or departs.
-    fn fall_behind(&mut self, Stopped { key, taken }: Stopped, batch: &Batch, now: Instant) {
+    fn fall_behind(&mut self, key: ClientKey, taken: Result<usize, Departure>, batch: &Batch, now: Instant) {
         let Some((client, group)) = self.members.apart(key) else { return };
         client.fall_behind(batch, *taken.as_ref().unwrap_or(&0), group, now);
         match taken {

@@ -20,6 +20,7 @@ use super::inbox::{Flag, Inbox, Pause, Told, Wake};
 use super::keys::{ClientKey, GroupKey, Key};
 use super::members::Members;
 use super::sender::{Sender, Sending};
+use super::wave::Wave;
 use super::wheel::Wheel;
 use mio::event::Event;
 use mio::{Events, Poll, Token, Waker};
@@ -71,6 +72,8 @@ pub(super) struct Shard {
     /// When the response of every client has ended, in a drain. `None`: no drain has begun.
     draining: Option<Instant>,
     sender: Sender,
+    /// The sends of groups that wait for each other in this turn.
+    wave: Wave,
 }
 
 impl Shard {
@@ -91,6 +94,7 @@ impl Shard {
             wheel: Wheel::new(now),
             draining: None,
             sender: Sender::default(),
+            wave: Wave::default(),
         };
         Ok((shard, inbox))
     }

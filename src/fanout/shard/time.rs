@@ -5,7 +5,7 @@ use super::super::client::State;
 use super::super::effort::{LOOK, sending};
 use super::super::keys::{ClientKey, Key};
 use super::super::policy::{Due, LastSent};
-use super::super::sender::Stopped;
+use super::super::sender::{Piece, Stopped};
 use super::super::terms::Sent;
 use super::Shard;
 use crate::hub::Seat;
@@ -81,9 +81,15 @@ impl Shard {
 
     /// Sends a heartbeat, which is a comment line, to clients that were sent nothing for an interval.
     fn beat(&mut self, keys: &[ClientKey], line: &'static [u8], now: Instant) {
+        if keys.is_empty() {
+            return;
+        }
         let line = Bytes::from_static(line);
-        let sockets = keys.iter().filter_map(|key| Some((*key, self.members.socket(*key)?)));
-        let stopped = self.sender.send_to_each(sockets, &line);
+        let pieces = keys.iter().filter_map(|key| {
+            let socket = self.members.socket(*key)?;
+            Some((*key, Piece { socket, bytes: &line }))
+        });
+        let stopped = self.sender.send_to_each(pieces);
         for key in keys {
             let Some((client, group)) = self.members.of(*key) else { continue };
             client.last_sent = LastSent::heartbeat(now);
@@ -92,7 +98,7 @@ impl Shard {
             group.count(told);
             self.arm(*key);
         }
-        for Stopped { key, taken } in stopped {
+        for Stopped { client: key, taken } in stopped {
             let Some((client, group)) = self.members.apart(key) else { continue };
             let State::Waiting { cursor } = client.state else { continue };
             client.block_with(cursor, line.slice(*taken.as_ref().unwrap_or(&0)..), group, now);

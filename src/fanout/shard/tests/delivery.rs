@@ -42,6 +42,38 @@ fn a_client_gets_the_events_that_came_while_it_was_on_its_way() {
 }
 
 #[test]
+fn the_events_of_small_streams_that_come_together_are_sent_together() {
+    const STREAMS: usize = 20;
+    let mut stage = Stage::new();
+    let mut streams: Vec<_> = (0..STREAMS).map(|n| stage.opened(&format!("/{n}"))).collect();
+    let (mut stuck, publisher) = {
+        let stuck = stage.client_with("/stuck", hold_little);
+        stage.settle();
+        (stuck, stage.publisher())
+    };
+    stuck.take();
+    publish(&publisher, &[&large('a')]);
+    stage.settle();
+    let (gone, ended) = stage.opened("/gone");
+    drop(gone);
+    let before = stage.shard.sender.calls;
+    for publisher in streams.iter().map(|(_, publisher)| publisher).chain([&publisher, &ended]) {
+        publish(publisher, &["1"]);
+    }
+    stage.turn();
+    assert_eq!(stage.shard.sender.calls, before + 1);
+    assert!(streams.iter_mut().all(|(client, _)| client.data() == "1"));
+    stage.settle();
+    assert_eq!(stage.departed(), [Departure::Left]);
+    let mut late = String::new();
+    while !late.ends_with("data: 1\n\n\r\n") {
+        late += &stuck.text();
+        stage.settle();
+    }
+    assert!(late.contains(&large('a')));
+}
+
+#[test]
 fn a_framing_is_its_clients_own() {
     let mut stage = Stage::new();
     let (mut chunked, publisher) = stage.opened("/a");
