@@ -1,6 +1,8 @@
 //! The bytes that all streams may hold together.
 
+use super::pins::Pins;
 use crate::sync::{AtomicUsize, Ordering};
+use std::sync::Arc;
 
 /// The bytes that a stream holds beside its log and its request, about: its driver's task, its connection to the origin
 /// and its state. A connection by TLS takes some more.
@@ -12,11 +14,13 @@ pub(super) struct Budget {
     most: usize,
     held: AtomicUsize,
     streams: AtomicUsize,
+    /// What slow clients keep beside the streams.
+    pub(super) pins: Arc<Pins>,
 }
 
 impl Budget {
     pub(super) fn new(most: usize) -> Self {
-        Self { most, held: AtomicUsize::new(0), streams: AtomicUsize::new(0) }
+        Self { most, held: AtomicUsize::new(0), streams: AtomicUsize::new(0), pins: Arc::new(Pins::beside(most)) }
     }
 
     /// A new stream exists, which holds nothing yet.

@@ -1,11 +1,13 @@
 //! A stream as it is read for many clients at once.
 
+use super::Pin;
 use super::hold::{Handed, Hold};
 use super::seat::Seat;
 use super::sharing::Audience;
 use super::stream::{Reading, Stream};
 use crate::replay::{Gap, Seq};
 use crate::sse::Frame;
+use bytes::Bytes;
 use std::fmt;
 use std::sync::Arc;
 
@@ -114,6 +116,18 @@ impl Feed {
     #[must_use]
     pub fn skip(&self, cursor: Seq, gap: Gap) -> (Seq, Frame) {
         self.stream.skip(cursor, gap)
+    }
+
+    /// The oldest position that can be read. A client at an earlier one has fallen off the log.
+    #[must_use]
+    pub fn readable(&self) -> Seq {
+        self.stream.readable()
+    }
+
+    /// Lets a client that accepts no more keep the rest of an event that the log has dropped. The rest keeps `whole`
+    /// bytes in memory. A small rest is copied. `None`: such clients keep too much already.
+    pub fn pin(&self, rest: &mut Bytes, whole: usize) -> Option<Pin> {
+        self.stream.membership.budget.pins.pin(rest, whole)
     }
 
     /// The number of log entries that a client at `cursor` was not given.

@@ -24,6 +24,7 @@ mod hold;
 mod key;
 mod options;
 mod pace;
+mod pins;
 mod publisher;
 mod seat;
 mod sharing;
@@ -41,6 +42,7 @@ pub use end::{Answer, End, Failure};
 pub use feed::{Feed, FeedId, Watcher};
 pub use key::{RouteId, StreamKey, StreamRequest};
 pub use options::{CookiePolicy, Credentials, Mode, QueryPolicy, ShareOptions};
+pub use pins::Pin;
 pub use publisher::{PATIENCE_WITH_READERS, Publisher};
 pub use seat::Seat;
 pub use sharing::Sharing;
@@ -229,6 +231,12 @@ impl Hub {
     #[must_use]
     pub fn held_bytes(&self) -> usize {
         self.streams.budget.held()
+    }
+
+    /// The bytes that slow clients keep of events that the logs have dropped.
+    #[must_use]
+    pub fn pinned_bytes(&self) -> usize {
+        self.streams.budget.pins.bytes()
     }
 }
 

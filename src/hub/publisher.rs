@@ -142,6 +142,7 @@ impl Publisher {
                 state.log.give_up(share);
                 self.stream.account(state)
             });
+            self.stream.has_dropped();
         }
     }
 

@@ -285,6 +285,19 @@ impl Stream {
         })
     }
 
+    /// The oldest position that can be read.
+    pub(super) fn readable(&self) -> Seq {
+        self.locked(|state| state.log.readable())
+    }
+
+    /// The log has dropped entries without a change that subscribers are woken for. Readers in the middle of such an
+    /// entry want to know.
+    pub(super) fn has_dropped(&self) {
+        for watcher in &*self.watchers.read() {
+            watcher.changed();
+        }
+    }
+
     /// For a client at `cursor` that fell off the log: the position of the oldest entry, and the frame that tells of
     /// the gap.
     pub(super) fn skip(&self, cursor: Seq, gap: Gap) -> (Seq, Frame) {

@@ -1,6 +1,6 @@
 //! One client's subscription to a stream.
 
-use super::arrivals::{Arrivals, SharedHold};
+use super::arrivals::{Arrivals, SharedPlace};
 use super::backfills::{self, Wanted};
 use super::seat::Seat;
 use super::sharing::Audience;
@@ -26,8 +26,8 @@ pub struct Subscription {
     told_first: Option<Frame>,
     /// Set while it is not known at which position the client begins.
     unplaced: Option<Unplaced>,
-    /// The client's hold, if [`Arrivals`] may end it. Otherwise the seat has it.
-    hold: Option<SharedHold>,
+    /// The client's place with its hold, if [`Arrivals`] may end the hold. Otherwise the seat has it.
+    place: Option<SharedPlace>,
     /// The client opened the stream, and the stream's request to the origin does not carry the client's
     /// `Last-Event-ID`.
     without_its_id: bool,
@@ -91,7 +91,7 @@ impl Subscription {
             && !stream.membership.alone
             && last_event_id.is_some_and(|id| backfills::for_the_origin(state.log.options(), id).is_some());
         let seat = Seat::take(stream, state, cursor, is_opener);
-        Self { seat, changes, cursor, told_first, unplaced, hold: None, without_its_id }
+        Self { seat, changes, cursor, told_first, unplaced, place: None, without_its_id }
     }
 
     /// Drops the waking. The rest of the stream is read through a [`Feed`](super::Feed) of the seat's stream.
@@ -198,11 +198,15 @@ impl Subscription {
             return Reading::To(self.cursor);
         }
         self.changes.borrow_and_update();
-        let Self { seat, cursor, hold, .. } = self;
+        let Self { seat, cursor, place, .. } = self;
         let Seat { stream, is_opener, hold: own, nth: _ } = seat;
         let reading = stream.read(*cursor, *is_opener, most, frames, |state, reading| {
-            let mut shared = hold.as_ref().map(|shared| shared.hold.lock());
-            shared.as_deref_mut().unwrap_or(own).found(stream, state, *cursor, reading);
+            let Some(shared) = place else { return own.found(stream, state, *cursor, reading) };
+            let mut place = shared.place.lock();
+            place.hold.found(stream, state, *cursor, reading);
+            if let Reading::To(next) = reading {
+                place.cursor = *next;
+            }
         });
         if let Reading::To(next) = reading {
             self.cursor = next;
@@ -213,7 +217,7 @@ impl Subscription {
     /// What to tell when the client receives bytes, and when it does not.
     pub fn arrivals(&mut self) -> Arrivals {
         let Seat { stream, hold: own, .. } = &mut self.seat;
-        self.hold.get_or_insert_with(|| SharedHold::new(stream, own.take())).arrivals()
+        self.place.get_or_insert_with(|| SharedPlace::new(stream, own.take(), self.cursor)).arrivals()
     }
 
     /// After [`Reading::Lagged`]: goes on with the oldest entry of the log, and tells the client of the gap.
@@ -221,6 +225,9 @@ impl Subscription {
         let (oldest, frame) = self.stream().skip(self.cursor, gap);
         self.cursor = oldest;
         self.told_first = Some(frame);
+        if let Some(shared) = &self.place {
+            shared.place.lock().cursor = oldest;
+        }
     }
 
     /// The number of log entries that the client was not given.

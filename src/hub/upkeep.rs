@@ -56,6 +56,9 @@ fn expire(stream: &Stream) -> bool {
         stream.account(state);
         dropped
     });
+    if dropped > 0 {
+        stream.has_dropped();
+    }
     dropped == SLICE
 }
 

@@ -29,6 +29,12 @@ impl ReplayLog {
         Ok(next)
     }
 
+    /// The oldest position that can be read, held or kept for delivery alone.
+    #[must_use]
+    pub fn readable(&self) -> Seq {
+        self.ring.deliverable()
+    }
+
     /// The bytes of the text from `cursor` on, including that kept for delivery alone.
     #[must_use]
     pub fn bytes_from(&self, cursor: Seq) -> usize {
