@@ -2,7 +2,7 @@
 
 use super::batch::Cut;
 use super::on_the_way::on_the_way;
-use crate::hub::Departure;
+use crate::hub::{Departure, Feed, Pin};
 use crate::replay::Seq;
 use bytes::{Buf, Bytes};
 use std::os::fd::OwnedFd;
@@ -13,8 +13,14 @@ use std::time::Instant;
 pub(super) struct Alone {
     /// The position of the next frame that the client was not given.
     pub(super) cursor: Seq,
+    /// The right to keep `pending`, though the log has dropped its frame. It ends before the bytes are freed.
+    pin: Option<Pin>,
     /// Bytes that must be sent before the frame at `cursor`, such as the rest of a send that was cut short.
-    pub(super) pending: Bytes,
+    pending: Bytes,
+    /// The bytes that `pending` keeps in memory. It may be the rest of a larger frame.
+    whole: usize,
+    /// The last bytes of the response, which are sent after `pending`.
+    last: Bytes,
     /// The socket accepts no more bytes, and the shard waits until the poll reports it writable. A client that is not
     /// blocked is in its group's queue.
     blocked: bool,
@@ -23,29 +29,58 @@ pub(super) struct Alone {
     on_the_way: u32,
     /// When the client was last seen to take a byte.
     accepted: Instant,
-    /// Why the client departs, as soon as it is served. A send to it failed.
+    /// Why the client departs, as soon as it is served.
     gone: Option<Departure>,
+    /// Whether the socket accepted no more bytes when it was decided that the client departs.
+    was_blocked: bool,
 }
 
 impl Alone {
-    /// A client at `cursor` that is to be sent `pending` first.
+    /// A client at `cursor` that is to be sent `pending` first. These bytes belong to no frame of a log.
     pub(super) fn new(cursor: Seq, pending: Bytes, now: Instant) -> Self {
-        Self { cursor, pending, blocked: false, on_the_way: 0, accepted: now, gone: None }
+        Self {
+            cursor,
+            whole: pending.len(),
+            pending,
+            pin: None,
+            last: Bytes::new(),
+            blocked: false,
+            on_the_way: 0,
+            accepted: now,
+            gone: None,
+            was_blocked: false,
+        }
     }
 
-    /// A send to the client failed, so that it departs as soon as it is served.
-    pub(super) fn goes(&mut self, departure: Departure) {
-        self.gone = Some(departure);
+    /// A client that took only the beginning of a batch.
+    pub(super) fn after(cut: Cut, now: Instant) -> Self {
+        Self { whole: cut.whole, ..Self::new(cut.cursor, cut.rest, now) }
     }
 
-    /// Why the client departs, if a send to it failed.
+    /// The bytes that are to be sent next.
+    pub(super) fn pending(&self) -> &Bytes {
+        &self.pending
+    }
+
+    /// Why the client departs, if it is to depart as soon as it is served.
     pub(super) fn gone(&mut self) -> Option<Departure> {
         self.gone.take()
     }
 
+    /// The client departs as soon as it is served, whether its socket accepts bytes or not.
+    pub(super) fn goes(&mut self, departure: Departure) {
+        self.was_blocked = std::mem::replace(&mut self.blocked, false);
+        self.gone = Some(departure);
+    }
+
+    /// Whether the socket accepted no more bytes when it was decided that the client [goes](Self::goes).
+    pub(super) fn was_blocked(&self) -> bool {
+        self.was_blocked
+    }
+
     /// The client took `taken` bytes of a batch.
     pub(super) fn cut(&mut self, cut: Cut, taken: usize, now: Instant) {
-        (self.cursor, self.pending) = (cut.cursor, cut.rest);
+        (self.cursor, self.pending, self.whole) = (cut.cursor, cut.rest, cut.whole);
         if taken > 0 {
             self.accepted = now;
         }
@@ -73,6 +108,25 @@ impl Alone {
             self.pending.advance(taken);
             self.accepted = now;
         }
+        if self.pending.is_empty() {
+            self.pin = None;
+            self.pending = std::mem::take(&mut self.last);
+            self.whole = self.pending.len();
+        }
+    }
+
+    /// The response ends with these bytes, after those that are pending.
+    pub(super) fn ends_with(&mut self, last: Bytes) {
+        self.last = last;
+        self.took(0, self.accepted);
+    }
+
+    /// The log has dropped the frame that `pending` is the rest of. Returns whether the client may keep it.
+    pub(super) fn keeps(&mut self, feed: &Feed) -> bool {
+        if self.pin.is_none() && !self.pending.is_empty() {
+            self.pin = feed.pin(&mut self.pending, self.whole);
+        }
+        self.pin.is_some() || self.pending.is_empty()
     }
 
     /// When the client was last seen to take a byte.

@@ -41,6 +41,13 @@ impl Framing {
     }
 }
 
+impl Cut {
+    /// The state of a client at `cursor` that did not take `rest`, which belongs to no frame of a log.
+    pub(super) fn at(cursor: Seq, rest: Bytes) -> Self {
+        Self { cursor, needs: cursor, whole: rest.len(), rest, sent: Sent::default() }
+    }
+}
+
 /// Consecutive frames of a stream.
 #[derive(Debug, Clone)]
 pub(super) struct Batch {
@@ -60,8 +67,12 @@ pub(super) struct Batch {
 pub(super) struct Cut {
     /// The position after the last frame that the client has begun to take.
     pub(super) cursor: Seq,
-    /// The bytes of that frame that the client did not take.
+    /// The position of the first frame of which the client did not take all.
+    pub(super) needs: Seq,
+    /// The bytes of the last frame begun that the client did not take.
     pub(super) rest: Bytes,
+    /// The bytes that the rest keeps in memory: those of the frame.
+    pub(super) whole: usize,
     /// The frames that the client has begun to take.
     pub(super) sent: Sent,
 }
@@ -85,7 +96,7 @@ impl Batch {
 
     /// The state of a client that took the first `taken` bytes.
     pub(super) fn cut(&self, taken: usize) -> Cut {
-        let mut cut = Cut { cursor: self.from, rest: Bytes::new(), sent: Sent::default() };
+        let mut cut = Cut::at(self.from, Bytes::new());
         let (mut begin, mut end, mut last) = (0, 0, None);
         for frame in &self.frames {
             if end >= taken {
@@ -93,6 +104,7 @@ impl Batch {
             }
             begin = end;
             end += self.framing.wire(frame).len();
+            cut.needs = if end > taken { cut.cursor } else { cut.cursor.plus(1) };
             cut.cursor = cut.cursor.plus(1);
             cut.sent += of(frame);
             last = Some(frame);
@@ -100,6 +112,7 @@ impl Batch {
         if let Some(frame) = last.filter(|_| end > taken) {
             // The rest is a part of the frame, because a part of the batch would keep the whole batch in memory.
             cut.rest = self.framing.shared_wire(frame).split_off(taken - begin);
+            cut.whole = frame.chunk().len();
         }
         cut
     }
@@ -142,8 +155,10 @@ mod tests {
                 assert_eq!(whole, batch.bytes, "{framing:?} {taken}");
                 assert_eq!(cut.sent.events, begun as u64);
                 assert!(cut.rest.len() < 12, "the rest is of one frame, or empty");
+                assert_eq!(cut.needs.plus(usize::from(!cut.rest.is_empty())), cut.cursor, "the frame begun is needed");
+                assert_eq!(cut.whole, if cut.rest.is_empty() { 0 } else { frames()[begun - 1].chunk().len() });
             }
-            assert_eq!(batch.cut(0), Cut { cursor: Seq(7), rest: Bytes::new(), sent: Sent::default() });
+            assert_eq!(batch.cut(0), Cut::at(Seq(7), Bytes::new()));
         }
     }
 }

@@ -1,12 +1,12 @@
 //! One client of a shard: its socket, its subscription and what was sent to it.
 
 use super::alone::Alone;
-use super::batch::Batch;
+use super::batch::{Batch, Cut};
 use super::caught_up::Left;
 use super::effort::{Effort, sending};
 use super::group::Group;
-use super::keys::GroupKey;
-use super::policy::{LastSent, Schedule, Standing, Then};
+use super::keys::{ClientKey, GroupKey};
+use super::policy::{Fallen, LastSent, Schedule, Standing, Then};
 use super::sending::send_some;
 use super::strays::Strays;
 use super::terms::{Home, Sent};
@@ -136,26 +136,34 @@ impl Client {
         self.sent -= batch.sent;
         self.sent += cut.sent;
         self.last_sent = LastSent::with_others(now);
-        self.block_with(cut.cursor, cut.rest, group, now);
         group.count(cut.sent);
+        self.block_after(cut, group, now);
     }
 
-    /// A send to the client failed. It departs as soon as it is served.
-    pub(super) fn goes(&mut self, departure: Departure) {
-        if let State::Alone(alone) = &mut self.state {
-            alone.unblock();
-            alone.goes(departure);
-        }
-    }
-
-    /// The client left those who are caught up, because its socket accepts no more bytes. `pending` is unsent. It may
-    /// keep up all the same, so the log keeps what follows `cursor`.
-    pub(super) fn block_with(&mut self, cursor: Seq, pending: Bytes, group: &Group, now: Instant) {
+    /// The client left those who are caught up, because its socket accepts no more bytes. It may keep up all the same, so
+    /// the log keeps the frame in whose middle the client is, and what follows.
+    pub(super) fn block_after(&mut self, cut: Cut, group: &Group, now: Instant) {
         if let Some(seat) = &mut self.seat {
-            group.feed.leave(seat, cursor);
+            group.feed.leave(seat, cut.needs);
         }
-        self.go_on_alone(cursor, pending, now);
+        self.state = State::Alone(Box::new(Alone::after(cut, now)));
         self.block(now);
+    }
+
+    /// The client, whose socket accepts no more bytes, fell off the log, or is in the middle of a frame that the log has
+    /// dropped: the log begins at `readable`. Returns why the client departs, if it does.
+    pub(super) fn fell(&mut self, key: ClientKey, group: &mut Group, readable: Seq) -> Option<Departure> {
+        let State::Alone(alone) = &mut self.state else { return None };
+        match group.terms.pace().fallen(alone.cursor, readable)? {
+            Fallen::Keeps if alone.keeps(&group.feed) => {
+                if alone.cursor == readable {
+                    group.behind.judge_at(readable.plus(1), key);
+                }
+                None
+            }
+            Fallen::Keeps => Some(Departure::Lagged),
+            Fallen::Departs(departure) => Some(departure),
+        }
     }
 
     /// Serves the client alone: the rest of its last send, then a batch of its own.
@@ -166,15 +174,15 @@ impl Client {
                 if let Some(departure) = alone.gone() {
                     return Next::Departs(departure);
                 }
-                if !alone.pending.is_empty() {
-                    effort.spend(sending(alone.pending.len()));
-                    match send_some(&self.socket, &alone.pending) {
+                if !alone.pending().is_empty() {
+                    effort.spend(sending(alone.pending().len()));
+                    match send_some(&self.socket, alone.pending()) {
                         Ok(taken) => alone.took(taken, now),
                         Err(departure) => return Next::Departs(departure),
                     }
                     self.last_sent = LastSent::with_others(now);
                 }
-                if !alone.pending.is_empty() {
+                if !alone.pending().is_empty() {
                     self.block(now);
                     return Next::Blocked;
                 }
@@ -216,7 +224,7 @@ impl Client {
         group.count(cut.sent);
         match &mut self.state {
             State::Alone(alone) => alone.cut(cut, taken, now),
-            _ => self.go_on_alone(cut.cursor, cut.rest, now),
+            _ => self.state = State::Alone(Box::new(Alone::after(cut, now))),
         }
         if taken == batch.bytes.len() {
             return Next::Ready;

@@ -25,6 +25,9 @@ pub(super) const RECEIVE: usize = 2;
 /// One look at the bytes that are on their way to a client, or at a deadline that is out of date.
 pub(super) const LOOK: usize = 1;
 
+/// Judging whether a client that accepts no more bytes may stay.
+pub(super) const JUDGEMENT: usize = 4;
+
 /// Looking for work in a group.
 pub(super) const GROUP: usize = 2;
 

@@ -17,6 +17,9 @@ use std::time::Instant;
 /// The number of clients that leave those who are caught up in one turn, when all of them must.
 const DISBANDED: usize = 64;
 
+/// The number of blocked clients that are judged in one turn.
+const JUDGED: usize = 64;
+
 /// The bytes of frames taken from the log at a time.
 const BATCH_BYTES: usize = 64 << 10;
 
@@ -80,7 +83,7 @@ impl Group {
             terms,
             clients: 0,
             caught_up: CaughtUp::new(now),
-            behind: Behind::default(),
+            behind: Behind::new(),
             looked_up_to: None,
             queued: false,
         }
@@ -100,7 +103,7 @@ impl Group {
     pub(super) fn work(&self) -> Work {
         match self.caught_up.pass() {
             Pass::Unread | Pass::Sending { .. } => Work::Now,
-            _ if self.behind.has_ready() => Work::Now,
+            _ if self.behind.has_ready() || self.behind.is_unjudged() => Work::Now,
             Pass::Held { until } => Work::At(*until),
             Pass::Idle => Work::Nothing,
         }
@@ -113,6 +116,12 @@ impl Group {
         let cannot_wait = || self.caught_up.is_empty() || self.feed.cannot_wait(self.caught_up.reads_on_at());
         let hold = self.terms.pace().hold_until(cannot_wait, now);
         self.caught_up.changed(hold);
+        self.behind.has_dropped();
+    }
+
+    /// Where the log begins, and some of the clients that are to be judged for that. `None`: nobody is.
+    pub(super) fn judge(&mut self) -> Option<(Seq, Vec<ClientKey>)> {
+        self.behind.judge(|| self.feed.readable(), JUDGED)
     }
 
     /// Begins a pass, if those who are caught up are to be given something. If they fell off the log, or the stream is

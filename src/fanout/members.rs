@@ -89,7 +89,9 @@ impl Members {
     pub(super) fn remove(&mut self, key: ClientKey) -> Option<Client> {
         let client = self.clients.remove(key)?;
         if let Some(group) = self.groups.get_mut(client.group) {
-            group.behind.unblock(key);
+            if let State::Alone(alone) = &client.state {
+                group.behind.unblock(key, alone.cursor);
+            }
             group.clients -= 1;
             if group.clients == 0 {
                 self.by_id.remove(&group.id);

@@ -51,7 +51,7 @@ pub use batch::Framing;
 pub use engine::{Engine, Refused};
 pub use on_the_way::on_the_way;
 pub use policy::{
-    Because, Beyond, Due, LINGER, LastSent, Pace, Pass, Phase, Schedule, Standing, Then, due_while_blocked,
+    Because, Beyond, Due, Fallen, LINGER, LastSent, Pace, Pass, Phase, Schedule, Standing, Then, due_while_blocked,
 };
 pub use sender::Sending;
 pub use sending::{end_on_close, limit_stall, reset_on_close};

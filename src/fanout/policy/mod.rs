@@ -25,6 +25,6 @@ mod pass;
 mod schedule;
 
 pub use heartbeat::{LastSent, Phase};
-pub use pace::{Pace, Then};
+pub use pace::{Fallen, Pace, Then};
 pub use pass::{Beyond, Pass};
 pub use schedule::{Because, Due, LINGER, Schedule, Standing, due_while_blocked};

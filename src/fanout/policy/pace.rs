@@ -1,7 +1,8 @@
 //! The policy of a route toward its clients.
 
 use crate::hub::{Departure, Reading};
-use crate::replay::Gap;
+use crate::replay::{Gap, Seq};
+use std::cmp::Ordering;
 use std::time::{Duration, Instant};
 
 /// How often and how patiently clients are served.
@@ -30,7 +31,30 @@ pub enum Then {
     Departs(Departure),
 }
 
+/// What becomes of a client whose connection accepts no more, and in whose log the next frame or the one in whose middle
+/// it is was dropped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fallen {
+    /// The client is still to be sent the rest of a frame that the log has dropped. It may keep the rest, as far as slow
+    /// clients may together. Beyond that it departs as lagged.
+    Keeps,
+    /// The response ends.
+    Departs(Departure),
+}
+
 impl Pace {
+    /// What becomes of a client at `cursor` whose connection accepts no more. `readable`: the oldest position that can be
+    /// read. `None`: nothing, because the log has all that the client is to be given, and the frame in whose middle it
+    /// is.
+    #[must_use]
+    pub fn fallen(&self, cursor: Seq, readable: Seq) -> Option<Fallen> {
+        match cursor.cmp(&readable) {
+            Ordering::Greater => None,
+            Ordering::Less if !self.skips => Some(Fallen::Departs(Departure::Lagged)),
+            Ordering::Equal | Ordering::Less => Some(Fallen::Keeps),
+        }
+    }
+
     /// When new events are to be sent. `None`: at once. `cannot_wait` says whether what the client is to be given is to
     /// be sent at once though the route lets events be held. It is asked only if they are.
     #[must_use]
@@ -55,7 +79,7 @@ impl Pace {
 mod tests {
     use super::*;
     use crate::hub::End;
-    use crate::replay::{GapReason, Seq};
+    use crate::replay::GapReason;
 
     fn pace(flush: Option<u64>, skips: bool) -> Pace {
         let flush = flush.map(Duration::from_millis);
@@ -72,6 +96,20 @@ mod tests {
             assert_eq!(pace(flush, false).hold_until(|| cannot_wait, now), until, "{flush:?} {cannot_wait}");
         }
         assert_eq!(pace(None, false).hold_until(|| panic!("it is not asked"), now), None);
+    }
+
+    #[test]
+    fn who_is_blocked_lags_when_its_next_frame_is_gone() {
+        let departs = || Some(Fallen::Departs(Departure::Lagged));
+        for (cursor, keeps, skips) in [
+            (8, None, None),
+            (7, Some(Fallen::Keeps), Some(Fallen::Keeps)),
+            (6, departs(), Some(Fallen::Keeps)),
+            (0, departs(), Some(Fallen::Keeps)),
+        ] {
+            let of = |skips| pace(None, skips).fallen(Seq(cursor), Seq(7));
+            assert_eq!((of(false), of(true)), (keeps, skips), "{cursor}");
+        }
     }
 
     #[test]

@@ -83,7 +83,7 @@ impl Shard {
 }
 
 /// Joins two pieces of bytes.
-pub(super) fn joined(first: Bytes, second: &[u8]) -> Bytes {
+fn joined(first: Bytes, second: &[u8]) -> Bytes {
     if first.is_empty() {
         return Bytes::copy_from_slice(second);
     }

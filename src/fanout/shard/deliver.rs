@@ -2,7 +2,7 @@
 
 use super::super::batch::Batch;
 use super::super::client::{Next, State};
-use super::super::effort::{GROUP, TURN, sending};
+use super::super::effort::{GROUP, JUDGEMENT, TURN, sending};
 use super::super::keys::{ClientKey, GroupKey};
 use super::super::sender::{Piece, Stopped};
 use super::super::terms::Sent;
@@ -63,7 +63,20 @@ impl Shard {
         }
         left.give_back(self.effort);
         self.effort = left;
+        self.judge(key);
         in_wave
+    }
+
+    /// Judges some of the clients whose sockets accept no more bytes: those for whom the log has dropped something.
+    fn judge(&mut self, key: GroupKey) {
+        let Some((group, clients)) = self.members.group_and_clients(key) else { return };
+        let Some((readable, judged)) = group.judge() else { return };
+        self.effort.spend(JUDGEMENT * judged.len());
+        let fell = |key| Some((key, clients.get_mut(key)?.fell(key, group, readable)?));
+        let gone: Vec<_> = judged.into_iter().filter_map(fell).collect();
+        for (client, departure) in gone {
+            self.gone(client, departure);
+        }
     }
 
     /// Begins a pass, if those who are caught up are to be given something.
@@ -121,13 +134,30 @@ impl Shard {
         let Some((client, group)) = self.members.apart(key) else { return };
         client.fall_behind(batch, *taken.as_ref().unwrap_or(&0), group, now);
         match taken {
-            Ok(_) => group.behind.block(key),
-            Err(departure) => {
-                client.goes(departure);
-                group.behind.ready(key);
-            }
+            Ok(_) => self.blocked(key),
+            Err(departure) => self.gone(key, departure),
+        }
+    }
+
+    /// Notes that the socket of a client, which is served alone, accepts no more bytes.
+    pub(super) fn blocked(&mut self, key: ClientKey) {
+        let Some((client, group)) = self.members.of(key) else { return };
+        if let State::Alone(alone) = &client.state {
+            group.behind.block(key, alone.cursor);
         }
         self.arm(key);
+    }
+
+    /// Notes that a client, which is served alone, is to depart. It does so in its group's turn.
+    pub(super) fn gone(&mut self, key: ClientKey, departure: Departure) {
+        let Some((client, group)) = self.members.of(key) else { return };
+        let State::Alone(alone) = &mut client.state else { return };
+        group.behind.unblock(key, alone.cursor);
+        group.behind.ready(key);
+        alone.goes(departure);
+        let group = client.group;
+        self.arm(key);
+        self.schedule(group);
     }
 
     /// Serves one client alone.
@@ -138,7 +168,7 @@ impl Shard {
             Next::Nothing => return,
             Next::Ready => return group.behind.ready(key),
             Next::Departs(departure) => return self.depart(key, &departure, now),
-            Next::Blocked => group.behind.block(key),
+            Next::Blocked => return self.blocked(key),
             Next::Waits => group.caught_up.wait(key),
             Next::Joins { cursor, had_batch } => self.members.join(key, cursor, had_batch, now),
         }
@@ -152,7 +182,7 @@ impl Shard {
             State::Alone(alone) => {
                 if alone.unblock() {
                     let key_of_group = client.group;
-                    group.behind.unblock(key);
+                    group.behind.unblock(key, alone.cursor);
                     group.behind.ready(key);
                     self.schedule(key_of_group);
                 }

@@ -9,7 +9,6 @@ use super::super::policy::LINGER;
 use super::super::sending::{end, receive, reset_on_close, send_last, send_some};
 use super::super::terms::{Farewell, MOST_STRAY_BYTES, Sent};
 use super::Shard;
-use super::arrive::joined;
 use crate::hub::Departure;
 use crate::replay::Seq;
 use crate::sse::Frame;
@@ -46,15 +45,21 @@ impl Shard {
     /// Takes a departing client off its stream, and begins to send its last bytes if the end is orderly.
     pub(super) fn depart(&mut self, key: ClientKey, departure: &Departure, now: Instant) {
         let Some((client, group)) = self.members.apart(key) else { return };
-        let Some((cursor, pending)) = client.unsent() else { return };
+        let Some(mut alone) = client.alone(now) else { return };
         self.effort.spend(DEPARTURE);
-        let last = departure.is_orderly().then(|| client.last_bytes(pending, departure, group));
-        client.farewell(departure, cursor, group);
-        if let Some(last) = last {
-            client.state = State::Parting(Box::new(Alone::new(cursor, last, now)));
+        // What is unsent is sent whole before an orderly end, whatever the log drops meanwhile.
+        let is_orderly = departure.is_orderly() && alone.keeps(&group.feed);
+        if is_orderly {
+            alone.ends_with(client.last_bytes(departure, group));
+        }
+        group.behind.unblock(key, alone.cursor);
+        client.farewell(departure, alone.cursor, group);
+        if is_orderly {
+            client.state = State::Parting(alone);
             return self.part(key, now);
         }
-        if *departure == Departure::Stalled {
+        if *departure == Departure::Stalled || alone.was_blocked() {
+            // The bytes that the client does not take are freed at once.
             reset_on_close(&client.socket);
         }
         self.remove(key);
@@ -76,12 +81,15 @@ impl Shard {
         let State::Parting(last) = &mut client.state else { return };
         let goes_back = client.strays.is_kept() && self.draining.is_none();
         let send = if goes_back { send_some } else { send_last };
-        self.effort.spend(sending(last.pending.len()));
-        let Ok(taken) = send(&client.socket, &last.pending) else { return self.remove(key) };
-        last.took(taken, now);
-        if !last.pending.is_empty() {
-            last.block(&client.socket);
-            return self.arm(key);
+        while !last.pending().is_empty() {
+            self.effort.spend(sending(last.pending().len()));
+            let Ok(taken) = send(&client.socket, last.pending()) else { return self.remove(key) };
+            let is_cut_short = taken < last.pending().len();
+            last.took(taken, now);
+            if is_cut_short {
+                last.block(&client.socket);
+                return self.arm(key);
+            }
         }
         if goes_back {
             return self.give_back(key);
@@ -128,28 +136,29 @@ impl Shard {
 }
 
 impl Client {
-    /// Where a client that is served alone goes on, and its unsent bytes, which are taken. `None`: it is caught up, or
-    /// has departed already.
-    fn unsent(&mut self) -> Option<(Seq, Bytes)> {
-        match &mut self.state {
-            State::Alone(alone) => Some((alone.cursor, std::mem::take(&mut alone.pending))),
-            State::Waiting { cursor } => Some((*cursor, Bytes::new())),
-            State::CaughtUp { .. } | State::Parting(_) | State::Closing { .. } => None,
+    /// What a departing client, which is not caught up, has not been sent. `None`: it has departed already.
+    fn alone(&mut self, now: Instant) -> Option<Box<Alone>> {
+        match std::mem::replace(&mut self.state, State::Closing { until: now }) {
+            State::Alone(alone) => Some(alone),
+            State::Waiting { cursor } => Some(Box::new(Alone::new(cursor, Bytes::new(), now))),
+            departed => {
+                self.state = departed;
+                None
+            }
         }
     }
 
-    /// The last bytes of a response that ends in order: the unsent ones, the route's last words, and the end of the
-    /// framing.
-    fn last_bytes(&mut self, mut unsent: Bytes, departure: &Departure, group: &Group) -> Bytes {
+    /// The last bytes of a response that ends in order: the route's last words, and the end of the framing.
+    fn last_bytes(&mut self, departure: &Departure, group: &Group) -> Bytes {
         let framing = group.framing();
         let words = group.terms.last_words(departure, group.feed.origin_retry());
-        if !words.is_empty() {
-            let told = Sent { bytes: words.len() as u64, events: 0 };
-            self.sent += told;
-            group.count(told);
-            unsent = joined(unsent, framing.wire(&Frame::of_text(&words)));
+        if words.is_empty() {
+            return Bytes::from_static(framing.end());
         }
-        joined(unsent, framing.end())
+        let told = Sent { bytes: words.len() as u64, events: 0 };
+        self.sent += told;
+        group.count(told);
+        [framing.wire(&Frame::of_text(&words)), framing.end()].concat().into()
     }
 
     /// Takes the client off its stream, and reports that.

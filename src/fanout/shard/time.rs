@@ -1,6 +1,6 @@
 //! Deadlines: heartbeats, stalls, lifetimes, the drain and held events.
 
-use super::super::batch::Framing;
+use super::super::batch::{Cut, Framing};
 use super::super::client::State;
 use super::super::effort::{LOOK, sending};
 use super::super::keys::{ClientKey, Key};
@@ -70,7 +70,12 @@ impl Shard {
                 client.trust.forgive(&client.socket, group.terms.pace().stall);
                 return Some(group.framing());
             }
-            Some(Due::Slowness) => client.seat.iter_mut().for_each(Seat::found_slow),
+            Some(Due::Slowness) => {
+                client.seat.iter_mut().for_each(Seat::found_slow);
+                group.behind.has_dropped();
+                let group = client.group;
+                self.schedule(group);
+            }
             Some(Due::End(because)) => self.depart(key, &because.into(), now),
             Some(Due::Stall) => self.stalled(key, now),
             Some(Due::Close) => self.remove(key),
@@ -101,17 +106,12 @@ impl Shard {
         for Stopped { client: key, taken } in stopped {
             let Some((client, group)) = self.members.apart(key) else { continue };
             let State::Waiting { cursor } = client.state else { continue };
-            client.block_with(cursor, line.slice(*taken.as_ref().unwrap_or(&0)..), group, now);
+            let rest = line.slice(*taken.as_ref().unwrap_or(&0)..);
+            client.block_after(Cut::at(cursor, rest), group, now);
             match taken {
-                Ok(_) => group.behind.block(key),
-                Err(departure) => {
-                    client.goes(departure);
-                    group.behind.ready(key);
-                }
+                Ok(_) => self.blocked(key),
+                Err(departure) => self.gone(key, departure),
             }
-            let group = client.group;
-            self.arm(key);
-            self.schedule(group);
         }
     }
 

@@ -7,6 +7,7 @@ mod fairness;
 mod holds;
 mod model;
 mod pace;
+mod pins;
 
 use super::super::arrival::{Arrival, Delivery};
 use super::super::batch::Framing;
@@ -120,6 +121,11 @@ impl Stage {
     }
 
     fn with(replay: ReplayOptions, change: impl FnOnce(&mut Pace)) -> Self {
+        Self::bounded(usize::MAX, replay, change)
+    }
+
+    /// A stage whose streams may hold `most_bytes` together.
+    fn bounded(most_bytes: usize, replay: ReplayOptions, change: impl FnOnce(&mut Pace)) -> Self {
         let now = Instant::now();
         let mut pace = Pace { heartbeat: None, stall: 30 * SECOND, flush: None, skips: false };
         change(&mut pace);
@@ -131,7 +137,7 @@ impl Stage {
             inbox,
             events: Events::with_capacity(8),
             now,
-            hub: Hub::new(Arc::clone(&opened) as Arc<dyn Open>),
+            hub: Hub::bounded(Arc::clone(&opened) as Arc<dyn Open>, most_bytes),
             opened,
             settings: StreamSettings {
                 replay: Arc::new(replay),
