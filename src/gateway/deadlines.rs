@@ -13,6 +13,7 @@ impl From<Broken> for Departure {
         match broken {
             Broken::Left => Self::Left,
             Broken::Stalled => Self::Stalled,
+            Broken::Lagged => Self::Lagged,
         }
     }
 }

@@ -41,6 +41,7 @@ mod plan;
 mod private;
 mod proxy;
 mod proxy_header;
+mod reader;
 mod refusal;
 mod routing;
 mod served;

@@ -4,6 +4,7 @@ use super::deadlines::{Deadlines, at};
 use super::handover::{HandOver, Leaving};
 use super::lines::{greeting, last_words};
 use super::plan::Ask;
+use super::reader::PIECE_BYTES;
 use super::refusal::{Refusal, Why};
 use super::served::StreamRoute;
 use super::writer::{Broken, Writer};
@@ -24,9 +25,6 @@ use tokio::time::Instant;
 /// client's `Last-Event-ID`. After that the client is sent a 200, because many origins send no head before the first
 /// event.
 const VERDICT_PATIENCE: Duration = Duration::from_secs(3);
-
-/// The most bytes of frames that are read from the log at once.
-const BATCH_BYTES: usize = 64 << 10;
 
 /// A client that has joined its stream, and the head of its response.
 #[derive(Debug)]
@@ -157,7 +155,7 @@ impl Gateway {
         let client = &served.policy.client;
         // Later changes of the reconnection time arrive with their events.
         let origin_retry = subscription.origin_retry();
-        writer.tell(subscription.arrivals());
+        writer.reads(subscription.arrivals(), served.pace().clone());
         let begun = async {
             writer.head(head, client.stall).await?;
             writer.text(greeting(client, origin_retry).into()).await
@@ -193,10 +191,9 @@ async fn follow(
             return Ok(end);
         }
         if let Pass::Unread = pass {
-            match pace.then(subscription.read(BATCH_BYTES, &mut frames)) {
+            match pace.then(subscription.read(PIECE_BYTES, &mut frames)) {
                 Then::Sends => {
-                    writer.frames(&frames).await?;
-                    frames.clear();
+                    writer.frames(&mut frames).await?;
                     deadlines.sent();
                 }
                 Then::Skips(gap) => subscription.skip(gap),

@@ -4,15 +4,16 @@ use super::after::come_back;
 use super::connection::Connection;
 use super::deadlines::Lifecycle;
 use super::http2::{Link, StallLimit};
+use super::reader::{Reader, Writing};
 use super::refusal::Reply;
 use super::socket::{self, Witness};
 use super::transport::Transport;
 use super::wire::response_head;
 use crate::counters::RouteCounters;
-use crate::fanout::{self, Due, MOST_KEPT_BYTES, Sent, Trust, due_while_blocked};
+use crate::fanout::{self, Due, MOST_KEPT_BYTES, Pace, Sent, Trust, due_while_blocked};
 use crate::hub::Arrivals;
 use crate::sse::{Frame, HEARTBEAT};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use pingora::ErrorType;
@@ -23,10 +24,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::sleep;
-
-/// The most bytes that are written at once. A stream of HTTP/2 that does not take this many bytes within `stall_secs`
-/// counts as stalled. A client that is merely slow takes them.
-const PIECE_BYTES: usize = 16 << 10;
 
 /// How often to look whether bytes arrive while a write waits.
 const LOOKS_EVERY: Duration = Duration::from_millis(250);
@@ -45,8 +42,8 @@ pub(super) struct Writer<'a> {
     /// Whether the request's body was read to its end.
     is_body_over: bool,
     sent: Sent,
-    /// Tells the stream that bytes arrive at the client while a write waits.
-    arrivals: Option<Arrivals>,
+    /// The reader of a shared stream that this client is. It is judged while a write waits.
+    reader: Option<Reader>,
     progress: Progress,
     /// Says whether the process drains. In a drain no connection is kept.
     lifecycle: Option<&'a watch::Receiver<Lifecycle>>,
@@ -82,6 +79,8 @@ pub(super) enum Broken {
     Left,
     /// The client accepted nothing for `stall_secs`, or the kernel gave up the client.
     Stalled,
+    /// The client fell off the log while a write waited.
+    Lagged,
 }
 
 impl<'a> Writer<'a> {
@@ -94,7 +93,7 @@ impl<'a> Writer<'a> {
             unwanted_bytes: 0,
             is_body_over: false,
             sent: Sent::default(),
-            arrivals: None,
+            reader: None,
             progress: Progress::default(),
             lifecycle: None,
             is_kept: false,
@@ -121,9 +120,10 @@ impl<'a> Writer<'a> {
         self.connection().is_some_and(|connection| connection.ahead() <= MOST_KEPT_BYTES as u64)
     }
 
-    /// Sets the stream that is told when bytes arrive at the client while a write waits.
-    pub(super) fn tell(&mut self, arrivals: Arrivals) {
-        self.arrivals = Some(arrivals);
+    /// The client reads a shared stream from now on, under the policy of its route. While a write waits, the stream is
+    /// told whether bytes arrive at the client, and the client is judged for what the log drops.
+    pub(super) fn reads(&mut self, arrivals: Arrivals, pace: Pace) {
+        self.reader = Some(Reader::new(arrivals, pace));
     }
 
     /// Notes that the client has been sent `events` events in all.
@@ -216,32 +216,28 @@ impl<'a> Writer<'a> {
         self.session.write_response_body(body, true).await
     }
 
-    /// Writes frames. Small frames share a write.
-    pub(super) async fn frames(&mut self, frames: &[Frame]) -> Result<(), Broken> {
+    /// Writes frames: a single one of any size, or several that are together no larger than a piece. They share a write,
+    /// and are let go of before it, because the write may wait.
+    pub(super) async fn frames(&mut self, frames: &mut Vec<Frame>) -> Result<(), Broken> {
         self.count_events(self.sent.events + frames.len() as u64);
-        let mut batch = BytesMut::new();
-        for frame in frames {
-            if !batch.is_empty() && batch.len() + frame.text_len() > PIECE_BYTES {
-                self.text(batch.split().freeze()).await?;
-            }
-            match frames {
-                [only] => return self.text(only.shared_text()).await,
-                _ => batch.extend_from_slice(frame.text()),
-            }
-        }
-        self.text(batch.freeze()).await
+        let text = match &frames[..] {
+            [only] => only.shared_text(),
+            several => several.iter().map(Frame::text).collect::<Vec<_>>().concat().into(),
+        };
+        frames.clear();
+        self.text(text).await
     }
 
     /// Writes text in pieces.
-    pub(super) async fn text(&mut self, mut text: Bytes) -> Result<(), Broken> {
-        while !text.is_empty() {
-            let piece = text.split_to(text.len().min(PIECE_BYTES));
+    pub(super) async fn text(&mut self, text: Bytes) -> Result<(), Broken> {
+        let mut writing = Writing::of(text);
+        while let Some(piece) = writing.next() {
             self.sent.bytes += piece.len() as u64;
             if let Some(counters) = self.counters {
                 counters.bytes_out.add(piece.len() as u64);
             }
             let was_slow = self.progress.is_slow;
-            self.piece(piece).await?;
+            self.piece(piece, &mut writing).await?;
             if was_slow
                 && !self.progress.is_slow
                 && let Some(connection) = self.session.stream().and_then(Connection::within)
@@ -255,8 +251,8 @@ impl<'a> Writer<'a> {
     /// Writes one piece. While the write waits, looks whether bytes arrive at the client. The stream is told when some do,
     /// and when none do for a while. A client at which some arrive does not stall. Without a socket of its own, as on
     /// HTTP/2, a client must take a whole piece within the stall time.
-    async fn piece(&mut self, piece: Bytes) -> Result<(), Broken> {
-        let Self { session, link, progress, arrivals, .. } = self;
+    async fn piece(&mut self, piece: Bytes, writing: &mut Writing) -> Result<(), Broken> {
+        let Self { session, link, progress, reader, .. } = self;
         let transport =
             session.stream().and_then(Connection::within).map(|connection| Arc::clone(connection.transport()));
         let mut witness = None;
@@ -278,12 +274,17 @@ impl<'a> Writer<'a> {
                 let now = Instant::now();
                 if witness.as_mut().is_some_and(Witness::saw_some) {
                     accepted = now;
-                    arrivals.iter().for_each(Arrivals::arrived);
+                    reader.iter().for_each(|reader| reader.arrived());
                 }
                 match due_while_blocked(progress.stall, accepted, true, now) {
                     Some(Due::Stall) => return Err(Broken::Stalled),
-                    Some(Due::Slowness) => arrivals.iter().for_each(Arrivals::found_slow),
+                    Some(Due::Slowness) => reader.iter().for_each(|reader| reader.found_slow()),
                     _ => {}
+                }
+                if reader.as_ref().is_some_and(|reader| reader.lags(writing)) {
+                    // The bytes that the client does not take are freed at once.
+                    transport.iter().for_each(socket::reset_on_close);
+                    return Err(Broken::Lagged);
                 }
                 // A client that reads costs no observation, because a write that does not wait is not observed.
                 witness = witness.or_else(|| transport.as_ref().map(|transport| progress.observe(transport)));
