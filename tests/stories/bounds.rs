@@ -48,7 +48,7 @@ async fn feed(streams: &mut [(Response, Body)], events: usize, size: usize) {
 }
 
 /// Waits until the process holds no more than this.
-async fn holds_at_most(gateway: &Gateway, bytes: usize) {
+pub async fn holds_at_most(gateway: &Gateway, bytes: usize) {
     let fallen = async {
         while gateway.resident() > bytes {
             sleep(Duration::from_millis(100)).await;
