@@ -3,6 +3,7 @@
 #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic is a test's way to fail")]
 
 mod backfill;
+mod beside;
 mod bounds;
 mod continuation;
 mod holds;
