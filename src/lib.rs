@@ -6,6 +6,8 @@
 //! all of them, and `quoted` and `log_limit` are below these.
 
 pub mod admin;
+#[cfg(any(test, fuzzing))]
+mod choices;
 pub mod config;
 pub mod counters;
 pub mod demo;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 ///
 /// A new top-level module gets its place here.
 const FLOORS: &[&[&str]] = &[
-    &["quoted", "log_limit"],
+    &["quoted", "log_limit", "choices"],
     &["counters", "descriptors", "fields", "sync", "web"],
     &["sse"],
     &["replay"],

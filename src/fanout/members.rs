@@ -135,6 +135,13 @@ fn placed(clients: &mut Table<ClientKey, Client>) -> impl FnMut(ClientKey, u32) 
     }
 }
 
+#[cfg(any(test, fuzzing))]
+impl Members {
+    pub(super) fn is_empty(&self) -> bool {
+        self.clients.is_empty() && self.groups.is_empty() && self.by_id.is_empty()
+    }
+}
+
 #[cfg(test)]
 impl Members {
     pub(super) fn clients(&self) -> &Table<ClientKey, Client> {
@@ -143,9 +150,5 @@ impl Members {
 
     pub(super) fn groups(&self) -> &Table<GroupKey, Group> {
         &self.groups
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.clients.is_empty() && self.groups.is_empty() && self.by_id.is_empty()
     }
 }

@@ -56,7 +56,7 @@ impl<K: Key, V> Table<K, V> {
         self.slab.len()
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     pub(super) fn is_empty(&self) -> bool {
         self.slab.is_empty()
     }

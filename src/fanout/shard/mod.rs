@@ -10,6 +10,9 @@ mod deliver;
 mod depart;
 #[cfg(test)]
 mod tests;
+// The same file serves a fuzz target.
+#[cfg(all(fuzzing, not(test)))]
+pub(super) mod tests;
 mod time;
 
 use self::backlog::Backlog;

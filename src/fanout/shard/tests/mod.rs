@@ -1,13 +1,24 @@
 //! Tests of a shard. The hub and the sockets are real; Unix sockets, because on them the reader alone sets the pace.
 //! The test controls the clock and takes the shard's turns.
 
+#![cfg_attr(fuzzing, allow(unused, reason = "a fuzz target uses the model alone"))]
+
+#[cfg(test)]
 mod delivery;
+#[cfg(test)]
 mod departures;
+#[cfg(test)]
 mod fairness;
+#[cfg(test)]
 mod holds;
 mod model;
+#[cfg(test)]
 mod pace;
+#[cfg(test)]
 mod pins;
+
+#[cfg(fuzzing)]
+pub use model::try_operations;
 
 use super::super::arrival::{Arrival, Delivery};
 use super::super::batch::Framing;
