@@ -21,6 +21,9 @@ mod options;
 mod position;
 #[cfg(test)]
 mod tests;
+// The same file serves a fuzz target.
+#[cfg(all(fuzzing, not(test)))]
+mod tests;
 
 pub use backfill::{Backfill, Meeting};
 pub use continuation::{Continuation, Fate};
@@ -28,6 +31,8 @@ pub use ids::{Epoch, Lineage, VIA, trimmed};
 pub use log::{ReplayLog, cost_of};
 pub use options::{IdPolicy, OnGap, ReplayOptions, Start};
 pub use position::{Gap, GapReason, Position};
+#[cfg(all(fuzzing, not(test)))]
+pub use tests::try_positions;
 
 use std::fmt;
 

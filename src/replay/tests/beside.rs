@@ -20,6 +20,8 @@ pub(super) enum Step {
     Read(usize, usize),
     /// One of the clients is slow, or leaves.
     Leave(usize),
+    /// All logs hold too much together, and this one is to cost no more than so many bytes.
+    GiveUp(usize),
 }
 
 /// The log and the oracle, side by side.
@@ -59,6 +61,11 @@ impl Both {
                 self.oracle.expire(self.tape.now);
                 return;
             }
+            Step::GiveUp(most) => {
+                self.tape.log.give_up(*most);
+                self.oracle.give_up(*most);
+                return;
+            }
             Step::Join(_) | Step::Read(..) | Step::Leave(_) => return self.client(step),
         };
         let data = format!("{}{}", self.appended, ".".repeat(padding));
@@ -92,10 +99,14 @@ impl Both {
                 let at = oracle.all.len().saturating_sub(*back).max(oracle.first);
                 tape.log.hold(Seq(at as u64));
                 oracle.holders.push(at);
+                return;
             }
             Step::Read(client, most) => {
                 let Some(holder) = oracle.holders.get_mut(client % count) else { return };
                 let to = oracle.all.len().min(*holder + most);
+                if to == *holder {
+                    return;
+                }
                 tape.log.move_hold(Seq(*holder as u64), Seq(to as u64));
                 *holder = to;
             }

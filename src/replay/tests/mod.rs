@@ -1,17 +1,30 @@
 //! Tests of the log: single facts, and properties beside a naive oracle.
 
 #![allow(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a panic is a test's way to fail")]
+#![cfg_attr(fuzzing, allow(unused, reason = "a fuzz target uses the oracle alone"))]
 
+#[cfg(test)]
 mod backfill;
 mod beside;
+#[cfg(test)]
 mod bounds;
+#[cfg(test)]
 mod continuation;
+#[cfg(test)]
 mod holds;
+#[cfg(test)]
 mod ids;
 mod oracle;
+#[cfg(test)]
 mod positions;
+#[cfg(test)]
 mod properties;
+#[cfg(test)]
 mod starts;
+mod tried;
+
+#[cfg(fuzzing)]
+pub use tried::try_positions;
 
 use super::{Epoch, Gap, GapReason, IdPolicy, OnGap, Position, ReplayLog, ReplayOptions, Seq, Start, cost_of};
 use crate::sse::{Decoder, Event, Frame, Item};

@@ -79,14 +79,25 @@ impl Oracle {
     }
 
     pub(super) fn expire(&mut self, now: Instant) {
-        let kept = if let Start::Back(n) = self.options.start { n.get() } else { 1 };
         let Some(age) = self.options.age else { return };
-        while self.held().first().is_some_and(|entry| entry.is_mark() || self.events_held() > kept)
-            && now - self.held()[0].at > age
-        {
+        while self.can_give() && now - self.held()[0].at > age {
             self.first += 1;
         }
         self.let_go();
+    }
+
+    /// Drops the oldest entries until the others cost no more than `most`.
+    pub(super) fn give_up(&mut self, most: usize) {
+        while self.can_give() && self.held().iter().map(|entry| entry.cost).sum::<usize>() > most {
+            self.first += 1;
+        }
+        self.let_go();
+    }
+
+    /// Whether the oldest entry is none of the newest values, which stay.
+    fn can_give(&self) -> bool {
+        let kept = if let Start::Back(n) = self.options.start { n.get() } else { 1 };
+        self.held().first().is_some_and(|entry| entry.is_mark() || self.events_held() > kept)
     }
 
     /// Ends the delivery of what nobody is still to be given.

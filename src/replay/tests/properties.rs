@@ -25,6 +25,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..4_usize).prop_map(Step::Join),
         3 => (0..4_usize, 0..6_usize).prop_map(|(client, most)| Step::Read(client, most)),
         1 => (0..4_usize).prop_map(Step::Leave),
+        1 => (0..2000_usize).prop_map(Step::GiveUp),
     ]
 }
 
