@@ -1,7 +1,8 @@
 //! The publisher's pace: how far it may be ahead of the fastest subscriber.
 
-/// The bytes of text that the log may be ahead of the fastest subscriber. Beyond that, the origin is read no further.
-pub(super) const MOST_AHEAD_BYTES: usize = 64 << 10;
+/// How far the log may be ahead of the fastest subscriber: what the events beyond it weigh. The origin is read no further
+/// then.
+pub(super) const MOST_AHEAD: usize = 64 << 10;
 
 /// Whether the publisher reads on from the origin or waits for the subscribers.
 ///

@@ -1,6 +1,6 @@
 //! The publisher: writes to one stream.
 
-use super::pace::{MOST_AHEAD_BYTES, Pace};
+use super::pace::{MOST_AHEAD, Pace};
 use super::stream::{Phase, State, Stream};
 use super::{End, Sharing, upkeep};
 use crate::counters::RouteCounters;
@@ -199,7 +199,7 @@ impl Publisher {
         let mut patience = None;
         loop {
             let pace = self.stream.locked(|state| {
-                let is_ahead = || !state.is_empty() && state.log.bytes_from(state.furthest) > MOST_AHEAD_BYTES;
+                let is_ahead = || !state.is_empty() && state.log.weight_from(state.furthest) > MOST_AHEAD;
                 state.pace = state.pace.looked(is_ahead);
                 state.pace
             });

@@ -15,7 +15,7 @@
 
 use super::backfills::Backfills;
 use super::budget::{Budget, STREAM_OVERHEAD};
-use super::pace::{MOST_AHEAD_BYTES, Pace};
+use super::pace::{MOST_AHEAD, Pace};
 use super::sharing::{Audience, Sharing};
 use super::streams::{Place, Streams};
 use super::{End, StreamKey, StreamRequest, Watcher};
@@ -279,9 +279,7 @@ impl Stream {
     /// log begins to drop it.
     pub(super) fn cannot_wait(&self, cursor: Seq, is_opener: bool) -> bool {
         self.locked(|state| {
-            state.is_over_for(is_opener)
-                || cursor < state.log.oldest()
-                || state.log.bytes_from(cursor) > MOST_AHEAD_BYTES
+            state.is_over_for(is_opener) || cursor < state.log.oldest() || state.log.weight_from(cursor) > MOST_AHEAD
         })
     }
 

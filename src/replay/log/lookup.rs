@@ -1,13 +1,13 @@
 //! What the log holds, and at which positions.
 
-use super::ReplayLog;
 use super::entry::{Entry, Kind};
+use super::{ReplayLog, weight_of};
 use crate::replay::{Gap, GapReason, Seq, Start, trimmed};
 use crate::sse::{Event, Frame};
 
 impl ReplayLog {
-    /// Reads the frames from `cursor` on into `frames`: at least one if there is one, and then while they fit into
-    /// `most` bytes. Returns the position after the last of them, which is `cursor` itself at the end of the log.
+    /// Reads the frames from `cursor` on into `frames`: at least one if there is one, and then while they weigh no more
+    /// than `most`. Returns the position after the last of them, which is `cursor` itself at the end of the log.
     ///
     /// # Errors
     /// The entry at the cursor was dropped. The gap reaches to the oldest entry held.
@@ -18,11 +18,11 @@ impl ReplayLog {
         let mut taken = 0_usize;
         let mut next = cursor;
         for Entry { frame, .. } in entries {
-            let len = frame.text_len();
-            if taken > 0 && taken.saturating_add(len) > most {
+            let weight = weight_of(frame);
+            if taken > 0 && taken.saturating_add(weight) > most {
                 break;
             }
-            taken = taken.saturating_add(len);
+            taken = taken.saturating_add(weight);
             frames.push(frame.clone());
             next = next.plus(1);
         }
@@ -35,11 +35,11 @@ impl ReplayLog {
         self.ring.deliverable()
     }
 
-    /// The bytes of the text from `cursor` on, including that kept for delivery alone.
+    /// What the entries from `cursor` on weigh, including those kept for delivery alone.
     #[must_use]
-    pub fn bytes_from(&self, cursor: Seq) -> usize {
+    pub fn weight_from(&self, cursor: Seq) -> usize {
         let entries = self.ring.from(cursor.max(self.ring.deliverable())).into_iter().flatten();
-        entries.map(|entry| entry.frame.text_len()).fold(0, usize::saturating_add)
+        entries.map(|entry| weight_of(&entry.frame)).fold(0, usize::saturating_add)
     }
 
     /// The number of events between `from` and `to`, which is held or the end of the log. `None`: not known, because

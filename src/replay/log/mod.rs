@@ -60,6 +60,13 @@ pub fn cost_of(frame: &Frame) -> usize {
     frame.memory().saturating_add(ENTRY_OVERHEAD)
 }
 
+/// What a frame counts for where it is reckoned how much a client is given at once, or how far it is behind: the bytes of
+/// its text. A small event counts a third of what it costs, so that a client which keeps up needs no more memory of small
+/// events than of large ones.
+pub(super) fn weight_of(frame: &Frame) -> usize {
+    frame.text_len().max(cost_of(frame) / 3)
+}
+
 /// The bounded log of a stream's recent frames.
 #[derive(Debug)]
 pub struct ReplayLog {

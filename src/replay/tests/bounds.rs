@@ -148,13 +148,24 @@ fn marks_age_out_once_no_event_before_them_is_kept() {
 }
 
 #[test]
-fn a_read_gives_at_least_one_frame_and_no_further_one_beyond_its_bytes() {
-    let tape = Tape::new(events(9)).feed("data: 0||data: 1||data: 2||");
-    for (most, next) in [(0, 1), (18, 1), (35, 1), (36, 2), (53, 2), (54, 3), (ALL, 3)] {
-        let mut frames = Vec::new();
-        assert_eq!(tape.log.read(Seq(0), most, &mut frames), Ok(Seq(next)), "{most}");
-        assert_eq!(frames.len() as u64, next, "{most}");
+fn a_read_gives_at_least_one_frame_and_no_further_one_beyond_its_weight() {
+    // A large event weighs what its text takes, and a small one a third of what it costs.
+    for size in [1, 300] {
+        let event = format!("data: {}||", "x".repeat(size));
+        let tape = Tape::new(events(9)).feed(&event.repeat(3));
+        let mut one = Vec::new();
+        assert_eq!(tape.log.read(Seq(0), 0, &mut one), Ok(Seq(1)));
+        let weight = if size == 1 { cost_of(&one[0]) / 3 } else { one[0].text_len() };
+        assert_eq!(tape.log.weight_from(Seq(1)), 2 * weight);
+        for (most, next) in
+            [(weight, 1), (2 * weight - 1, 1), (2 * weight, 2), (3 * weight - 1, 2), (3 * weight, 3), (ALL, 3)]
+        {
+            let mut frames = Vec::new();
+            assert_eq!(tape.log.read(Seq(0), most, &mut frames), Ok(Seq(next)), "{most}");
+            assert_eq!(frames.len() as u64, next, "{most}");
+        }
     }
+    let tape = Tape::new(events(9)).feed("data: 0||data: 1||data: 2||");
     let mut frames = Vec::new();
     assert_eq!(tape.log.read(Seq(3), 0, &mut frames), Ok(Seq(3)));
     assert_eq!(frames, []);

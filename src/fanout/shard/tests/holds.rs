@@ -69,6 +69,35 @@ fn a_client_that_takes_a_burst_slowly_gets_all_of_it_and_one_that_takes_nothing_
     assert_eq!(numbers(&slow.text()), [0, 1, 2]);
 }
 
+/// Whether the publisher may read on from its origin now.
+fn has_room(publisher: &Publisher) -> bool {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(Duration::ZERO, publisher.room()).await.is_ok() })
+}
+
+#[test]
+fn a_burst_of_tiny_events_waits_for_the_only_client_however_it_reads() {
+    const EVENTS: usize = 50_000;
+    const AT_ONCE: usize = 1000;
+    let mut stage = Stage::with(one_event(), |_| {});
+    let mut client = stage.client_with("/a", hold_little);
+    stage.settle();
+    let publisher = stage.publisher();
+    client.take();
+    let (mut published, mut text) = (0, String::new());
+    while text.matches("data: ").count() < EVENTS {
+        while published < EVENTS && has_room(&publisher) {
+            publish(&publisher, &["0", "1", "2", "3"].repeat(AT_ONCE / 4));
+            published += AT_ONCE;
+            stage.settle();
+        }
+        text += &client.text();
+        stage.settle();
+        assert_eq!(stage.departed(), [], "{published}");
+    }
+    assert_eq!(numbers(&text), [0, 1, 2, 3].repeat(EVENTS / 4));
+}
+
 #[test]
 fn a_client_that_was_slow_and_has_caught_up_is_given_whole_bursts_again() {
     let mut stage = Stage::with(ReplayOptions { events: NonZeroUsize::new(150), ..one_event() }, |_| {});
