@@ -5,6 +5,9 @@
 const KEPT_PART: usize = 16;
 const MOST_KEPT: usize = 64;
 
+/// Fewer places than one part in this many are few.
+const FEW_PART: usize = 8;
+
 /// The places that are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Counts {
@@ -63,6 +66,13 @@ impl Counts {
             Kind::Others(n) => self.others += n,
         }
         true
+    }
+
+    /// Whether few places are left for clients that come.
+    pub(super) fn are_few_left(&self) -> bool {
+        let others = self.others.max(self.kept);
+        let taken = self.clients + self.streams + others + self.promised.max(self.guests);
+        self.most.saturating_sub(taken) < self.most / FEW_PART
     }
 
     /// Whether there are guests on places that are needed.

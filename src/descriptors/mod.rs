@@ -18,7 +18,8 @@
 //! comes then is a guest on a place that is promised to others. When its request is known, and what was promised
 //! meanwhile is settled, it gets a place of its own. A guest goes when its place is needed.
 //!
-//! A stream keeps its place while it is not connected. So it always finds a place when it connects again.
+//! A stream keeps its place while it is not connected. So it always finds a place when it connects again. A stream that
+//! no client is on gives way to whoever finds no place.
 
 mod counts;
 #[cfg(test)]
@@ -27,8 +28,9 @@ mod tests;
 use crate::log_limit::LogLimit;
 use counts::{Counts, Kind};
 use parking_lot::Mutex;
-use std::sync::Arc;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::timeout_at;
@@ -54,7 +56,16 @@ struct Shared {
     settled: Notify,
     /// Wakes the streams that wait until enough guests have gone.
     enough: Notify,
+    /// Wakes one of those for whom a stream gave way.
+    room: Notify,
+    gives_way: OnceLock<Box<dyn GivesWay>>,
     lines: LogLimit,
+}
+
+/// Holds places that it does not need.
+pub trait GivesWay: Send + Sync + fmt::Debug {
+    /// Begins to give up one place of a stream. Returns whether it has such a place. Must not block.
+    fn give_way(&self) -> bool;
 }
 
 /// The place of a client. Dropping it frees the place.
@@ -100,8 +111,15 @@ impl Descriptors {
     pub fn new(most: usize) -> Self {
         let counts = Mutex::new(Counts::new(most));
         let turn = tokio::sync::Mutex::new(());
-        let [freed, needed, settled, enough] = [0; 4].map(|_| Notify::new());
-        Self(Arc::new(Shared { counts, turn, freed, needed, settled, enough, lines: LogLimit::new(1, TOLD_EVERY) }))
+        let [freed, needed, settled, enough, room] = [0; 5].map(|_| Notify::new());
+        let (gives_way, lines) = (OnceLock::new(), LogLimit::new(1, TOLD_EVERY));
+        Self(Arc::new(Shared { counts, turn, freed, needed, settled, enough, room, gives_way, lines }))
+    }
+
+    /// Names who gives way when no place is left. It is named once.
+    pub fn given_way_by(&self, gives_way: impl GivesWay + 'static) {
+        let is_first = self.0.gives_way.set(Box::new(gives_way)).is_ok();
+        debug_assert!(is_first);
     }
 
     /// As many places as anybody asks for.
@@ -114,44 +132,87 @@ impl Descriptors {
     /// there are not both. When the client's request is known, [`Self::client`] may still have a place.
     #[must_use]
     pub fn newcomer(&self) -> Option<(ClientPlace, Promise)> {
-        self.take(Kind::Newcomer).then(|| (ClientPlace(self.clone()), Promise(self.clone())))
+        self.take_of_crowd(Kind::Newcomer).then(|| (ClientPlace(self.clone()), Promise(self.clone())))
     }
 
     /// A place for a client that has just come, which may be promised to others. `None`: every place is taken.
     #[must_use]
     pub fn guest(&self) -> Option<GuestPlace> {
-        self.take(Kind::Guest).then(|| GuestPlace(self.clone()))
+        self.take_of_crowd(Kind::Guest).then(|| GuestPlace(self.clone()))
     }
 
-    /// Waits until a guest must go. Only one of those that wait is told at a time.
+    /// Waits until a guest must go, because no stream gives way. Only one of those that wait is told at a time.
     pub async fn needed(&self) {
         loop {
             self.0.needed.notified().await;
-            if self.0.counts.lock().are_needed() {
+            if self.0.counts.lock().are_needed() && !self.give_way() {
                 return;
             }
         }
     }
 
-    /// A place for a client whose request is known. `None`: no place is left, which is logged.
-    #[must_use]
-    pub fn client(&self) -> Option<ClientPlace> {
-        let place = self.take(Kind::Client).then(|| ClientPlace(self.clone()));
+    /// A place for a client whose request is known. If no place is left, one of a stream that gives way is waited for,
+    /// until `deadline` at most. `None`: there is no place, which is logged.
+    pub async fn client(&self, deadline: Instant) -> Option<ClientPlace> {
+        let place = self.take_by(Kind::Client, deadline).await.then(|| ClientPlace(self.clone()));
         if place.is_none() {
             self.tell("clients");
         }
         place
     }
 
-    /// A place for a stream. `None`: no place is left, which is logged.
+    /// A place for a stream. `None`: no place is left.
     #[must_use]
     pub fn stream(&self) -> Option<StreamPlace> {
-        if !self.take(Kind::Stream) {
+        self.take(Kind::Stream).then(|| self.stream_place())
+    }
+
+    /// A place for a stream, as [`Self::client`] waits for one.
+    pub async fn stream_by(&self, deadline: Instant) -> Option<StreamPlace> {
+        let place = self.take_by(Kind::Stream, deadline).await.then(|| self.stream_place());
+        if place.is_none() {
             self.tell("connections to origins");
-            return None;
         }
+        place
+    }
+
+    /// Takes a place for one that has just come. Others may follow. So if few places are left, a stream gives way for them
+    /// already.
+    fn take_of_crowd(&self, kind: Kind) -> bool {
+        let taken = self.take(kind);
+        if self.0.counts.lock().are_few_left() {
+            self.give_way();
+        }
+        taken
+    }
+
+    fn stream_place(&self) -> StreamPlace {
         let of = self.clone();
-        Some(StreamPlace(Arc::new(Lending { of, is_lent: AtomicBool::new(false), returned: Notify::new() })))
+        StreamPlace(Arc::new(Lending { of, is_lent: AtomicBool::new(false), returned: Notify::new() }))
+    }
+
+    /// Takes a place. If none is left, lets a stream give way, and waits until `deadline` for the place.
+    async fn take_by(&self, kind: Kind, deadline: Instant) -> bool {
+        if self.take(kind) {
+            return true;
+        }
+        if !self.give_way() {
+            return false;
+        }
+        loop {
+            let room = self.0.room.notified();
+            if self.take(kind) {
+                return true;
+            }
+            if timeout_at(deadline.into(), room).await.is_err() {
+                return false;
+            }
+        }
+    }
+
+    /// Lets a stream that no client is on give way. Returns whether there is one.
+    fn give_way(&self) -> bool {
+        self.0.gives_way.get().is_some_and(|gives_way| gives_way.give_way())
     }
 
     /// A place for a connection to an origin that needs `n` descriptors: that of its stream if it has one and no other
@@ -173,8 +234,13 @@ impl Descriptors {
         };
         let own = async {
             let _turn = self.0.turn.lock().await;
-            while !self.take(Kind::Others(n)) {
-                self.0.freed.notified().await;
+            if !self.take(Kind::Others(n)) {
+                for _ in 0..n {
+                    self.give_way();
+                }
+                while !self.take(Kind::Others(n)) {
+                    self.0.freed.notified().await;
+                }
             }
             ConnectionPlace(Source::Own(self.clone(), n))
         };
@@ -204,6 +270,7 @@ impl Descriptors {
             (before, *counts)
         };
         self.0.freed.notify_one();
+        self.0.room.notify_one();
         if before.guests == 0 {
             return;
         }
@@ -262,8 +329,9 @@ impl Drop for ClientPlace {
 }
 
 impl GuestPlace {
-    /// A place for the guest as a client, now that its request is known. It waits while places are promised to others,
-    /// until `deadline` at most. `None`: there is no place that is not promised, which is logged.
+    /// A place for the guest as a client, now that its request is known. It waits while places are promised to others, and
+    /// then as [`Descriptors::client`] does, until `deadline` at most. `None`: there is no place that is not promised,
+    /// which is logged.
     pub async fn settle(&self, deadline: Instant) -> Option<ClientPlace> {
         let Self(descriptors) = self;
         loop {
@@ -271,8 +339,10 @@ impl GuestPlace {
             if descriptors.take(Kind::Client) {
                 return Some(ClientPlace(descriptors.clone()));
             }
-            let is_over = descriptors.0.counts.lock().promised == 0;
-            if is_over || timeout_at(deadline.into(), settled).await.is_err() {
+            if descriptors.0.counts.lock().promised == 0 {
+                return descriptors.client(deadline).await;
+            }
+            if timeout_at(deadline.into(), settled).await.is_err() {
                 descriptors.tell("clients");
                 return None;
             }

@@ -2,6 +2,7 @@
 
 use super::counts::Kind;
 use super::*;
+use futures_util::FutureExt;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
@@ -87,7 +88,7 @@ fn a_crowd_of_clients_leaves_a_place_for_the_stream_of_each() {
         let (client, promise) = match newcomer {
             Some((client, promise)) => (client, Some(promise)),
             // The client has sent its request in the meantime.
-            None => match descriptors.client() {
+            None => match client(&descriptors) {
                 Some(client) => (client, None),
                 None => continue,
             },
@@ -101,6 +102,80 @@ fn a_crowd_of_clients_leaves_a_place_for_the_stream_of_each() {
     assert!(descriptors.newcomer().is_some(), "there is room when they have left");
 }
 
+/// A client's place, if there is one at once.
+fn client(descriptors: &Descriptors) -> Option<ClientPlace> {
+    descriptors.client(Instant::now()).now_or_never().expect("no stream gives way")
+}
+
+/// The places of streams that no client is on. One that gives way is free a moment later.
+#[derive(Debug, Default)]
+struct Empty {
+    places: Mutex<Vec<StreamPlace>>,
+    gave_way: Mutex<Vec<StreamPlace>>,
+}
+
+impl GivesWay for Arc<Empty> {
+    fn give_way(&self) -> bool {
+        let place = self.places.lock().pop();
+        let is_one = place.is_some();
+        self.gave_way.lock().extend(place);
+        is_one
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_finds_no_place_gets_that_of_a_stream_which_no_client_is_on() {
+    let descriptors = Descriptors::new(8);
+    let empty = Arc::new(Empty::default());
+    descriptors.given_way_by(Arc::clone(&empty));
+    empty.places.lock().extend(std::iter::from_fn(|| descriptors.stream()));
+    assert_eq!(empty.places.lock().len(), 6, "two are kept for others");
+    let deadline = || Instant::now() + Duration::from_secs(1);
+    // Each that comes has one place of its own.
+    let coming = async {
+        let (client, stream) = tokio::join!(descriptors.client(deadline()), descriptors.stream_by(deadline()));
+        (client.unwrap(), stream.unwrap())
+    };
+    let closing = async {
+        tokio::task::yield_now().await;
+        assert_eq!(empty.gave_way.lock().len(), 2);
+        empty.gave_way.lock().clear();
+    };
+    let (_served, ()) = tokio::join!(coming, closing);
+    // The kept ones are taken, so a further connection needs one, too.
+    let others = [descriptors.connection(None, 1), descriptors.connection(None, 1)];
+    let more = async {
+        tokio::task::yield_now().await;
+        empty.gave_way.lock().clear();
+    };
+    let (_further, ()) = tokio::join!(descriptors.free_connection(None, 1), more);
+    assert_eq!((others.iter().flatten().count(), empty.places.lock().len()), (2, 3));
+    // The last ones do not close in time.
+    for left in [2, 1, 0] {
+        assert!(descriptors.client(deadline()).await.is_none());
+        assert_eq!(empty.places.lock().len(), left);
+    }
+    assert!(descriptors.client(deadline()).now_or_never().flatten().is_none(), "nobody gives way, so nobody waits");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_guest_goes_while_a_stream_gives_way() {
+    let descriptors = Descriptors::new(6);
+    let empty = Arc::new(Empty::default());
+    descriptors.given_way_by(Arc::clone(&empty));
+    empty.places.lock().extend(descriptors.stream());
+    let _guests = [descriptors.guest().unwrap(), descriptors.guest().unwrap()];
+    let mut needed = pin!(descriptors.needed());
+    assert!(needed.as_mut().now_or_never().is_none());
+    let _streams: Vec<_> = (0..4).map(|_| descriptors.stream().unwrap()).collect();
+    assert!(needed.as_mut().now_or_never().is_none(), "a stream gives way instead");
+    assert_eq!(empty.gave_way.lock().len(), 1);
+    empty.gave_way.lock().clear();
+    assert!(needed.as_mut().now_or_never().is_none(), "that was enough");
+    let _stream = descriptors.stream().unwrap();
+    assert!(needed.now_or_never().is_some(), "no other stream gives way");
+}
+
 #[test]
 fn some_places_are_kept_for_connections_that_no_stream_has() {
     for (most, kept) in [(0, 0), (1, 0), (4, 1), (8, 2), (40, 2), (236, 14), (20_000, 64), (usize::MAX / 2, 64)] {
@@ -112,7 +187,7 @@ fn some_places_are_kept_for_connections_that_no_stream_has() {
 fn everything_that_was_taken_is_given_back() {
     let descriptors = Descriptors::new(16);
     let before = *descriptors.0.counts.lock();
-    let (newcomer, client) = (descriptors.newcomer(), descriptors.client());
+    let (newcomer, client) = (descriptors.newcomer(), client(&descriptors));
     let stream = descriptors.stream().unwrap();
     let connection = descriptors.connection(Some(&stream), 1).unwrap();
     let successor = descriptors.connection(Some(&stream), 1).unwrap();

@@ -5,7 +5,7 @@
 //!             ├─ one that is promised ──▶ Guest ─ its request has come ─┬─ a place by now, or soon ──▶ served
 //!             │                            │                            └─ none ──▶ 503
 //!             │                            └─ the place is needed ──▶ 503
-//!             ├─ none ──▶ Late ─ its request has come ─┬─ a place by now ──▶ served
+//!             ├─ none ──▶ Late ─ its request has come ─┬─ a place by now, or soon ──▶ served
 //!             │            │                           └─ none ───────────▶ 503
 //!             │            └─ sends nothing ──▶ closed
 //!             └─ none, and many are late ─────────────────────────────────▶ 503 at once
@@ -77,9 +77,9 @@ impl Places {
     }
 
     /// Takes a place for a connection whose request has come. `None`: no place is left.
-    fn admit_late(self: &Arc<Self>) -> Option<Place> {
+    async fn admit_late(self: &Arc<Self>) -> Option<Place> {
         let mut place = self.take()?;
-        place.descriptor = Some(self.descriptors.client()?);
+        place.descriptor = Some(self.descriptors.client(Instant::now() + WITHOUT_A_PLACE).await?);
         Some(place)
     }
 
@@ -109,7 +109,7 @@ impl Admission {
                 }
                 None => Self::Guest(place, guest),
             },
-            Self::Late(permit) => match places.admit_late() {
+            Self::Late(permit) => match places.admit_late().await {
                 Some(place) => Self::Client(place, None),
                 None => Self::Late(permit),
             },
@@ -131,13 +131,19 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::FutureExt;
+
+    /// A place for a connection that had none, if there is one at once.
+    fn admitted_late(places: &Arc<Places>) -> Option<Place> {
+        places.admit_late().now_or_never().expect("no stream gives way")
+    }
 
     #[test]
     fn there_are_so_many_places_and_a_drop_frees_one() {
         let places = Places::new(2, Descriptors::unlimited(), mpsc::channel(1).0);
-        let (first, second) = (places.take(), places.admit_late());
+        let (first, second) = (places.take(), admitted_late(&places));
         assert!(first.is_some() && second.is_some());
-        assert!(places.take().is_none() && places.admit_late().is_none());
+        assert!(places.take().is_none() && admitted_late(&places).is_none());
         assert!(matches!(places.admit(), Some(Admission::Late(_))));
         drop(first);
         assert!(matches!(places.admit(), Some(Admission::Client(..))));
@@ -155,7 +161,7 @@ mod tests {
         late.pop();
         assert!(matches!(places.admit(), Some(Admission::Late(_))));
         drop(first);
-        assert!(places.admit_late().is_some(), "who is late may have a place that became free");
+        assert!(admitted_late(&places).is_some(), "who is late may have a place that became free");
     }
 
     #[tokio::test(start_paused = true)]

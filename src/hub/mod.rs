@@ -54,7 +54,7 @@ use crate::replay::{Epoch, ReplayLog, ReplayOptions, Seq};
 use bytes::Bytes;
 use parking_lot::MutexGuard;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use stream::{Membership, Stream};
 use streams::{OpenStreams, Streams};
@@ -111,6 +111,18 @@ pub struct Hub {
     opener: Arc<dyn Open>,
 }
 
+/// The streams of a hub that no client is on. They keep their connections to origins in case clients come back.
+#[derive(Debug)]
+pub struct EmptyStreams(Weak<Streams>);
+
+impl EmptyStreams {
+    /// Closes the stream that has been empty for the longest, which frees its connection. Returns whether there is one.
+    #[must_use]
+    pub fn give_way(&self) -> bool {
+        self.0.upgrade().is_some_and(|streams| streams.give_way())
+    }
+}
+
 impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Hub").field("streams", &self.streams).finish_non_exhaustive()
@@ -130,6 +142,12 @@ impl Hub {
     #[must_use]
     pub fn bounded(opener: Arc<dyn Open>, most_bytes: usize) -> Self {
         Self { streams: Arc::new(Streams::new(most_bytes)), opener }
+    }
+
+    /// The streams that no client is on.
+    #[must_use]
+    pub fn empty_streams(&self) -> EmptyStreams {
+        EmptyStreams(Arc::downgrade(&self.streams))
     }
 
     /// Joins the stream of `request`, or opens it: a thousand simultaneous first requests open one stream. If the

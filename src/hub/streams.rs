@@ -94,6 +94,12 @@ impl Streams {
         }
     }
 
+    /// Lets the stream that has been empty for the longest give way. Returns whether one is empty.
+    pub(super) fn give_way(&self) -> bool {
+        let gone = self.open.lock().longest_empty_gives_way();
+        gone.is_some()
+    }
+
     /// Lets empty streams give way until all streams hold no more than they may, or none is empty.
     pub(super) fn make_room(&self) {
         let gone = self.open.lock().make_room(&self.budget);
@@ -165,12 +171,18 @@ impl OpenStreams {
         Some(GaveWay { stream, _log: log })
     }
 
+    /// Lets the stream that has been empty for the longest, of all routes, give way. `None`: none is empty.
+    fn longest_empty_gives_way(&mut self) -> Option<GaveWay> {
+        let longest = self.routes.iter().filter_map(|(id, route)| Some((*route.empty.first_key_value()?.0, *id)));
+        let (_, route) = longest.min()?;
+        self.give_way(route)
+    }
+
     /// Lets the longest empty streams of all routes give way until all streams hold no more than `budget` allows.
     pub(super) fn make_room(&mut self, budget: &Budget) -> Vec<GaveWay> {
         let mut gone = Vec::new();
         while budget.is_over() {
-            let longest = self.routes.iter().filter_map(|(id, route)| Some((*route.empty.first_key_value()?.0, *id)));
-            let Some(stream) = longest.min().and_then(|(_, id)| self.give_way(id)) else { break };
+            let Some(stream) = self.longest_empty_gives_way() else { break };
             gone.push(stream);
         }
         gone

@@ -217,6 +217,7 @@ fn gateway(
     let counters = routing.counters();
     let routing = CurrentRouting::new(routing);
     let hub = Hub::bounded(Arc::new(Drivers::new(connector.clone(), routing.clone())), replay_bytes);
+    connector.descriptors().given_way_by(hub.empty_streams());
     (Gateway::new(routing, hub, connector, engine, lifecycle), counters)
 }
 

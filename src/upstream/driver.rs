@@ -97,7 +97,9 @@ impl Driver {
 
     async fn feed(&mut self) -> Result<std::convert::Infallible, Done> {
         if !self.has_place {
-            return Err(Done::forgotten(End::NoDescriptor));
+            let own = self.connector.for_stream_soon().await;
+            self.connector = own.ok_or_else(|| Done::forgotten(End::NoDescriptor))?;
+            self.has_place = true;
         }
         loop {
             let response = self.ask().await?;

@@ -137,3 +137,29 @@ async fn those_that_say_nothing_do_not_keep_an_answer_from_the_others() {
     .await;
     assert_eq!(client.next_data().await, "1");
 }
+
+#[tokio::test]
+async fn streams_that_nobody_is_on_keep_nobody_out() {
+    let origin = origin();
+    let lasting = route("/*", &origin).with("share.linger_secs = 3600");
+    let (gateway, _file) = limited("ulimit -n 300", &configuration("", [lasting])).await;
+    let mut last = 0;
+    for clients in [60, 90, 10, 90] {
+        let numbers = last..last + clients;
+        last = numbers.end;
+        let mut served = Vec::new();
+        for (n, mut client) in numbers.clone().zip(crowd(&gateway, numbers).await) {
+            // A crowd may be told to come back. It is served then.
+            let comes_back = async {
+                while client.status == 503 {
+                    client = Client::get(format!("/{n}")).connect(&gateway).await;
+                }
+            };
+            guarded("a place", comes_back).await;
+            assert_eq!(client.next_data().await, "1");
+            served.push(client);
+        }
+        drop(served);
+        gateway.log_lines("client left", last).await;
+    }
+}

@@ -177,6 +177,11 @@ impl Connector {
         Some(Self { places: self.places.for_stream()?, ..self.clone() })
     }
 
+    /// The same, for a stream for which there was no place. It waits for the place of a stream that gives way.
+    pub(super) async fn for_stream_soon(&self) -> Option<Self> {
+        Some(Self { places: self.places.for_stream_soon().await?, ..self.clone() })
+    }
+
     /// A connector for attempts that do this when there is no place for a connection.
     #[must_use]
     pub(super) fn when_full(&self, when_full: WhenFull) -> Self {

@@ -3,8 +3,11 @@
 use super::queue::Slot;
 use crate::descriptors::{ConnectionPlace, Descriptors, StreamPlace};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::timeout;
+
+/// How long a stream waits for the place of another one that gives way.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What an attempt does when there is no place for its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +55,12 @@ impl Places {
     /// Places for the connections of one stream. `None`: no place is left for another stream.
     pub(super) fn for_stream(&self) -> Option<Self> {
         Some(Self { stream: Some(self.descriptors.stream()?), ..self.clone() })
+    }
+
+    /// The same, for a stream that found no place. One of a stream that gives way is waited for.
+    pub(super) async fn for_stream_soon(&self) -> Option<Self> {
+        let place = self.descriptors.stream_by(Instant::now() + PATIENCE).await?;
+        Some(Self { stream: Some(place), ..self.clone() })
     }
 
     pub(super) fn descriptors(&self) -> &Descriptors {
