@@ -2,6 +2,7 @@
 
 use super::alone::Alone;
 use super::batch::{Batch, Cut};
+use super::bounds::bound_unacknowledged;
 use super::caught_up::Left;
 use super::effort::{Effort, sending};
 use super::group::Group;
@@ -248,6 +249,10 @@ impl Client {
     fn block(&mut self, now: Instant) {
         if let State::Alone(alone) = &mut self.state {
             alone.block(&self.socket);
+            if !self.trust.is_given() {
+                // This is not done before, because most clients are never sent so much. A Unix socket is bounded already.
+                bound_unacknowledged(&self.socket);
+            }
             self.trust.begin(&self.socket, now);
         }
     }

@@ -24,6 +24,7 @@ mod alone;
 mod arrival;
 mod batch;
 mod behind;
+mod bounds;
 mod caught_up;
 mod client;
 mod effort;
@@ -48,6 +49,7 @@ mod wheel;
 
 pub use arrival::{Arrival, Delivery};
 pub use batch::Framing;
+pub use bounds::{UNSENT_BYTES, bound_stream};
 pub use engine::{Engine, Refused};
 pub use on_the_way::on_the_way;
 pub use policy::{

@@ -14,6 +14,12 @@ pub struct Trust {
 }
 
 impl Trust {
+    /// Whether the client is trusted.
+    #[must_use]
+    pub fn is_given(&self) -> bool {
+        self.since.is_some()
+    }
+
     /// Trusts the client from now on, because its socket accepts no more bytes.
     pub fn begin(&mut self, socket: impl AsFd, now: Instant) {
         self.since.get_or_insert(now);

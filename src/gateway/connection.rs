@@ -15,7 +15,8 @@
 
 use super::chunks::Chunks;
 use super::places::{Admission, Place, Places};
-use super::transport::Transport;
+use super::socket;
+use super::transport::{READ_BYTES, Transport};
 use crate::descriptors::{Descriptors, Promise};
 use async_trait::async_trait;
 use bytes::{Buf, BytesMut};
@@ -38,9 +39,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// the present request is over.
 const MOST_AHEAD: usize = 16 << 10;
 
-/// The room for one read from the socket.
-const READ_BYTES: usize = 4 << 10;
-
 /// A client's connection.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -48,6 +46,10 @@ pub(super) struct Connection {
     transport: Arc<Transport>,
     /// The bytes that came from the socket and that no reader of this connection got.
     unread: BytesMut,
+    /// The last read took all that the kernel had.
+    is_drained: bool,
+    /// The bytes that the kernel holds unsent for the client are limited.
+    is_bounded: bool,
     gate: Gate,
     peer: Peer,
     admission: Admission,
@@ -113,13 +115,19 @@ impl Connection {
     /// A connection that was just accepted.
     pub(super) fn new(transport: Transport, admission: Admission) -> Self {
         let peer = Peer { socket: transport.peer(), told: None, is_tls: false };
-        Self { transport: Arc::new(transport), unread: BytesMut::new(), gate: Gate::Open, peer, admission }
+        Self::over(transport, BytesMut::new(), peer, admission)
     }
 
     /// A connection that the engine gives back. `unread`: the bytes that the client sent while the engine served it.
     pub(super) fn taken_back(transport: Transport, peer: Peer, place: Place, unread: &[u8]) -> Self {
         let admission = Admission::Client(place, None);
-        Self { transport: Arc::new(transport), unread: BytesMut::from(unread), gate: Gate::Open, peer, admission }
+        Self::over(transport, BytesMut::from(unread), peer, admission)
+    }
+
+    fn over(transport: Transport, unread: BytesMut, peer: Peer, admission: Admission) -> Self {
+        let is_bounded = transport.is_bounded();
+        let transport = Arc::new(transport);
+        Self { transport, unread, is_drained: false, is_bounded, gate: Gate::Open, peer, admission }
     }
 
     /// The connection in a stream that pingora gives back. `None`: the stream is not a `Connection`.
@@ -148,6 +156,19 @@ impl Connection {
         unread.extend_from_slice(bytes);
         unread.extend_from_slice(&self.unread);
         self.unread = unread;
+    }
+
+    /// Limits the bytes that the kernel holds for the client of a stream, unless they are limited.
+    pub(super) fn bound(&mut self) {
+        if !std::mem::replace(&mut self.is_bounded, true) {
+            socket::bound_stream(&*self);
+        }
+    }
+
+    /// Lifts the limit of the unsent bytes that the kernel holds, because the response may be a download.
+    pub(super) fn unbound(&mut self) {
+        self.is_bounded = false;
+        socket::unbound(&*self);
     }
 
     /// Limits what a reader gets from now on.
@@ -217,12 +238,16 @@ impl Connection {
         std::future::pending().await
     }
 
-    /// The number of bytes that the client has sent ahead, including those that the kernel still holds.
+    /// The number of bytes that the client has sent ahead, including those that the kernel held at the last read.
     pub(super) fn ahead(&self) -> u64 {
-        self.unread.len() as u64 + rustix::io::ioctl_fionread(&*self.transport).unwrap_or(0)
+        let held = if self.is_drained { 0 } else { rustix::io::ioctl_fionread(&*self.transport).unwrap_or(0) };
+        self.unread.len() as u64 + held
     }
+
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.transport.poll_read(cx, &mut self.unread, READ_BYTES)
+        let read = ready!(self.transport.poll_read(cx, &mut self.unread));
+        self.is_drained = read.as_ref().is_ok_and(|read| *read < READ_BYTES);
+        Poll::Ready(read)
     }
 
     /// Takes the connection apart, for code that serves it without a runtime.
@@ -232,8 +257,8 @@ impl Connection {
             return Err(io::Error::other("the connection has no place"));
         };
         let transport = Arc::into_inner(transport).ok_or_else(|| io::Error::other("the socket is in use"))?;
-        let is_tcp = matches!(transport, Transport::Tcp(_));
-        Ok(Parts { socket: transport.into_descriptor()?, unread: unread.to_vec(), peer, place, is_tcp })
+        let is_tcp = transport.is_tcp();
+        Ok(Parts { socket: transport.into_descriptor(), unread: unread.to_vec(), peer, place, is_tcp })
     }
 }
 
@@ -341,7 +366,8 @@ mod tests {
     async fn a_connection_has_a_buffer_only_when_bytes_have_come() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let places = Places::new(1, Descriptors::unlimited(), mpsc::channel(1).0);
-        let mut connection = Connection::new(Transport::Unix(ours), places.admit().unwrap());
+        let mut connection =
+            Connection::new(Transport::new(ours.into_std().unwrap().into(), false, None), places.admit().unwrap());
         tokio::select! {
             biased;
             _ = connection.fill() => panic!("no bytes have come"),

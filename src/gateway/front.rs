@@ -23,12 +23,11 @@ use super::first::{Judgement, is_blank, judge};
 use super::head::{self, Body, Head};
 use super::http2::Http2;
 use super::introduction::Introductions;
-use super::places::{Admission, Places};
+use super::places::Places;
 use super::plan::{Ask, Plan, Request};
 use super::refusal::Reply;
 use super::sessions::{Decided, Sessions, close};
 use super::shared::NotJoined;
-use super::socket;
 use super::times::{LAST_CALL, WITHOUT_A_PLACE};
 use super::transport::Transport;
 use super::writer::Broken;
@@ -141,23 +140,26 @@ impl Front {
             turn_away(&transport);
             return None;
         };
-        Some(tokio::spawn(Arc::clone(self).serve(transport, admission)))
-    }
-
-    async fn serve(self: Arc<Self>, transport: Transport, admission: Admission) {
-        let mut connection = Connection::new(transport, admission);
-        socket::prepare(&connection);
+        let (front, connection) = (Arc::clone(self), Connection::new(transport, admission));
         let longest = self.options.head_time;
         let time = if connection.may_stay() { longest } else { WITHOUT_A_PLACE.min(longest) };
         let wait = Wait { is_first: true, until: Instant::now() + time };
-        if self.options.proxy_protocol && self.gateway.trusts(connection.peer()) {
-            tokio::select! {
-                introduced = timeout_at(wait.until, self.introductions.take(&mut connection)) => match introduced {
-                    Ok(true) => {}
-                    Ok(false) | Err(_) => return,
-                },
-                () = self.last_call() => return,
-            }
+        let is_introduced = self.options.proxy_protocol && self.gateway.trusts(connection.peer());
+        Some(if is_introduced {
+            tokio::spawn(front.serve_introduced(connection, wait))
+        } else {
+            tokio::spawn(front.serve_from(connection, wait))
+        })
+    }
+
+    /// Serves a connection that begins with a header of the PROXY protocol.
+    async fn serve_introduced(self: Arc<Self>, mut connection: Connection, wait: Wait) {
+        tokio::select! {
+            introduced = timeout_at(wait.until, self.introductions.take(&mut connection)) => match introduced {
+                Ok(true) => {}
+                Ok(false) | Err(_) => return,
+            },
+            () = self.last_call() => return,
         }
         self.serve_from(connection, wait).await;
     }
@@ -389,6 +391,6 @@ mod tests {
 
     #[test]
     fn a_client_that_is_waited_for_takes_little_memory() {
-        assert!(size(Front::serve) <= 1_300, "{} bytes", size(Front::serve));
+        assert!(size(Front::serve_from) <= 1_100, "{} bytes", size(Front::serve_from));
     }
 }

@@ -7,7 +7,6 @@ use super::connection::{Connection, Parts};
 use super::front::Front;
 use super::home::AtTheFront;
 use super::served::StreamRoute;
-use super::socket;
 use crate::fanout::{Arrival, Delivery, Engine, limit_stall};
 use std::fmt;
 use std::net::IpAddr;
@@ -35,9 +34,9 @@ impl HandOver {
     }
 
     /// Gives the client and its connection to the engine. `front` serves the connection again after the response.
-    pub(super) async fn complete(mut self, connection: Connection, front: &Arc<Front>) {
+    pub(super) async fn complete(mut self, mut connection: Connection, front: &Arc<Front>) {
         let Some(client) = self.client.take() else { return };
-        socket::bound_stream(&connection);
+        connection.bound();
         limit_stall(&connection, Some(self.served.policy.client.stall));
         let why = match connection.into_parts() {
             Ok(Parts { socket, unread, peer, place, is_tcp }) => {

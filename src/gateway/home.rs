@@ -89,14 +89,9 @@ impl Home for AtTheFront {
         let Self { front, runtime, place, .. } = *self;
         // The front is gone only when the process ends. The socket is then closed.
         let Some(front) = front.upgrade() else { return };
-        let _in_the_runtime = runtime.enter();
-        match Transport::from_descriptor(socket, is_tcp) {
-            Ok(transport) => {
-                let connection = Connection::taken_back(transport, peer, place, &unread);
-                runtime.spawn(front.serve_next(connection));
-            }
-            Err(error) => log::debug!("cannot take a connection back: {error}"),
-        }
+        let transport = Transport::new(socket, is_tcp, peer.socket);
+        let connection = Connection::taken_back(transport, peer, place, &unread);
+        runtime.spawn(front.serve_next(connection));
     }
 }
 

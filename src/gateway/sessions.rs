@@ -74,6 +74,7 @@ impl Sessions {
         shutdown: &ShutdownWatch,
     ) -> Option<(Connection, After)> {
         connection.set_gate(gate);
+        connection.unbound();
         let mut session = ServerSession::new_http1(Box::new(connection));
         session.set_total_drain_timeout(Some(UNWANTED_BODY));
         session.set_connection_user_context(Some(decided.into_context()));

@@ -74,7 +74,9 @@ impl Gateway {
         let deadline = Instant::now() + VERDICT_PATIENCE;
         let mut left = pin!(left);
         let verdict = loop {
+            // A client whose answer is known need not be looked at.
             let verdict = tokio::select! {
+                biased;
                 verdict = subscription.arrival(patience, deadline) => verdict,
                 broken = &mut left => return Err(NotJoined::Broken(broken)),
             };

@@ -1,48 +1,34 @@
 //! The options of a client's socket.
 
 use super::transport::Transport;
-use crate::fanout::on_the_way;
-pub(super) use crate::fanout::{end_on_close, reset_on_close};
+use crate::fanout::{UNSENT_BYTES, on_the_way};
+pub(super) use crate::fanout::{bound_stream, end_on_close, reset_on_close};
 use rustix::net::sockopt;
 use socket2::SockRef;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-/// The number of unsent bytes at which the socket of one TCP client stops being writable (TCP_NOTSENT_LOWAT). With this
-/// limit a slow reader costs a cursor in the log and about 45 KB of kernel memory. A limit by the size of the send
-/// buffer would be worse: 128 KiB would cost 270 KB, because small events take several times their size in a buffer. A
-/// small buffer would also slow down distant clients.
-const UNSENT_BYTES: u32 = 32 << 10;
-
 /// The number of unsent bytes at which the socket of an HTTP/2 connection stops being writable. All streams of the
 /// connection share them.
 const UNSENT_BYTES_OF_MANY: u32 = 128 << 10;
 
-/// The size of the send buffer of one TCP client, as the kernel counts it. It limits the bytes that were sent and not
-/// acknowledged, which [`UNSENT_BYTES`] does not limit. A client that vanishes while it is catching up then holds 1 MB
-/// instead of 4 MB until it counts as stalled.
-const SEND_BUFFER_BYTES: usize = 512 << 10;
-
-/// The size of the send buffer of a Unix socket. Unix sockets have no limit like [`UNSENT_BYTES`].
-const UNIX_SEND_BUFFER_BYTES: usize = 128 << 10;
-
-/// Sets the options of a new connection, so that small writes are sent at once.
-pub(super) fn prepare(socket: impl AsFd) {
-    // This fails on a Unix socket, which has no such delay.
-    if let Err(error) = sockopt::set_tcp_nodelay(socket, true) {
-        log::trace!("no TCP_NODELAY: {error}");
+/// Sets options of a TCP listener. On Linux, each connection that is accepted has them from the beginning, so no call is
+/// needed for each. Small writes are sent at once, and the unsent bytes that the kernel holds are limited.
+pub(super) fn hand_down(listener: impl AsFd) {
+    let listener = listener.as_fd();
+    if let Err(error) = sockopt::set_tcp_nodelay(listener, true) {
+        log::debug!("no TCP_NODELAY: {error}");
+    }
+    if let Err(error) = SockRef::from(&listener).set_tcp_notsent_lowat(UNSENT_BYTES) {
+        log::debug!("no TCP_NOTSENT_LOWAT: {error}");
     }
 }
 
-/// Limits the bytes that the kernel holds for the client of a stream. It is not called for other responses. Those are
-/// sent as fast as possible, and the kernel sizes their buffers itself.
-pub(super) fn bound_stream(socket: impl AsFd) {
-    let socket = socket.as_fd();
-    // This fails on a Unix socket.
-    let is_tcp = SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES).is_ok();
-    let buffer = if is_tcp { SEND_BUFFER_BYTES } else { UNIX_SEND_BUFFER_BYTES };
-    if let Err(error) = sockopt::set_socket_send_buffer_size(socket, buffer) {
-        log::debug!("cannot bound a send buffer: {error}");
+/// Lifts the limit of unsent bytes, because the response may be a download.
+pub(super) fn unbound(socket: impl AsFd) {
+    // With 0 the limit of the system holds. This fails on a Unix socket.
+    if let Err(error) = SockRef::from(&socket.as_fd()).set_tcp_notsent_lowat(0) {
+        log::trace!("no TCP_NOTSENT_LOWAT: {error}");
     }
 }
 

@@ -1,84 +1,108 @@
-//! The socket of a connection, registered with the runtime. Its methods take a shared reference, so that other code can
-//! look at the socket while a session reads or writes.
+//! The socket of a connection. Its methods take a shared reference, so that other code can look at the socket while a
+//! session reads or writes.
 
+use super::watched::Watched;
 use bytes::BytesMut;
+use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll, ready};
-use tokio::net::{TcpStream, UnixStream};
 
-/// A client's socket.
+/// The most bytes that are read from a socket at a time.
+pub(super) const READ_BYTES: usize = 4 << 10;
+
+/// A client's socket. It is registered with the runtime when it is waited for.
 #[derive(Debug)]
-pub enum Transport {
-    /// A TCP socket.
-    Tcp(TcpStream),
-    /// A Unix socket.
-    Unix(UnixStream),
+pub struct Transport {
+    watched: Watched,
+    is_tcp: bool,
+    /// The address of the peer, as it was when the connection was accepted. `None`: a Unix socket.
+    peer: Option<SocketAddr>,
+    /// The listener has handed down the bound of unsent bytes.
+    is_bounded: bool,
 }
 
-/// Tries an operation each time the runtime reports the socket ready, until it succeeds or fails.
-macro_rules! when_ready {
-    ($stream:expr, $cx:expr, $poll_ready:ident, $try:expr) => {
-        loop {
-            ready!($stream.$poll_ready($cx))?;
-            match $try {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                done => return Poll::Ready(done),
-            }
-        }
-    };
+/// What a socket is waited for to be ready for.
+#[derive(Debug, Clone, Copy)]
+enum Ready {
+    Read,
+    Write,
 }
 
 impl Transport {
-    /// A socket from a descriptor, registered with the runtime.
-    ///
-    /// # Errors
-    /// When the descriptor is not a socket of this kind, or when the runtime cannot watch it.
-    pub(super) fn from_descriptor(socket: OwnedFd, is_tcp: bool) -> io::Result<Self> {
-        if is_tcp {
-            Ok(Self::Tcp(TcpStream::from_std(socket.into())?))
-        } else {
-            Ok(Self::Unix(UnixStream::from_std(socket.into())?))
-        }
+    /// A socket in non-blocking mode.
+    #[must_use]
+    pub fn new(socket: OwnedFd, is_tcp: bool, peer: Option<SocketAddr>) -> Self {
+        Self { watched: Watched::new(socket), is_tcp, peer, is_bounded: false }
+    }
+
+    /// The socket of a connection that has the options of its listener.
+    pub(super) fn accepted(socket: OwnedFd, is_tcp: bool, peer: Option<SocketAddr>) -> Self {
+        Self { is_bounded: is_tcp, ..Self::new(socket, is_tcp, peer) }
+    }
+
+    /// Whether the listener has handed down the bound of unsent bytes.
+    pub(super) fn is_bounded(&self) -> bool {
+        self.is_bounded
     }
 
     /// The socket as a descriptor, no longer registered with the runtime.
-    pub(super) fn into_descriptor(self) -> io::Result<OwnedFd> {
-        match self {
-            Self::Tcp(stream) => stream.into_std().map(OwnedFd::from),
-            Self::Unix(stream) => stream.into_std().map(OwnedFd::from),
-        }
+    pub(super) fn into_descriptor(self) -> OwnedFd {
+        self.watched.into_socket()
+    }
+
+    pub(super) fn is_tcp(&self) -> bool {
+        self.is_tcp
     }
 
     /// The address of the peer. `None`: a Unix socket.
     pub(super) fn peer(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Tcp(stream) => stream.peer_addr().ok(),
-            Self::Unix(_) => None,
-        }
+        self.peer
     }
 
-    /// Appends the bytes that have come to `bytes`. 0: the peer has closed its side. There is made room for `room` bytes
-    /// when some have come, so that a connection that waits for them needs no memory for them.
-    pub(super) fn poll_read(&self, cx: &mut Context<'_>, bytes: &mut BytesMut, room: usize) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Tcp(stream) => when_ready!(stream, cx, poll_read_ready, {
-                bytes.reserve(room);
-                stream.try_read_buf(bytes)
-            }),
-            Self::Unix(stream) => when_ready!(stream, cx, poll_read_ready, {
-                bytes.reserve(room);
-                stream.try_read_buf(bytes)
-            }),
-        }
+    /// Appends the bytes that have come to `bytes`, at most [`READ_BYTES`]. 0: the peer has closed its side. Room is made
+    /// for no more than has come, so that a connection that waits needs no memory.
+    pub(super) fn poll_read(&self, cx: &mut Context<'_>, bytes: &mut BytesMut) -> Poll<io::Result<usize>> {
+        self.when_ready(cx, Ready::Read, || {
+            let mut room = [MaybeUninit::uninit(); READ_BYTES];
+            let ((came, _), _) = recv(self, &mut room, RecvFlags::DONTWAIT)?;
+            bytes.extend_from_slice(came);
+            Ok(came.len())
+        })
     }
 
     pub(super) fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Tcp(stream) => when_ready!(stream, cx, poll_write_ready, stream.try_write(bytes)),
-            Self::Unix(stream) => when_ready!(stream, cx, poll_write_ready, stream.try_write(bytes)),
+        self.when_ready(cx, Ready::Write, || send(self, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL))
+    }
+
+    /// Tries an operation until it succeeds or fails. The first time, it is tried before the runtime watches the socket.
+    /// After that, it is tried each time when the runtime reports the socket ready.
+    fn when_ready<T>(
+        &self,
+        cx: &mut Context<'_>,
+        ready: Ready,
+        mut attempt: impl FnMut() -> Result<T, Errno>,
+    ) -> Poll<io::Result<T>> {
+        if self.watched.registration().is_none() {
+            match attempt() {
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                done => return Poll::Ready(done.map_err(io::Error::from)),
+            }
+        }
+        let registration = self.watched.register()?;
+        loop {
+            let mut guard = ready!(match ready {
+                Ready::Read => registration.poll_read_ready(cx),
+                Ready::Write => registration.poll_write_ready(cx),
+            })?;
+            match attempt() {
+                Err(Errno::AGAIN) => guard.clear_ready(),
+                Err(Errno::INTR) => guard.retain_ready(),
+                done => return Poll::Ready(done.map_err(io::Error::from)),
+            }
         }
     }
 
@@ -100,9 +124,6 @@ impl Transport {
 
 impl AsFd for Transport {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Tcp(stream) => stream.as_fd(),
-            Self::Unix(stream) => stream.as_fd(),
-        }
+        self.watched.socket().as_fd()
     }
 }

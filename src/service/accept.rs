@@ -11,13 +11,12 @@
 
 use super::bound::{BACKLOG, Bound, Socket};
 use crate::config::ListenAddr;
-use crate::gateway::{Front, Transport};
+use crate::gateway::{Front, Listener, Transport};
 use crate::log_limit::LogLimit;
 use rustix::io::Errno;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -94,68 +93,18 @@ impl Remedy {
     }
 }
 
-#[derive(Debug)]
-enum Listener {
-    Tcp(TcpListener),
-    Unix(UnixListener),
-}
-
-impl Listener {
-    fn new(socket: Socket) -> io::Result<Self> {
-        match socket {
-            Socket::Tcp(listener) => TcpListener::from_std(listener).map(Self::Tcp),
-            Socket::Unix(listener) => UnixListener::from_std(listener).map(Self::Unix),
-        }
-    }
-
-    async fn accept(&self) -> io::Result<Transport> {
-        match self {
-            Self::Tcp(listener) => listener.accept().await.map(|(stream, _)| Transport::Tcp(stream)),
-            Self::Unix(listener) => listener.accept().await.map(|(stream, _)| Transport::Unix(stream)),
-        }
-    }
-
-    /// Accepts the connections that wait in the kernel's queue. Stops when the queue is empty. The kernel is asked
-    /// directly, because the runtime may not know of these connections yet.
-    fn queue(self) -> io::Result<Vec<Transport>> {
-        match self {
-            Self::Tcp(listener) => {
-                let listener = listener.into_std()?;
-                waiting(
-                    || listener.accept(),
-                    |stream| {
-                        stream.set_nonblocking(true)?;
-                        TcpStream::from_std(stream).map(Transport::Tcp)
-                    },
-                )
-            }
-            Self::Unix(listener) => {
-                let listener = listener.into_std()?;
-                waiting(
-                    || listener.accept(),
-                    |stream| {
-                        stream.set_nonblocking(true)?;
-                        UnixStream::from_std(stream).map(Transport::Unix)
-                    },
-                )
-            }
-        }
-    }
-}
-
-/// All connections that wait in the queue of a non-blocking socket.
-fn waiting<S, A>(
-    accept: impl Fn() -> io::Result<(S, A)>,
-    transport: impl Fn(S) -> io::Result<Transport>,
-) -> io::Result<Vec<Transport>> {
-    let accepted = std::iter::from_fn(|| accept().ok()).take(usize::from(BACKLOG));
-    accepted.map(|(stream, _)| transport(stream)).collect()
+/// The connections that wait in the queue of a listener. Stops when the queue is empty.
+fn waiting(listener: &Listener) -> impl Iterator<Item = Transport> {
+    std::iter::from_fn(|| listener.next().ok()).take(usize::from(BACKLOG))
 }
 
 async fn accept(bound: Bound, front: Arc<Front>, mut accepting: watch::Receiver<Accepting>) -> Result<(), AcceptError> {
     let Bound { address, socket, file: _ } = bound;
     let of_socket = |error| AcceptError::Socket(address.clone(), error);
-    let listener = Listener::new(socket).map_err(of_socket)?;
+    let listener = match socket {
+        Socket::Tcp(listener) => Listener::new(listener.into(), true),
+        Socket::Unix(listener) => Listener::new(listener.into(), false),
+    };
     let lines = LogLimit::new(1, TOLD_EVERY);
     loop {
         let accepted = tokio::select! {
@@ -183,7 +132,7 @@ async fn accept(bound: Bound, front: Arc<Front>, mut accepting: watch::Receiver<
     }
     if *accepting.borrow() == Accepting::Last {
         // When the socket is closed, the kernel resets the connections that still wait in its queue.
-        for transport in listener.queue().map_err(of_socket)? {
+        for transport in waiting(&listener) {
             front.accept(transport);
         }
     }
@@ -198,6 +147,7 @@ mod tests {
     use crate::hub::{Backfilling, Hub, Open, Opening, Publisher, StreamRequest};
     use crate::upstream::Connector;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
     use tokio::sync::mpsc;
 
     struct NoStreams;

@@ -1,7 +1,8 @@
 //! The first bytes of a connection, with real sockets and a paused clock. The clock advances when no task can run.
 
+use super::transport;
 use crate::config::Networks;
-use crate::gateway::{CurrentRouting, Front, FrontOptions, Gateway, Lifecycle, RouteIds, Routing, Transport};
+use crate::gateway::{CurrentRouting, Front, FrontOptions, Gateway, Lifecycle, RouteIds, Routing};
 use crate::hub::{Backfilling, Hub, Open, Opening, Publisher, StreamRequest};
 use crate::upstream::Connector;
 use std::sync::Arc;
@@ -58,7 +59,7 @@ impl Stage {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (accepted, _) = listener.accept().await.unwrap();
-        let served = front.accept(Transport::Tcp(accepted)).unwrap();
+        let served = front.accept(transport(accepted)).unwrap();
         Self { client, served, begun: Instant::now(), stop, alive, _lifecycle: lifecycle }
     }
 

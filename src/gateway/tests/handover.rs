@@ -1,9 +1,10 @@
 //! The hand-over of a client to the engine: what the client still holds, and what it does not.
 
+use super::transport;
 use crate::config::{Config, Networks, SystemSources};
 use crate::counters::RouteCounters;
 use crate::fanout::{Engine, Sending};
-use crate::gateway::{CurrentRouting, Front, FrontOptions, Gateway, Lifecycle, RouteIds, Routing, Transport};
+use crate::gateway::{CurrentRouting, Front, FrontOptions, Gateway, Lifecycle, RouteIds, Routing};
 use crate::hub::{Backfilling, End, Hub, Open, Opening, Publisher, Sharing, StreamRequest};
 use crate::replay::Continuation;
 use crate::sse::Event;
@@ -67,7 +68,7 @@ impl Stage {
     /// Serves the next connection until its session has ended.
     async fn session(&self) {
         let (accepted, _) = self.listener.accept().await.unwrap();
-        self.front.accept(Transport::Tcp(accepted)).unwrap().await.unwrap();
+        self.front.accept(transport(accepted)).unwrap().await.unwrap();
     }
 
     /// Serves the client's request until it is handed over, while the origin answers.
@@ -75,7 +76,7 @@ impl Stage {
         self.client.write_all(request).await.unwrap();
         let answered = async {
             let (accepted, _) = self.listener.accept().await.unwrap();
-            self.front.accept(Transport::Tcp(accepted)).unwrap().await.unwrap();
+            self.front.accept(transport(accepted)).unwrap().await.unwrap();
         };
         let opened = async {
             let publisher = self.opened.recv().await.unwrap();
@@ -177,7 +178,7 @@ async fn a_request_with_a_body_stays_in_its_session() {
         publisher
     };
     let (accepted, _) = stage.listener.accept().await.unwrap();
-    let session = stage.front.accept(Transport::Tcp(accepted)).unwrap();
+    let session = stage.front.accept(transport(accepted)).unwrap();
     let session = async {
         session.await.unwrap();
         panic!("the session ended under its client");

@@ -9,3 +9,12 @@ mod own_request;
 mod plan;
 mod proxy;
 mod refusal;
+
+use super::Transport;
+use tokio::net::TcpStream;
+
+/// The socket of an accepted connection.
+fn transport(accepted: TcpStream) -> Transport {
+    let peer = accepted.peer_addr().ok();
+    Transport::new(accepted.into_std().unwrap().into(), true, peer)
+}

@@ -1,7 +1,8 @@
 //! A plain proxy in front of an origin with several addresses.
 
+use super::transport;
 use crate::config::{Config, Networks, SystemSources};
-use crate::gateway::{CurrentRouting, Front, FrontOptions, Gateway, Lifecycle, RouteIds, Routing, Transport};
+use crate::gateway::{CurrentRouting, Front, FrontOptions, Gateway, Lifecycle, RouteIds, Routing};
 use crate::hub::{Backfilling, Hub, Open, Opening, Publisher, StreamRequest};
 use crate::upstream::Connector;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -58,7 +59,7 @@ async fn asked(front: &Arc<Front>, request: &str) -> String {
     let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     client.write_all(request.as_bytes()).await.unwrap();
     let (accepted, _) = listener.accept().await.unwrap();
-    front.accept(Transport::Tcp(accepted)).unwrap();
+    front.accept(transport(accepted)).unwrap();
     let mut answer = String::new();
     timeout(NEVER, client.read_to_string(&mut answer)).await.unwrap().unwrap();
     answer
