@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 /// Whether a client is trusted, and since when. The kernel does not judge a trusted client, because it misjudges a
 /// client that reads slowly (see [`limit_stall`]). The code that sends to a trusted client observes instead whether
 /// bytes arrive there.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Trust {
-    since: Option<Instant>,
+    /// Boxed, because few clients are trusted.
+    since: Option<Box<Instant>>,
 }
 
 impl Trust {
@@ -22,7 +23,7 @@ impl Trust {
 
     /// Trusts the client from now on, because its socket accepts no more bytes.
     pub fn begin(&mut self, socket: impl AsFd, now: Instant) {
-        self.since.get_or_insert(now);
+        self.since.get_or_insert_with(|| Box::new(now));
         limit_stall(socket, None);
     }
 
@@ -31,7 +32,7 @@ impl Trust {
     /// kernel counts from the time when they were sent. So the kernel's limit is longer by that time, until these bytes
     /// have arrived.
     pub fn end(&mut self, socket: impl AsFd, stall: Duration, now: Instant) {
-        if let Some(since) = self.since {
+        if let Some(since) = self.since.as_deref().copied() {
             limit_stall(&socket, Some(now.duration_since(since) + stall));
             self.forgive(socket, stall);
         }

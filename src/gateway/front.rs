@@ -42,6 +42,7 @@ use pingora::time::fast_timeout::set_fast_timeout_to_tokio_threshold;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
@@ -87,6 +88,7 @@ pub struct Front {
     /// True from the beginning of the drain on. No connection then serves another request.
     stopping: ShutdownWatch,
     introductions: Introductions,
+    runtime: Handle,
 }
 
 /// What the client's next bytes are.
@@ -113,8 +115,9 @@ struct Wait {
 }
 
 impl Front {
-    /// A front for a gateway. Its connections and those to origins share the descriptors. `alive` is dropped when the front and the last connection are gone, wherever that
-    /// connection is served. `stopping` becomes true when the drain begins.
+    /// A front for a gateway, on the current runtime. Its connections and those to origins share the descriptors.
+    /// `alive` is dropped when the front and the last connection are gone, wherever that connection is served.
+    /// `stopping` becomes true when the drain begins.
     #[must_use]
     pub fn new(options: FrontOptions, gateway: Gateway, alive: mpsc::Sender<()>, stopping: ShutdownWatch) -> Self {
         without_a_clock_thread();
@@ -129,8 +132,8 @@ impl Front {
         let places = Places::new(options.max_connections, gateway.connector.descriptors().clone(), alive);
         let proxy = Arc::new(proxy);
         let http2 = Http2::new(Arc::clone(&proxy), Arc::clone(&places), options);
-        let introductions = Introductions::new();
-        Self { options, sessions: Sessions::new(proxy), http2, places, gateway, stopping, introductions }
+        let (sessions, introductions, runtime) = (Sessions::new(proxy), Introductions::new(), Handle::current());
+        Self { options, sessions, http2, places, gateway, stopping, introductions, runtime }
     }
 
     /// Begins to serve a connection that was just accepted, on the current runtime. It is served until it ends or goes to
@@ -172,10 +175,10 @@ impl Front {
         sleep(LAST_CALL).await;
     }
 
-    /// Serves a connection whose response has ended.
-    pub(super) async fn serve_next(self: Arc<Self>, connection: Connection) {
+    /// Serves a connection whose response has ended. The caller need not be on the runtime.
+    pub(super) fn serve_again(self: Arc<Self>, connection: Connection) {
         let wait = self.between_requests();
-        self.serve_from(connection, wait).await;
+        self.runtime.clone().spawn(self.serve_from(connection, wait));
     }
 
     fn between_requests(&self) -> Wait {
@@ -321,7 +324,7 @@ impl Front {
         };
         let promise = connection.promise().filter(|_| matches!(plan, Plan::Shared(_)));
         let decided = Decided { plan, is_kept: self.is_kept(&head), promise };
-        self.sessions.request(connection, gate, decided, &self.stopping).await
+        Box::pin(self.sessions.request(connection, gate, decided, &self.stopping)).await
     }
 
     /// Whether the connection serves another request after this one.

@@ -7,6 +7,7 @@
 use crate::fields;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use std::mem::MaybeUninit;
 
 /// The most fields of a head. pingora has the same limit.
 const MAX_FIELDS: usize = 256;
@@ -72,9 +73,10 @@ impl BadHead {
 impl Head {
     /// Parses a whole head, including the empty line at its end.
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, BadHead> {
-        let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
-        let mut request = httparse::Request::new(&mut fields);
-        match request.parse(bytes) {
+        // Room for the most fields is larger than most heads. It is not filled before it is used.
+        let mut fields = [MaybeUninit::uninit(); MAX_FIELDS];
+        let mut request = httparse::Request::new(&mut []);
+        match request.parse_with_uninit_headers(bytes, &mut fields) {
             Ok(httparse::Status::Complete(_)) => {}
             Ok(httparse::Status::Partial) => return Err(BadHead::Field),
             Err(httparse::Error::TooManyHeaders) => return Err(BadHead::TooManyFields),

@@ -9,13 +9,11 @@ use crate::fanout::Home;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 use std::sync::Weak;
-use tokio::runtime::Handle;
 
 /// Takes connections back from the engine to the front.
 #[derive(Debug)]
 pub(super) struct AtTheFront {
     front: Weak<Front>,
-    runtime: Handle,
     place: Place,
     socket: SocketPeer,
     /// `None`: nobody told anything of the client, so it is the socket's peer.
@@ -60,13 +58,12 @@ impl SocketPeer {
 }
 
 impl AtTheFront {
-    /// The way back to `front`, on the current runtime. `client`: the client's address, if it is known.
+    /// The way back to `front`. `client`: the client's address, if it is known.
     pub(super) fn new(front: Weak<Front>, place: Place, peer: &Peer, client: Option<IpAddr>, is_tcp: bool) -> Self {
         let Peer { socket, told, is_tls } = *peer;
         let is_told = told.is_some() || is_tls || client != peer.address();
         Self {
             front,
-            runtime: Handle::current(),
             place,
             socket: SocketPeer::new(socket, is_tcp),
             told: is_told.then(|| Box::new(Told { peer: told, is_tls, client })),
@@ -86,12 +83,12 @@ impl Home for AtTheFront {
 
     fn take_back(self: Box<Self>, socket: OwnedFd, unread: Vec<u8>) {
         let (peer, is_tcp) = (self.peer(), !matches!(self.socket, SocketPeer::Unix));
-        let Self { front, runtime, place, .. } = *self;
+        let Self { front, place, .. } = *self;
         // The front is gone only when the process ends. The socket is then closed.
         let Some(front) = front.upgrade() else { return };
         let transport = Transport::new(socket, is_tcp, peer.socket);
         let connection = Connection::taken_back(transport, peer, place, &unread);
-        runtime.spawn(front.serve_next(connection));
+        front.serve_again(connection);
     }
 }
 
@@ -123,7 +120,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_of_which_nobody_told_anything_takes_one_small_allocation() {
-        assert!(size_of::<AtTheFront>() <= 64, "{} bytes", size_of::<AtTheFront>());
+        assert!(size_of::<AtTheFront>() <= 48, "{} bytes", size_of::<AtTheFront>());
         let places = Places::new(1, Descriptors::unlimited(), mpsc::channel(1).0);
         let peer = Peer { socket: address("192.0.2.1:1"), told: None, is_tls: false };
         let home = AtTheFront::new(Weak::new(), places.take().unwrap(), &peer, peer.address(), true);

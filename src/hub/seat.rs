@@ -15,8 +15,6 @@ pub struct Seat {
     pub(super) is_opener: bool,
     /// Of a client that keeps up and is not read for together with others.
     pub(super) hold: Hold,
-    /// The number of clients that were on the stream when this one joined, with this one.
-    pub(super) nth: usize,
 }
 
 impl Seat {
@@ -36,7 +34,7 @@ impl Seat {
         }
         let mut hold = Hold::default();
         hold.set(stream, locked, cursor);
-        Self { stream: Arc::clone(stream), is_opener, nth: locked.subscribers, hold }
+        Self { stream: Arc::clone(stream), is_opener, hold }
     }
 
     /// Whether the client has a [hold](super): the log keeps what the client is still to be given.

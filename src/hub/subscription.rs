@@ -20,6 +20,8 @@ use tokio::time::{Instant, timeout};
 #[derive(Debug)]
 pub struct Subscription {
     seat: Seat,
+    /// The number of clients that were on the stream when this one joined, with this one.
+    nth: usize,
     changes: watch::Receiver<()>,
     cursor: Seq,
     /// A frame that the client is given before all others.
@@ -91,7 +93,7 @@ impl Subscription {
             && !stream.membership.alone
             && last_event_id.is_some_and(|id| backfills::for_the_origin(state.log.options(), id).is_some());
         let seat = Seat::take(stream, state, cursor, is_opener);
-        Self { seat, changes, cursor, told_first, unplaced, place: None, without_its_id }
+        Self { seat, nth: state.subscribers, changes, cursor, told_first, unplaced, place: None, without_its_id }
     }
 
     /// Drops the waking. The rest of the stream is read through a [`Feed`](super::Feed) of the seat's stream.
@@ -109,7 +111,7 @@ impl Subscription {
     /// The number of clients that were on the stream when this one joined, with this one.
     #[must_use]
     pub fn nth(&self) -> usize {
-        self.seat.nth
+        self.nth
     }
 
     /// The number of the stream. Streams are numbered as they are opened.
@@ -199,7 +201,7 @@ impl Subscription {
         }
         self.changes.borrow_and_update();
         let Self { seat, cursor, place, .. } = self;
-        let Seat { stream, is_opener, hold: own, nth: _ } = seat;
+        let Seat { stream, is_opener, hold: own } = seat;
         let reading = stream.read(*cursor, *is_opener, most, frames, |state, reading| {
             let Some(shared) = place else { return own.found(stream, state, *cursor, reading) };
             let mut place = shared.place.lock();

@@ -78,7 +78,9 @@ impl From<Because> for Departure {
 /// caught up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schedule {
-    ends: Option<(Instant, Because)>,
+    ends: Option<Instant>,
+    /// Why the response ends then.
+    because: Because,
     phase: Phase,
 }
 
@@ -86,14 +88,14 @@ impl Schedule {
     /// The schedule of a client that comes now and may stay for `lifetime`. `None`: no limit.
     #[must_use]
     pub fn new(lifetime: Option<Duration>, phase: Phase, now: Instant) -> Self {
-        Self { ends: lifetime.map(|lifetime| (now + lifetime, Because::Lifetime)), phase }
+        Self { ends: lifetime.map(|lifetime| now + lifetime), because: Because::Lifetime, phase }
     }
 
     /// The process drains until `by`. Each client gets its end at another time before that. `random` is in `0.0..1.0`.
     pub fn drain(&mut self, by: Instant, now: Instant, random: f64) {
         let at = now + by.saturating_duration_since(now).mul_f64(SPREAD_OF_DRAIN * random);
-        if self.ends.is_none_or(|(ends, _)| at < ends) {
-            self.ends = Some((at, Because::Drain));
+        if self.ends.is_none_or(|ends| at < ends) {
+            (self.ends, self.because) = (Some(at), Because::Drain);
         }
     }
 
@@ -109,13 +111,13 @@ impl Schedule {
             Standing::Idle { last_sent } => pace.heartbeat.map(|interval| last_sent.next(interval, self.phase)),
             Standing::Busy => None,
         };
-        self.ends.map(|(at, _)| at).into_iter().chain(other).min()
+        self.ends.into_iter().chain(other).min()
     }
 
     /// What is due for the client. Whether it stalls is asked after looking whether bytes have arrived there.
     #[must_use]
     pub fn due(&self, pace: &Pace, standing: Standing, now: Instant) -> Option<Due> {
-        let end = self.ends.filter(|(at, _)| *at <= now).map(|(_, because)| Due::End(because));
+        let end = self.ends.filter(|at| *at <= now).map(|_| Due::End(self.because));
         match standing {
             Standing::Closing { until } => (until <= now).then_some(Due::Close),
             Standing::Parting { accepted } => due_while_blocked(pace.stall, accepted, false, now),

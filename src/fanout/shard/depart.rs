@@ -95,7 +95,7 @@ impl Shard {
             return self.give_back(key);
         }
         end(&client.socket, group.framing());
-        client.state = State::Closing { until: now + LINGER };
+        client.state = State::Closing { until: Box::new(now + LINGER) };
         // The client may have closed its side already, and the poll does not report that again.
         self.listen_to(key, now);
     }
@@ -138,7 +138,7 @@ impl Shard {
 impl Client {
     /// What a departing client, which is not caught up, has not been sent. `None`: it has departed already.
     fn alone(&mut self, now: Instant) -> Option<Box<Alone>> {
-        match std::mem::replace(&mut self.state, State::Closing { until: now }) {
+        match std::mem::replace(&mut self.state, State::Waiting { cursor: Seq(0) }) {
             State::Alone(alone) => Some(alone),
             State::Waiting { cursor } => Some(Box::new(Alone::new(cursor, Bytes::new(), now))),
             departed => {
