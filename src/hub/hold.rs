@@ -2,21 +2,27 @@
 
 use super::stream::{Reading, State, Stream};
 use crate::replay::Seq;
+use std::num::NonZeroU64;
 
 /// A hold in a stream's log: the entries from a position on stay until it ends, even if the log drops them. It is moved
 /// and ended under the stream's lock.
 #[derive(Debug, Default)]
-pub(super) struct Hold(Option<Seq>);
+pub(super) struct Hold(
+    /// One more than the position, so that no hold takes no room of its own.
+    Option<NonZeroU64>,
+);
 
 impl Hold {
     /// The position that is held.
     pub(super) fn position(&self) -> Option<Seq> {
-        self.0
+        self.0.map(|next| Seq(next.get() - 1))
     }
 
     /// Holds `seq` from now on, and nothing before it.
     pub(super) fn set(&mut self, stream: &Stream, locked: &mut State, seq: Seq) {
-        match self.0.replace(seq) {
+        let before = self.position();
+        self.0 = NonZeroU64::new(seq.0.saturating_add(1));
+        match before {
             None => locked.log.hold(seq),
             Some(before) => stream.change_holds(locked, |log| log.move_hold(before, seq)),
         }
@@ -41,7 +47,7 @@ impl Hold {
 
     /// Holds nothing any more.
     pub(super) fn end(&mut self, stream: &Stream, locked: &mut State) {
-        if let Some(seq) = self.0.take() {
+        if let Some(seq) = self.take().position() {
             stream.change_holds(locked, |log| log.release(seq, 1));
         }
     }
@@ -65,7 +71,7 @@ impl Handed {
     }
 
     pub(super) fn add(&mut self, mut hold: Hold) {
-        let Some(seq) = hold.0.take() else { return };
+        let Some(seq) = hold.take().position() else { return };
         match self.0.iter_mut().find(|(held, _)| *held == seq) {
             Some((_, holders)) => *holders += 1,
             None => self.0.push((seq, 1)),

@@ -10,7 +10,7 @@ use super::super::sending::reset_on_close;
 use super::super::strays::Strays;
 use super::super::terms::Sent;
 use super::super::trust::Trust;
-use super::{Shard, token};
+use super::{FEW_ARRIVALS, Shard, token};
 use crate::hub::{Departure, Detached};
 use bytes::{Bytes, BytesMut};
 use mio::Interest;
@@ -28,6 +28,9 @@ impl Shard {
             self.effort.spend(ARRIVAL);
             self.arrive(arrival, now);
             taken += 1;
+        }
+        if self.backlog.arriving.is_empty() {
+            self.backlog.arriving.shrink_to(FEW_ARRIVALS);
         }
         self.room.add_permits(taken);
     }

@@ -40,6 +40,10 @@ const WAKER: Token = Token(usize::MAX);
 /// up the other clients. What they ask for is then done little by little.
 const EVENTS: usize = 256;
 
+/// The room for arriving clients that a shard keeps when they have been taken in. The room for a crowd would be a part of
+/// the memory for each of its clients.
+const FEW_ARRIVALS: usize = 64;
+
 /// The way into a shard.
 pub(super) type ShardInbox = Inbox<Arrival, Instant, Waker>;
 
@@ -149,6 +153,7 @@ impl Shard {
         told.changed.drain(..).for_each(|group| self.changed(group, now));
         self.had_arrivals = !told.arrivals.is_empty();
         self.backlog.arriving.extend(told.arrivals.drain(..));
+        told.arrivals.shrink_to(FEW_ARRIVALS);
         self.backlog.asked.extend(told.asked.drain(..));
         if let Some(by) = told.drain.take() {
             self.draining = Some(by);
