@@ -105,6 +105,14 @@ impl CurrentRouting {
         self.get().by_id.get(&route).map(|served| served.driver().clone())
     }
 
+    /// The routes whose origin has this URL, paths apart.
+    #[must_use]
+    pub fn of_origin(&self, root_url: &str) -> Vec<RouteId> {
+        let routing = self.get();
+        let same = routing.by_id.iter().filter(|(_, served)| served.driver().origin.root_url() == root_url);
+        same.map(|(id, _)| *id).collect()
+    }
+
     /// Puts another routing in force for all requests from now on.
     pub fn replace(&self, routing: Routing) {
         self.0.store(Arc::new(routing));

@@ -119,7 +119,13 @@ impl EmptyStreams {
     /// Closes the stream that has been empty for the longest, which frees its connection. Returns whether there is one.
     #[must_use]
     pub fn give_way(&self) -> bool {
-        self.0.upgrade().is_some_and(|streams| streams.give_way())
+        self.0.upgrade().is_some_and(|streams| streams.give_way(|_| true))
+    }
+
+    /// The same, among the streams of these routes.
+    #[must_use]
+    pub fn give_way_of(&self, routes: &[RouteId]) -> bool {
+        self.0.upgrade().is_some_and(|streams| streams.give_way(|route| routes.contains(&route)))
     }
 }
 

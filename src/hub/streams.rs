@@ -94,9 +94,9 @@ impl Streams {
         }
     }
 
-    /// Lets the stream that has been empty for the longest give way. Returns whether one is empty.
-    pub(super) fn give_way(&self) -> bool {
-        let gone = self.open.lock().longest_empty_gives_way();
+    /// Lets the stream of these routes that has been empty for the longest give way. Returns whether one is empty.
+    pub(super) fn give_way(&self, of: impl Fn(RouteId) -> bool) -> bool {
+        let gone = self.open.lock().longest_empty_gives_way(of);
         gone.is_some()
     }
 
@@ -171,9 +171,10 @@ impl OpenStreams {
         Some(GaveWay { stream, _log: log })
     }
 
-    /// Lets the stream that has been empty for the longest, of all routes, give way. `None`: none is empty.
-    fn longest_empty_gives_way(&mut self) -> Option<GaveWay> {
-        let longest = self.routes.iter().filter_map(|(id, route)| Some((*route.empty.first_key_value()?.0, *id)));
+    /// Lets the stream of these routes that has been empty for the longest give way. `None`: none is empty.
+    fn longest_empty_gives_way(&mut self, of: impl Fn(RouteId) -> bool) -> Option<GaveWay> {
+        let routes = self.routes.iter().filter(|(id, _)| of(**id));
+        let longest = routes.filter_map(|(id, route)| Some((*route.empty.first_key_value()?.0, *id)));
         let (_, route) = longest.min()?;
         self.give_way(route)
     }
@@ -182,7 +183,7 @@ impl OpenStreams {
     pub(super) fn make_room(&mut self, budget: &Budget) -> Vec<GaveWay> {
         let mut gone = Vec::new();
         while budget.is_over() {
-            let Some(stream) = self.longest_empty_gives_way() else { break };
+            let Some(stream) = self.longest_empty_gives_way(|_| true) else { break };
             gone.push(stream);
         }
         gone

@@ -218,6 +218,8 @@ fn gateway(
     let routing = CurrentRouting::new(routing);
     let hub = Hub::bounded(Arc::new(Drivers::new(connector.clone(), routing.clone())), replay_bytes);
     connector.descriptors().given_way_by(hub.empty_streams());
+    let (empty, routes) = (hub.empty_streams(), routing.clone());
+    connector.given_way_by(move |origin| empty.give_way_of(&routes.of_origin(origin)));
     (Gateway::new(routing, hub, connector, engine, lifecycle), counters)
 }
 

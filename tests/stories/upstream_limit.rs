@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::gateway::{Gateway, Route, route};
-use crate::origin::{Body, Origin, Speech};
+use crate::origin::{Body, Origin, Speech, over};
 use crate::stage::{answered, gap, joined, numbered, opened};
 use tokio::task::JoinHandle;
 
@@ -191,4 +191,23 @@ async fn of_streams_that_share_connections_the_connections_count() {
     b.event(&numbered(2)).await;
     assert_eq!(second.next_data().await, "2");
     assert_eq!(origin.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_stream_that_nobody_is_on_gives_its_connection_to_one_that_waits() {
+    let origin = Origin::start();
+    let lasting = |path, most| limited(path, &origin, most).with("share.linger_secs = 3600");
+    let gateway = Gateway::with_all([lasting("/a/*", 2), lasting("/b/*", 2)]).await;
+    let (stays, kept) = opened(Client::get("/a/stays"), &gateway, &origin).await;
+    let (leaves, left) = opened(Client::get("/a/leaves"), &gateway, &origin).await;
+    drop(leaves);
+    // The other route has the same origin.
+    let (_third, _b) = opened(Client::get("/b/1"), &gateway, &origin).await;
+    over(left.watch_gone()).await;
+    drop(left);
+    let _waits = waiting("/b/2", &gateway).await;
+    drop(stays);
+    over(kept.watch_gone()).await;
+    drop(kept);
+    let _b = next("/b/2", &origin, 2).await;
 }

@@ -115,7 +115,9 @@ mod tests {
     fn held() -> Held {
         let place = crate::descriptors::Descriptors::unlimited().connection(None, 2).unwrap();
         let slot =
-            super::super::queue::Slots::new(&crate::upstream::Origin::parse("http://o").unwrap()).take(1).unwrap();
+            super::super::queue::Slots::new(&crate::upstream::Origin::parse("http://o").unwrap(), Default::default())
+                .take(1)
+                .unwrap();
         Held::new(place, Arc::new(slot))
     }
 

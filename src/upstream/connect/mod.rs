@@ -167,6 +167,12 @@ impl Connector {
         Self { places: Places::of(descriptors), ..self }
     }
 
+    /// Names what closes a stream that no client is on, of the origin with this URL, without a path. It is called while
+    /// others wait for connections to that origin, and returns whether there is such a stream. It is named once.
+    pub fn given_way_by(&self, close_empty: impl Fn(&str) -> bool + Send + Sync + 'static) {
+        self.reaches.gives_way().name(close_empty);
+    }
+
     /// A connector for one stream of an origin. The stream has a place as long as the connector and its clones are
     /// there, unless it shares connections, which have their own. `None`: there is no place for another stream.
     #[must_use]

@@ -7,18 +7,51 @@
 //! ```
 //!
 //! All connections to the origin count, whatever route they are of. Each route goes by its own number: one with a
-//! larger number, or with none, may connect while others wait.
+//! larger number, or with none, may connect while others wait. While one waits, streams that no client is on give way.
 
 use crate::log_limit::LogLimit;
 use crate::upstream::Origin;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::fmt;
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 /// How often it is logged that connections wait.
 const TOLD_EVERY: Duration = Duration::from_secs(60);
+
+/// How long one that waits leaves to a stream that gave way, before it asks for another one.
+const GIVES_WAY_EVERY: Duration = Duration::from_millis(100);
+
+/// How often one that waits looks for a stream that gives way, while there is none.
+const LOOKS_EVERY: Duration = Duration::from_secs(1);
+
+/// Closes a stream of the origin with this URL that no client is on. Returns whether there is one.
+type CloseEmpty = dyn Fn(&str) -> bool + Send + Sync;
+
+/// Who gives way while connections wait. It is named once, and cheap to clone.
+#[derive(Clone, Default)]
+pub(super) struct GivesWay(Arc<OnceLock<Box<CloseEmpty>>>);
+
+impl GivesWay {
+    pub(super) fn name(&self, close_empty: impl Fn(&str) -> bool + Send + Sync + 'static) {
+        let is_first = self.0.set(Box::new(close_empty)).is_ok();
+        debug_assert!(is_first);
+    }
+
+    fn give_way(&self, origin: &str) -> bool {
+        self.0.get().is_some_and(|close_empty| close_empty(origin))
+    }
+}
+
+impl fmt::Debug for GivesWay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("GivesWay").field(&self.0.get().is_some()).finish()
+    }
+}
 
 /// The connections to one origin.
 #[derive(Debug)]
@@ -27,6 +60,7 @@ pub(super) struct Slots {
     origin: String,
     queue: Mutex<Queue<oneshot::Sender<Slot>>>,
     lines: LogLimit,
+    gives_way: GivesWay,
 }
 
 /// The right to one connection. Dropping it lets the next one connect.
@@ -80,11 +114,12 @@ impl<W> Queue<W> {
 }
 
 impl Slots {
-    pub(super) fn new(origin: &Origin) -> Arc<Self> {
+    pub(super) fn new(origin: &Origin, gives_way: GivesWay) -> Arc<Self> {
         Arc::new(Self {
             origin: origin.root_url(),
             queue: Mutex::new(Queue::new()),
             lines: LogLimit::new(1, TOLD_EVERY),
+            gives_way,
         })
     }
 
@@ -108,7 +143,16 @@ impl Slots {
             log::warn!("max_upstreams connections are open: others wait origin={origin} max_upstreams={most}{untold}");
         }
         let _waiting = Waiting { slots: Arc::clone(self), number };
-        match come.await {
+        let mut come = pin!(come);
+        let come = loop {
+            // The stream that gives way may not be connected, so that it is not enough.
+            let gives_way = self.gives_way.give_way(&self.origin);
+            let wait = if gives_way { GIVES_WAY_EVERY } else { LOOKS_EVERY };
+            if let Ok(come) = timeout(wait, &mut come).await {
+                break come;
+            }
+        };
+        match come {
             Ok(slot) => slot,
             // The sender stays in the queue until it sends.
             Err(_) => std::future::pending().await,
@@ -195,9 +239,9 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_slot_that_came_too_late_goes_to_the_next() {
-        let slots = Slots::new(&Origin::parse("http://o").unwrap());
+    #[tokio::test]
+    async fn a_slot_that_came_too_late_goes_to_the_next() {
+        let slots = Slots::new(&Origin::parse("http://o").unwrap(), GivesWay::default());
         let open = slots.take(1).unwrap();
         let mut context = Context::from_waker(Waker::noop());
         let mut first = Box::pin(slots.turn(1));

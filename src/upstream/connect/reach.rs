@@ -1,7 +1,7 @@
 //! What is known of the way to each origin, and kept from one connection to the next.
 
 use super::pool::Pool;
-use super::queue::Slots;
+use super::queue::{GivesWay, Slots};
 use super::tls::Tls;
 use super::{SystemTrust, Trust};
 use crate::upstream::Origin;
@@ -50,11 +50,17 @@ struct Kept {
     /// The certificates of the system, which are read when they are first needed.
     roots: OnceLock<Arc<RootCertStore>>,
     ways: Mutex<HashMap<Key, Arc<Reach>>>,
+    gives_way: GivesWay,
 }
 
 impl Reaches {
     pub(super) fn new(system: SystemTrust) -> Self {
-        Self(Arc::new(Kept { system, roots: OnceLock::new(), ways: Mutex::default() }))
+        Self(Arc::new(Kept { system, roots: OnceLock::new(), ways: Mutex::default(), gives_way: GivesWay::default() }))
+    }
+
+    /// Who gives way while connections to origins wait for others to end.
+    pub(super) fn gives_way(&self) -> &GivesWay {
+        &self.0.gives_way
     }
 
     /// The way to an origin. `trust`: the certificates that are trusted instead of the system's.
@@ -69,7 +75,8 @@ impl Reaches {
             ways.retain(|_, way| Arc::strong_count(way) > 1 || Arc::strong_count(&way.slots) > 1);
         }
         let other = ways.iter().find(|(other, _)| key.is_same_origin(other));
-        let slots = other.map_or_else(|| Slots::new(origin), |(_, other)| Arc::clone(&other.slots));
+        let slots =
+            other.map_or_else(|| Slots::new(origin, self.0.gives_way.clone()), |(_, other)| Arc::clone(&other.slots));
         let way = Arc::new(Reach { tls: OnceLock::new(), pool: Pool::default(), slots });
         ways.insert(key, Arc::clone(&way));
         way
