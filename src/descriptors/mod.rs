@@ -22,15 +22,17 @@
 //! no client is on gives way to whoever finds no place.
 
 mod counts;
+mod gives_way;
 #[cfg(test)]
 mod tests;
+
+pub use gives_way::GivesWay;
 
 use crate::log_limit::LogLimit;
 use counts::{Counts, Kind};
 use parking_lot::Mutex;
-use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::timeout_at;
@@ -58,14 +60,8 @@ struct Shared {
     enough: Notify,
     /// Wakes one of those for whom a stream gave way.
     room: Notify,
-    gives_way: OnceLock<Box<dyn GivesWay>>,
+    gives_way: GivesWay<()>,
     lines: LogLimit,
-}
-
-/// Holds places that it does not need.
-pub trait GivesWay: Send + Sync + fmt::Debug {
-    /// Begins to give up one place of a stream. Returns whether it has such a place. Must not block.
-    fn give_way(&self) -> bool;
 }
 
 /// The place of a client. Dropping it frees the place.
@@ -112,14 +108,14 @@ impl Descriptors {
         let counts = Mutex::new(Counts::new(most));
         let turn = tokio::sync::Mutex::new(());
         let [freed, needed, settled, enough, room] = [0; 5].map(|_| Notify::new());
-        let (gives_way, lines) = (OnceLock::new(), LogLimit::new(1, TOLD_EVERY));
+        let (gives_way, lines) = (GivesWay::default(), LogLimit::new(1, TOLD_EVERY));
         Self(Arc::new(Shared { counts, turn, freed, needed, settled, enough, room, gives_way, lines }))
     }
 
-    /// Names who gives way when no place is left. It is named once.
-    pub fn given_way_by(&self, gives_way: impl GivesWay + 'static) {
-        let is_first = self.0.gives_way.set(Box::new(gives_way)).is_ok();
-        debug_assert!(is_first);
+    /// Who gives way when no place is left.
+    #[must_use]
+    pub fn gives_way(&self) -> &GivesWay<()> {
+        &self.0.gives_way
     }
 
     /// As many places as anybody asks for.
@@ -212,7 +208,7 @@ impl Descriptors {
 
     /// Lets a stream that no client is on give way. Returns whether there is one.
     fn give_way(&self) -> bool {
-        self.0.gives_way.get().is_some_and(|gives_way| gives_way.give_way())
+        self.0.gives_way.give_way(&())
     }
 
     /// A place for a connection to an origin that needs `n` descriptors: that of its stream if it has one and no other

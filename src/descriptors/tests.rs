@@ -114,7 +114,12 @@ struct Empty {
     gave_way: Mutex<Vec<StreamPlace>>,
 }
 
-impl GivesWay for Arc<Empty> {
+impl Empty {
+    fn gives_way_for(self: &Arc<Self>, descriptors: &Descriptors) {
+        let empty = Arc::clone(self);
+        descriptors.gives_way().name(move |()| empty.give_way());
+    }
+
     fn give_way(&self) -> bool {
         let place = self.places.lock().pop();
         let is_one = place.is_some();
@@ -127,7 +132,7 @@ impl GivesWay for Arc<Empty> {
 async fn who_finds_no_place_gets_that_of_a_stream_which_no_client_is_on() {
     let descriptors = Descriptors::new(8);
     let empty = Arc::new(Empty::default());
-    descriptors.given_way_by(Arc::clone(&empty));
+    empty.gives_way_for(&descriptors);
     empty.places.lock().extend(std::iter::from_fn(|| descriptors.stream()));
     assert_eq!(empty.places.lock().len(), 6, "two are kept for others");
     let deadline = || Instant::now() + Duration::from_secs(1);
@@ -162,7 +167,7 @@ async fn who_finds_no_place_gets_that_of_a_stream_which_no_client_is_on() {
 async fn no_guest_goes_while_a_stream_gives_way() {
     let descriptors = Descriptors::new(6);
     let empty = Arc::new(Empty::default());
-    descriptors.given_way_by(Arc::clone(&empty));
+    empty.gives_way_for(&descriptors);
     empty.places.lock().extend(descriptors.stream());
     let _guests = [descriptors.guest().unwrap(), descriptors.guest().unwrap()];
     let mut needed = pin!(descriptors.needed());

@@ -1,7 +1,5 @@
 //! The process's limit of open files, which bounds the number of connections.
 
-use crate::descriptors::GivesWay;
-use crate::hub::EmptyStreams;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::num::NonZeroUsize;
 
@@ -32,12 +30,6 @@ pub struct TooManyConnections {
     asked: usize,
     most: usize,
     limit: usize,
-}
-
-impl GivesWay for EmptyStreams {
-    fn give_way(&self) -> bool {
-        Self::give_way(self)
-    }
 }
 
 impl Room {

@@ -217,9 +217,9 @@ fn gateway(
     let counters = routing.counters();
     let routing = CurrentRouting::new(routing);
     let hub = Hub::bounded(Arc::new(Drivers::new(connector.clone(), routing.clone())), replay_bytes);
-    connector.descriptors().given_way_by(hub.empty_streams());
-    let (empty, routes) = (hub.empty_streams(), routing.clone());
-    connector.given_way_by(move |origin| empty.give_way_of(&routes.of_origin(origin)));
+    let (of_any, of_origin, routes) = (hub.empty_streams(), hub.empty_streams(), routing.clone());
+    connector.descriptors().gives_way().name(move |()| of_any.give_way());
+    connector.gives_way().name(move |origin| of_origin.give_way_of(&routes.of_origin(origin)));
     (Gateway::new(routing, hub, connector, engine, lifecycle), counters)
 }
 

@@ -51,7 +51,7 @@ use super::met::Met;
 use super::outage::Outages;
 use super::race::{MAX_ADDRESSES, in_order};
 use super::{Origin, UpstreamOptions};
-use crate::descriptors::Descriptors;
+use crate::descriptors::{Descriptors, GivesWay};
 use crate::hub::StreamRequest;
 use dial::Connected;
 use exchange::{NoHead, exchange, request_head};
@@ -167,10 +167,10 @@ impl Connector {
         Self { places: Places::of(descriptors), ..self }
     }
 
-    /// Names what closes a stream that no client is on, of the origin with this URL, without a path. It is called while
-    /// others wait for connections to that origin, and returns whether there is such a stream. It is named once.
-    pub fn given_way_by(&self, close_empty: impl Fn(&str) -> bool + Send + Sync + 'static) {
-        self.reaches.gives_way().name(close_empty);
+    /// Who gives way while others wait for connections to the origin with this URL, which has no path.
+    #[must_use]
+    pub fn gives_way(&self) -> &GivesWay<str> {
+        self.reaches.gives_way()
     }
 
     /// A connector for one stream of an origin. The stream has a place as long as the connector and its clones are

@@ -9,13 +9,13 @@
 //! All connections to the origin count, whatever route they are of. Each route goes by its own number: one with a
 //! larger number, or with none, may connect while others wait. While one waits, streams that no client is on give way.
 
+use crate::descriptors::GivesWay;
 use crate::log_limit::LogLimit;
 use crate::upstream::Origin;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::pin::pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -29,30 +29,6 @@ const GIVES_WAY_EVERY: Duration = Duration::from_millis(100);
 /// How often one that waits looks for a stream that gives way, while there is none.
 const LOOKS_EVERY: Duration = Duration::from_secs(1);
 
-/// Closes a stream of the origin with this URL that no client is on. Returns whether there is one.
-type CloseEmpty = dyn Fn(&str) -> bool + Send + Sync;
-
-/// Who gives way while connections wait. It is named once, and cheap to clone.
-#[derive(Clone, Default)]
-pub(super) struct GivesWay(Arc<OnceLock<Box<CloseEmpty>>>);
-
-impl GivesWay {
-    pub(super) fn name(&self, close_empty: impl Fn(&str) -> bool + Send + Sync + 'static) {
-        let is_first = self.0.set(Box::new(close_empty)).is_ok();
-        debug_assert!(is_first);
-    }
-
-    fn give_way(&self, origin: &str) -> bool {
-        self.0.get().is_some_and(|close_empty| close_empty(origin))
-    }
-}
-
-impl fmt::Debug for GivesWay {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("GivesWay").field(&self.0.get().is_some()).finish()
-    }
-}
-
 /// The connections to one origin.
 #[derive(Debug)]
 pub(super) struct Slots {
@@ -60,7 +36,8 @@ pub(super) struct Slots {
     origin: String,
     queue: Mutex<Queue<oneshot::Sender<Slot>>>,
     lines: LogLimit,
-    gives_way: GivesWay,
+    /// By the URL of an origin.
+    gives_way: GivesWay<str>,
 }
 
 /// The right to one connection. Dropping it lets the next one connect.
@@ -114,7 +91,7 @@ impl<W> Queue<W> {
 }
 
 impl Slots {
-    pub(super) fn new(origin: &Origin, gives_way: GivesWay) -> Arc<Self> {
+    pub(super) fn new(origin: &Origin, gives_way: GivesWay<str>) -> Arc<Self> {
         Arc::new(Self {
             origin: origin.root_url(),
             queue: Mutex::new(Queue::new()),

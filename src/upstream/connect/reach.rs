@@ -1,9 +1,10 @@
 //! What is known of the way to each origin, and kept from one connection to the next.
 
 use super::pool::Pool;
-use super::queue::{GivesWay, Slots};
+use super::queue::Slots;
 use super::tls::Tls;
 use super::{SystemTrust, Trust};
+use crate::descriptors::GivesWay;
 use crate::upstream::Origin;
 use parking_lot::Mutex;
 use rustls::RootCertStore;
@@ -50,7 +51,7 @@ struct Kept {
     /// The certificates of the system, which are read when they are first needed.
     roots: OnceLock<Arc<RootCertStore>>,
     ways: Mutex<HashMap<Key, Arc<Reach>>>,
-    gives_way: GivesWay,
+    gives_way: GivesWay<str>,
 }
 
 impl Reaches {
@@ -59,7 +60,7 @@ impl Reaches {
     }
 
     /// Who gives way while connections to origins wait for others to end.
-    pub(super) fn gives_way(&self) -> &GivesWay {
+    pub(super) fn gives_way(&self) -> &GivesWay<str> {
         &self.0.gives_way
     }
 
