@@ -12,6 +12,15 @@ fn events(n: usize) -> ReplayOptions {
     ReplayOptions { events: NonZeroUsize::new(n), ..ReplayOptions::default() }
 }
 
+/// A stage whose clients are told of what they miss. Slow ones may keep a sixteenth of its bytes: two large events and a
+/// half.
+fn skipping() -> Stage {
+    Stage::bounded(40 * MIB, events(1), |pace| {
+        pace.stall = 1000 * SECOND;
+        pace.skips = true;
+    })
+}
+
 /// Publishes an event of a megabyte, which a client that reads takes.
 fn publish_large(stage: &mut Stage, publisher: &Publisher, reads: &mut Reader) {
     publish(publisher, &[&"x".repeat(MIB)]);
@@ -54,11 +63,7 @@ fn a_client_that_reads_nothing_lags_as_soon_as_its_next_event_is_gone() {
 #[test]
 fn what_slow_clients_keep_together_is_bounded_and_who_may_keep_its_event_gets_all_of_it() {
     const CLIENTS: usize = 5;
-    // Slow clients may keep a sixteenth of it: two events and a half.
-    let mut stage = Stage::bounded(40 * MIB, events(1), |pace| {
-        pace.stall = 1000 * SECOND;
-        pace.skips = true;
-    });
+    let mut stage = skipping();
     let (mut reads, publisher) = stage.opened("/a");
     let mut stuck = stuck(CLIENTS, &mut stage, &publisher, &mut reads);
     publish(&publisher, &["small"]);
@@ -83,10 +88,7 @@ fn what_slow_clients_keep_together_is_bounded_and_who_may_keep_its_event_gets_al
 
 #[test]
 fn the_end_of_a_small_rest_is_kept_without_its_event() {
-    let mut stage = Stage::bounded(40 * MIB, events(1), |pace| {
-        pace.stall = 1000 * SECOND;
-        pace.skips = true;
-    });
+    let mut stage = skipping();
     let (mut reads, publisher) = stage.opened("/a");
     let mut slow = stage.client_with("/a", hold_little);
     stage.settle();
@@ -108,10 +110,7 @@ fn the_end_of_a_small_rest_is_kept_without_its_event() {
 
 #[test]
 fn the_log_keeps_the_event_that_a_client_is_in_the_middle_of_until_it_counts_as_slow() {
-    let mut stage = Stage::bounded(40 * MIB, events(1), |pace| {
-        pace.stall = 1000 * SECOND;
-        pace.skips = true;
-    });
+    let mut stage = skipping();
     let (mut reads, publisher) = stage.opened("/a");
     let mut slow = stage.client_with("/a", hold_little);
     stage.settle();
