@@ -175,8 +175,8 @@ impl Descriptors {
     /// Takes a place for one that has just come. Others may follow. So if few places are left, a stream gives way for them
     /// already.
     fn take_of_crowd(&self, kind: Kind) -> bool {
-        let taken = self.take(kind);
-        if self.0.counts.lock().are_few_left() {
+        let (taken, counts) = self.taken(kind);
+        if counts.are_few_left() {
             self.give_way();
         }
         taken
@@ -248,14 +248,19 @@ impl Descriptors {
     }
 
     fn take(&self, kind: Kind) -> bool {
-        let (taken, are_needed) = {
+        self.taken(kind).0
+    }
+
+    /// Takes a place if there is one. Returns whether there was, and the counts after that.
+    fn taken(&self, kind: Kind) -> (bool, Counts) {
+        let (taken, counts) = {
             let mut counts = self.0.counts.lock();
-            (counts.take(kind), counts.are_needed())
+            (counts.take(kind), *counts)
         };
-        if are_needed {
+        if counts.are_needed() {
             self.0.needed.notify_one();
         }
-        taken
+        (taken, counts)
     }
 
     fn give_back(&self, change: impl FnOnce(&mut Counts)) {

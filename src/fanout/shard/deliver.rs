@@ -133,6 +133,11 @@ impl Shard {
     fn fall_behind(&mut self, key: ClientKey, taken: Result<usize, Departure>, batch: &Batch, now: Instant) {
         let Some((client, group)) = self.members.apart(key) else { return };
         client.fall_behind(batch, *taken.as_ref().unwrap_or(&0), group, now);
+        self.stopped(key, taken);
+    }
+
+    /// Notes that a client, which is served alone from now on, did not take all that it was sent.
+    pub(super) fn stopped(&mut self, key: ClientKey, taken: Result<usize, Departure>) {
         match taken {
             Ok(_) => self.blocked(key),
             Err(departure) => self.gone(key, departure),

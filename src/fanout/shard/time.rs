@@ -108,10 +108,7 @@ impl Shard {
             let State::Waiting { cursor } = client.state else { continue };
             let rest = line.slice(*taken.as_ref().unwrap_or(&0)..);
             client.block_after(Cut::at(cursor, rest), group, now);
-            match taken {
-                Ok(_) => self.blocked(key),
-                Err(departure) => self.gone(key, departure),
-            }
+            self.stopped(key, taken);
         }
     }
 
