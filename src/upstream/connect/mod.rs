@@ -36,6 +36,7 @@ mod trust;
 mod turns;
 mod upgrading;
 mod verification;
+mod wire;
 
 pub use dial::{Dial, Usage};
 pub use line::Line;
@@ -45,6 +46,7 @@ pub use response::Response;
 pub use system::{SystemTrust, SystemTrustError};
 pub use trust::{InvalidTrust, Trust};
 pub(super) use turns::{Turn, Turns};
+pub use wire::{Unanswered, Wire};
 
 use super::lookup::Lookups;
 use super::met::Met;

@@ -75,6 +75,17 @@ impl Transport {
         }
     }
 
+    /// The version of TLS. `None`: the connection is in the clear.
+    pub(super) fn tls_version(&self) -> Option<String> {
+        match &self.layer {
+            Layer::Tcp(_) => None,
+            Layer::Tls(stream) => {
+                let version = stream.get_ref().1.protocol_version().and_then(|version| version.as_str());
+                Some(version.map_or_else(|| "TLS".to_owned(), |version| version.replace("TLSv1_", "TLS 1.")))
+            }
+        }
+    }
+
     /// Whether TLS has agreed on HTTP/2 (RFC 7301).
     pub(super) fn speaks_http2(&self) -> bool {
         match &self.layer {
