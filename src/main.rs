@@ -8,14 +8,16 @@ use clap::{Parser, Subcommand};
 use manifold::admin::{Question, Unhealthy};
 use manifold::config::{Config, ServerConfig};
 use manifold::demo::{DEFAULT_ADDRESS, Demo, DemoOptions};
+use manifold::probe::{BadQuestion, ProbeOptions, Question as Probed, Verdict, probe, probe_routes};
 use manifold::service::Service;
 use signals::{Asked, End, Signals};
 use std::future::Future;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// EX_USAGE of sysexits(3): a bad command line or configuration.
 const EX_USAGE: u8 = 64;
@@ -32,6 +34,9 @@ struct Arguments {
     /// Check the configuration, say all that is wrong with it, and exit
     #[arg(long)]
     test: bool,
+    /// With --test: ask the origin of each route, too; exit code 1 if one of them does not do
+    #[arg(long, requires = "test")]
+    probe: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -51,6 +56,48 @@ enum Command {
         #[arg(short, long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Ask for an event stream as a browser would, and say what is right and wrong with it; exit code 0 or 1
+    ///
+    /// It asks whatever is at the URL: an origin, manifold, or the proxy in front of them. docs/troubleshooting.md has a
+    /// section for each thing that it says.
+    Probe(ProbeArguments),
+}
+
+#[derive(Debug, clap::Args)]
+struct ProbeArguments {
+    /// The URL of the stream
+    url: String,
+    /// How many seconds to listen
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    secs: u64,
+    /// A header field of the request, as 'name: value'; may be given several times
+    #[arg(long = "header", value_name = "FIELD")]
+    headers: Vec<String>,
+    /// The origin of a page that reads the stream, such as https://app.example: may it?
+    #[arg(long)]
+    origin: Option<String>,
+    /// The page sends cookies (EventSource with withCredentials)
+    #[arg(long)]
+    credentials: bool,
+    /// The Last-Event-ID of the first request
+    #[arg(long, value_name = "ID")]
+    last_event_id: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl ProbeArguments {
+    fn question(&self) -> Result<Probed, BadQuestion> {
+        Probed::new(&ProbeOptions {
+            url: self.url.clone(),
+            listen: Duration::from_secs(self.secs),
+            headers: self.headers.clone(),
+            origin: self.origin.clone(),
+            credentials: self.credentials,
+            last_event_id: self.last_event_id.clone(),
+        })
+    }
 }
 
 fn main() -> ExitCode {
@@ -81,11 +128,16 @@ fn run() -> ExitCode {
                 Err(errors) => complain(&errors.to_string(), EX_USAGE),
             };
         }
+        (Some(Command::Probe(arguments)), _) => {
+            logger::start("error");
+            return probe_url(&arguments);
+        }
         (None, config) => config,
     };
     logger::start("warn,manifold=info");
     if arguments.test {
         return match Config::load(config.as_deref()) {
+            Ok(config) if arguments.probe => probe_all(&config),
             Ok(config) => say(&config.summary()),
             Err(errors) => complain(&errors.to_string(), EX_USAGE),
         };
@@ -110,6 +162,47 @@ fn healthcheck(server: &ServerConfig) -> ExitCode {
         Ok(well) => say(&well),
         Err(unhealthy) => complain(&format!("unhealthy: {unhealthy}"), 1),
     }
+}
+
+/// Asks for the stream, and prints the report.
+fn probe_url(arguments: &ProbeArguments) -> ExitCode {
+    let question = match arguments.question() {
+        Ok(question) => question,
+        Err(bad) => return complain(&format!("probe: {bad}"), EX_USAGE),
+    };
+    let report = match on_one_thread(probe(question)) {
+        Ok(report) => report,
+        Err(error) => return complain(&error.to_string(), 1),
+    };
+    let is_coloured = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let text = if arguments.json { report.json() } else { report.text(is_coloured) };
+    verdict(&text, report.verdict())
+}
+
+/// Prints what a configuration means, and what its origins say.
+fn probe_all(config: &Config) -> ExitCode {
+    match on_one_thread(probe_routes(&config.routes)) {
+        Ok(verdicts) => {
+            let lines: Vec<_> = verdicts.iter().map(ToString::to_string).collect();
+            let worst = verdicts.iter().map(|one| one.verdict).max().unwrap_or(Verdict::Good);
+            verdict(&format!("{}\n\n{}", config.summary(), lines.join("\n")), worst)
+        }
+        Err(error) => complain(&error.to_string(), 1),
+    }
+}
+
+/// Prints a text. The exit code is the verdict.
+fn verdict(text: &str, worst: Verdict) -> ExitCode {
+    let said = say(text);
+    if worst == Verdict::Wrong { ExitCode::FAILURE } else { said }
+}
+
+fn on_one_thread<T>(future: impl Future<Output = T>) -> io::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(future);
+    // Connections that are left are not waited for.
+    runtime.shutdown_background();
+    Ok(result)
 }
 
 fn code_of(result: Result<(), Box<dyn std::error::Error>>) -> ExitCode {

@@ -24,7 +24,7 @@ const FLOORS: &[&[&str]] = &[
     &["gateway"],
     &["admin"],
     &["service"],
-    &["demo"],
+    &["demo", "probe"],
     &["allocator", "logger", "signals"],
     &["main"],
 ];
@@ -35,9 +35,22 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("mio", &["fanout"]),
     (
         "tokio",
-        &["descriptors", "hub", "upstream", "fanout", "gateway", "admin", "service", "web", "demo", "signals", "main"],
+        &[
+            "descriptors",
+            "hub",
+            "upstream",
+            "fanout",
+            "gateway",
+            "admin",
+            "service",
+            "web",
+            "demo",
+            "probe",
+            "signals",
+            "main",
+        ],
     ),
-    ("hyper", &["web", "admin", "demo"]),
+    ("hyper", &["web", "admin", "demo", "probe"]),
     ("rustix", &["fanout", "gateway", "logger", "service", "main", "upstream::connect"]),
 ];
 

@@ -37,6 +37,8 @@ mod multiplex;
 mod outage;
 mod paths;
 mod private;
+mod probe;
+mod probe_routes;
 mod proxy;
 mod proxying;
 mod proxying_fields;

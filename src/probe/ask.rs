@@ -1,0 +1,221 @@
+//! One request to a server: the connection, the head, and the body that follows.
+
+use super::facts::{Connection, Head};
+use super::question::Target;
+use crate::upstream::{Connector, Origin, SystemTrust, USER_AGENT, Unanswered, UpstreamOptions, Wire};
+use bytes::Bytes;
+use http::header::{ACCEPT, CACHE_CONTROL, HOST, HeaderMap, USER_AGENT as USER_AGENT_FIELD};
+use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
+use http_body_util::Empty;
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+/// The most fields of a head.
+const MAX_FIELDS: usize = 256;
+
+/// Makes connections and sends requests.
+#[derive(Debug, Default)]
+pub(super) struct Asker {
+    /// The connectors for targets in the clear and over TLS.
+    plain: Option<Connector>,
+    tls: Option<Connector>,
+}
+
+/// A connection on which requests are sent, one after the other.
+pub(super) struct Link {
+    sender: Sender,
+    origin: Origin,
+}
+
+enum Sender {
+    Http1(http1::SendRequest<Empty<Bytes>>),
+    Http2(http2::SendRequest<Empty<Bytes>>),
+}
+
+/// An answer whose head was read.
+pub(super) struct Answer {
+    pub head: Head,
+    pub body: Incoming,
+    /// When the request was sent.
+    pub since: Instant,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum NoAnswer {
+    /// None came in time.
+    Late,
+    /// In the words of the log.
+    Failed(String),
+}
+
+impl Asker {
+    /// Makes a connection, by the trust and with the time limits of `options`.
+    ///
+    /// # Errors
+    /// Why there is none, with advice.
+    pub(super) async fn connect(
+        &mut self,
+        target: &Target,
+        options: &UpstreamOptions,
+    ) -> Result<(Link, Connection), String> {
+        let connector = self.connector(&target.origin, options)?;
+        let wire = connector.wire(&target.origin, options).await?;
+        let connection = Connection { address: wire.address, took: wire.took, tls: wire.tls.clone() };
+        let link = timeout(options.connect_timeout, Link::over(wire, &target.origin)).await;
+        Ok((link.unwrap_or_else(|_| Err("HTTP did not begin in time".to_owned()))?, connection))
+    }
+
+    fn connector(&mut self, origin: &Origin, options: &UpstreamOptions) -> Result<Connector, String> {
+        if !origin.is_tls() || options.trusted.is_some() {
+            return Ok(self.plain.get_or_insert_with(Connector::new).clone());
+        }
+        if let Some(connector) = &self.tls {
+            return Ok(connector.clone());
+        }
+        let connector = Connector::trusting(SystemTrust::read().map_err(|error| error.to_string())?);
+        Ok(self.tls.insert(connector).clone())
+    }
+}
+
+impl Link {
+    async fn over(wire: Wire, origin: &Origin) -> Result<Self, String> {
+        let (is_http2, origin) = (wire.is_http2, origin.clone());
+        let stream = TokioIo::new(wire.into_stream());
+        // A connection ends when its sender and the bodies of its answers are dropped. Its errors are those of the
+        // requests, too.
+        let sender = if is_http2 {
+            let (sender, connection) =
+                http2::handshake(TokioExecutor::new(), stream).await.map_err(|error| error.to_string())?;
+            tokio::spawn(async move { drop(connection.await) });
+            Sender::Http2(sender)
+        } else {
+            let mut http = http1::Builder::new();
+            http.max_headers(MAX_FIELDS);
+            let (sender, connection) = http.handshake(stream).await.map_err(|error| error.to_string())?;
+            tokio::spawn(async move { drop(connection.await) });
+            Sender::Http1(sender)
+        };
+        Ok(Self { sender, origin })
+    }
+
+    /// Sends a request, and waits for the head of its answer.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub(super) async fn ask(
+        &mut self,
+        method: &Method,
+        path_and_query: &str,
+        fields: &HeaderMap,
+        patience: Duration,
+    ) -> Result<Answer, NoAnswer> {
+        let request =
+            self.request(method, path_and_query, fields).map_err(|error| NoAnswer::Failed(error.to_string()))?;
+        let since = Instant::now();
+        let answered = async {
+            match &mut self.sender {
+                Sender::Http1(sender) => {
+                    sender.ready().await?;
+                    sender.send_request(request).await
+                }
+                Sender::Http2(sender) => {
+                    sender.ready().await?;
+                    sender.send_request(request).await
+                }
+            }
+        };
+        match timeout(patience, answered).await {
+            Err(_) => Err(NoAnswer::Late),
+            Ok(Err(error)) => Err(NoAnswer::Failed(words(&error, &self.origin))),
+            Ok(Ok(response)) => Ok(Answer::of(response, since)),
+        }
+    }
+
+    /// HTTP/1.1 names the host in a field, HTTP/2 in the URI.
+    fn request(
+        &self,
+        method: &Method,
+        path_and_query: &str,
+        fields: &HeaderMap,
+    ) -> Result<Request<Empty<Bytes>>, http::Error> {
+        let mut request = Request::new(Empty::new());
+        *request.method_mut() = method.clone();
+        *request.headers_mut() = fields.clone();
+        let host = self.origin.authority();
+        match &self.sender {
+            Sender::Http1(_) => {
+                *request.uri_mut() = Uri::try_from(path_and_query)?;
+                if !fields.contains_key(HOST) {
+                    request.headers_mut().insert(HOST, HeaderValue::try_from(host)?);
+                }
+            }
+            Sender::Http2(_) => {
+                let named = request.headers_mut().remove(HOST);
+                let named = named.as_ref().and_then(|host| host.to_str().ok()).unwrap_or(&host);
+                let scheme = if self.origin.is_tls() { "https" } else { "http" };
+                let uri = Uri::builder().scheme(scheme).authority(named).path_and_query(path_and_query);
+                *request.uri_mut() = uri.build()?;
+            }
+        }
+        Ok(request)
+    }
+}
+
+impl Answer {
+    fn of(response: Response<Incoming>, since: Instant) -> Self {
+        let (head, body) = response.into_parts();
+        let head = Head { status: head.status, version: head.version, fields: head.headers, took: since.elapsed() };
+        Self { head, body, since }
+    }
+}
+
+/// Why a request brought no answer, in the words of the log.
+fn words(error: &hyper::Error, origin: &Origin) -> String {
+    if error.is_parse_too_large() {
+        return "the response head is larger than 400 KiB or has more than 256 fields, which is the limit".to_owned();
+    }
+    if error.is_parse() {
+        // hyper tells the kinds of these errors only in their texts.
+        let said = error.to_string();
+        return if said.contains("version") || said.contains("status") {
+            Unanswered::NoHttp.words(origin)
+        } else {
+            "a field of the response head is malformed".to_owned()
+        };
+    }
+    if error.is_incomplete_message() || error.is_closed() || error.is_canceled() || is_reset(error) {
+        return Unanswered::Closed.words(origin);
+    }
+    let mut said = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        said = format!("{said}: {error}");
+        cause = error.source();
+    }
+    said
+}
+
+fn is_reset(error: &hyper::Error) -> bool {
+    let io = std::error::Error::source(error).and_then(|error| error.downcast_ref::<std::io::Error>());
+    io.is_some_and(|error| matches!(error.kind(), std::io::ErrorKind::ConnectionReset | std::io::ErrorKind::BrokenPipe))
+}
+
+/// The fields of a browser's request for a stream, and those of the command line in their place.
+pub(super) fn browser_fields(own: &[(HeaderName, HeaderValue)], coding: &'static str) -> HeaderMap {
+    let mut fields = HeaderMap::new();
+    fields.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+    fields.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    fields.insert(USER_AGENT_FIELD, HeaderValue::from_static(USER_AGENT));
+    fields.insert(http::header::ACCEPT_ENCODING, HeaderValue::from_static(coding));
+    for (name, _) in own {
+        fields.remove(name);
+    }
+    for (name, value) in own {
+        fields.append(name, value.clone());
+    }
+    fields
+}

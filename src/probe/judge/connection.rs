@@ -1,0 +1,168 @@
+//! The connection, redirects, the status, and requests with HEAD.
+
+use super::super::facts::{Facts, Head, HeadMethod, NoHead};
+use super::super::finding::{Finding, Key};
+use super::time;
+use crate::quoted::quoted;
+use http::header::{CONNECTION, CONTENT_TYPE};
+use http::{StatusCode, Version};
+
+pub(super) fn of(facts: &Facts) -> Vec<Finding> {
+    let mut found = Vec::new();
+    match &facts.connection {
+        Some(Ok(connection)) => {
+            let tls = connection.tls.as_ref().map(|version| format!(", {version}, its certificate is trusted"));
+            let seen =
+                format!("Connected to {} in {}{}.", connection.address, time(connection.took), tls.unwrap_or_default());
+            found.push(Finding::good(Key::Connection, seen));
+        }
+        Some(Err(why)) => found.push(Finding::wrong(
+            Key::Connection,
+            format!("No connection: {why}."),
+            "Nothing else can be checked.",
+        )),
+        None => {}
+    }
+    found.extend(facts.hops.iter().map(redirect));
+    match &facts.head {
+        Some(Ok(head)) => {
+            found.push(protocol(head.version));
+            found.push(status(head.status));
+        }
+        Some(Err(NoHead::Late)) => found.push(Finding::wrong(
+            Key::HeadTime,
+            format!("The connection was accepted, and no response head came within {}.", time(facts.patience)),
+            "Until the head is there, a browser shows the stream as connecting, and proxies give up (nginx after 60 s, \
+             with 504). Either the origin hangs, or the head waits for the first event. Flush the head at once, for \
+             example with a comment line \":\" behind it, or listen longer with --secs.",
+        )),
+        Some(Err(NoHead::Failed(why))) => {
+            let seen = format!("The connection brought no answer: {why}.");
+            found.push(Finding::wrong(
+                Key::Status,
+                seen,
+                "Look into the log of the origin, and of each proxy before it.",
+            ));
+        }
+        None => {}
+    }
+    let got = facts.head.as_ref().and_then(|head| head.as_ref().ok());
+    found.extend(facts.head_method.iter().zip(got).flat_map(|(answer, got)| head_method(answer, got)));
+    found
+}
+
+fn redirect(hop: &super::super::facts::Hop) -> Finding {
+    let seen = format!("The answer is {} and leads to {}.", hop.status.as_u16(), quoted(&hop.to));
+    match hop.refused {
+        None => Finding::note(
+            Key::Redirect,
+            format!("{seen} That was followed."),
+            "Each reconnection of each client takes this detour again. Let clients use the last URL.",
+        ),
+        Some(why) => Finding::wrong(
+            Key::Redirect,
+            format!("{seen} That was not followed: {why}."),
+            "Probe the URL that it leads to, if that is the stream.",
+        ),
+    }
+}
+
+fn protocol(version: Version) -> Finding {
+    match version {
+        Version::HTTP_2 => Finding::good(Key::Protocol, "HTTP/2: many streams share one connection."),
+        Version::HTTP_11 => Finding::good(
+            Key::Protocol,
+            "HTTP/1.1. A browser opens at most six connections to a host, over all its tabs; each stream takes one.",
+        ),
+        _ => Finding::note(
+            Key::Protocol,
+            "HTTP/1.0: the answer ends by closing the connection, so a client cannot tell a clean end from a broken one.",
+            "Let the server answer with HTTP/1.1. An nginx in between needs proxy_http_version 1.1.",
+        ),
+    }
+}
+
+fn status(status: StatusCode) -> Finding {
+    let seen = format!("The status is {}.", status.as_u16());
+    let for_ever = "Any status but 200 ends an EventSource for ever: it does not try again by itself.";
+    let wrong = |advice: &str| Finding::wrong(Key::Status, seen.clone(), format!("{for_ever} {advice}"));
+    match status.as_u16() {
+        200 => Finding::good(Key::Status, seen),
+        204 => wrong("204 says so on purpose. Answer 200 as long as there may be events."),
+        401 | 403 | 407 => {
+            wrong("Give what the origin demands with --header, for example --header 'authorization: ...'.")
+        }
+        404 | 410 => wrong("Check the path, and what the proxies on the way make of it."),
+        300..=399 => wrong("This redirect leads nowhere."),
+        405 | 406 => wrong("A stream is read with GET and with \"Accept: text/event-stream\": allow both."),
+        429 => wrong("The server limits its clients. Let it limit event streams by another rule."),
+        502..=504 => wrong(
+            "A proxy answers in place of the origin, which is down, too slow, or not where the proxy asks. Look into the \
+             log of the proxy.",
+        ),
+        500..=599 => wrong("The server failed. Look into its log."),
+        _ => wrong("Answer with 200."),
+    }
+}
+
+/// `got`: the answer to GET.
+fn head_method(answer: &HeadMethod, got: &Head) -> Vec<Finding> {
+    let HeadMethod::Answered { status, version, fields, again } = answer else {
+        return vec![Finding::note(
+            Key::HeadMethod,
+            "HEAD brought no answer.",
+            "Browsers do not send it, but monitors and link checkers do. Answer it with the head of GET, and end there.",
+        )];
+    };
+    let is_same = *status == got.status && fields.get(CONTENT_TYPE) == got.fields.get(CONTENT_TYPE);
+    let method = if is_same {
+        Finding::good(Key::HeadMethod, "HEAD is answered like GET, without a body.")
+    } else {
+        Finding::note(
+            Key::HeadMethod,
+            match status {
+                _ if *status == got.status => "HEAD is answered with another Content-Type than GET.".to_owned(),
+                status => format!("HEAD is answered with {}, and not with {}.", status.as_u16(), got.status.as_u16()),
+            },
+            "Browsers do not send it, but monitors and link checkers do. Answer it with the head of GET.",
+        )
+    };
+    vec![method, keep_alive(*version, fields.get(CONNECTION).is_some(), *again)]
+}
+
+fn keep_alive(version: Version, names_connection: bool, again: Option<bool>) -> Finding {
+    match (version, again) {
+        (Version::HTTP_2, _) => Finding::good(Key::KeepAlive, "One connection of HTTP/2 serves many requests."),
+        (_, Some(true)) => Finding::good(Key::KeepAlive, "The connection serves another request, as its head says."),
+        (_, Some(false)) => Finding::wrong(
+            Key::KeepAlive,
+            "The head says that the connection goes on, and the next request on it got no answer.",
+            "Clients and proxies use such a connection again, and the request is lost. Say \"Connection: close\" where the \
+             connection is closed.",
+        ),
+        (_, None) => Finding::note(
+            Key::KeepAlive,
+            if names_connection {
+                "The head says that the connection is closed after the answer."
+            } else {
+                "The connection is closed after the answer."
+            },
+            "Each reconnection then costs a new connection, with TLS a new handshake. Keep connections alive if you can.",
+        ),
+    }
+}
+
+/// Whether the head says that another request may follow on the connection.
+pub(in crate::probe) fn says_that_it_lives(head: &Head) -> bool {
+    let says = |word: &str| {
+        let all = head.fields.get_all(CONNECTION);
+        all.iter().any(|line| {
+            line.to_str().is_ok_and(|line| line.split(',').any(|one| one.trim().eq_ignore_ascii_case(word)))
+        })
+    };
+    match head.version {
+        Version::HTTP_11 => !says("close"),
+        Version::HTTP_10 => says("keep-alive"),
+        _ => true,
+    }
+}
