@@ -32,4 +32,5 @@ mod fronts;
 mod newcomer;
 mod nginx;
 mod origins;
+mod probe;
 mod resuming;

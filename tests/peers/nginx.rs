@@ -8,7 +8,7 @@ use crate::program::Program;
 use std::net::SocketAddr;
 use tempfile::TempDir;
 
-struct Nginx {
+pub struct Nginx {
     port: Port,
     _program: Program,
     _folder: TempDir,
@@ -16,7 +16,7 @@ struct Nginx {
 
 impl Nginx {
     /// A proxy that forwards everything, with these further settings.
-    async fn in_front_of(origin: SocketAddr, settings: &str) -> Self {
+    pub async fn in_front_of(origin: SocketAddr, settings: &str) -> Self {
         let port = Port::reserve();
         let folder = tempfile::tempdir().unwrap();
         let location = format!("location / {{ proxy_pass http://{origin}; {settings} }}");
@@ -25,6 +25,11 @@ impl Nginx {
         let mut program = Program::run(nginx(folder.path()));
         program.listens(&port).await;
         Self { port, _program: program, _folder: folder }
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        self.port.url()
     }
 }
 
