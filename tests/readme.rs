@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use manifold::config::{Config, Sources};
+use manifold::probe::Key;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::env::VarError;
 use std::io::{self, BufRead, BufReader, Read};
@@ -15,6 +16,7 @@ const ORIGINS: &str = include_str!("../docs/origins.md");
 const ROUTES: &str = include_str!("../docs/routes.md");
 const LOAD_TESTING: &str = include_str!("../docs/load-testing.md");
 const BEHIND_A_PROXY: &str = include_str!("../docs/behind-a-proxy.md");
+const TROUBLESHOOTING: &str = include_str!("../docs/troubleshooting.md");
 const CONTAINER: &str = include_str!("../docs/container.md");
 
 /// The section of the README whose commands `scripts/try-image` runs, because they need a container engine.
@@ -41,7 +43,7 @@ fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
 
 #[test]
 fn every_configuration_of_the_documents_loads() {
-    let blocks = [README, SHARING, ORIGINS, ROUTES, LOAD_TESTING, BEHIND_A_PROXY, CONTAINER]
+    let blocks = [README, SHARING, ORIGINS, ROUTES, LOAD_TESTING, BEHIND_A_PROXY, CONTAINER, TROUBLESHOOTING]
         .map(|text| blocks(text, "toml"))
         .concat();
     assert!(blocks.len() >= 8, "{} blocks", blocks.len());
@@ -158,6 +160,50 @@ fn every_command_of_the_load_test_runs_and_says_what_the_document_says() {
     }
     assert!(!said.contains("Error distribution"), "{said}");
     drop((gateway, demo));
+    assert_eq!(commands.next(), None, "a command that this test does not run");
+}
+
+#[test]
+fn every_command_of_the_troubleshooting_runs_and_every_finding_is_explained() {
+    for key in Key::ALL {
+        let explained = TROUBLESHOOTING.contains(&format!("\n### {}\n", key.name()));
+        assert!(explained, "docs/troubleshooting.md has no section {}", key.name());
+    }
+    let mut commands = blocks(TROUBLESHOOTING, "sh").into_iter().flat_map(str::lines);
+    let directory = tempfile::tempdir().unwrap();
+    let binary = Path::new(env!("CARGO_BIN_EXE_manifold"));
+    let path = format!("{}:{}", binary.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let shell = |command: &str| {
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(format!("exec {command}")).env("PATH", &path).current_dir(&directory);
+        shell
+    };
+    let demo = format!("{} --listen 127.0.0.1:0", commands.next().unwrap());
+    let mut demo = Run::start(shell(&demo).stdout(Stdio::piped()));
+    let address = line_with(demo.0.stdout.as_mut().unwrap(), "manifold demo: http://");
+    let run = |command: &str| {
+        let output = shell(&command.replace("127.0.0.1:8080", address.trim_end_matches('/'))).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+
+    let (code, said) = run(commands.next().unwrap());
+    assert_eq!(code, Some(0), "{said}");
+    let keys = |text: &str| -> Vec<String> {
+        let lines =
+            text.lines().filter(|line| ["good ", "note ", "wrong "].iter().any(|begin| line.starts_with(begin)));
+        lines.map(|line| line.split_whitespace().nth(1).unwrap().to_owned()).collect()
+    };
+    let shown = keys(blocks(TROUBLESHOOTING, "text")[0]);
+    assert!(shown.len() > 15 && keys(&said) == shown, "the document shows {shown:?}, not\n{said}");
+
+    std::fs::write(directory.path().join("site.toml"), blocks(README, "toml")[0]).unwrap();
+    let (code, said) = run(commands.next().unwrap());
+    assert!(code == Some(1) && said.contains("wrong: route /events/*"), "there is no such origin: {said}");
+
+    let (code, said) = run(commands.next().unwrap());
+    let report: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let of = |key: &str| report["findings"].as_array().unwrap().iter().find(|one| one["key"] == key).unwrap();
+    assert!(code == Some(1) && of("cors")["verdict"] == "wrong" && of("preflight")["verdict"] == "wrong", "{said}");
     assert_eq!(commands.next(), None, "a command that this test does not run");
 }
 
