@@ -197,7 +197,7 @@ async fn an_id_that_is_not_heeded_is_told() {
 async fn a_stream_that_goes_on_is_resumed_while_it_does() {
     let origin = ResumingOrigin::start();
     (0..5).for_each(|_| origin.publish());
-    let said = Said::of(&Origin::url(&origin), &["--secs", "3"]).await;
+    let said = Said::of(&Origin::url(&origin), &["--secs", "5"]).await;
     // On a machine that is slow, the events may come later. Nothing is wrong then either.
     let (verdict, words) = said.about("resume");
     assert!(verdict.is_empty() || verdict == "good", "{words}");
