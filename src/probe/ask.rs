@@ -11,10 +11,14 @@ use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 /// The most fields of a head.
 const MAX_FIELDS: usize = 256;
+
+/// How long a connection may take to end when a request on it has failed.
+const UNWINDING: Duration = Duration::from_secs(1);
 
 /// Makes connections and sends requests.
 #[derive(Debug, Default)]
@@ -28,6 +32,8 @@ pub(super) struct Asker {
 pub(super) struct Link {
     sender: Sender,
     origin: Origin,
+    /// Drives the connection.
+    task: JoinHandle<Result<(), hyper::Error>>,
 }
 
 enum Sender {
@@ -50,6 +56,8 @@ pub(super) enum NoAnswer {
     Late,
     /// In the words of the log.
     Failed(String),
+    /// What came is no answer. In the words of the log.
+    Garbled(String),
 }
 
 impl Asker {
@@ -87,19 +95,17 @@ impl Link {
         let stream = TokioIo::new(wire.into_stream());
         // A connection ends when its sender and the bodies of its answers are dropped. Its errors are those of the
         // requests, too.
-        let sender = if is_http2 {
+        let (sender, task) = if is_http2 {
             let (sender, connection) =
                 http2::handshake(TokioExecutor::new(), stream).await.map_err(|error| error.to_string())?;
-            tokio::spawn(async move { drop(connection.await) });
-            Sender::Http2(sender)
+            (Sender::Http2(sender), tokio::spawn(connection))
         } else {
             let mut http = http1::Builder::new();
             http.max_headers(MAX_FIELDS);
             let (sender, connection) = http.handshake(stream).await.map_err(|error| error.to_string())?;
-            tokio::spawn(async move { drop(connection.await) });
-            Sender::Http1(sender)
+            (Sender::Http1(sender), tokio::spawn(connection))
         };
-        Ok(Self { sender, origin })
+        Ok(Self { sender, origin, task })
     }
 
     /// Sends a request, and waits for the head of its answer.
@@ -130,8 +136,22 @@ impl Link {
         };
         match timeout(patience, answered).await {
             Err(_) => Err(NoAnswer::Late),
+            Ok(Err(error)) if error.is_parse() => Err(NoAnswer::Garbled(words(&error, &self.origin))),
             Ok(Err(error)) => Err(NoAnswer::Failed(words(&error, &self.origin))),
             Ok(Ok(response)) => Ok(Answer::of(response, since)),
+        }
+    }
+
+    /// Whether something came that is no answer to a request, when a request has failed for this reason.
+    pub(super) async fn is_garbled(self, why: &NoAnswer) -> bool {
+        if matches!(why, NoAnswer::Garbled(_)) {
+            return true;
+        }
+        drop(self.sender);
+        match timeout(UNWINDING, self.task).await {
+            // hyper tells this error only in its text.
+            Ok(Ok(Err(error))) => error.is_parse() || error.to_string().contains("unexpected message"),
+            _ => false,
         }
     }
 

@@ -184,8 +184,18 @@ pub(super) enum HeadMethod {
         version: Version,
         /// Its fields.
         fields: HeaderMap,
-        /// Whether a second request on the same connection was answered. `None`: the head says that the connection is
-        /// closed.
-        again: Option<bool>,
+        /// What became of a second request on the same connection. `None`: the head says that the connection is closed.
+        again: Option<Again>,
     },
+}
+
+/// What became of a second request on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Again {
+    /// It was answered.
+    Answered,
+    /// There was no answer.
+    Lost,
+    /// The answer to the first request had a body, although it must not have one.
+    Garbled,
 }

@@ -38,6 +38,8 @@ pub(super) struct Lumps {
     pub events: usize,
     /// The largest lump: its events, how long they took to come, and the silence before it.
     pub largest: (usize, Duration, Duration),
+    /// The bytes of the smallest lump.
+    pub smallest: usize,
     /// What shows that they were made one by one.
     pub proof: Proof,
 }
@@ -113,7 +115,8 @@ pub(super) fn flow(arrivals: &[Arrival]) -> Flow {
         // Lumps that are not proven are lumps only if nearly nothing comes outside of them.
         if proof != Proof::None || outside <= in_lumps / 8 {
             let largest = (largest.events, largest.to.saturating_sub(largest.from), largest.silence);
-            return Flow::Lumps(Lumps { lumps: lumps.len(), events: in_lumps, largest, proof });
+            let smallest = lumps.iter().map(|lump| lump.bytes).min().unwrap_or_default();
+            return Flow::Lumps(Lumps { lumps: lumps.len(), events: in_lumps, largest, smallest, proof });
         }
     }
     match moments.as_slice() {
@@ -187,7 +190,21 @@ mod tests {
 
     fn lumps(lumps: usize, events: usize, largest: (usize, u64, u64), proof: Proof) -> Flow {
         let largest = (largest.0, ms(largest.1), ms(largest.2));
-        Flow::Lumps(Lumps { lumps, events, largest, proof })
+        Flow::Lumps(Lumps { lumps, events, largest, smallest: 0, proof })
+    }
+
+    /// The flow without the bytes of the smallest lump.
+    fn bare(flow: Flow) -> Flow {
+        match flow {
+            Flow::Lumps(lumps) => Flow::Lumps(Lumps { smallest: 0, ..lumps }),
+            other => other,
+        }
+    }
+
+    #[test]
+    fn the_smallest_lump_tells_whether_a_buffer_can_have_been_full() {
+        let arrivals = [(4000, 9000, 9), (8000, 200, 4)].map(plain);
+        assert!(matches!(flow(&arrivals), Flow::Lumps(Lumps { smallest: 200, .. })));
     }
 
     #[test]
@@ -215,7 +232,7 @@ mod tests {
         ];
         for (arrivals, expected) in cases {
             let arrivals: Vec<_> = arrivals.iter().copied().map(plain).collect();
-            assert_eq!(flow(&arrivals), expected, "{arrivals:?}");
+            assert_eq!(bare(flow(&arrivals)), expected, "{arrivals:?}");
         }
     }
 
@@ -240,7 +257,7 @@ mod tests {
         ];
         for (arrivals, expected) in cases {
             let arrivals: Vec<_> = arrivals.iter().copied().map(stamped).collect();
-            assert_eq!(flow(&arrivals), expected, "{arrivals:?}");
+            assert_eq!(bare(flow(&arrivals)), expected, "{arrivals:?}");
         }
     }
 }

@@ -66,6 +66,12 @@ impl Lines {
         }
     }
 
+    /// Whether there is something that was meant as an event, perhaps: lines that are no fields, a block that was begun
+    /// and not ended, or no whole line at all.
+    pub(super) fn may_hold_events(&self) -> bool {
+        self.unknown.0 > 0 || self.is_within_block || !self.has_begun
+    }
+
     fn end_line(&mut self, line: &[u8]) {
         self.longest = self.longest.max(self.length);
         let line = match line.strip_prefix(BOM) {
@@ -163,6 +169,24 @@ mod tests {
                 text.chunks(size).for_each(|piece| lines.take(piece));
                 assert_eq!(told(&lines), expected, "{} {size}", String::from_utf8_lossy(text));
             }
+        }
+    }
+
+    #[test]
+    fn what_was_meant_as_an_event_is_told_from_what_was_not() {
+        for (text, expected) in [
+            ("{\"a\":1}\n", true),
+            ("data: 1\n", true),
+            ("data: 1\ndata: 2\n", true),
+            ("hello", true),
+            (":\n", false),
+            ("retry: 5\n\n", false),
+            ("id: 5\n\n", false),
+            ("\n", false),
+        ] {
+            let mut lines = Lines::default();
+            lines.take(text.as_bytes());
+            assert_eq!(lines.may_hold_events(), expected, "{text:?}");
         }
     }
 

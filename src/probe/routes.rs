@@ -5,9 +5,10 @@ use super::finding::Verdict;
 use super::question::Target;
 use super::report::wrapped;
 use crate::quoted::quoted;
-use crate::route::{PathPattern, Route, RouteKind, RouteTable};
+use crate::route::{Hosts, PathPattern, Route, RouteKind, RouteTable};
 use crate::upstream::{UpstreamOptions, unusable};
-use http::{HeaderMap, Method, StatusCode};
+use http::header::HOST;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -93,6 +94,12 @@ async fn ask(route: &Route, options: &UpstreamOptions) -> Result<Told, Told> {
         return Ok((Verdict::Note, text));
     }
     let mut fields = browser_fields(&[], "identity");
+    // A route that passes on the client's host is asked for a host that it serves.
+    if let (true, Hosts::Only(hosts)) = (route.preserve_host, &route.hosts)
+        && let Some(host) = hosts.first().and_then(|host| HeaderValue::from_str(host).ok())
+    {
+        fields.insert(HOST, host);
+    }
     for (name, value) in &options.headers {
         fields.insert(name, value.now());
     }
@@ -106,7 +113,9 @@ async fn ask(route: &Route, options: &UpstreamOptions) -> Result<Told, Told> {
                 PATIENCE.as_secs()
             ),
         )),
-        Err(NoAnswer::Failed(why)) => Err((Verdict::Wrong, format!("{url}: no answer: {why}"))),
+        Err(NoAnswer::Failed(why) | NoAnswer::Garbled(why)) => {
+            Err((Verdict::Wrong, format!("{url}: no answer: {why}")))
+        }
     }
 }
 

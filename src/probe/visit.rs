@@ -1,7 +1,7 @@
 //! The course of a probe: what is asked, one after the other, and what is learned.
 
 use super::ask::{Answer, Asker, Link, NoAnswer, browser_fields};
-use super::facts::{Compressed, Facts, HeadMethod, Hop, NoHead, Page, Plain, Resume, Resumption, Stream};
+use super::facts::{Again, Compressed, Facts, HeadMethod, Hop, NoHead, Page, Plain, Resume, Resumption, Stream};
 use super::flow::flow;
 use super::judge::says_that_it_lives;
 use super::listen::Listening;
@@ -82,7 +82,7 @@ impl Visit {
             let path = &self.question.target.path_and_query;
             match link.ask(&Method::GET, path, &fields, self.question.listen).await {
                 Err(NoAnswer::Late) => facts.head = Some(Err(NoHead::Late)),
-                Err(NoAnswer::Failed(why)) => facts.head = Some(Err(NoHead::Failed(why))),
+                Err(NoAnswer::Failed(why) | NoAnswer::Garbled(why)) => facts.head = Some(Err(NoHead::Failed(why))),
                 Ok(answer) => {
                     if self.is_followed(&answer, &mut facts.hops) {
                         continue;
@@ -253,7 +253,11 @@ impl Visit {
         let Ok(answer) = link.ask(&Method::HEAD, path, &fields, ASIDE).await else { return HeadMethod::NoAnswer };
         let head = answer.head;
         let again = if says_that_it_lives(&head) {
-            Some(link.ask(&Method::HEAD, path, &fields, ASIDE).await.is_ok())
+            Some(match link.ask(&Method::HEAD, path, &fields, ASIDE).await {
+                Ok(_) => Again::Answered,
+                Err(why) if link.is_garbled(&why).await => Again::Garbled,
+                Err(_) => Again::Lost,
+            })
         } else {
             None
         };

@@ -202,6 +202,32 @@ async fn a_stream_that_goes_on_is_resumed_while_it_does() {
     let (verdict, words) = said.about("resume");
     assert!(verdict.is_empty() || verdict == "good", "{words}");
     said.is("end", "good", "still open");
+    // This origin answers HEAD like GET, with a stream.
+    said.is("head-method", "note", "").is("keep-alive", "note", "cannot be judged");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_closed_without_a_word_is_told() {
+    let origin = Origin::answering(|exchange| async {
+        let is_head = exchange.request.method == "HEAD";
+        let mut body = exchange.head(200, &WELL, Coding::Chunked).await;
+        if is_head {
+            return body.cut().await;
+        }
+        body.raw("data: 1\n\n").await;
+        body.end().await;
+    });
+    let said = Said::of(&origin.url(), &PATIENT).await;
+    said.wrong(&["keep-alive"]).is("keep-alive", "wrong", "the next request on it got no answer");
+    let closing = Origin::answering(|exchange| async {
+        let is_head = exchange.request.method == "HEAD";
+        let mut body = exchange.head(200, &[&WELL[..], &[("Connection", "close")]].concat(), Coding::UntilClose).await;
+        body.raw(if is_head { "" } else { "data: 1\n\n" }).await;
+        body.end().await;
+    });
+    let said = Said::of(&closing.url(), &PATIENT).await;
+    said.wrong(&[]).is("keep-alive", "note", "closed after the answer").is("end", "note", "the only end");
+    said.is("protocol", "note", "HTTP/1.0");
 }
 
 #[tokio::test]

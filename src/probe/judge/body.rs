@@ -19,6 +19,9 @@ const LONG_LINE: usize = 64 << 10;
 const LEAST_RETRY: u64 = 100;
 const MOST_RETRY: u64 = 60_000;
 
+/// The smallest buffer of the usual collectors.
+const SMALL_BUFFER: usize = 4096;
+
 /// The way to stop the usual collectors.
 const NO_COLLECTING: &str = "Ask the origin directly to see which hop does it. nginx: proxy_buffering off, or \
      \"X-Accel-Buffering: no\" from the origin. Turn compression off. In the origin, flush after each event.";
@@ -48,7 +51,7 @@ fn events(stream: &Stream) -> Finding {
             "A quiet stream is no fault. If there should be events: ask the origin directly, and compare. Something on the \
              way may hold them back until its buffer is full. Listen longer with --secs.",
         ),
-        (0, _, 0) => Finding::wrong(
+        (0, _, _) if stream.lines.may_hold_events() => Finding::wrong(
             Key::Events,
             format!("{bytes} came within {within}, and no event."),
             "A client fires no event for them. An event is a line \"data: ...\" and an empty line behind it: check for \
@@ -56,7 +59,7 @@ fn events(stream: &Stream) -> Finding {
         ),
         (0, _, comments) => Finding::note(
             Key::Events,
-            format!("Within {within} came {} and no event.", count(comments, "comment line")),
+            format!("Within {within} came {bytes} with {} and no event.", count(comments, "comment line")),
             "A quiet stream is no fault. Listen longer with --secs, or make an event happen.",
         ),
         (events, ..) => {
@@ -82,12 +85,16 @@ fn buffering(stream: &Stream, collector: Option<&'static str>) -> Option<Finding
             "They are probably old ones that the origin sends to each new client. Listen longer with --secs to see new \
              ones come.",
         ),
-        Flow::Lumps(lumps) => of_lumps(lumps, collector),
+        Flow::Lumps(lumps) => {
+            // A buffer is emptied when it is full, or at the end of the answer.
+            let may_be_buffers = lumps.smallest >= SMALL_BUFFER || (lumps.lumps == 1 && stream.end.is_some());
+            of_lumps(lumps, collector.filter(|_| may_be_buffers))
+        }
     })
 }
 
 fn of_lumps(lumps: &Lumps, collector: Option<&'static str>) -> Finding {
-    let Lumps { lumps, events, largest: (most, within, silence), proof } = lumps;
+    let Lumps { lumps, events, largest: (most, within, silence), proof, .. } = lumps;
     let came = if *lumps == 1 {
         format!("{most} events came within {}, after {} of silence.", time(*within), time(*silence))
     } else {

@@ -1,6 +1,6 @@
 //! The connection, redirects, the status, and requests with HEAD.
 
-use super::super::facts::{Facts, Head, HeadMethod, NoHead};
+use super::super::facts::{Again, Facts, Head, HeadMethod, NoHead};
 use super::super::finding::{Finding, Key};
 use super::time;
 use crate::quoted::quoted;
@@ -114,6 +114,21 @@ fn head_method(answer: &HeadMethod, got: &Head) -> Vec<Finding> {
             "Browsers do not send it, but monitors and link checkers do. Answer it with the head of GET, and end there.",
         )];
     };
+    if *again == Some(Again::Garbled) {
+        return vec![
+            Finding::note(
+                Key::HeadMethod,
+                "HEAD is answered with a body, as if it were GET.",
+                "What follows on the connection cannot be read then. Browsers do not send HEAD, but monitors and link \
+                 checkers do. Answer it with the head of GET, and end there.",
+            ),
+            Finding::note(
+                Key::KeepAlive,
+                "Whether the connection serves another request cannot be judged, because HEAD is answered with a body.",
+                "Answer HEAD without a body.",
+            ),
+        ];
+    }
     let is_same = *status == got.status && fields.get(CONTENT_TYPE) == got.fields.get(CONTENT_TYPE);
     let method = if is_same {
         Finding::good(Key::HeadMethod, "HEAD is answered like GET, without a body.")
@@ -130,11 +145,13 @@ fn head_method(answer: &HeadMethod, got: &Head) -> Vec<Finding> {
     vec![method, keep_alive(*version, fields.get(CONNECTION).is_some(), *again)]
 }
 
-fn keep_alive(version: Version, names_connection: bool, again: Option<bool>) -> Finding {
+fn keep_alive(version: Version, names_connection: bool, again: Option<Again>) -> Finding {
     match (version, again) {
         (Version::HTTP_2, _) => Finding::good(Key::KeepAlive, "One connection of HTTP/2 serves many requests."),
-        (_, Some(true)) => Finding::good(Key::KeepAlive, "The connection serves another request, as its head says."),
-        (_, Some(false)) => Finding::wrong(
+        (_, Some(Again::Answered)) => {
+            Finding::good(Key::KeepAlive, "The connection serves another request, as its head says.")
+        }
+        (_, Some(Again::Lost | Again::Garbled)) => Finding::wrong(
             Key::KeepAlive,
             "The head says that the connection goes on, and the next request on it got no answer.",
             "Clients and proxies use such a connection again, and the request is lost. Say \"Connection: close\" where the \

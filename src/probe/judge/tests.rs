@@ -1,7 +1,7 @@
 //! What is said of which facts.
 
 use super::super::facts::{
-    Compressed, Connection, Facts, Head, HeadMethod, Hop, NoHead, Page, Plain, Resume, Resumption, Stream,
+    Again, Compressed, Connection, Facts, Head, HeadMethod, Hop, NoHead, Page, Plain, Resume, Resumption, Stream,
 };
 use super::super::finding::{Finding, Key, Verdict};
 use super::super::flow::{Flow, Lumps, Proof};
@@ -56,7 +56,7 @@ fn well() -> Facts {
         stream: Some(stream()),
         resume: Some(Resume { id: "7".into(), answer: Resumption::Stream(Resumed::Continued(3)) }),
         page: Some(page),
-        head_method: Some(HeadMethod::Answered { status, version, fields: fields(WELL), again: Some(true) }),
+        head_method: Some(HeadMethod::Answered { status, version, fields: fields(WELL), again: Some(Again::Answered) }),
     }
 }
 
@@ -190,8 +190,19 @@ fn what_compresses_and_collects_is_told_apart_from_what_flushes() {
 fn the_rhythm_of_events_is_judged_by_how_sure_it_is() {
     use Verdict::{Good, Note, Wrong};
     let lumps = |lumps, proof| {
-        Flow::Lumps(Lumps { lumps, events: 12 * lumps, largest: (12, Duration::from_millis(3), secs(8)), proof })
+        let largest = (12, Duration::from_millis(3), secs(8));
+        Flow::Lumps(Lumps { lumps, events: 12 * lumps, largest, smallest: 4096, proof })
     };
+    // Small groups of events, again and again, are no full buffers.
+    let small = Lumps { lumps: 2, events: 6, largest: (3, secs(0), secs(1)), smallest: 200, proof: Proof::None };
+    for (lumps, end, verdict) in [(2, None, Note), (1, None, Note), (1, Some(Ending::Orderly), Wrong)] {
+        let finding = told(Key::Buffering, |facts| {
+            facts.head = Some(Ok(Head { fields: fields("server: nginx"), ..Head::default() }));
+            let stream = facts.stream.as_mut().unwrap();
+            (stream.flow, stream.end) = (Flow::Lumps(Lumps { lumps, ..small.clone() }), end);
+        });
+        is(&finding, verdict, "");
+    }
     for (server, flow, verdict, words) in [
         ("x: y", Flow::Flowing(7), Good, "at 7 moments"),
         ("x: y", Flow::TooFew(1), Note, "1 event came: too few"),
@@ -225,7 +236,8 @@ fn silence_ids_retry_and_the_end_are_judged() {
     with(Key::Events, Note, "Nothing came within", &|stream| (stream.events, stream.bytes) = (0, 0));
     with(Key::Events, Wrong, "500 bytes came within 10.0 s, and no event", &|stream| stream.events = 0);
     with(Key::Events, Note, "4 comment lines and no event", &|stream| {
-        (stream.events, stream.lines.comments) = (0, 4);
+        stream.events = 0;
+        (0..4).for_each(|_| stream.lines.take(b":\n"));
     });
     with(Key::Ids, Note, "None of the 10 events has an id", &|stream| (stream.ids, stream.different) = (0, 0));
     with(Key::Ids, Note, "3 of 10 events have no id", &|stream| stream.without_id = 3);
@@ -337,11 +349,13 @@ fn head_and_the_connection_are_judged() {
     is(&other, Note, "another Content-Type");
     for (key, answer, verdict, words) in [
         (Key::HeadMethod, Some(HeadMethod::NoAnswer), Note, "HEAD brought no answer"),
-        (Key::HeadMethod, answered(405, Version::HTTP_11, Some(true)), Note, "answered with 405"),
-        (Key::KeepAlive, answered(405, Version::HTTP_11, Some(true)), Good, ""),
-        (Key::KeepAlive, answered(200, Version::HTTP_11, Some(false)), Wrong, "got no answer"),
+        (Key::HeadMethod, answered(405, Version::HTTP_11, Some(Again::Answered)), Note, "answered with 405"),
+        (Key::KeepAlive, answered(405, Version::HTTP_11, Some(Again::Answered)), Good, ""),
+        (Key::KeepAlive, answered(200, Version::HTTP_11, Some(Again::Lost)), Wrong, "got no answer"),
+        (Key::KeepAlive, answered(200, Version::HTTP_11, Some(Again::Garbled)), Note, "cannot be judged"),
+        (Key::HeadMethod, answered(200, Version::HTTP_11, Some(Again::Garbled)), Note, "answered with a body"),
         (Key::KeepAlive, answered(200, Version::HTTP_10, None), Note, "closed after the answer"),
-        (Key::KeepAlive, answered(200, Version::HTTP_2, Some(true)), Good, "HTTP/2"),
+        (Key::KeepAlive, answered(200, Version::HTTP_2, Some(Again::Answered)), Good, "HTTP/2"),
     ] {
         is(&told(key, |facts| facts.head_method = answer), verdict, words);
     }
