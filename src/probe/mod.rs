@@ -8,7 +8,7 @@
 //!                   └─ the compressed stream, if it is one ┘
 //! ```
 //!
-//! [`judge`] is pure: facts in, findings out. So are [`flow`], [`reading`] and [`resumed`]: bytes, ids and instants in.
+//! `judge` is pure: facts in, findings out. So are `flow`, `reading` and `resumed`: bytes, ids and instants in.
 
 mod ask;
 mod facts;

@@ -100,6 +100,18 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::{any, prop_assert, proptest};
+    use proptest::test_runner::{Config, RngSeed};
+
+    proptest! {
+        #![proptest_config(Config { failure_persistence: None, rng_seed: RngSeed::Fixed(7), ..Config::default() })]
+
+        #[test]
+        fn nothing_that_a_stranger_writes_is_too_odd(text in "[0-9:TtZ.,+ -]{0,40}", now in any::<i64>()) {
+            let found = stamp(text.as_bytes(), now);
+            prop_assert!(found.is_none_or(|found| found.abs_diff(now) <= NEAR_MS.unsigned_abs()));
+        }
+    }
 
     #[test]
     fn a_time_is_found_in_many_forms() {

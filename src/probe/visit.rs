@@ -29,6 +29,9 @@ const MAX_REDIRECTS: usize = 5;
 /// The longest time for the answers to HEAD and to a preflight.
 const ASIDE: Duration = Duration::from_secs(10);
 
+/// How much later than its plain form a compressed answer may end.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// Bytes that come within this time are of one moment.
 const MOMENT: Duration = Duration::from_millis(100);
 
@@ -146,6 +149,8 @@ impl Visit {
         );
         (facts.page, facts.head_method) = (page, Some(head_method));
         if let Some(compressed) = &mut facts.compressed {
+            // A stream that has ended in its plain form may end a little later in the other.
+            first.until(deadline.min(Instant::now() + GRACE), |_| false).await;
             compressed.moments = moments(&first.reading());
         }
         let is_readable = facts.compressed.as_ref().is_none_or(|compressed| compressed.plain == Plain::Came);

@@ -93,7 +93,7 @@ fn status(status: StatusCode) -> Finding {
             wrong("Give what the origin demands with --header, for example --header 'authorization: ...'.")
         }
         404 | 410 => wrong("Check the path, and what the proxies on the way make of it."),
-        300..=399 => wrong("This redirect leads nowhere."),
+        300..=399 => wrong("Let clients use the URL of the stream itself."),
         405 | 406 => wrong("A stream is read with GET and with \"Accept: text/event-stream\": allow both."),
         429 => wrong("The server limits its clients. Let it limit event streams by another rule."),
         502..=504 => wrong(

@@ -127,7 +127,7 @@ pub(super) fn of(fields: &HeaderMap) -> Option<Finding> {
     let names: Vec<_> = found.iter().map(|known| known.name).collect();
     let seen = match (named.is_empty(), names.is_empty()) {
         (false, true) => format!("{}. That is no proxy with known habits.", named.join(", ")),
-        (false, false) => format!("{}: {}.", named.join(", "), names.join(", ")),
+        (false, false) => format!("{}: that is {}.", named.join(", "), names.join(", ")),
         (true, _) => format!("The head has fields of {}.", names.join(", ")),
     };
     if found.is_empty() {

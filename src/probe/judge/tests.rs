@@ -133,7 +133,7 @@ fn the_head_is_judged_field_by_field() {
 fn a_status_other_than_200_ends_an_event_source_for_ever() {
     for (status, words) in [
         (204, "204 says so on purpose"),
-        (302, "leads nowhere"),
+        (302, "the URL of the stream itself"),
         (401, "--header"),
         (404, "Check the path"),
         (405, "allow both"),
@@ -171,6 +171,8 @@ fn what_compresses_and_collects_is_told_apart_from_what_flushes() {
     for (moments, plain, moments_plain, verdict, words) in [
         (0, Plain::Came, 5, Wrong, "came never, those of the same stream without compression at 5 moments"),
         (1, Plain::Came, 5, Wrong, "came once"),
+        (0, Plain::Came, 1, Wrong, "came never, those of the same stream without compression once"),
+        (1, Plain::Came, 2, Note, "too few to say"),
         (0, Plain::Came, 0, Note, "too few to say"),
         (1, Plain::Came, 1, Note, "too few to say"),
         (5, Plain::Came, 5, Note, "so the compressor flushes"),
