@@ -249,6 +249,12 @@ fn end(stream: &Stream) -> Option<Finding> {
     Some(match stream.end {
         None => Finding::good(Key::End, format!("The stream was still open after {after}.")),
         Some(Ending::Enough) => Finding::good(Key::End, format!("The stream was left after {}.", size(stream.bytes))),
+        Some(Ending::Orderly) if stream.events == 0 && !stream.retries.is_empty() => Finding::note(
+            Key::End,
+            format!("After {after} the answer ended in order, with a retry and without an event."),
+            "That is how a server asks clients to come back later, for example manifold when a limit is reached. Look into \
+             its log, and ask again.",
+        ),
         Some(Ending::Orderly) => Finding::note(
             Key::End,
             format!("The answer ended in order after {after}."),

@@ -249,6 +249,9 @@ fn silence_ids_retry_and_the_end_are_judged() {
     with(Key::Retry, Note, "Say 1000 or more", &|stream| stream.retries = vec![5000, 0]);
     with(Key::Retry, Note, "Say less", &|stream| stream.retries = vec![600_000]);
     with(Key::End, Note, "ended in order after 10.0 s", &|stream| stream.end = Some(Ending::Orderly));
+    with(Key::End, Note, "asks clients to come back later", &|stream| {
+        (stream.end, stream.events) = (Some(Ending::Orderly), 0);
+    });
     with(Key::End, Note, "the only end", &|stream| stream.end = Some(Ending::Closed));
     with(Key::End, Good, "was left", &|stream| stream.end = Some(Ending::Enough));
     with(Key::End, Wrong, "broke off", &|stream| stream.end = Some(Ending::Cut));
