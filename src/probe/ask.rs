@@ -143,7 +143,7 @@ impl Link {
     }
 
     /// Whether something came that is no answer to a request, when a request has failed for this reason.
-    pub(super) async fn is_garbled(self, why: &NoAnswer) -> bool {
+    pub(super) async fn ends_garbled(self, why: &NoAnswer) -> bool {
         if matches!(why, NoAnswer::Garbled(_)) {
             return true;
         }

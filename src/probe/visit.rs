@@ -260,7 +260,7 @@ impl Visit {
         let again = if says_that_it_lives(&head) {
             Some(match link.ask(&Method::HEAD, path, &fields, ASIDE).await {
                 Ok(_) => Again::Answered,
-                Err(why) if link.is_garbled(&why).await => Again::Garbled,
+                Err(why) if link.ends_garbled(&why).await => Again::Garbled,
                 Err(_) => Again::Lost,
             })
         } else {

@@ -39,6 +39,7 @@ mod paths;
 mod private;
 mod probe;
 mod probe_routes;
+mod probe_secrets;
 mod proxy;
 mod proxying;
 mod proxying_fields;
