@@ -151,6 +151,7 @@ fn hand_over(
                         opening_text: 0,
                         is_kept: false,
                         lifetime: None,
+                        asked: std::time::Instant::now(),
                         terms: fates,
                     },
                 };

@@ -5,7 +5,7 @@
 
 #![allow(dead_code, reason = "the gateway's files hold more than the models use")]
 
-#[path = "../../src/counters.rs"]
+#[path = "../../src/counters/mod.rs"]
 pub mod counters;
 #[path = "../../src/fields/mod.rs"]
 #[allow(unused_imports, reason = "the gateway's files hold more than the models use")]

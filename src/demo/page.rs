@@ -4,8 +4,7 @@ use super::crowd::{self, Crowd};
 use super::curl_lines;
 use super::origin::{Kind, Switch};
 use super::ticker::Ticker;
-use crate::counters::RouteCounters;
-use crate::service::CountersByRoute;
+use crate::counters::{CountersByRoute, RouteCounters};
 use crate::web::{self, Answer, Reply, not_allowed};
 use bytes::Bytes;
 use http::header::{CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY};
@@ -79,7 +78,7 @@ impl Page {
             "events_in": events_in.value(),
             "events_out": events_out.value(),
             "resumes": resumes.value(),
-            "gaps": gaps.value(),
+            "gaps": gaps.total(),
         }))
     }
 

@@ -6,7 +6,7 @@ use crate::hub::Subscription;
 use bytes::Bytes;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A client to be served.
 ///
@@ -38,6 +38,8 @@ pub struct Delivery {
     pub is_kept: bool,
     /// How long the client may stay. `None`: no limit.
     pub lifetime: Option<Duration>,
+    /// When the client's request came.
+    pub asked: Instant,
     /// The policy of the client's route.
     pub terms: Arc<dyn Terms>,
 }

@@ -12,6 +12,7 @@ use super::sending::send_some;
 use super::strays::Strays;
 use super::terms::{Home, Sent};
 use super::trust::Trust;
+use crate::counters::since_start;
 use crate::hub::{Departure, Seat};
 use crate::replay::{Gap, Seq};
 use bytes::Bytes;
@@ -40,6 +41,10 @@ pub(super) struct Client {
     /// What was sent to the client. For a client on the roster, the group's total at the time it joined is
     /// subtracted, so that adding the group's present total gives the sum.
     pub(super) sent: Sent,
+    /// When its request came, as [`since_start`] has it.
+    pub(super) asked: u64,
+    /// It was sent no event so far.
+    pub(super) is_new: bool,
 }
 
 /// The state of a client.
@@ -224,6 +229,9 @@ impl Client {
         self.sent += cut.sent;
         self.last_sent = LastSent::with_others(now);
         group.count(cut.sent);
+        if cut.sent.events > 0 {
+            self.has_event(group, now);
+        }
         match &mut self.state {
             State::Alone(alone) => alone.cut(cut, taken, now),
             _ => self.state = State::Alone(Box::new(Alone::after(cut, now))),
@@ -233,6 +241,13 @@ impl Client {
         }
         self.block(now);
         Next::Blocked
+    }
+
+    /// The client was sent an event. Counts how long its first one took.
+    pub(super) fn has_event(&mut self, group: &Group, now: Instant) {
+        if std::mem::take(&mut self.is_new) {
+            group.terms.counters().time_to_first_event.observe(since_start(now).saturating_sub(self.asked), 1);
+        }
     }
 
     /// Tells the client, which fell off the log, of the gap. It goes on with the oldest event of the log.

@@ -3,13 +3,14 @@
 use super::arrival::Arrival;
 use super::sender::Sending;
 use super::shard::{Shard, ShardInbox};
+use crate::counters::Counter;
 use crate::hub::Subscription;
 use crate::quoted::reason;
 use crate::sync::thread;
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
@@ -35,6 +36,8 @@ pub struct Engine {
 #[derive(Debug)]
 struct Shards {
     doors: Vec<Door>,
+    /// How long each shard worked, in nanoseconds.
+    busy: Vec<Arc<Counter>>,
 }
 
 /// The way into one shard.
@@ -51,10 +54,11 @@ impl Engine {
     /// # Errors
     /// Fails when the kernel refuses a poll instance or a thread.
     pub fn start(shards: NonZeroUsize, sending: Sending) -> io::Result<Self> {
-        let mut doors = Vec::with_capacity(shards.get());
+        let (mut doors, mut busy) = (Vec::with_capacity(shards.get()), Vec::with_capacity(shards.get()));
         for number in 0..shards.get() {
             let room = Arc::new(Semaphore::new(ARRIVALS));
             let (shard, inbox) = Shard::new(Arc::clone(&room), Instant::now())?;
+            busy.push(Arc::clone(shard.busy()));
             let closed = Closed { inbox: Arc::clone(&inbox), room: Arc::clone(&room) };
             doors.push(Door { inbox, room });
             thread::Builder::new().name(format!("shard-{number}")).spawn(move || {
@@ -64,7 +68,7 @@ impl Engine {
                 }
             })?;
         }
-        Ok(Self { shards: Arc::new(Shards { doors }) })
+        Ok(Self { shards: Arc::new(Shards { doors, busy }) })
     }
 
     /// Gives a client to a shard, which serves it from now on. Waits while too many clients are on their way to that
@@ -87,6 +91,12 @@ impl Engine {
             }
         }
         Err(Refused)
+    }
+
+    /// How long each shard worked so far.
+    #[must_use]
+    pub fn busy(&self) -> Vec<Duration> {
+        self.shards.busy.iter().map(|nanos| Duration::from_nanos(nanos.value())).collect()
     }
 
     /// Ends every client's response by `by`, also those of clients that are adopted later.
@@ -151,7 +161,6 @@ mod tests {
     use std::net::IpAddr;
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
-    use std::time::Duration;
 
     /// Keeps the publishers, because a stream ends when its publisher is dropped.
     #[derive(Default)]
@@ -211,6 +220,7 @@ mod tests {
                 opening_text: 0,
                 is_kept: false,
                 lifetime: None,
+                asked: Instant::now(),
                 terms: Arc::new(Untold(pace, RouteCounters::default())),
             },
         };

@@ -8,9 +8,11 @@ use super::keys::{ClientKey, GroupKey};
 use super::policy::Pass;
 use super::shard::{Change, ShardInbox};
 use super::terms::{Sent, Terms};
+use crate::counters::since_start;
 use crate::hub::{Feed, FeedId, Reading, Seat, Watcher};
 use crate::replay::Seq;
 use crate::sse::Frame;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -38,6 +40,10 @@ pub(super) struct Group {
     pub(super) caught_up: CaughtUp,
     /// The clients that are served alone.
     pub(super) behind: Behind,
+    /// The clients that are caught up and were sent no event so far, with the time of their requests.
+    pub(super) newcomers: BTreeMap<ClientKey, u64>,
+    /// When the first event of the present pass was appended.
+    pub(super) appended: Option<Instant>,
     /// Up to which blocked client the shard has looked for its answer to the publisher. `None`: it has not begun.
     pub(super) looked_up_to: Option<ClientKey>,
     /// The group is in the shard's queue.
@@ -84,6 +90,8 @@ impl Group {
             clients: 0,
             caught_up: CaughtUp::new(now),
             behind: Behind::new(),
+            newcomers: BTreeMap::new(),
+            appended: None,
             looked_up_to: None,
             queued: false,
         }
@@ -140,7 +148,9 @@ impl Group {
         let reading = self.feed.read(cursor, BATCH_BYTES, &mut frames);
         match self.batch(cursor, reading, frames) {
             Ok(batch) => {
+                self.appended = self.feed.appended();
                 self.caught_up.begin(Arc::new(batch), now);
+                self.count_newcomers(now);
                 None
             }
             Err(Reading::CaughtUp | Reading::To(_)) => {
@@ -153,6 +163,14 @@ impl Group {
                 self.feed.rest();
                 Some((some, left))
             }
+        }
+    }
+
+    /// Counts how long those who are caught up waited for their first event, which they are sent now.
+    fn count_newcomers(&mut self, now: Instant) {
+        let (counters, now) = (self.terms.counters(), since_start(now));
+        for (_, asked) in std::mem::take(&mut self.newcomers) {
+            counters.time_to_first_event.observe(now.saturating_sub(asked), 1);
         }
     }
 

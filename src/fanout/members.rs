@@ -108,6 +108,12 @@ impl Members {
             group.feed.join(seat, cursor);
         }
         client.catch_up(group.caught_up.sent_to(had_batch), group.terms.pace().stall, now);
+        if client.is_new && had_batch {
+            group.newcomers.insert(key, client.asked);
+        } else {
+            // It is sent the batch of the present pass.
+            client.has_event(group, now);
+        }
         let group = client.group;
         if let Some((group, clients)) = self.group_and_clients(group) {
             group.caught_up.join(key, had_batch, placed(clients));
@@ -120,7 +126,10 @@ impl Members {
         let group = self.groups.get_mut(client.group)?;
         if let State::CaughtUp { index } = client.state {
             let left = group.caught_up.leave(index, placed(&mut self.clients));
-            self.clients.get_mut(key)?.leave(left);
+            let client = self.clients.get_mut(key)?;
+            client.leave(left);
+            // A newcomer that is not on the list was sent its first event with the others.
+            client.is_new &= group.newcomers.remove(&key).is_some();
         }
         Some((self.clients.get_mut(key)?, group))
     }

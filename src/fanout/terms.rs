@@ -7,6 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::ops::{AddAssign, SubAssign};
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 /// The most bytes that a client may send after its request, such as a stray CRLF or a pipelined request. They mean
 /// nothing while the response lasts. The connection of a client that sends more is closed.
@@ -51,6 +52,8 @@ pub struct Farewell<'a> {
     pub client: Option<IpAddr>,
     /// What was sent to the client.
     pub sent: Sent,
+    /// How long the client was there.
+    pub stayed: Duration,
     /// Why the client departs.
     pub departure: &'a Departure,
     /// The number of log entries that the client was not given.

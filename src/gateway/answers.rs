@@ -7,6 +7,7 @@ use super::sessions::close;
 use super::times::ANSWER_TIME;
 use super::transport::Transport;
 use super::{socket, wire};
+use crate::counters::{Refused, process};
 use http::StatusCode;
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
@@ -35,12 +36,15 @@ pub(super) async fn answer(
 
 /// Tells a client that there is no place, and waits for nothing. The client may not have sent its request yet.
 pub(super) fn turn_away(transport: &Transport) {
+    process().refusals.add_one(Refused::Connections);
     let Ok(response) = wire::whole(&Reply::come_again(StatusCode::SERVICE_UNAVAILABLE), false, false) else { return };
     transport.say_and_end(&response);
 }
 
 /// Answers bytes that are not a request, and closes the connection.
 pub(super) async fn refuse(connection: Connection, status: StatusCode) {
+    let is_full = status == StatusCode::SERVICE_UNAVAILABLE;
+    process().refusals.add_one(if is_full { Refused::Connections } else { Refused::Head });
     let reply = match status {
         StatusCode::SERVICE_UNAVAILABLE => Reply::come_again(status),
         StatusCode::REQUEST_TIMEOUT => Reply::text(status, "the head of the request took too long"),

@@ -12,6 +12,7 @@
 //! ```
 
 use super::times::WITHOUT_A_PLACE;
+use crate::counters::process;
 use crate::descriptors::{ClientPlace, Descriptors, GuestPlace, Promise};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -87,6 +88,7 @@ impl Places {
     /// not for each client.
     pub(super) fn take(self: &Arc<Self>) -> Option<Place> {
         let place = Place { of: Arc::clone(self), descriptor: None };
+        process().places.add(1);
         if self.taken.fetch_add(1, Ordering::AcqRel) < self.most {
             return Some(place);
         }
@@ -120,6 +122,7 @@ impl Admission {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        process().places.sub_one();
         let taken = self.of.taken.fetch_sub(1, Ordering::AcqRel);
         // The next shortage is logged only after a tenth of the places was free in between.
         if taken <= self.of.most.saturating_sub(self.of.most / 10) {

@@ -9,6 +9,7 @@ use super::plan::Ask;
 use super::refusal::{Refusal, Why};
 use super::served::{StreamRoute, name_places};
 use super::writer::{Broken, Writer};
+use crate::counters::{Refused, RouteCounters, UpstreamPhase, process};
 use crate::downstream::{ClientOptions, CorsAnswer, own_head};
 use crate::fanout::{Farewell, Terms};
 use crate::fields::content_length;
@@ -21,7 +22,7 @@ use http::StatusCode;
 use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
@@ -41,6 +42,7 @@ impl Gateway {
             served.preflights.warn_of_odd_names();
         }
         served.counters.upstream_attempts.add(1);
+        let asked = Instant::now();
         let answer = tokio::select! {
             answer = own_answer(&self.connector, &served.route.origin, &served.private, &own.request) => answer,
             broken = writer.left() => return Ok(broken.into()),
@@ -53,6 +55,10 @@ impl Gateway {
         let present = (status == StatusCode::OK).then(|| Present::new(served));
         if status.is_client_error() || status.is_server_error() {
             served.counters.refused.add(1);
+            process().refusals.add_one(Refused::Origin);
+        }
+        if present.is_some() {
+            writer.answers(asked);
         }
         let mut relay = Relay::new(response, served, self.lifecycle.clone());
         let (route, path_and_query) = (&served.route, own.request.path_and_query.as_str());
@@ -67,8 +73,8 @@ impl Gateway {
             first.refused(status, &relay.beginning.unwrap_or_default());
         }
         if present.is_some() {
-            let (stream, sent) = (request.key(), writer.sent());
-            served.departed(&Farewell { stream, client: ask.address, sent, departure: &why, lag: 0 });
+            let (stream, sent, stayed) = (request.key(), writer.sent(), asked.elapsed());
+            served.departed(&Farewell { stream, client: ask.address, sent, stayed, departure: &why, lag: 0 });
         }
         Ok(why)
     }
@@ -101,6 +107,7 @@ impl Gateway {
 struct Relay<'a> {
     response: Box<Response>,
     client: &'a ClientOptions,
+    counters: &'a RouteCounters,
     idle_timeout: Duration,
     /// The first bytes of a refusal's body. They may show that the configuration is wrong.
     beginning: Option<Bytes>,
@@ -120,6 +127,7 @@ impl<'a> Relay<'a> {
         Self {
             response,
             client,
+            counters: &served.counters,
             idle_timeout: policy.upstream.idle_timeout.unwrap_or(Duration::MAX),
             beginning: None,
             events: is_stream.then(Passthrough::new),
@@ -153,7 +161,14 @@ impl<'a> Relay<'a> {
                 self.beginning.get_or_insert_with(|| bytes.clone());
             }
             if let Some(events) = &mut self.events {
+                let before = events.events();
+                self.counters.bytes_in.add(bytes.len() as u64);
                 bytes = events.pass(bytes);
+                let came = events.events().saturating_sub(before);
+                if came > 0 {
+                    self.counters.events_in.add(came);
+                    self.counters.last_event.set(Instant::now());
+                }
             }
             tokio::select! {
                 biased;
@@ -244,7 +259,9 @@ impl<'a> Present<'a> {
     fn new(served: &'a StreamRoute) -> Self {
         served.counters.subscribers.add(1);
         served.counters.subscribers_total.add(1);
+        served.counters.opens.add(1);
         served.counters.streams.add(1);
+        served.counters.upstreams.add_one(UpstreamPhase::Live);
         Self(served)
     }
 }
@@ -253,5 +270,6 @@ impl Drop for Present<'_> {
     fn drop(&mut self) {
         self.0.counters.subscribers.sub_one();
         self.0.counters.streams.sub_one();
+        self.0.counters.upstreams.sub_one(UpstreamPhase::Live);
     }
 }

@@ -1,6 +1,7 @@
 //! The one table that maps refusals and failures to HTTP responses.
 
 use super::served::{StreamRoute, name_places};
+use crate::counters::{Refused, process};
 use crate::downstream::{CorsAnswer, refusal_head};
 use crate::hub::{Answer, End, Failure, JoinError};
 use crate::route::{BadTarget, MediaType, Route};
@@ -50,6 +51,21 @@ pub(super) enum Why {
     Ended(End),
 }
 
+impl Why {
+    /// The reason by which the refusal is counted.
+    fn reason(&self) -> Refused {
+        match self {
+            Self::Target(_) | Self::Host => Refused::Head,
+            Self::NoRoute(_) => Refused::Route,
+            Self::Loop(_) => Refused::Loop,
+            Self::Method | Self::Tunnel | Self::OtherMethods(_) | Self::OtherTypes(_) => Refused::Method,
+            Self::Join(JoinError::TooManyStreams) => Refused::Streams,
+            Self::Join(JoinError::Ended(End::NoDescriptor)) | Self::Ended(End::NoDescriptor) => Refused::Connections,
+            Self::Join(JoinError::Ended(_)) | Self::Ended(_) => Refused::Origin,
+        }
+    }
+}
+
 /// The host and path of a request that no route serves.
 #[derive(Debug, Default)]
 pub(super) struct NoRoute {
@@ -77,11 +93,12 @@ impl Refusal {
         Self { why, of: Some((Arc::clone(served), cors)) }
     }
 
-    /// Counts the refusal for its route.
+    /// Counts the refusal, for the process and for its route.
     pub(super) fn count(&self) {
         if let Some((served, _)) = &self.of {
             served.counters.refused.add(1);
         }
+        process().refusals.add_one(self.why.reason());
     }
 
     /// The response to the refused request.

@@ -2,7 +2,7 @@
 
 use super::served::{Served, StreamRoute};
 use crate::config::Networks;
-use crate::counters::RouteCounters;
+use crate::counters::{CountersByRoute, RouteCounters};
 use crate::hub::RouteId;
 use crate::route::{Misfit, Route, RouteTable, Routed, Wanted};
 use crate::upstream::DriverSettings;
@@ -81,7 +81,7 @@ impl Routing {
 
     /// The counters of every route, with the route's name.
     #[must_use]
-    pub fn counters(&self) -> Vec<(Arc<str>, Arc<RouteCounters>)> {
+    pub fn counters(&self) -> CountersByRoute {
         let served = self.table.routes().iter();
         served.map(|served| (Arc::clone(&served.route().name), Arc::clone(served.counters()))).collect()
     }
@@ -111,6 +111,12 @@ impl CurrentRouting {
         let routing = self.get();
         let same = routing.by_id.iter().filter(|(_, served)| served.driver().origin.root_url() == root_url);
         same.map(|(id, _)| *id).collect()
+    }
+
+    /// The counters of every route, with the route's name.
+    #[must_use]
+    pub fn counters(&self) -> CountersByRoute {
+        self.get().counters()
     }
 
     /// Puts another routing in force for all requests from now on.

@@ -221,8 +221,9 @@ impl Terms for StreamRoute {
     }
 
     fn departed(&self, farewell: &Farewell<'_>) {
-        let Farewell { stream, client, sent: Sent { bytes, events }, departure, lag } = farewell;
-        departure.count(&self.counters);
+        let Farewell { stream, client, sent: Sent { bytes, events }, stayed, departure, lag } = farewell;
+        self.counters.closes.add_one(departure.close());
+        self.counters.lifetimes.observe_time(*stayed, 1);
         let route = &self.route.name;
         let client = client.map_or_else(|| "unix".to_owned(), |client| client.to_string());
         log::info!(

@@ -31,6 +31,8 @@ const VERDICT_PATIENCE: Duration = Duration::from_secs(3);
 pub(super) struct Joined {
     subscription: Subscription,
     head: HeaderMap,
+    /// When the request came.
+    asked: std::time::Instant,
 }
 
 /// Why a client did not join a stream.
@@ -51,7 +53,7 @@ impl Gateway {
         promise: Option<Promise>,
         left: impl Future<Output = Broken>,
     ) -> Result<Joined, NotJoined> {
-        let (served, id) = (&ask.served, ask.last_event_id.as_ref());
+        let (served, id, asked) = (&ask.served, ask.last_event_id.as_ref(), now());
         let has_credentials = ask.request.has_credentials();
         let policy = &served.policy;
         ask.tell_unreadable();
@@ -101,7 +103,7 @@ impl Gateway {
             Verdict::Held => stream_head(None, Mode::Shared, has_credentials, cors),
             Verdict::Ended(end) => return Err(refused(Why::Ended(end))),
         };
-        Ok(Joined { subscription, head })
+        Ok(Joined { subscription, head, asked })
     }
 
     /// Prepares the hand-over of a client to the engine. `is_kept`: the connection serves another request after an
@@ -114,7 +116,7 @@ impl Gateway {
         version: Version,
         is_kept: bool,
     ) -> pingora::Result<HandOver> {
-        let Joined { subscription, head } = joined;
+        let Joined { subscription, head, asked } = joined;
         let options = &ask.served.policy.client;
         let greeting = greeting(options, subscription.origin_retry());
         let framing = wire::framing(version);
@@ -128,6 +130,7 @@ impl Gateway {
                 opening: wire::opening(&head, &greeting, framing, is_kept)?,
                 opening_text: greeting.len() as u64,
                 is_kept,
+                asked,
                 lifetime: options.max_lifetime.map(|max| lifetime(max, fastrand::f64())),
                 terms: Arc::clone(&ask.served) as _,
             },
@@ -138,12 +141,14 @@ impl Gateway {
 
     /// Serves a client in its session, until the client leaves or its stream ends.
     pub(super) async fn serve_shared(&self, ask: &Ask, joined: Joined, writer: &mut Writer<'_>) -> Departure {
-        let (served, Joined { mut subscription, head }) = (&ask.served, joined);
+        let (served, Joined { mut subscription, head, asked }) = (&ask.served, joined);
+        served.counters.opens.add(1);
+        writer.answers(asked);
         let why = self.deliver(served, writer, &mut subscription, head).await;
         let (stream, lag) = (subscription.key().clone(), subscription.lag());
         drop(subscription);
-        let sent = writer.sent();
-        served.departed(&Farewell { stream: &stream, client: ask.address, sent, departure: &why, lag });
+        let (sent, stayed) = (writer.sent(), asked.elapsed());
+        served.departed(&Farewell { stream: &stream, client: ask.address, sent, stayed, departure: &why, lag });
         why
     }
 
@@ -195,7 +200,9 @@ async fn follow(
         if let Pass::Unread = pass {
             match pace.then(subscription.read(PIECE_BYTES, &mut frames)) {
                 Then::Sends => {
+                    let events = frames.len();
                     writer.frames(&mut frames).await?;
+                    writer.count_lag(subscription.appended(), events);
                     deadlines.sent();
                 }
                 Then::Skips(gap) => subscription.skip(gap),

@@ -37,6 +37,8 @@ pub(super) struct Writer<'a> {
     /// The connection of an HTTP/2 stream.
     link: Option<Arc<Link>>,
     counters: Option<&'a RouteCounters>,
+    /// When the request came. `None`: it is not measured how long the answer takes.
+    asked: Option<Instant>,
     /// The bytes of an unwanted request body that were read and dropped.
     unwanted_bytes: usize,
     /// Whether the request's body was read to its end.
@@ -90,6 +92,7 @@ impl<'a> Writer<'a> {
             session,
             link,
             counters: None,
+            asked: None,
             unwanted_bytes: 0,
             is_body_over: false,
             sent: Sent::default(),
@@ -108,6 +111,19 @@ impl<'a> Writer<'a> {
         lifecycle: &'a watch::Receiver<Lifecycle>,
     ) -> Self {
         Self { counters: Some(counters), lifecycle: Some(lifecycle), ..Self::new(session) }
+    }
+
+    /// The response answers a request that came at this time. It is measured how long its head and its first event take.
+    pub(super) fn answers(&mut self, asked: Instant) {
+        self.asked = Some(asked);
+    }
+
+    /// Counts how long the delivery took of this many events, which were written together. `appended`: when the first of
+    /// them was appended to the log.
+    pub(super) fn count_lag(&self, appended: Option<Instant>, events: usize) {
+        if let (Some(counters), Some(appended)) = (self.counters, appended) {
+            counters.delivery_lag.observe_time(appended.elapsed(), events as u64);
+        }
     }
 
     /// Whether the response head promises that the connection serves another request.
@@ -130,6 +146,9 @@ impl<'a> Writer<'a> {
     pub(super) fn count_events(&mut self, events: u64) {
         if let Some(counters) = self.counters {
             counters.events_out.add(events.saturating_sub(self.sent.events));
+            if let Some(asked) = self.asked.filter(|_| self.sent.events == 0 && events > 0) {
+                counters.time_to_first_event.observe_time(asked.elapsed(), 1);
+            }
         }
         self.sent.events = events;
     }
@@ -201,6 +220,9 @@ impl<'a> Writer<'a> {
         self.session.set_write_timeout(Some(stall));
         let link = self.link.as_deref();
         self.session.write_response_header(Box::new(head)).await.map_err(|error| broken(&error, link))?;
+        if let (Some(counters), Some(asked)) = (self.counters, self.asked) {
+            counters.time_to_head.observe_time(asked.elapsed(), 1);
+        }
         // pingora gives a promise of the next request up while it writes the head, if the request's body has not arrived.
         self.is_kept = self.session.get_keepalive().is_some();
         come_back(self.session);

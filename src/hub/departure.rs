@@ -1,7 +1,8 @@
 //! Why a client left its stream, or was taken off it.
 
 use super::End;
-use crate::counters::RouteCounters;
+use crate::counters::Close;
+use http::StatusCode;
 use std::fmt;
 
 /// Why a client left its stream, or was taken off it.
@@ -22,12 +23,18 @@ pub enum Departure {
 }
 
 impl Departure {
-    /// Counts a client that could not keep up.
-    pub fn count(&self, counters: &RouteCounters) {
+    /// The reason by which the departure is counted.
+    #[must_use]
+    pub fn close(&self) -> Close {
         match self {
-            Self::Stalled => counters.stalled.add(1),
-            Self::Lagged => counters.lagged.add(1),
-            Self::Left | Self::Lifetime | Self::Drained | Self::Ended(_) => {}
+            Self::Left => Close::Client,
+            Self::Stalled => Close::Stall,
+            Self::Lagged => Close::Lag,
+            Self::Lifetime => Close::Lifetime,
+            Self::Drained => Close::Drain,
+            Self::Ended(End::NoDescriptor | End::Idle) => Close::Limit,
+            Self::Ended(End::Refused(answer)) if is_of_access(answer.status) => Close::Auth,
+            Self::Ended(_) => Close::Origin,
         }
     }
 
@@ -41,6 +48,11 @@ impl Departure {
             Self::Left | Self::Stalled | Self::Lagged | Self::Ended(_) => false,
         }
     }
+}
+
+/// Whether a status says that the client may not have the stream.
+fn is_of_access(status: StatusCode) -> bool {
+    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
 impl fmt::Display for Departure {
@@ -59,14 +71,38 @@ impl fmt::Display for Departure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::counters::Label;
     use crate::hub::{Answer, Failure};
     use bytes::Bytes;
-    use http::{HeaderMap, StatusCode};
+    use http::HeaderMap;
     use std::sync::Arc;
+
+    fn refused(status: StatusCode) -> End {
+        End::Refused(Arc::new(Answer { status, headers: HeaderMap::new(), body: Bytes::new() }))
+    }
+
+    #[test]
+    fn each_departure_is_counted_by_one_reason() {
+        for (departure, close) in [
+            (Departure::Left, "client"),
+            (Departure::Lagged, "lag"),
+            (Departure::Stalled, "stall"),
+            (Departure::Lifetime, "lifetime"),
+            (Departure::Drained, "drain"),
+            (Departure::Ended(refused(StatusCode::UNAUTHORIZED)), "auth"),
+            (Departure::Ended(refused(StatusCode::FORBIDDEN)), "auth"),
+            (Departure::Ended(refused(StatusCode::GONE)), "origin"),
+            (Departure::Ended(End::OriginClosed), "origin"),
+            (Departure::Ended(End::HoldExpired(Failure::Ended)), "origin"),
+            (Departure::Ended(End::NoDescriptor), "limit"),
+            (Departure::Ended(End::Idle), "limit"),
+        ] {
+            assert_eq!(departure.close().word(), close, "{departure:?}");
+        }
+    }
 
     #[test]
     fn what_is_cut_does_not_look_whole() {
-        let answer = Answer { status: StatusCode::FORBIDDEN, headers: HeaderMap::new(), body: Bytes::new() };
         let lost = || Failure::Lost("reset".to_owned());
         for (departure, is_orderly) in [
             (Departure::Lifetime, true),
@@ -78,7 +114,7 @@ mod tests {
             (Departure::Lagged, false),
             (Departure::Ended(End::HoldExpired(lost())), false),
             (Departure::Ended(End::Failed(lost())), false),
-            (Departure::Ended(End::Refused(Arc::new(answer))), false),
+            (Departure::Ended(refused(StatusCode::FORBIDDEN)), false),
             (Departure::Ended(End::Unusable(String::new())), false),
             (Departure::Ended(End::Unshareable), false),
             (Departure::Ended(End::Idle), false),

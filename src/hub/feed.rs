@@ -10,6 +10,7 @@ use crate::sse::Frame;
 use bytes::Bytes;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Is told of every change of a stream, on the thread that makes the change. It must neither block nor fail.
 pub trait Watcher: Send + Sync + fmt::Debug {
@@ -34,6 +35,8 @@ pub struct Feed {
     hold: Hold,
     /// The holds of clients that came to the others since then. The next read ends them.
     handed: Handed,
+    /// When the first of the frames was appended that were read last.
+    appended: Option<Instant>,
 }
 
 impl Feed {
@@ -42,7 +45,14 @@ impl Feed {
     pub fn new(seat: &Seat, watcher: Arc<dyn Watcher>) -> Self {
         seat.stream.watchers.write().push(Arc::clone(&watcher));
         let stream = Arc::clone(&seat.stream);
-        Self { stream, watcher, is_opener: seat.is_opener, hold: Hold::default(), handed: Handed::default() }
+        Self {
+            stream,
+            watcher,
+            is_opener: seat.is_opener,
+            hold: Hold::default(),
+            handed: Handed::default(),
+            appended: None,
+        }
     }
 
     /// Identifies the feed that serves the client of a seat. The client that opened the stream gets a feed of its own
@@ -56,11 +66,18 @@ impl Feed {
     /// For the clients that keep up: reads frames from `cursor` on into `frames`, about `most` bytes at a time. The log
     /// keeps these frames until the next such read, in case a client does not take all of them.
     pub fn read(&mut self, cursor: Seq, most: usize, frames: &mut Vec<Frame>) -> Reading {
-        let Self { stream, is_opener, hold, handed, .. } = self;
+        let Self { stream, is_opener, hold, handed, appended, .. } = self;
         stream.read(cursor, *is_opener, most, frames, |state, _| {
+            *appended = state.appends.of(cursor);
             hold.set(stream, state, cursor);
             handed.end(stream, state);
         })
+    }
+
+    /// When the first of the frames was appended that the last [`Self::read`] gave. `None`: it gave none.
+    #[must_use]
+    pub fn appended(&self) -> Option<Instant> {
+        self.appended
     }
 
     /// For one client: reads frames from `cursor` on into `frames`, about `most` bytes at a time. A client that has

@@ -14,9 +14,11 @@
 //! Simultaneous requests for one key open one stream. The hub knows neither origins nor sockets: it opens a stream
 //! through the [`Open`] value that it is given. Handles are cheap to clone. A stream lives as long as its publisher.
 
+mod appends;
 mod arrivals;
 mod backfills;
 mod budget;
+mod census;
 mod departure;
 mod end;
 mod feed;

@@ -3,7 +3,7 @@
 use super::pace::{MOST_AHEAD, Pace};
 use super::stream::{Phase, State, Stream};
 use super::{End, Sharing, upkeep};
-use crate::counters::RouteCounters;
+use crate::counters::{Lost, RouteCounters};
 use crate::replay::{Continuation, Fate, Gap, GapReason, OnGap, Seq};
 use crate::sse::Event;
 use bytes::Bytes;
@@ -47,7 +47,7 @@ impl Publisher {
     pub fn connecting(&self) {
         self.stream.locked(|state| {
             if matches!(state.phase, Phase::Waiting) {
-                state.phase = Phase::Connecting { failed: true };
+                state.enter(Phase::Connecting { failed: true });
             }
         });
     }
@@ -61,16 +61,19 @@ impl Publisher {
     pub fn connected(&self, head: &HeaderMap, sharing: Sharing) -> bool {
         // Copied, because a part of the buffer that was read from the origin would keep the whole buffer.
         let head = Arc::new(copied(head));
-        let goes_on = self.stream.change(|state| {
-            let goes_on = state.admit(sharing);
+        let (goes_on, is_again) = self.stream.change(|state| {
+            let (goes_on, is_again) = (state.admit(sharing), state.head.is_some());
             if goes_on {
-                state.phase = Phase::Live;
+                state.enter(Phase::Live);
                 state.head = Some(head);
                 // A new response has not asked for a reconnection time yet.
                 state.retry = None;
             }
-            goes_on
+            (goes_on, is_again)
         });
+        if goes_on && is_again {
+            self.counters().upstream_reconnects.add(1);
+        }
         if sharing != Sharing::Shared {
             self.counters().unshareable.add(1);
             if let Some(streams) = self.stream.membership.streams.upgrade() {
@@ -115,12 +118,16 @@ impl Publisher {
                 state.log.append(event, now);
                 appended += usize::from(!event.is_checkpoint);
             }
-            Some((appended, marked, self.stream.account(state)))
+            state.appends.note(state.log.end(), now);
+            Some((appended, marked, self.stream.account(state), now))
         });
-        let Some((appended, marked, is_over)) = appended else { return 0 };
+        let Some((appended, marked, is_over, now)) = appended else { return 0 };
         self.count_mark(marked);
         self.counters().events_in.add(appended as u64);
         let came = events.iter().filter(|event| !event.is_checkpoint).count();
+        if came > 0 {
+            self.counters().last_event.set(now);
+        }
         self.counters().events_repeated.add((came - appended) as u64);
         if is_over {
             self.make_room();
@@ -159,7 +166,7 @@ impl Publisher {
     /// `told`: whether subscribers are told of the gap. `None`: there is no gap.
     fn count_mark(&self, told: Option<bool>) {
         let Some(told) = told else { return };
-        self.counters().gaps.add(1);
+        self.counters().gaps.add_one(Lost::Upstream);
         if !told {
             self.counters().gaps_untold.add(1);
         }
@@ -180,7 +187,7 @@ impl Publisher {
     pub fn failed(&self) {
         self.stream.change(|state| {
             if !state.is_closed() {
-                state.phase = Phase::Waiting;
+                state.enter(Phase::Waiting);
             }
         });
     }
@@ -273,8 +280,10 @@ fn mark(state: &mut State, missed: Option<u64>) -> bool {
         return false;
     }
     state.log.begin_batch();
-    let frame = Gap { reason: GapReason::Upstream, missed }.frame(&state.log.options().gap_event);
-    state.log.append_mark(frame, Instant::now().into_std());
+    let (frame, now) =
+        (Gap { reason: GapReason::Upstream, missed }.frame(&state.log.options().gap_event), Instant::now());
+    state.log.append_mark(frame, now.into_std());
+    state.appends.note(state.log.end(), now.into_std());
     true
 }
 

@@ -13,13 +13,15 @@
 //! Dropping the publisher closes the stream. A closed stream takes no more events and never opens again; the hub
 //! makes a new one.
 
+use super::appends::Appends;
 use super::backfills::Backfills;
 use super::budget::{Budget, STREAM_OVERHEAD};
+use super::census::Census;
 use super::pace::{MOST_AHEAD, Pace};
 use super::sharing::{Audience, Sharing};
 use super::streams::{Place, Streams};
 use super::{End, StreamKey, StreamRequest, Watcher};
-use crate::counters::RouteCounters;
+use crate::counters::{Lost, RouteCounters};
 use crate::replay::{Gap, ReplayLog, Seq};
 use crate::sse::Frame;
 use http::HeaderMap;
@@ -67,7 +69,9 @@ pub(super) struct Membership {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) log: ReplayLog,
+    pub(super) appends: Appends,
     pub(super) phase: Phase,
+    census: Census,
     /// The head of the newest response. New clients are shown it.
     pub(super) head: Option<Arc<HeaderMap>>,
     /// The reconnection time that the origin last asked for, in milliseconds.
@@ -124,8 +128,7 @@ impl Stream {
         membership: Membership,
         number: usize,
     ) -> Self {
-        counters.streams.add(1);
-        let furthest = log.end();
+        let (census, furthest) = (Census::new(Arc::clone(&counters)), log.end());
         membership.budget.enter();
         Self {
             key: request.key().clone(),
@@ -136,7 +139,9 @@ impl Stream {
             own_bytes: request.len().saturating_add(STREAM_OVERHEAD),
             state: Mutex::new(State {
                 log,
+                appends: Appends::default(),
                 phase: Phase::Connecting { failed: false },
+                census,
                 head: None,
                 retry: None,
                 furthest,
@@ -225,7 +230,9 @@ impl Stream {
             locked.upkeep_at = next;
             self.aging.notify_one();
         }
-        let held = [self.own_bytes, locked.log.footprint(), locked.backfills.footprint()].into_iter().sum();
+        let log_bytes = locked.log.footprint();
+        locked.census.holds(log_bytes);
+        let held = [self.own_bytes, log_bytes, locked.backfills.footprint()].into_iter().sum();
         let before = std::mem::replace(&mut locked.accounted, held);
         self.membership.budget.change(before, held)
     }
@@ -299,8 +306,7 @@ impl Stream {
     /// For a client at `cursor` that fell off the log: the position of the oldest entry, and the frame that tells of
     /// the gap.
     pub(super) fn skip(&self, cursor: Seq, gap: Gap) -> (Seq, Frame) {
-        self.counters.lagged.add(1);
-        self.counters.gaps.add(1);
+        self.counters.gaps.add_one(Lost::Lag);
         self.locked(|state| {
             let oldest = state.log.oldest();
             // The log may have dropped more since the gap was found.
@@ -334,11 +340,17 @@ impl Stream {
 }
 
 impl State {
+    /// The stream is in this phase from now on.
+    pub(super) fn enter(&mut self, phase: Phase) {
+        self.census.is_in(&phase);
+        self.phase = phase;
+    }
+
     pub(super) fn close(&mut self, end: End, remembered_until: Option<Instant>) -> bool {
         if self.is_closed() {
             return false;
         }
-        self.phase = Phase::Closed { end, remembered_until };
+        self.enter(Phase::Closed { end, remembered_until });
         true
     }
 
@@ -379,7 +391,6 @@ impl State {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.counters.streams.sub_one();
         self.membership.budget.leave(self.locked(|state| state.accounted));
     }
 }

@@ -30,6 +30,9 @@ pub struct Subscription {
     unplaced: Option<Unplaced>,
     /// The client's place with its hold, if [`Arrivals`] may end the hold. Otherwise the seat has it.
     place: Option<SharedPlace>,
+    /// When the first of the frames was appended that were read last. `None`: that is not known, or the client does not
+    /// keep up.
+    appended: Option<std::time::Instant>,
     /// The client opened the stream, and the stream's request to the origin does not carry the client's
     /// `Last-Event-ID`.
     without_its_id: bool,
@@ -86,14 +89,18 @@ impl Subscription {
         is_opener: bool,
     ) -> Self {
         let (cursor, told_first, unplaced) = match place(stream, state, last_event_id) {
-            Place::At(cursor, told_first) => (cursor, told_first, None),
+            Place::At(cursor, told_first) => {
+                count_replay(stream, state, cursor, last_event_id.is_some());
+                (cursor, told_first, None)
+            }
             Place::Unknown(unplaced) => (state.log.end(), None, Some(unplaced)),
         };
         let without_its_id = is_opener
             && !stream.membership.alone
             && last_event_id.is_some_and(|id| backfills::for_the_origin(state.log.options(), id).is_some());
         let seat = Seat::take(stream, state, cursor, is_opener);
-        Self { seat, nth: state.subscribers, changes, cursor, told_first, unplaced, place: None, without_its_id }
+        let nth = state.subscribers;
+        Self { seat, nth, changes, cursor, told_first, unplaced, place: None, appended: None, without_its_id }
     }
 
     /// Drops the waking. The rest of the stream is read through a [`Feed`](super::Feed) of the seat's stream.
@@ -175,6 +182,7 @@ impl Subscription {
             let settled = stream.locked(|state| {
                 let settled = settled(&stream, state, &unplaced, is_late);
                 if let Some(Ok((cursor, _))) = &settled {
+                    count_replay(&stream, state, *cursor, true);
                     self.seat.hold.advance(&stream, state, *cursor);
                 }
                 settled
@@ -195,16 +203,21 @@ impl Subscription {
 
     /// Reads frames from the cursor on, about `most` bytes at a time, and moves the cursor past them.
     pub fn read(&mut self, most: usize, frames: &mut Vec<Frame>) -> Reading {
+        self.appended = None;
         if let Some(frame) = self.told_first.take() {
             frames.push(frame);
             return Reading::To(self.cursor);
         }
         self.changes.borrow_and_update();
-        let Self { seat, cursor, place, .. } = self;
+        let Self { seat, cursor, place, appended, .. } = self;
         let Seat { stream, is_opener, hold: own } = seat;
         let reading = stream.read(*cursor, *is_opener, most, frames, |state, reading| {
-            let Some(shared) = place else { return own.found(stream, state, *cursor, reading) };
+            let Some(shared) = place else {
+                *appended = state.appends.of_held(own, *cursor);
+                return own.found(stream, state, *cursor, reading);
+            };
             let mut place = shared.place.lock();
+            *appended = state.appends.of_held(&place.hold, *cursor);
             place.hold.found(stream, state, *cursor, reading);
             if let Reading::To(next) = reading {
                 place.cursor = *next;
@@ -214,6 +227,13 @@ impl Subscription {
             self.cursor = next;
         }
         reading
+    }
+
+    /// When the first of the frames was appended that were read last. `None`: that is not known, or the client does not
+    /// keep up.
+    #[must_use]
+    pub fn appended(&self) -> Option<std::time::Instant> {
+        self.appended
     }
 
     /// What to tell when the client receives bytes, and when it does not.
@@ -308,6 +328,14 @@ fn place(stream: &Stream, state: &mut State, last_event_id: Option<&Bytes>) -> P
     Place::At(cursor, told_first)
 }
 
+/// Counts what the log holds for a client that begins at `cursor`. `resumes`: it came with a `Last-Event-ID`.
+fn count_replay(stream: &Stream, state: &State, cursor: Seq, resumes: bool) {
+    let held = state.log.end().0.saturating_sub(cursor.0);
+    if resumes || held > 0 {
+        stream.counters.replayed.observe(held, 1);
+    }
+}
+
 /// The position at which the log resumes a client with this id, and the frame that the client is given first.
 fn resumed(stream: &Stream, state: &State, id: &Bytes) -> (Seq, Option<Frame>) {
     match state.log.position(id) {
@@ -320,7 +348,7 @@ fn resumed(stream: &Stream, state: &State, id: &Bytes) -> (Seq, Option<Frame>) {
 }
 
 fn after_gap(stream: &Stream, state: &State, gap: Gap) -> (Seq, Option<Frame>) {
-    stream.counters.gaps.add(1);
+    stream.counters.gaps.add_one(gap.reason.into());
     if state.log.options().on_gap != OnGap::Event {
         stream.counters.gaps_untold.add(1);
     }

@@ -12,6 +12,7 @@
 //!                 writes them, and a line tells the count
 //! ```
 
+use manifold::counters::process;
 use parking_lot::{Condvar, Mutex};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
@@ -56,14 +57,16 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// Adds a line, or counts it as dropped. After a line that was dropped, all are, so that no reader takes a part for
+    /// Adds a line, or counts it as dropped. Returns whether it was added. After a line that was dropped, all are, so that no reader takes a part for
     /// the whole.
-    fn add(&mut self, line: &[u8], most: usize) {
-        if self.dropped > 0 || self.text.len() + line.len() > most {
-            self.dropped += 1;
-        } else {
+    fn add(&mut self, line: &[u8], most: usize) -> bool {
+        let fits = self.dropped == 0 && self.text.len() + line.len() <= most;
+        if fits {
             self.text.extend_from_slice(line);
+        } else {
+            self.dropped += 1;
         }
+        fits
     }
 
     /// Takes all lines into this buffer, which is empty, and the count. The buffers change places, so that both keep
@@ -150,7 +153,10 @@ fn write_all(output: &OwnedFd, mut text: &[u8]) -> Result<(), Errno> {
 /// One call adds one line. It never waits for standard error.
 impl Write for Queue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.state.lock().waiting.add(line, MOST_BYTES);
+        let fits = self.0.state.lock().waiting.add(line, MOST_BYTES);
+        if !fits {
+            process().log_lines_dropped.add(1);
+        }
         self.0.filled.notify_one();
         Ok(line.len())
     }

@@ -2,6 +2,7 @@
 
 use super::ids::{MintedId, trimmed};
 use super::{IdPolicy, OnGap, ReplayLog, Seq};
+use crate::counters::Lost;
 use crate::sse::{Event, Frame};
 use std::fmt;
 
@@ -37,6 +38,17 @@ pub enum GapReason {
     Lag,
     /// They were lost between the origin and manifold.
     Upstream,
+}
+
+impl From<GapReason> for Lost {
+    fn from(reason: GapReason) -> Self {
+        match reason {
+            GapReason::Evicted => Self::Evicted,
+            GapReason::Unknown => Self::Unknown,
+            GapReason::Lag => Self::Lag,
+            GapReason::Upstream => Self::Upstream,
+        }
+    }
 }
 
 impl fmt::Display for GapReason {

@@ -119,6 +119,7 @@ impl Reading {
         }
         brought.events += events.len();
         publisher.append(&events, &mut self.continuation);
+        publisher.counters().bytes_in.add(size as u64);
         if *self.decoder.last_event_id() != newest_id {
             // A block without data, or a refused event, changed the id.
             brought.is_followed = Some(false);

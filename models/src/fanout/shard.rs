@@ -5,6 +5,7 @@ use super::inbox::{Flag, Inbox, Pause, Told, Wake};
 use super::keys::{GroupKey, Key};
 use super::terms::{Farewell, Home, Sent, Terms};
 use crate::bell::Bell;
+use crate::counters::Counter;
 use crate::hub::{Departure, Detached, End, Feed, FeedId, Reading, Seat, Watcher};
 use crate::replay::Seq;
 use std::convert::Infallible;
@@ -46,6 +47,7 @@ pub(super) struct Shard {
     /// By key. A group whose last client left is `None`.
     groups: Vec<Option<Group>>,
     draining: bool,
+    busy: Arc<Counter>,
 }
 
 #[derive(Debug)]
@@ -69,8 +71,13 @@ impl Shard {
     pub(super) fn new(room: Arc<Semaphore>, _: Instant) -> io::Result<(Self, Arc<ShardInbox>)> {
         let waker = Waker::default();
         let inbox = Arc::new(Inbox::new(waker.clone()));
-        let shard = Self { waker, inbox: Arc::clone(&inbox), room, groups: Vec::new(), draining: false };
+        let busy = Arc::default();
+        let shard = Self { waker, inbox: Arc::clone(&inbox), room, groups: Vec::new(), draining: false, busy };
         Ok((shard, inbox))
+    }
+
+    pub(super) fn busy(&self) -> &Arc<Counter> {
+        &self.busy
     }
 
     pub(super) fn run(mut self, _: super::Sending) -> io::Result<()> {
@@ -158,7 +165,8 @@ impl Client {
 
     fn depart(self, departure: &Departure) {
         let (stream, client, sent) = (self.seat.key(), self.home.client(), self.sent);
-        self.terms.departed(&Farewell { stream, client, sent, departure, lag: 0 });
+        let stayed = std::time::Duration::ZERO;
+        self.terms.departed(&Farewell { stream, client, sent, stayed, departure, lag: 0 });
     }
 }
 

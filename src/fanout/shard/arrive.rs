@@ -11,6 +11,7 @@ use super::super::strays::Strays;
 use super::super::terms::Sent;
 use super::super::trust::Trust;
 use super::{FEW_ARRIVALS, Shard, token};
+use crate::counters::since_start;
 use crate::hub::{Departure, Detached};
 use bytes::{Bytes, BytesMut};
 use mio::Interest;
@@ -67,9 +68,14 @@ impl Shard {
             calls: false,
             schedule: Schedule::new(delivery.lifetime, Phase::random(), now),
             sent,
+            asked: since_start(delivery.asked),
+            is_new: true,
         });
         if let Some(group) = self.members.group(group_key) {
             group.count(sent);
+            let counters = group.terms.counters();
+            counters.opens.add(1);
+            counters.time_to_head.observe_time(now.saturating_duration_since(delivery.asked), 1);
             group.behind.ready(key);
         }
         let mut source = SourceFd(&descriptor);

@@ -18,7 +18,28 @@ const PASS: usize = TURN / 2;
 /// What one turn of a group may cost for the clients served alone.
 const ALONE: usize = TURN / 4;
 
+/// Events that were written to clients that are caught up.
+#[derive(Debug)]
+pub(super) struct Written {
+    group: GroupKey,
+    /// When the first of the events was appended.
+    appended: Instant,
+    /// The number of events, for all clients together.
+    events: u64,
+}
+
 impl Shard {
+    /// Counts how long the delivery took of what was written since the clock was last read. Events that were written
+    /// together count with the time of the first of them.
+    pub(super) fn count_lag(&mut self, now: Instant) {
+        for Written { group, appended, events } in self.written.drain(..) {
+            if let Some(group) = self.members.group(group) {
+                let lag = now.saturating_duration_since(appended);
+                group.terms.counters().delivery_lag.observe_time(lag, events);
+            }
+        }
+    }
+
     /// Notes that a group's stream has new frames or is over.
     pub(super) fn changed(&mut self, key: GroupKey, now: Instant) {
         let Some(group) = self.members.group(key) else { return };
@@ -119,6 +140,9 @@ impl Shard {
         }
         for Slice { group: key, batch, whole } in wave.finish() {
             if let Some(group) = self.members.group(key) {
+                if let Some(appended) = group.appended {
+                    self.written.push(Written { group: key, appended, events: batch.sent.events * whole });
+                }
                 group.count(Sent { bytes: batch.sent.bytes * whole, events: batch.sent.events * whole });
                 group.queued = false;
                 self.schedule(key);

@@ -9,13 +9,14 @@ use super::super::policy::LINGER;
 use super::super::sending::{end, receive, reset_on_close, send_last, send_some};
 use super::super::terms::{Farewell, MOST_STRAY_BYTES, Sent};
 use super::Shard;
+use crate::counters::since_start;
 use crate::hub::Departure;
 use crate::replay::Seq;
 use crate::sse::Frame;
 use bytes::Bytes;
 use mio::unix::SourceFd;
 use std::os::fd::AsRawFd;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The most bytes that a client may send after our side was closed and before it closes its own side.
 const MOST_LATE_BYTES: usize = 1 << 20;
@@ -53,7 +54,7 @@ impl Shard {
             alone.ends_with(client.last_bytes(departure, group));
         }
         group.behind.unblock(key, alone.cursor);
-        client.farewell(departure, alone.cursor, group);
+        client.farewell(departure, alone.cursor, group, now);
         if is_orderly {
             client.state = State::Parting(alone);
             return self.part(key, now);
@@ -162,13 +163,14 @@ impl Client {
     }
 
     /// Takes the client off its stream, and reports that.
-    fn farewell(&mut self, departure: &Departure, cursor: Seq, group: &Group) {
+    fn farewell(&mut self, departure: &Departure, cursor: Seq, group: &Group, now: Instant) {
         let Some(seat) = self.seat.take() else { return };
         // The seat is dropped before the departure is logged, so that the client has left its stream when the line
         // appears.
         let (stream, lag) = (seat.key().clone(), group.feed.lag(cursor));
         drop(seat);
         let (sent, client) = (self.sent, self.home.client());
-        group.terms.departed(&Farewell { stream: &stream, client, sent, departure, lag });
+        let stayed = Duration::from_micros(since_start(now).saturating_sub(self.asked));
+        group.terms.departed(&Farewell { stream: &stream, client, sent, stayed, departure, lag });
     }
 }

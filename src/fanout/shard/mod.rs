@@ -16,6 +16,7 @@ pub(super) mod tests;
 mod time;
 
 use self::backlog::Backlog;
+use self::deliver::Written;
 use super::arrival::Arrival;
 use super::effort::{Effort, TURN};
 use super::group::Work;
@@ -25,6 +26,7 @@ use super::members::Members;
 use super::sender::{Sender, Sending};
 use super::wave::Wave;
 use super::wheel::Wheel;
+use crate::counters::Counter;
 use mio::event::Event;
 use mio::{Events, Poll, Token, Waker};
 use std::collections::BTreeSet;
@@ -81,6 +83,12 @@ pub(super) struct Shard {
     sender: Sender,
     /// The sends of groups that wait for each other in this turn.
     wave: Wave,
+    /// What was written since the clock was last read.
+    written: Vec<Written>,
+    /// How long the shard worked, in nanoseconds.
+    busy: Arc<Counter>,
+    /// When the present work began, or went on.
+    works_since: Instant,
 }
 
 impl Shard {
@@ -102,6 +110,9 @@ impl Shard {
             draining: None,
             sender: Sender::default(),
             wave: Wave::default(),
+            written: Vec::new(),
+            busy: Arc::default(),
+            works_since: now,
         };
         Ok((shard, inbox))
     }
@@ -127,7 +138,13 @@ impl Shard {
             (true, false) => Pause::Sleep,
         };
         let mut told = std::mem::take(&mut self.told);
-        let asleep = if pause == Pause::Sleep { self.sleep(longest, clock()) } else { Some(Duration::ZERO) };
+        let asleep = if pause == Pause::Sleep {
+            let now = clock();
+            self.worked(now);
+            self.sleep(longest, now)
+        } else {
+            Some(Duration::ZERO)
+        };
         let poll = |may_sleep: bool| match self.poll.poll(events, if may_sleep { asleep } else { Some(Duration::ZERO) })
         {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
@@ -137,6 +154,11 @@ impl Shard {
             return Ok(false);
         }
         let now = clock();
+        if pause == Pause::Sleep {
+            self.works_since = now;
+        } else {
+            self.worked(now);
+        }
         for event in &*events {
             self.polled(event);
         }
@@ -146,6 +168,18 @@ impl Shard {
         self.work(now);
         self.inbox.has(self.members.len());
         Ok(true)
+    }
+
+    /// The work went on until now.
+    fn worked(&mut self, now: Instant) {
+        let time = now.saturating_duration_since(std::mem::replace(&mut self.works_since, now));
+        self.busy.add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        self.count_lag(now);
+    }
+
+    /// How long the shard worked so far, in nanoseconds.
+    pub(super) fn busy(&self) -> &Arc<Counter> {
+        &self.busy
     }
 
     /// Takes note of the messages of other threads.

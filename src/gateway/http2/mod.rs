@@ -31,6 +31,7 @@ use super::places::Places;
 use super::refusal::Reply;
 use super::times::{ANSWER_TIME, LAST_CALL, WITHOUT_A_PLACE};
 use super::{socket, wire as responses};
+use crate::counters::{Refused, process};
 use http::StatusCode;
 use link::OpenStream;
 use parking_lot::Mutex;
@@ -238,6 +239,7 @@ async fn serve_stream(
 
 /// Refuses a request for lack of a place.
 fn refuse(mut session: HttpSession) {
+    process().refusals.add_one(Refused::Connections);
     let reply = Reply::come_again(StatusCode::SERVICE_UNAVAILABLE);
     let head = responses::response_head(reply.status, &reply.headers);
     if let Err(error) = head.and_then(|head| session.write_response_header(Box::new(head), true)) {

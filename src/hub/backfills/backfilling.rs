@@ -1,7 +1,7 @@
 //! One backfill: the origin is asked about one id of a stream.
 
 use super::{Queued, Settled};
-use crate::counters::RouteCounters;
+use crate::counters::{Backfilled, RouteCounters};
 use crate::hub::stream::{Phase, State, Stream};
 use crate::hub::{End, Open, StreamRequest};
 use crate::replay::{Backfill, Meeting, Position};
@@ -186,9 +186,13 @@ impl Backfilling {
         is_settled
     }
 
+    fn count(&self, outcome: Option<Backfilled>) {
+        outcome.into_iter().for_each(|outcome| self.counters().backfills.add_one(outcome));
+    }
+
     fn settle(&self, settled: Settled) {
         self.stream.change(|state| {
-            state.backfills.settle(&self.id, settled);
+            self.count(state.backfills.settle(&self.id, settled));
             self.stream.account(state);
         });
     }
@@ -207,7 +211,7 @@ impl Drop for Backfilling {
             }
             backfills.waiting.remove(own);
             if was_waited_for {
-                backfills.settle(own, Ok(Meeting::Never));
+                self.count(backfills.settle(own, Ok(Meeting::Never)));
             }
             // Ids that another backfill brought need no backfill of their own.
             let (log, waiting) = (&state.log, &mut backfills.waiting);

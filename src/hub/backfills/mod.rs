@@ -15,6 +15,7 @@ pub(super) use backfilling::begin;
 
 use super::End;
 use super::stream::State;
+use crate::counters::Backfilled;
 use crate::replay::{Meeting, ReplayOptions};
 use bytes::Bytes;
 use http::HeaderValue;
@@ -76,15 +77,25 @@ impl Backfills {
         self.settled.get(id)
     }
 
-    /// Settles an id, unless it is settled already.
-    fn settle(&mut self, id: &Bytes, settled: Settled) {
+    /// Settles an id. Returns what came of it. `None`: it is settled already.
+    fn settle(&mut self, id: &Bytes, settled: Settled) -> Option<Backfilled> {
         let settled = match settled {
             Ok(Meeting::Beside { text, .. }) if self.footprint().saturating_add(text.memory()) > MOST_BYTES => {
                 Ok(Meeting::Never)
             }
             other => other,
         };
-        self.settled.entry(id.clone()).or_insert(settled);
+        if self.settled.contains_key(id) {
+            return None;
+        }
+        let outcome = match &settled {
+            Ok(Meeting::At(_) | Meeting::Beside { .. }) => Backfilled::Met,
+            Ok(Meeting::Short { .. }) => Backfilled::Short,
+            Ok(Meeting::Never) => Backfilled::Never,
+            Err(_) => Backfilled::Refused,
+        };
+        self.settled.insert(id.clone(), settled);
+        Some(outcome)
     }
 
     /// When the answers are to be forgotten. `None`: there are none.

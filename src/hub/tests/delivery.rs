@@ -133,7 +133,7 @@ async fn a_client_that_fell_off_the_log_is_told_how_much_it_missed() {
     append_heavy(&publisher, &["4"]);
     subscription.skip(gap);
     assert_eq!(drain(&mut subscription), (r#"{"reason":"lag","missed":3} 3 4"#.to_owned(), Reading::CaughtUp));
-    assert_eq!((stage.counted("lagged"), stage.counted("gaps")), (1, 1));
+    assert_eq!((stage.counted("gaps_lag"), stage.counted("gaps")), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -16,7 +16,7 @@ use super::{
     Backfilling, End, Failure, Hub, JoinError, Open, Opening, Publisher, Reading, RouteId, ShareOptions, Sharing,
     StreamRequest, StreamSettings, Subscription, Verdict,
 };
-use crate::counters::RouteCounters;
+use crate::counters::{Lost, RouteCounters};
 use crate::replay::{Continuation, OnGap, ReplayOptions};
 use crate::sse::{Event, Frame};
 use bytes::Bytes;
@@ -94,7 +94,22 @@ impl Stage {
     }
 
     fn counted(&self, name: &str) -> u64 {
-        self.settings.counters.snapshot().into_iter().find(|(counter, _)| *counter == name).unwrap().1
+        let counters = &self.settings.counters;
+        let counter = match name {
+            "streams" => &counters.streams,
+            "streams_evicted" => &counters.streams_evicted,
+            "subscribers" => &counters.subscribers,
+            "subscribers_total" => &counters.subscribers_total,
+            "unshareable" => &counters.unshareable,
+            "events_in" => &counters.events_in,
+            "events_repeated" => &counters.events_repeated,
+            "resumes" => &counters.resumes,
+            "gaps" => return counters.gaps.total(),
+            "gaps_lag" => return counters.gaps.value(Lost::Lag),
+            "gaps_untold" => &counters.gaps_untold,
+            other => panic!("no counter {other}"),
+        };
+        counter.value()
     }
 }
 

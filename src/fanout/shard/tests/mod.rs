@@ -183,6 +183,7 @@ impl Stage {
                 opening_text: 2,
                 is_kept: false,
                 lifetime: None,
+                asked: self.now,
                 terms: Arc::clone(&self.terms) as _,
             },
         };
