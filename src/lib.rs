@@ -1,7 +1,7 @@
 //! manifold: a reverse proxy for Server-Sent Events.
 //!
 //! manifold holds one upstream connection per stream and serves any number of clients from it. A module may import
-//! only modules below it, in this order: `demo` and `probe`, `service`, `admin`, `gateway`, `config`, `route`, then `upstream`,
+//! only modules below it, in this order: `demo` and `probe`, `service`, `admin`, `metrics`, `gateway`, `config`, `route`, then `upstream`,
 //! `fanout` and `downstream`, `hub`, `replay`, `sse`. `counters`, `descriptors`, `fields`, `sync` and `web` are below
 //! all of them, and `quoted` and `log_limit` are below these.
 
@@ -18,6 +18,7 @@ mod fields;
 pub mod gateway;
 pub mod hub;
 mod log_limit;
+pub mod metrics;
 pub mod probe;
 pub mod quoted;
 pub mod replay;

@@ -22,7 +22,8 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
@@ -117,6 +118,42 @@ impl Body for Live {
     }
 }
 
+/// Where a server listens.
+#[derive(Debug)]
+pub enum Listener {
+    /// A TCP address.
+    Tcp(TcpListener),
+    /// A Unix socket.
+    Unix(UnixListener),
+}
+
+/// An accepted connection.
+enum Accepted {
+    Tcp(TcpStream, SocketAddr),
+    Unix(UnixStream),
+}
+
+impl Listener {
+    async fn accept(&self) -> io::Result<Accepted> {
+        match self {
+            Self::Tcp(listener) => listener.accept().await.map(|(socket, peer)| Accepted::Tcp(socket, peer)),
+            Self::Unix(listener) => listener.accept().await.map(|(socket, _)| Accepted::Unix(socket)),
+        }
+    }
+}
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        Self::Tcp(listener)
+    }
+}
+
+impl From<UnixListener> for Listener {
+    fn from(listener: UnixListener) -> Self {
+        Self::Unix(listener)
+    }
+}
+
 /// A running server. Dropping it closes its listener and its connections.
 ///
 /// ```text
@@ -138,9 +175,9 @@ enum Phase {
 
 impl Server {
     /// Serves on `listener`.
-    pub(crate) fn start<A: Answer>(listener: TcpListener, answer: Arc<A>) -> Self {
+    pub(crate) fn start<A: Answer>(listener: impl Into<Listener>, answer: Arc<A>) -> Self {
         let (phase, seen) = watch::channel(Phase::Serving);
-        Self { phase, task: tokio::spawn(run(listener, answer, seen)) }
+        Self { phase, task: tokio::spawn(run(listener.into(), answer, seen)) }
     }
 
     /// Closes the listener and every connection at once. Resolves when that is done.
@@ -161,15 +198,18 @@ impl Server {
     }
 }
 
-async fn run<A: Answer>(listener: TcpListener, answer: Arc<A>, mut phase: watch::Receiver<Phase>) {
+async fn run<A: Answer>(listener: Listener, answer: Arc<A>, mut phase: watch::Receiver<Phase>) {
     let mut connections = JoinSet::new();
     let lines = LogLimit::new(1, TOLD_EVERY);
     loop {
         tokio::select! {
             _ = phase.changed() => break,
             accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
-                Ok((socket, peer)) => {
-                    connections.spawn(serve(socket, peer, Arc::clone(&answer), phase.clone()));
+                Ok(Accepted::Tcp(socket, peer)) => {
+                    connections.spawn(serve(socket, Some(peer), Arc::clone(&answer), phase.clone()));
+                }
+                Ok(Accepted::Unix(socket)) => {
+                    connections.spawn(serve(socket, None, Arc::clone(&answer), phase.clone()));
                 }
                 Err(error) => {
                     if lines.next(Instant::now()).is_some() {
@@ -190,7 +230,13 @@ async fn run<A: Answer>(listener: TcpListener, answer: Arc<A>, mut phase: watch:
     connections.shutdown().await;
 }
 
-async fn serve<A: Answer>(socket: TcpStream, peer: SocketAddr, answer: Arc<A>, mut phase: watch::Receiver<Phase>) {
+/// Serves one connection. `peer`: the client's address. A client of a Unix socket has none.
+async fn serve<A: Answer, S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    socket: S,
+    peer: Option<SocketAddr>,
+    answer: Arc<A>,
+    mut phase: watch::Receiver<Phase>,
+) {
     let service = service_fn(|request| {
         let answer = Arc::clone(&answer);
         async move { Ok::<_, Infallible>(answer.answer(request).await) }
@@ -206,6 +252,7 @@ async fn serve<A: Answer>(socket: TcpStream, peer: SocketAddr, answer: Arc<A>, m
         }
     };
     if let Err(error) = ended {
+        let peer = peer.map_or_else(|| "unix".to_owned(), |peer| peer.to_string());
         log::debug!("connection ended peer={peer} why={}", reason(error));
     }
 }

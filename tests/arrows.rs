@@ -22,6 +22,7 @@ const FLOORS: &[&[&str]] = &[
     &["route"],
     &["config"],
     &["gateway"],
+    &["metrics"],
     &["admin"],
     &["service"],
     &["demo", "probe"],

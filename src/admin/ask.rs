@@ -86,8 +86,8 @@ impl Question {
     /// # Errors
     /// Fails when the configuration does not name the port.
     pub fn of(server: &ServerConfig) -> Result<Self, Unhealthy> {
-        let (address, subject) = match (server.admin, server.listen.first()) {
-            (Some(admin), _) => (ListenAddr::Tcp(admin), Subject::Ready),
+        let (address, subject) = match (&server.admin, server.listen.first()) {
+            (Some(admin), _) => (admin.clone(), Subject::Ready),
             (None, Some(first)) => (first.clone(), Subject::Answers),
             (None, None) => return Err(Unhealthy::NoAddress),
         };

@@ -3,28 +3,39 @@
 //! ```text
 //!   GET /healthz   200 "ok": the process is alive
 //!   GET /readyz    200 "ready", or 503 and why not: it does not accept clients, or it drains
+//!   GET /metrics   the figures for Prometheus, in the format that `Accept` asks for
 //! ```
+//!
+//! Requests that name a foreign host are refused, and so are those without the token, if there is one. Who asks for
+//! health needs no token.
 //!
 //! [`Question`] is the client's side: `manifold healthcheck` asks a running process whether it is healthy.
 
 mod ask;
+mod guard;
 mod readiness;
 #[cfg(test)]
 mod tests;
 
 pub use ask::{Question, Unhealthy};
 
+use crate::config::AdminAccess;
 use crate::gateway::Lifecycle;
+use crate::metrics::{Format, Metrics};
+use crate::quoted::reason;
+pub use crate::web::Listener;
 use crate::web::{Answer, Reply, Server, not_allowed, reply};
 use bytes::Bytes;
-use http::{Method, Request, StatusCode};
+use http::header::{ACCEPT, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
 use readiness::Readiness;
-use std::io;
-use std::net::TcpListener;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
+
+/// What a request without the token is told (RFC 6750, section 3).
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"manifold admin\"");
 
 /// The facts of the process that the admin address reports.
 #[derive(Debug)]
@@ -33,6 +44,12 @@ pub struct Facts {
     pub lifecycle: watch::Receiver<Lifecycle>,
     /// The task that accepts clients.
     pub accepting: AbortHandle,
+    /// Who may ask.
+    pub access: AdminAccess,
+    /// The figures of the process.
+    pub metrics: Metrics,
+    /// Lets one request for the figures be answered at a time. A crowd of them must not take the threads from others.
+    pub scraping: tokio::sync::Mutex<()>,
 }
 
 /// The server of the admin address. Dropping it closes the listener and every connection.
@@ -41,13 +58,9 @@ pub struct Admin(Server);
 
 impl Admin {
     /// Serves on `listener`, on the current runtime.
-    ///
-    /// # Errors
-    /// Fails when the runtime cannot use the listener.
-    pub fn start(listener: TcpListener, facts: Facts) -> io::Result<Self> {
-        listener.set_nonblocking(true)?;
-        let listener = tokio::net::TcpListener::from_std(listener)?;
-        Ok(Self(Server::start(listener, Arc::new(facts))))
+    #[must_use]
+    pub fn start(listener: impl Into<Listener>, facts: Facts) -> Self {
+        Self(Server::start(listener, Arc::new(facts)))
     }
 
     /// Leaves the address to another process: answers the requests that were accepted, and accepts no more
@@ -58,6 +71,27 @@ impl Admin {
 }
 
 impl Facts {
+    /// The figures in the format that the request asks for.
+    async fn figures(&self, request: &Request<Incoming>) -> Reply {
+        // Several fields are one list (RFC 9110, section 5.3).
+        let accept: Vec<_> = request.headers().get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+        let format = Format::asked_for(Some(&accept.join(",")));
+        let _turn = self.scraping.lock().await;
+        let metrics = self.metrics.clone();
+        let written = tokio::task::spawn_blocking(move || metrics.encode(format)).await;
+        let why = match written {
+            Ok(Ok(figures)) => {
+                let mut reply = reply(StatusCode::OK, "text/plain", figures);
+                reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+                return reply;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        log::error!("no metrics: {}", reason(&why));
+        reply(StatusCode::INTERNAL_SERVER_ERROR, "text/plain", Bytes::from_static(b"the metrics cannot be written\n"))
+    }
+
     fn readiness(&self) -> Readiness {
         Readiness::of(*self.lifecycle.borrow(), !self.accepting.is_finished())
     }
@@ -65,12 +99,24 @@ impl Facts {
 
 impl Answer for Facts {
     async fn answer(&self, request: Request<Incoming>) -> Reply {
+        let is_open = matches!(request.uri().path(), "/healthz" | "/readyz");
+        if let Err(unanswered) = guard::admit(&self.access, request.uri(), request.headers(), is_open) {
+            let (status, text) = unanswered.answer();
+            let mut reply = reply(status, "text/plain", Bytes::from_static(text.as_bytes()));
+            if status == StatusCode::UNAUTHORIZED {
+                reply.headers_mut().insert(WWW_AUTHENTICATE, CHALLENGE);
+            }
+            return reply;
+        }
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         let (status, text) = match request.uri().path() {
+            "/metrics" if is_read => return self.figures(&request).await,
+            "/metrics" => return not_allowed("GET, HEAD"),
             "/healthz" => (StatusCode::OK, "ok\n"),
             "/readyz" => self.readiness().answer(),
-            _ => (StatusCode::NOT_FOUND, "nothing here; there are /healthz and /readyz\n"),
+            _ => (StatusCode::NOT_FOUND, "nothing here; there are /healthz, /readyz and /metrics\n"),
         };
-        if status != StatusCode::NOT_FOUND && request.method() != Method::GET && request.method() != Method::HEAD {
+        if status != StatusCode::NOT_FOUND && !is_read {
             return not_allowed("GET, HEAD");
         }
         reply(status, "text/plain", Bytes::from_static(text.as_bytes()))

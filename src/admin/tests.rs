@@ -1,11 +1,14 @@
 //! Questions and answers over real sockets.
 
 use super::{Admin, Facts, Question, Unhealthy};
-use crate::config::{ListenAddr, ServerConfig};
-use crate::gateway::Lifecycle;
+use crate::config::{AdminAccess, ListenAddr, Networks, ServerConfig};
+use crate::gateway::{CurrentRouting, Lifecycle, RouteIds, Routing};
+use crate::hub::{Backfilling, Hub, Open, Opening, Publisher, StreamRequest};
+use crate::metrics::Metrics;
 use http::StatusCode;
 use std::net::TcpListener;
-use tokio::sync::watch;
+use std::sync::Arc;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -15,8 +18,16 @@ fn tcp(address: &str) -> ListenAddr {
 
 /// A configuration with this listener and this admin address.
 fn config(listen: &[ListenAddr], admin: Option<&str>) -> ServerConfig {
-    let admin = admin.map(|address| address.parse().unwrap());
+    let admin = admin.map(tcp);
     ServerConfig { listen: listen.to_vec(), admin, ..ServerConfig::default() }
+}
+
+struct NoStreams;
+
+impl Open for NoStreams {
+    fn open(&self, _: Opening, _: Publisher) {}
+
+    fn backfill(&self, _: StreamRequest, _: Backfilling) {}
 }
 
 /// An admin address whose facts the test can change.
@@ -33,8 +44,16 @@ impl Stage {
         let accepting = tokio::spawn(std::future::pending());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let facts = Facts { lifecycle: seen, accepting: accepting.abort_handle() };
-        let admin = Admin::start(listener, facts).unwrap();
+        let routing = CurrentRouting::new(Routing::new(&[], Networks::default(), &mut RouteIds::default()));
+        let facts = Facts {
+            lifecycle: seen,
+            accepting: accepting.abort_handle(),
+            access: AdminAccess::default(),
+            metrics: Metrics::new(routing, Hub::new(Arc::new(NoStreams)), None, 1),
+            scraping: Mutex::default(),
+        };
+        listener.set_nonblocking(true).unwrap();
+        let admin = Admin::start(tokio::net::TcpListener::from_std(listener).unwrap(), facts);
         Self { lifecycle, accepting, config: config(&[], Some(&address)), _admin: admin }
     }
 
@@ -47,7 +66,7 @@ impl Stage {
 async fn a_process_that_serves_is_well_and_one_that_drains_is_not() {
     let stage = Stage::new();
     let well = stage.ask().await.unwrap();
-    assert_eq!(well, format!("healthy: {} says ready", stage.config.admin.unwrap()));
+    assert_eq!(well, format!("healthy: {} says ready", stage.config.admin.as_ref().unwrap()));
     stage.lifecycle.send_replace(Lifecycle::Draining(Instant::now()));
     let unhealthy = stage.ask().await.unwrap_err();
     assert!(

@@ -1,13 +1,15 @@
 //! Warns of a configuration that is valid but probably not what its author meant.
 
-use super::Config;
+use super::{Config, Token};
 use crate::route::{PathPattern, Route};
 
 impl Config {
     /// The warnings, each as one line.
     #[must_use]
     pub fn advice(&self) -> Vec<String> {
-        self.routes.routes().iter().filter_map(|route| of_doubled_path(route)).collect()
+        let of_token = self.server.admin_access.token.as_ref().and_then(Token::advice);
+        let of_routes = self.routes.routes().iter().filter_map(|route| of_doubled_path(route));
+        of_token.into_iter().chain(of_routes).collect()
     }
 }
 

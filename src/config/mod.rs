@@ -13,6 +13,7 @@
 //! Every error is collected with its place, key, value and rule, and all are reported at once. An error under
 //! `[defaults]` is reported once, there. The values of upstream headers are never part of a message.
 
+mod admin;
 mod advice;
 mod environment;
 mod error;
@@ -29,6 +30,7 @@ mod summary;
 mod tests;
 mod value;
 
+pub use admin::{AdminAccess, Token};
 pub use error::{ConfigError, ConfigErrors};
 pub use networks::{Networks, Trusted};
 pub use server::{ListenAddr, ServerConfig};
@@ -92,7 +94,7 @@ impl Config {
     }
 
     fn of(mut root: Section<'_>, sources: &dyn Sources) -> Self {
-        let server = server::read(root.section("server"));
+        let server = server::read(root.section("server"), sources);
         let routes = routes::read(&mut root, sources);
         root.finish();
         Self { server, routes }
@@ -106,7 +108,7 @@ impl ServerConfig {
     /// # Errors
     /// As for [`Config::load`], but for `[server]` alone.
     pub fn load(named: Option<&Path>) -> Result<Self, ConfigErrors> {
-        load(named, Part::Server, |mut root, _| server::read(root.section("server")))
+        load(named, Part::Server, |mut root, sources| server::read(root.section("server"), sources))
     }
 }
 

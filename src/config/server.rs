@@ -1,7 +1,9 @@
 //! `[server]`: sockets, threads and limits of the process.
 
+use super::admin::{self, AdminAccess};
 use super::networks::{Networks, trusted};
 use super::reader::{Item, Rule, Section};
+use super::sources::Sources;
 use super::value::{bytes, bytes_or, count_or, count_to, count_to_or_off, seconds, word};
 use std::fmt;
 use std::net::SocketAddr;
@@ -34,7 +36,9 @@ pub struct ServerConfig {
     /// The permissions of the files of Unix sockets, as for chmod(2).
     pub unix_mode: u32,
     /// The address for health, metrics and status. `None`: off.
-    pub admin: Option<SocketAddr>,
+    pub admin: Option<ListenAddr>,
+    /// Who may ask there.
+    pub admin_access: AdminAccess,
     /// The proxies that are believed about a client's address, scheme and host. Fields of other peers about these are
     /// replaced.
     pub trusted_proxies: Networks,
@@ -70,6 +74,7 @@ impl Default for ServerConfig {
             listen: vec![ListenAddr::Tcp(SocketAddr::from(([127, 0, 0, 1], 8080)))],
             unix_mode: 0o660,
             admin: None,
+            admin_access: AdminAccess::default(),
             trusted_proxies: Networks::default(),
             proxy_protocol: false,
             head_bytes: 64 << 10,
@@ -103,15 +108,13 @@ impl fmt::Display for ListenAddr {
     }
 }
 
-pub(super) fn read(mut section: Section<'_>) -> ServerConfig {
+pub(super) fn read(mut section: Section<'_>, sources: &dyn Sources) -> ServerConfig {
     let mut server = ServerConfig::default();
     if let Some(item) = section.take("listen") {
         server.listen = listen(&item);
     }
     section.set(&mut server.unix_mode, "unix_mode", file_mode);
-    if let Some(item) = section.take("admin").filter(|item| item.str() != Some("off")) {
-        server.admin = admin(&item, &server.listen);
-    }
+    (server.admin, server.admin_access) = admin::read(&mut section, &server.listen, sources);
     if let Some(item) = section.take("trusted_proxies") {
         let rule = "must be a list of addresses and networks such as [\"127.0.0.1\", \"10.0.0.0/8\"]";
         server.trusted_proxies = item.list(rule, trusted).unwrap_or_default().into_iter().collect();
@@ -151,7 +154,9 @@ fn listen(item: &Item<'_>) -> Vec<ListenAddr> {
     }
     let mut listen = Vec::with_capacity(elements.len());
     for element in elements {
-        let Some(address) = element.converted(|value| listen_addr(value.as_str())) else { continue };
+        let Some(address) = element.converted(|value| listen_addr(value.as_str(), ", or \"unix:/path\"")) else {
+            continue;
+        };
         // Each port 0 becomes a different port.
         let is_chosen_later = matches!(address, ListenAddr::Tcp(tcp) if tcp.port() == 0);
         if listen.contains(&address) && !is_chosen_later {
@@ -163,9 +168,10 @@ fn listen(item: &Item<'_>) -> Vec<ListenAddr> {
     listen
 }
 
-fn listen_addr(text: Option<&str>) -> Result<ListenAddr, String> {
+/// An address. `alternatives`: what else may stand there, in words.
+pub(super) fn listen_addr(text: Option<&str>, alternatives: &str) -> Result<ListenAddr, String> {
     let Some(path) = text.and_then(|text| text.strip_prefix("unix:")) else {
-        return tcp_addr(text, ", or \"unix:/path\"").map(ListenAddr::Tcp);
+        return tcp_addr(text, alternatives).map(ListenAddr::Tcp);
     };
     if !path.starts_with('/') || path.len() > MAX_SOCKET_PATH || path.contains('\0') {
         return Err(format!("must be \"unix:\" and an absolute path of at most {MAX_SOCKET_PATH} bytes"));
@@ -195,12 +201,4 @@ fn tcp_addr(text: Option<&str>, alternatives: &str) -> Result<SocketAddr, String
         }
         _ => format!("{TCP_RULE}{alternatives}"),
     })
-}
-
-fn admin(item: &Item<'_>, listen: &[ListenAddr]) -> Option<SocketAddr> {
-    let address = item.converted(|value| tcp_addr(value.as_str(), ", or \"off\""))?;
-    if address.port() != 0 && listen.contains(&ListenAddr::Tcp(address)) {
-        item.fail("must be another address than those of server.listen");
-    }
-    Some(address)
 }

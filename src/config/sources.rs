@@ -2,7 +2,11 @@
 
 use std::env::{self, VarError};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+/// The permission of users other than the owner and the group to read a file.
+const OTHERS_READ: u32 = 0o004;
 
 /// The environment and the files that a configuration may name.
 pub trait Sources {
@@ -24,6 +28,11 @@ pub trait Sources {
     /// When the file cannot be read.
     fn bytes(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.text(path).map(String::into_bytes)
+    }
+
+    /// Whether every user of the machine may read a file.
+    fn is_readable_by_all(&self, _: &Path) -> bool {
+        false
     }
 
     /// The full path of a file, so that it can be read again later. `None`: it cannot be read again.
@@ -57,6 +66,10 @@ impl Sources for SystemSources {
 
     fn bytes(&self, path: &Path) -> io::Result<Vec<u8>> {
         std::fs::read(self.base.join(path))
+    }
+
+    fn is_readable_by_all(&self, path: &Path) -> bool {
+        std::fs::metadata(self.base.join(path)).is_ok_and(|file| file.permissions().mode() & OTHERS_READ != 0)
     }
 
     fn located(&self, path: &Path) -> Option<PathBuf> {

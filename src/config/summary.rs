@@ -13,7 +13,7 @@ impl Config {
         let routes = self.routes.routes();
         let count = if routes.len() == 1 { "1 route".to_owned() } else { format!("{} routes", routes.len()) };
         let listen: Vec<_> = self.server.listen.iter().map(ToString::to_string).collect();
-        let admin = self.server.admin.map_or_else(|| "off".to_owned(), |address| address.to_string());
+        let admin = self.server.admin.as_ref().map_or_else(|| "off".to_owned(), |address| address.to_string());
         let routes: String = routes.iter().map(|route| of_route(route)).collect();
         let advice: String = self.advice().iter().map(|line| format!("\nwarning: {line}")).collect();
         let proxies = of_proxies(&self.server);

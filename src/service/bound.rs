@@ -64,12 +64,4 @@ impl Bound {
         let told = |error| log::warn!("SIGQUIT will not hand this socket on addr={}: {error}", self.address);
         duplicate.map_err(told).ok()
     }
-
-    /// The TCP listener. `None`: this is a Unix socket.
-    pub(super) fn into_tcp(self) -> Option<TcpListener> {
-        match self.socket {
-            Socket::Tcp(listener) => Some(listener),
-            Socket::Unix(_) => None,
-        }
-    }
 }

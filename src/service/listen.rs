@@ -59,7 +59,7 @@ pub(super) struct Sockets {
 /// Binds every address, or none. An inherited socket is bound already.
 pub(super) fn bind(server: &ServerConfig) -> Result<Sockets, BindError> {
     let mut inherited = Inherited::from_environment();
-    let admin = server.admin.map(ListenAddr::Tcp);
+    let admin = server.admin.clone();
     let clients = server.listen.iter().map(|address| ("server.listen", address));
     let wanted: Vec<_> = clients.chain(admin.iter().map(|address| ("server.admin", address))).collect();
     let taken: Vec<_> = wanted.iter().map(|(_, address)| inherited.take(address)).collect();

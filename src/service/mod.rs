@@ -21,16 +21,17 @@ pub use descriptors::TooManyConnections;
 pub use listen::BindError;
 pub use upgrade::Successor;
 
-use crate::admin::{Admin, Facts};
+use crate::admin::{self, Admin, Facts};
 use crate::config::{Config, ListenAddr, ServerConfig};
-use crate::counters::RouteCounters;
+use crate::counters::CountersByRoute;
 use crate::descriptors::Descriptors;
 use crate::fanout::{Engine, Sending};
 use crate::gateway::{CurrentRouting, Front, FrontOptions, Gateway, Lifecycle, RouteIds, Routing};
 use crate::hub::Hub;
+use crate::metrics::Metrics;
 use crate::upstream::{Connector, SystemTrust, SystemTrustError};
 use accept::{Accepting, accept_all};
-use bound::Bound;
+use bound::{Bound, Socket};
 use descriptors::Room;
 use launch::Launch;
 use listen::Sockets;
@@ -41,12 +42,10 @@ use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
-
-/// The counters of every route, with the route's name.
-pub type CountersByRoute = Vec<(Arc<str>, Arc<RouteCounters>)>;
 
 /// A service whose sockets are bound.
 #[derive(Debug)]
@@ -122,7 +121,7 @@ impl Service {
     #[must_use]
     pub fn start(self) -> Running {
         let Sockets { clients, admin, abandoned } = self.sockets;
-        let files = clients.iter().filter_map(|bound| bound.file.clone()).collect();
+        let files = clients.iter().chain(&admin).filter_map(|bound| bound.file.clone()).collect();
         let addresses: Vec<_> = clients.iter().map(|bound| bound.address.clone()).collect();
         let admin_address = admin.as_ref().map(|bound| bound.address.clone());
         let (lifecycle, lifecycle_seen) = watch::channel(Lifecycle::Running);
@@ -131,11 +130,18 @@ impl Service {
         let (alive_held, alive) = mpsc::channel(1);
         let engine = engine(self.config.server.shards, self.config.server.io_uring);
         let connector = Connector::trusting(self.system).within(self.descriptors);
-        let (gateway, counters) = gateway(&self.config, connector, engine.clone(), lifecycle_seen.clone());
+        let (gateway, metrics) = gateway(&self.config, connector, engine.clone(), lifecycle_seen.clone(), &self.front);
         let front = Arc::new(Front::new(self.front, gateway, alive_held, stopping_seen));
         let spares = clients.iter().chain(&admin).filter_map(Bound::spare).collect();
         let accepts = tokio::spawn(accept_all(clients, front, accepting_seen));
-        let facts = Facts { lifecycle: lifecycle_seen, accepting: accepts.abort_handle() };
+        let counters = metrics.counters();
+        let facts = Facts {
+            lifecycle: lifecycle_seen,
+            accepting: accepts.abort_handle(),
+            access: self.config.server.admin_access,
+            metrics,
+            scraping: Mutex::default(),
+        };
         for address in &addresses {
             log::info!("listening addr={address}");
         }
@@ -177,7 +183,11 @@ fn front_options(server: &ServerConfig, room: Room) -> FrontOptions {
 
 fn serve_admin(bound: Bound, facts: Facts) -> Option<Admin> {
     let address = bound.address.clone();
-    let admin = Admin::start(bound.into_tcp()?, facts);
+    let listener = match bound.socket {
+        Socket::Tcp(listener) => TcpListener::from_std(listener).map(admin::Listener::from),
+        Socket::Unix(listener) => UnixListener::from_std(listener).map(admin::Listener::from),
+    };
+    let admin = listener.map(|listener| Admin::start(listener, facts));
     admin
         .inspect(|_| log::info!("admin listening addr={address}"))
         .inspect_err(|error| log::error!("cannot serve the admin address addr={address}: {error}"))
@@ -210,17 +220,18 @@ fn gateway(
     connector: Connector,
     engine: Option<Engine>,
     lifecycle: watch::Receiver<Lifecycle>,
-) -> (Gateway, CountersByRoute) {
+    front: &FrontOptions,
+) -> (Gateway, Metrics) {
     let routes = config.routes.routes();
     let replay_bytes = config.server.replay_bytes.unwrap_or_else(memory::for_logs);
     let routing = Routing::new(routes, config.server.trusted_proxies.clone(), &mut RouteIds::default());
-    let counters = routing.counters();
     let routing = CurrentRouting::new(routing);
     let hub = Hub::bounded(Arc::new(Drivers::new(connector.clone(), routing.clone())), replay_bytes);
     let (of_any, of_origin, routes) = (hub.empty_streams(), hub.empty_streams(), routing.clone());
     connector.descriptors().gives_way().name(move |()| of_any.give_way());
     connector.gives_way().name(move |origin| of_origin.give_way_of(&routes.of_origin(origin)));
-    (Gateway::new(routing, hub, connector, engine, lifecycle), counters)
+    let metrics = Metrics::new(routing.clone(), hub.clone(), engine.clone(), front.max_connections);
+    (Gateway::new(routing, hub, connector, engine, lifecycle), metrics)
 }
 
 impl Running {

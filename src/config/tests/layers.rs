@@ -80,7 +80,7 @@ fn every_key_of_the_server_is_read() {
     let shown: Vec<_> = server.listen.iter().map(ListenAddr::to_string).collect();
     assert_eq!(shown, ["0.0.0.0:0", "0.0.0.0:0", "[::]:80", "unix:/run/m.sock"]);
     assert_eq!(server.unix_mode, 0o606);
-    assert_eq!(server.admin, Some("127.0.0.1:9090".parse().unwrap()));
+    assert_eq!(server.admin, Some(ListenAddr::Tcp("127.0.0.1:9090".parse().unwrap())));
     assert_eq!((server.threads.get(), server.shards.unwrap().get(), server.max_connections), (3, 1, Some(50_000)));
     assert!(!server.io_uring);
     assert_eq!(server.replay_bytes, Some(64 << 20));

@@ -74,7 +74,7 @@ fn every_key_is_in_the_commented_file() {
     let report = Report::new("[[routes]]\npath = '/a'\norigin = 'http://o'");
     let tables = report.document().unwrap();
     let mut root = Section::root(&report, tables.get_ref());
-    server::read(root.section("server"));
+    server::read(root.section("server"), &Imagined::usual());
     routes::read(&mut root, &Imagined::default());
     let vocabulary = report.vocabulary();
     assert!(vocabulary.len() > 60, "{}", vocabulary.len());

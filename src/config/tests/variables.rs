@@ -1,6 +1,7 @@
 //! Variables in strings, variables over a file, and variables alone.
 
 use super::*;
+use crate::config::ListenAddr;
 use crate::config::{Part, ServerConfig, Variables, read, server};
 
 const FILE: &str = "[[routes]]\npath = '/a'\norigin = 'http://o'\n";
@@ -50,7 +51,7 @@ fn each_variable_has_its_key() {
     .unwrap();
     assert_eq!(routes(&config), [pair("/events", "https://app/base")]);
     assert_eq!(listen(&config), ["127.0.0.1:81", "[::1]:81", "unix:/run/m.sock"]);
-    assert_eq!(config.server.admin, Some("127.0.0.1:9090".parse().unwrap()));
+    assert_eq!(config.server.admin, Some(ListenAddr::Tcp("127.0.0.1:9090".parse().unwrap())));
 }
 
 #[test]
@@ -93,7 +94,8 @@ fn a_bad_variable_is_told_as_a_bad_key_is() {
                 ("MANIFOLD_ADMIN", "on"),
             ],
             "MANIFOLD_LISTEN = \"127.0.0.1:1\": is in the list twice\n\
-             MANIFOLD_ADMIN = \"on\": must be an address with a port such as \"127.0.0.1:8080\" or \"[::1]:8080\", or \"off\"",
+             MANIFOLD_ADMIN = \"on\": must be an address with a port such as \"127.0.0.1:8080\" or \"[::1]:8080\", or \"unix:/path\", \
+             or \"off\"",
         ),
         (&[("MANIFOLD_ORIGIN", "")], "MANIFOLD_ORIGIN = \"\": must be a URL such as http://127.0.0.1:9000"),
         (
@@ -119,7 +121,8 @@ fn a_bad_variable_is_told_as_a_bad_key_is() {
 fn errors_of_a_file_and_of_variables_are_told_together() {
     let errors = over(&format!("[server]\nthreads = 0\n{FILE}"), &[("MANIFOLD_ADMIN", "on")]).unwrap_err();
     let expected = "m.toml:2: server.threads = 0: must be a whole number above 0\n\
-         MANIFOLD_ADMIN = \"on\": must be an address with a port such as \"127.0.0.1:8080\" or \"[::1]:8080\", or \"off\"";
+         MANIFOLD_ADMIN = \"on\": must be an address with a port such as \"127.0.0.1:8080\" or \"[::1]:8080\", or \"unix:/path\", \
+             or \"off\"";
     assert_eq!(errors.of_file(Path::new("m.toml")).to_string(), expected);
 }
 
@@ -190,9 +193,11 @@ fn a_reference_that_cannot_be_replaced_names_key_and_variable_and_is_told_once()
 fn the_server_alone_is_read_whatever_is_wrong_elsewhere() {
     let of_server = |text: &str| -> Result<ServerConfig, ConfigErrors> {
         let sources = environment(&[("MANIFOLD_ADMIN", "127.0.0.1:9"), ("MANIFOLD_ORIGIN", "nonsense")]);
-        read(text, Variables::OverFile, Part::Server, &sources, |mut root, _| server::read(root.section("server")))
+        read(text, Variables::OverFile, Part::Server, &sources, |mut root, sources| {
+            server::read(root.section("server"), sources)
+        })
     };
     let server = of_server("odd = 1\n[server]\nlisten = ['127.0.0.1:1']\n[[routes]]\norigin = '${NONE}'").unwrap();
-    assert_eq!(server.admin, Some("127.0.0.1:9".parse().unwrap()));
+    assert_eq!(server.admin, Some(ListenAddr::Tcp("127.0.0.1:9".parse().unwrap())));
     assert_eq!(of_server("[server]\nodd = 1").unwrap_err().to_string(), "line 2: server.odd: unknown key");
 }

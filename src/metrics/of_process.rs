@@ -1,0 +1,110 @@
+//! The figures of the process.
+
+use super::system::SystemValues;
+use super::{Family, Metrics, Read};
+use crate::counters::process;
+use crate::fanout::Engine;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// What the figures of the process are read from, at one moment.
+#[derive(Debug)]
+pub(super) struct ProcessValues {
+    pub(super) system: SystemValues,
+    pub(super) shards: Vec<Duration>,
+    pub(super) most_connections: usize,
+    pub(super) held_bytes: usize,
+    pub(super) pinned_bytes: usize,
+    pub(super) started: SystemTime,
+}
+
+impl ProcessValues {
+    pub(super) fn read(of: &Metrics) -> Self {
+        Self {
+            system: SystemValues::read(),
+            shards: of.engine.as_ref().map(Engine::busy).unwrap_or_default(),
+            most_connections: of.most_connections,
+            held_bytes: of.hub.held_bytes(),
+            pinned_bytes: of.hub.pinned_bytes(),
+            started: of.started,
+        }
+    }
+}
+
+/// The figures of the process. Those that any program has are named as Prometheus' own libraries name them.
+pub(super) const OF_PROCESS: &[Family<ProcessValues>] = &[
+    Family {
+        name: "manifold_build",
+        help: "The version that runs.",
+        read: Read::Info(|_| vec![("version", env!("CARGO_PKG_VERSION").to_owned())]),
+    },
+    Family {
+        name: "manifold_shard_busy_seconds",
+        help: "Time that each thread of the delivery engine worked.",
+        read: Read::SecondsOfEach("shard", |of| of.shards.iter().map(Duration::as_secs_f64).collect()),
+    },
+    Family {
+        name: "manifold_accepts",
+        help: "Connections of clients that were accepted.",
+        read: Read::Counter(|_| process().accepts.value()),
+    },
+    Family {
+        name: "manifold_connections",
+        help: "Places for clients that are taken now.",
+        read: Read::Gauge(|_| process().places.value()),
+    },
+    Family {
+        name: "manifold_connections_limit",
+        help: "Places for clients that there are.",
+        read: Read::Gauge(|of| of.most_connections as u64),
+    },
+    Family {
+        name: "manifold_refusals",
+        help: "Requests and connections that were not served, by the reason.",
+        read: Read::CounterBy("reason", |_| process().refusals.values()),
+    },
+    Family {
+        name: "manifold_held_bytes",
+        help: "Memory that all streams hold now, as server.replay_bytes bounds it.",
+        read: Read::Gauge(|of| of.held_bytes as u64),
+    },
+    Family {
+        name: "manifold_pinned_bytes",
+        help: "Memory that slow clients keep now of events that the logs have dropped.",
+        read: Read::Gauge(|of| of.pinned_bytes as u64),
+    },
+    Family {
+        name: "manifold_log_lines_dropped",
+        help: "Lines of the program's own log that were dropped, because standard error was read too slowly.",
+        read: Read::Counter(|_| process().log_lines_dropped.value()),
+    },
+    Family {
+        name: "process_start_time_seconds",
+        help: "When the process started, in seconds since 1970.",
+        read: Read::Measure(|of| of.started.duration_since(UNIX_EPOCH).ok().as_ref().map(Duration::as_secs_f64)),
+    },
+    Family {
+        name: "process_cpu_seconds",
+        help: "Time on processors, user and kernel.",
+        read: Read::Seconds(|of| of.system.cpu_seconds),
+    },
+    Family {
+        name: "process_resident_memory_bytes",
+        help: "Resident memory.",
+        read: Read::Measure(|of| of.system.resident_bytes.map(shown)),
+    },
+    Family {
+        name: "process_open_fds",
+        help: "Open descriptors.",
+        read: Read::Measure(|of| of.system.open_files.map(shown)),
+    },
+    Family {
+        name: "process_max_fds",
+        help: "The limit of open descriptors.",
+        read: Read::Measure(|of| of.system.most_open_files.map(shown)),
+    },
+];
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge needs no more digits")]
+fn shown(number: u64) -> f64 {
+    number as f64
+}
