@@ -18,6 +18,7 @@ mod stuck_log;
 
 mod accepting;
 mod admin;
+mod admin_guard;
 mod allocator;
 mod answers;
 mod bounds;
@@ -33,6 +34,7 @@ mod ids;
 mod lifecycle;
 mod limits;
 mod log_lines;
+mod metrics;
 mod multiplex;
 mod outage;
 mod paths;
