@@ -34,6 +34,7 @@ mod compose;
 mod container;
 mod document;
 mod kubernetes;
+mod monitoring;
 mod page;
 mod pods;
 mod systemd;
