@@ -18,6 +18,7 @@ const LOAD_TESTING: &str = include_str!("../docs/load-testing.md");
 const BEHIND_A_PROXY: &str = include_str!("../docs/behind-a-proxy.md");
 const TROUBLESHOOTING: &str = include_str!("../docs/troubleshooting.md");
 const CONTAINER: &str = include_str!("../docs/container.md");
+const OBSERVABILITY: &str = include_str!("../docs/observability.md");
 
 /// The section of the README whose commands `scripts/try-image` runs, because they need a container engine.
 const IN_A_CONTAINER: &str = "\n## Run it in a container\n";
@@ -43,7 +44,8 @@ fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
 
 #[test]
 fn every_configuration_of_the_documents_loads() {
-    let blocks = [README, SHARING, ORIGINS, ROUTES, LOAD_TESTING, BEHIND_A_PROXY, CONTAINER, TROUBLESHOOTING]
+    let blocks =
+        [README, SHARING, ORIGINS, ROUTES, LOAD_TESTING, BEHIND_A_PROXY, CONTAINER, TROUBLESHOOTING, OBSERVABILITY]
         .map(|text| blocks(text, "toml"))
         .concat();
     assert!(blocks.len() >= 8, "{} blocks", blocks.len());
