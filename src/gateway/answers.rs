@@ -34,6 +34,12 @@ pub(super) async fn answer(
     }
 }
 
+/// The answer to a request whose head cannot be read, which is counted.
+pub(super) fn bad_head(status: StatusCode, why: &str) -> Reply {
+    process().refusals.add_one(Refused::Head);
+    Reply::text(status, why)
+}
+
 /// Tells a client that there is no place, and waits for nothing. The client may not have sent its request yet.
 pub(super) fn turn_away(transport: &Transport) {
     process().refusals.add_one(Refused::Connections);

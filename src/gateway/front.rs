@@ -16,7 +16,7 @@
 
 use super::Gateway;
 use super::after::After;
-use super::answers::{answer, refuse, turn_away};
+use super::answers::{answer, bad_head, refuse, turn_away};
 use super::chunks::Chunks;
 use super::connection::{Connection, Gate};
 use super::first::{Judgement, is_blank, judge};
@@ -31,7 +31,6 @@ use super::shared::NotJoined;
 use super::times::{LAST_CALL, WITHOUT_A_PLACE};
 use super::transport::Transport;
 use super::writer::Broken;
-use crate::counters::{Refused, process};
 use crate::fanout::{Engine, MOST_KEPT_BYTES};
 use crate::upstream::MAX_PEERS;
 use http::{Method, StatusCode};
@@ -140,7 +139,6 @@ impl Front {
     /// Begins to serve a connection that was just accepted, on the current runtime. It is served until it ends or goes to
     /// the engine. If no place is free, it is told so. Returns the task that serves it.
     pub fn accept(self: &Arc<Self>, transport: Transport) -> Option<JoinHandle<()>> {
-        process().accepts.add(1);
         let Some(admission) = self.places.admit() else {
             turn_away(&transport);
             return None;
@@ -285,8 +283,7 @@ impl Front {
             Ok(head) => head,
             Err(bad) => {
                 connection.consume(head_bytes);
-                process().refusals.add_one(Refused::Head);
-                let reply = Reply::text(bad.status(), &bad.to_string());
+                let reply = bad_head(bad.status(), &bad.to_string());
                 return answer(connection, &reply, false, false).await;
             }
         };

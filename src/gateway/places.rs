@@ -65,6 +65,7 @@ impl Places {
     /// Takes a place for a connection that was just accepted, if one is free. `None`: the connection must be closed at
     /// once.
     pub(super) fn admit(self: &Arc<Self>) -> Option<Admission> {
+        process().accepts.add(1);
         if let Some(mut place) = self.take() {
             if let Some((descriptor, promise)) = self.descriptors.newcomer() {
                 place.descriptor = Some(descriptor);

@@ -30,8 +30,7 @@ pub struct Subscription {
     unplaced: Option<Unplaced>,
     /// The client's place with its hold, if [`Arrivals`] may end the hold. Otherwise the seat has it.
     place: Option<SharedPlace>,
-    /// When the first of the frames was appended that were read last. `None`: that is not known, or the client does not
-    /// keep up.
+    /// As [`Self::appended`] returns it.
     appended: Option<std::time::Instant>,
     /// The client opened the stream, and the stream's request to the origin does not carry the client's
     /// `Last-Event-ID`.
@@ -229,8 +228,7 @@ impl Subscription {
         reading
     }
 
-    /// When the first of the frames was appended that were read last. `None`: that is not known, or the client does not
-    /// keep up.
+    /// When the first of the frames read last was appended. `None`: not known, or the client does not keep up.
     #[must_use]
     pub fn appended(&self) -> Option<std::time::Instant> {
         self.appended
