@@ -46,8 +46,8 @@ fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
 fn every_configuration_of_the_documents_loads() {
     let blocks =
         [README, SHARING, ORIGINS, ROUTES, LOAD_TESTING, BEHIND_A_PROXY, CONTAINER, TROUBLESHOOTING, OBSERVABILITY]
-        .map(|text| blocks(text, "toml"))
-        .concat();
+            .map(|text| blocks(text, "toml"))
+            .concat();
     assert!(blocks.len() >= 8, "{} blocks", blocks.len());
     for block in blocks {
         if let Err(errors) = Config::parse(block, &Everything) {
