@@ -6,15 +6,15 @@
 
 use std::time::{Duration, Instant};
 
-/// The part of the interval before which no heartbeat is due, in 32nds.
-const EARLIEST: u32 = 24;
+/// The part of the interval before which no heartbeat is due, in 64ths.
+const EARLIEST: u32 = 48;
 
-/// The part of the interval after which each heartbeat is due, in 32nds. The rest is for a driver that is late.
-const LATEST: u32 = 31;
+/// The part of the interval after which each heartbeat is due, in 64ths. The rest is for a driver that is late.
+const LATEST: u32 = 63;
 
 /// The time by which a heartbeat is due before the end of the interval, at least. A driver may look at its clock only so
 /// often.
-const MARGIN: Duration = Duration::from_millis(16);
+const MARGIN: Duration = Duration::from_millis(32);
 
 /// When a client was last sent something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +50,8 @@ impl LastSent {
     /// When the next heartbeat is due, if there is one in every `interval`. It is never due later than that.
     #[must_use]
     pub(super) fn next(self, interval: Duration, phase: Phase) -> Instant {
-        let earliest = interval * EARLIEST / 32;
-        let latest = (interval * LATEST / 32).min(interval.saturating_sub(MARGIN)).max(earliest);
+        let earliest = interval * EARLIEST / 64;
+        let latest = (interval * LATEST / 64).min(interval.saturating_sub(MARGIN)).max(earliest);
         if self.is_apart {
             return self.at + latest;
         }
@@ -76,7 +76,7 @@ mod tests {
         let start = Instant::now();
         let millis = Duration::from_millis;
         for (interval, earliest, middle, latest) in
-            [(32_000, 24_000, 27_514, 31_000), (320, 240, 273, 304), (32, 24, 24, 24), (1, 1, 1, 1)]
+            [(64_000, 48_000, 55_530, 63_000), (640, 480, 545, 608), (64, 48, 48, 48), (1, 1, 1, 1)]
         {
             let due = |sent: LastSent, phase| {
                 let due = sent.next(millis(interval), Phase(phase)).duration_since(start);

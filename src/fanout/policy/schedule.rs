@@ -166,9 +166,9 @@ mod tests {
         let (beat, stall, over) = (Due::Heartbeat, Due::Stall, Due::End(Because::Lifetime));
         for (standing, heartbeat, lifetime, next, dues) in [
             (idle, None, None, None, &[(1000, None)][..]),
-            (idle, Some(32), None, Some(36), &[(35, None), (36, Some(beat)), (1000, Some(beat))]),
-            (idle, Some(32), Some(60), Some(36), &[(36, Some(beat)), (59, Some(beat)), (60, Some(over))]),
-            (idle, Some(32), Some(10), Some(10), &[(9, None), (10, Some(over)), (36, Some(over))]),
+            (idle, Some(64), None, Some(68), &[(67, None), (68, Some(beat)), (1000, Some(beat))]),
+            (idle, Some(64), Some(90), Some(68), &[(68, Some(beat)), (89, Some(beat)), (90, Some(over))]),
+            (idle, Some(64), Some(10), Some(10), &[(9, None), (10, Some(over)), (68, Some(over))]),
             (Standing::Busy, Some(15), None, None, &[(1000, None)]),
             (Standing::Busy, Some(15), Some(60), Some(60), &[(59, None), (60, Some(over))]),
             (blocked, Some(15), None, Some(35), &[(34, None), (35, Some(stall))]),

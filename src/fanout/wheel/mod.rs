@@ -13,12 +13,12 @@ use super::keys::{ClientKey, Key};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// The length of a tick. A heartbeat may be late by this much without harm, and an idle shard wakes at most 63 times
+/// The length of a tick. A heartbeat may be late by this much without harm, and an idle shard wakes at most 32 times
 /// a second.
-const TICK_NANOS: u64 = 16_000_000;
+const TICK_NANOS: u64 = 32_000_000;
 
 /// One turn takes 16.4 s, so the default heartbeat of 15 s lies within it.
-const SLOTS: usize = 1024;
+const SLOTS: usize = 512;
 
 /// The list of the deadlines that had already passed when they were set. It follows the slots' lists.
 const OVERDUE: usize = SLOTS;

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use std::collections::BTreeMap;
 
-const TURN: Duration = Duration::from_millis(16 * 1024);
+const TURN: Duration = Duration::from_nanos(TICK_NANOS * SLOTS as u64);
 
 /// The length of a tick.
 const TICK: Duration = Duration::from_nanos(TICK_NANOS);
