@@ -1,5 +1,6 @@
 //! `[server] admin`: the address for operators, and who may ask there.
 
+use super::environment::ADMIN_TOKEN_FILE;
 use super::reader::{Item, Rule, Section};
 use super::server::{ListenAddr, listen_addr};
 use super::sources::Sources;
@@ -79,10 +80,10 @@ pub(super) fn read(
     if let (Some(item), Some(ListenAddr::Tcp(tcp)), Needed::Unsaid) = (&item, &admin, &needed)
         && !is_loopback(tcp.ip())
     {
-        item.fail(
-            "can be reached from other machines, so server.admin_token_file must name a file with a token; or, if \
-             whoever reaches the address may ask, admin_token_file = \"none\"",
-        );
+        item.fail(format_args!(
+            "can be reached from other machines, so server.admin_token_file, or the variable {ADMIN_TOKEN_FILE}, must \
+             name a file with a token; or, if whoever reaches the address may ask, be \"none\""
+        ));
     }
     let token = if let Needed::Token(token) = needed { token } else { None };
     (admin, AdminAccess { token, hosts: hosts.unwrap_or_default() })

@@ -17,8 +17,13 @@ const LISTEN: &str = "MANIFOLD_LISTEN";
 /// `server.admin`.
 const ADMIN: &str = "MANIFOLD_ADMIN";
 
+/// `server.admin_token_file`.
+pub(super) const ADMIN_TOKEN_FILE: &str = "MANIFOLD_ADMIN_TOKEN_FILE";
+/// `server.admin_hosts`, as names separated by commas.
+const ADMIN_HOSTS: &str = "MANIFOLD_ADMIN_HOSTS";
+
 /// All variables. A [`Report`] numbers them by this order.
-pub(super) const VARIABLES: [&str; 4] = [ORIGIN, PATH, LISTEN, ADMIN];
+pub(super) const VARIABLES: [&str; 6] = [ORIGIN, PATH, LISTEN, ADMIN, ADMIN_TOKEN_FILE, ADMIN_HOSTS];
 
 /// The listening address without a file: every address of the machine or container.
 const LISTEN_WITHOUT_FILE: &str = "0.0.0.0:8080";
@@ -34,15 +39,16 @@ pub(super) fn names_an_origin(sources: &dyn Sources) -> bool {
 /// default.
 pub(super) fn over_server<'t>(document: &mut DeTable<'t>, report: &Report<'t>, sources: &dyn Sources, has_file: bool) {
     let listen = variable(LISTEN, report, sources);
-    let listen = listen.or_else(|| (!has_file).then(|| LISTEN_WITHOUT_FILE.to_owned())).map(|addresses| {
-        let mut list = DeArray::new();
-        for address in addresses.split(',') {
-            list.push(report.of_variable(LISTEN, DeValue::String(Cow::Owned(address.trim().to_owned()))));
-        }
-        (LISTEN, "listen", DeValue::Array(list))
-    });
-    let admin = variable(ADMIN, report, sources).map(|admin| (ADMIN, "admin", DeValue::String(Cow::Owned(admin))));
-    for (variable, key, value) in [listen, admin].into_iter().flatten() {
+    let listen = listen.or_else(|| (!has_file).then(|| LISTEN_WITHOUT_FILE.to_owned()));
+    let text = |name, key| variable(name, report, sources).map(|text| (name, key, DeValue::String(Cow::Owned(text))));
+    let values = [
+        listen.map(|addresses| (LISTEN, "listen", list(LISTEN, &addresses, report))),
+        text(ADMIN, "admin"),
+        text(ADMIN_TOKEN_FILE, "admin_token_file"),
+        variable(ADMIN_HOSTS, report, sources)
+            .map(|hosts| (ADMIN_HOSTS, "admin_hosts", list(ADMIN_HOSTS, &hosts, report))),
+    ];
+    for (variable, key, value) in values.into_iter().flatten() {
         if !document.contains_key("server") {
             insert(document, variable, "server", DeValue::Table(DeTable::new()), report);
         }
@@ -51,6 +57,15 @@ pub(super) fn over_server<'t>(document: &mut DeTable<'t>, report: &Report<'t>, s
             insert(server, variable, key, value, report);
         }
     }
+}
+
+/// The parts of a variable's value that are separated by commas.
+fn list<'t>(variable: &'static str, text: &str, report: &Report<'t>) -> DeValue<'t> {
+    let mut list = DeArray::new();
+    for part in text.split(',') {
+        list.push(report.of_variable(variable, DeValue::String(Cow::Owned(part.trim().to_owned()))));
+    }
+    DeValue::Array(list)
 }
 
 /// Sets the origin and path of the file's single route, or adds that route.

@@ -41,6 +41,7 @@ impl Imagined {
                 ("token", "s3cret from a file\r\n"),
                 ("lines", "s3cret\n\n"),
                 ("empty", "\n"),
+                ("one-token", "s3cret\n"),
                 ("ca.pem", PEM),
                 ("broken.pem", "-----BEGIN CERTIFICATE-----\nMAMC"),
                 ("no.pem", "no certificate here"),

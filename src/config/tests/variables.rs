@@ -118,6 +118,40 @@ fn a_bad_variable_is_told_as_a_bad_key_is() {
 }
 
 #[test]
+fn an_admin_address_that_others_reach_needs_no_file() {
+    let admin = ("MANIFOLD_ADMIN", "0.0.0.0:9090");
+    let origin = ("MANIFOLD_ORIGIN", "http://o");
+    let errors = alone(&[origin, admin]).unwrap_err().to_string();
+    assert_eq!(
+        errors,
+        "MANIFOLD_ADMIN = \"0.0.0.0:9090\": can be reached from other machines, so server.admin_token_file, or the \
+         variable MANIFOLD_ADMIN_TOKEN_FILE, must name a file with a token; or, if whoever reaches the address may ask, \
+         be \"none\""
+    );
+    let access = alone(&[origin, admin, ("MANIFOLD_ADMIN_TOKEN_FILE", "none")]).unwrap().server.admin_access;
+    assert_eq!((access.token, access.hosts), (None, vec![]));
+    let hosts = ("MANIFOLD_ADMIN_HOSTS", "Sse, sse.internal");
+    let access =
+        alone(&[origin, admin, ("MANIFOLD_ADMIN_TOKEN_FILE", "one-token"), hosts]).unwrap().server.admin_access;
+    assert!(access.token.unwrap().is(b"s3cret"));
+    assert_eq!(access.hosts, ["sse", "sse.internal"]);
+    let over_a_file = "[server]\nadmin = '0.0.0.0:1'\nadmin_token_file = 'one-token'\nadmin_hosts = ['a']\n";
+    let access = over(&format!("{over_a_file}{FILE}"), &[("MANIFOLD_ADMIN_TOKEN_FILE", "none"), hosts]);
+    let access = access.unwrap().server.admin_access;
+    assert_eq!((access.token, access.hosts), (None, vec!["sse".to_owned(), "sse.internal".to_owned()]));
+    let bad = [("MANIFOLD_ADMIN_TOKEN_FILE", "nowhere"), ("MANIFOLD_ADMIN_HOSTS", "a,b:9090,")];
+    let errors = alone(&[origin, admin, bad[0], bad[1]]).unwrap_err().to_string();
+    let rule = "must be a name without a port, such as \"manifold.internal\"";
+    for line in [
+        "MANIFOLD_ADMIN_TOKEN_FILE = \"nowhere\": the file cannot be read: entity not found".to_owned(),
+        format!("MANIFOLD_ADMIN_HOSTS = \"b:9090\": {rule}"),
+        format!("MANIFOLD_ADMIN_HOSTS = \"\": {rule}"),
+    ] {
+        assert!(errors.lines().any(|told| told == line), "{line}\n{errors}");
+    }
+}
+
+#[test]
 fn errors_of_a_file_and_of_variables_are_told_together() {
     let errors = over(&format!("[server]\nthreads = 0\n{FILE}"), &[("MANIFOLD_ADMIN", "on")]).unwrap_err();
     let expected = "m.toml:2: server.threads = 0: must be a whole number above 0\n\
