@@ -264,6 +264,13 @@ impl Hub {
     pub fn pinned_bytes(&self) -> usize {
         self.streams.budget.pins.bytes()
     }
+
+    /// Does something while the lock of the streams is held, to show that it needs no such lock.
+    #[cfg(test)]
+    pub(crate) fn with_streams_locked<T>(&self, what: impl FnOnce() -> T) -> T {
+        let _locked = self.streams.open.lock();
+        what()
+    }
 }
 
 /// The position of a log's first live event. It leaves room for as many backfilled events as the log may hold.

@@ -35,6 +35,7 @@ mod lifecycle;
 mod limits;
 mod log_lines;
 mod metrics;
+mod metrics_reasons;
 mod multiplex;
 mod outage;
 mod paths;

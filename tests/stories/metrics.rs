@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::process::Stdio;
 use tokio::io::AsyncWriteExt;
 
-const ADMIN: &str = "admin = \"127.0.0.1:0\"";
+pub const ADMIN: &str = "admin = \"127.0.0.1:0\"";
 
 /// The figures as text.
 async fn scrape(admin: SocketAddr) -> String {
@@ -26,7 +26,7 @@ fn value(figures: &str, series: &str) -> Option<f64> {
 }
 
 /// Waits until a series has this value. What clients see may be counted a moment later.
-async fn until(admin: SocketAddr, series: &str, expected: f64) {
+pub async fn until(admin: SocketAddr, series: &str, expected: f64) {
     let reached = async {
         while value(&scrape(admin).await, series) != Some(expected) {
             tokio::task::yield_now().await;
@@ -37,6 +37,22 @@ async fn until(admin: SocketAddr, series: &str, expected: f64) {
 
 fn closes(reason: &str) -> String {
     format!("manifold_closes_total{{route=\"/*\",reason=\"{reason}\"}}")
+}
+
+pub fn gaps(reason: &str) -> String {
+    format!("manifold_gaps_total{{route=\"/*\",reason=\"{reason}\"}}")
+}
+
+pub fn refusals(reason: &str) -> String {
+    format!("manifold_refusals_total{{reason=\"{reason}\"}}")
+}
+
+pub fn backfills(outcome: &str) -> String {
+    format!("manifold_backfills_total{{route=\"/*\",outcome=\"{outcome}\"}}")
+}
+
+pub fn phases(phase: &str) -> String {
+    format!("manifold_upstreams{{route=\"/*\",phase=\"{phase}\"}}")
 }
 
 #[tokio::test]
@@ -70,7 +86,7 @@ async fn what_passes_is_counted_and_timed() {
     ] {
         until(admin, &of(name), expected).await;
     }
-    until(admin, "manifold_upstreams{route=\"/*\",phase=\"live\"}", 1.0).await;
+    until(admin, &phases("live"), 1.0).await;
     let figures = scrape(admin).await;
     assert!(value(&figures, &of("manifold_last_event_age_seconds")).is_some(), "{figures}");
     assert!(value(&figures, &of("manifold_log_bytes")) > Some(0.0), "{figures}");
@@ -165,7 +181,6 @@ async fn gaps_are_told_apart_by_their_reasons() {
     let options = "replay.events = 2\nupstream.backoff_min_ms = 1\nupstream.backoff_max_ms = 1";
     let gateway = Gateway::start(&configuration(ADMIN, [route("/*", &origin).with(options)])).await;
     let admin = gateway.admin().await;
-    let gaps = |reason: &str| format!("manifold_gaps_total{{route=\"/*\",reason=\"{reason}\"}}");
     let (mut client, mut body) = opened(Client::get("/"), &gateway, &origin).await;
     let mut first_id = String::new();
     for n in 1..=4 {
@@ -206,7 +221,6 @@ async fn what_is_not_served_is_told_apart_by_its_reasons() {
     let rest = rest.replacen(&origin.url(), &dead, 1);
     let gateway = Gateway::start(&format!("{events}path = \"/dead\"{rest}")).await;
     let admin = gateway.admin().await;
-    let refusals = |reason: &str| format!("manifold_refusals_total{{reason=\"{reason}\"}}");
     let (client, _body) = opened(Client::get("/events/a"), &gateway, &origin).await;
     assert_eq!(Client::get("/events/b").connect(&gateway).await.status, 503);
     until(admin, &refusals("streams"), 1.0).await;
@@ -232,7 +246,7 @@ async fn a_crowd_beyond_the_places_is_counted() {
     let admin = gateway.admin().await;
     let (_client, _body) = opened(Client::get("/"), &gateway, &origin).await;
     assert_eq!(Client::get("/").connect(&gateway).await.status, 503);
-    until(admin, "manifold_refusals_total{reason=\"connections\"}", 1.0).await;
+    until(admin, &refusals("connections"), 1.0).await;
     until(admin, "manifold_connections", 1.0).await;
     until(admin, "manifold_connections_limit", 1.0).await;
 }
