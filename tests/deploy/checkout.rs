@@ -48,6 +48,22 @@ pub async fn yaml(text: &str) -> Vec<Value> {
     serde_json::from_str(&json).unwrap()
 }
 
+/// Every text under a key of this name.
+pub fn texts<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                match field {
+                    Value::String(text) if name == key => found.push(text),
+                    _ => texts(field, key, found),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| texts(item, key, found)),
+        _ => {}
+    }
+}
+
 /// A checker that is a Python package.
 pub fn python_tool(name: &str) -> Command {
     Command::new(checkout("tests/peers/.venv/bin").join(name))

@@ -37,4 +37,5 @@ mod kubernetes;
 mod monitoring;
 mod page;
 mod pods;
+mod prometheus;
 mod systemd;

@@ -1,7 +1,7 @@
 //! Prometheus' and Grafana's files: Prometheus' own checker accepts them, the alerts fire for their causes, and every
 //! figure that they name is one that manifold serves.
 
-use crate::checkout::{checkout, succeeds, text, yaml};
+use crate::checkout::{checkout, succeeds, text, texts, yaml};
 use crate::client::Client;
 use crate::process::{Manifold, manifold};
 use serde_json::Value;
@@ -38,22 +38,6 @@ async fn served() -> BTreeSet<String> {
         }
     }
     names
-}
-
-/// Every text under a key of this name.
-fn texts<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a str>) {
-    match value {
-        Value::Object(fields) => {
-            for (name, field) in fields {
-                match field {
-                    Value::String(text) if name == key => found.push(text),
-                    _ => texts(field, key, found),
-                }
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| texts(item, key, found)),
-        _ => {}
-    }
 }
 
 #[tokio::test]
