@@ -17,6 +17,7 @@ mod admin;
 mod advice;
 mod environment;
 mod error;
+mod limits;
 mod networks;
 mod policy;
 mod reader;
@@ -32,6 +33,7 @@ mod value;
 
 pub use admin::{AdminAccess, Token};
 pub use error::{ConfigError, ConfigErrors};
+pub use limits::{Refuse, ServerLimits};
 pub use networks::{Networks, Trusted};
 pub use server::{ListenAddr, ServerConfig};
 pub use sources::{Sources, SystemSources};

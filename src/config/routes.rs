@@ -1,10 +1,11 @@
 //! `[defaults]` and `[[routes]]`.
 
+use super::limits;
 use super::policy::{ClientLayer, CorsLayer, ReplayLayer, ShareLayer, UpstreamLayer, check_private, read_proxy};
 use super::reader::{Item, Rule, Section};
 use super::sources::Sources;
 use super::value::{boolean, word};
-use crate::hub::Mode;
+use crate::hub::{Mode, SubscriberLimits};
 use crate::route::{
     Hosts, MediaType, Methods, PathPattern, ProxyPolicy, Route, RouteKind, RouteTable, StreamPolicy, host_name,
 };
@@ -16,7 +17,7 @@ use toml::de::DeValue;
 /// The longest name of a route. The name stands in every log line about the route.
 const MAX_NAME_LEN: usize = 128;
 /// Tables that have a meaning for streams only.
-const STREAM_TABLES: [&str; 4] = ["share", "replay", "client", "cors"];
+const STREAM_TABLES: [&str; 5] = ["share", "replay", "client", "cors", "limits"];
 
 /// `[defaults]`, read over the built-in defaults.
 struct Defaults<'a> {
@@ -27,6 +28,7 @@ struct Defaults<'a> {
     /// `None`: there is no `[defaults.cors]`.
     cors: Option<CorsLayer<'a>>,
     proxy: ProxyPolicy,
+    limits: SubscriberLimits,
 }
 
 /// A route as far as it could be read, with what is compared between routes.
@@ -108,6 +110,7 @@ impl<'a> Defaults<'a> {
             upstream: UpstreamLayer::read(section.section("upstream"), &UpstreamLayer::default(), sources),
             cors: has_cors.then_some(cors),
             proxy: read_proxy(section.section("proxy"), &ProxyPolicy::default()),
+            limits: limits::of_route(section.section("limits"), SubscriberLimits::default()),
         };
         section.finish();
         defaults
@@ -225,6 +228,7 @@ fn stream_policy<'a>(section: &mut Section<'a>, defaults: &Defaults<'a>, sources
             defaults.cors.clone()
         }
     };
+    let limits = limits::of_route(section.section("limits"), defaults.limits);
     // On a private route events are neither kept nor held.
     if share.mode() == Mode::Shared {
         replay.check();
@@ -236,6 +240,7 @@ fn stream_policy<'a>(section: &mut Section<'a>, defaults: &Defaults<'a>, sources
         client: client.resolve(),
         upstream: upstream.resolve(),
         cors: cors.map(CorsLayer::resolve),
+        limits,
     }
 }
 

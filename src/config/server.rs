@@ -1,6 +1,7 @@
 //! `[server]`: sockets, threads and limits of the process.
 
 use super::admin::{self, AdminAccess};
+use super::limits::{self, ServerLimits};
 use super::networks::{Networks, trusted};
 use super::reader::{Item, Rule, Section};
 use super::sources::Sources;
@@ -65,6 +66,8 @@ pub struct ServerConfig {
     pub replay_bytes: Option<usize>,
     /// The longest time from SIGTERM to the exit.
     pub drain: Duration,
+    /// What one client address may take, and how clients are refused.
+    pub limits: ServerLimits,
 }
 
 impl Default for ServerConfig {
@@ -86,6 +89,7 @@ impl Default for ServerConfig {
             max_connections: None,
             replay_bytes: None,
             drain: Duration::from_secs(8),
+            limits: ServerLimits::default(),
         }
     }
 }
@@ -135,6 +139,7 @@ pub(super) fn read(mut section: Section<'_>, sources: &dyn Sources) -> ServerCon
     server.max_connections = max_connections.flatten().map(NonZeroUsize::get);
     section.set(&mut server.replay_bytes, "replay_bytes", bytes_or("auto"));
     section.set(&mut server.drain, "drain_secs", seconds);
+    server.limits = limits::of_server(section.section("limits"));
     section.finish();
     server
 }

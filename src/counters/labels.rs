@@ -100,6 +100,18 @@ labels! {
         Connections = "connections",
         /// The route has `max_streams` open, and a client is on each.
         Streams = "streams",
+        /// The route has `limits.subscribers` clients.
+        Subscribers = "subscribers",
+        /// The stream has `limits.per_stream` clients.
+        PerStream = "per_stream",
+        /// The client's address has `server.limits.per_address` connections.
+        PerAddress = "per_address",
+        /// The client's address opens more than `server.limits.new_per_address_per_sec`.
+        NewPerAddress = "new_per_address",
+        /// The process is shutting down.
+        Drain = "drain",
+        /// The stream ended while the client was about to join it.
+        Ended = "ended",
         /// The origin failed, or its answer is no stream to pass on.
         Origin = "origin",
         /// The head of the request is too large, came too slowly or is malformed.

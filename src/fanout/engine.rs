@@ -229,7 +229,14 @@ mod tests {
 
     fn settings() -> StreamSettings {
         let (linger, counters) = (Duration::from_secs(1), Arc::default());
-        StreamSettings { replay: Arc::default(), linger, max_streams: 10, ids_ride: false, counters }
+        StreamSettings {
+            replay: Arc::default(),
+            linger,
+            max_streams: 10,
+            limits: Default::default(),
+            ids_ride: false,
+            counters,
+        }
     }
 
     #[tokio::test]

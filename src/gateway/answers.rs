@@ -2,7 +2,9 @@
 
 use super::after::After;
 use super::connection::Connection;
+use super::limits::Over;
 use super::refusal::Reply;
+use super::refusal::Why;
 use super::sessions::close;
 use super::times::ANSWER_TIME;
 use super::transport::Transport;
@@ -41,9 +43,11 @@ pub(super) fn bad_head(status: StatusCode, why: &str) -> Reply {
 }
 
 /// Tells a client that there is no place, and waits for nothing. The client may not have sent its request yet.
-pub(super) fn turn_away(transport: &Transport) {
-    process().refusals.add_one(Refused::Connections);
-    let Ok(response) = wire::whole(&Reply::come_again(StatusCode::SERVICE_UNAVAILABLE), false, false) else { return };
+pub(super) fn turn_away(transport: &Transport, over: Option<Over>) {
+    let reason = over.map_or(Refused::Connections, |over| Why::Address(over).reason());
+    process().refusals.add_one(reason);
+    let status = if over.is_some() { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::SERVICE_UNAVAILABLE };
+    let Ok(response) = wire::whole(&Reply::come_again(status), false, false) else { return };
     transport.say_and_end(&response);
 }
 

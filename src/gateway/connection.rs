@@ -13,8 +13,10 @@
 //! the bytes of one request and no more. Bytes that the client sends after the request stay in the `Connection`, and
 //! the next request begins with them.
 
-use super::chunks::Chunks;
+use super::gate::Gate;
+use super::limits::{Over, Seat};
 use super::places::{Admission, Place, Places};
+use super::refusal::Why;
 use super::socket;
 use super::transport::{READ_BYTES, Transport};
 use crate::descriptors::{Descriptors, Promise};
@@ -53,6 +55,10 @@ pub(super) struct Connection {
     gate: Gate,
     peer: Peer,
     admission: Admission,
+    /// The connection counts for its address.
+    seat: Option<Seat>,
+    /// The address is at a limit, so no request is served.
+    over: Option<Over>,
 }
 
 /// The peer of a connection.
@@ -73,61 +79,38 @@ impl Peer {
     }
 }
 
-/// Limits how many of the client's bytes a reader of the connection gets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Gate {
-    /// No limit: the end of the request is not known, or the protocol is not HTTP/1.
-    Open,
-    /// At most this many more bytes.
-    Bytes(u64),
-    /// This many bytes of a head, then a chunked body.
-    Chunked { head: u64, body: Chunks },
-}
-
-impl Gate {
-    /// Lets a reader have as many of the next bytes as the limit allows. Returns their number. The reader must take all
-    /// of them.
-    fn pass(&mut self, bytes: &[u8]) -> usize {
-        match self {
-            Self::Open => bytes.len(),
-            Self::Bytes(left) => {
-                let given = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
-                *left -= given as u64;
-                given
-            }
-            Self::Chunked { head: 0, body } => {
-                let given = body.scan(bytes);
-                if body.is_done() {
-                    *self = Self::Bytes(0);
-                }
-                given
-            }
-            Self::Chunked { head, .. } => {
-                let given = usize::try_from(*head).unwrap_or(usize::MAX).min(bytes.len());
-                *head -= given as u64;
-                given
-            }
-        }
-    }
-}
-
 impl Connection {
     /// A connection that was just accepted.
     pub(super) fn new(transport: Transport, admission: Admission) -> Self {
         let peer = Peer { socket: transport.peer(), told: None, is_tls: false };
-        Self::over(transport, BytesMut::new(), peer, admission)
+        Self::around(transport, BytesMut::new(), peer, admission)
     }
 
     /// A connection that the engine gives back. `unread`: the bytes that the client sent while the engine served it.
-    pub(super) fn taken_back(transport: Transport, peer: Peer, place: Place, unread: &[u8]) -> Self {
+    pub(super) fn taken_back(
+        transport: Transport,
+        peer: Peer,
+        (place, seat): (Place, Option<Seat>),
+        unread: &[u8],
+    ) -> Self {
         let admission = Admission::Client(place, None);
-        Self::over(transport, BytesMut::from(unread), peer, admission)
+        Self { seat, ..Self::around(transport, BytesMut::from(unread), peer, admission) }
     }
 
-    fn over(transport: Transport, unread: BytesMut, peer: Peer, admission: Admission) -> Self {
+    fn around(transport: Transport, unread: BytesMut, peer: Peer, admission: Admission) -> Self {
         let is_bounded = transport.is_bounded();
         let transport = Arc::new(transport);
-        Self { transport, unread, is_drained: false, is_bounded, gate: Gate::Open, peer, admission }
+        Self {
+            transport,
+            unread,
+            is_drained: false,
+            is_bounded,
+            gate: Gate::Open,
+            peer,
+            admission,
+            seat: None,
+            over: None,
+        }
     }
 
     /// The connection in a stream that pingora gives back. `None`: the stream is not a `Connection`.
@@ -185,8 +168,26 @@ impl Connection {
         (self.peer.told, self.peer.is_tls) = (client, is_tls);
     }
 
+    /// Notes whether the connection counts for its address, or may not be served because of it.
+    pub(super) fn seat_at(&mut self, seat: Result<Option<Seat>, Over>) {
+        match seat {
+            Ok(seat) => self.seat = seat,
+            Err(over) => self.over = Some(over),
+        }
+    }
+
+    /// The limit that the address is at.
+    pub(super) fn over(&self) -> Option<Over> {
+        self.over
+    }
+
+    /// Why requests on this connection are not served, if it has no place.
+    pub(super) fn why_no_place(&self) -> Why {
+        self.over.map_or(Why::NoPlace, Why::Address)
+    }
+
     pub(super) fn has_place(&self) -> bool {
-        matches!(self.admission, Admission::Client(..))
+        self.over.is_none() && matches!(self.admission, Admission::Client(..))
     }
 
     /// Whether the connection may be silent for as long as any client.
@@ -196,7 +197,9 @@ impl Connection {
 
     /// Gives a connection without a place of its own another chance, now that its request has come.
     pub(super) async fn settle(mut self, places: &Arc<Places>) -> Self {
-        self.admission = self.admission.settle(places).await;
+        if self.over.is_none() {
+            self.admission = self.admission.settle(places).await;
+        }
         self
     }
 
@@ -252,13 +255,13 @@ impl Connection {
 
     /// Takes the connection apart, for code that serves it without a runtime.
     pub(super) fn into_parts(self) -> io::Result<Parts> {
-        let Self { transport, unread, peer, admission, .. } = self;
+        let Self { transport, unread, peer, admission, seat, .. } = self;
         let Admission::Client(place, _) = admission else {
             return Err(io::Error::other("the connection has no place"));
         };
         let transport = Arc::into_inner(transport).ok_or_else(|| io::Error::other("the socket is in use"))?;
         let is_tcp = transport.is_tcp();
-        Ok(Parts { socket: transport.into_descriptor(), unread: unread.to_vec(), peer, place, is_tcp })
+        Ok(Parts { socket: transport.into_descriptor(), unread: unread.to_vec(), peer, place, seat, is_tcp })
     }
 }
 
@@ -269,6 +272,7 @@ pub(super) struct Parts {
     pub(super) unread: Vec<u8>,
     pub(super) peer: Peer,
     pub(super) place: Place,
+    pub(super) seat: Option<Seat>,
     pub(super) is_tcp: bool,
 }
 

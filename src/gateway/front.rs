@@ -18,8 +18,10 @@ use super::Gateway;
 use super::after::After;
 use super::answers::{answer, bad_head, refuse, turn_away};
 use super::chunks::Chunks;
-use super::connection::{Connection, Gate};
+use super::connection::Connection;
 use super::first::{Judgement, is_blank, judge};
+use super::front_options::FrontOptions;
+use super::gate::Gate;
 use super::head::{self, Body, Head};
 use super::http2::Http2;
 use super::introduction::Introductions;
@@ -46,36 +48,6 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
-
-/// The limits of connections and their request heads.
-#[derive(Debug, Clone, Copy)]
-pub struct FrontOptions {
-    /// The most bytes of a request head. A larger head is answered with 431. The default is enough for the largest
-    /// cookies that browsers send.
-    pub head_bytes: usize,
-    /// The time for a whole head. It begins with the connection or, for later requests, with the first byte of the
-    /// head. A slower head is answered with 408. A connection on which nothing was sent is closed without an answer.
-    pub head_time: Duration,
-    /// How long a connection is kept between two requests. After that it is closed.
-    pub keepalive: Duration,
-    /// The most open connections. Each further stream of an HTTP/2 connection counts as one. Beyond the limit, requests
-    /// are answered with 503.
-    pub max_connections: usize,
-    /// Whether connections of trusted proxies begin with a header of the PROXY protocol.
-    pub proxy_protocol: bool,
-}
-
-impl Default for FrontOptions {
-    fn default() -> Self {
-        Self {
-            head_bytes: 64 << 10,
-            head_time: Duration::from_secs(20),
-            keepalive: Duration::from_secs(75),
-            max_connections: usize::MAX,
-            proxy_protocol: false,
-        }
-    }
-}
 
 /// Serves the connections of one process.
 #[derive(Debug)]
@@ -131,7 +103,7 @@ impl Front {
         proxy.handle_init_modules();
         let places = Places::new(options.max_connections, gateway.connector.descriptors().clone(), alive);
         let proxy = Arc::new(proxy);
-        let http2 = Http2::new(Arc::clone(&proxy), Arc::clone(&places), options);
+        let http2 = Http2::new(Arc::clone(&proxy), gateway.clone(), Arc::clone(&places), options);
         let (sessions, introductions, runtime) = (Sessions::new(proxy), Introductions::new(), Handle::current());
         Self { options, sessions, http2, places, gateway, stopping, introductions, runtime }
     }
@@ -139,11 +111,17 @@ impl Front {
     /// Begins to serve a connection that was just accepted, on the current runtime. It is served until it ends or goes to
     /// the engine. If no place is free, it is told so. Returns the task that serves it.
     pub fn accept(self: &Arc<Self>, transport: Transport) -> Option<JoinHandle<()>> {
-        let Some(admission) = self.places.admit() else {
-            turn_away(&transport);
+        // What a trusted proxy sends counts for the clients that it tells of.
+        let peer = transport.peer().map(|peer| peer.ip().to_canonical());
+        let is_counted = self.gateway.limits.are_of_addresses() && !self.gateway.routing.get().trusted().trusts(peer);
+        let seat = if is_counted { self.gateway.limits.take(peer) } else { Ok(None) };
+        let admission = if seat.is_ok() { self.places.admit() } else { self.places.admit_over() };
+        let Some(admission) = admission else {
+            turn_away(&transport, seat.err());
             return None;
         };
-        let (front, connection) = (Arc::clone(self), Connection::new(transport, admission));
+        let (front, mut connection) = (Arc::clone(self), Connection::new(transport, admission));
+        connection.seat_at(seat);
         let longest = self.options.head_time;
         let time = if connection.may_stay() { longest } else { WITHOUT_A_PLACE.min(longest) };
         let wait = Wait { is_first: true, until: Instant::now() + time };
@@ -159,7 +137,12 @@ impl Front {
     async fn serve_introduced(self: Arc<Self>, mut connection: Connection, wait: Wait) {
         tokio::select! {
             introduced = timeout_at(wait.until, self.introductions.take(&mut connection)) => match introduced {
-                Ok(true) => {}
+                Ok(true) => {
+                    let peer = *connection.peer();
+                    if self.gateway.limits.are_of_addresses() && !self.gateway.trusts(&peer) {
+                        connection.seat_at(self.gateway.limits.take(peer.address()));
+                    }
+                }
                 Ok(false) | Err(_) => return,
             },
             () = self.last_call() => return,
@@ -195,7 +178,7 @@ impl Front {
             }
             let (back, after) = match first {
                 First::Nothing => return,
-                First::Full => return turn_away(connection.transport()),
+                First::Full => return turn_away(connection.transport(), None),
                 First::TooLarge => {
                     return Box::pin(refuse(connection, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)).await;
                 }
@@ -204,7 +187,10 @@ impl Front {
                     drop(connection.promise());
                     return Box::pin(self.http2.serve(connection, &self.stopping)).await;
                 }
-                First::Http1(_) | First::Http2 if !connection.has_place() => {
+                First::Http1(end) if !connection.has_place() => {
+                    return Box::pin(self.turn_away(connection, end)).await;
+                }
+                First::Http2 if !connection.has_place() => {
                     return Box::pin(refuse(connection, StatusCode::SERVICE_UNAVAILABLE)).await;
                 }
                 First::Http2 => return Box::pin(refuse(connection, StatusCode::BAD_REQUEST)).await,
@@ -287,16 +273,10 @@ impl Front {
                 return answer(connection, &reply, false, false).await;
             }
         };
-        let request = Request {
-            method: &head.method,
-            version: head.version,
-            target: &head.target,
-            authority: None,
-            headers: &head.headers,
-        };
+        let request = request_of(&head);
         let planned = self.gateway.plan(&request, connection.peer());
         let plan = match planned {
-            Err(refusal) => return self.answer_to(connection, head_bytes, &head, &refusal.reply()).await,
+            Err(reply) => return self.answer_to(connection, head_bytes, &head, &reply).await,
             Ok(Plan::Answer(reply)) => return self.answer_to(connection, head_bytes, &head, &reply).await,
             Ok(plan) => plan,
         };
@@ -325,6 +305,20 @@ impl Front {
         let promise = connection.promise().filter(|_| matches!(plan, Plan::Shared(_)));
         let decided = Decided { plan, is_kept: self.is_kept(&head), promise };
         Box::pin(self.sessions.request(connection, gate, decided, &self.stopping)).await
+    }
+
+    /// Tells the client of a request that it cannot be served for now, and closes the connection.
+    async fn turn_away(&self, mut connection: Connection, head_bytes: usize) {
+        let parsed = Head::parse(connection.unread().get(..head_bytes).unwrap_or_default());
+        connection.consume(head_bytes);
+        let Ok(head) = parsed else {
+            return refuse(connection, StatusCode::SERVICE_UNAVAILABLE).await;
+        };
+        let request = request_of(&head);
+        let reply = self.gateway.turned_away(&request, connection.peer(), connection.why_no_place());
+        if let Some((connection, _)) = answer(connection, &reply, head.method == Method::HEAD, false).await {
+            close(connection).await;
+        }
     }
 
     /// Whether the connection serves another request after this one.
@@ -365,8 +359,8 @@ impl Front {
             Ok(joined) => joined,
             Err(NotJoined::Broken(_)) => return None,
             Err(NotJoined::Refused(refusal)) => {
-                self.gateway.tell(&refusal);
-                return answer(connection, &refusal.reply(), false, self.is_kept(head)).await;
+                let reply = self.gateway.refused(&refusal);
+                return answer(connection, &reply, false, self.is_kept(head)).await;
             }
         };
         // The engine keeps at most this many bytes that the client sent ahead. With more of them, the connection closes
@@ -375,6 +369,11 @@ impl Front {
         let client = self.gateway.leave(engine, ask, joined, head.version, is_kept).ok()?;
         Some((connection, After::HandOver(Box::new(client))))
     }
+}
+
+fn request_of(head: &Head) -> Request<'_> {
+    let Head { method, version, target, headers, .. } = head;
+    Request { method, version: *version, target, authority: None, headers }
 }
 
 /// Makes pingora use the runtime's timers. Its own timers need a thread that wakes 100 times a second from the first

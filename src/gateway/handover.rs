@@ -6,6 +6,7 @@
 use super::connection::{Connection, Parts};
 use super::front::Front;
 use super::home::AtTheFront;
+use super::limits::Seat;
 use super::served::StreamRoute;
 use crate::fanout::{Arrival, Delivery, Engine, limit_stall};
 use std::fmt;
@@ -26,6 +27,8 @@ pub(super) struct Leaving {
     pub(super) delivery: Delivery,
     /// The client's address, if it is known.
     pub(super) address: Option<IpAddr>,
+    /// The request counts for that address.
+    pub(super) seat: Option<Arc<Seat>>,
 }
 
 impl HandOver {
@@ -39,9 +42,10 @@ impl HandOver {
         connection.bound();
         limit_stall(&connection, Some(self.served.policy.client.stall));
         let why = match connection.into_parts() {
-            Ok(Parts { socket, unread, peer, place, is_tcp }) => {
-                let Leaving { engine, delivery, address } = client;
-                let home = Box::new(AtTheFront::new(Arc::downgrade(front), place, &peer, address, is_tcp));
+            Ok(Parts { socket, unread, peer, place, seat, is_tcp }) => {
+                let Leaving { engine, delivery, address, seat: of_request } = client;
+                let home = AtTheFront::new(Arc::downgrade(front), place, &peer, address, is_tcp);
+                let home = Box::new(home.seated(seat, of_request));
                 match engine.adopt(Arrival { delivery, socket, unread, home }).await {
                     Ok(()) => return,
                     Err(refused) => refused.to_string(),

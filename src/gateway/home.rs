@@ -3,12 +3,13 @@
 
 use super::connection::{Connection, Peer};
 use super::front::Front;
+use super::limits::Seat;
 use super::places::Place;
 use super::transport::Transport;
 use crate::fanout::Home;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::os::fd::OwnedFd;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 /// Takes connections back from the engine to the front.
 #[derive(Debug)]
@@ -36,6 +37,10 @@ struct Told {
     peer: Option<SocketAddr>,
     is_tls: bool,
     client: Option<IpAddr>,
+    /// The connection counts for its address.
+    seat: Option<Seat>,
+    /// The request counts for the address that a trusted proxy told of.
+    _of_request: Option<Arc<Seat>>,
 }
 
 impl SocketPeer {
@@ -66,8 +71,18 @@ impl AtTheFront {
             front,
             place,
             socket: SocketPeer::new(socket, is_tcp),
-            told: is_told.then(|| Box::new(Told { peer: told, is_tls, client })),
+            told: is_told.then(|| Box::new(Told { peer: told, is_tls, client, seat: None, _of_request: None })),
         }
+    }
+
+    /// Keeps what the connection and the request count for. Without limits there is nothing to keep.
+    pub(super) fn seated(mut self, seat: Option<Seat>, of_request: Option<Arc<Seat>>) -> Self {
+        if seat.is_some() || of_request.is_some() {
+            let client = self.client();
+            let (peer, is_tls) = self.told.map_or((None, false), |it| (it.peer, it.is_tls));
+            self.told = Some(Box::new(Told { peer, is_tls, client, seat, _of_request: of_request }));
+        }
+        self
     }
 
     fn peer(&self) -> Peer {
@@ -83,11 +98,12 @@ impl Home for AtTheFront {
 
     fn take_back(self: Box<Self>, socket: OwnedFd, unread: Vec<u8>) {
         let (peer, is_tcp) = (self.peer(), !matches!(self.socket, SocketPeer::Unix));
-        let Self { front, place, .. } = *self;
+        let Self { front, place, told, .. } = *self;
+        let seat = told.and_then(|told| told.seat);
         // The front is gone only when the process ends. The socket is then closed.
         let Some(front) = front.upgrade() else { return };
         let transport = Transport::new(socket, is_tcp, peer.socket);
-        let connection = Connection::taken_back(transport, peer, place, &unread);
+        let connection = Connection::taken_back(transport, peer, (place, seat), &unread);
         front.serve_again(connection);
     }
 }

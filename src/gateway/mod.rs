@@ -29,11 +29,14 @@ mod connection;
 mod deadlines;
 mod first;
 mod front;
+mod front_options;
+mod gate;
 mod handover;
 mod head;
 mod home;
 mod http2;
 mod introduction;
+mod limits;
 mod lines;
 mod listener;
 mod own_request;
@@ -58,21 +61,25 @@ mod wire;
 mod writer;
 
 pub use deadlines::Lifecycle;
-pub use front::{Front, FrontOptions};
+pub use front::Front;
+pub use front_options::FrontOptions;
 pub use listener::Listener;
 pub use proxy::Exchange;
 pub use routing::{CurrentRouting, RouteIds, Routing};
 pub use served::{ProxyRoute, Served, StreamRoute};
 pub use transport::Transport;
 
+use crate::config::ServerLimits;
+use crate::counters::Label;
 use crate::fanout::Engine;
 use crate::hub::Hub;
 use crate::log_limit::LogLimit;
 use crate::quoted::quoted;
 use crate::upstream::Connector;
 use connection::Peer;
-use plan::{Facts, Plan, Request};
-use refusal::{NoRoute, Refusal, Why};
+use limits::Limits;
+use plan::{Ask, Facts, Plan, Request};
+use refusal::{NoRoute, Refusal, Reply, Why, for_now};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -88,6 +95,7 @@ pub struct Gateway {
     lifecycle: watch::Receiver<Lifecycle>,
     /// Limits the log lines about requests that no route serves.
     no_routes: Arc<LogLimit>,
+    limits: Arc<Limits>,
 }
 
 /// The most log lines about requests that no route serves, in a period of this length. Scanners send many such
@@ -105,7 +113,14 @@ impl Gateway {
         lifecycle: watch::Receiver<Lifecycle>,
     ) -> Self {
         let no_routes = Arc::new(LogLimit::new(NO_ROUTES.0, NO_ROUTES.1));
-        Self { routing, hub, connector, engine, lifecycle, no_routes }
+        let limits = Arc::new(Limits::new(ServerLimits::default()));
+        Self { routing, hub, connector, engine, lifecycle, no_routes, limits }
+    }
+
+    /// The same gateway with limits.
+    #[must_use]
+    pub fn limited(self, limits: ServerLimits) -> Self {
+        Self { limits: Arc::new(Limits::new(limits)), ..self }
     }
 
     fn engine(&self) -> Option<&Engine> {
@@ -121,13 +136,75 @@ impl Gateway {
         *self.lifecycle.borrow() != Lifecycle::Running
     }
 
-    /// Decides what to do with a request.
-    fn plan(&self, request: &Request<'_>, peer: &Peer) -> Result<Plan, Refusal> {
-        let planned = plan::plan(request, Facts { is_draining: self.is_draining(), peer }, &self.routing.get());
-        if let Err(refusal) = &planned {
-            self.tell(refusal);
+    /// Decides what to do with a request. The error is the answer to a request that is refused.
+    fn plan(&self, request: &Request<'_>, peer: &Peer) -> Result<Plan, Box<Reply>> {
+        let planned = self.planned(request, peer).and_then(|plan| self.seated(plan, peer));
+        planned.map_err(|refusal| Box::new(self.refused(&refusal)))
+    }
+
+    fn planned(&self, request: &Request<'_>, peer: &Peer) -> Result<Plan, Refusal> {
+        let facts = Facts { is_draining: self.is_draining(), peer, refuse: self.limits.refuse };
+        plan::plan(request, facts, &self.routing.get())
+    }
+
+    /// Counts a request that came through a trusted proxy, for the address that the proxy told of.
+    fn seated(&self, plan: Plan, peer: &Peer) -> Result<Plan, Refusal> {
+        if !self.limits.are_of_addresses() || !self.trusts(peer) {
+            return Ok(plan);
         }
-        planned
+        match plan {
+            Plan::Shared(mut ask) => {
+                self.seat(&mut ask)?;
+                Ok(Plan::Shared(ask))
+            }
+            Plan::Private(mut ask, own) => {
+                self.seat(&mut ask)?;
+                Ok(Plan::Private(ask, own))
+            }
+            Plan::Proxy(served, client, _) => {
+                let address = client.address.filter(|address| !self.routing.get().trusted().contains(*address));
+                let seat = self.limits.take(address).map_err(Why::Address)?;
+                Ok(Plan::Proxy(served, client, seat))
+            }
+            Plan::Answer(_) => Ok(plan),
+        }
+    }
+
+    fn seat(&self, ask: &mut Ask) -> Result<(), Refusal> {
+        let address = ask.address.filter(|address| !self.routing.get().trusted().contains(*address));
+        ask.seat = self.limits.take(address).map_err(|over| ask.refused(Why::Address(over)))?.map(Arc::new);
+        Ok(())
+    }
+
+    /// The answer to a request on a connection that may not be served. Who asks for a stream is refused by its route.
+    fn turned_away(&self, request: &Request<'_>, peer: &Peer, why: Why) -> Reply {
+        let refusal = match self.planned(request, peer) {
+            Ok(Plan::Shared(ask) | Plan::Private(ask, _)) => ask.refused(why),
+            Err(refusal) if matches!(refusal.why, Why::Drain) => refusal,
+            Ok(Plan::Answer(_) | Plan::Proxy(..)) | Err(_) => why.into(),
+        };
+        self.refused(&refusal)
+    }
+
+    /// Counts and logs a refusal. Returns the answer to the client.
+    fn refused(&self, refusal: &Refusal) -> Reply {
+        self.tell(refusal);
+        refusal.reply(self.limits.return_after())
+    }
+
+    /// Logs that clients are refused for now, and what would help.
+    fn tell_for_now(&self, refusal: &Refusal) {
+        let reason = refusal.why.reason();
+        let Some(for_now) = for_now(reason) else { return };
+        let Some(untold) = self.limits.line(reason) else { return };
+        let (word, route) = (reason.word(), refusal.route().unwrap_or("-"));
+        let whom = match &refusal.why {
+            Why::Address(limits::Over::PerAddress(block) | limits::Over::NewPerAddress(block)) => {
+                format!(" address={block}")
+            }
+            _ => String::new(),
+        };
+        log::warn!("clients are refused reason={word} route={route}{whom}{untold}: {}", for_now.advice);
     }
 
     /// Counts a refusal, and logs it if the operator should know of it.
@@ -141,6 +218,7 @@ impl Gateway {
                 route.origin
             );
         }
+        self.tell_for_now(refusal);
         let Why::NoRoute(no_route) = &refusal.why else { return };
         let Some(untold) = self.no_routes.next(Instant::now()) else { return };
         let NoRoute { host, path } = &**no_route;

@@ -20,7 +20,10 @@ use std::time::Instant;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// The most connections without a place that are read from. Their descriptors are in none of the places.
-const MOST_LATE: usize = 24;
+const MOST_LATE: usize = 16;
+
+/// The most connections of addresses at a limit that are read from. One address must not use up those for the others.
+const MOST_OVER: usize = 8;
 
 /// The places for clients. Each connection that is served has one. On an HTTP/2 connection, each stream beyond the
 /// first has one too, because a proxy may serve many clients through one connection. There are `most` places.
@@ -35,6 +38,8 @@ pub(super) struct Places {
     told: AtomicBool,
     descriptors: Descriptors,
     late: Arc<Semaphore>,
+    /// Those of addresses that are at a limit.
+    over: Arc<Semaphore>,
 }
 
 /// One place that is taken. Dropping it frees the place.
@@ -59,7 +64,8 @@ pub(super) enum Admission {
 impl Places {
     pub(super) fn new(most: usize, descriptors: Descriptors, alive: mpsc::Sender<()>) -> Arc<Self> {
         let (taken, told, late) = (AtomicUsize::new(0), AtomicBool::new(false), Arc::new(Semaphore::new(MOST_LATE)));
-        Arc::new(Self { _alive: alive, most, taken, told, descriptors, late })
+        let over = Arc::new(Semaphore::new(MOST_OVER));
+        Arc::new(Self { _alive: alive, most, taken, told, descriptors, late, over })
     }
 
     /// Takes a place for a connection that was just accepted, if one is free. `None`: the connection must be closed at
@@ -76,6 +82,12 @@ impl Places {
             }
         }
         Arc::clone(&self.late).try_acquire_owned().ok().map(Admission::Late)
+    }
+
+    /// Permits a connection whose address is at a limit to send a request, which is then refused. `None`: too many do.
+    pub(super) fn admit_over(self: &Arc<Self>) -> Option<Admission> {
+        process().accepts.add(1);
+        Arc::clone(&self.over).try_acquire_owned().ok().map(Admission::Late)
     }
 
     /// Takes a place for a connection whose request has come. `None`: no place is left.

@@ -6,7 +6,7 @@
 //!              (or a Refusal)            ├─ proxy ────────────────────────────▶ Plan::Proxy
 //!                                        └─ stream ─▶ OPTIONS, HEAD ──────────▶ Plan::Answer
 //!                                                     any other than GET ─────▶ Refusal
-//!                                                     GET in a drain ─────────▶ Plan::Answer: reconnect later
+//!                                                     GET in a drain ─────────▶ Refusal: reconnect later
 //!                                                     GET of a private route ─▶ Plan::Private
 //!                                                     any other GET ──────────▶ Plan::Shared
 //! ```
@@ -14,26 +14,30 @@
 use super::client::ClientFacts;
 use super::connection::Peer;
 use super::head::is_host;
-use super::lines::come_again;
+use super::limits::Seat;
 use super::own_request::{Asked, OwnRequest};
 use super::refusal::{NoRoute, Refusal, Reply, Why};
 use super::routing::Routing;
 use super::served::{ProxyRoute, Served, StreamRoute};
+use crate::config::Refuse;
 use crate::downstream::{CorsAnswer, Preflight, last_event_id, stream_head, without_last_event_id};
 use crate::hub::{Mode, StreamRequest};
 use crate::quoted::quoted;
-use crate::route::{Misfit, Target, Wanted, check_target};
+use crate::route::{MediaType, Misfit, Target, Wanted, check_target};
 use crate::upstream::has_come_back;
 use bytes::Bytes;
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use std::borrow::Cow;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// The target of an `OPTIONS` request about the server as a whole (RFC 9110, section 9.3.7). Clients send it to learn
 /// whether the server answers.
 const ASTERISK: &str = "*";
+
+/// What an `EventSource` names in its `Accept`.
+static EVENT_STREAM: LazyLock<MediaType> = LazyLock::new(MediaType::event_stream);
 
 /// The parts of a request that the decision depends on.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +58,8 @@ pub(super) struct Facts<'a> {
     pub(super) is_draining: bool,
     /// The peer of the connection.
     pub(super) peer: &'a Peer,
+    /// How a client that asks for an event stream is refused for now.
+    pub(super) refuse: Refuse,
 }
 
 /// What to do with a request.
@@ -66,7 +72,7 @@ pub(super) enum Plan {
     /// Serve a stream with an upstream of its own, which gets this request.
     Private(Box<Ask>, Box<OwnRequest>),
     /// Proxy the request.
-    Proxy(Arc<ProxyRoute>, ClientFacts),
+    Proxy(Arc<ProxyRoute>, ClientFacts, Option<Seat>),
 }
 
 /// A request for a stream.
@@ -81,6 +87,10 @@ pub(super) struct Ask {
     pub(super) address: Option<IpAddr>,
     /// The origin of the page that sent the request, if the browser will keep the response from the page.
     pub(super) unreadable: Option<HeaderValue>,
+    /// A client that is refused for now is sent an event stream that ends at once.
+    pub(super) is_soft: bool,
+    /// The request counts for the address that a trusted proxy told of.
+    pub(super) seat: Option<Arc<Seat>>,
 }
 
 impl Plan {
@@ -107,7 +117,7 @@ pub(super) fn plan(request: &Request<'_>, facts: Facts<'_>, routing: &Routing) -
     match routing.find(&wanted) {
         Err(misfit) => Err(no_route(misfit, &wanted).into()),
         Ok(served) if has_come_back(request.headers) => Err(Why::Loop(served.shared_route()).into()),
-        Ok(Served::Proxy(served)) => Ok(Plan::Proxy(Arc::clone(served), client)),
+        Ok(Served::Proxy(served)) => Ok(Plan::Proxy(Arc::clone(served), client, None)),
         Ok(Served::Stream(served)) => plan_stream(request, facts, served, &target, client),
     }
 }
@@ -140,7 +150,7 @@ fn plan_stream(
         return match (served.cors(), &cors) {
             (Some(options), Some(cors)) => Ok(Plan::Answer(Reply::preflight(preflight.head(options, cors)))),
             // On a private route without CORS of its own, the origin answers the preflight.
-            _ if is_private => Ok(Plan::Proxy(Arc::clone(&served.preflights), client)),
+            _ if is_private => Ok(Plan::Proxy(Arc::clone(&served.preflights), client, None)),
             _ => Err(refused(Why::Method)),
         };
     }
@@ -148,8 +158,7 @@ fn plan_stream(
         return Ok(Plan::Answer(Reply::allowed(cors)));
     }
     let path = served.route.upstream_path(target.path);
-    let kept_host = client.host.as_deref().filter(|host| served.route.preserve_host && !host.is_empty());
-    let kept_host = kept_host.and_then(|host| HeaderValue::from_str(host).ok());
+    let kept_host = kept_host(served, &client);
     let asks = |query| {
         let request = StreamRequest::new(served.id, &served.policy.share, &path, query, headers);
         match &kept_host {
@@ -167,7 +176,8 @@ fn plan_stream(
         _ => return Err(refused(Why::Method)),
     }
     if facts.is_draining {
-        return Ok(Plan::Answer(asked_back(served, cors.as_ref())));
+        // Every GET is asked back, also one that does not name the media type of event streams.
+        return Err(refused(Why::Drain).softly(facts.refuse == Refuse::Retry));
     }
     let nobody_answers = cors.is_none() && !is_private;
     let is_unreadable =
@@ -186,11 +196,19 @@ fn plan_stream(
         unreadable: headers.get(ORIGIN).filter(|_| is_unreadable).cloned(),
         cors,
         address: client.address,
+        is_soft: facts.refuse == Refuse::Retry && EVENT_STREAM.is_named_by(request.headers),
+        seat: None,
     });
     Ok(match own {
         Some(own) => Plan::Private(ask, own),
         None => Plan::Shared(ask),
     })
+}
+
+/// The host for the origin, if the route keeps the client's.
+fn kept_host(served: &StreamRoute, client: &ClientFacts) -> Option<HeaderValue> {
+    let host = client.host.as_deref().filter(|host| served.route.preserve_host && !host.is_empty())?;
+    HeaderValue::from_str(host).ok()
 }
 
 /// The fields of a request. If the route forwards fields about the client on its shared streams, these fields are set
@@ -199,14 +217,6 @@ fn told<'a>(headers: &'a HeaderMap, served: &StreamRoute, client: &ClientFacts) 
     let share = &served.policy.share;
     let passes_on = share.mode == Mode::Shared && share.headers.iter().any(ClientFacts::is_told_in);
     if passes_on { Cow::Owned(client.applied(headers)) } else { Cow::Borrowed(headers) }
-}
-
-/// The answer to a client that comes during a drain: an event stream that ends at once and tells the client when to
-/// reconnect. After a 503 an `EventSource` would not reconnect.
-fn asked_back(served: &StreamRoute, cors: Option<&CorsAnswer>) -> Reply {
-    let headers = stream_head(None, served.mode(), true, cors);
-    let body = Bytes::from(come_again(&served.policy.client));
-    Reply { status: StatusCode::OK, headers, body }.sized()
 }
 
 /// The target and the host of a request.
@@ -224,6 +234,11 @@ fn look<'a>(request: &Request<'a>) -> Result<(Target<'a>, Option<&'a str>), Refu
 }
 
 impl Ask {
+    /// The refusal of this request.
+    pub(super) fn refused(&self, why: Why) -> Refusal {
+        Refusal::on(&self.served, self.cors.clone(), why).softly(self.is_soft)
+    }
+
     /// Logs that a page may not read the stream, with the key that would allow it.
     pub(super) fn tell_unreadable(&self) {
         let Some(origin) = &self.unreadable else { return };

@@ -13,7 +13,7 @@ use crate::counters::{Refused, RouteCounters, UpstreamPhase, process};
 use crate::downstream::{ClientOptions, CorsAnswer, own_head};
 use crate::fanout::{Farewell, Terms};
 use crate::fields::content_length;
-use crate::hub::{Departure, End, Failure};
+use crate::hub::{Departure, End, Failure, JoinError};
 use crate::quoted;
 use crate::sse::Passthrough;
 use crate::upstream::{FirstAnswer, Response, asks_to_return, own_answer, unusable};
@@ -41,6 +41,7 @@ impl Gateway {
         if own.has_odd_names {
             served.preflights.warn_of_odd_names();
         }
+        let Some(_place) = served.private_place() else { return Err(ask.refused(Why::Join(JoinError::RouteFull))) };
         served.counters.upstream_attempts.add(1);
         let asked = Instant::now();
         let answer = tokio::select! {
@@ -48,7 +49,7 @@ impl Gateway {
             broken = writer.left() => return Ok(broken.into()),
         };
         self.note(served, answer.as_deref());
-        let mut response = answer.map_err(|end| Refusal::on(served, cors.clone(), Why::Ended(end)))?;
+        let mut response = answer.map_err(|end| ask.refused(Why::Ended(end)))?;
         own.names.map_back(&mut response.headers);
         name_places(&served.route, &mut response.headers);
         let status = response.status;

@@ -1,14 +1,18 @@
 //! The one table that maps refusals and failures to HTTP responses.
 
+use super::limits::Over;
+use super::lines::come_again;
 use super::served::{StreamRoute, name_places};
 use crate::counters::{Refused, process};
-use crate::downstream::{CorsAnswer, refusal_head};
+use crate::downstream::{CorsAnswer, refusal_head, stream_head};
 use crate::hub::{Answer, End, Failure, JoinError};
 use crate::route::{BadTarget, MediaType, Route};
+use crate::sse::retry_line;
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The `Retry-After` of an answer to a client that may try again soon, in seconds.
 const COME_AGAIN: HeaderValue = HeaderValue::from_static("1");
@@ -24,6 +28,17 @@ pub(super) struct Refusal {
     /// The stream route that refuses the request, and its CORS answer. `None`: the request is refused for another
     /// reason than a stream route's policy.
     of: Option<(Arc<StreamRoute>, Option<CorsAnswer>)>,
+    /// The client asks for an event stream, and is refused for now by one that ends at once.
+    is_soft: bool,
+}
+
+/// What is told of a refusal for now.
+pub(super) struct ForNow {
+    status: StatusCode,
+    /// What the client is told.
+    text: &'static str,
+    /// What the operator is told.
+    pub(super) advice: &'static str,
 }
 
 /// Why a request is refused.
@@ -49,21 +64,68 @@ pub(super) enum Why {
     Join(JoinError),
     /// The stream ended before the client was sent a response head.
     Ended(End),
+    /// Every place for a connection is taken.
+    NoPlace,
+    /// The client's address is at a limit.
+    Address(Over),
+    /// The process is shutting down.
+    Drain,
 }
 
 impl Why {
     /// The reason by which the refusal is counted.
-    fn reason(&self) -> Refused {
+    pub(super) fn reason(&self) -> Refused {
         match self {
             Self::Target(_) | Self::Host => Refused::Head,
             Self::NoRoute(_) => Refused::Route,
             Self::Loop(_) => Refused::Loop,
             Self::Method | Self::Tunnel | Self::OtherMethods(_) | Self::OtherTypes(_) => Refused::Method,
             Self::Join(JoinError::TooManyStreams) => Refused::Streams,
+            Self::Join(JoinError::RouteFull) => Refused::Subscribers,
+            Self::Join(JoinError::StreamFull) => Refused::PerStream,
+            Self::Address(Over::PerAddress(_)) => Refused::PerAddress,
+            Self::Address(Over::NewPerAddress(_)) => Refused::NewPerAddress,
+            Self::Drain => Refused::Drain,
+            Self::NoPlace => Refused::Connections,
             Self::Join(JoinError::Ended(End::NoDescriptor)) | Self::Ended(End::NoDescriptor) => Refused::Connections,
+            Self::Join(JoinError::Ended(End::Idle | End::Unshareable | End::PublisherGone))
+            | Self::Ended(End::Idle | End::Unshareable | End::PublisherGone) => Refused::Ended,
             Self::Join(JoinError::Ended(_)) | Self::Ended(_) => Refused::Origin,
         }
     }
+}
+
+/// The table of the refusals that may be over soon. `None`: to come back is of no use, or it is the origin's word.
+pub(super) fn for_now(reason: Refused) -> Option<ForNow> {
+    use Refused as R;
+    let (status, text, advice) = match reason {
+        R::Connections => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many connections",
+            "raise server.max_connections and the limit of open files",
+        ),
+        R::Streams => (StatusCode::SERVICE_UNAVAILABLE, "too many streams", "raise share.max_streams of the route"),
+        R::Subscribers => {
+            (StatusCode::SERVICE_UNAVAILABLE, "too many clients", "raise limits.subscribers of the route")
+        }
+        R::PerStream => {
+            (StatusCode::SERVICE_UNAVAILABLE, "too many clients on this stream", "raise limits.per_stream of the route")
+        }
+        R::PerAddress => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "too many connections of this address",
+            "raise server.limits.per_address, or name the proxy in server.trusted_proxies",
+        ),
+        R::NewPerAddress => (
+            StatusCode::TOO_MANY_REQUESTS,
+            "too many new connections of this address",
+            "raise server.limits.new_per_address_per_sec, or name the proxy in server.trusted_proxies",
+        ),
+        R::Drain => (StatusCode::SERVICE_UNAVAILABLE, "shutting down", "another process serves them"),
+        R::Ended => (StatusCode::SERVICE_UNAVAILABLE, "the stream just ended", "they come back at once"),
+        R::Origin | R::Head | R::Route | R::Method | R::Loop => return None,
+    };
+    Some(ForNow { status, text, advice })
 }
 
 /// The host and path of a request that no route serves.
@@ -83,14 +145,25 @@ pub(super) struct Reply {
 
 impl From<Why> for Refusal {
     fn from(why: Why) -> Self {
-        Self { why, of: None }
+        Self { why, of: None, is_soft: false }
     }
 }
 
 impl Refusal {
     /// A refusal by a stream route.
     pub(super) fn on(served: &Arc<StreamRoute>, cors: Option<CorsAnswer>, why: Why) -> Self {
-        Self { why, of: Some((Arc::clone(served), cors)) }
+        Self { why, of: Some((Arc::clone(served), cors)), is_soft: false }
+    }
+
+    /// The same refusal. `is_soft`: to a client that asks for an event stream and may be refused by one.
+    #[must_use]
+    pub(super) fn softly(self, is_soft: bool) -> Self {
+        Self { is_soft, ..self }
+    }
+
+    /// The name of the stream route that refuses.
+    pub(super) fn route(&self) -> Option<&str> {
+        self.of.as_ref().map(|(served, _)| &*served.route.name)
     }
 
     /// Counts the refusal, for the process and for its route.
@@ -101,8 +174,20 @@ impl Refusal {
         process().refusals.add_one(self.why.reason());
     }
 
-    /// The response to the refused request.
-    pub(super) fn reply(&self) -> Reply {
+    /// The response to the refused request. `retry`: when a client that is refused for now is to come back.
+    pub(super) fn reply(&self, retry: Duration) -> Reply {
+        if let (true, Some((served, cors)), Some(now)) = (self.is_soft, &self.of, for_now(self.why.reason())) {
+            let body = match self.why {
+                // This process ends, and another serves already or soon. So the client comes back as after any end.
+                Why::Drain => come_again(&served.policy.client),
+                _ => {
+                    let millis = u64::try_from(retry.as_millis()).unwrap_or(u64::MAX);
+                    [b": ", now.text.as_bytes(), b"\n", &retry_line(millis)].concat()
+                }
+            };
+            let headers = stream_head(None, served.mode(), true, cors.as_ref());
+            return Reply { status: StatusCode::OK, headers, body: body.into() }.sized();
+        }
         let served = self.of.as_ref().map(|(served, _)| served);
         let cors = self.of.as_ref().and_then(|(_, cors)| cors.as_ref());
         let mut reply = match &self.why {
@@ -132,10 +217,14 @@ impl Refusal {
                 let text = format!("this path is for requests whose Accept names {}", types.join(" or "));
                 Reply::text(StatusCode::NOT_ACCEPTABLE, &text)
             }
-            Why::Join(JoinError::TooManyStreams) => {
-                Reply::text(StatusCode::SERVICE_UNAVAILABLE, "too many streams").with(RETRY_AFTER, COME_AGAIN)
+            Why::Join(JoinError::Ended(end)) | Why::Ended(end) if for_now(self.why.reason()).is_none() => {
+                of_end(end, cors)
             }
-            Why::Join(JoinError::Ended(end)) | Why::Ended(end) => of_end(end, cors),
+            Why::Join(_) | Why::Ended(_) | Why::NoPlace | Why::Address(_) | Why::Drain => for_now(self.why.reason())
+                .map_or_else(
+                    || Reply::come_again(StatusCode::SERVICE_UNAVAILABLE),
+                    |now| Reply::text(now.status, now.text).with(RETRY_AFTER, COME_AGAIN),
+                ),
         };
         if let Some(served) = served {
             name_places(&served.route, &mut reply.headers);
@@ -154,11 +243,9 @@ fn of_end(end: &End, cors: Option<&CorsAnswer>) -> Reply {
         End::Failed(failure) | End::HoldExpired(failure) => of_failure(failure, cors),
         End::Unusable(_) => Reply::text(StatusCode::BAD_GATEWAY, "the origin's answer is no event stream to pass on"),
         End::OriginClosed => Reply::text(StatusCode::BAD_GATEWAY, "the origin ended the stream"),
-        End::NoDescriptor => {
-            Reply::text(StatusCode::SERVICE_UNAVAILABLE, "too many connections").with(RETRY_AFTER, COME_AGAIN)
-        }
-        End::Idle | End::Unshareable | End::PublisherGone => {
-            Reply::text(StatusCode::SERVICE_UNAVAILABLE, "the stream just ended").with(RETRY_AFTER, COME_AGAIN)
+        // Those are refusals for now, which have a table of their own.
+        End::NoDescriptor | End::Idle | End::Unshareable | End::PublisherGone => {
+            Reply::come_again(StatusCode::SERVICE_UNAVAILABLE)
         }
     }
 }

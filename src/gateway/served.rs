@@ -13,7 +13,7 @@ use crate::upstream::{DriverSettings, OnClose, OnError, SharingCheck, UpstreamOp
 use http::header::{CONTENT_LOCATION, LOCATION};
 use http::{HeaderMap, HeaderValue};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// The advice in the log when a response must not be given to any client.
@@ -53,6 +53,18 @@ pub struct StreamRoute {
     pub(super) preflights: Arc<ProxyRoute>,
     /// Whether it was logged that hardly any clients share a stream.
     told_unshared: AtomicBool,
+    /// The clients of a private route that are served or wait for the origin.
+    private_clients: AtomicUsize,
+}
+
+/// The place of a client of a private route. Dropping it frees the place.
+#[derive(Debug)]
+pub(super) struct PrivatePlace<'a>(&'a StreamRoute);
+
+impl Drop for PrivatePlace<'_> {
+    fn drop(&mut self) {
+        self.0.private_clients.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// A route that is a plain reverse proxy.
@@ -150,6 +162,7 @@ impl StreamRoute {
             }),
             linger: policy.share.linger,
             max_streams: policy.share.max_streams,
+            limits: policy.limits,
             ids_ride: policy.upstream.on_close == OnClose::Close,
             counters: Arc::clone(&counters),
         };
@@ -171,7 +184,27 @@ impl StreamRoute {
         let proxied = ProxyPolicy { upstream: policy.upstream.clone(), ..ProxyPolicy::default() };
         let preflights = Arc::new(ProxyRoute::new(Arc::clone(&route), proxied, Arc::clone(&counters)));
         let told_unshared = AtomicBool::new(false);
-        Self { id, route, policy, counters, settings, pace, driver, private, preflights, told_unshared }
+        let private_clients = AtomicUsize::new(0);
+        Self {
+            id,
+            route,
+            policy,
+            counters,
+            settings,
+            pace,
+            driver,
+            private,
+            preflights,
+            told_unshared,
+            private_clients,
+        }
+    }
+
+    /// Takes a place for a client of a private route. `None`: the route has `limits.subscribers` clients.
+    pub(super) fn private_place(&self) -> Option<PrivatePlace<'_>> {
+        let place = PrivatePlace(self);
+        let before = self.private_clients.fetch_add(1, Ordering::AcqRel);
+        self.policy.limits.subscribers.is_none_or(|most| before < most).then_some(place)
     }
 
     /// The settings for the driver of a shared stream.

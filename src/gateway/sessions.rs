@@ -2,7 +2,8 @@
 
 use super::Gateway;
 use super::after::After;
-use super::connection::{Connection, Gate};
+use super::connection::Connection;
+use super::gate::Gate;
 use super::plan::Plan;
 use crate::descriptors::Promise;
 use crate::fanout::LINGER;

@@ -58,7 +58,7 @@ impl Gateway {
         let policy = &served.policy;
         ask.tell_unreadable();
         served.warn_unless_shared();
-        let refused = |why| NotJoined::Refused(Refusal::on(served, ask.cors.clone(), why));
+        let refused = |why| NotJoined::Refused(ask.refused(why));
         let is_anothers = |end: &End| is_anothers(end, &policy.share, has_credentials);
         let join_alone = || self.hub.join_alone(ask.request.clone(), &served.settings, id);
         let joined = match self.hub.join(ask.request.clone(), &served.settings, id) {
@@ -135,6 +135,7 @@ impl Gateway {
                 terms: Arc::clone(&ask.served) as _,
             },
             address: ask.address,
+            seat: ask.seat.clone(),
         };
         Ok(HandOver::new(Arc::clone(&ask.served), client))
     }

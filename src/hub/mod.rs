@@ -43,7 +43,7 @@ pub use departure::Departure;
 pub use end::{Answer, End, Failure};
 pub use feed::{Feed, FeedId, Watcher};
 pub use key::{RouteId, StreamKey, StreamRequest};
-pub use options::{CookiePolicy, Credentials, Mode, QueryPolicy, ShareOptions};
+pub use options::{CookiePolicy, Credentials, Mode, QueryPolicy, ShareOptions, SubscriberLimits};
 pub use pins::Pin;
 pub use publisher::{PATIENCE_WITH_READERS, Publisher};
 pub use seat::Seat;
@@ -90,6 +90,8 @@ pub struct StreamSettings {
     pub linger: Duration,
     /// The number of streams of the route that may be open at once.
     pub max_streams: usize,
+    /// How many clients may be on its streams at once.
+    pub limits: SubscriberLimits,
     /// The origin's responses end, and `on_close` ends their clients' too. A client that finds no stream then opens
     /// one for itself alone, and its `Last-Event-ID` goes to the origin with the request.
     pub ids_ride: bool,
@@ -97,11 +99,24 @@ pub struct StreamSettings {
     pub counters: Arc<RouteCounters>,
 }
 
+impl StreamSettings {
+    /// Whether another client may be on the route. The caller holds the lock under which clients join. The gauge of
+    /// subscribers grows only under this lock, so there is never one too many.
+    fn check_room(&self) -> Result<(), JoinError> {
+        let is_full = |most| self.counters.subscribers.value() >= most as u64;
+        if self.limits.subscribers.is_some_and(is_full) { Err(JoinError::RouteFull) } else { Ok(()) }
+    }
+}
+
 /// Why a client cannot join a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JoinError {
     /// The route has `max_streams` open, and a client is on each.
     TooManyStreams,
+    /// As many clients as `limits.subscribers` allows are on the streams of the route.
+    RouteFull,
+    /// As many clients as `limits.per_stream` allows are on the stream.
+    StreamFull,
     /// The stream ended a moment ago. This is its end, which is the client's answer.
     Ended(End),
 }
@@ -162,7 +177,7 @@ impl Hub {
     /// key's response was unshareable a moment ago, the client gets a stream of its own.
     ///
     /// # Errors
-    /// Fails when the route has too many streams, or when the stream ended a moment ago and its end is remembered.
+    /// Fails when the route has too many streams or clients, when the stream has too many clients, or when the stream ended a moment ago and its end is remembered.
     pub fn join(
         &self,
         request: StreamRequest,
@@ -170,9 +185,14 @@ impl Hub {
         last_event_id: Option<&Bytes>,
     ) -> Result<Subscription, JoinError> {
         let mut open = self.streams.open.lock();
+        settings.check_room()?;
         let alone = !request.has_credentials() && open.unshareable.holds(request.key(), Instant::now());
         let found = open.by_key.get(request.key()).filter(|stream| !alone || !stream.is_undecided()).cloned();
         if let Some(stream) = found {
+            // Clients join only under the lock of the streams. So none can take the place meanwhile.
+            if settings.limits.per_stream.is_some_and(|most| stream.is_full(most)) {
+                return Err(JoinError::StreamFull);
+            }
             match Subscription::join(&stream, last_event_id) {
                 Ok(subscription) => {
                     open.taken(&stream);
@@ -193,14 +213,16 @@ impl Hub {
     /// on a stream whose response turned out to be for another client alone ([`End::Unshareable`]).
     ///
     /// # Errors
-    /// Fails when the route has too many streams.
+    /// Fails when the route has too many streams or clients.
     pub fn join_alone(
         &self,
         request: StreamRequest,
         settings: &StreamSettings,
         last_event_id: Option<&Bytes>,
     ) -> Result<Subscription, JoinError> {
-        self.open(self.streams.open.lock(), request, settings, last_event_id, true)
+        let open = self.streams.open.lock();
+        settings.check_room()?;
+        self.open(open, request, settings, last_event_id, true)
     }
 
     fn open(

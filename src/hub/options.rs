@@ -83,3 +83,12 @@ pub enum CookiePolicy {
     /// The cookies of these names.
     Only(Vec<String>),
 }
+
+/// How many clients of a route may be on streams at once.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SubscriberLimits {
+    /// Clients of the route. `None`: no limit.
+    pub subscribers: Option<usize>,
+    /// Clients of each stream. `None`: no limit.
+    pub per_stream: Option<usize>,
+}

@@ -2,7 +2,7 @@
 
 use super::StreamKey;
 use super::hold::Hold;
-use super::stream::{State, Stream};
+use super::stream::{Phase, State, Stream};
 use crate::replay::Seq;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -15,6 +15,13 @@ pub struct Seat {
     pub(super) is_opener: bool,
     /// Of a client that keeps up and is not read for together with others.
     pub(super) hold: Hold,
+}
+
+impl Stream {
+    /// Whether as many clients are on the stream as may be. A stream that is over tells its end to who comes.
+    pub(super) fn is_full(&self, most: usize) -> bool {
+        self.locked(|state| state.subscribers >= most && !matches!(state.phase, Phase::Closed { .. }))
+    }
 }
 
 impl Seat {

@@ -24,6 +24,12 @@ pub enum InvalidMediaType {
 }
 
 impl MediaType {
+    /// `text/event-stream`.
+    #[must_use]
+    pub fn event_stream() -> Self {
+        Self("text/event-stream".to_owned())
+    }
+
     /// Reads `type/subtype` (RFC 9110, section 8.3.1).
     ///
     /// # Errors

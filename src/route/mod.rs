@@ -25,7 +25,7 @@ pub use target::{BadTarget, Target, check_target};
 pub use wanted::Wanted;
 
 use crate::downstream::{ClientOptions, CorsOptions};
-use crate::hub::ShareOptions;
+use crate::hub::{ShareOptions, SubscriberLimits};
 use crate::replay::ReplayOptions;
 use crate::upstream::{Origin, UpstreamOptions, to_path};
 use reading::behind;
@@ -166,6 +166,8 @@ pub struct StreamPolicy {
     pub upstream: UpstreamOptions,
     /// Cross-origin access. `None`: manifold adds no CORS headers.
     pub cors: Option<CorsOptions>,
+    /// How many clients there may be at once.
+    pub limits: SubscriberLimits,
 }
 
 /// The hosts that a route serves.

@@ -28,6 +28,10 @@ const REST: Duration = Duration::from_millis(100);
 /// The shortest time between two log lines that say that no connection can be accepted.
 const TOLD_EVERY: Duration = Duration::from_secs(10);
 
+/// The connections that a loop accepts before other tasks of the runtime get their turn. A crowd that connects at once
+/// must not hold up the clients that are served, or the admin address.
+const SLICE: usize = 16;
+
 /// Whether connections are accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Accepting {
@@ -106,6 +110,7 @@ async fn accept(bound: Bound, front: Arc<Front>, mut accepting: watch::Receiver<
         Socket::Unix(listener) => Listener::new(listener.into(), false),
     };
     let lines = LogLimit::new(1, TOLD_EVERY);
+    let mut left = SLICE;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -115,6 +120,11 @@ async fn accept(bound: Bound, front: Arc<Front>, mut accepting: watch::Receiver<
         let error = match accepted {
             Ok(transport) => {
                 front.accept(transport);
+                left -= 1;
+                if left == 0 {
+                    left = SLICE;
+                    tokio::task::yield_now().await;
+                }
                 continue;
             }
             Err(error) => error,
@@ -186,6 +196,33 @@ mod tests {
                 assert_eq!(answer.lines().next().unwrap_or_default(), expected, "{state:?}");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn other_tasks_get_their_turn_while_a_crowd_is_accepted() {
+        const CROWD: usize = 96;
+        let bound = Bound::tcp(std::net::TcpListener::bind("127.0.0.1:0").unwrap()).unwrap();
+        let ListenAddr::Tcp(address) = bound.address else { panic!("a TCP address") };
+        let mut crowd = Vec::new();
+        for _ in 0..CROWD {
+            crowd.push(TcpStream::connect(address).await.unwrap());
+        }
+        let (_stop, stopping) = watch::channel(false);
+        let (accepting, receiver) = watch::channel(Accepting::Yes);
+        let before = crate::counters::process().accepts.value();
+        let loops = tokio::spawn(accept_all(vec![bound], front(stopping), receiver));
+        // The most connections that were accepted between two turns of this task. The runtime's own budget would let
+        // 128 of them pass.
+        let (mut seen, mut most) = (before, 0);
+        while seen < before + CROWD as u64 {
+            tokio::task::yield_now().await;
+            let now = crate::counters::process().accepts.value();
+            most = most.max(now - seen);
+            seen = now;
+        }
+        assert!(most < 2 * SLICE as u64, "{most} at once");
+        accepting.send_replace(Accepting::No);
+        loops.await.unwrap().unwrap();
     }
 
     #[test]

@@ -231,7 +231,8 @@ fn gateway(
     connector.descriptors().gives_way().name(move |()| of_any.give_way());
     connector.gives_way().name(move |origin| of_origin.give_way_of(&routes.of_origin(origin)));
     let metrics = Metrics::new(routing.clone(), hub.clone(), engine.clone(), front.max_connections);
-    (Gateway::new(routing, hub, connector, engine, lifecycle), metrics)
+    let gateway = Gateway::new(routing, hub, connector, engine, lifecycle).limited(config.server.limits);
+    (gateway, metrics)
 }
 
 impl Running {

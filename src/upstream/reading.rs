@@ -185,6 +185,7 @@ mod tests {
             replay: Arc::default(),
             linger: Duration::ZERO,
             max_streams: 1,
+            limits: Default::default(),
             ids_ride: false,
             counters: Arc::new(RouteCounters::default()),
         };

@@ -91,6 +91,20 @@ pub async fn joined(client: Client<'_>, gateway: &Gateway) -> Response {
     client.connect(gateway).await.stream()
 }
 
+/// A client that joins a stream as soon as a place is free. The line that a client left comes a moment before that.
+pub async fn let_in(client: impl Fn() -> Client<'static>, gateway: &Gateway) -> Response {
+    let tries = async {
+        loop {
+            let response = client().connect(gateway).await;
+            // A refusal says how long it is, and a stream does not.
+            if response.header("content-length").is_none() {
+                return response.stream();
+            }
+        }
+    };
+    crate::guard::guarded("a place", tries).await
+}
+
 /// The text of event `n`, with its number as id and data.
 pub fn numbered(n: u64) -> String {
     format!("id: {n}\ndata: {n}\n\n")

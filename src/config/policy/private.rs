@@ -6,7 +6,7 @@ use crate::hub::Mode;
 /// The keys about sharing, about the replay log and about the connection of a shared stream. They mean nothing on a
 /// private route. There each client has an upstream of its own, which gets the client's whole request, and the response
 /// passes unchanged to that client only.
-const OF_SHARING: [(&str, &[&str]); 4] = [
+const OF_SHARING: [(&str, &[&str]); 5] = [
     (
         "share",
         &[
@@ -22,6 +22,7 @@ const OF_SHARING: [(&str, &[&str]); 4] = [
     ),
     ("replay", &["events", "bytes", "age_secs", "ids", "start", "on_gap", "gap_event"]),
     ("client", &["on_lag", "flush_ms"]),
+    ("limits", &["per_stream"]),
     ("upstream", &["backoff_min_ms", "backoff_max_ms", "on_close", "hold_secs", "max_event_bytes"]),
 ];
 

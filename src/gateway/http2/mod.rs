@@ -25,14 +25,16 @@ pub(super) use body::{Tail, await_empty};
 pub(super) use link::{Link, StallLimit};
 
 use super::Gateway;
-use super::connection::{Connection, Gate};
-use super::front::FrontOptions;
+use super::connection::{Connection, Peer};
+use super::front_options::FrontOptions;
+use super::gate::Gate;
+use super::limits::Over;
 use super::places::Places;
-use super::refusal::Reply;
+use super::plan::Request;
+use super::refusal::Why;
 use super::times::{ANSWER_TIME, LAST_CALL, WITHOUT_A_PLACE};
 use super::{socket, wire as responses};
-use crate::counters::{Refused, process};
-use http::StatusCode;
+use http::uri::{Authority, PathAndQuery};
 use link::OpenStream;
 use parking_lot::Mutex;
 use pingora::apps::HttpServerApp;
@@ -45,7 +47,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::timeout;
 use traffic::Traffic;
@@ -69,6 +71,7 @@ type Protocol = h2::server::Connection<Stream, bytes::Bytes>;
 /// Serves connections of HTTP/2.
 pub(super) struct Http2 {
     proxy: Arc<HttpProxy<Gateway>>,
+    gateway: Gateway,
     places: Arc<Places>,
     options: FrontOptions,
 }
@@ -97,8 +100,13 @@ enum Ending {
 }
 
 impl Http2 {
-    pub(super) fn new(proxy: Arc<HttpProxy<Gateway>>, places: Arc<Places>, options: FrontOptions) -> Self {
-        Self { proxy, places, options }
+    pub(super) fn new(
+        proxy: Arc<HttpProxy<Gateway>>,
+        gateway: Gateway,
+        places: Arc<Places>,
+        options: FrontOptions,
+    ) -> Self {
+        Self { proxy, gateway, places, options }
     }
 
     fn protocol_options(&self) -> H2Options {
@@ -117,6 +125,7 @@ impl Http2 {
         connection.set_gate(Gate::Open);
         socket::bound_unsent(&connection);
         let has_place = connection.has_place();
+        let over = connection.over();
         let idle = if has_place { self.options.keepalive } else { WITHOUT_A_PLACE.min(self.options.keepalive) };
         let times = Times { head: self.options.head_time, idle };
         let transport = Arc::clone(connection.transport());
@@ -132,7 +141,8 @@ impl Http2 {
         let Ok(Ok(protocol)) = timeout(times.head, handshake(wire, Some(self.protocol_options()))).await else {
             return;
         };
-        let mut served = Served { of: self, protocol, digest, link, watch, has_place, is_leaving: false, malformed: 0 };
+        let mut served =
+            Served { of: self, protocol, digest, link, watch, has_place, over, is_leaving: false, malformed: 0 };
         let ending = served.run(stopping).await;
         if let Ending::Abrupt(reason) = ending {
             served.protocol.abrupt_shutdown(reason);
@@ -154,6 +164,8 @@ struct Served<'a> {
     link: Arc<Link>,
     watch: Watch,
     has_place: bool,
+    /// The limit that the address of the connection is at.
+    over: Option<Over>,
     /// Whether a GOAWAY was sent.
     is_leaving: bool,
     malformed: usize,
@@ -214,7 +226,12 @@ impl Served<'_> {
     fn begin(&mut self, mut session: HttpSession, stopping: &ShutdownWatch) {
         let opened = self.has_place.then(|| self.link.open(|| self.of.places.take())).flatten();
         let Some(open) = opened else {
-            refuse(session);
+            let why = self.over.map_or(Why::NoPlace, Why::Address);
+            let mut refusing = Box::pin(refuse(session, self.of.gateway.clone(), *self.link.peer(), why));
+            // Most answers are taken at once. So they go out before a GOAWAY.
+            if refusing.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+                tokio::spawn(refusing);
+            }
             if !self.has_place && !self.is_leaving {
                 // No request will be served on this connection. So it counts as idle at once, and ends with a GOAWAY.
                 self.watch.times.idle = Duration::ZERO;
@@ -237,12 +254,27 @@ async fn serve_stream(
     let _none = HttpServerApp::process_new_http(&proxy, session, &stopping).await;
 }
 
-/// Refuses a request for lack of a place.
-fn refuse(mut session: HttpSession) {
-    process().refusals.add_one(Refused::Connections);
-    let reply = Reply::come_again(StatusCode::SERVICE_UNAVAILABLE);
-    let head = responses::response_head(reply.status, &reply.headers);
-    if let Err(error) = head.and_then(|head| session.write_response_header(Box::new(head), true)) {
-        log::debug!("client gone before its {}: {error}", reply.status);
+/// Refuses a request for lack of a place, or because of a limit of the client's address.
+async fn refuse(mut session: HttpSession, gateway: Gateway, peer: Peer, why: Why) {
+    let asked = session.req_header();
+    let request = Request {
+        method: &asked.method,
+        version: asked.version,
+        target: asked.uri.path_and_query().map_or("/", PathAndQuery::as_str),
+        authority: asked.uri.authority().map(Authority::as_str),
+        headers: &asked.headers,
+    };
+    let is_head = asked.method == http::Method::HEAD;
+    let reply = gateway.turned_away(&request, &peer, why);
+    let has_body = !is_head && !reply.body.is_empty();
+    let sent = async {
+        let head = responses::response_head(reply.status, &reply.headers)?;
+        session.write_response_header(Box::new(head), !has_body)?;
+        if has_body { session.write_body(reply.body.clone(), true).await } else { Ok(()) }
+    };
+    match timeout(ANSWER_TIME, sent).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => log::debug!("client gone before its {}: {error}", reply.status),
+        Err(_) => log::debug!("client took no {}", reply.status),
     }
 }

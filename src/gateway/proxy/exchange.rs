@@ -3,6 +3,7 @@
 use super::attempt::Attempt;
 use crate::gateway::after::After;
 use crate::gateway::client::ClientFacts;
+use crate::gateway::limits::Seat;
 use crate::gateway::served::ProxyRoute;
 use crate::gateway::sessions::Decided;
 use parking_lot::Mutex;
@@ -16,6 +17,8 @@ pub struct Exchange {
     pub(super) proxied: Option<Arc<ProxyRoute>>,
     /// The client of a proxied request.
     pub(super) client: Option<ClientFacts>,
+    /// A proxied request counts for the address that a trusted proxy told of.
+    pub(super) seat: Option<Seat>,
     /// The state of a proxied request.
     pub(super) attempt: Attempt,
     /// The decision of the front about a request of HTTP/1. `None`: a request of HTTP/2, which the front has not read.

@@ -6,7 +6,7 @@ use crate::gateway::after::After;
 use crate::gateway::connection::Peer;
 use crate::gateway::http2::Link;
 use crate::gateway::plan::{Plan, Request};
-use crate::gateway::refusal::Refusal;
+use crate::gateway::refusal::{Refusal, Reply};
 use crate::gateway::shared::NotJoined;
 use crate::gateway::writer::Writer;
 use crate::hub::Departure;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 impl Gateway {
     /// Decides what to do with a request that the front has not read. The front reads every request of HTTP/1, so this
     /// is for HTTP/2.
-    pub(super) fn plan_of(&self, session: &ServerSession) -> std::result::Result<Plan, Refusal> {
+    pub(super) fn plan_of(&self, session: &ServerSession) -> std::result::Result<Plan, Box<Reply>> {
         let request = session.req_header();
         let socket = session.client_addr().and_then(|address| address.as_inet()).copied();
         let peer = Link::of(session).map_or(Peer { socket, told: None, is_tls: false }, |link| *link.peer());

@@ -68,8 +68,9 @@ impl ProxyHttp for Gateway {
             Some(decided) => (Ok(decided.plan), decided.is_kept, decided.promise),
             None => (self.plan_of(session), false, None),
         };
-        let refusal = match planned {
-            Ok(Plan::Proxy(served, client)) => {
+        let reply = match planned {
+            Ok(Plan::Proxy(served, client, seat)) => {
+                exchange.seat = seat;
                 (exchange.proxied, exchange.client) = (Some(served), Some(client));
                 return Ok(false);
             }
@@ -82,14 +83,11 @@ impl ProxyHttp for Gateway {
                     exchange.after = Mutex::new(Some(after));
                     return Ok(true);
                 }
-                Err(refusal) => {
-                    self.tell(&refusal);
-                    refusal
-                }
+                Err(refusal) => self.refused(&refusal),
             },
-            Err(refusal) => refusal,
+            Err(reply) => *reply,
         };
-        Writer::new(session).reply(refusal.reply()).await?;
+        Writer::new(session).reply(reply).await?;
         Ok(true)
     }
 

@@ -1,7 +1,8 @@
 //! A corpus of request heads: how the gateway reads them, and that pingora reads the accepted ones in the same way.
 
 use crate::descriptors::Descriptors;
-use crate::gateway::connection::{Connection, Gate};
+use crate::gateway::connection::Connection;
+use crate::gateway::gate::Gate;
 use crate::gateway::head::{Body, Head};
 use crate::gateway::places::Places;
 use crate::gateway::transport::Transport;

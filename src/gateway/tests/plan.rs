@@ -66,9 +66,17 @@ fn planned(line: &str, fields: &str, is_draining: bool) -> String {
     headers.remove("no-host").map(|_| headers.remove("host"));
     let method = Method::from_bytes(method.as_bytes()).unwrap();
     let request = Request { method: &method, version: Version::HTTP_11, target, authority: None, headers: &headers };
-    match plan(&request, Facts { is_draining, peer: &PEER }, &routing) {
-        Err(refusal) => format!("refused {}", refusal.reply().status.as_u16()),
-        Ok(Plan::Proxy(served, _)) => format!("proxy {}", served.route.name),
+    match plan(&request, Facts { is_draining, peer: &PEER, refuse: crate::config::Refuse::Retry }, &routing) {
+        Err(refusal) => {
+            let reply = refusal.reply(std::time::Duration::ZERO);
+            let soft = if reply.status == http::StatusCode::OK {
+                reply.body.escape_ascii().to_string()
+            } else {
+                String::new()
+            };
+            format!("refused {} {soft}", reply.status.as_u16()).trim_end().to_owned()
+        }
+        Ok(Plan::Proxy(served, ..)) => format!("proxy {}", served.route.name),
         Ok(Plan::Answer(reply)) => {
             format!("answer {} {}", reply.status.as_u16(), reply.body.escape_ascii()).trim_end().to_owned()
         }
@@ -137,12 +145,12 @@ fn a_request_that_comes_back_is_refused_on_every_route() {
 #[test]
 fn in_a_drain_streams_are_asked_back_and_all_else_is_served() {
     for (line, expected) in [
-        ("GET /shared/a", r"answer 200 :\nretry: 100\n"),
+        ("GET /shared/a", r"refused 200 :\nretry: 100\n"),
         ("HEAD /shared/a", "answer 200"),
         ("GET /plain/a", "proxy /plain/*"),
         ("GET /elsewhere", "refused 404"),
     ] {
         assert_eq!(planned(line, "", true), expected, "{line}");
     }
-    assert!(planned("GET /private/a", "", true).starts_with(r"answer 200 :\nretry: "));
+    assert!(planned("GET /private/a", "", true).starts_with(r"refused 200 :\nretry: "));
 }

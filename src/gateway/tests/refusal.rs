@@ -39,7 +39,7 @@ fn shown(why: Why, served: Option<&Arc<StreamRoute>>, cors: Option<&CorsAnswer>)
         Some(served) => Refusal::on(served, cors.cloned(), why),
         None => why.into(),
     };
-    let reply = refusal.reply();
+    let reply = refusal.reply(std::time::Duration::ZERO);
     let length = reply.headers.get(CONTENT_LENGTH).map(|length| length.to_str().unwrap().parse::<usize>().unwrap());
     assert_eq!(length, (reply.status != StatusCode::NO_CONTENT).then_some(reply.body.len()), "{refusal:?}");
     let mut headers: Vec<String> =

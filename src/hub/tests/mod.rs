@@ -62,6 +62,7 @@ impl Stage {
             replay: Arc::new(replay),
             linger: LINGER,
             max_streams: 100,
+            limits: Default::default(),
             ids_ride: false,
             counters: Arc::new(RouteCounters::default()),
         };

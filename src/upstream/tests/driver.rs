@@ -71,6 +71,7 @@ fn hub(addresses: Vec<SocketAddr>, options: UpstreamOptions) -> (Hub, StreamSett
         replay: Arc::new(ReplayOptions::default()),
         linger: Duration::ZERO,
         max_streams: 100,
+        limits: Default::default(),
         ids_ride: false,
         counters: Arc::new(RouteCounters::default()),
     };

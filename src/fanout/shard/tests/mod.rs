@@ -154,6 +154,7 @@ impl Stage {
                 replay: Arc::new(replay),
                 linger: SECOND,
                 max_streams: 100,
+                limits: Default::default(),
                 ids_ride: false,
                 counters: Arc::clone(&counters),
             },

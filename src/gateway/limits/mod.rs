@@ -1,0 +1,66 @@
+//! Who is refused for now, and when they come back: the limits of addresses, and the paces of refusals.
+
+mod addresses;
+mod returns;
+
+pub(super) use addresses::{Addresses, Over, Seat};
+
+use crate::config::{Refuse, ServerLimits};
+use crate::counters::{Label, Refused};
+use crate::log_limit::{LogLimit, Untold};
+use parking_lot::Mutex;
+use returns::Returns;
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The most log lines about refusals of one reason, and the period for which this holds.
+const LINES: (u32, Duration) = (1, Duration::from_secs(10));
+
+/// The limits of addresses, and what refusals have in common.
+#[derive(Debug)]
+pub(super) struct Limits {
+    pub(super) refuse: Refuse,
+    /// `None`: addresses have no limits, and nothing is counted.
+    addresses: Option<Arc<Addresses>>,
+    returns: Mutex<Returns>,
+    lines: Vec<LogLimit>,
+}
+
+impl Limits {
+    pub(super) fn new(limits: ServerLimits) -> Self {
+        let ServerLimits { per_address, new_per_address, refuse } = limits;
+        let [most, rate] = [per_address, new_per_address].map(|limit| limit.map(NonZeroUsize::get));
+        let has_any = most.is_some() || rate.is_some();
+        Self {
+            refuse,
+            addresses: has_any.then(|| Addresses::new(most, rate)),
+            returns: Mutex::default(),
+            lines: Refused::ALL.iter().map(|_| LogLimit::new(LINES.0, LINES.1)).collect(),
+        }
+    }
+
+    /// Counts a connection or a request of an address. An address that is not known has no limit.
+    pub(super) fn take(&self, address: Option<IpAddr>) -> Result<Option<Seat>, Over> {
+        match self.addresses.as_ref().zip(address) {
+            Some((addresses, address)) => addresses.take(address, Instant::now()).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether addresses have limits.
+    pub(super) fn are_of_addresses(&self) -> bool {
+        self.addresses.is_some()
+    }
+
+    /// When a client that is refused now is to come back.
+    pub(super) fn return_after(&self) -> Duration {
+        self.returns.lock().next(Instant::now(), fastrand::f64())
+    }
+
+    /// Asks to log a refusal of this reason.
+    pub(super) fn line(&self, reason: Refused) -> Option<Untold> {
+        self.lines.get(reason.index())?.next(Instant::now())
+    }
+}
