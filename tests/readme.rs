@@ -19,6 +19,7 @@ const BEHIND_A_PROXY: &str = include_str!("../docs/behind-a-proxy.md");
 const TROUBLESHOOTING: &str = include_str!("../docs/troubleshooting.md");
 const CONTAINER: &str = include_str!("../docs/container.md");
 const OBSERVABILITY: &str = include_str!("../docs/observability.md");
+const LIMITS: &str = include_str!("../docs/limits.md");
 
 /// The section of the README whose commands `scripts/try-image` runs, because they need a container engine.
 const IN_A_CONTAINER: &str = "\n## Run it in a container\n";
@@ -44,10 +45,20 @@ fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
 
 #[test]
 fn every_configuration_of_the_documents_loads() {
-    let blocks =
-        [README, SHARING, ORIGINS, ROUTES, LOAD_TESTING, BEHIND_A_PROXY, CONTAINER, TROUBLESHOOTING, OBSERVABILITY]
-            .map(|text| blocks(text, "toml"))
-            .concat();
+    let blocks = [
+        README,
+        SHARING,
+        ORIGINS,
+        ROUTES,
+        LOAD_TESTING,
+        BEHIND_A_PROXY,
+        CONTAINER,
+        TROUBLESHOOTING,
+        OBSERVABILITY,
+        LIMITS,
+    ]
+    .map(|text| blocks(text, "toml"))
+    .concat();
     assert!(blocks.len() >= 8, "{} blocks", blocks.len());
     for block in blocks {
         if let Err(errors) = Config::parse(block, &Everything) {
