@@ -192,11 +192,11 @@ async fn each_stream_takes_a_place() {
         assert_eq!(client.status(stream).await, 200);
     }
     client.send(&[Frame::get(7, "/more")]).await;
-    assert_eq!(client.ended(7).await, Ended::Answered(503, Vec::new()));
+    assert_eq!(client.ended(7).await, Ended::Answered(503, b"too many connections\n".to_vec()));
     assert_eq!(Client::get("/").connect(&gateway).await.status, 503, "streams use up the places for connections");
     let mut other = Frames::open(&gateway, &[]).await;
     other.send(&[Frame::get(1, "/other")]).await;
-    assert_eq!(other.ended(1).await, Ended::Answered(503, Vec::new()));
+    assert_eq!(other.ended(1).await, Ended::Answered(503, b"too many connections\n".to_vec()));
     assert_eq!(other.over().await, Some(NO_ERROR));
 
     client.send(&[Frame::new(RST_STREAM, 0, 3, 8_u32.to_be_bytes())]).await;
