@@ -3,6 +3,7 @@
 use crate::client::{Client, Response};
 use crate::gateway::{Gateway, configuration, route};
 use crate::guard::guarded;
+use crate::metrics::{ADMIN, refusals, until};
 use crate::origin::Origin;
 use crate::stage::{joined, let_in, numbered, opened};
 
@@ -98,14 +99,16 @@ async fn a_unix_socket_has_no_address_and_so_no_limit_of_addresses() {
 #[tokio::test]
 async fn an_address_opens_so_many_connections_a_second() {
     let origin = Origin::start();
-    let server = "limits.new_per_address_per_sec = 1\nlimits.refuse = \"status\"";
-    let gateway = Gateway::start(&configuration(server, [route("/*", &origin).with("kind = \"proxy\"")])).await;
+    let server = format!("{ADMIN}\nlimits.new_per_address_per_sec = 1\nlimits.refuse = \"status\"");
+    let gateway = Gateway::start(&configuration(&server, [route("/*", &origin).with("kind = \"proxy\"")])).await;
     let mut statuses = Vec::new();
     for _ in 0..40 {
         statuses.push(Client::method("OPTIONS", "*").connect(&gateway).await.status);
     }
     assert_eq!(statuses.first(), Some(&204));
-    assert!(statuses.contains(&429), "{statuses:?}");
+    let refused = u32::try_from(statuses.iter().filter(|status| **status == 429).count()).unwrap();
+    assert!(refused > 0, "{statuses:?}");
+    until(gateway.admin().await, &refusals("new_per_address"), refused.into()).await;
     let line = gateway.log_line("reason=new_per_address").await;
     assert!(line.contains("address=127.0.0.1") && line.contains("new_per_address_per_sec"), "{line}");
 }

@@ -1,9 +1,11 @@
 //! Clients that are refused for now: an `EventSource` is told when to come back, anyone else gets a status.
 
-use crate::client::{Client, Response};
+use crate::client::{Client, Connection, Response};
 use crate::gateway::{Gateway, Route, configuration, route};
+use crate::metrics::{ADMIN, refusals, until};
 use crate::origin::Origin;
 use crate::stage::{let_in, numbered, opened};
+use rustix::process::Signal;
 
 /// What asks for an event stream, as an `EventSource` of a page does.
 fn event_source(path: &str) -> Client<'static> {
@@ -101,7 +103,7 @@ const FULL: [Full; 6] = [
 
 fn configured(full: &Full, refuse: &str, origin: &Origin) -> String {
     let route: Route = route("/*", origin).with(full.route).with("cors.origins = [\"*\"]");
-    configuration(&format!("{}\nlimits.refuse = {refuse:?}", full.server), [route])
+    configuration(&format!("{ADMIN}\n{}\nlimits.refuse = {refuse:?}", full.server), [route])
 }
 
 #[tokio::test]
@@ -111,16 +113,20 @@ async fn each_reason_has_a_soft_form_and_a_status() {
             let origin = Origin::start();
             let gateway = Gateway::start(&configured(full, refuse, &origin)).await;
             let (first, mut body) = opened(Client::get("/a"), &gateway, &origin).await;
+            let mut refused = 0.0;
             for h2 in [false, true] {
                 let ask = |client: Client<'static>| if h2 { client.h2() } else { client };
                 if refuse == "retry" {
                     is_soft(ask(event_source(full.path)).connect(&gateway).await, full.why).await;
+                    refused += 1.0;
                 } else if !h2 || full.reason != "connections" {
                     is_hard(ask(event_source(full.path)).connect(&gateway).await, full.status, full.why).await;
+                    refused += 1.0;
                 }
             }
             // A client without a place has no route, unless it asks for a stream. Here it does.
             is_hard(other(full.path).connect(&gateway).await, full.status, full.why).await;
+            until(gateway.admin().await, &refusals(full.reason), refused + 1.0).await;
             let line = gateway.log_line("clients are refused").await;
             assert!(line.contains(&format!("reason={}", full.reason)) && line.contains(full.key), "{line}");
             // The client that is there is served, and its place is given back.
@@ -158,4 +164,28 @@ async fn a_client_that_was_refused_softly_comes_back_and_receives() {
     let mut back = let_in(|| event_source("/a"), &gateway).await;
     body.event(&numbered(1)).await;
     assert_eq!(back.next_data().await, "1");
+}
+
+#[tokio::test]
+async fn who_asks_in_a_drain_is_told_when_to_come_back() {
+    for (refuse, expected) in [("retry", "HTTP/1.1 200"), ("status", "HTTP/1.1 503")] {
+        let origin = Origin::start();
+        let server = format!("{ADMIN}\ndrain_secs = 600\nlimits.refuse = {refuse:?}");
+        let proxy = route("/slow", &origin).with("kind = \"proxy\"");
+        let gateway = Gateway::start(&configuration(&server, [route("/*", &origin), proxy])).await;
+        let admin = gateway.admin().await;
+        // A request that its origin does not answer holds up the drain.
+        let mut slow = Connection::open(&gateway).await;
+        slow.send("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n").await;
+        let _exchange = origin.accept().await;
+        let mut late = Connection::open(&gateway).await;
+        late.send("GET /a HTTP/1.1\r\nHost: h\r\nAccept: text/event-stream\r\n").await;
+        gateway.signal(Signal::TERM);
+        while tokio::net::TcpStream::connect(gateway.addr()).await.is_ok() {}
+        late.send("\r\n").await;
+        let mut answer = late.response(false).await;
+        assert_eq!(format!("HTTP/1.1 {}", answer.status), expected);
+        assert_eq!(answer.text().await.contains("retry: "), refuse == "retry");
+        until(admin, &refusals("drain"), 1.0).await;
+    }
 }
