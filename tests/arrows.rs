@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// A new top-level module gets its place here.
 const FLOORS: &[&[&str]] = &[
     &["quoted", "log_limit", "choices"],
-    &["counters", "descriptors", "fields", "sync", "web"],
+    &["caller", "counters", "descriptors", "fields", "sync", "web"],
     &["sse"],
     &["replay"],
     &["hub"],

@@ -171,7 +171,7 @@ impl Gateway {
     }
 
     fn seat(&self, ask: &mut Ask) -> Result<(), Refusal> {
-        let address = ask.address.filter(|address| !self.routing.get().trusted().contains(*address));
+        let address = ask.caller.address().filter(|address| !self.routing.get().trusted().contains(*address));
         ask.seat = self.limits.take(address).map_err(|over| ask.refused(Why::Address(over)))?.map(Arc::new);
         Ok(())
     }

@@ -19,6 +19,7 @@ use super::own_request::{Asked, OwnRequest};
 use super::refusal::{NoRoute, Refusal, Reply, Why};
 use super::routing::Routing;
 use super::served::{ProxyRoute, Served, StreamRoute};
+use crate::caller::Caller;
 use crate::config::Refuse;
 use crate::downstream::{CorsAnswer, Preflight, last_event_id, stream_head, without_last_event_id};
 use crate::hub::{Mode, StreamRequest};
@@ -29,7 +30,6 @@ use bytes::Bytes;
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
 /// The target of an `OPTIONS` request about the server as a whole (RFC 9110, section 9.3.7). Clients send it to learn
@@ -83,8 +83,8 @@ pub(super) struct Ask {
     pub(super) request: StreamRequest,
     pub(super) last_event_id: Option<Bytes>,
     pub(super) cors: Option<CorsAnswer>,
-    /// The client's address, if it is known.
-    pub(super) address: Option<IpAddr>,
+    /// Who the client is.
+    pub(super) caller: Caller,
     /// The origin of the page that sent the request, if the browser will keep the response from the page.
     pub(super) unreadable: Option<HeaderValue>,
     /// A client that is refused for now is sent an event stream that ends at once.
@@ -192,10 +192,10 @@ fn plan_stream(
     let ask = Box::new(Ask {
         served: Arc::clone(served),
         request: asks(query.as_deref()),
+        caller: Caller::of(request.headers, client.address).resuming(last_event_id.as_ref()),
         last_event_id,
         unreadable: headers.get(ORIGIN).filter(|_| is_unreadable).cloned(),
         cors,
-        address: client.address,
         is_soft: facts.refuse == Refuse::Retry && EVENT_STREAM.is_named_by(request.headers),
         seat: None,
     });

@@ -75,7 +75,7 @@ impl Gateway {
         }
         if present.is_some() {
             let (stream, sent, stayed) = (request.key(), writer.sent(), asked.elapsed());
-            served.departed(&Farewell { stream, client: ask.address, sent, stayed, departure: &why, lag: 0 });
+            served.departed(&Farewell { stream, client: ask.caller.address(), sent, stayed, departure: &why, lag: 0 });
         }
         Ok(why)
     }

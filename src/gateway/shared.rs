@@ -103,6 +103,7 @@ impl Gateway {
             Verdict::Held => stream_head(None, Mode::Shared, has_credentials, cors),
             Verdict::Ended(end) => return Err(refused(Why::Ended(end))),
         };
+        subscription.is_of(ask.caller.clone());
         Ok(Joined { subscription, head, asked })
     }
 
@@ -134,7 +135,7 @@ impl Gateway {
                 lifetime: options.max_lifetime.map(|max| lifetime(max, fastrand::f64())),
                 terms: Arc::clone(&ask.served) as _,
             },
-            address: ask.address,
+            address: ask.caller.address(),
             seat: ask.seat.clone(),
         };
         Ok(HandOver::new(Arc::clone(&ask.served), client))
@@ -149,7 +150,14 @@ impl Gateway {
         let (stream, lag) = (subscription.key().clone(), subscription.lag());
         drop(subscription);
         let (sent, stayed) = (writer.sent(), asked.elapsed());
-        served.departed(&Farewell { stream: &stream, client: ask.address, sent, stayed, departure: &why, lag });
+        served.departed(&Farewell {
+            stream: &stream,
+            client: ask.caller.address(),
+            sent,
+            stayed,
+            departure: &why,
+            lag,
+        });
         why
     }
 

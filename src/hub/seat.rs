@@ -3,6 +3,7 @@
 use super::StreamKey;
 use super::hold::Hold;
 use super::stream::{Phase, State, Stream};
+use crate::caller::Caller;
 use crate::replay::Seq;
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -15,6 +16,8 @@ pub struct Seat {
     pub(super) is_opener: bool,
     /// Of a client that keeps up and is not read for together with others.
     pub(super) hold: Hold,
+    /// Whose seat it is.
+    pub(super) caller: Caller,
 }
 
 impl Stream {
@@ -41,7 +44,13 @@ impl Seat {
         }
         let mut hold = Hold::default();
         hold.set(stream, locked, cursor);
-        Self { stream: Arc::clone(stream), is_opener, hold }
+        Self { stream: Arc::clone(stream), is_opener, hold, caller: Caller::default() }
+    }
+
+    /// Who the client is.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.caller
     }
 
     /// Whether the client has a [hold](super): the log keeps what the client is still to be given.

@@ -6,6 +6,7 @@ use super::seat::Seat;
 use super::sharing::Audience;
 use super::stream::{Phase, Reading, State, Stream};
 use super::{End, StreamKey};
+use crate::caller::Caller;
 use crate::replay::{Gap, GapReason, Meeting, OnGap, Position, Seq};
 use crate::sse::Frame;
 use bytes::Bytes;
@@ -106,6 +107,17 @@ impl Subscription {
     #[must_use]
     pub fn detach(self) -> Detached {
         Detached { seat: self.seat, cursor: self.cursor, told_first: self.told_first }
+    }
+
+    /// Notes who the client is.
+    pub fn is_of(&mut self, caller: Caller) {
+        self.seat.caller = caller;
+    }
+
+    /// Who the client is.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        self.seat.caller()
     }
 
     /// The key of the stream.
@@ -209,7 +221,7 @@ impl Subscription {
         }
         self.changes.borrow_and_update();
         let Self { seat, cursor, place, appended, .. } = self;
-        let Seat { stream, is_opener, hold: own } = seat;
+        let Seat { stream, is_opener, hold: own, .. } = seat;
         let reading = stream.read(*cursor, *is_opener, most, frames, |state, reading| {
             let Some(shared) = place else {
                 *appended = state.appends.of_held(own, *cursor);
