@@ -2,9 +2,10 @@
 //!
 //! manifold holds one upstream connection per stream and serves any number of clients from it. A module may import
 //! only modules below it, in this order: `demo` and `probe`, `service`, `admin`, `metrics`, `gateway`, `config`, `route`, then `upstream`,
-//! `fanout` and `downstream`, `hub`, `replay`, `sse`. `caller`, `counters`, `descriptors`, `fields`, `sync` and `web` are below
+//! `fanout` and `downstream`, `hub`, `replay`, `sse`. `access` is below these, `caller`, `counters`, `descriptors`, `fields`, `sync` and `web` are below
 //! all of them, and `quoted` and `log_limit` are below these.
 
+pub mod access;
 pub mod admin;
 pub mod caller;
 #[cfg(any(test, fuzzing))]

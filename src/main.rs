@@ -5,17 +5,19 @@ mod logger;
 mod signals;
 
 use clap::{Parser, Subcommand};
+use manifold::access;
 use manifold::admin::{Question, Unhealthy};
-use manifold::config::{Config, ServerConfig};
+use manifold::config::{Config, DEFAULT_FILE, LogFormat, ServerConfig};
 use manifold::demo::{DEFAULT_ADDRESS, Demo, DemoOptions};
 use manifold::probe::{BadQuestion, ProbeOptions, Question as Probed, Verdict, probe, probe_routes};
+use manifold::quoted::Word;
 use manifold::service::Service;
 use signals::{Asked, End, Signals};
 use std::future::Future;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -119,10 +121,12 @@ fn run() -> ExitCode {
         (Some(Command::Demo { listen }), _) => {
             // One stream of the demo fails on purpose. Its warnings would push the greeting off the screen.
             logger::start("error,manifold::signals=warn");
+            logger::write_as(LogFormat::Text);
             return code_of(block_on(None, demo(DemoOptions { listen, ..DemoOptions::default() })));
         }
         (Some(Command::Healthcheck { config }), _) => {
             logger::start("warn");
+            logger::write_as(LogFormat::Text);
             return match ServerConfig::load(config.as_deref()) {
                 Ok(server) => healthcheck(&server),
                 Err(errors) => complain(&errors.to_string(), EX_USAGE),
@@ -130,27 +134,43 @@ fn run() -> ExitCode {
         }
         (Some(Command::Probe(arguments)), _) => {
             logger::start("error");
+            logger::write_as(LogFormat::Text);
             return probe_url(&arguments);
         }
         (None, config) => config,
     };
     logger::start("warn,manifold=info");
     if arguments.test {
+        logger::write_as(LogFormat::Text);
         return match Config::load(config.as_deref()) {
             Ok(config) if arguments.probe => probe_all(&config),
             Ok(config) => say(&config.summary()),
             Err(errors) => complain(&errors.to_string(), EX_USAGE),
         };
     }
+    let source = source(config.as_deref());
     match load(config) {
         Ok((config, signals)) => {
+            logger::write_as(config.log.format);
+            access::want(config.log.access, config.log.access_every);
+            log::info!("manifold starts version={} configuration={source}", env!("CARGO_PKG_VERSION"));
             for advice in config.advice() {
                 log::warn!("{advice}");
             }
             code_of(block_on(Some(config.server.threads), serve(config, signals)))
         }
-        Err(code) => code,
+        Err(code) => {
+            logger::write_as(LogFormat::Text);
+            code
+        }
     }
+}
+
+/// Where the configuration is read from, as one word.
+fn source(named: Option<&Path>) -> String {
+    let file = named.unwrap_or_else(|| Path::new(DEFAULT_FILE));
+    let is_read = named.is_some() || file.exists();
+    if is_read { Word(&file.to_string_lossy()).to_string() } else { "environment".to_owned() }
 }
 
 fn healthcheck(server: &ServerConfig) -> ExitCode {

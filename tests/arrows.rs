@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["quoted", "log_limit", "choices"],
     &["caller", "counters", "descriptors", "fields", "sync", "web"],
+    &["access"],
     &["sse"],
     &["replay"],
     &["hub"],

@@ -16,6 +16,7 @@ mod tests;
 
 pub use looks::Looks;
 pub use request_id::RequestId;
+pub(crate) use request_id::X_REQUEST_ID;
 
 use bytes::Bytes;
 use http::HeaderMap;

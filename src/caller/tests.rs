@@ -63,7 +63,7 @@ fn a_sane_request_id_is_taken_and_any_other_is_replaced() {
         (&[][..], None),
         (&["7b0e-x"][..], Some("7b0e-x")),
         (&[r#"a"b\c"#], Some(r#"a"b\c"#)),
-        (&[&longest], Some(&longest[..])),
+        (&[&longest], Some(longest.as_str())),
         (&[&format!("{longest}i")], None),
         (&[""], None),
         (&["two words"], None),

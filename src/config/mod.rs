@@ -18,6 +18,7 @@ mod advice;
 mod environment;
 mod error;
 mod limits;
+mod log;
 mod networks;
 mod policy;
 mod reader;
@@ -34,6 +35,7 @@ mod value;
 pub use admin::{AdminAccess, Token};
 pub use error::{ConfigError, ConfigErrors};
 pub use limits::{Refuse, ServerLimits};
+pub use log::{LogConfig, LogFormat};
 pub use networks::{Networks, Trusted};
 pub use server::{ListenAddr, ServerConfig};
 pub use sources::{Sources, SystemSources};
@@ -49,6 +51,8 @@ use std::path::Path;
 pub struct Config {
     /// Sockets, threads and limits of the process.
     pub server: ServerConfig,
+    /// The form of log lines, and which access lines are written.
+    pub log: LogConfig,
     /// The routes. There is at least one.
     pub routes: RouteTable,
 }
@@ -97,9 +101,10 @@ impl Config {
 
     fn of(mut root: Section<'_>, sources: &dyn Sources) -> Self {
         let server = server::read(root.section("server"), sources);
+        let log = log::read(root.section("log"));
         let routes = routes::read(&mut root, sources);
         root.finish();
-        Self { server, routes }
+        Self { server, log, routes }
     }
 }
 

@@ -154,10 +154,17 @@ impl CaughtUp {
 
     /// The client at `index` leaves. `moved` is called with the key and the new place of each client that moves.
     pub(super) fn leave(&mut self, index: u32, moved: impl FnMut(ClientKey, u32)) -> Left {
+        let (cursor, sent) = self.given_to(index);
+        self.roster.leave(index, moved);
+        Left { cursor, last_sent: self.last_sent, sent }
+    }
+
+    /// The position of the next frame for the client at `index`, and what was sent to a client like it that has been
+    /// here from the beginning.
+    pub(super) fn given_to(&self, index: u32) -> (Seq, Sent) {
         let had_batch = self.roster.had_batch(index);
         let cursor = self.pass.batch().filter(|_| had_batch).map_or(self.cursor, |batch| batch.to);
-        self.roster.leave(index, moved);
-        Left { cursor, last_sent: self.last_sent, sent: self.sent_to(had_batch) }
+        (cursor, self.sent_to(had_batch))
     }
 
     /// What was sent to a client that has been here from the beginning. `had_batch`: it already has the batch of the

@@ -150,15 +150,15 @@ impl Drop for Closed {
 mod tests {
     use super::*;
     use crate::counters::RouteCounters;
-    use crate::fanout::{Delivery, Farewell, Framing, Home, Pace, Terms};
+    use crate::fanout::{Delivery, Farewell, Framing, Home, Pace, Sent, Terms};
     use crate::hub::{
-        Backfilling, Departure, Hub, Open, Opening, Publisher, RouteId, ShareOptions, StreamRequest, StreamSettings,
+        Backfilling, Departure, Hub, Open, Opening, Publisher, RouteId, Seat, ShareOptions, StreamRequest,
+        StreamSettings,
     };
     use bytes::Bytes;
     use http::HeaderMap;
     use parking_lot::Mutex;
     use std::io::Read;
-    use std::net::IpAddr;
     use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
 
@@ -190,6 +190,10 @@ mod tests {
             Vec::new()
         }
 
+        fn came(&self, _: &Seat) {}
+
+        fn stays(&self, _: &Seat, _: Sent, _: Duration, _: u64) {}
+
         fn departed(&self, _: &Farewell<'_>) {}
     }
 
@@ -197,10 +201,6 @@ mod tests {
     struct Nowhere;
 
     impl Home for Nowhere {
-        fn client(&self) -> Option<IpAddr> {
-            None
-        }
-
         fn take_back(self: Box<Self>, _: OwnedFd, _: Vec<u8>) {}
     }
 

@@ -1,10 +1,10 @@
 //! What the engine is told of a route, and what it reports in turn.
 
 use super::policy::Pace;
+use crate::caller::Caller;
 use crate::counters::RouteCounters;
-use crate::hub::{Departure, StreamKey};
+use crate::hub::{Course, Departure, Seat, StreamKey};
 use std::fmt;
-use std::net::IpAddr;
 use std::ops::{AddAssign, SubAssign};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -20,9 +20,6 @@ pub const MOST_KEPT_BYTES: usize = 8 << 10;
 /// Takes a client's connection back after an orderly end. Dropping it frees what the connection holds outside the
 /// engine, such as its place among `max_connections`.
 pub trait Home: Send + fmt::Debug {
-    /// The client's address, if it is known.
-    fn client(&self) -> Option<IpAddr>;
-
     /// Serves the connection from now on. `unread`: the bytes that the client sent after its request.
     fn take_back(self: Box<Self>, socket: OwnedFd, unread: Vec<u8>);
 }
@@ -39,6 +36,12 @@ pub trait Terms: Send + Sync + fmt::Debug {
     /// time that the origin last asked for, in milliseconds.
     fn last_words(&self, departure: &Departure, origin_retry: Option<u64>) -> Vec<u8>;
 
+    /// Logs a client whose response begins.
+    fn came(&self, seat: &Seat);
+
+    /// Logs a client that stays, from time to time.
+    fn stays(&self, seat: &Seat, sent: Sent, stayed: Duration, lag: u64);
+
     /// Counts and logs a client that departs.
     fn departed(&self, farewell: &Farewell<'_>);
 }
@@ -48,8 +51,10 @@ pub trait Terms: Send + Sync + fmt::Debug {
 pub struct Farewell<'a> {
     /// The client's stream.
     pub stream: &'a StreamKey,
-    /// The client's address, if it is known.
-    pub client: Option<IpAddr>,
+    /// Who the client is.
+    pub caller: &'a Caller,
+    /// What the client met.
+    pub course: Course,
     /// What was sent to the client.
     pub sent: Sent,
     /// How long the client was there.

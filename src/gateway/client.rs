@@ -12,6 +12,7 @@
 
 use super::connection::Peer;
 use super::head::is_host;
+use crate::caller::{Caller, X_REQUEST_ID};
 use crate::config::Networks;
 use crate::fields::{members, parts};
 use http::header::FORWARDED;
@@ -28,8 +29,10 @@ static X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 const FAMILY: &str = "x-forwarded-";
 
 /// What is known of the client of a request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct ClientFacts {
+    /// Who the client is.
+    pub(super) caller: Caller,
     /// The client's address. `None`: it came through a Unix socket, or its address is hidden.
     pub(super) address: Option<IpAddr>,
     /// The scheme of the client's request.
@@ -78,8 +81,14 @@ struct Told {
 impl ClientFacts {
     /// The client of a request with these fields that came from `peer` and names `host`.
     pub(super) fn of(peer: &Peer, headers: &HeaderMap, host: Option<&str>, trusted: &Networks) -> Self {
+        let facts = Self::told(peer, headers, host, trusted);
+        Self { caller: Caller::of(headers, facts.address), ..facts }
+    }
+
+    fn told(peer: &Peer, headers: &HeaderMap, host: Option<&str>, trusted: &Networks) -> Self {
         let hop = peer.address();
         let own = Self {
+            caller: Caller::default(),
             address: hop,
             scheme: if peer.is_tls { Scheme::Https } else { Scheme::Http },
             host: host.map(str::to_owned),
@@ -104,7 +113,7 @@ impl ClientFacts {
 
     /// The fields that describe the client to the origin. The caller sets each field or, if it is `None`, removes it.
     pub(super) fn fields(&self, headers: &HeaderMap) -> Vec<(HeaderName, Option<HeaderValue>)> {
-        let mut fields = Vec::with_capacity(6);
+        let mut fields = Vec::with_capacity(7);
         if !self.is_believed {
             let strange = headers.keys().filter(|name| name.as_str().starts_with(FAMILY) || **name == X_REAL_IP);
             fields.extend(strange.map(|name| (name.clone(), None)));
@@ -128,6 +137,8 @@ impl ClientFacts {
         fields.push((X_FORWARDED_PROTO.clone(), Some(HeaderValue::from_static(self.scheme.as_str()))));
         let host = self.host.as_deref().and_then(|host| HeaderValue::from_str(host).ok());
         fields.push((X_FORWARDED_HOST.clone(), host));
+        let id = self.caller.request_id().and_then(|id| HeaderValue::try_from(id.to_string()).ok());
+        fields.push((X_REQUEST_ID.clone(), id));
         fields
     }
 

@@ -16,6 +16,7 @@
 
 use super::Gateway;
 use super::after::After;
+use super::answered::Outcome;
 use super::answers::{answer, bad_head, refuse, turn_away};
 use super::chunks::Chunks;
 use super::connection::Connection;
@@ -273,11 +274,20 @@ impl Front {
                 return answer(connection, &reply, false, false).await;
             }
         };
-        let request = request_of(&head);
-        let planned = self.gateway.plan(&request, connection.peer());
-        let plan = match planned {
-            Err(reply) => return self.answer_to(connection, head_bytes, &head, &reply).await,
-            Ok(Plan::Answer(reply)) => return self.answer_to(connection, head_bytes, &head, &reply).await,
+        let came = std::time::Instant::now();
+        let request = Request::of(&head);
+        let plan = match self.gateway.plan(&request, connection.peer()) {
+            Err(refusal) => {
+                let reply = self.gateway.refused(&refusal);
+                let outcome = Outcome::of(Some(&refusal), reply.status, reply.body.len(), came);
+                self.gateway.answered(&request, connection.peer(), outcome);
+                return self.answer_to(connection, head_bytes, &head, &reply).await;
+            }
+            Ok(Plan::Answer(reply)) => {
+                let outcome = Outcome::of(None, reply.status, reply.body.len(), came);
+                self.gateway.answered(&request, connection.peer(), outcome);
+                return self.answer_to(connection, head_bytes, &head, &reply).await;
+            }
             Ok(plan) => plan,
         };
         if let (Plan::Shared(ask), Some(engine), true) = (&plan, self.gateway.engine(), head.is_plain) {
@@ -314,7 +324,7 @@ impl Front {
         let Ok(head) = parsed else {
             return refuse(connection, StatusCode::SERVICE_UNAVAILABLE).await;
         };
-        let request = request_of(&head);
+        let request = Request::of(&head);
         let reply = self.gateway.turned_away(&request, connection.peer(), connection.why_no_place());
         if let Some((connection, _)) = answer(connection, &reply, head.method == Method::HEAD, false).await {
             close(connection).await;
@@ -350,7 +360,7 @@ impl Front {
         ask: &Ask,
         engine: &Engine,
     ) -> Option<(Connection, After)> {
-        let promise = connection.promise();
+        let (came, promise) = (std::time::Instant::now(), connection.promise());
         let left = async {
             connection.left().await;
             Broken::Left
@@ -360,6 +370,8 @@ impl Front {
             Err(NotJoined::Broken(_)) => return None,
             Err(NotJoined::Refused(refusal)) => {
                 let reply = self.gateway.refused(&refusal);
+                let outcome = Outcome::of(Some(&refusal), reply.status, reply.body.len(), came);
+                self.gateway.answered(&Request::of(head), connection.peer(), outcome);
                 return answer(connection, &reply, false, self.is_kept(head)).await;
             }
         };
@@ -369,11 +381,6 @@ impl Front {
         let client = self.gateway.leave(engine, ask, joined, head.version, is_kept).ok()?;
         Some((connection, After::HandOver(Box::new(client))))
     }
-}
-
-fn request_of(head: &Head) -> Request<'_> {
-    let Head { method, version, target, headers, .. } = head;
-    Request { method, version: *version, target, authority: None, headers }
 }
 
 /// Makes pingora use the runtime's timers. Its own timers need a thread that wakes 100 times a second from the first

@@ -10,7 +10,6 @@ use super::limits::Seat;
 use super::served::StreamRoute;
 use crate::fanout::{Arrival, Delivery, Engine, limit_stall};
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// A client that is to be handed over. Dropping this value before the hand-over takes the client off its stream, and
@@ -25,9 +24,7 @@ pub(super) struct HandOver {
 pub(super) struct Leaving {
     pub(super) engine: Engine,
     pub(super) delivery: Delivery,
-    /// The client's address, if it is known.
-    pub(super) address: Option<IpAddr>,
-    /// The request counts for that address.
+    /// The request counts for the client's address.
     pub(super) seat: Option<Arc<Seat>>,
 }
 
@@ -43,8 +40,8 @@ impl HandOver {
         limit_stall(&connection, Some(self.served.policy.client.stall));
         let why = match connection.into_parts() {
             Ok(Parts { socket, unread, peer, place, seat, is_tcp }) => {
-                let Leaving { engine, delivery, address, seat: of_request } = client;
-                let home = AtTheFront::new(Arc::downgrade(front), place, &peer, address, is_tcp);
+                let Leaving { engine, delivery, seat: of_request } = client;
+                let home = AtTheFront::new(Arc::downgrade(front), place, &peer, is_tcp);
                 let home = Box::new(home.seated(seat, of_request));
                 match engine.adopt(Arrival { delivery, socket, unread, home }).await {
                     Ok(()) => return,

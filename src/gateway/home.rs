@@ -7,7 +7,7 @@ use super::limits::Seat;
 use super::places::Place;
 use super::transport::Transport;
 use crate::fanout::Home;
-use std::net::{IpAddr, SocketAddr, SocketAddrV4};
+use std::net::{SocketAddr, SocketAddrV4};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 
@@ -17,7 +17,7 @@ pub(super) struct AtTheFront {
     front: Weak<Front>,
     place: Place,
     socket: SocketPeer,
-    /// `None`: nobody told anything of the client, so it is the socket's peer.
+    /// `None`: nobody told anything of the connection.
     told: Option<Box<Told>>,
 }
 
@@ -31,12 +31,11 @@ enum SocketPeer {
     Other(Box<SocketAddr>),
 }
 
-/// What is known of a client besides its socket.
+/// What is known of a connection besides its socket.
 #[derive(Debug)]
 struct Told {
     peer: Option<SocketAddr>,
     is_tls: bool,
-    client: Option<IpAddr>,
     /// The connection counts for its address.
     seat: Option<Seat>,
     /// The request counts for the address that a trusted proxy told of.
@@ -63,24 +62,23 @@ impl SocketPeer {
 }
 
 impl AtTheFront {
-    /// The way back to `front`. `client`: the client's address, if it is known.
-    pub(super) fn new(front: Weak<Front>, place: Place, peer: &Peer, client: Option<IpAddr>, is_tcp: bool) -> Self {
+    /// The way back to `front`.
+    pub(super) fn new(front: Weak<Front>, place: Place, peer: &Peer, is_tcp: bool) -> Self {
         let Peer { socket, told, is_tls } = *peer;
-        let is_told = told.is_some() || is_tls || client != peer.address();
+        let is_told = told.is_some() || is_tls;
         Self {
             front,
             place,
             socket: SocketPeer::new(socket, is_tcp),
-            told: is_told.then(|| Box::new(Told { peer: told, is_tls, client, seat: None, _of_request: None })),
+            told: is_told.then(|| Box::new(Told { peer: told, is_tls, seat: None, _of_request: None })),
         }
     }
 
     /// Keeps what the connection and the request count for. Without limits there is nothing to keep.
     pub(super) fn seated(mut self, seat: Option<Seat>, of_request: Option<Arc<Seat>>) -> Self {
         if seat.is_some() || of_request.is_some() {
-            let client = self.client();
             let (peer, is_tls) = self.told.map_or((None, false), |it| (it.peer, it.is_tls));
-            self.told = Some(Box::new(Told { peer, is_tls, client, seat, _of_request: of_request }));
+            self.told = Some(Box::new(Told { peer, is_tls, seat, _of_request: of_request }));
         }
         self
     }
@@ -92,10 +90,6 @@ impl AtTheFront {
 }
 
 impl Home for AtTheFront {
-    fn client(&self) -> Option<IpAddr> {
-        self.told.as_ref().map_or_else(|| self.peer().address(), |it| it.client)
-    }
-
     fn take_back(self: Box<Self>, socket: OwnedFd, unread: Vec<u8>) {
         let (peer, is_tcp) = (self.peer(), !matches!(self.socket, SocketPeer::Unix));
         let Self { front, place, told, .. } = *self;
@@ -126,10 +120,8 @@ mod tests {
         for socket in [None, v4, v6] {
             for (told, is_tls) in [(None, false), (None, true), (v4, false), (v6, true)] {
                 let peer = Peer { socket, told, is_tls };
-                for client in [peer.address(), None, Some("198.51.100.1".parse().unwrap())] {
-                    let home = AtTheFront::new(Weak::new(), places.take().unwrap(), &peer, client, socket.is_some());
-                    assert_eq!((home.peer(), home.client()), (peer, client));
-                }
+                let home = AtTheFront::new(Weak::new(), places.take().unwrap(), &peer, socket.is_some());
+                assert_eq!(home.peer(), peer);
             }
         }
     }
@@ -139,7 +131,7 @@ mod tests {
         assert!(size_of::<AtTheFront>() <= 48, "{} bytes", size_of::<AtTheFront>());
         let places = Places::new(1, Descriptors::unlimited(), mpsc::channel(1).0);
         let peer = Peer { socket: address("192.0.2.1:1"), told: None, is_tls: false };
-        let home = AtTheFront::new(Weak::new(), places.take().unwrap(), &peer, peer.address(), true);
+        let home = AtTheFront::new(Weak::new(), places.take().unwrap(), &peer, true);
         assert!(home.told.is_none() && matches!(home.socket, SocketPeer::V4(_)));
     }
 }

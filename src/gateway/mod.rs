@@ -22,6 +22,7 @@
 //! - *Refusal*: a request that is answered with an error.
 
 mod after;
+mod answered;
 mod answers;
 mod chunks;
 mod client;
@@ -47,6 +48,7 @@ mod proxy;
 mod proxy_header;
 mod reader;
 mod refusal;
+mod reports;
 mod routing;
 mod served;
 mod sessions;
@@ -76,6 +78,7 @@ use crate::hub::Hub;
 use crate::log_limit::LogLimit;
 use crate::quoted::quoted;
 use crate::upstream::Connector;
+use answered::Outcome;
 use connection::Peer;
 use limits::Limits;
 use plan::{Ask, Facts, Plan, Request};
@@ -136,10 +139,9 @@ impl Gateway {
         *self.lifecycle.borrow() != Lifecycle::Running
     }
 
-    /// Decides what to do with a request. The error is the answer to a request that is refused.
-    fn plan(&self, request: &Request<'_>, peer: &Peer) -> Result<Plan, Box<Reply>> {
-        let planned = self.planned(request, peer).and_then(|plan| self.seated(plan, peer));
-        planned.map_err(|refusal| Box::new(self.refused(&refusal)))
+    /// Decides what to do with a request.
+    fn plan(&self, request: &Request<'_>, peer: &Peer) -> Result<Plan, Refusal> {
+        self.planned(request, peer).and_then(|plan| self.seated(plan, peer))
     }
 
     fn planned(&self, request: &Request<'_>, peer: &Peer) -> Result<Plan, Refusal> {
@@ -183,7 +185,10 @@ impl Gateway {
             Err(refusal) if matches!(refusal.why, Why::Drain) => refusal,
             Ok(Plan::Answer(_) | Plan::Proxy(..)) | Err(_) => why.into(),
         };
-        self.refused(&refusal)
+        let came = Instant::now();
+        let reply = self.refused(&refusal);
+        self.answered(request, peer, Outcome::of(Some(&refusal), reply.status, reply.body.len(), came));
+        reply
     }
 
     /// Counts and logs a refusal. Returns the answer to the client.

@@ -13,7 +13,7 @@
 
 use super::client::ClientFacts;
 use super::connection::Peer;
-use super::head::is_host;
+use super::head::{Head, is_host};
 use super::limits::Seat;
 use super::own_request::{Asked, OwnRequest};
 use super::refusal::{NoRoute, Refusal, Reply, Why};
@@ -49,6 +49,14 @@ pub(super) struct Request<'a> {
     /// The `:authority` of HTTP/2.
     pub(super) authority: Option<&'a str>,
     pub(super) headers: &'a HeaderMap,
+}
+
+impl<'a> Request<'a> {
+    /// The request of a head of HTTP/1.x.
+    pub(super) fn of(head: &'a Head) -> Self {
+        let Head { method, version, target, headers, .. } = head;
+        Self { method, version: *version, target, authority: None, headers }
+    }
 }
 
 /// The facts besides the request that the decision depends on.
@@ -192,7 +200,7 @@ fn plan_stream(
     let ask = Box::new(Ask {
         served: Arc::clone(served),
         request: asks(query.as_deref()),
-        caller: Caller::of(request.headers, client.address).resuming(last_event_id.as_ref()),
+        caller: client.caller.resuming(last_event_id.as_ref()),
         last_event_id,
         unreadable: headers.get(ORIGIN).filter(|_| is_unreadable).cloned(),
         cors,

@@ -7,13 +7,14 @@ use super::lines::{greeting, last_words};
 use super::own_request::OwnRequest;
 use super::plan::Ask;
 use super::refusal::{Refusal, Why};
+use super::reports::Reports;
 use super::served::{StreamRoute, name_places};
 use super::writer::{Broken, Writer};
 use crate::counters::{Refused, RouteCounters, UpstreamPhase, process};
 use crate::downstream::{ClientOptions, CorsAnswer, own_head};
-use crate::fanout::{Farewell, Terms};
+use crate::fanout::{Farewell, Sent, Terms};
 use crate::fields::content_length;
-use crate::hub::{Departure, End, Failure, JoinError};
+use crate::hub::{Course, Departure, End, Failure, JoinError};
 use crate::quoted;
 use crate::sse::Passthrough;
 use crate::upstream::{FirstAnswer, Response, asks_to_return, own_answer, unusable};
@@ -60,8 +61,10 @@ impl Gateway {
         }
         if present.is_some() {
             writer.answers(asked);
+            served.came_to(request.key(), &ask.caller);
         }
         let mut relay = Relay::new(response, served, self.lifecycle.clone());
+        relay.watched = present.is_some().then(|| Watched { ask, reports: Reports::of(asked) });
         let (route, path_and_query) = (&served.route, own.request.path_and_query.as_str());
         let first =
             FirstAnswer { connector: &self.connector, route: &route.name, origin: &route.origin, path_and_query };
@@ -75,7 +78,15 @@ impl Gateway {
         }
         if present.is_some() {
             let (stream, sent, stayed) = (request.key(), writer.sent(), asked.elapsed());
-            served.departed(&Farewell { stream, client: ask.caller.address(), sent, stayed, departure: &why, lag: 0 });
+            served.departed(&Farewell {
+                stream,
+                caller: &ask.caller,
+                course: Course::default(),
+                sent,
+                stayed,
+                departure: &why,
+                lag: 0,
+            });
         }
         Ok(why)
     }
@@ -117,6 +128,25 @@ struct Relay<'a> {
     /// The client's deadlines. `None` if the response is not an event stream, or if the stated length of its body must
     /// be kept. manifold then neither adds lines to the response nor ends it.
     deadlines: Option<Deadlines<'a>>,
+    /// `None` if the response is not an event stream.
+    watched: Option<Watched<'a>>,
+}
+
+/// A client that access lines are written of while it stays.
+struct Watched<'a> {
+    ask: &'a Ask,
+    reports: Reports,
+}
+
+impl Watched<'_> {
+    /// Resolves never. Writes lines from time to time. `sent`: what the client was sent.
+    async fn report(watched: &mut Option<Self>, sent: Sent) -> Infallible {
+        let Some(Self { ask, reports }) = watched else { return std::future::pending().await };
+        loop {
+            let stayed = reports.next().await;
+            ask.served.stays_on(ask.request.key(), &ask.caller, Course::default(), sent, stayed, 0);
+        }
+    }
 }
 
 impl<'a> Relay<'a> {
@@ -133,6 +163,7 @@ impl<'a> Relay<'a> {
             beginning: None,
             events: is_stream.then(Passthrough::new),
             deadlines: is_open.then(|| Deadlines::new(served.pace(), client.max_lifetime, lifecycle)),
+            watched: None,
         }
     }
 
@@ -187,15 +218,17 @@ impl<'a> Relay<'a> {
 
     /// The next bytes of the origin. The error says why there are none. Heartbeats are sent while this waits.
     async fn next(&mut self, writer: &mut Writer<'_>) -> Result<Bytes, Departure> {
-        let Self { response, idle_timeout, events, deadlines, .. } = self;
+        let Self { response, idle_timeout, events, deadlines, watched, .. } = self;
         if let Some(end) = deadlines.as_mut().and_then(Deadlines::end_due) {
             return Err(end);
         }
         // The read is kept while heartbeats are sent, because a read must not be dropped half-way.
         let mut read = pin!(timeout(*idle_timeout, response.read()));
         loop {
+            let sent = writer.sent();
             tokio::select! {
                 read = &mut read => return come(read, *idle_timeout),
+                never = Watched::report(watched, sent) => match never {},
                 broken = writer.left() => return Err(broken.into()),
                 due = next_due(deadlines) => {
                     due?;

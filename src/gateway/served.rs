@@ -2,10 +2,12 @@
 
 use super::lines;
 use super::proxy::Habit;
-use crate::counters::RouteCounters;
+use crate::access::{Account, Visit};
+use crate::caller::Caller;
+use crate::counters::{Label, RouteCounters};
 use crate::downstream::{CorsOptions, OnLag, RetryPolicy, SharingVerdict, sharing_verdict, unshareable_advice};
 use crate::fanout::{Farewell, Pace, Sent, Terms};
-use crate::hub::{Credentials, Departure, Mode, RouteId, StreamSettings};
+use crate::hub::{Course, Credentials, Departure, Mode, RouteId, Seat, StreamKey, StreamSettings};
 use crate::quoted::reason;
 use crate::replay::{Lineage, ReplayOptions};
 use crate::route::{ProxyPolicy, Route, RouteKind, Routed, StreamPolicy};
@@ -253,17 +255,50 @@ impl Terms for StreamRoute {
         lines::last_words(&self.policy.client, departure, origin_retry)
     }
 
+    fn came(&self, seat: &Seat) {
+        self.came_to(seat.key(), seat.caller());
+    }
+
+    fn stays(&self, seat: &Seat, sent: Sent, stayed: Duration, lag: u64) {
+        self.stays_on(seat.key(), seat.caller(), seat.course(), sent, stayed, lag);
+    }
+
     fn departed(&self, farewell: &Farewell<'_>) {
-        let Farewell { stream, client, sent: Sent { bytes, events }, stayed, departure, lag } = farewell;
+        let Farewell { stream, caller, course, sent, stayed, departure, lag } = farewell;
         self.counters.closes.add_one(departure.close());
         self.counters.lifetimes.observe_time(*stayed, 1);
-        let route = &self.route.name;
-        let client = client.map_or_else(|| "unix".to_owned(), |client| client.to_string());
-        log::info!(
-            "client left route={route} stream={stream} client={client} bytes={bytes} events={events} why={departure} \
-             lag={lag}"
-        );
+        let visit = self.visit(stream, caller);
+        visit.ends(&account(*course, *sent, *stayed, *lag), departure.close().word(), departure);
     }
+}
+
+impl StreamRoute {
+    fn visit<'a>(&'a self, stream: &'a StreamKey, caller: &'a Caller) -> Visit<'a> {
+        Visit { route: &self.route.name, stream, caller }
+    }
+
+    /// Logs a client whose response begins.
+    pub(super) fn came_to(&self, stream: &StreamKey, caller: &Caller) {
+        self.visit(stream, caller).opens();
+    }
+
+    /// Logs a client that stays, from time to time.
+    pub(super) fn stays_on(
+        &self,
+        stream: &StreamKey,
+        caller: &Caller,
+        course: Course,
+        sent: Sent,
+        stayed: Duration,
+        lag: u64,
+    ) {
+        self.visit(stream, caller).stays(&account(course, sent, stayed, lag));
+    }
+}
+
+fn account(course: Course, sent: Sent, stayed: Duration, lag: u64) -> Account {
+    let Course { replayed, gaps, lag_worst } = course;
+    Account { stayed, events: sent.events, bytes: sent.bytes, replayed, gaps, lag, lag_worst }
 }
 
 /// Replaces references to paths of the origin by the paths at which this route serves the same resources.

@@ -6,12 +6,14 @@ use super::lines::{greeting, last_words};
 use super::plan::Ask;
 use super::reader::PIECE_BYTES;
 use super::refusal::{Refusal, Why};
+use super::reports::Reports;
 use super::served::StreamRoute;
 use super::writer::{Broken, Writer};
 use super::{Gateway, wire};
+use crate::access;
 use crate::descriptors::Promise;
 use crate::downstream::{SharingVerdict, lifetime, sharing_verdict, stream_head, unshareable_head};
-use crate::fanout::{self, Engine, Farewell, Framing, Pace, Pass, Terms, Then};
+use crate::fanout::{self, Engine, Farewell, Framing, Pass, Terms, Then};
 use crate::hub::{Departure, End, JoinError, Mode, ShareOptions, Subscription, Verdict};
 use crate::upstream::OnError;
 use http::{HeaderMap, Version};
@@ -103,7 +105,9 @@ impl Gateway {
             Verdict::Held => stream_head(None, Mode::Shared, has_credentials, cors),
             Verdict::Ended(end) => return Err(refused(Why::Ended(end))),
         };
-        subscription.is_of(ask.caller.clone());
+        if access::keeps_callers() {
+            subscription.is_of(ask.caller.clone());
+        }
         Ok(Joined { subscription, head, asked })
     }
 
@@ -135,7 +139,6 @@ impl Gateway {
                 lifetime: options.max_lifetime.map(|max| lifetime(max, fastrand::f64())),
                 terms: Arc::clone(&ask.served) as _,
             },
-            address: ask.caller.address(),
             seat: ask.seat.clone(),
         };
         Ok(HandOver::new(Arc::clone(&ask.served), client))
@@ -146,18 +149,12 @@ impl Gateway {
         let (served, Joined { mut subscription, head, asked }) = (&ask.served, joined);
         served.counters.opens.add(1);
         writer.answers(asked);
-        let why = self.deliver(served, writer, &mut subscription, head).await;
-        let (stream, lag) = (subscription.key().clone(), subscription.lag());
+        served.came_to(subscription.key(), &ask.caller);
+        let why = self.deliver(served, writer, &mut subscription, head, asked).await;
+        let (stream, lag, course) = (subscription.key().clone(), subscription.lag(), subscription.course());
         drop(subscription);
         let (sent, stayed) = (writer.sent(), asked.elapsed());
-        served.departed(&Farewell {
-            stream: &stream,
-            client: ask.caller.address(),
-            sent,
-            stayed,
-            departure: &why,
-            lag,
-        });
+        served.departed(&Farewell { stream: &stream, caller: &ask.caller, course, sent, stayed, departure: &why, lag });
         why
     }
 
@@ -167,6 +164,7 @@ impl Gateway {
         writer: &mut Writer<'_>,
         subscription: &mut Subscription,
         head: HeaderMap,
+        asked: std::time::Instant,
     ) -> Departure {
         let client = &served.policy.client;
         // Later changes of the reconnection time arrive with their events.
@@ -180,7 +178,7 @@ impl Gateway {
             return broken.into();
         }
         let deadlines = Deadlines::new(served.pace(), client.max_lifetime, self.lifecycle.clone());
-        let why = match follow(served.pace(), writer, subscription, deadlines).await {
+        let why = match follow(served, writer, subscription, deadlines, Reports::of(asked)).await {
             Ok(why) => why,
             Err(broken) => return broken.into(),
         };
@@ -194,12 +192,13 @@ impl Gateway {
 
 /// Sends frames and heartbeats until there is a reason to end the response.
 async fn follow(
-    pace: &Pace,
+    served: &StreamRoute,
     writer: &mut Writer<'_>,
     subscription: &mut Subscription,
     mut deadlines: Deadlines<'_>,
+    mut reports: Reports,
 ) -> Result<Departure, Broken> {
-    let mut frames = Vec::new();
+    let (pace, mut frames) = (served.pace(), Vec::new());
     // A session is never in the state of sending here, because it waits for each write.
     let mut pass = Pass::<Infallible>::Unread;
     loop {
@@ -212,6 +211,9 @@ async fn follow(
                     let events = frames.len();
                     writer.frames(&mut frames).await?;
                     writer.count_lag(subscription.appended(), events);
+                    if writer.had_to_wait() {
+                        subscription.was_slow();
+                    }
                     deadlines.sent();
                 }
                 Then::Skips(gap) => subscription.skip(gap),
@@ -224,6 +226,10 @@ async fn follow(
             () = subscription.changed() => pass.changed(pace.hold_until(|| subscription.cannot_wait(), now())),
             () = at(pass.held_until().map(Instant::from_std)) => pass.let_go(now()),
             broken = writer.left() => return Ok(broken.into()),
+            stayed = reports.next() => {
+                let lag = subscription.lag();
+                served.stays_on(subscription.key(), subscription.caller(), subscription.course(), writer.sent(), stayed, lag);
+            }
             due = deadlines.next() => match due {
                 Ok(()) => {
                     writer.heartbeat().await?;

@@ -153,6 +153,11 @@ impl<'a> Writer<'a> {
         self.sent.events = events;
     }
 
+    /// Whether the last write had to wait for the client.
+    pub(super) fn had_to_wait(&self) -> bool {
+        self.progress.is_slow
+    }
+
     /// What was sent to the client.
     pub(super) fn sent(&self) -> Sent {
         self.sent

@@ -46,7 +46,7 @@ pub use key::{RouteId, StreamKey, StreamRequest};
 pub use options::{CookiePolicy, Credentials, Mode, QueryPolicy, ShareOptions, SubscriberLimits};
 pub use pins::Pin;
 pub use publisher::{PATIENCE_WITH_READERS, Publisher};
-pub use seat::Seat;
+pub use seat::{Course, Seat};
 pub use sharing::Sharing;
 pub use stream::Reading;
 pub use subscription::{Detached, Subscription, Verdict};

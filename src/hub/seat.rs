@@ -8,6 +8,17 @@ use crate::replay::Seq;
 use std::sync::Arc;
 use tokio::time::Instant;
 
+/// What a client on a stream met so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Course {
+    /// The events of the past that the log held for the client when it came.
+    pub replayed: u32,
+    /// The gaps in what the client got: those of this client alone.
+    pub gaps: u32,
+    /// The most log entries that the client was not given at a time when its connection took nothing.
+    pub lag_worst: u32,
+}
+
 /// A client's presence on a stream. While a stream has a seat, it stays open. Dropping the seat takes the client off.
 #[derive(Debug)]
 pub struct Seat {
@@ -18,6 +29,7 @@ pub struct Seat {
     pub(super) hold: Hold,
     /// Whose seat it is.
     pub(super) caller: Caller,
+    pub(super) course: Course,
 }
 
 impl Stream {
@@ -44,7 +56,29 @@ impl Seat {
         }
         let mut hold = Hold::default();
         hold.set(stream, locked, cursor);
-        Self { stream: Arc::clone(stream), is_opener, hold, caller: Caller::default() }
+        Self { stream: Arc::clone(stream), is_opener, hold, caller: Caller::default(), course: Course::default() }
+    }
+
+    /// Takes the client off the stream. Returns who it was.
+    #[must_use]
+    pub fn leave(mut self) -> Caller {
+        std::mem::take(&mut self.caller)
+    }
+
+    /// What the client met so far.
+    #[must_use]
+    pub fn course(&self) -> Course {
+        self.course
+    }
+
+    /// The client's connection took nothing, and the client was not given this many log entries.
+    pub fn was_behind(&mut self, lag: u64) {
+        self.course.lag_worst = self.course.lag_worst.max(u32::try_from(lag).unwrap_or(u32::MAX));
+    }
+
+    /// The client gets a gap.
+    pub fn has_gap(&mut self) {
+        self.course.gaps = self.course.gaps.saturating_add(1);
     }
 
     /// Who the client is.

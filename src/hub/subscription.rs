@@ -2,7 +2,7 @@
 
 use super::arrivals::{Arrivals, SharedPlace};
 use super::backfills::{self, Wanted};
-use super::seat::Seat;
+use super::seat::{Course, Seat};
 use super::sharing::Audience;
 use super::stream::{Phase, Reading, State, Stream};
 use super::{End, StreamKey};
@@ -88,9 +88,11 @@ impl Subscription {
         last_event_id: Option<&Bytes>,
         is_opener: bool,
     ) -> Self {
+        let mut course = Course::default();
         let (cursor, told_first, unplaced) = match place(stream, state, last_event_id) {
-            Place::At(cursor, told_first) => {
-                count_replay(stream, state, cursor, last_event_id.is_some());
+            Place::At(Start { cursor, told_first, has_gap }) => {
+                course.gaps = has_gap.into();
+                course.replayed = count_replay(stream, state, cursor, last_event_id.is_some());
                 (cursor, told_first, None)
             }
             Place::Unknown(unplaced) => (state.log.end(), None, Some(unplaced)),
@@ -98,7 +100,8 @@ impl Subscription {
         let without_its_id = is_opener
             && !stream.membership.alone
             && last_event_id.is_some_and(|id| backfills::for_the_origin(state.log.options(), id).is_some());
-        let seat = Seat::take(stream, state, cursor, is_opener);
+        let mut seat = Seat::take(stream, state, cursor, is_opener);
+        seat.course = course;
         let nth = state.subscribers;
         Self { seat, nth, changes, cursor, told_first, unplaced, place: None, appended: None, without_its_id }
     }
@@ -192,15 +195,17 @@ impl Subscription {
             let stream = Arc::clone(&self.seat.stream);
             let settled = stream.locked(|state| {
                 let settled = settled(&stream, state, &unplaced, is_late);
-                if let Some(Ok((cursor, _))) = &settled {
-                    count_replay(&stream, state, *cursor, true);
+                if let Some(Ok(Start { cursor, has_gap, .. })) = &settled {
+                    self.seat.course.gaps = (*has_gap).into();
+                    self.seat.course.replayed = count_replay(&stream, state, *cursor, true);
                     self.seat.hold.advance(&stream, state, *cursor);
                 }
                 settled
             });
             match settled {
                 Some(settled) => {
-                    (self.cursor, self.told_first) = settled?;
+                    let start = settled?;
+                    (self.cursor, self.told_first) = (start.cursor, start.told_first);
                     self.unplaced = None;
                 }
                 None => {
@@ -255,11 +260,24 @@ impl Subscription {
     /// After [`Reading::Lagged`]: goes on with the oldest entry of the log, and tells the client of the gap.
     pub fn skip(&mut self, gap: Gap) {
         let (oldest, frame) = self.stream().skip(self.cursor, gap);
+        self.seat.has_gap();
         self.cursor = oldest;
         self.told_first = Some(frame);
         if let Some(shared) = &self.place {
             shared.place.lock().cursor = oldest;
         }
+    }
+
+    /// What the client met so far.
+    #[must_use]
+    pub fn course(&self) -> Course {
+        self.seat.course()
+    }
+
+    /// The client's connection took nothing for a while: notes how many log entries it was not given.
+    pub fn was_slow(&mut self) {
+        let lag = self.lag();
+        self.seat.was_behind(lag);
     }
 
     /// The number of log entries that the client was not given.
@@ -309,10 +327,27 @@ pub(super) struct Over {
 
 /// The position at which a client begins.
 enum Place {
-    /// This position, after a frame that the client is given first.
-    At(Seq, Option<Frame>),
+    /// This one.
+    At(Start),
     /// Not known: the origin is asked.
     Unknown(Unplaced),
+}
+
+/// Where a client begins to read.
+struct Start {
+    /// The position of the next frame for the client.
+    cursor: Seq,
+    /// A frame that the client is given before all others.
+    told_first: Option<Frame>,
+    /// Whether the log cannot give the client all that follows its id.
+    has_gap: bool,
+}
+
+impl Start {
+    /// A start without a gap.
+    fn at(cursor: Seq, told_first: Option<Frame>) -> Self {
+        Self { cursor, told_first, has_gap: false }
+    }
 }
 
 /// A client whose position depends on what the origin answers.
@@ -328,51 +363,48 @@ fn place(stream: &Stream, state: &mut State, last_event_id: Option<&Bytes>) -> P
     let now = Instant::now();
     state.log.expire(now.into_std(), usize::MAX);
     stream.account(state);
-    let Some(id) = last_event_id else { return Place::At(state.log.start(), None) };
+    let Some(id) = last_event_id else { return Place::At(Start::at(state.log.start(), None)) };
     if matches!(state.log.position(id), Position::Gone(_))
         && let Some(asked) = backfills::want(state, id, stream.opened_at, now)
     {
         return Place::Unknown(Unplaced { id: Bytes::copy_from_slice(id), asked });
     }
-    let (cursor, told_first) = resumed(stream, state, id);
-    Place::At(cursor, told_first)
+    Place::At(resumed(stream, state, id))
 }
 
 /// Counts what the log holds for a client that begins at `cursor`. `resumes`: it came with a `Last-Event-ID`.
-fn count_replay(stream: &Stream, state: &State, cursor: Seq, resumes: bool) {
+/// Returns that number.
+fn count_replay(stream: &Stream, state: &State, cursor: Seq, resumes: bool) -> u32 {
     let held = state.log.end().0.saturating_sub(cursor.0);
     if resumes || held > 0 {
         stream.counters.replayed.observe(held, 1);
     }
+    u32::try_from(held).unwrap_or(u32::MAX)
 }
 
 /// The position at which the log resumes a client with this id, and the frame that the client is given first.
-fn resumed(stream: &Stream, state: &State, id: &Bytes) -> (Seq, Option<Frame>) {
+fn resumed(stream: &Stream, state: &State, id: &Bytes) -> Start {
     match state.log.position(id) {
         Position::Known(seq) => {
             stream.counters.resumes.add(1);
-            (seq, None)
+            Start::at(seq, None)
         }
         Position::Gone(gap) => after_gap(stream, state, gap),
     }
 }
 
-fn after_gap(stream: &Stream, state: &State, gap: Gap) -> (Seq, Option<Frame>) {
+fn after_gap(stream: &Stream, state: &State, gap: Gap) -> Start {
     stream.counters.gaps.add_one(gap.reason.into());
     if state.log.options().on_gap != OnGap::Event {
         stream.counters.gaps_untold.add(1);
     }
-    state.log.after_gap(gap)
+    let (cursor, told_first) = state.log.after_gap(gap);
+    Start { cursor, told_first, has_gap: true }
 }
 
 /// The position of a client whose id the origin was asked about. `None`: not known yet. `is_late`: the client waits
 /// no longer.
-fn settled(
-    stream: &Stream,
-    state: &State,
-    unplaced: &Unplaced,
-    is_late: bool,
-) -> Option<Result<(Seq, Option<Frame>), End>> {
+fn settled(stream: &Stream, state: &State, unplaced: &Unplaced, is_late: bool) -> Option<Result<Start, End>> {
     let id = &unplaced.id;
     if matches!(state.log.position(id), Position::Known(_)) {
         return Some(Ok(resumed(stream, state, id)));
@@ -381,11 +413,11 @@ fn settled(
         Some(Err(end)) => Some(Err(end.clone())),
         Some(Ok(Meeting::At(seq))) if *seq >= state.log.oldest() => {
             stream.counters.resumes.add(1);
-            Some(Ok((*seq, None)))
+            Some(Ok(Start::at(*seq, None)))
         }
         Some(Ok(Meeting::Beside { text, at })) if *at >= state.log.oldest() => {
             stream.counters.resumes.add(1);
-            Some(Ok((*at, Some(text.clone()))))
+            Some(Ok(Start::at(*at, Some(text.clone()))))
         }
         Some(Ok(Meeting::Short { missed })) => {
             Some(Ok(after_gap(stream, state, Gap { reason: GapReason::Evicted, missed: Some(*missed) })))

@@ -3,11 +3,14 @@
 //! At the levels below warnings, the libraries log whole heads and bodies, which hold cookies and credentials. Such
 //! lines are never written, whatever `RUST_LOG` says. No line holds a control character.
 
+mod json;
 mod queue;
 
 use env_logger::{Target, WriteStyle};
 use log::{LevelFilter, Log, Metadata, Record};
+use manifold::config::LogFormat;
 use manifold::quoted::{OneLine, quoted, reason};
+use parking_lot::Mutex;
 use queue::Queue;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::env;
@@ -15,6 +18,7 @@ use std::ffi::OsStr;
 use std::io::{self, IsTerminal, Write};
 use std::panic::{self, PanicHookInfo};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 /// The variable that says which lines are written.
@@ -33,6 +37,21 @@ const OTHERS: [&str; 9] =
 /// The lines that wait to be written. It is empty if they are written at once.
 static QUEUE: OnceLock<Queue> = OnceLock::new();
 
+/// Whether lines are written as JSON.
+static IS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// What is wrong with `RUST_LOG`, until it is known in which form that is to be logged.
+static COMPLAINT: Mutex<Option<String>> = Mutex::new(None);
+
+/// Sets the form of the lines from now on, and logs what is wrong with `RUST_LOG`.
+pub(crate) fn write_as(format: LogFormat) {
+    IS_JSON.store(format == LogFormat::Json, Ordering::Relaxed);
+    let complaint = COMPLAINT.lock().take();
+    if let Some(complaint) = complaint {
+        log::warn!("{VARIABLE}: {complaint}");
+    }
+}
+
 /// Waits a moment for the last lines to be written.
 pub(crate) fn finish() {
     if let Some(queue) = QUEUE.get() {
@@ -42,14 +61,19 @@ pub(crate) fn finish() {
 
 /// Writes a line to standard error that is not one of the log. If standard error is closed, the line is lost.
 pub(crate) fn say(line: &str) {
-    let line = format!("{line}\n");
+    write(&if IS_JSON.load(Ordering::Relaxed) { json::of_text(line) } else { format!("{line}\n") });
+}
+
+/// Writes a line that is whole. If standard error is closed, the line is lost.
+fn write(line: &str) {
     let _lost = match QUEUE.get() {
         Some(queue) => queue.clone().write_all(line.as_bytes()),
         None => io::stderr().write_all(line.as_bytes()),
     };
 }
 
-/// Starts the logger. `RUST_LOG`, or else `default`, says which lines are written. An error in `RUST_LOG` is logged.
+/// Starts the logger. `RUST_LOG`, or else `default`, says which lines are written. An error in `RUST_LOG` is logged by
+/// [`write_as`].
 pub(crate) fn start(default: &str) {
     let wanted = env::var_os(VARIABLE).map(|text| Wanted::read(&text));
     let (filter, complaint) = match &wanted {
@@ -79,9 +103,7 @@ pub(crate) fn start(default: &str) {
         log::set_max_level(most);
     }
     panic::set_hook(Box::new(tell_panic));
-    if let Some(complaint) = complaint {
-        log::warn!("{VARIABLE}: {complaint}");
-    }
+    *COMPLAINT.lock() = complaint;
 }
 
 /// Logs a panic. The standard library would write to standard error itself, and wait for it.
@@ -200,6 +222,12 @@ impl Log for Guarded {
 
     fn log(&self, record: &Record<'_>) {
         if !self.enabled(record.metadata()) {
+            return;
+        }
+        if IS_JSON.load(Ordering::Relaxed) {
+            if self.0.matches(record) {
+                write(&json::line(record));
+            }
             return;
         }
         let metadata = record.metadata().clone();

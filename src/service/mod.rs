@@ -14,6 +14,7 @@ mod memory;
 mod notify;
 mod opener;
 mod socket_file;
+mod started;
 mod upgrade;
 
 pub use accept::AcceptError;
@@ -21,6 +22,7 @@ pub use descriptors::TooManyConnections;
 pub use listen::BindError;
 pub use upgrade::Successor;
 
+use crate::access;
 use crate::admin::{self, Admin, Facts};
 use crate::config::{Config, ListenAddr, ServerConfig};
 use crate::counters::CountersByRoute;
@@ -128,6 +130,9 @@ impl Service {
         let (stopping, stopping_seen) = watch::channel(false);
         let (accepting, accepting_seen) = watch::channel(Accepting::Yes);
         let (alive_held, alive) = mpsc::channel(1);
+        if admin.is_some() {
+            access::keep_callers();
+        }
         let engine = engine(self.config.server.shards, self.config.server.io_uring);
         let connector = Connector::trusting(self.system).within(self.descriptors);
         let (gateway, metrics) = gateway(&self.config, connector, engine.clone(), lifecycle_seen.clone(), &self.front);
@@ -138,10 +143,11 @@ impl Service {
         let facts = Facts {
             lifecycle: lifecycle_seen,
             accepting: accepts.abort_handle(),
-            access: self.config.server.admin_access,
+            access: self.config.server.admin_access.clone(),
             metrics,
             scraping: Mutex::default(),
         };
+        started::tell(&self.config, self.front.max_connections);
         for address in &addresses {
             log::info!("listening addr={address}");
         }

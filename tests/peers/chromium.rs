@@ -66,7 +66,7 @@ async fn a_page_that_is_loaded_again_resumes() {
     assert_eq!(page.data().await, "1");
 
     page.browser().open("about:blank").await;
-    gateway.log_line("why=left").await;
+    gateway.log_line("why=client").await;
     body.event("data: 2\n\n").await;
     body.event("data: 3\n\n").await;
     page.browser().open(&url).await;

@@ -84,7 +84,7 @@ async fn clients_behind_an_nginx_that_knows_nothing_hear_each_event_and_resume()
     let id = client.last_id().to_owned();
     drop(client);
     // nginx closes its connection to the gateway when its client is gone.
-    gateway.log_line("why=left").await;
+    gateway.log_line("why=client").await;
     body.event("data: 3\n\n").await;
     let mut client = Client::get("/a").after(id).connect(&nginx.port).await.stream();
     assert_eq!(client.next_data().await, "3");

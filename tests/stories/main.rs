@@ -17,6 +17,7 @@ mod stage;
 mod stuck_log;
 
 mod accepting;
+mod access_log;
 mod admin;
 mod admin_guard;
 mod allocator;
@@ -34,6 +35,7 @@ mod ids;
 mod lifecycle;
 mod limits;
 mod limits_of_clients;
+mod log_format;
 mod log_lines;
 mod metrics;
 mod metrics_reasons;

@@ -74,7 +74,7 @@ async fn clients_that_stop_reading_in_the_middle_of_events_are_closed_when_they_
     for server in ["", "io_uring = \"off\"", "shards = \"off\""] {
         let (gateway, mut clients) = stuck(server, "disconnect", || Client::get("/")).await;
         // Of the last two, the next event is held or has not come.
-        gateway.log_lines("why=lagged", STUCK - 2).await;
+        gateway.log_lines("why=lag", STUCK - 2).await;
         assert!([End::Orderly, End::Reset, End::Cut].contains(&clients[0].ended().await), "{server}");
     }
 }
@@ -95,7 +95,7 @@ async fn streams_of_http2_whose_clients_stop_reading_keep_little_too() {
     assert_eq!(clients[0].next_event().await.kind, "gap");
     let (gateway, _clients) = stuck("", "disconnect", || Client::get("/").h2()).await;
     // Of the last two, the next event is held or has not come.
-    gateway.log_lines("why=lagged", STUCK - 2).await;
+    gateway.log_lines("why=lag", STUCK - 2).await;
 }
 
 /// A gateway that has given each of its clients the beginning of another event, and holds no more than it may.

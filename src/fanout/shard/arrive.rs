@@ -71,7 +71,8 @@ impl Shard {
             asked: since_start(delivery.asked),
             is_new: true,
         });
-        if let Some(group) = self.members.group(group_key) {
+        if let Some((client, group)) = self.members.of(key) {
+            client.seat.iter().for_each(|seat| group.terms.came(seat));
             group.count(sent);
             let counters = group.terms.counters();
             counters.opens.add(1);

@@ -18,6 +18,8 @@ pub(super) struct Backlog {
     pub(super) asked: VecDeque<GroupKey>,
     /// The first client that was not told of the drain. `None`: there is none.
     pub(super) undrained: Option<ClientKey>,
+    /// The first client of which no access line was written in the present round. `None`: there is none.
+    pub(super) unreported: Option<ClientKey>,
     /// The groups that have something to send.
     pub(super) groups: VecDeque<GroupKey>,
 }
@@ -35,6 +37,7 @@ impl Backlog {
             !self.due.is_empty(),
             !self.asked.is_empty(),
             self.undrained.is_some(),
+            self.unreported.is_some(),
         ];
         1 + others.into_iter().filter(|there_is| *there_is).count()
     }

@@ -8,6 +8,7 @@ use super::super::sender::{Piece, Stopped};
 use super::super::terms::Sent;
 use super::super::wave::Slice;
 use super::Shard;
+use crate::access::{Access, wants};
 use crate::hub::Departure;
 use std::sync::Arc;
 use std::time::Instant;
@@ -210,6 +211,9 @@ impl Shard {
         match &mut client.state {
             State::Alone(alone) => {
                 if alone.unblock() {
+                    if let Some(seat) = client.seat.as_mut().filter(|_| wants(Access::End)) {
+                        seat.was_behind(group.feed.lag(alone.cursor));
+                    }
                     let key_of_group = client.group;
                     group.behind.unblock(key, alone.cursor);
                     group.behind.ready(key);

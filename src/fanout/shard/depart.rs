@@ -168,9 +168,10 @@ impl Client {
         // The seat is dropped before the departure is logged, so that the client has left its stream when the line
         // appears.
         let (stream, lag) = (seat.key().clone(), group.feed.lag(cursor));
-        drop(seat);
-        let (sent, client) = (self.sent, self.home.client());
+        let course = seat.course();
+        let caller = seat.leave();
+        let sent = self.sent;
         let stayed = Duration::from_micros(since_start(now).saturating_sub(self.asked));
-        group.terms.departed(&Farewell { stream: &stream, client, sent, stayed, departure, lag });
+        group.terms.departed(&Farewell { stream: &stream, caller: &caller, course, sent, stayed, departure, lag });
     }
 }

@@ -8,6 +8,7 @@ mod arrive;
 mod backlog;
 mod deliver;
 mod depart;
+mod report;
 #[cfg(test)]
 mod tests;
 // The same file serves a fuzz target.
@@ -26,6 +27,7 @@ use super::members::Members;
 use super::sender::{Sender, Sending};
 use super::wave::Wave;
 use super::wheel::Wheel;
+use crate::access;
 use crate::counters::Counter;
 use mio::event::Event;
 use mio::{Events, Poll, Token, Waker};
@@ -80,6 +82,8 @@ pub(super) struct Shard {
     wheel: Wheel,
     /// When the response of every client has ended, in a drain. `None`: no drain has begun.
     draining: Option<Instant>,
+    /// When access lines are next written about all clients, and how often. `None`: never.
+    reports: Option<(Instant, Duration)>,
     sender: Sender,
     /// The sends of groups that wait for each other in this turn.
     wave: Wave,
@@ -108,6 +112,7 @@ impl Shard {
             held: BTreeSet::new(),
             wheel: Wheel::new(now),
             draining: None,
+            reports: access::every().map(|every| (now + every, every)),
             sender: Sender::default(),
             wave: Wave::default(),
             written: Vec::new(),
@@ -199,7 +204,8 @@ impl Shard {
     fn sleep(&self, longest: Option<Duration>, now: Instant) -> Option<Duration> {
         let held = self.held.first().map(|(at, _)| *at);
         let next = [self.wheel.next(), held].into_iter().flatten().min().map(|at| at.saturating_duration_since(now));
-        [next, longest].into_iter().flatten().min()
+        let report = self.reports.map(|(at, _)| at.saturating_duration_since(now));
+        [next, report, longest].into_iter().flatten().min()
     }
 
     /// Does a slice of each kind of work that there is. Each kind gets the same share of the turn, so that no crowd of
@@ -208,7 +214,16 @@ impl Shard {
     fn work(&mut self, now: Instant) {
         let mut left = Effort::new(TURN);
         let share = TURN / self.backlog.kinds();
-        for work in [Self::serve_groups, Self::take_in, Self::answer_calls, Self::do_due, Self::answer, Self::drain] {
+        let kinds = [
+            Self::serve_groups,
+            Self::take_in,
+            Self::answer_calls,
+            Self::do_due,
+            Self::answer,
+            Self::drain,
+            Self::report,
+        ];
+        for work in kinds {
             self.effort = left.part(share);
             work(self, now);
             left.give_back(self.effort);

@@ -9,12 +9,15 @@ use crate::gateway::sessions::Decided;
 use parking_lot::Mutex;
 use pingora::Error;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// The state of a request, which pingora passes to each callback.
 #[derive(Debug, Default)]
 pub struct Exchange {
     /// The route, if the request is proxied.
     pub(super) proxied: Option<Arc<ProxyRoute>>,
+    /// When the request came.
+    pub(super) came: Option<Instant>,
     /// The client of a proxied request.
     pub(super) client: Option<ClientFacts>,
     /// A proxied request counts for the address that a trusted proxy told of.

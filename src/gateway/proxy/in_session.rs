@@ -1,35 +1,57 @@
 //! Decides requests of HTTP/2, and serves streams in a pingora session.
 
+use super::exchange::Exchange;
+use crate::access::Answered;
+use crate::counters::{Close, Label};
 use crate::descriptors::Promise;
 use crate::gateway::Gateway;
 use crate::gateway::after::After;
-use crate::gateway::connection::Peer;
+use crate::gateway::answered::{DONE, Outcome};
+use crate::gateway::connection::{Connection, Peer};
 use crate::gateway::http2::Link;
 use crate::gateway::plan::{Plan, Request};
-use crate::gateway::refusal::{Refusal, Reply};
+use crate::gateway::refusal::Refusal;
 use crate::gateway::shared::NotJoined;
 use crate::gateway::writer::Writer;
 use crate::hub::Departure;
 use http::uri::{Authority, PathAndQuery};
 use pingora::protocols::http::ServerSession;
-use pingora::{Error, ErrorType, Result};
+use pingora::proxy::Session;
+use pingora::{Error, ErrorSource, ErrorType, Result};
 use std::sync::Arc;
 
 impl Gateway {
     /// Decides what to do with a request that the front has not read. The front reads every request of HTTP/1, so this
     /// is for HTTP/2.
-    pub(super) fn plan_of(&self, session: &ServerSession) -> std::result::Result<Plan, Box<Reply>> {
+    pub(super) fn plan_of(&self, session: &ServerSession) -> std::result::Result<Plan, Refusal> {
+        self.plan(&request_of(session), &peer_of(session))
+    }
+
+    /// Writes the access line of a request that was answered in its session.
+    pub(super) fn answered_in(&self, session: &ServerSession, outcome: Outcome<'_>) {
+        self.answered(&request_of(session), &peer_of(session), outcome);
+    }
+
+    /// Writes the access line of a proxied request, if this is one.
+    pub(super) fn proxied(&self, session: &Session, error: Option<&Error>, exchange: &Exchange) {
+        let Some((served, client)) = exchange.proxied.as_ref().zip(exchange.client.as_ref()) else { return };
         let request = session.req_header();
-        let socket = session.client_addr().and_then(|address| address.as_inet()).copied();
-        let peer = Link::of(session).map_or(Peer { socket, told: None, is_tls: false }, |link| *link.peer());
-        let request = Request {
-            method: &request.method,
-            version: request.version,
-            target: request.uri.path_and_query().map_or("/", PathAndQuery::as_str),
-            authority: request.uri.authority().map(Authority::as_str),
-            headers: &request.headers,
+        let why = match error.map(|error| error.esource()) {
+            None => DONE,
+            Some(ErrorSource::Downstream) => Close::Client.word(),
+            Some(_) => Close::Origin.word(),
         };
-        self.plan(&request, &peer)
+        let answered = Answered {
+            route: Some(&served.route.name),
+            method: request.method.as_str(),
+            path: request.uri.path(),
+            status: session.response_written().map(|head| head.status.as_u16()),
+            caller: &client.caller,
+            why,
+            took: exchange.came.map(|came| came.elapsed()).unwrap_or_default(),
+            bytes: session.body_bytes_sent() as u64,
+        };
+        answered.ends();
     }
 
     /// Serves a stream in its session, or prepares the hand-over of its client to the engine. Returns what happens to
@@ -76,4 +98,26 @@ impl Gateway {
         }
         Error::e_explain(ErrorType::ConnectionClosed, departure.to_string())
     }
+}
+
+fn request_of(session: &ServerSession) -> Request<'_> {
+    let request = session.req_header();
+    Request {
+        method: &request.method,
+        version: request.version,
+        target: request.uri.path_and_query().map_or("/", PathAndQuery::as_str),
+        authority: request.uri.authority().map(Authority::as_str),
+        headers: &request.headers,
+    }
+}
+
+fn peer_of(session: &ServerSession) -> Peer {
+    if let Some(link) = Link::of(session) {
+        return *link.peer();
+    }
+    if let Some(connection) = session.stream().and_then(Connection::within) {
+        return *connection.peer();
+    }
+    let socket = session.client_addr().and_then(|address| address.as_inet()).copied();
+    Peer { socket, told: None, is_tls: false }
 }

@@ -19,6 +19,7 @@ pub(super) use references::{Names, host};
 
 use super::Gateway;
 use super::after::After;
+use super::answered::Outcome;
 use super::http2::Tail;
 use super::plan::Plan;
 use super::refusal::Reply;
@@ -45,7 +46,7 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 use retries::Next;
 use std::any::Any;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the connection of a request that must not share it is kept open. No other request uses it. The time is
 /// enough to see whether the origin keeps connections open (see [`Habit`]).
@@ -68,13 +69,16 @@ impl ProxyHttp for Gateway {
             Some(decided) => (Ok(decided.plan), decided.is_kept, decided.promise),
             None => (self.plan_of(session), false, None),
         };
-        let reply = match planned {
+        let came = Instant::now();
+        exchange.came = Some(came);
+        let refusal = match planned {
             Ok(Plan::Proxy(served, client, seat)) => {
                 exchange.seat = seat;
                 (exchange.proxied, exchange.client) = (Some(served), Some(client));
                 return Ok(false);
             }
             Ok(Plan::Answer(reply)) => {
+                self.answered_in(session, Outcome::of(None, reply.status, reply.body.len(), came));
                 Writer::new(session).reply(reply).await?;
                 return Ok(true);
             }
@@ -83,10 +87,12 @@ impl ProxyHttp for Gateway {
                     exchange.after = Mutex::new(Some(after));
                     return Ok(true);
                 }
-                Err(refusal) => self.refused(&refusal),
+                Err(refusal) => refusal,
             },
-            Err(reply) => *reply,
+            Err(refusal) => refusal,
         };
+        let reply = self.refused(&refusal);
+        self.answered_in(session, Outcome::of(Some(&refusal), reply.status, reply.body.len(), came));
         Writer::new(session).reply(reply).await?;
         Ok(true)
     }
@@ -335,6 +341,7 @@ impl ProxyHttp for Gateway {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, exchange: &mut Exchange) {
+        self.proxied(session, error, exchange);
         let attempt = &mut exchange.attempt;
         if error.is_some() {
             return;

@@ -27,7 +27,7 @@ use super::super::terms::{Farewell, Home, Sent, Terms};
 use super::{Events, Shard, ShardInbox};
 use crate::counters::RouteCounters;
 use crate::hub::{
-    Backfilling, Departure, End, Hub, Open, Opening, Publisher, RouteId, ShareOptions, Sharing, StreamRequest,
+    Backfilling, Departure, End, Hub, Open, Opening, Publisher, RouteId, Seat, ShareOptions, Sharing, StreamRequest,
     StreamSettings,
 };
 use crate::replay::{Continuation, ReplayOptions};
@@ -37,7 +37,6 @@ use http::HeaderMap;
 use parking_lot::Mutex;
 use rustix::net::sockopt;
 use std::io::{ErrorKind, Read, Write};
-use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -92,6 +91,10 @@ impl Terms for Noting {
         if *departure == Departure::Drained { b"retry: 7\n".to_vec() } else { Vec::new() }
     }
 
+    fn came(&self, _: &Seat) {}
+
+    fn stays(&self, _: &Seat, _: Sent, _: Duration, _: u64) {}
+
     fn departed(&self, farewell: &Farewell<'_>) {
         self.departed.lock().push((farewell.departure.clone(), farewell.sent, farewell.lag));
     }
@@ -104,10 +107,6 @@ type Returned = Arc<Mutex<Vec<(OwnedFd, Vec<u8>)>>>;
 struct Kept(Returned);
 
 impl Home for Kept {
-    fn client(&self) -> Option<IpAddr> {
-        None
-    }
-
     fn take_back(self: Box<Self>, socket: OwnedFd, unread: Vec<u8>) {
         self.0.lock().push((socket, unread));
     }
