@@ -95,6 +95,11 @@ impl Gateway {
             if !goes_alone {
                 break verdict;
             }
+            log::debug!(
+                "the response is for one client alone, so this client gets a stream of its own route={} stream={}",
+                served.route.name,
+                ask.request.key()
+            );
             drop(subscription);
             subscription = join_alone().map_err(|error| refused(Why::Join(error)))?;
         };
@@ -105,6 +110,17 @@ impl Gateway {
             Verdict::Held => stream_head(None, Mode::Shared, has_credentials, cors),
             Verdict::Ended(end) => return Err(refused(Why::Ended(end))),
         };
+        let course = subscription.course();
+        log::debug!(
+            "client joins route={} stream={} nth={} opened_it={} resumes={} replayed={} gaps={}",
+            served.route.name,
+            ask.request.key(),
+            subscription.nth(),
+            subscription.is_opener(),
+            ask.last_event_id.is_some(),
+            course.replayed,
+            course.gaps
+        );
         if access::keeps_callers() {
             subscription.is_of(ask.caller.clone());
         }

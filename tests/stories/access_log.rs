@@ -83,7 +83,7 @@ async fn the_end_of_each_stream_is_told_with_its_reason_and_all_that_is_known_of
     assert!(!gateway.log().contains("secret"), "{}", gateway.log());
 
     // A client that comes back gets what it missed, and one with an unknown id a gap.
-    for (id, replayed, gaps) in [("1", 2, 0), ("never", 0, 1)] {
+    for (id, replayed, gaps) in [("1", 2, 0), ("never", 3, 1)] {
         let mut client = Client::get("/mine?token=secret").header("Last-Event-ID", id).connect(&gateway).await.stream();
         client.next_event().await;
         drop(client);

@@ -249,7 +249,7 @@ impl Gateway {
 /// The TCP address in a line of the log.
 fn address_in(line: &str) -> Option<SocketAddr> {
     let (_, address) = line.split_once("listening addr=")?;
-    address.split_whitespace().next()?.parse().ok()
+    address.split([' ', '"']).next()?.parse().ok()
 }
 
 impl From<&Gateway> for Target {

@@ -10,7 +10,8 @@ use std::sync::Arc;
 const SILENT: &str = "client.heartbeat_secs = \"off\"";
 
 /// Fields of a request that manifold and its HTTP library add.
-const ADDED: [&str; 6] = ["accept-encoding", "connection", "host", "via", "x-forwarded-for", "x-forwarded-host"];
+const ADDED: [&str; 7] =
+    ["accept-encoding", "connection", "host", "via", "x-forwarded-for", "x-forwarded-host", "x-request-id"];
 
 fn private(origin: &Origin) -> Route {
     route("/*", origin).with("share.mode = \"private\"")

@@ -28,7 +28,7 @@ impl Shard {
         }
         if let Some((at, every)) = self.reports.as_mut().filter(|(at, _)| *at <= now) {
             *at = now + *every;
-            self.backlog.unreported.get_or_insert(ClientKey::of(0));
+            self.backlog.unreported.get_or_insert_with(|| ClientKey::of(0));
         }
         self.wheel.expire(now, &mut self.backlog.due);
     }
