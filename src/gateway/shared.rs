@@ -95,11 +95,7 @@ impl Gateway {
             if !goes_alone {
                 break verdict;
             }
-            log::debug!(
-                "the response is for one client alone, so this client gets a stream of its own route={} stream={}",
-                served.route.name,
-                ask.request.key()
-            );
+            tell_alone(ask);
             drop(subscription);
             subscription = join_alone().map_err(|error| refused(Why::Join(error)))?;
         };
@@ -110,17 +106,7 @@ impl Gateway {
             Verdict::Held => stream_head(None, Mode::Shared, has_credentials, cors),
             Verdict::Ended(end) => return Err(refused(Why::Ended(end))),
         };
-        let course = subscription.course();
-        log::debug!(
-            "client joins route={} stream={} nth={} opened_it={} resumes={} replayed={} gaps={}",
-            served.route.name,
-            ask.request.key(),
-            subscription.nth(),
-            subscription.is_opener(),
-            ask.last_event_id.is_some(),
-            course.replayed,
-            course.gaps
-        );
+        tell_joined(ask, &subscription);
         if access::keeps_callers() {
             subscription.is_of(ask.caller.clone());
         }
@@ -255,6 +241,27 @@ async fn follow(
             },
         }
     }
+}
+
+/// Says why a client does not share a stream.
+fn tell_alone(ask: &Ask) {
+    let (route, stream) = (&ask.served.route.name, ask.request.key());
+    log::debug!(
+        "the response is for one client alone, so this client gets a stream of its own route={route} stream={stream}"
+    );
+}
+
+/// Says which stream a client joins, and where it begins.
+fn tell_joined(ask: &Ask, subscription: &Subscription) {
+    let (route, stream, course) = (&ask.served.route.name, ask.request.key(), subscription.course());
+    log::debug!(
+        "client joins route={route} stream={stream} nth={} opened_it={} resumes={} replayed={} gaps={}",
+        subscription.nth(),
+        subscription.is_opener(),
+        ask.last_event_id.is_some(),
+        course.replayed,
+        course.gaps
+    );
 }
 
 fn now() -> std::time::Instant {
