@@ -11,9 +11,14 @@ fn told(origin: &(impl Url + ?Sized)) -> Route {
     route("/*", origin).with("upstream.on_error = \"reflect\"")
 }
 
+/// A gateway that writes no access lines, because those say why, too.
+async fn told_once(route: Route) -> Gateway {
+    Gateway::start(&format!("{}[log]\naccess = \"off\"\n", configuration("", [route]))).await
+}
+
 /// A client's answer, and the one log line that says why.
 async fn asked(route: Route) -> (Response, String) {
-    let gateway = Gateway::with(route).await;
+    let gateway = told_once(route).await;
     let mut answer = Client::get("/a").connect(&gateway).await;
     answer.complete().await;
     let line = gateway.log_line("why=").await;
@@ -69,7 +74,7 @@ async fn an_origin_that_calls_private_what_is_for_all() {
     let mut origin = Program::run(command);
     origin.listens(&port).await;
     let shared = route("/*", &port).with("share.credentials = \"share\"");
-    let gateway = Gateway::with(shared).await;
+    let gateway = told_once(shared).await;
     let refused = Client::get("/events").connect(&gateway).await;
     let why = "the origin says Cache-Control: private: share.credentials = 'isolate' keeps clients apart, \
                share.trust_origin = true shares the response anyway";
