@@ -27,6 +27,7 @@ mod key;
 mod options;
 mod pace;
 mod pins;
+mod placing;
 mod publisher;
 mod seat;
 mod sharing;

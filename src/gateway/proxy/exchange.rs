@@ -1,13 +1,16 @@
 //! The state of one request between pingora's callbacks.
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, is_answered};
 use crate::gateway::after::After;
 use crate::gateway::client::ClientFacts;
 use crate::gateway::limits::Seat;
 use crate::gateway::served::ProxyRoute;
 use crate::gateway::sessions::Decided;
+use crate::quoted;
+use crate::upstream::reason;
 use parking_lot::Mutex;
-use pingora::Error;
+use pingora::proxy::Session;
+use pingora::{Error, ErrorSource};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -48,5 +51,18 @@ impl Exchange {
     /// The error of a try that was given up because of silence, if it was.
     pub(super) fn given_up(&self) -> Option<Box<Error>> {
         self.attempt.given_up(self.proxied.as_ref().and_then(|served| served.policy.idle_timeout))
+    }
+
+    /// Counts and logs a failure that the client is not the cause of. `status`: what the client is sent for it.
+    pub(super) fn tell_failure(&self, session: &Session, error: &Error, status: Option<u16>) {
+        let is_ours = *error.esource() != ErrorSource::Downstream && status.is_some_and(|status| status >= 500);
+        let Some(served) = self.proxied.as_ref().filter(|_| is_ours) else { return };
+        served.counters.upstream_failures.add(1);
+        let (route, origin, status) = (&served.route.name, &served.route.origin, status.unwrap_or_default());
+        let why = match &self.attempt.dial {
+            Some(dial) => dial.why(error, origin, !is_answered(session)),
+            None => reason(error),
+        };
+        log::warn!("proxying failed route={route} origin={origin} status={status} why={}", quoted::reason(why));
     }
 }

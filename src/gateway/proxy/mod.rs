@@ -42,7 +42,7 @@ use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
 use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, ErrorSource, ErrorType, Result};
+use pingora::{Error, ErrorType, Result};
 use retries::Next;
 use std::any::Any;
 use std::sync::atomic::Ordering;
@@ -359,16 +359,7 @@ impl ProxyHttp for Gateway {
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
         client_side::note_stall(session, error);
         let status = faults::status(error, exchange.attempt.is_whole);
-        let is_ours = *error.esource() != ErrorSource::Downstream && status.is_some_and(|status| status >= 500);
-        if let Some(served) = exchange.proxied.as_ref().filter(|_| is_ours) {
-            served.counters.upstream_failures.add(1);
-            let (route, origin, status) = (&served.route.name, &served.route.origin, status.unwrap_or_default());
-            let why = match &exchange.attempt.dial {
-                Some(dial) => dial.why(error, origin, !is_answered(session)),
-                None => reason(error),
-            };
-            log::warn!("proxying failed route={route} origin={origin} status={status} why={}", quoted::reason(why));
-        }
+        exchange.tell_failure(session, error, status);
         if let Some(status) = status.filter(|_| !is_answered(session)) {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
             session.as_downstream_mut().set_keepalive(None);
