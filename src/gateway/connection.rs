@@ -260,8 +260,7 @@ impl Connection {
             return Err(io::Error::other("the connection has no place"));
         };
         let transport = Arc::into_inner(transport).ok_or_else(|| io::Error::other("the socket is in use"))?;
-        let is_tcp = transport.is_tcp();
-        Ok(Parts { socket: transport.into_descriptor(), unread: unread.to_vec(), peer, place, seat, is_tcp })
+        Ok(Parts { socket: transport.into_descriptor(), unread: unread.to_vec(), peer, place, seat })
     }
 }
 
@@ -273,7 +272,6 @@ pub(super) struct Parts {
     pub(super) peer: Peer,
     pub(super) place: Place,
     pub(super) seat: Option<Seat>,
-    pub(super) is_tcp: bool,
 }
 
 impl AsyncRead for Connection {
@@ -371,7 +369,7 @@ mod tests {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let places = Places::new(1, Descriptors::unlimited(), mpsc::channel(1).0);
         let mut connection =
-            Connection::new(Transport::new(ours.into_std().unwrap().into(), false, None), places.admit().unwrap());
+            Connection::new(Transport::new(ours.into_std().unwrap().into(), None), places.admit().unwrap());
         tokio::select! {
             biased;
             _ = connection.fill() => panic!("no bytes have come"),

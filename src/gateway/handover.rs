@@ -39,10 +39,9 @@ impl HandOver {
         connection.bound();
         limit_stall(&connection, Some(self.served.policy.client.stall));
         let why = match connection.into_parts() {
-            Ok(Parts { socket, unread, peer, place, seat, is_tcp }) => {
+            Ok(Parts { socket, unread, peer, place, seat }) => {
                 let Leaving { engine, delivery, seat: of_request } = client;
-                let home = AtTheFront::new(Arc::downgrade(front), place, &peer, is_tcp);
-                let home = Box::new(home.seated(seat, of_request));
+                let home = Box::new(AtTheFront::new(Arc::downgrade(front), place, &peer).seated(seat, of_request));
                 match engine.adopt(Arrival { delivery, socket, unread, home }).await {
                     Ok(()) => return,
                     Err(refused) => refused.to_string(),

@@ -7,7 +7,9 @@ use super::limits::Seat;
 use super::places::Place;
 use super::transport::Transport;
 use crate::fanout::Home;
-use std::net::{SocketAddr, SocketAddrV4};
+use rustix::net::getpeername;
+use std::io;
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Weak};
 
@@ -16,19 +18,8 @@ use std::sync::{Arc, Weak};
 pub(super) struct AtTheFront {
     front: Weak<Front>,
     place: Place,
-    socket: SocketPeer,
     /// `None`: nobody told anything of the connection.
     told: Option<Box<Told>>,
-}
-
-/// The peer of a socket.
-#[derive(Debug)]
-enum SocketPeer {
-    Unix,
-    /// TCP, and the peer is gone already.
-    Gone,
-    V4(SocketAddrV4),
-    Other(Box<SocketAddr>),
 }
 
 /// What is known of a connection besides its socket.
@@ -42,36 +33,13 @@ struct Told {
     _of_request: Option<Arc<Seat>>,
 }
 
-impl SocketPeer {
-    fn new(address: Option<SocketAddr>, is_tcp: bool) -> Self {
-        match address {
-            None if is_tcp => Self::Gone,
-            None => Self::Unix,
-            Some(SocketAddr::V4(address)) => Self::V4(address),
-            Some(address) => Self::Other(Box::new(address)),
-        }
-    }
-
-    fn address(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Unix | Self::Gone => None,
-            Self::V4(address) => Some(SocketAddr::V4(*address)),
-            Self::Other(address) => Some(**address),
-        }
-    }
-}
-
 impl AtTheFront {
     /// The way back to `front`.
-    pub(super) fn new(front: Weak<Front>, place: Place, peer: &Peer, is_tcp: bool) -> Self {
-        let Peer { socket, told, is_tls } = *peer;
+    pub(super) fn new(front: Weak<Front>, place: Place, peer: &Peer) -> Self {
+        let Peer { told, is_tls, .. } = *peer;
         let is_told = told.is_some() || is_tls;
-        Self {
-            front,
-            place,
-            socket: SocketPeer::new(socket, is_tcp),
-            told: is_told.then(|| Box::new(Told { peer: told, is_tls, seat: None, _of_request: None })),
-        }
+        let told = is_told.then(|| Box::new(Told { peer: told, is_tls, seat: None, _of_request: None }));
+        Self { front, place, told }
     }
 
     /// Keeps what the connection and the request count for. Without limits there is nothing to keep.
@@ -83,20 +51,31 @@ impl AtTheFront {
         self
     }
 
-    fn peer(&self) -> Peer {
+    /// The peer of the connection, whose socket has this peer.
+    fn peer(&self, socket: Option<SocketAddr>) -> Peer {
         let (told, is_tls) = self.told.as_ref().map_or((None, false), |it| (it.peer, it.is_tls));
-        Peer { socket: self.socket.address(), told, is_tls }
+        Peer { socket, told, is_tls }
     }
+}
+
+/// The peer of a TCP socket. `None`: a Unix socket. The kernel knows it, so it is not kept for every client.
+///
+/// # Errors
+/// When the connection is over: then there is no peer.
+fn socket_peer(socket: &OwnedFd) -> io::Result<Option<SocketAddr>> {
+    Ok(getpeername(socket)?.and_then(|peer| SocketAddr::try_from(peer).ok()))
 }
 
 impl Home for AtTheFront {
     fn take_back(self: Box<Self>, socket: OwnedFd, unread: Vec<u8>) {
-        let (peer, is_tcp) = (self.peer(), !matches!(self.socket, SocketPeer::Unix));
-        let Self { front, place, told, .. } = *self;
+        // Without its peer, a client would be taken for one that came through a Unix socket.
+        let Ok(address) = socket_peer(&socket) else { return };
+        let peer = self.peer(address);
+        let Self { front, place, told } = *self;
         let seat = told.and_then(|told| told.seat);
         // The front is gone only when the process ends. The socket is then closed.
         let Some(front) = front.upgrade() else { return };
-        let transport = Transport::new(socket, is_tcp, peer.socket);
+        let transport = Transport::new(socket, address);
         let connection = Connection::taken_back(transport, peer, (place, seat), &unread);
         front.serve_again(connection);
     }
@@ -107,6 +86,9 @@ mod tests {
     use super::*;
     use crate::descriptors::Descriptors;
     use crate::gateway::places::Places;
+    use rustix::net::{AddressFamily, SocketType};
+    use std::net::{TcpListener, TcpStream};
+    use std::os::unix::net::UnixStream;
     use tokio::sync::mpsc;
 
     fn address(text: &str) -> Option<SocketAddr> {
@@ -120,18 +102,33 @@ mod tests {
         for socket in [None, v4, v6] {
             for (told, is_tls) in [(None, false), (None, true), (v4, false), (v6, true)] {
                 let peer = Peer { socket, told, is_tls };
-                let home = AtTheFront::new(Weak::new(), places.take().unwrap(), &peer, socket.is_some());
-                assert_eq!(home.peer(), peer);
+                let home = AtTheFront::new(Weak::new(), places.take().unwrap(), &peer);
+                assert_eq!(home.peer(socket), peer);
             }
         }
     }
 
     #[tokio::test]
     async fn a_client_of_which_nobody_told_anything_takes_one_small_allocation() {
-        assert!(size_of::<AtTheFront>() <= 48, "{} bytes", size_of::<AtTheFront>());
+        assert!(size_of::<AtTheFront>() <= 32, "{} bytes", size_of::<AtTheFront>());
         let places = Places::new(1, Descriptors::unlimited(), mpsc::channel(1).0);
         let peer = Peer { socket: address("192.0.2.1:1"), told: None, is_tls: false };
-        let home = AtTheFront::new(Weak::new(), places.take().unwrap(), &peer, true);
-        assert!(home.told.is_none() && matches!(home.socket, SocketPeer::V4(_)));
+        let home = AtTheFront::new(Weak::new(), places.take().unwrap(), &peer);
+        assert!(home.told.is_none());
+    }
+
+    #[test]
+    fn the_kernel_knows_the_peer_of_a_socket_as_long_as_there_is_one() {
+        let (unix, _other) = UnixStream::pair().unwrap();
+        assert_eq!(socket_peer(&unix.into()).unwrap(), None);
+        for local in ["127.0.0.1:0", "[::1]:0"] {
+            let Ok(listener) = TcpListener::bind(local) else { continue };
+            let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (socket, address) = listener.accept().unwrap();
+            assert_eq!(socket_peer(&socket.into()).unwrap(), Some(address));
+            assert_eq!(client.local_addr().unwrap(), address);
+        }
+        let unconnected = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        assert!(socket_peer(&unconnected).is_err(), "a client that is gone is nobody");
     }
 }

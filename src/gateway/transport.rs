@@ -18,7 +18,6 @@ pub(super) const READ_BYTES: usize = 4 << 10;
 #[derive(Debug)]
 pub struct Transport {
     watched: Watched,
-    is_tcp: bool,
     /// The address of the peer, as it was when the connection was accepted. `None`: a Unix socket.
     peer: Option<SocketAddr>,
     /// The listener has handed down the bound of unsent bytes.
@@ -35,13 +34,13 @@ enum Ready {
 impl Transport {
     /// A socket in non-blocking mode.
     #[must_use]
-    pub fn new(socket: OwnedFd, is_tcp: bool, peer: Option<SocketAddr>) -> Self {
-        Self { watched: Watched::new(socket), is_tcp, peer, is_bounded: false }
+    pub fn new(socket: OwnedFd, peer: Option<SocketAddr>) -> Self {
+        Self { watched: Watched::new(socket), peer, is_bounded: false }
     }
 
     /// The socket of a connection that has the options of its listener.
     pub(super) fn accepted(socket: OwnedFd, is_tcp: bool, peer: Option<SocketAddr>) -> Self {
-        Self { is_bounded: is_tcp, ..Self::new(socket, is_tcp, peer) }
+        Self { is_bounded: is_tcp, ..Self::new(socket, peer) }
     }
 
     /// Whether the listener has handed down the bound of unsent bytes.
@@ -52,10 +51,6 @@ impl Transport {
     /// The socket as a descriptor, no longer registered with the runtime.
     pub(super) fn into_descriptor(self) -> OwnedFd {
         self.watched.into_socket()
-    }
-
-    pub(super) fn is_tcp(&self) -> bool {
-        self.is_tcp
     }
 
     /// The address of the peer. `None`: a Unix socket.

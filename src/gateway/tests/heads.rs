@@ -70,7 +70,7 @@ async fn by_pingora(head: &[u8]) -> ServerSession {
     theirs.write_all(head).await.unwrap();
     let ours = OwnedFd::from(ours.into_std().unwrap());
     let places = Places::new(1, Descriptors::unlimited(), mpsc::channel(1).0);
-    let mut connection = Connection::new(Transport::new(ours, false, None), places.admit().unwrap());
+    let mut connection = Connection::new(Transport::new(ours, None), places.admit().unwrap());
     connection.set_gate(Gate::Open);
     let mut session = ServerSession::new_http1(Box::new(connection));
     assert!(session.read_request().await.unwrap(), "{}", head.escape_ascii());

@@ -16,5 +16,5 @@ use tokio::net::TcpStream;
 /// The socket of an accepted connection.
 fn transport(accepted: TcpStream) -> Transport {
     let peer = accepted.peer_addr().ok();
-    Transport::new(accepted.into_std().unwrap().into(), true, peer)
+    Transport::new(accepted.into_std().unwrap().into(), peer)
 }
