@@ -4,6 +4,7 @@
 //! its own, by which its heartbeat comes earlier. After a heartbeat there is no need for that, because the clients are
 //! apart by then.
 
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 /// The part of the interval before which no heartbeat is due, in 64ths.
@@ -16,13 +17,19 @@ const LATEST: u32 = 63;
 /// often.
 const MARGIN: Duration = Duration::from_millis(32);
 
-/// When a client was last sent something.
+/// When a client was last sent something. There is one for every client, so it is kept in few bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LastSent {
-    at: Instant,
-    /// It was a heartbeat, or something that the client was sent alone as well.
-    is_apart: bool,
-}
+pub struct LastSent(
+    /// Twice the nanoseconds from [`EPOCH`] to that time, and 1 more if it was a heartbeat, which the client was sent apart
+    /// from the others.
+    u64,
+);
+
+/// A time before anything was sent.
+static EPOCH: LazyLock<Instant> = LazyLock::new(|| {
+    let now = Instant::now();
+    now.checked_sub(Duration::from_secs(3600)).unwrap_or(now)
+});
 
 /// The place of a client's heartbeat among those of the other clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,19 +39,33 @@ impl LastSent {
     /// The client was sent something that others may have been sent at the same time.
     #[must_use]
     pub fn with_others(at: Instant) -> Self {
-        Self { at, is_apart: false }
+        Self::new(at, false)
     }
 
     /// The client was sent a heartbeat.
     #[must_use]
     pub fn heartbeat(at: Instant) -> Self {
-        Self { at, is_apart: true }
+        Self::new(at, true)
+    }
+
+    fn new(at: Instant, is_apart: bool) -> Self {
+        // The time is enough for 292 years.
+        let nanos = u64::try_from(at.saturating_duration_since(*EPOCH).as_nanos()).unwrap_or(u64::MAX);
+        Self(nanos << 1 | u64::from(is_apart))
+    }
+
+    fn at(self) -> Instant {
+        *EPOCH + Duration::from_nanos(self.0 >> 1)
+    }
+
+    fn is_apart(self) -> bool {
+        self.0 & 1 == 1
     }
 
     /// The later one of two.
     #[must_use]
     pub fn or_later(self, other: Self) -> Self {
-        if other.at > self.at { other } else { self }
+        if other.0 >> 1 > self.0 >> 1 { other } else { self }
     }
 
     /// When the next heartbeat is due, if there is one in every `interval`. It is never due later than that.
@@ -52,10 +73,10 @@ impl LastSent {
     pub(super) fn next(self, interval: Duration, phase: Phase) -> Instant {
         let earliest = interval * EARLIEST / 64;
         let latest = (interval * LATEST / 64).min(interval.saturating_sub(MARGIN)).max(earliest);
-        if self.is_apart {
-            return self.at + latest;
+        if self.is_apart() {
+            return self.at() + latest;
         }
-        self.at + earliest + (latest - earliest) * u32::from(phase.0) / u32::from(u8::MAX)
+        self.at() + earliest + (latest - earliest) * u32::from(phase.0) / u32::from(u8::MAX)
     }
 }
 
