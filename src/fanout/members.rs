@@ -59,6 +59,11 @@ impl Members {
         self.clients.keys_from(from).take(most).collect()
     }
 
+    /// Of the key `from` and every `nth` key after it, at most `most` that name a client.
+    pub(super) fn every_nth_from(&self, from: ClientKey, nth: u32, most: usize) -> Vec<ClientKey> {
+        self.clients.every_nth_from(from, nth as usize).take(most).collect()
+    }
+
     /// The key of the group for a client with this seat. The group is made if it does not exist.
     pub(super) fn group_for(
         &mut self,

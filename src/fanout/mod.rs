@@ -37,6 +37,7 @@ mod on_the_way;
 mod policy;
 mod ring;
 mod roster;
+mod rounds;
 mod sender;
 mod sending;
 mod shard;

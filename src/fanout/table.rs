@@ -43,7 +43,12 @@ impl<K: Key, V> Table<K, V> {
 
     /// The keys from `from` on that name a value, in order.
     pub(super) fn keys_from(&self, from: K) -> impl Iterator<Item = K> {
-        (from.index()..self.places).map(K::of).filter(|key| self.get(*key).is_some())
+        self.every_nth_from(from, 1)
+    }
+
+    /// The key `from` and every `nth` key after it, as far as they name a value, in order.
+    pub(super) fn every_nth_from(&self, from: K, nth: usize) -> impl Iterator<Item = K> {
+        (from.index()..self.places).step_by(nth).map(K::of).filter(|key| self.get(*key).is_some())
     }
 
     /// All values and their keys, in the order of the keys.

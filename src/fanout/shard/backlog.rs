@@ -18,7 +18,8 @@ pub(super) struct Backlog {
     pub(super) asked: VecDeque<GroupKey>,
     /// The first client that was not told of the drain. `None`: there is none.
     pub(super) undrained: Option<ClientKey>,
-    /// The first client of which no access line was written in the present round. `None`: there is none.
+    /// The first client of the present part of a round of access lines about which none was written. `None`: there is
+    /// none.
     pub(super) unreported: Option<ClientKey>,
     /// The groups that have something to send.
     pub(super) groups: VecDeque<GroupKey>,

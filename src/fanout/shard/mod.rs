@@ -24,6 +24,7 @@ use super::group::Work;
 use super::inbox::{Flag, Inbox, Pause, Told, Wake};
 use super::keys::{ClientKey, GroupKey, Key};
 use super::members::Members;
+use super::rounds::Rounds;
 use super::sender::{Sender, Sending};
 use super::wave::Wave;
 use super::wheel::Wheel;
@@ -82,8 +83,8 @@ pub(super) struct Shard {
     wheel: Wheel,
     /// When the response of every client has ended, in a drain. `None`: no drain has begun.
     draining: Option<Instant>,
-    /// When access lines are next written about all clients, and how often. `None`: never.
-    reports: Option<(Instant, Duration)>,
+    /// When access lines are written about clients that stay. `None`: never.
+    reports: Option<Rounds>,
     sender: Sender,
     /// The sends of groups that wait for each other in this turn.
     wave: Wave,
@@ -112,7 +113,7 @@ impl Shard {
             held: BTreeSet::new(),
             wheel: Wheel::new(now),
             draining: None,
-            reports: access::every().map(|every| (now + every, every)),
+            reports: access::every().map(|every| Rounds::new(every, now)),
             sender: Sender::default(),
             wave: Wave::default(),
             written: Vec::new(),
@@ -204,7 +205,7 @@ impl Shard {
     fn sleep(&self, longest: Option<Duration>, now: Instant) -> Option<Duration> {
         let held = self.held.first().map(|(at, _)| *at);
         let next = [self.wheel.next(), held].into_iter().flatten().min().map(|at| at.saturating_duration_since(now));
-        let report = self.reports.map(|(at, _)| at.saturating_duration_since(now));
+        let report = self.reports.map(|rounds| rounds.next().saturating_duration_since(now));
         [next, report, longest].into_iter().flatten().min()
     }
 

@@ -26,10 +26,7 @@ impl Shard {
                 self.schedule(key);
             }
         }
-        if let Some((at, every)) = self.reports.as_mut().filter(|(at, _)| *at <= now) {
-            *at = now + *every;
-            self.backlog.unreported.get_or_insert_with(|| ClientKey::of(0));
-        }
+        self.begin_report(now);
         self.wheel.expire(now, &mut self.backlog.due);
     }
 

@@ -16,6 +16,8 @@ mod model;
 mod pace;
 #[cfg(test)]
 mod pins;
+#[cfg(test)]
+mod reports;
 
 #[cfg(fuzzing)]
 pub use model::try_operations;
@@ -76,6 +78,8 @@ struct Noting {
     pace: Pace,
     counters: Arc<RouteCounters>,
     departed: Mutex<Vec<(Departure, Sent, u64)>>,
+    /// What was said of clients that stay.
+    stays: Mutex<Vec<(Sent, Duration)>>,
 }
 
 impl Terms for Noting {
@@ -93,7 +97,9 @@ impl Terms for Noting {
 
     fn came(&self, _: &Seat) {}
 
-    fn stays(&self, _: &Seat, _: Sent, _: Duration, _: u64) {}
+    fn stays(&self, _: &Seat, sent: Sent, stayed: Duration, _: u64) {
+        self.stays.lock().push((sent, stayed));
+    }
 
     fn departed(&self, farewell: &Farewell<'_>) {
         self.departed.lock().push((farewell.departure.clone(), farewell.sent, farewell.lag));
@@ -157,7 +163,7 @@ impl Stage {
                 ids_ride: false,
                 counters: Arc::clone(&counters),
             },
-            terms: Arc::new(Noting { pace, counters, departed: Mutex::default() }),
+            terms: Arc::new(Noting { pace, counters, departed: Mutex::default(), stays: Mutex::default() }),
             kept: Returned::default(),
         }
     }
