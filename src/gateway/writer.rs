@@ -62,6 +62,8 @@ struct Progress {
     stall: Duration,
     /// Whether the last write had to wait.
     is_slow: bool,
+    /// Whether any write had to wait since that was last asked.
+    has_waited: bool,
     /// Says whether the writer or the kernel judges that the client stalls.
     trust: Trust,
 }
@@ -153,9 +155,9 @@ impl<'a> Writer<'a> {
         self.sent.events = events;
     }
 
-    /// Whether the last write had to wait for the client.
-    pub(super) fn had_to_wait(&self) -> bool {
-        self.progress.is_slow
+    /// Whether a write had to wait for the client since this was last asked.
+    pub(super) fn had_to_wait(&mut self) -> bool {
+        std::mem::take(&mut self.progress.has_waited)
     }
 
     /// What was sent to the client.
@@ -297,7 +299,7 @@ impl<'a> Writer<'a> {
                     written = &mut write => break written,
                     () = sleep(LOOKS_EVERY) => {}
                 }
-                progress.is_slow = true;
+                (progress.is_slow, progress.has_waited) = (true, true);
                 let now = Instant::now();
                 if witness.as_mut().is_some_and(Witness::saw_some) {
                     accepted = now;
