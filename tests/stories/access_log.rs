@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 /// A configuration whose log is JSON with these access lines.
-fn logging<R>(access: &str, routes: R) -> String
+pub fn logging<R>(access: &str, routes: R) -> String
 where
     R: IntoIterator<Item = crate::gateway::Route>,
 {
@@ -17,7 +17,7 @@ where
 }
 
 /// The first `n` access lines with this message. Waits until they are there.
-async fn lines(gateway: &Gateway, message: &str, n: usize) -> Vec<Value> {
+pub async fn lines(gateway: &Gateway, message: &str, n: usize) -> Vec<Value> {
     let lines = gateway.log_lines(&format!("\"message\":\"{message}\""), n).await;
     let read: Vec<Value> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
     for line in &read {
@@ -27,7 +27,7 @@ async fn lines(gateway: &Gateway, message: &str, n: usize) -> Vec<Value> {
 }
 
 /// Waits until a JSON log says that the gateway listens.
-async fn started(config: &str) -> Gateway {
+pub async fn started(config: &str) -> Gateway {
     let gateway = Gateway::spawn(config);
     gateway.log_line("\"listening addr=").await;
     gateway

@@ -17,6 +17,7 @@ mod stage;
 mod stuck_log;
 
 mod accepting;
+mod access_ends;
 mod access_log;
 mod admin;
 mod admin_guard;

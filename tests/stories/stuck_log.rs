@@ -12,7 +12,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, Command};
 
 /// A gateway with this configuration. Its log is read up to the line that names its address.
-async fn deaf(text: &str) -> (Child, SocketAddr, BufReader<ChildStderr>) {
+pub async fn deaf(text: &str) -> (Child, SocketAddr, BufReader<ChildStderr>) {
     let file = config_file(text);
     let mut command = Command::new(BINARY);
     command.args(["-c", file.path().to_str().unwrap()]).env("RUST_LOG", "info").stderr(Stdio::piped());
