@@ -4,7 +4,7 @@ use super::Gateway;
 use super::client::ClientFacts;
 use super::connection::Peer;
 use super::plan::Request;
-use super::refusal::Refusal;
+use super::refusal::{Refusal, Reply};
 use crate::access::{Access, Answered, wants};
 use crate::counters::Label;
 use crate::route::check_target;
@@ -28,11 +28,11 @@ pub(super) struct Outcome<'a> {
 
 impl<'a> Outcome<'a> {
     /// The outcome of a request that came at `came`, and that was not refused unless `refusal` says so.
-    pub(super) fn of(refusal: Option<&'a Refusal>, status: StatusCode, bytes: usize, came: Instant) -> Self {
+    pub(super) fn of(refusal: Option<&'a Refusal>, reply: &Reply, came: Instant) -> Self {
         Self {
             route: refusal.and_then(Refusal::route),
-            status: Some(status),
-            bytes: bytes as u64,
+            status: Some(reply.status),
+            bytes: reply.body.len() as u64,
             why: refusal.map_or(DONE, |refusal| refusal.why.reason().word()),
             took: came.elapsed(),
         }

@@ -31,7 +31,7 @@ use super::plan::{Ask, Plan, Request};
 use super::refusal::Reply;
 use super::sessions::{Decided, Sessions, close};
 use super::shared::NotJoined;
-use super::times::{LAST_CALL, WITHOUT_A_PLACE};
+use super::times::{LAST_CALL, WITHOUT_A_PLACE, without_a_clock_thread};
 use super::transport::Transport;
 use super::writer::Broken;
 use crate::fanout::{Engine, MOST_KEPT_BYTES};
@@ -41,10 +41,8 @@ use pingora::apps::HttpServerOptions;
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 use pingora::server::configuration::ServerConf;
-use pingora::time::fast_timeout::set_fast_timeout_to_tokio_threshold;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -279,13 +277,11 @@ impl Front {
         let plan = match self.gateway.plan(&request, connection.peer()) {
             Err(refusal) => {
                 let reply = self.gateway.refused(&refusal);
-                let outcome = Outcome::of(Some(&refusal), reply.status, reply.body.len(), came);
-                self.gateway.answered(&request, connection.peer(), outcome);
+                self.gateway.answered(&request, connection.peer(), Outcome::of(Some(&refusal), &reply, came));
                 return self.answer_to(connection, head_bytes, &head, &reply).await;
             }
             Ok(Plan::Answer(reply)) => {
-                let outcome = Outcome::of(None, reply.status, reply.body.len(), came);
-                self.gateway.answered(&request, connection.peer(), outcome);
+                self.gateway.answered(&request, connection.peer(), Outcome::of(None, &reply, came));
                 return self.answer_to(connection, head_bytes, &head, &reply).await;
             }
             Ok(plan) => plan,
@@ -370,8 +366,7 @@ impl Front {
             Err(NotJoined::Broken(_)) => return None,
             Err(NotJoined::Refused(refusal)) => {
                 let reply = self.gateway.refused(&refusal);
-                let outcome = Outcome::of(Some(&refusal), reply.status, reply.body.len(), came);
-                self.gateway.answered(&Request::of(head), connection.peer(), outcome);
+                self.gateway.answered(&Request::of(head), connection.peer(), Outcome::of(Some(&refusal), &reply, came));
                 return answer(connection, &reply, false, self.is_kept(head)).await;
             }
         };
@@ -381,12 +376,6 @@ impl Front {
         let client = self.gateway.leave(engine, ask, joined, head.version, is_kept).ok()?;
         Some((connection, After::HandOver(Box::new(client))))
     }
-}
-
-/// Makes pingora use the runtime's timers. Its own timers need a thread that wakes 100 times a second from the first
-/// request on, also when nothing happens. They still serve times below a second.
-fn without_a_clock_thread() {
-    set_fast_timeout_to_tokio_threshold(Some(Duration::ZERO));
 }
 
 #[cfg(test)]

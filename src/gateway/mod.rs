@@ -187,7 +187,7 @@ impl Gateway {
         };
         let came = Instant::now();
         let reply = self.refused(&refusal);
-        self.answered(request, peer, Outcome::of(Some(&refusal), reply.status, reply.body.len(), came));
+        self.answered(request, peer, Outcome::of(Some(&refusal), &reply, came));
         reply
     }
 

@@ -78,7 +78,7 @@ impl ProxyHttp for Gateway {
                 return Ok(false);
             }
             Ok(Plan::Answer(reply)) => {
-                self.answered_in(session, Outcome::of(None, reply.status, reply.body.len(), came));
+                self.answered_in(session, Outcome::of(None, &reply, came));
                 Writer::new(session).reply(reply).await?;
                 return Ok(true);
             }
@@ -92,7 +92,7 @@ impl ProxyHttp for Gateway {
             Err(refusal) => refusal,
         };
         let reply = self.refused(&refusal);
-        self.answered_in(session, Outcome::of(Some(&refusal), reply.status, reply.body.len(), came));
+        self.answered_in(session, Outcome::of(Some(&refusal), &reply, came));
         Writer::new(session).reply(reply).await?;
         Ok(true)
     }
