@@ -4,18 +4,17 @@ use crate::bell::Bell;
 use crate::check;
 use crate::counters::RouteCounters;
 use crate::fanout::{Arrival, BREAKS, Delivery, Engine, Farewell, Framing, Home, Pace, Refused, Sending, Sent, Terms};
-use crate::hub::{Departure, Publisher};
+use crate::hub::{Departure, Publisher, Seat};
 use crate::stage::{EVENTS, Stage, feed};
 use bytes::Bytes;
 use shuttle::future::block_on;
 use shuttle::sync::Mutex;
 use shuttle::thread;
 use std::fs::File;
-use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// More clients than there are shards.
 const CLIENTS: usize = 3;
@@ -41,6 +40,10 @@ impl Terms for Fates {
         Vec::new()
     }
 
+    fn came(&self, _: &Seat) {}
+
+    fn stays(&self, _: &Seat, _: Sent, _: Duration, _: u64) {}
+
     fn departed(&self, farewell: &Farewell<'_>) {
         self.departed.lock().unwrap().push((farewell.sent, farewell.departure.clone()));
     }
@@ -51,10 +54,6 @@ impl Terms for Fates {
 struct Place(Arc<Fates>);
 
 impl Home for Place {
-    fn client(&self) -> Option<IpAddr> {
-        None
-    }
-
     fn take_back(self: Box<Self>, _: OwnedFd, _: Vec<u8>) {
         unreachable!("the model keeps no connection")
     }

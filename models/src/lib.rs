@@ -5,6 +5,9 @@
 
 #![allow(dead_code, reason = "the gateway's files hold more than the models use")]
 
+#[path = "../../src/caller/mod.rs"]
+#[allow(unused_imports, reason = "the gateway's files hold more than the models use")]
+pub mod caller;
 #[path = "../../src/counters/mod.rs"]
 pub mod counters;
 #[path = "../../src/fields/mod.rs"]

@@ -1,7 +1,7 @@
 //! A hub whose streams are fed by threads of the model.
 
 use crate::counters::RouteCounters;
-use crate::hub::{Backfilling, Hub, JoinError, Open, Opening, Publisher, RouteId, ShareOptions, Sharing, StreamRequest};
+use crate::hub::{Backfilling, Hub, JoinError, Open, Opening, Publisher, RouteId, ShareOptions, Sharing, StreamRequest, SubscriberLimits};
 use crate::hub::{StreamSettings, Subscription};
 use crate::replay::{Continuation, ReplayOptions, Start};
 use crate::sse::Event;
@@ -53,6 +53,7 @@ impl Stage {
             max_streams,
             ids_ride: false,
             counters: Arc::new(RouteCounters::default()),
+            limits: SubscriberLimits::default(),
         };
         Self { hub: Hub::new(Arc::clone(&drivers) as Arc<dyn Open>), drivers, settings }
     }

@@ -22,6 +22,7 @@ pub mod wake_ups;
 mod sender {
     #[derive(Debug, Clone, Copy)]
     pub enum Sending {
+        Ring,
         Loop,
     }
 }

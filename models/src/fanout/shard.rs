@@ -164,9 +164,9 @@ impl Client {
     }
 
     fn depart(self, departure: &Departure) {
-        let (stream, client, sent) = (self.seat.key(), self.home.client(), self.sent);
+        let (stream, caller, course, sent) = (self.seat.key(), self.seat.caller(), self.seat.course(), self.sent);
         let stayed = std::time::Duration::ZERO;
-        self.terms.departed(&Farewell { stream, client, sent, stayed, departure, lag: 0 });
+        self.terms.departed(&Farewell { stream, caller, course, sent, stayed, departure, lag: 0 });
     }
 }
 
