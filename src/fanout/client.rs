@@ -243,6 +243,11 @@ impl Client {
         Next::Blocked
     }
 
+    /// How long ago the client's request came.
+    pub(super) fn stayed(&self, now: Instant) -> Duration {
+        Duration::from_micros(since_start(now).saturating_sub(self.asked))
+    }
+
     /// The client was sent an event. Counts how long its first one took.
     pub(super) fn has_event(&mut self, group: &Group, now: Instant) {
         if std::mem::take(&mut self.is_new) {

@@ -2,7 +2,7 @@
 
 use super::StreamKey;
 use super::hold::Hold;
-use super::stream::{Phase, State, Stream};
+use super::stream::{State, Stream};
 use crate::caller::Caller;
 use crate::replay::Seq;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ pub struct Seat {
 impl Stream {
     /// Whether as many clients are on the stream as may be. A stream that is over tells its end to who comes.
     pub(super) fn is_full(&self, most: usize) -> bool {
-        self.locked(|state| state.subscribers >= most && !matches!(state.phase, Phase::Closed { .. }))
+        self.locked(|state| state.subscribers >= most && !state.is_closed())
     }
 }
 

@@ -9,14 +9,13 @@ use super::super::policy::LINGER;
 use super::super::sending::{end, receive, reset_on_close, send_last, send_some};
 use super::super::terms::{Farewell, MOST_STRAY_BYTES, Sent};
 use super::Shard;
-use crate::counters::since_start;
 use crate::hub::Departure;
 use crate::replay::Seq;
 use crate::sse::Frame;
 use bytes::Bytes;
 use mio::unix::SourceFd;
 use std::os::fd::AsRawFd;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The most bytes that a client may send after our side was closed and before it closes its own side.
 const MOST_LATE_BYTES: usize = 1 << 20;
@@ -171,7 +170,7 @@ impl Client {
         let course = seat.course();
         let caller = seat.leave();
         let sent = self.sent;
-        let stayed = Duration::from_micros(since_start(now).saturating_sub(self.asked));
+        let stayed = self.stayed(now);
         group.terms.departed(&Farewell { stream: &stream, caller: &caller, course, sent, stayed, departure, lag });
     }
 }

@@ -5,7 +5,6 @@ use super::super::effort::DEPARTURE;
 use super::super::keys::{ClientKey, Key};
 use super::super::rounds::{PARTS, Rounds};
 use super::Shard;
-use crate::counters::since_start;
 use std::time::{Duration, Instant};
 
 impl Shard {
@@ -33,7 +32,7 @@ impl Shard {
         let every = self.reports.as_ref().map_or(Duration::MAX, Rounds::every);
         let Some((client, group)) = self.members.of(key) else { return };
         let Some(seat) = &client.seat else { return };
-        let stayed = Duration::from_micros(since_start(now).saturating_sub(client.asked));
+        let stayed = client.stayed(now);
         if stayed < every {
             return;
         }
