@@ -27,8 +27,10 @@ pub(super) fn greeting(options: &ClientOptions, origin_retry: Option<u64>) -> Ve
 /// reconnection time, which may have come without an event.
 pub(super) fn last_words(options: &ClientOptions, departure: &Departure, origin_retry: Option<u64>) -> Vec<u8> {
     match (departure, options.retry) {
-        (Departure::Drained | Departure::Lifetime, RetryPolicy::Fixed(retry)) => jittered(retry, options),
-        (Departure::Drained | Departure::Lifetime, RetryPolicy::Origin) => {
+        (Departure::Drained | Departure::Lifetime | Departure::Ended(End::Dismissed), RetryPolicy::Fixed(retry)) => {
+            jittered(retry, options)
+        }
+        (Departure::Drained | Departure::Lifetime | Departure::Ended(End::Dismissed), RetryPolicy::Origin) => {
             jittered(origin_retry.map_or(USUAL_RETRY, Duration::from_millis), options)
         }
         (Departure::Ended(End::OriginClosed), RetryPolicy::Origin) => {

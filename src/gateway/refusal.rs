@@ -88,8 +88,8 @@ impl Why {
             Self::Drain => Refused::Drain,
             Self::NoPlace => Refused::Connections,
             Self::Join(JoinError::Ended(End::NoDescriptor)) | Self::Ended(End::NoDescriptor) => Refused::Connections,
-            Self::Join(JoinError::Ended(End::Idle | End::Unshareable | End::PublisherGone))
-            | Self::Ended(End::Idle | End::Unshareable | End::PublisherGone) => Refused::Ended,
+            Self::Join(JoinError::Ended(End::Idle | End::Dismissed | End::Unshareable | End::PublisherGone))
+            | Self::Ended(End::Idle | End::Dismissed | End::Unshareable | End::PublisherGone) => Refused::Ended,
             Self::Join(JoinError::Ended(_)) | Self::Ended(_) => Refused::Origin,
         }
     }
@@ -244,7 +244,7 @@ fn of_end(end: &End, cors: Option<&CorsAnswer>) -> Reply {
         End::Unusable(_) => Reply::text(StatusCode::BAD_GATEWAY, "the origin's answer is no event stream to pass on"),
         End::OriginClosed => Reply::text(StatusCode::BAD_GATEWAY, "the origin ended the stream"),
         // Those are refusals for now, which have a table of their own.
-        End::NoDescriptor | End::Idle | End::Unshareable | End::PublisherGone => {
+        End::NoDescriptor | End::Idle | End::Dismissed | End::Unshareable | End::PublisherGone => {
             Reply::come_again(StatusCode::SERVICE_UNAVAILABLE)
         }
     }
@@ -257,7 +257,7 @@ fn of_failure(failure: &Failure, cors: Option<&CorsAnswer>) -> Reply {
         Failure::NoStream(_) => {
             Reply::text(StatusCode::BAD_GATEWAY, "the origin's answer is no event stream to pass on")
         }
-        Failure::Ended | Failure::Lost(_) | Failure::Silent(_) => {
+        Failure::Ended | Failure::Dropped | Failure::Lost(_) | Failure::Silent(_) => {
             Reply::text(StatusCode::BAD_GATEWAY, "the connection to the origin was lost")
         }
         Failure::Status(answer) => reflected(answer, cors),

@@ -16,7 +16,7 @@ pub enum Departure {
     Lagged,
     /// The client's `max_lifetime_secs` are over.
     Lifetime,
-    /// manifold is shutting down.
+    /// manifold is shutting down, or an operator ended the response.
     Drained,
     /// The stream is over.
     Ended(End),
@@ -31,7 +31,8 @@ impl Departure {
             Self::Stalled => Close::Stall,
             Self::Lagged => Close::Lag,
             Self::Lifetime => Close::Lifetime,
-            Self::Drained => Close::Drain,
+            // manifold asks the client back in both cases.
+            Self::Drained | Self::Ended(End::Dismissed) => Close::Drain,
             Self::Ended(End::NoDescriptor | End::Idle) => Close::Limit,
             Self::Ended(End::Refused(answer)) if is_of_access(answer.status) => Close::Auth,
             Self::Ended(_) => Close::Origin,
@@ -44,7 +45,7 @@ impl Departure {
     #[must_use]
     pub fn is_orderly(&self) -> bool {
         match self {
-            Self::Lifetime | Self::Drained | Self::Ended(End::OriginClosed | End::NoContent) => true,
+            Self::Lifetime | Self::Drained | Self::Ended(End::OriginClosed | End::NoContent | End::Dismissed) => true,
             Self::Left | Self::Stalled | Self::Lagged | Self::Ended(_) => false,
         }
     }
@@ -96,6 +97,7 @@ mod tests {
             (Departure::Ended(End::HoldExpired(Failure::Ended)), "origin"),
             (Departure::Ended(End::NoDescriptor), "limit"),
             (Departure::Ended(End::Idle), "limit"),
+            (Departure::Ended(End::Dismissed), "drain"),
         ] {
             assert_eq!(departure.close().word(), close, "{departure:?}");
         }
@@ -109,6 +111,7 @@ mod tests {
             (Departure::Drained, true),
             (Departure::Ended(End::OriginClosed), true),
             (Departure::Ended(End::NoContent), true),
+            (Departure::Ended(End::Dismissed), true),
             (Departure::Left, false),
             (Departure::Stalled, false),
             (Departure::Lagged, false),

@@ -32,6 +32,8 @@ pub enum Failure {
     Ended,
     /// The response broke off.
     Lost(String),
+    /// An operator wants the origin to be asked again. The response was dropped for that.
+    Dropped,
     /// The origin sent nothing for this long.
     Silent(Duration),
 }
@@ -43,6 +45,7 @@ impl fmt::Display for Failure {
             Self::HeadTimeout => f.write_str("origin sent no response head in time"),
             Self::Status(answer) => write!(f, "origin answered {}", answer.status.as_u16()),
             Self::NoStream(why) => f.write_str(why),
+            Self::Dropped => f.write_str("an operator dropped the response"),
             Self::Ended => f.write_str("origin ended the response"),
             Self::Silent(time) => write!(f, "nothing came from the origin for {time:?}"),
             Self::Lost(why) => write!(f, "connection to the origin lost: {why}"),
@@ -69,6 +72,8 @@ pub enum End {
     Unshareable,
     /// The process has no descriptor for a connection to the origin.
     NoDescriptor,
+    /// An operator closed the stream.
+    Dismissed,
     /// No client subscribed for `linger_secs`, or the stream gave way to others.
     Idle,
     /// The publisher was dropped without closing the stream. This is a defect, but it leaves no client waiting.
@@ -86,6 +91,7 @@ impl fmt::Display for End {
             Self::HoldExpired(_) => f.write_str("hold_expired"),
             Self::Unshareable => f.write_str("unshareable"),
             Self::NoDescriptor => f.write_str("no_descriptor"),
+            Self::Dismissed => f.write_str("dismissed"),
             Self::Idle => f.write_str("idle"),
             Self::PublisherGone => f.write_str("publisher_gone"),
         }

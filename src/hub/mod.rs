@@ -37,6 +37,7 @@ mod subscription;
 #[cfg(test)]
 mod tests;
 mod upkeep;
+mod view;
 
 pub use arrivals::Arrivals;
 pub use backfills::Backfilling;
@@ -51,6 +52,7 @@ pub use seat::{Course, Seat};
 pub use sharing::Sharing;
 pub use stream::Reading;
 pub use subscription::{Detached, Subscription, Verdict};
+pub use view::{StreamView, Trouble};
 
 use crate::counters::RouteCounters;
 use crate::replay::{Epoch, ReplayLog, ReplayOptions, Seq};

@@ -66,6 +66,10 @@ impl Publisher {
             if goes_on {
                 state.enter(Phase::Live);
                 state.head = Some(head);
+                if let Some(trouble) = &mut state.trouble {
+                    trouble.is_over = true;
+                }
+                state.reconnects = state.reconnects.saturating_add(u32::from(is_again));
                 // A new response has not asked for a reconnection time yet.
                 state.retry = None;
             }
@@ -190,6 +194,30 @@ impl Publisher {
                 state.enter(Phase::Waiting);
             }
         });
+    }
+
+    /// Something went wrong with the origin. `why` is shown to the operator.
+    pub fn has_trouble(&self, why: &str) {
+        self.stream.locked(|state| state.has_trouble(why, Instant::now()));
+    }
+
+    /// The origin is asked again at this time. `None`: it is not known when.
+    pub fn tries_again(&self, at: Option<Instant>) {
+        self.stream.locked(|state| state.next_attempt = at);
+    }
+
+    /// Resolves when an operator wants the origin to be asked again. Cancel-safe.
+    pub async fn told_to_reconnect(&self) {
+        self.stream.reconnect.notified().await;
+    }
+
+    /// Why the stream is over. `None`: it is open.
+    #[must_use]
+    pub fn end_of_stream(&self) -> Option<End> {
+        self.stream.locked(|state| match &state.phase {
+            Phase::Closed { end, .. } => Some(end.clone()),
+            Phase::Connecting { .. } | Phase::Live | Phase::Waiting => None,
+        })
     }
 
     /// Resolves when a client is subscribed. Cancel-safe.

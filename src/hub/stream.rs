@@ -20,6 +20,7 @@ use super::census::Census;
 use super::pace::{MOST_AHEAD, Pace};
 use super::sharing::{Audience, Sharing};
 use super::streams::{Place, Streams};
+use super::view::Trouble;
 use super::{End, StreamKey, StreamRequest, Watcher};
 use crate::counters::{Lost, RouteCounters};
 use crate::replay::{Gap, ReplayLog, Seq};
@@ -54,6 +55,8 @@ pub(super) struct Stream {
     pub(super) aging: Notify,
     /// Notified when a subscriber takes something, if the publisher waits for that.
     pub(super) taken: Notify,
+    /// Notified when an operator wants the origin to be asked again.
+    pub(super) reconnect: Notify,
 }
 
 /// The hub that a stream belongs to.
@@ -71,6 +74,14 @@ pub(super) struct State {
     pub(super) log: ReplayLog,
     pub(super) appends: Appends,
     pub(super) phase: Phase,
+    /// Since when the stream is in this phase.
+    pub(super) phase_since: Instant,
+    /// What went wrong last.
+    pub(super) trouble: Option<Box<Trouble>>,
+    /// When the driver asks the origin again. Meaningful only while it waits.
+    pub(super) next_attempt: Option<Instant>,
+    /// The responses that took the place of an earlier one.
+    pub(super) reconnects: u32,
     census: Census,
     /// The head of the newest response. New clients are shown it.
     pub(super) head: Option<Arc<HeaderMap>>,
@@ -141,6 +152,10 @@ impl Stream {
                 log,
                 appends: Appends::default(),
                 phase: Phase::Connecting { failed: false },
+                phase_since: Instant::now(),
+                trouble: None,
+                next_attempt: None,
+                reconnects: 0,
                 census,
                 head: None,
                 retry: None,
@@ -161,6 +176,7 @@ impl Stream {
             aging: Notify::new(),
             arrivals: Notify::new(),
             taken: Notify::new(),
+            reconnect: Notify::new(),
         }
     }
 
@@ -343,6 +359,9 @@ impl State {
     /// The stream is in this phase from now on.
     pub(super) fn enter(&mut self, phase: Phase) {
         self.census.is_in(&phase);
+        if std::mem::discriminant(&phase) != std::mem::discriminant(&self.phase) {
+            self.phase_since = Instant::now();
+        }
         self.phase = phase;
     }
 

@@ -27,6 +27,8 @@ pub(super) struct Streams {
 pub(super) struct OpenStreams {
     /// The streams that clients can join, and those whose end is remembered.
     pub(super) by_key: HashMap<StreamKey, Arc<Stream>>,
+    /// The streams that are held, by their numbers.
+    pub(super) by_number: BTreeMap<usize, Arc<Stream>>,
     pub(super) routes: HashMap<RouteId, OfRoute>,
     pub(super) unshareable: UnshareableKeys,
     /// How many streams were opened so far.
@@ -123,6 +125,7 @@ impl OpenStreams {
     pub(super) fn hold(&mut self, stream: &Arc<Stream>, joinable: bool) {
         self.of(stream.key.route()).held += 1;
         stream.locked(|state| state.place.held = true);
+        self.by_number.insert(stream.number, Arc::clone(stream));
         if joinable {
             self.by_key.insert(stream.key.clone(), Arc::clone(stream));
         }
@@ -142,6 +145,7 @@ impl OpenStreams {
             return;
         }
         self.take_from_keys(stream);
+        self.by_number.remove(&stream.number);
         let route = self.of(stream.key.route());
         route.held -= 1;
         if let Some(turn) = place.turn {

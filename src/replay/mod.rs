@@ -28,7 +28,7 @@ mod tests;
 pub use backfill::{Backfill, Meeting};
 pub use continuation::{Continuation, Fate};
 pub use ids::{Epoch, Lineage, VIA, trimmed};
-pub use log::{ReplayLog, cost_of};
+pub use log::{EntryView, LogView, Rate, ReplayLog, cost_of};
 pub use options::{IdPolicy, OnGap, ReplayOptions, Start};
 pub use position::{Gap, GapReason, Position};
 #[cfg(all(fuzzing, not(test)))]

@@ -178,7 +178,12 @@ fn may_heal(failure: &Failure) -> bool {
             of_balancers.contains(&answer.status)
         }
         Failure::NoStream(_) => false,
-        Failure::Unreachable(_) | Failure::HeadTimeout | Failure::Ended | Failure::Lost(_) | Failure::Silent(_) => true,
+        Failure::Unreachable(_)
+        | Failure::HeadTimeout
+        | Failure::Ended
+        | Failure::Dropped
+        | Failure::Lost(_)
+        | Failure::Silent(_) => true,
     }
 }
 

@@ -84,7 +84,7 @@ impl Driver {
                 let Err(done) = over;
                 done
             }
-            () = abandoned => Done::forgotten(End::Idle),
+            () = abandoned => Done::forgotten(self.publisher.end_of_stream().unwrap_or(End::Idle)),
             never = upkeep => match never {},
         };
         match (&done.end, self.down.take()) {
@@ -111,6 +111,11 @@ impl Driver {
                     None => break why,
                 };
             };
+            if why == Failure::Dropped {
+                log::info!("upstream dropped for an operator {}", self.names());
+                self.publisher.failed();
+                continue;
+            }
             if why != Failure::Ended {
                 self.publisher.counters().upstream_failures.add(1);
                 self.fails(&why.to_string());
@@ -265,6 +270,7 @@ impl Driver {
                     }
                 }
                 () = at(needless_at), if successor.is_some() => successor = None,
+                () = self.publisher.told_to_reconnect() => break Failure::Dropped,
             }
         };
         self.lost = reading.is_loss_untold();
@@ -273,7 +279,7 @@ impl Driver {
             self.last_event_id = self.publisher.newest_id().unwrap_or_default();
         }
         self.tell_unfinished(reading.unfinished(), &why);
-        let successor = successor.filter(|_| self.attempts.is_succeeded(&why));
+        let successor = successor.filter(|_| why != Failure::Dropped && self.attempts.is_succeeded(&why));
         Ok((why, successor))
     }
 
@@ -338,10 +344,17 @@ impl Driver {
         if next != Next::Forget && !is_over {
             self.publisher.failed();
         }
+        self.publisher.tries_again(match &next {
+            Next::Ask(at) => Some(*at),
+            Next::Rest(_) | Next::Forget | Next::Over(..) => None,
+        });
         let due = async {
             match next {
                 Next::Ask(instant) => {
-                    sleep_until(instant).await;
+                    tokio::select! {
+                        () = sleep_until(instant) => {}
+                        () = self.publisher.told_to_reconnect() => {}
+                    }
                     Ok(())
                 }
                 Next::Rest(instant) => {
@@ -371,6 +384,7 @@ impl Driver {
     /// Adds the stream to the outage of its origin, or notes another failure in the outage.
     fn fails(&mut self, why: &str) {
         log::debug!("upstream failed {} why={}", self.names(), reason(why));
+        self.publisher.has_trouble(why);
         match &self.down {
             Some(down) => down.failed_again(why),
             None => self.down = Some(self.connector.outages().down(&self.settings.origin, why)),

@@ -18,7 +18,13 @@ pub(super) fn closed(names: &str, end: &End) {
         }
         // The lack of descriptors is logged once for all streams.
         End::NoDescriptor => log::debug!("stream closed {names} end={end}"),
-        End::OriginClosed | End::NoContent | End::Refused(_) | End::Unshareable | End::Idle | End::PublisherGone => {
+        End::OriginClosed
+        | End::NoContent
+        | End::Refused(_)
+        | End::Unshareable
+        | End::Dismissed
+        | End::Idle
+        | End::PublisherGone => {
             log::info!("stream closed {names} end={end}")
         }
     }

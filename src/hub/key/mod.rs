@@ -110,6 +110,17 @@ impl StreamKey {
         self.route
     }
 
+    /// The path and query that the origin sees. The query may hold secrets.
+    #[must_use]
+    pub fn target(&self) -> &Arc<str> {
+        &self.target
+    }
+
+    /// The first digits of the variant.
+    pub(super) fn variant_digits(&self) -> String {
+        self.variant.iter().take(SHOWN_VARIANT_BYTES).map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// The path that the origin sees, without the query: fit for a log.
     #[must_use]
     pub fn path(&self) -> &str {

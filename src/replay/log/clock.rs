@@ -61,6 +61,11 @@ impl Clock {
         is_over
     }
 
+    /// When an entry came, to a tick. `None`: none has come.
+    pub(super) fn instant(&self, at: Ticks) -> Option<Instant> {
+        self.zero?.checked_add(self.tick.saturating_mul(at.0))
+    }
+
     /// Whether an entry that came at `at` is old.
     pub(super) fn is_old(&self, at: Ticks, now: Ticks) -> bool {
         self.age.is_some_and(|age| now.0.saturating_sub(at.0) > age)

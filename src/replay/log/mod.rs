@@ -6,8 +6,10 @@ mod entry;
 mod holds;
 mod lookup;
 mod ring;
+mod view;
 
 pub(super) use ring::Ring;
+pub use view::{EntryView, LogView, Rate};
 
 use super::ids::{Epoch, trimmed};
 use super::index::{INDEX_SHARE, IdIndex};

@@ -1,0 +1,184 @@
+//! What streams tell of themselves, and what an operator may do to one.
+//!
+//! A stream is named by its number. No lock is held longer than it takes to look at one stream, or at a slice of the
+//! list of streams.
+
+use super::sharing::Audience;
+use super::stream::{Phase, State, Stream};
+use super::{End, Hub, RouteId};
+use crate::replay::{EntryView, LogView, Rate, Seq};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// The streams that are taken from the list while its lock is held once.
+const SLICE: usize = 128;
+
+/// The windows of the two rates.
+const SHORT: Duration = Duration::from_secs(10);
+const LONG: Duration = Duration::from_secs(60);
+
+/// A stream as it is at one moment.
+#[derive(Debug, Clone)]
+pub struct StreamView {
+    /// The stream's number.
+    pub number: usize,
+    /// Its route.
+    pub route: RouteId,
+    /// Its path and query at the origin. The query may hold secrets.
+    pub target: Arc<str>,
+    /// The first digits of the digest of its key, in which headers take part.
+    pub variant: String,
+    /// Who may be on it. `None`: not known yet.
+    pub is_shared: Option<bool>,
+    /// What its connection to the origin does, in a word.
+    pub phase: &'static str,
+    /// Since when.
+    pub phase_since: Instant,
+    /// Why it is over.
+    pub end: Option<End>,
+    /// The clients on it.
+    pub subscribers: usize,
+    /// How fast events came in the last ten seconds, and in the last minute.
+    pub rates: [Rate; 2],
+    /// What its log holds.
+    pub log: LogView,
+    /// What went wrong last.
+    pub trouble: Option<Trouble>,
+    /// When the origin is asked again.
+    pub next_attempt: Option<Instant>,
+    /// When it was opened.
+    pub opened: Instant,
+    /// Responses that took the place of an earlier one.
+    pub reconnects: u32,
+}
+
+/// What went wrong with an origin, last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// Why, in words. It may quote the origin.
+    pub why: String,
+    /// Since when, if nothing has gone well meanwhile.
+    pub since: Instant,
+    /// Something has gone well since.
+    pub is_over: bool,
+}
+
+impl Hub {
+    /// At most a slice of the streams that are held, from a number on, in the order in which they were opened. Returns
+    /// the number at which the next slice begins. `None`: there is none.
+    #[must_use]
+    pub fn views(&self, from: usize) -> (Vec<StreamView>, Option<usize>) {
+        let streams: Vec<_> = {
+            let open = self.streams.open.lock();
+            open.by_number.range(from..).take(SLICE).map(|(_, stream)| Arc::clone(stream)).collect()
+        };
+        let next = streams.last().filter(|_| streams.len() == SLICE).map(|last| last.number.saturating_add(1));
+        (streams.iter().map(|stream| stream.view()).collect(), next)
+    }
+
+    /// A stream. `None`: it is not held.
+    #[must_use]
+    pub fn view(&self, number: usize) -> Option<StreamView> {
+        self.numbered(number).map(|stream| stream.view())
+    }
+
+    /// The last entries of a stream's log, the oldest first.
+    #[must_use]
+    pub fn tail(&self, number: usize, most: usize) -> Vec<EntryView> {
+        let now = Instant::now().into_std();
+        self.numbered(number).map(|stream| stream.locked(|state| state.log.tail(most, now))).unwrap_or_default()
+    }
+
+    /// What a client at `cursor` was not given: the bytes of SSE text, and how long the oldest entry has waited. `None`
+    /// for what is not known, because the log does not hold it.
+    #[must_use]
+    pub fn behind(&self, number: usize, cursor: Seq) -> (Option<u64>, Option<Duration>) {
+        let now = Instant::now().into_std();
+        let Some(stream) = self.numbered(number) else { return (None, None) };
+        stream.locked(|state| {
+            let is_held = cursor >= state.log.oldest();
+            (is_held.then(|| state.log.bytes_from(cursor)), state.log.age_at(cursor, now))
+        })
+    }
+
+    /// Makes the driver of a stream drop its response and ask the origin again. Returns whether the stream is open.
+    #[must_use]
+    pub fn reconnect(&self, number: usize) -> bool {
+        let Some(stream) = self.numbered(number) else { return false };
+        let is_open = stream.locked(|state| !state.is_closed());
+        if is_open {
+            stream.reconnect.notify_one();
+        }
+        is_open
+    }
+
+    /// Ends a stream and its clients in order. Returns whether the stream was open.
+    #[must_use]
+    pub fn end(&self, number: usize) -> bool {
+        let Some(stream) = self.numbered(number) else { return false };
+        let was_open = stream.close(End::Dismissed, None);
+        // The driver looks whether the stream is over.
+        stream.occupancy.notify_one();
+        was_open
+    }
+
+    fn numbered(&self, number: usize) -> Option<Arc<Stream>> {
+        self.streams.open.lock().by_number.get(&number).cloned()
+    }
+}
+
+impl Stream {
+    fn view(&self) -> StreamView {
+        let now = Instant::now();
+        self.locked(|state| {
+            let end = match &state.phase {
+                Phase::Closed { end, .. } => Some(end.clone()),
+                Phase::Connecting { .. } | Phase::Live | Phase::Waiting => None,
+            };
+            let lived = now.saturating_duration_since(self.opened_at);
+            StreamView {
+                number: self.number,
+                route: self.key.route(),
+                target: Arc::clone(self.key.target()),
+                variant: self.key.variant_digits(),
+                is_shared: is_shared(state),
+                phase: word(&state.phase),
+                phase_since: state.phase_since,
+                end,
+                subscribers: state.subscribers,
+                rates: [SHORT, LONG].map(|window| state.log.rate(window, lived, now.into_std())),
+                log: state.log.view(now.into_std()),
+                trouble: state.trouble.as_deref().cloned(),
+                next_attempt: state.next_attempt.filter(|_| matches!(state.phase, Phase::Waiting)),
+                opened: self.opened_at,
+                reconnects: state.reconnects,
+            }
+        })
+    }
+}
+
+fn is_shared(state: &State) -> Option<bool> {
+    match state.audience {
+        Audience::Undecided => None,
+        Audience::Everyone => Some(true),
+        Audience::Opener => Some(false),
+    }
+}
+
+fn word(phase: &Phase) -> &'static str {
+    match phase {
+        Phase::Connecting { .. } => "connecting",
+        Phase::Live => "live",
+        Phase::Waiting => "waiting",
+        Phase::Closed { .. } => "closed",
+    }
+}
+
+impl State {
+    /// Something went wrong with the origin.
+    pub(super) fn has_trouble(&mut self, why: &str, now: Instant) {
+        let since = self.trouble.as_ref().filter(|trouble| !trouble.is_over).map_or(now, |trouble| trouble.since);
+        self.trouble = Some(Box::new(Trouble { why: why.to_owned(), since, is_over: false }));
+    }
+}
