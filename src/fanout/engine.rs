@@ -1,18 +1,21 @@
 //! The engine's handle: starts the shards and gives each arriving client to one of them.
 
 use super::arrival::Arrival;
+use super::question::{ClientView, Question};
 use super::sender::Sending;
 use super::shard::{Shard, ShardInbox};
 use crate::counters::Counter;
 use crate::hub::Subscription;
 use crate::quoted::reason;
+use crate::replay::Seq;
 use crate::sync::thread;
+use std::collections::HashMap;
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use thiserror::Error;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 /// The number of clients that may be on their way to one shard at once. Further clients wait.
 const ARRIVALS: usize = 1024;
@@ -97,6 +100,48 @@ impl Engine {
     #[must_use]
     pub fn busy(&self) -> Vec<Duration> {
         self.shards.busy.iter().map(|nanos| Duration::from_nanos(nanos.value())).collect()
+    }
+
+    /// The clients of a stream that are the furthest behind, at most `most`. The furthest comes first.
+    pub async fn clients(&self, stream: usize, most: usize) -> Vec<ClientView> {
+        let mut all = Vec::new();
+        let answers = self.ask(|reply| Question::Clients { stream, most, found: Vec::new(), reply });
+        for (shard, answer) in answers.into_iter().enumerate() {
+            let found = answer.await.unwrap_or_default();
+            all.extend(found.into_iter().map(|client| ClientView { shard, ..client }));
+        }
+        all.sort_by_key(|client| client.cursor);
+        all.truncate(most);
+        all
+    }
+
+    /// The position of the client that is the furthest behind, for each stream.
+    pub async fn slowest(&self) -> HashMap<usize, Seq> {
+        let mut all = HashMap::new();
+        for answer in self.ask(|reply| Question::Slowest { found: HashMap::new(), reply }) {
+            for (stream, cursor) in answer.await.unwrap_or_default() {
+                all.entry(stream).and_modify(|least: &mut Seq| *least = cursor.min(*least)).or_insert(cursor);
+            }
+        }
+        all
+    }
+
+    /// Ends one client of a stream in order. Returns whether it was there.
+    pub async fn dismiss(&self, stream: usize, shard: usize, place: u32, asked: u64) -> bool {
+        let Some(door) = self.shards.doors.get(shard) else { return false };
+        let (reply, answer) = oneshot::channel();
+        door.inbox.question(Box::new(Question::Dismiss { stream, place, asked, reply }));
+        answer.await.unwrap_or(false)
+    }
+
+    /// Asks all shards at once.
+    fn ask<T>(&self, question: impl Fn(oneshot::Sender<T>) -> Question) -> Vec<oneshot::Receiver<T>> {
+        let ask = |door: &Door| {
+            let (reply, answer) = oneshot::channel();
+            door.inbox.question(Box::new(question(reply)));
+            answer
+        };
+        self.shards.doors.iter().map(ask).collect()
     }
 
     /// Ends every client's response by `by`, also those of clients that are adopted later.

@@ -7,6 +7,7 @@
 use super::keys::GroupKey;
 use crate::sync::{AtomicBool, AtomicUsize, Ordering, thread};
 use parking_lot::Mutex;
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -48,13 +49,22 @@ pub(super) struct Told<A, D> {
     pub(super) changed: Vec<GroupKey>,
     /// The groups whose publishers ask whether clients receive bytes. Bounded in the same way.
     pub(super) asked: Vec<GroupKey>,
+    /// Questions about clients. The inbox does not look into them. Bounded by those who ask.
+    pub(super) questions: Vec<Box<dyn Any + Send>>,
     pub(super) drain: Option<D>,
     is_closed: bool,
 }
 
 impl<A, D> Default for Told<A, D> {
     fn default() -> Self {
-        Self { arrivals: Vec::new(), changed: Vec::new(), asked: Vec::new(), drain: None, is_closed: false }
+        Self {
+            arrivals: Vec::new(),
+            changed: Vec::new(),
+            asked: Vec::new(),
+            questions: Vec::new(),
+            drain: None,
+            is_closed: false,
+        }
     }
 }
 
@@ -96,6 +106,18 @@ impl<A, D, W: Wake> Inbox<A, D, W> {
     /// The number of clients that the shard has, as it last said.
     pub(super) fn clients(&self) -> usize {
         self.clients.load(Ordering::Relaxed)
+    }
+
+    /// Hands a question over. Drops it if the shard has ended.
+    pub(super) fn question(&self, question: Box<dyn Any + Send>) {
+        {
+            let mut told = self.told.lock();
+            if told.is_closed {
+                return;
+            }
+            told.questions.push(question);
+        }
+        self.wake();
     }
 
     /// Begins the drain. Clients that arrive later are drained too.
@@ -148,6 +170,7 @@ impl<A, D, W: Wake> Inbox<A, D, W> {
         std::mem::swap(&mut waiting.arrivals, &mut told.arrivals);
         std::mem::swap(&mut waiting.changed, &mut told.changed);
         std::mem::swap(&mut waiting.asked, &mut told.asked);
+        std::mem::swap(&mut waiting.questions, &mut told.questions);
         told.drain = waiting.drain.take();
         !waiting.is_closed
     }
@@ -159,6 +182,7 @@ impl<A, D, W: Wake> Inbox<A, D, W> {
         let is_empty = told.arrivals.is_empty()
             && told.changed.is_empty()
             && told.asked.is_empty()
+            && told.questions.is_empty()
             && told.drain.is_none()
             && !told.is_closed;
         if !is_empty {

@@ -35,6 +35,7 @@ mod keys;
 mod members;
 mod on_the_way;
 mod policy;
+mod question;
 mod ring;
 mod roster;
 mod rounds;
@@ -56,6 +57,7 @@ pub use on_the_way::on_the_way;
 pub use policy::{
     Because, Beyond, Due, Fallen, LINGER, LastSent, Pace, Pass, Phase, Schedule, Standing, Then, due_while_blocked,
 };
+pub use question::ClientView;
 pub use sender::Sending;
 pub use sending::{end_on_close, limit_stall, reset_on_close};
 #[cfg(all(fuzzing, not(test)))]

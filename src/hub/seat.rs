@@ -100,6 +100,12 @@ impl Seat {
         }
     }
 
+    /// The number of the stream.
+    #[must_use]
+    pub fn number(&self) -> usize {
+        self.stream.number
+    }
+
     /// The key of the stream.
     #[must_use]
     pub fn key(&self) -> &StreamKey {

@@ -2,6 +2,7 @@
 
 use super::super::arrival::Arrival;
 use super::super::keys::{ClientKey, GroupKey};
+use super::super::question::Question;
 use std::collections::VecDeque;
 
 /// The work that a shard has not done yet. The lists of clients and groups may name some that have gone, and others that
@@ -16,6 +17,8 @@ pub(super) struct Backlog {
     pub(super) due: VecDeque<ClientKey>,
     /// The groups whose publishers ask whether clients receive bytes.
     pub(super) asked: VecDeque<GroupKey>,
+    /// Questions about clients, each with the client to look at next.
+    pub(super) questions: VecDeque<(Question, ClientKey)>,
     /// The first client that was not told of the drain. `None`: there is none.
     pub(super) undrained: Option<ClientKey>,
     /// The first client of the present part of a round of access lines about which none was written. `None`: there is
@@ -37,6 +40,7 @@ impl Backlog {
             !self.calling.is_empty(),
             !self.due.is_empty(),
             !self.asked.is_empty(),
+            !self.questions.is_empty(),
             self.undrained.is_some(),
             self.unreported.is_some(),
         ];

@@ -8,6 +8,7 @@ mod arrive;
 mod backlog;
 mod deliver;
 mod depart;
+mod question;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use super::group::Work;
 use super::inbox::{Flag, Inbox, Pause, Told, Wake};
 use super::keys::{ClientKey, GroupKey, Key};
 use super::members::Members;
+use super::question::Question;
 use super::rounds::Rounds;
 use super::sender::{Sender, Sending};
 use super::wave::Wave;
@@ -195,6 +197,8 @@ impl Shard {
         self.backlog.arriving.extend(told.arrivals.drain(..));
         told.arrivals.shrink_to(FEW_ARRIVALS);
         self.backlog.asked.extend(told.asked.drain(..));
+        let questions = told.questions.drain(..).filter_map(|question| question.downcast::<Question>().ok());
+        self.backlog.questions.extend(questions.map(|question| (*question, ClientKey::of(0))));
         if let Some(by) = told.drain.take() {
             self.draining = Some(by);
             self.backlog.undrained = Some(ClientKey::of(0));
@@ -221,6 +225,7 @@ impl Shard {
             Self::answer_calls,
             Self::do_due,
             Self::answer,
+            Self::tell,
             Self::drain,
             Self::report,
         ];

@@ -1,0 +1,128 @@
+//! What a shard is asked about its clients. It answers in slices, so that no client waits for an answer.
+
+use super::batch::Framing;
+use super::client::{Client, State};
+use super::group::Group;
+use super::terms::Sent;
+use crate::caller::Caller;
+use crate::replay::Seq;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// A client of a shard, as it is at one moment.
+#[derive(Debug, Clone)]
+pub struct ClientView {
+    /// Its shard.
+    pub shard: usize,
+    /// Its place there.
+    pub place: u32,
+    /// Tells it apart from others that had its place.
+    pub asked: u64,
+    /// Who it is.
+    pub caller: Caller,
+    /// Whether it speaks HTTP/1.0.
+    pub is_http10: bool,
+    /// The position of the next frame for it.
+    pub cursor: Seq,
+    /// What it was sent.
+    pub sent: Sent,
+    /// How long ago its request came.
+    pub age: Duration,
+    /// When it was last seen to take a byte, if its socket accepts no more.
+    pub slow_since: Option<Instant>,
+}
+
+/// A question to a shard.
+#[derive(Debug)]
+pub(super) enum Question {
+    /// The clients of a stream that are the furthest behind.
+    Clients { stream: usize, most: usize, found: Vec<ClientView>, reply: oneshot::Sender<Vec<ClientView>> },
+    /// The position of the client that is the furthest behind, for each stream.
+    Slowest { found: HashMap<usize, Seq>, reply: oneshot::Sender<HashMap<usize, Seq>> },
+    /// To end one client in order. The answer says whether it was there.
+    Dismiss { stream: usize, place: u32, asked: u64, reply: oneshot::Sender<bool> },
+}
+
+impl Question {
+    /// Whether nobody waits for the answer any more.
+    pub(super) fn is_moot(&self) -> bool {
+        match self {
+            Self::Clients { reply, .. } => reply.is_closed(),
+            Self::Slowest { reply, .. } => reply.is_closed(),
+            Self::Dismiss { .. } => false,
+        }
+    }
+
+    /// Takes note of a client.
+    pub(super) fn note(&mut self, place: u32, client: &Client, group: &Group, now: u64) {
+        let Some(number) = client.seat.as_ref().map(crate::hub::Seat::number) else { return };
+        match self {
+            Self::Slowest { found, .. } => {
+                if let Some((cursor, _)) = client.given(group) {
+                    found.entry(number).and_modify(|least| *least = cursor.min(*least)).or_insert(cursor);
+                }
+            }
+            Self::Clients { stream, most, found, .. } if *stream == number => {
+                found.extend(client.view(place, group, now));
+                if found.len() >= most.saturating_mul(2) {
+                    shorten(found, *most);
+                }
+            }
+            Self::Clients { .. } | Self::Dismiss { .. } => {}
+        }
+    }
+
+    /// Gives the answer. The asker may have gone.
+    pub(super) fn answer(self) {
+        let _gone = match self {
+            Self::Clients { mut found, most, reply, .. } => {
+                shorten(&mut found, most);
+                reply.send(found).is_err()
+            }
+            Self::Slowest { found, reply } => reply.send(found).is_err(),
+            Self::Dismiss { reply, .. } => reply.send(false).is_err(),
+        };
+    }
+}
+
+/// Leaves the clients that are the furthest behind.
+fn shorten(found: &mut Vec<ClientView>, most: usize) {
+    found.sort_by_key(|client| (client.cursor, client.place));
+    found.truncate(most);
+}
+
+impl Client {
+    /// The position of the next frame for the client, and what it was sent. `None`: it has departed.
+    fn given(&self, group: &Group) -> Option<(Seq, Sent)> {
+        match &self.state {
+            State::CaughtUp { index } => {
+                let (cursor, mut sent) = group.caught_up.given_to(*index);
+                sent += self.sent;
+                Some((cursor, sent))
+            }
+            State::Waiting { cursor } => Some((*cursor, self.sent)),
+            State::Alone(alone) => Some((alone.cursor, self.sent)),
+            State::Parting(_) | State::Closing { .. } => None,
+        }
+    }
+
+    fn view(&self, place: u32, group: &Group, now: u64) -> Option<ClientView> {
+        let (cursor, sent) = self.given(group)?;
+        let slow_since = match &self.state {
+            State::Alone(alone) if alone.is_blocked() => Some(alone.accepted()),
+            _ => None,
+        };
+        Some(ClientView {
+            shard: 0,
+            place,
+            asked: self.asked,
+            caller: self.seat.as_ref()?.caller().clone(),
+            is_http10: group.framing() == Framing::UntilClose,
+            cursor,
+            sent,
+            age: Duration::from_micros(now.saturating_sub(self.asked)),
+            slow_since,
+        })
+    }
+}
