@@ -3,6 +3,7 @@
 //! ```text
 //!   GET /healthz   200 "ok": the process is alive
 //!   GET /readyz    200 "ready", or 503 and why not: it does not accept clients, or it drains
+//!   /api/          what there is and what happens, as JSON
 //!   GET /metrics   the figures for Prometheus, in the format that `Accept` asks for
 //! ```
 //!
@@ -11,12 +12,14 @@
 //!
 //! [`Question`] is the client's side: `manifold healthcheck` asks a running process whether it is healthy.
 
+mod api;
 mod ask;
 mod guard;
 mod readiness;
 #[cfg(test)]
 mod tests;
 
+pub use api::Api;
 pub use ask::{Question, Unhealthy};
 
 use crate::config::AdminAccess;
@@ -48,6 +51,8 @@ pub struct Facts {
     pub access: AdminAccess,
     /// The figures of the process.
     pub metrics: Metrics,
+    /// Answers below `/api/`.
+    pub api: Api,
     /// Lets one request for the figures be answered at a time. A crowd of them must not take the threads from others.
     pub scraping: tokio::sync::Mutex<()>,
 }
@@ -102,11 +107,16 @@ impl Answer for Facts {
         let is_open = matches!(request.uri().path(), "/healthz" | "/readyz");
         if let Err(unanswered) = guard::admit(&self.access, request.uri(), request.headers(), is_open) {
             let (status, text) = unanswered.answer();
-            let mut reply = reply(status, "text/plain", Bytes::from_static(text.as_bytes()));
+            let is_api = request.uri().path().starts_with("/api/");
+            let plain = || reply(status, "text/plain", Bytes::from_static(text.as_bytes()));
+            let mut reply = if is_api { api::refused(status, text) } else { plain() };
             if status == StatusCode::UNAUTHORIZED {
                 reply.headers_mut().insert(WWW_AUTHENTICATE, CHALLENGE);
             }
             return reply;
+        }
+        if let Some(path) = request.uri().path().strip_prefix("/api/") {
+            return self.api.answer(path, &request, self).await;
         }
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         let (status, text) = match request.uri().path() {
@@ -114,7 +124,7 @@ impl Answer for Facts {
             "/metrics" => return not_allowed("GET, HEAD"),
             "/healthz" => (StatusCode::OK, "ok\n"),
             "/readyz" => self.readiness().answer(),
-            _ => (StatusCode::NOT_FOUND, "nothing here; there are /healthz, /readyz and /metrics\n"),
+            _ => (StatusCode::NOT_FOUND, "nothing here; there are /healthz, /readyz, /metrics and /api/\n"),
         };
         if status != StatusCode::NOT_FOUND && !is_read {
             return not_allowed("GET, HEAD");

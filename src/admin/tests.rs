@@ -1,10 +1,11 @@
 //! Questions and answers over real sockets.
 
-use super::{Admin, Facts, Question, Unhealthy};
+use super::{Admin, Api, Facts, Question, Unhealthy};
 use crate::config::{AdminAccess, ListenAddr, Networks, ServerConfig};
-use crate::gateway::{CurrentRouting, Lifecycle, RouteIds, Routing};
+use crate::gateway::{CurrentRouting, Lifecycle, Presence, RouteIds, Routing};
 use crate::hub::{Backfilling, Hub, Open, Opening, Publisher, StreamRequest};
 use crate::metrics::Metrics;
+use crate::upstream::Outages;
 use http::StatusCode;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -45,11 +46,15 @@ impl Stage {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let routing = CurrentRouting::new(Routing::new(&[], Networks::default(), &mut RouteIds::default()));
+        let hub = Hub::new(Arc::new(NoStreams));
+        let outages = Outages::default();
+        let api = Api::new(hub.clone(), routing.clone(), None, Presence::default(), outages, seen.clone());
         let facts = Facts {
+            api,
             lifecycle: seen,
             accepting: accepting.abort_handle(),
             access: AdminAccess::default(),
-            metrics: Metrics::new(routing, Hub::new(Arc::new(NoStreams)), None, 1),
+            metrics: Metrics::new(routing, hub, None, 1),
             scraping: Mutex::default(),
         };
         listener.set_nonblocking(true).unwrap();

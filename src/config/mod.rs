@@ -39,6 +39,7 @@ pub use log::{LogConfig, LogFormat};
 pub use networks::{Networks, Trusted};
 pub use server::{ListenAddr, ServerConfig};
 pub use sources::{Sources, SystemSources};
+pub use summary::policy_in_words;
 
 use crate::route::RouteTable;
 use reader::{Section, joined};

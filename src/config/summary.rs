@@ -42,11 +42,17 @@ fn of_route(route: &Route) -> String {
         only @ Methods::Only(_) => format!(" methods={only}"),
     };
     let accept = route.accept.as_ref().map(|accept| format!(" accept={accept}")).unwrap_or_default();
-    let shares = match &route.kind {
+    let shares = policy_in_words(route);
+    format!("\nroute {path}{name}{hosts}{methods}{accept}\n  origin: {}\n  {shares}", UrlAtOrigin(route))
+}
+
+/// Who shares a stream of the route, in words.
+#[must_use]
+pub fn policy_in_words(route: &Route) -> String {
+    match &route.kind {
         RouteKind::Proxy(_) => "a plain proxy: each request goes to the origin".to_owned(),
         RouteKind::Stream(policy) => who_shares(&policy.share),
-    };
-    format!("\nroute {path}{name}{hosts}{methods}{accept}\n  origin: {}\n  {shares}", UrlAtOrigin(route))
+    }
 }
 
 /// Displays the URL that the origin is asked for. The star of a prefix stays.

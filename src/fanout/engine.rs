@@ -39,6 +39,7 @@ pub struct Engine {
 #[derive(Debug)]
 struct Shards {
     doors: Vec<Door>,
+    sending: Sending,
     /// How long each shard worked, in nanoseconds.
     busy: Vec<Arc<Counter>>,
 }
@@ -71,7 +72,7 @@ impl Engine {
                 }
             })?;
         }
-        Ok(Self { shards: Arc::new(Shards { doors, busy }) })
+        Ok(Self { shards: Arc::new(Shards { doors, sending, busy }) })
     }
 
     /// Gives a client to a shard, which serves it from now on. Waits while too many clients are on their way to that
@@ -94,6 +95,15 @@ impl Engine {
             }
         }
         Err(Refused)
+    }
+
+    /// How the shards send, in a word.
+    #[must_use]
+    pub fn sends_by(&self) -> &'static str {
+        match self.shards.sending {
+            Sending::Ring => "io_uring",
+            Sending::Loop => "send",
+        }
     }
 
     /// How long each shard worked so far.

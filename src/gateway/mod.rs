@@ -43,6 +43,7 @@ mod listener;
 mod own_request;
 mod places;
 mod plan;
+mod presence;
 mod private;
 mod proxy;
 mod proxy_header;
@@ -66,8 +67,9 @@ pub use deadlines::Lifecycle;
 pub use front::Front;
 pub use front_options::FrontOptions;
 pub use listener::Listener;
+pub use presence::{Presence, Present};
 pub use proxy::Exchange;
-pub use routing::{CurrentRouting, RouteIds, Routing};
+pub use routing::{CurrentRouting, RouteIds, RouteView, Routing};
 pub use served::{ProxyRoute, Served, StreamRoute};
 pub use transport::Transport;
 
@@ -96,6 +98,8 @@ pub struct Gateway {
     /// `None`: every client is served in its session.
     engine: Option<Engine>,
     lifecycle: watch::Receiver<Lifecycle>,
+    /// The clients of shared streams that sessions serve.
+    presence: Presence,
     /// Limits the log lines about requests that no route serves.
     no_routes: Arc<LogLimit>,
     limits: Arc<Limits>,
@@ -116,14 +120,20 @@ impl Gateway {
         lifecycle: watch::Receiver<Lifecycle>,
     ) -> Self {
         let no_routes = Arc::new(LogLimit::new(NO_ROUTES.0, NO_ROUTES.1));
-        let limits = Arc::new(Limits::new(ServerLimits::default()));
-        Self { routing, hub, connector, engine, lifecycle, no_routes, limits }
+        let (limits, presence) = (Arc::new(Limits::new(ServerLimits::default())), Presence::default());
+        Self { routing, hub, connector, engine, lifecycle, presence, no_routes, limits }
     }
 
     /// The same gateway with limits.
     #[must_use]
     pub fn limited(self, limits: ServerLimits) -> Self {
         Self { limits: Arc::new(Limits::new(limits)), ..self }
+    }
+
+    /// The clients of shared streams that sessions serve.
+    #[must_use]
+    pub fn presence(&self) -> &Presence {
+        &self.presence
     }
 
     fn engine(&self) -> Option<&Engine> {

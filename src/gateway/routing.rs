@@ -1,10 +1,10 @@
 //! All routes as one value, which can be replaced as a whole.
 
 use super::served::{Served, StreamRoute};
-use crate::config::Networks;
+use crate::config::{Networks, policy_in_words};
 use crate::counters::{CountersByRoute, RouteCounters};
-use crate::hub::RouteId;
-use crate::route::{Misfit, Route, RouteTable, Routed, Wanted};
+use crate::hub::{Mode, RouteId};
+use crate::route::{Hosts, Methods, Misfit, Route, RouteTable, Routed, Wanted};
 use crate::upstream::DriverSettings;
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
@@ -22,6 +22,27 @@ pub struct Routing {
 /// The routing in force. All clones of this value see a new routing at once.
 #[derive(Debug, Clone)]
 pub struct CurrentRouting(Arc<ArcSwap<Routing>>);
+
+/// A route, for those who look at it.
+#[derive(Debug, Clone)]
+pub struct RouteView {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its path, with the star of a prefix.
+    pub path: String,
+    /// The hosts that it serves. `None`: any.
+    pub hosts: Option<Vec<String>>,
+    /// The methods that it serves. `None`: any.
+    pub methods: Option<Vec<String>>,
+    /// Its origin.
+    pub origin: String,
+    /// Whether each client has a stream of its own. `None`: the route is a plain proxy.
+    pub is_private: Option<bool>,
+    /// Who shares a stream, in words.
+    pub policy: String,
+    /// Its counters.
+    pub counters: Arc<RouteCounters>,
+}
 
 /// The ids of routes, by the routes' names. An id is never given to a second name. Streams are found by the id of their
 /// route. So two routes never share a stream, even after the configuration has changed.
@@ -119,9 +140,41 @@ impl CurrentRouting {
         self.get().counters()
     }
 
+    /// The name of a route of streams. `None`: the route no longer exists.
+    #[must_use]
+    pub fn name(&self, route: RouteId) -> Option<Arc<str>> {
+        self.get().by_id.get(&route).map(|served| Arc::clone(&served.route.name))
+    }
+
+    /// All routes, in the order of the configuration.
+    #[must_use]
+    pub fn views(&self) -> Vec<RouteView> {
+        self.get().table.routes().iter().map(view).collect()
+    }
+
     /// Puts another routing in force for all requests from now on.
     pub fn replace(&self, routing: Routing) {
         self.0.store(Arc::new(routing));
+    }
+}
+
+fn view(served: &Served) -> RouteView {
+    let route = served.route();
+    RouteView {
+        name: Arc::clone(&route.name),
+        path: route.path.to_string(),
+        hosts: match &route.hosts {
+            Hosts::Any => None,
+            Hosts::Only(hosts) => Some(hosts.clone()),
+        },
+        methods: match &route.methods {
+            Methods::Any => None,
+            Methods::Only(methods) => Some(methods.iter().map(ToString::to_string).collect()),
+        },
+        origin: route.origin.to_string(),
+        is_private: route.stream().map(|policy| policy.share.mode == Mode::Private),
+        policy: policy_in_words(route),
+        counters: Arc::clone(served.counters()),
     }
 }
 

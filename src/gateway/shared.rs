@@ -4,7 +4,8 @@ use super::deadlines::{Deadlines, at};
 use super::handover::{HandOver, Leaving};
 use super::lines::{greeting, last_words};
 use super::plan::Ask;
-use super::reader::PIECE_BYTES;
+use super::presence::Present;
+use super::reader::{PIECE_BYTES, Reader};
 use super::refusal::{Refusal, Why};
 use super::reports::Reports;
 use super::served::StreamRoute;
@@ -152,7 +153,12 @@ impl Gateway {
         served.counters.opens.add(1);
         writer.answers(asked);
         served.came_to(subscription.key(), &ask.caller);
-        let why = self.deliver(served, writer, &mut subscription, head, asked).await;
+        let stream = subscription.number_of_stream();
+        let present = Present::new(stream, ask.caller.clone(), writer.version(), asked, subscription.cursor());
+        let listing = self.presence.enter(present);
+        writer.reads(Reader::new(subscription.arrivals(), served.pace().clone(), Arc::clone(&listing.present)));
+        let why = self.deliver(served, writer, &mut subscription, head, &listing.present).await;
+        drop(listing);
         let (stream, lag, course) = (subscription.key().clone(), subscription.lag(), subscription.course());
         drop(subscription);
         let (sent, stayed) = (writer.sent(), asked.elapsed());
@@ -166,12 +172,11 @@ impl Gateway {
         writer: &mut Writer<'_>,
         subscription: &mut Subscription,
         head: HeaderMap,
-        asked: std::time::Instant,
+        present: &Present,
     ) -> Departure {
         let client = &served.policy.client;
         // Later changes of the reconnection time arrive with their events.
         let origin_retry = subscription.origin_retry();
-        writer.reads(subscription.arrivals(), served.pace().clone());
         let begun = async {
             writer.head(head, client.stall).await?;
             writer.text(greeting(client, origin_retry).into()).await
@@ -180,7 +185,7 @@ impl Gateway {
             return broken.into();
         }
         let deadlines = Deadlines::new(served.pace(), client.max_lifetime, self.lifecycle.clone());
-        let why = match follow(served, writer, subscription, deadlines, Reports::of(asked)).await {
+        let why = match follow(served, writer, subscription, deadlines, present).await {
             Ok(why) => why,
             Err(broken) => return broken.into(),
         };
@@ -198,9 +203,10 @@ async fn follow(
     writer: &mut Writer<'_>,
     subscription: &mut Subscription,
     mut deadlines: Deadlines<'_>,
-    mut reports: Reports,
+    present: &Present,
 ) -> Result<Departure, Broken> {
     let (pace, mut frames) = (served.pace(), Vec::new());
+    let mut reports = Reports::of(present.asked);
     // A session is never in the state of sending here, because it waits for each write.
     let mut pass = Pass::<Infallible>::Unread;
     loop {
@@ -216,6 +222,7 @@ async fn follow(
                     if writer.had_to_wait() {
                         subscription.was_slow();
                     }
+                    present.went_on(subscription.cursor(), writer.sent());
                     deadlines.sent();
                 }
                 Then::Skips(gap) => subscription.skip(gap),
@@ -232,9 +239,11 @@ async fn follow(
                 let lag = subscription.lag();
                 served.stays_on(subscription.key(), subscription.caller(), subscription.course(), writer.sent(), stayed, lag);
             }
+            () = present.dismissed() => return Ok(Departure::Drained),
             due = deadlines.next() => match due {
                 Ok(()) => {
                     writer.heartbeat().await?;
+                    present.went_on(subscription.cursor(), writer.sent());
                     deadlines.sent_heartbeat();
                 }
                 Err(end) => return Ok(end),

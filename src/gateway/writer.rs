@@ -10,8 +10,7 @@ use super::socket::{self, Witness};
 use super::transport::Transport;
 use super::wire::response_head;
 use crate::counters::RouteCounters;
-use crate::fanout::{self, Due, MOST_KEPT_BYTES, Pace, Sent, Trust, due_while_blocked};
-use crate::hub::Arrivals;
+use crate::fanout::{self, Due, MOST_KEPT_BYTES, Sent, Trust, due_while_blocked};
 use crate::sse::{Frame, HEARTBEAT};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -140,8 +139,8 @@ impl<'a> Writer<'a> {
 
     /// The client reads a shared stream from now on, under the policy of its route. While a write waits, the stream is
     /// told whether bytes arrive at the client, and the client is judged for what the log drops.
-    pub(super) fn reads(&mut self, arrivals: Arrivals, pace: Pace) {
-        self.reader = Some(Reader::new(arrivals, pace));
+    pub(super) fn reads(&mut self, reader: Reader) {
+        self.reader = Some(reader);
     }
 
     /// Notes that the client has been sent `events` events in all.
@@ -163,6 +162,11 @@ impl<'a> Writer<'a> {
     /// What was sent to the client.
     pub(super) fn sent(&self) -> Sent {
         self.sent
+    }
+
+    /// The version of the request.
+    pub(super) fn version(&self) -> Version {
+        self.session.req_header().version
     }
 
     /// The version of the request, if the connection can leave the session for the engine. It can if the protocol is
@@ -310,7 +314,7 @@ impl<'a> Writer<'a> {
                     Some(Due::Slowness) => reader.iter().for_each(|reader| reader.found_slow()),
                     _ => {}
                 }
-                if reader.as_ref().is_some_and(|reader| reader.lags(writing)) {
+                if reader.as_ref().is_some_and(|reader| reader.lags(writing, accepted)) {
                     // The bytes that the client does not take are freed at once.
                     transport.iter().for_each(socket::reset_on_close);
                     return Err(Broken::Lagged);

@@ -281,6 +281,12 @@ impl Subscription {
         self.seat.was_behind(lag);
     }
 
+    /// The position of the next frame for the client.
+    #[must_use]
+    pub fn cursor(&self) -> Seq {
+        self.cursor
+    }
+
     /// The number of log entries that the client was not given.
     #[must_use]
     pub fn lag(&self) -> u64 {

@@ -9,13 +9,15 @@ mod of_routes;
 mod system;
 
 pub use format::Format;
+pub use of_process::ProcessValues;
+pub use system::SystemValues;
 
 use crate::counters::{CountersByRoute, Snapshot};
 use crate::fanout::Engine;
 use crate::gateway::CurrentRouting;
 use crate::hub::Hub;
 use bytes::Bytes;
-use of_process::{OF_PROCESS, ProcessValues};
+use of_process::OF_PROCESS;
 use of_routes::OF_ROUTES;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{
@@ -88,10 +90,29 @@ impl Metrics {
         Self { routing, hub, engine, most_connections, started: SystemTime::now() }
     }
 
+    /// The hub that is looked at.
+    #[must_use]
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// The routes that are looked at.
+    #[must_use]
+    pub fn routing(&self) -> &CurrentRouting {
+        &self.routing
+    }
+
     /// The counters of every route, with the route's name.
     #[must_use]
     pub fn counters(&self) -> CountersByRoute {
         self.routing.counters()
+    }
+
+    /// The values of the process as they are now. It may read files of the kernel, so it is not for a thread that must
+    /// not block.
+    #[must_use]
+    pub fn process(&self) -> ProcessValues {
+        ProcessValues::read(self)
     }
 
     /// All figures as they are now. It may read files of the kernel, so it is not for a thread that must not block.

@@ -8,13 +8,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What the figures of the process are read from, at one moment.
 #[derive(Debug)]
-pub(super) struct ProcessValues {
-    pub(super) system: SystemValues,
-    pub(super) shards: Vec<Duration>,
-    pub(super) most_connections: usize,
-    pub(super) held_bytes: usize,
-    pub(super) pinned_bytes: usize,
-    pub(super) started: SystemTime,
+pub struct ProcessValues {
+    /// What the kernel knows.
+    pub system: SystemValues,
+    /// How long each thread of the delivery engine worked.
+    pub shards: Vec<Duration>,
+    /// The most connections of clients at once.
+    pub most_connections: usize,
+    /// What all streams hold.
+    pub held_bytes: usize,
+    /// What slow clients keep of events that the logs have dropped.
+    pub pinned_bytes: usize,
+    /// When the process started.
+    pub started: SystemTime,
 }
 
 impl ProcessValues {

@@ -7,12 +7,15 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// What the kernel knows of the process. `None`: it does not tell.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct SystemValues {
+pub struct SystemValues {
     /// The time on processors, user and kernel, in seconds.
-    pub(super) cpu_seconds: Option<f64>,
-    pub(super) resident_bytes: Option<u64>,
-    pub(super) open_files: Option<u64>,
-    pub(super) most_open_files: Option<u64>,
+    pub cpu_seconds: Option<f64>,
+    /// The resident memory.
+    pub resident_bytes: Option<u64>,
+    /// The open descriptors.
+    pub open_files: Option<u64>,
+    /// The limit of open descriptors.
+    pub most_open_files: Option<u64>,
 }
 
 impl SystemValues {

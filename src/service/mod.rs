@@ -23,7 +23,7 @@ pub use listen::BindError;
 pub use upgrade::Successor;
 
 use crate::access;
-use crate::admin::{self, Admin, Facts};
+use crate::admin::{self, Admin, Api, Facts};
 use crate::config::{Config, ListenAddr, ServerConfig};
 use crate::counters::CountersByRoute;
 use crate::descriptors::Descriptors;
@@ -31,7 +31,7 @@ use crate::fanout::{Engine, Sending};
 use crate::gateway::{CurrentRouting, Front, FrontOptions, Gateway, Lifecycle, RouteIds, Routing};
 use crate::hub::Hub;
 use crate::metrics::Metrics;
-use crate::upstream::{Connector, SystemTrust, SystemTrustError};
+use crate::upstream::{Connector, Outages, SystemTrust, SystemTrustError};
 use accept::{Accepting, accept_all};
 use bound::{Bound, Socket};
 use descriptors::Room;
@@ -135,7 +135,9 @@ impl Service {
         }
         let engine = engine(self.config.server.shards, self.config.server.io_uring);
         let connector = Connector::trusting(self.system).within(self.descriptors);
+        let outages = connector.outages().clone();
         let (gateway, metrics) = gateway(&self.config, connector, engine.clone(), lifecycle_seen.clone(), &self.front);
+        let api = api(&metrics, engine.clone(), &gateway, outages, lifecycle_seen.clone());
         let front = Arc::new(Front::new(self.front, gateway, alive_held, stopping_seen));
         let spares = clients.iter().chain(&admin).filter_map(Bound::spare).collect();
         let accepts = tokio::spawn(accept_all(clients, front, accepting_seen));
@@ -145,6 +147,7 @@ impl Service {
             accepting: accepts.abort_handle(),
             access: self.config.server.admin_access.clone(),
             metrics,
+            api,
             scraping: Mutex::default(),
         };
         started::tell(&self.config, self.front.max_connections);
@@ -239,6 +242,17 @@ fn gateway(
     let metrics = Metrics::new(routing.clone(), hub.clone(), engine.clone(), front.max_connections);
     let gateway = Gateway::new(routing, hub, connector, engine, lifecycle).limited(config.server.limits);
     (gateway, metrics)
+}
+
+fn api(
+    metrics: &Metrics,
+    engine: Option<Engine>,
+    gateway: &Gateway,
+    outages: Outages,
+    lifecycle: watch::Receiver<Lifecycle>,
+) -> Api {
+    let (hub, routing) = (metrics.hub().clone(), metrics.routing().clone());
+    Api::new(hub, routing, engine, gateway.presence().clone(), outages, lifecycle)
 }
 
 impl Running {

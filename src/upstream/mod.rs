@@ -31,7 +31,7 @@ pub use driver::Driver;
 pub use exchange::{Outcome, asks_to_return, attempt, unusable};
 pub use options::{Backoff, InvalidBackoff, OnClose, OnError, UpstreamOptions};
 pub use origin::{InvalidOrigin, Origin};
-pub use outage::Outages;
+pub use outage::{OutageNews, Outages};
 pub use own::own_answer;
 pub use own_header::{FileValue, OwnHeader, OwnValue, value_of, value_of_file};
 pub use redirect::hide_origin;

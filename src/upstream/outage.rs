@@ -14,7 +14,7 @@
 use super::Origin;
 use crate::quoted::reason;
 use parking_lot::Mutex;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -29,7 +29,39 @@ const SETTLE: Duration = Duration::from_secs(1);
 
 /// The outages of all origins. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Outages(Arc<Mutex<HashMap<Origin, Outage>>>);
+pub struct Outages(Arc<Mutex<HashMap<Origin, Outage>>>, Arc<Mutex<VecDeque<OutageNews>>>);
+
+/// The news that are kept until somebody takes them.
+const MOST_NEWS: usize = 256;
+
+/// What was logged of an outage.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OutageNews {
+    /// An origin is down.
+    Down {
+        /// The origin.
+        origin: String,
+        /// Since when.
+        since: Instant,
+        /// The number of streams that are down.
+        streams: usize,
+        /// Why, in words that may quote the origin.
+        why: String,
+    },
+    /// It is up again.
+    Up {
+        /// The origin.
+        origin: String,
+        /// Since when it was down.
+        since: Instant,
+        /// For how long.
+        down_secs: f64,
+        /// The requests that failed.
+        attempts: u64,
+        /// The streams that may have lost events.
+        lost: u64,
+    },
+}
 
 /// The outage of one origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +104,21 @@ enum Line {
 }
 
 impl Outages {
+    /// What was logged since the last call. The oldest is left out if it was too much.
+    #[must_use]
+    pub fn news(&self) -> Vec<OutageNews> {
+        self.1.lock().drain(..).collect()
+    }
+
+    fn tell(&self, lines: &[Line], origin: &Origin, since: Instant) {
+        lines.iter().for_each(|line| line.log(origin));
+        let mut news = self.1.lock();
+        news.extend(lines.iter().filter_map(|line| line.news(origin, since)));
+        while news.len() > MOST_NEWS {
+            news.pop_front();
+        }
+    }
+
     /// A stream of this origin fails.
     pub(super) fn down(&self, origin: &Arc<Origin>, why: &str) -> Down {
         let mut outages = self.0.lock();
@@ -104,10 +151,10 @@ impl Outages {
         change(outage);
         match outage.over_at() {
             Some(over_at) if over_at <= now => {
-                let lines = outage.last_lines();
+                let (lines, since) = (outage.last_lines(), outage.since);
                 outages.remove(origin);
                 drop(outages);
-                lines.iter().for_each(|line| line.log(origin));
+                self.tell(&lines, origin, since);
             }
             Some(over_at) if !std::mem::replace(&mut outage.is_looked_after, true) => {
                 self.look_later(origin.clone(), over_at);
@@ -130,8 +177,10 @@ impl Outages {
         let outages = self.clone();
         tokio::spawn(async move {
             sleep(GATHER).await;
-            let line = outages.0.lock().get_mut(&*origin).and_then(line);
-            line.into_iter().for_each(|line| line.log(&origin));
+            let line = outages.0.lock().get_mut(&*origin).and_then(|outage| Some((line(outage)?, outage.since)));
+            if let Some((line, since)) = line {
+                outages.tell(&[line], &origin, since);
+            }
         });
     }
 }
@@ -232,6 +281,19 @@ impl Outage {
 }
 
 impl Line {
+    fn news(&self, origin: &Origin, since: Instant) -> Option<OutageNews> {
+        let origin = origin.to_string();
+        match self {
+            Self::Down { streams, why } => {
+                Some(OutageNews::Down { origin, since, streams: *streams, why: why.clone() })
+            }
+            Self::StillDown { .. } => None,
+            Self::Up { down_secs, attempts, lost } => {
+                Some(OutageNews::Up { origin, since, down_secs: *down_secs, attempts: *attempts, lost: *lost })
+            }
+        }
+    }
+
     fn log(&self, origin: &Origin) {
         match self {
             Self::Down { streams, why } => {

@@ -1,0 +1,196 @@
+//! The API of the admin address: JSON about streams, clients, routes and the process, what happens as Server-Sent
+//! Events, and what an operator may do to a stream. `docs/openapi.json` describes it, and a test holds it against the
+//! answers.
+//!
+//! Who asks never holds up an event. Streams are looked at one by one under their own locks, shards answer in slices,
+//! and one heavy question is answered at a time.
+
+mod board;
+mod clients;
+mod guard;
+mod listings;
+mod problem;
+mod query;
+mod routes;
+mod shown;
+mod streams;
+mod watch;
+
+use super::Facts;
+use crate::fanout::Engine;
+use crate::gateway::{CurrentRouting, Presence};
+use crate::hub::Hub;
+use crate::upstream::Outages;
+use crate::web::Reply;
+use board::Board;
+use http::{Method, Request, StatusCode};
+use hyper::body::Incoming;
+use listings::Listings;
+use problem::Problem;
+use query::Query;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::SystemTime;
+use watch::Watch;
+
+/// What the API answers from.
+#[derive(Debug)]
+pub struct Api {
+    hub: Hub,
+    routing: CurrentRouting,
+    engine: Option<Engine>,
+    presence: Presence,
+    listings: Listings,
+    board: Arc<Board>,
+    watch: Watch,
+    started: SystemTime,
+    /// Tells the streams of this process from those of another.
+    boot: u32,
+    /// Lets one heavy question be answered at a time.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// The answer to a request that is refused before it is looked at.
+pub(super) fn refused(status: StatusCode, why: &str) -> Reply {
+    Problem::new(status, why.trim_end()).reply()
+}
+
+/// What a path names.
+#[derive(Debug, PartialEq)]
+enum Resource<'a> {
+    Streams,
+    Stream(&'a str),
+    Reconnect(&'a str),
+    Close(&'a str),
+    Subscriber(&'a str, &'a str),
+    Routes,
+    Process,
+    Events,
+}
+
+impl<'a> Resource<'a> {
+    /// The resource at a path below `/api/`.
+    fn at(path: &'a str) -> Option<Self> {
+        let parts: Vec<_> = path.split('/').collect();
+        Some(match parts[..] {
+            ["streams"] => Self::Streams,
+            ["streams", id] => Self::Stream(id),
+            ["streams", id, "reconnect"] => Self::Reconnect(id),
+            ["streams", id, "close"] => Self::Close(id),
+            ["streams", id, "subscribers", client] => Self::Subscriber(id, client),
+            ["routes"] => Self::Routes,
+            ["process"] => Self::Process,
+            ["events"] => Self::Events,
+            _ => return None,
+        })
+    }
+
+    fn methods(&self) -> &'static str {
+        match self {
+            Self::Reconnect(_) | Self::Close(_) => "POST",
+            Self::Subscriber(..) => "DELETE",
+            Self::Streams | Self::Stream(_) | Self::Routes | Self::Process | Self::Events => "GET, HEAD",
+        }
+    }
+}
+
+impl Api {
+    /// The API of a process that has just started. It looks once a second at what happens, on the current runtime.
+    #[must_use]
+    pub fn new(
+        hub: Hub,
+        routing: CurrentRouting,
+        engine: Option<Engine>,
+        presence: Presence,
+        outages: Outages,
+        lifecycle: tokio::sync::watch::Receiver<crate::gateway::Lifecycle>,
+    ) -> Self {
+        let board = Arc::new(Board::default());
+        let watch = Watch::start(routing.clone(), outages, lifecycle, Arc::clone(&board));
+        Self {
+            hub,
+            routing,
+            engine,
+            presence,
+            listings: Listings::default(),
+            board,
+            watch,
+            started: SystemTime::now(),
+            boot: fastrand::u32(..),
+            turn: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// The answer to a request for a path below `/api/`.
+    pub(super) async fn answer(&self, path: &str, request: &Request<Incoming>, facts: &Facts) -> Reply {
+        self.answered(path, request, facts).await.unwrap_or_else(|problem| problem.reply())
+    }
+
+    async fn answered(&self, path: &str, request: &Request<Incoming>, facts: &Facts) -> Result<Reply, Problem> {
+        let none = || Problem::new(StatusCode::NOT_FOUND, "there is no such resource; docs/api.md lists them");
+        let resource = Resource::at(path).ok_or_else(none)?;
+        let allowed = resource.methods();
+        if !allowed.split(", ").any(|method| method == request.method().as_str()) {
+            return Err(Problem::method(allowed));
+        }
+        let is_head = request.method() == Method::HEAD;
+        let query = request.uri().query();
+        let value = match resource {
+            Resource::Events => return self.events(query, request.headers(), is_head),
+            Resource::Streams => {
+                let _turn = self.turn.lock().await;
+                self.streams(query).await?
+            }
+            Resource::Stream(id) => {
+                let number = self.number_of(id)?;
+                let _turn = self.turn.lock().await;
+                self.stream(number, query).await?
+            }
+            Resource::Routes => self.routes(query)?,
+            Resource::Process => self.process(query, facts).await?,
+            Resource::Reconnect(_) | Resource::Close(_) | Resource::Subscriber(..) => {
+                guard::admit_action(request.headers())?;
+                Query::read(query, &[])?;
+                let done = self.act(&resource).await?;
+                return Ok(shown::reply(StatusCode::ACCEPTED, &done));
+            }
+        };
+        Ok(shown::reply(StatusCode::OK, &value))
+    }
+
+    async fn act(&self, resource: &Resource<'_>) -> Result<Value, Problem> {
+        let over = || Problem::new(StatusCode::CONFLICT, "the stream is over");
+        let (id, done) = match *resource {
+            Resource::Reconnect(id) => {
+                let number = self.number_of(id)?;
+                self.hub.view(number).ok_or_else(Problem::no_stream)?;
+                if !self.hub.reconnect(number) {
+                    return Err(over());
+                }
+                (id, json!({"done": "reconnect"}))
+            }
+            Resource::Close(id) => {
+                let number = self.number_of(id)?;
+                self.hub.view(number).ok_or_else(Problem::no_stream)?;
+                if !self.hub.end(number) {
+                    return Err(over());
+                }
+                (id, json!({"done": "close"}))
+            }
+            Resource::Subscriber(id, client) => (id, self.dismiss(self.number_of(id)?, client).await?),
+            _ => return Err(Problem::no_stream()),
+        };
+        log::info!("operator acts do={} stream_id={id}", done["done"].as_str().unwrap_or_default());
+        Ok(done)
+    }
+
+    fn id_of(&self, number: usize) -> String {
+        format!("{:08x}-{number}", self.boot)
+    }
+
+    /// The number of the stream with this id.
+    fn number_of(&self, id: &str) -> Result<usize, Problem> {
+        let number = id.split_once('-').and_then(|(_, number)| number.parse().ok());
+        number.filter(|number| self.id_of(*number) == id).ok_or_else(Problem::no_stream)
+    }
+}

@@ -1,0 +1,157 @@
+//! The values of the API as JSON: times, numbers, and the text of strangers.
+
+use crate::hub::StreamView;
+use crate::web::{self, Reply};
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
+use serde_json::Value;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::Instant;
+
+/// The most characters of a stranger's text.
+const SHOWN: usize = 300;
+
+/// The longest value of a query parameter that is shown. Longer ones may be tokens.
+const SHOWN_VALUE: usize = 24;
+
+/// Parts of names of query parameters whose values are never shown.
+const CREDENTIALS: [&str; 14] = [
+    "token", "key", "secret", "auth", "pass", "pwd", "sig", "session", "jwt", "code", "cred", "ticket", "access", "sid",
+];
+
+/// A moment on both clocks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Now {
+    pub(super) at: Instant,
+    wall: SystemTime,
+}
+
+impl Now {
+    pub(super) fn read() -> Self {
+        Self { at: Instant::now(), wall: SystemTime::now() }
+    }
+
+    /// A moment in the past or the future, as a time in UTC.
+    pub(super) fn time(&self, at: Instant) -> String {
+        let past = self.at.saturating_duration_since(at);
+        let wall = self.wall.checked_sub(past).unwrap_or(UNIX_EPOCH);
+        rfc3339(wall.checked_add(at.saturating_duration_since(self.at)).unwrap_or(wall))
+    }
+
+    pub(super) fn wall(&self) -> String {
+        rfc3339(self.wall)
+    }
+
+    pub(super) fn age(&self, at: Instant) -> f64 {
+        secs(self.at.saturating_duration_since(at))
+    }
+}
+
+/// Seconds, to the millisecond.
+pub(super) fn secs(time: Duration) -> f64 {
+    rounded(time.as_secs_f64())
+}
+
+/// A number with three digits behind the point.
+pub(super) fn rounded(number: f64) -> f64 {
+    (number * 1000.0).round() / 1000.0
+}
+
+/// A time in UTC, to the millisecond (RFC 3339).
+pub(super) fn rfc3339(at: SystemTime) -> String {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (secs, millis) = (since.as_secs(), since.subsec_millis());
+    let (days, of_day) = (secs / 86_400, secs % 86_400);
+    // The days are counted in eras of 400 years that begin on 1 March, so that a leap day is the last day of its year.
+    let from_march = days + 719_468;
+    let (era, day_of_era) = (from_march / 146_097, from_march % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+}
+
+/// A stranger's text, cut. JSON escapes what could do harm in it.
+pub(super) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).chars().take(SHOWN).collect()
+}
+
+/// The path and query of a stream. Values of the query that are or may be secrets are replaced by an ellipsis.
+pub(super) fn key(stream: &StreamView) -> String {
+    hidden(&stream.target)
+}
+
+fn hidden(target: &str) -> String {
+    let Some((path, query)) = target.split_once('?') else { return text(target.as_bytes()) };
+    let pairs: Vec<String> = query.split('&').map(shown_pair).collect();
+    text(format!("{path}?{}", pairs.join("&")).as_bytes())
+}
+
+fn shown_pair(pair: &str) -> String {
+    let Some((name, value)) = pair.split_once('=') else {
+        return if pair.len() > SHOWN_VALUE { "…".to_owned() } else { pair.to_owned() };
+    };
+    let plain = percent_encoding::percent_decode_str(name).decode_utf8_lossy().to_ascii_lowercase();
+    let is_secret = value.len() > SHOWN_VALUE || CREDENTIALS.iter().any(|word| plain.contains(word));
+    if is_secret { format!("{name}=…") } else { format!("{name}={value}") }
+}
+
+/// A URL without its user, password and query.
+pub(super) fn url(url: &str) -> String {
+    let Ok(mut parsed) = url::Url::parse(url) else { return String::new() };
+    let (_user, _password) = (parsed.set_username(""), parsed.set_password(None));
+    parsed.set_query(None);
+    text(parsed.as_str().as_bytes())
+}
+
+/// An answer with this value.
+pub(super) fn reply(status: StatusCode, value: &Value) -> Reply {
+    let mut reply = web::reply(status, "application/json", Bytes::from(value.to_string()));
+    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    reply
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_in_utc() {
+        for (secs, expected) in [
+            (0, "1970-01-01T00:00:00.007Z"),
+            (951_782_399, "2000-02-28T23:59:59.007Z"),
+            (951_782_400, "2000-02-29T00:00:00.007Z"),
+            (1_709_251_200, "2024-03-01T00:00:00.007Z"),
+            (4_102_444_799, "2099-12-31T23:59:59.007Z"),
+        ] {
+            assert_eq!(rfc3339(UNIX_EPOCH + Duration::from_millis(secs * 1000 + 7)), expected);
+        }
+    }
+
+    #[test]
+    fn values_of_a_query_that_may_be_secrets_are_hidden() {
+        for (target, shown) in [
+            ("/a", "/a"),
+            ("/a?symbol=X&n=1", "/a?symbol=X&n=1"),
+            ("/a?token=1&x=2", "/a?token=…&x=2"),
+            ("/a?api%5Fkey=1", "/a?api%5Fkey=…"),
+            ("/a?%74oken=1", "/a?%74oken=…"),
+            ("/a?x=aaaaaaaaaaaaaaaaaaaaaaaaa", "/a?x=…"),
+            ("/a?aaaaaaaaaaaaaaaaaaaaaaaaa", "/a?…"),
+            ("/a?Access_Token=", "/a?Access_Token=…"),
+        ] {
+            assert_eq!(hidden(target), shown);
+        }
+        assert_eq!(hidden(&format!("/{}", "a".repeat(900))).len(), SHOWN);
+    }
+
+    #[test]
+    fn an_origin_is_shown_without_its_user() {
+        assert_eq!(url("http://u:p4ss@o:81/base?k=v"), "http://o:81/base");
+    }
+}
