@@ -23,6 +23,7 @@ mod admin;
 mod admin_guard;
 mod allocator;
 mod answers;
+mod api;
 mod bounds;
 mod builders;
 mod config;
