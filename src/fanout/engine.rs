@@ -1,7 +1,7 @@
 //! The engine's handle: starts the shards and gives each arriving client to one of them.
 
 use super::arrival::Arrival;
-use super::question::{ClientView, Question};
+use super::question::{ClientView, Question, shorten};
 use super::sender::Sending;
 use super::shard::{Shard, ShardInbox};
 use crate::counters::Counter;
@@ -115,13 +115,12 @@ impl Engine {
     /// The clients of a stream that are the furthest behind, at most `most`. The furthest comes first.
     pub async fn clients(&self, stream: usize, most: usize) -> Vec<ClientView> {
         let mut all = Vec::new();
-        let answers = self.ask(|reply| Question::Clients { stream, most, found: Vec::new(), reply });
+        let answers = self.ask(|reply| Question::Clients { stream, most, found: Vec::new(), last: None, reply });
         for (shard, answer) in answers.into_iter().enumerate() {
             let found = answer.await.unwrap_or_default();
             all.extend(found.into_iter().map(|client| ClientView { shard, ..client }));
         }
-        all.sort_by_key(|client| client.cursor);
-        all.truncate(most);
+        shorten(&mut all, most);
         all
     }
 

@@ -33,11 +33,29 @@ pub struct ClientView {
     pub slow_since: Option<Instant>,
 }
 
+/// Where a client comes among those that are shown: those that are the furthest behind first, and of those that are
+/// equally far the ones whose sockets accept no more.
+pub(super) type Rank = (Seq, bool);
+
+impl ClientView {
+    /// Where the client comes.
+    pub(super) fn rank(&self) -> Rank {
+        (self.cursor, self.slow_since.is_none())
+    }
+}
+
 /// A question to a shard.
 #[derive(Debug)]
 pub(super) enum Question {
     /// The clients of a stream that are the furthest behind.
-    Clients { stream: usize, most: usize, found: Vec<ClientView>, reply: oneshot::Sender<Vec<ClientView>> },
+    Clients {
+        stream: usize,
+        most: usize,
+        found: Vec<ClientView>,
+        /// The last in rank of those found, if there are enough. Only those before it are still wanted.
+        last: Option<Rank>,
+        reply: oneshot::Sender<Vec<ClientView>>,
+    },
     /// The position of the client that is the furthest behind, for each stream.
     Slowest { found: HashMap<usize, Seq>, reply: oneshot::Sender<HashMap<usize, Seq>> },
     /// To end one client in order. The answer says whether it was there.
@@ -63,10 +81,11 @@ impl Question {
                     found.entry(number).and_modify(|least| *least = cursor.min(*least)).or_insert(cursor);
                 }
             }
-            Self::Clients { stream, most, found, .. } if *stream == number => {
-                found.extend(client.view(place, group, now));
+            Self::Clients { stream, most, found, last, .. } if *stream == number => {
+                let Some(view) = client.view(place, group, now, *last) else { return };
+                found.push(view);
                 if found.len() >= most.saturating_mul(2) {
-                    shorten(found, *most);
+                    *last = shorten(found, *most);
                 }
             }
             Self::Clients { .. } | Self::Dismiss { .. } => {}
@@ -86,10 +105,11 @@ impl Question {
     }
 }
 
-/// Leaves the clients that are the furthest behind.
-fn shorten(found: &mut Vec<ClientView>, most: usize) {
-    found.sort_by_key(|client| (client.cursor, client.place));
+/// Leaves the clients that come first. Returns the rank of the last of them, if there are so many.
+pub(super) fn shorten(found: &mut Vec<ClientView>, most: usize) -> Option<Rank> {
+    found.sort_by_key(ClientView::rank);
     found.truncate(most);
+    found.last().filter(|_| found.len() == most).map(ClientView::rank)
 }
 
 impl Client {
@@ -107,12 +127,16 @@ impl Client {
         }
     }
 
-    fn view(&self, place: u32, group: &Group, now: u64) -> Option<ClientView> {
+    /// `before`: nothing is wanted of a client that does not come before this.
+    fn view(&self, place: u32, group: &Group, now: u64, before: Option<Rank>) -> Option<ClientView> {
         let (cursor, sent) = self.given(group)?;
         let slow_since = match &self.state {
             State::Alone(alone) if alone.is_blocked() => Some(alone.accepted()),
             _ => None,
         };
+        if before.is_some_and(|before| (cursor, slow_since.is_none()) >= before) {
+            return None;
+        }
         Some(ClientView {
             shard: 0,
             place,

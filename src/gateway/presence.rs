@@ -12,6 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
+/// The clients that are taken from the list while it is locked once.
+const SLICE: usize = 512;
+
 /// Says that no write waits for a client.
 const TAKES_ALL: u64 = u64::MAX;
 
@@ -63,11 +66,19 @@ impl Presence {
         Listing { presence: self.clone(), number, present }
     }
 
-    /// At most `most` clients from a number on.
-    #[must_use]
-    pub fn slice(&self, from: u64, most: usize) -> Vec<(u64, Arc<Present>)> {
-        let listed = self.0.lock();
-        listed.by_number.range(from..).take(most).map(|(number, present)| (*number, Arc::clone(present))).collect()
+    /// Looks at every client, a slice of them while the list is locked once.
+    pub fn each(&self, mut look: impl FnMut(u64, &Present)) {
+        let mut from = 0;
+        loop {
+            let slice: Vec<_> = {
+                let listed = self.0.lock();
+                let some = listed.by_number.range(from..).take(SLICE);
+                some.map(|(number, present)| (*number, Arc::clone(present))).collect()
+            };
+            let Some((last, _)) = slice.last() else { return };
+            from = last + 1;
+            slice.iter().for_each(|(number, present)| look(*number, present));
+        }
     }
 
     /// Ends one client of a stream in order. Returns whether it is there.

@@ -90,16 +90,19 @@ impl Hub {
         self.numbered(number).map(|stream| stream.locked(|state| state.log.tail(most, now))).unwrap_or_default()
     }
 
-    /// What a client at `cursor` was not given: the bytes of SSE text, and how long the oldest entry has waited. `None`
-    /// for what is not known, because the log does not hold it.
+    /// The bytes of SSE text of each of at most `most` entries of a stream's log, from a position on. `None`: the first
+    /// of them is not held.
     #[must_use]
-    pub fn behind(&self, number: usize, cursor: Seq) -> (Option<u64>, Option<Duration>) {
+    pub fn lengths(&self, number: usize, from: Seq, most: usize) -> Option<Vec<usize>> {
+        self.numbered(number)?.locked(|state| state.log.lengths(from, most))
+    }
+
+    /// How long the entry at each position has been in a stream's log. `None`: it is not held.
+    #[must_use]
+    pub fn ages(&self, number: usize, positions: &[Seq]) -> Vec<Option<Duration>> {
         let now = Instant::now().into_std();
-        let Some(stream) = self.numbered(number) else { return (None, None) };
-        stream.locked(|state| {
-            let is_held = cursor >= state.log.oldest();
-            (is_held.then(|| state.log.bytes_from(cursor)), state.log.age_at(cursor, now))
-        })
+        let Some(stream) = self.numbered(number) else { return vec![None; positions.len()] };
+        stream.locked(|state| positions.iter().map(|seq| state.log.age_at(*seq, now)).collect())
     }
 
     /// Makes the driver of a stream drop its response and ask the origin again. Returns whether the stream is open.

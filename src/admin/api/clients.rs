@@ -54,6 +54,11 @@ impl Shown {
         }
     }
 
+    /// Where it comes: the furthest behind first, and of those that are equally far the ones that take nothing.
+    pub(super) fn rank(&self) -> (Seq, bool) {
+        (self.cursor, self.slow_since.is_none())
+    }
+
     /// `lag`, `lag_bytes` and `lag_time`: how far it is behind.
     pub(super) fn json(&self, lag: u64, lag_bytes: Option<u64>, lag_time: Option<Duration>, now: &Now) -> Value {
         let Self { id, caller, protocol, age, sent, slow_since, .. } = self;

@@ -5,8 +5,10 @@
 //! Who asks never holds up an event. Streams are looked at one by one under their own locks, shards answer in slices,
 //! and one heavy question is answered at a time.
 
+mod behind;
 mod board;
 mod clients;
+mod detail;
 mod guard;
 mod listings;
 mod problem;
@@ -25,29 +27,26 @@ use crate::web::Reply;
 use board::Board;
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
-use listings::Listings;
 use problem::Problem;
 use query::Query;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::SystemTime;
+use streams::Catalogue;
 use watch::Watch;
 
 /// What the API answers from.
 #[derive(Debug)]
 pub struct Api {
-    hub: Hub,
+    catalogue: Arc<Catalogue>,
     routing: CurrentRouting,
     engine: Option<Engine>,
     presence: Presence,
-    listings: Listings,
     board: Arc<Board>,
     watch: Watch,
     started: SystemTime,
-    /// Tells the streams of this process from those of another.
-    boot: u32,
     /// Lets one heavy question be answered at a time.
-    turn: tokio::sync::Mutex<()>,
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// The answer to a request that is refused before it is looked at.
@@ -108,16 +107,14 @@ impl Api {
         let board = Arc::new(Board::default());
         let watch = Watch::start(routing.clone(), outages, lifecycle, Arc::clone(&board));
         Self {
-            hub,
+            catalogue: Arc::new(Catalogue::new(hub, routing.clone())),
             routing,
             engine,
             presence,
-            listings: Listings::default(),
             board,
             watch,
             started: SystemTime::now(),
-            boot: fastrand::u32(..),
-            turn: tokio::sync::Mutex::default(),
+            turn: Arc::default(),
         }
     }
 
@@ -135,62 +132,45 @@ impl Api {
         }
         let is_head = request.method() == Method::HEAD;
         let query = request.uri().query();
-        let value = match resource {
+        let json = match resource {
             Resource::Events => return self.events(query, request.headers(), is_head),
-            Resource::Streams => {
-                let _turn = self.turn.lock().await;
-                self.streams(query).await?
-            }
-            Resource::Stream(id) => {
-                let number = self.number_of(id)?;
-                let _turn = self.turn.lock().await;
-                self.stream(number, query).await?
-            }
-            Resource::Routes => self.routes(query)?,
-            Resource::Process => self.process(query, facts).await?,
+            Resource::Streams => self.streams(query).await?,
+            Resource::Stream(id) => self.stream(id, query).await?,
+            Resource::Routes => self.routes(query)?.to_string().into(),
+            Resource::Process => self.process(query, facts).await?.to_string().into(),
             Resource::Reconnect(_) | Resource::Close(_) | Resource::Subscriber(..) => {
                 guard::admit_action(request.headers())?;
                 Query::read(query, &[])?;
                 let done = self.act(&resource).await?;
-                return Ok(shown::reply(StatusCode::ACCEPTED, &done));
+                return Ok(shown::reply(StatusCode::ACCEPTED, done.to_string()));
             }
         };
-        Ok(shown::reply(StatusCode::OK, &value))
+        Ok(shown::reply(StatusCode::OK, json))
     }
 
     async fn act(&self, resource: &Resource<'_>) -> Result<Value, Problem> {
         let over = || Problem::new(StatusCode::CONFLICT, "the stream is over");
         let (id, done) = match *resource {
             Resource::Reconnect(id) => {
-                let number = self.number_of(id)?;
-                self.hub.view(number).ok_or_else(Problem::no_stream)?;
-                if !self.hub.reconnect(number) {
+                let number = self.catalogue.number_of(id)?;
+                self.catalogue.hub.view(number).ok_or_else(Problem::no_stream)?;
+                if !self.catalogue.hub.reconnect(number) {
                     return Err(over());
                 }
                 (id, json!({"done": "reconnect"}))
             }
             Resource::Close(id) => {
-                let number = self.number_of(id)?;
-                self.hub.view(number).ok_or_else(Problem::no_stream)?;
-                if !self.hub.end(number) {
+                let number = self.catalogue.number_of(id)?;
+                self.catalogue.hub.view(number).ok_or_else(Problem::no_stream)?;
+                if !self.catalogue.hub.end(number) {
                     return Err(over());
                 }
                 (id, json!({"done": "close"}))
             }
-            Resource::Subscriber(id, client) => (id, self.dismiss(self.number_of(id)?, client).await?),
+            Resource::Subscriber(id, client) => (id, self.dismiss(self.catalogue.number_of(id)?, client).await?),
             _ => return Err(Problem::no_stream()),
         };
         log::info!("operator acts do={} stream_id={id}", done["done"].as_str().unwrap_or_default());
         Ok(done)
-    }
-
-    fn id_of(&self, number: usize) -> String {
-        format!("{:08x}-{number}", self.boot)
-    }
-
-    /// The number of the stream with this id.
-    fn number_of(&self, id: &str) -> Result<usize, Problem> {
-        let number = id.split_once('-').and_then(|(_, number)| number.parse().ok());
-        number.filter(|number| self.id_of(*number) == id).ok_or_else(Problem::no_stream)
     }
 }

@@ -36,7 +36,7 @@ impl Problem {
         let title = self.status.canonical_reason().unwrap_or("Error");
         let problem =
             json!({"type": "about:blank", "title": title, "status": self.status.as_u16(), "detail": self.detail});
-        let mut reply = reply(self.status, &problem);
+        let mut reply = reply(self.status, problem.to_string());
         reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(allow) = self.allow {
             reply.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));

@@ -68,7 +68,7 @@ impl Api {
             "descriptors": {"open": view.system.open_files, "limit": view.system.most_open_files},
             "memory": {"resident_bytes": view.system.resident_bytes, "log_bytes": view.held_bytes,
                 "pinned_bytes": view.pinned_bytes},
-            "streams": self.hub.len(),
+            "streams": self.catalogue.hub.len(),
             "subscribers": counters.iter().map(|(_, of)| of.subscribers.value()).sum::<u64>(),
             "accepts": process().accepts.value(),
             "refusals": by(&process().refusals),

@@ -1,12 +1,15 @@
 //! The values of the API as JSON: times, numbers, and the text of strangers.
 
+use super::problem::Problem;
 use crate::hub::StreamView;
 use crate::web::{self, Reply};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
+use jiff::Timestamp;
 use serde_json::Value;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::Instant;
 
 /// The most characters of a stranger's text.
@@ -60,20 +63,8 @@ pub(super) fn rounded(number: f64) -> f64 {
 
 /// A time in UTC, to the millisecond (RFC 3339).
 pub(super) fn rfc3339(at: SystemTime) -> String {
-    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (secs, millis) = (since.as_secs(), since.subsec_millis());
-    let (days, of_day) = (secs / 86_400, secs % 86_400);
-    // The days are counted in eras of 400 years that begin on 1 March, so that a leap day is the last day of its year.
-    let from_march = days + 719_468;
-    let (era, day_of_era) = (from_march / 146_097, from_march % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+    let at = Timestamp::try_from(at).unwrap_or(Timestamp::UNIX_EPOCH);
+    format!("{at:.3}")
 }
 
 /// A stranger's text, cut. JSON escapes what could do harm in it.
@@ -109,9 +100,23 @@ pub(super) fn url(url: &str) -> String {
     text(parsed.as_str().as_bytes())
 }
 
-/// An answer with this value.
-pub(super) fn reply(status: StatusCode, value: &Value) -> Reply {
-    let mut reply = web::reply(status, "application/json", Bytes::from(value.to_string()));
+/// Makes a heavy answer on a thread that may block, so that no event waits for it. `turn` ends when it is made, though
+/// nobody may wait for it any more.
+pub(super) async fn made<T: Send + 'static>(
+    turn: T,
+    make: impl FnOnce() -> Result<Value, Problem> + Send + 'static,
+) -> Result<Bytes, Problem> {
+    let text = move || {
+        let _turn = turn;
+        make().map(|value| Bytes::from(value.to_string()))
+    };
+    let failed = |error: JoinError| Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()));
+    spawn_blocking(text).await.unwrap_or_else(failed)
+}
+
+/// An answer with this JSON.
+pub(super) fn reply(status: StatusCode, json: impl Into<Bytes>) -> Reply {
+    let mut reply = web::reply(status, "application/json", json.into());
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     reply
 }

@@ -1,30 +1,24 @@
-//! The streams: pages of them, and one with its clients and its last events.
+//! The streams, page by page.
 
 use super::Api;
-use super::clients::Shown;
+use super::listings::Listings;
 use super::problem::Problem;
 use super::query::Query;
 use super::shown::{self, Now, rounded, secs};
-use crate::hub::{End, StreamView};
-use crate::replay::{EntryView, Rate, Seq};
-use http::StatusCode;
+use crate::gateway::CurrentRouting;
+use crate::hub::{End, Hub, StreamView};
+use crate::replay::{Rate, Seq};
+use bytes::Bytes;
 use serde_json::{Value, json};
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::task::yield_now;
-
-/// The clients that are looked at while a lock is held once.
-const SLICE: usize = 512;
-
-/// The bytes of an event that are shown.
-const SHOWN_OF_EVENT: usize = 1024;
 
 const PHASES: [(&str, &str); 4] =
     [("connecting", "connecting"), ("live", "live"), ("waiting", "waiting"), ("closed", "closed")];
 
 /// What streams are sorted by.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sort {
     Subscribers,
     Rate,
@@ -45,6 +39,30 @@ const SORTS: [(&str, Sort); 7] = [
     ("lag", Sort::Lag),
 ];
 
+/// The streams, as they are shown.
+#[derive(Debug)]
+pub(super) struct Catalogue {
+    pub(super) hub: Hub,
+    routing: CurrentRouting,
+    listings: Listings,
+    /// Tells the streams of this process from those of another.
+    boot: u32,
+}
+
+/// What is asked of the list.
+#[derive(Debug)]
+struct Wanted {
+    route: Option<String>,
+    phase: Option<&'static str>,
+    /// A part of the key or of the route's name.
+    part: Option<String>,
+    sort: Sort,
+    is_upward: bool,
+    limit: usize,
+    /// The name of a page that follows another.
+    after: Option<String>,
+}
+
 /// A stream, the name of its route, and how far its slowest client is behind.
 struct Listed {
     view: StreamView,
@@ -52,119 +70,113 @@ struct Listed {
     lag: u64,
 }
 
-impl Api {
-    /// A page of the streams.
-    pub(super) async fn streams(&self, query: Option<&str>) -> Result<Value, Problem> {
-        let known = ["route", "phase", "q", "sort", "order", "limit", "after"];
-        let query = Query::read(query, &known)?;
-        let limit = query.number("limit", 1, 1000, 100)?;
-        let phase = query.word("phase", &PHASES)?;
+impl Wanted {
+    fn read(query: Option<&str>) -> Result<Self, Problem> {
+        let query = Query::read(query, &["route", "phase", "q", "sort", "order", "limit", "after"])?;
+        let text = |name| query.text(name).map(str::to_owned);
         let sort = query.word("sort", &SORTS)?.unwrap_or(Sort::Age);
-        let is_upward = query.word("order", &[("asc", true), ("desc", false)])?;
+        let order = query.word("order", &[("asc", true), ("desc", false)])?;
         if query.text("q").is_some_and(|q| q.chars().count() > 200) {
             return Err(Problem::bad("parameter q is longer than 200 characters"));
         }
-        let slowest = self.slowest().await;
-        if let Some(after) = query.text("after") {
-            let (page, total, next) = self.listings.page(after, limit)?;
-            let views = page.iter().filter_map(|number| self.hub.view(*number));
-            let listed: Vec<_> = views.map(|view| self.listed(view, &slowest)).collect();
-            return Ok(self.page(&listed, total, next.as_deref()));
-        }
-        let mut all = Vec::new();
-        let mut from = Some(0);
-        while let Some(begin) = from {
-            let (views, next) = self.hub.views(begin);
-            for view in views {
-                let listed = self.listed(view, &slowest);
-                if is_wanted(&listed, query.text("route"), phase, query.text("q")) {
-                    all.push(listed);
-                }
-            }
-            from = next;
-            yield_now().await;
-        }
-        // The largest and the newest come first, but the first name and the oldest stream.
-        let is_upward = is_upward.unwrap_or(matches!(sort, Sort::Key | Sort::Age));
-        all.sort_by(|one, other| {
-            let order = compared(sort, one, other);
-            if is_upward { order } else { order.reverse() }.then(one.view.number.cmp(&other.view.number))
-        });
-        let total = all.len();
-        let next =
-            (total > limit).then(|| self.listings.keep(all.iter().map(|listed| listed.view.number).collect(), limit));
-        all.truncate(limit);
-        Ok(self.page(&all, total, next.as_deref()))
+        Ok(Self {
+            route: text("route"),
+            phase: query.word("phase", &PHASES)?,
+            part: text("q"),
+            sort,
+            // The largest and the newest come first, but the first name and the oldest stream.
+            is_upward: order.unwrap_or(matches!(sort, Sort::Key | Sort::Age)),
+            limit: query.number("limit", 1, 1000, 100)?,
+            after: text("after"),
+        })
     }
 
-    fn page(&self, listed: &[Listed], total: usize, next: Option<&str>) -> Value {
+    fn is_met_by(&self, listed: &Listed) -> bool {
+        self.route.as_ref().is_none_or(|route| *route == *listed.route)
+            && self.phase.is_none_or(|phase| listed.view.phase == phase)
+            && self.part.as_ref().is_none_or(|part| {
+                listed.route.contains(part.as_str()) || shown::key(&listed.view).contains(part.as_str())
+            })
+    }
+}
+
+impl Api {
+    /// A page of the streams.
+    pub(super) async fn streams(&self, query: Option<&str>) -> Result<Bytes, Problem> {
+        let wanted = Wanted::read(query)?;
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let mut slowest = match &self.engine {
+            Some(engine) => engine.slowest().await,
+            None => HashMap::new(),
+        };
+        let (catalogue, presence) = (Arc::clone(&self.catalogue), self.presence.clone());
+        shown::made(turn, move || {
+            presence.each(|_, present| {
+                let cursor = present.cursor();
+                slowest.entry(present.stream).and_modify(|least| *least = cursor.min(*least)).or_insert(cursor);
+            });
+            catalogue.page(&wanted, &slowest)
+        })
+        .await
+    }
+}
+
+impl Catalogue {
+    pub(super) fn new(hub: Hub, routing: CurrentRouting) -> Self {
+        Self { hub, routing, listings: Listings::default(), boot: fastrand::u32(..) }
+    }
+
+    pub(super) fn id_of(&self, number: usize) -> String {
+        format!("{:08x}-{number}", self.boot)
+    }
+
+    /// The number of the stream with this id.
+    pub(super) fn number_of(&self, id: &str) -> Result<usize, Problem> {
+        let number = id.split_once('-').and_then(|(_, number)| number.parse().ok());
+        number.filter(|number| self.id_of(*number) == id).ok_or_else(Problem::no_stream)
+    }
+
+    /// A page of the streams. `slowest`: the position of the slowest client of each stream.
+    fn page(&self, wanted: &Wanted, slowest: &HashMap<usize, Seq>) -> Result<Value, Problem> {
+        let listed = |view: StreamView| {
+            let slowest = slowest.get(&view.number).copied();
+            self.listed(view, slowest)
+        };
+        if let Some(after) = &wanted.after {
+            let (page, total, next) = self.listings.page(after, wanted.limit)?;
+            let all: Vec<_> = page.iter().filter_map(|number| self.hub.view(*number)).map(listed).collect();
+            return Ok(self.shown_page(&all, total, next.as_deref()));
+        }
+        let (mut all, mut from) = (Vec::new(), Some(0));
+        while let Some(begin) = from {
+            let (views, next) = self.hub.views(begin);
+            all.extend(views.into_iter().map(listed).filter(|listed| wanted.is_met_by(listed)));
+            from = next;
+        }
+        sort(&mut all, wanted.sort, wanted.is_upward);
+        let total = all.len();
+        let numbers = || all.iter().map(|listed| listed.view.number).collect();
+        let next = (total > wanted.limit).then(|| self.listings.keep(numbers(), wanted.limit));
+        all.truncate(wanted.limit);
+        Ok(self.shown_page(&all, total, next.as_deref()))
+    }
+
+    fn shown_page(&self, listed: &[Listed], total: usize, next: Option<&str>) -> Value {
         let now = Now::read();
         let streams: Vec<_> = listed.iter().map(|listed| self.shown(listed, &now)).collect();
         json!({"streams": streams, "total": total, "next": next})
     }
 
-    fn listed(&self, view: StreamView, slowest: &HashMap<usize, Seq>) -> Listed {
+    /// `slowest`: the position of its slowest client.
+    fn listed(&self, view: StreamView, slowest: Option<Seq>) -> Listed {
         let route = self.routing.name(view.route).unwrap_or_else(|| Arc::from(""));
-        let lag = slowest.get(&view.number).map_or(0, |cursor| view.log.end.0.saturating_sub(cursor.0));
-        Listed { route, lag, view }
+        let lag = slowest.map_or(0, |cursor| view.log.end.0.saturating_sub(cursor.0));
+        Listed { view, route, lag }
     }
 
-    /// The position of the slowest client of each stream.
-    async fn slowest(&self) -> HashMap<usize, Seq> {
-        let mut all = match &self.engine {
-            Some(engine) => engine.slowest().await,
-            None => HashMap::new(),
-        };
-        let mut from = Some(0);
-        while let Some(begin) = from {
-            let slice = self.presence.slice(begin, SLICE);
-            for (_, present) in &slice {
-                let cursor = present.cursor();
-                all.entry(present.stream).and_modify(|least| *least = cursor.min(*least)).or_insert(cursor);
-            }
-            from = slice.last().filter(|_| slice.len() == SLICE).map(|(number, _)| number + 1);
-            yield_now().await;
-        }
-        all
-    }
-
-    /// A stream with its clients and its last events.
-    pub(super) async fn stream(&self, number: usize, query: Option<&str>) -> Result<Value, Problem> {
-        let query = Query::read(query, &["limit", "events"])?;
-        let limit = query.number("limit", 1, 1000, 100)?;
-        let events = query.number("events", 0, 100, 0)?;
-        let view = self.hub.view(number).ok_or_else(Problem::no_stream)?;
-        let now = Now::read();
-        let clients = self.clients(number, limit, &view, &now).await;
-        let slowest = clients.iter().map(|(cursor, _)| (number, *cursor)).take(1).collect();
-        let events: Vec<_> = self.hub.tail(number, events).iter().map(event).collect();
-        let clients: Vec<_> = clients.into_iter().map(|(_, client)| client).collect();
-        let stream = self.shown(&self.listed(view, &slowest), &now);
-        Ok(json!({"stream": stream, "subscribers": clients, "events": events}))
-    }
-
-    /// The clients of a stream, the slowest first, each with its position.
-    async fn clients(&self, number: usize, limit: usize, view: &StreamView, now: &Now) -> Vec<(Seq, Value)> {
-        let mut clients = match &self.engine {
-            Some(engine) => engine.clients(number, limit).await.into_iter().map(Shown::of_shard).collect(),
-            None => Vec::new(),
-        };
-        let mut from = Some(0);
-        while let Some(begin) = from {
-            let slice = self.presence.slice(begin, SLICE);
-            let here = slice.iter().filter(|(_, present)| present.stream == number);
-            clients.extend(here.map(|(id, present)| Shown::of_session(*id, present)));
-            from = slice.last().filter(|_| slice.len() == SLICE).map(|(number, _)| number + 1);
-            yield_now().await;
-        }
-        clients.sort_by_key(|client| client.cursor);
-        clients.truncate(limit);
-        let json = |client: Shown| {
-            let lag = view.log.end.0.saturating_sub(client.cursor.0);
-            let (bytes, time) = self.hub.behind(number, client.cursor);
-            (client.cursor, client.json(lag, bytes, time, now))
-        };
-        clients.into_iter().map(json).collect()
+    /// A stream as JSON. `slowest`: the position of its slowest client.
+    pub(super) fn json(&self, view: StreamView, slowest: Option<Seq>, now: &Now) -> Value {
+        self.shown(&self.listed(view, slowest), now)
     }
 
     fn shown(&self, listed: &Listed, now: &Now) -> Value {
@@ -178,7 +190,7 @@ impl Api {
             .trouble
             .as_ref()
             .map(|trouble| json!({"why": shown::text(trouble.why.as_bytes()), "since": now.time(trouble.since)}));
-        let id = |id: &Option<bytes::Bytes>| id.as_ref().map(|id| shown::text(id));
+        let id = |id: &Option<Bytes>| id.as_ref().map(|id| shown::text(id));
         let log = &view.log;
         json!({
             "id": self.id_of(view.number),
@@ -202,42 +214,23 @@ impl Api {
             "reconnects": view.reconnects,
         })
     }
-
-    /// Ends one client of a stream.
-    pub(super) async fn dismiss(&self, stream: usize, client: &str) -> Result<Value, Problem> {
-        let numbers: Vec<_> = client.split('-').collect();
-        let is_ended = match numbers[..] {
-            ["s", number] => number.parse().is_ok_and(|number| self.presence.dismiss(stream, number)),
-            [shard, place, asked] => match (shard.parse(), place.parse(), asked.parse(), &self.engine) {
-                (Ok(shard), Ok(place), Ok(asked), Some(engine)) => engine.dismiss(stream, shard, place, asked).await,
-                _ => false,
-            },
-            _ => false,
-        };
-        if !is_ended {
-            let detail = "there is no such client on this stream; it may have left";
-            return Err(Problem::new(StatusCode::NOT_FOUND, detail));
-        }
-        Ok(json!({"done": "disconnect"}))
-    }
 }
 
 fn rate(rate: Rate) -> Value {
     json!({"events_per_sec": rounded(rate.events), "bytes_per_sec": rounded(rate.bytes)})
 }
 
-fn event(entry: &EntryView) -> Value {
-    let text = entry.frame.text();
-    let shown = text.get(..SHOWN_OF_EVENT).unwrap_or(text);
-    json!({"position": entry.seq.0, "id": entry.frame.id().map(shown::text), "age_secs": secs(entry.age),
-        "kind": entry.kind, "text": String::from_utf8_lossy(shown), "bytes": text.len(),
-        "is_cut": shown.len() < text.len()})
-}
-
-fn is_wanted(listed: &Listed, route: Option<&str>, phase: Option<&str>, q: Option<&str>) -> bool {
-    route.is_none_or(|route| *listed.route == *route)
-        && phase.is_none_or(|phase| listed.view.phase == phase)
-        && q.is_none_or(|q| shown::key(&listed.view).contains(q) || listed.route.contains(q))
+fn sort(all: &mut [Listed], by: Sort, is_upward: bool) {
+    let turned = |order: Ordering| if is_upward { order } else { order.reverse() };
+    if by == Sort::Key {
+        // A key is made for each stream, not for each comparison.
+        all.sort_by_cached_key(|listed| shown::key(&listed.view));
+        if !is_upward {
+            all.reverse();
+        }
+        return;
+    }
+    all.sort_by(|one, other| turned(compared(by, one, other)).then(one.view.number.cmp(&other.view.number)));
 }
 
 fn compared(sort: Sort, one: &Listed, other: &Listed) -> Ordering {
@@ -246,9 +239,8 @@ fn compared(sort: Sort, one: &Listed, other: &Listed) -> Ordering {
         Sort::Subscribers => a.subscribers.cmp(&b.subscribers),
         Sort::Rate => a.rates[0].events.total_cmp(&b.rates[0].events),
         // The stream with the lower number is older.
-        Sort::Age => a.number.cmp(&b.number),
+        Sort::Age | Sort::Key => a.number.cmp(&b.number),
         Sort::LogBytes => a.log.bytes.cmp(&b.log.bytes),
-        Sort::Key => shown::key(a).cmp(&shown::key(b)),
         Sort::LastError => {
             let since = |view: &StreamView| view.trouble.as_ref().map(|trouble| trouble.since);
             since(a).cmp(&since(b))

@@ -101,10 +101,11 @@ impl ReplayLog {
         self.ring.get(seq).map(|entry| self.age(entry, now))
     }
 
-    /// The bytes of SSE text of the entries from `cursor` on.
+    /// The bytes of SSE text of each of at most `most` entries from `from` on. `None`: the first of them is not held.
     #[must_use]
-    pub fn bytes_from(&self, cursor: Seq) -> u64 {
-        self.ring.held_from(cursor).map(|entry| entry.frame.text_len() as u64).fold(0, u64::saturating_add)
+    pub fn lengths(&self, from: Seq, most: usize) -> Option<Vec<usize>> {
+        self.ring.get(from)?;
+        Some(self.ring.held_from(from).take(most).map(|entry| entry.frame.text_len()).collect())
     }
 
     fn entry_view(&self, seq: Seq, entry: &Entry, now: Instant) -> EntryView {
