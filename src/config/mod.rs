@@ -25,6 +25,7 @@ mod reader;
 mod report;
 mod routes;
 mod server;
+mod settings;
 mod sources;
 mod substitution;
 mod summary;
@@ -38,6 +39,7 @@ pub use limits::{Refuse, ServerLimits};
 pub use log::{LogConfig, LogFormat};
 pub use networks::{Networks, Trusted};
 pub use server::{ListenAddr, ServerConfig};
+pub use settings::{From, Setting, Settings};
 pub use sources::{Sources, SystemSources};
 pub use summary::policy_in_words;
 
@@ -56,6 +58,8 @@ pub struct Config {
     pub log: LogConfig,
     /// The routes. There is at least one.
     pub routes: RouteTable,
+    /// Every value with where it came from.
+    pub settings: Settings,
 }
 
 /// The file that is read if the command line names none.
@@ -89,7 +93,10 @@ impl Config {
     /// # Errors
     /// When there is nothing to read, when the file cannot be read, and for every error in it.
     pub fn load(named: Option<&Path>) -> Result<Self, ConfigErrors> {
-        load(named, Part::Whole, Self::of)
+        let mut config = load(named, Part::Whole, Self::of)?;
+        let file = named.or_else(|| Some(Path::new(DEFAULT_FILE)).filter(|file| file.exists()));
+        config.settings.file = file.map(Path::to_owned);
+        Ok(config)
     }
 
     /// Reads a text. What the text refers to comes from `sources`.
@@ -101,11 +108,13 @@ impl Config {
     }
 
     fn of(mut root: Section<'_>, sources: &dyn Sources) -> Self {
+        let mut settings = Settings::of(&root, sources);
         let server = server::read(root.section("server"), sources);
         let log = log::read(root.section("log"));
         let routes = routes::read(&mut root, sources);
         root.finish();
-        Self { server, log, routes }
+        settings.name(&routes);
+        Self { server, log, routes, settings }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::error::{ConfigError, Place};
 use super::report::Report;
+use super::substitution::references;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use toml::Spanned;
@@ -118,6 +119,35 @@ impl<'a> Item<'a> {
 
     pub(super) fn str(&self) -> Option<&'a str> {
         self.value().as_str()
+    }
+
+    /// What stands at a key of the table that the value may be.
+    pub(super) fn inner(&self, key: &str) -> Option<Self> {
+        self.value().as_table()?.get(key).map(|value| Self { value, ..self.clone() })
+    }
+
+    /// All keys and values of the table that the value may be.
+    pub(super) fn all(&self) -> Vec<(&'a str, Self)> {
+        let entries = self.value().as_table().map(entries).unwrap_or_default();
+        entries.into_iter().map(|(key, (_, value))| (key, Self { value, ..self.clone() })).collect()
+    }
+
+    /// The line of the value.
+    pub(super) fn line(&self) -> Option<usize> {
+        match self.report.place(self.value.span().start) {
+            Place::Line(line, _) => Some(line),
+            Place::Text | Place::Environment | Place::Nowhere => None,
+        }
+    }
+
+    /// The variable of the environment that the value stands in, if it does not stand in the text.
+    pub(super) fn variable(&self) -> Option<&'static str> {
+        self.report.variable(self.value.span().start)
+    }
+
+    /// The variables that the value refers to.
+    pub(super) fn references(&self) -> Vec<String> {
+        references(self.report.written(self.value.span()))
     }
 
     /// Keeps the value and everything in it out of messages from now on.

@@ -168,6 +168,11 @@ impl<'t> Report<'t> {
         self.text.get(start..offset).map_or(1, |before| before.chars().count().saturating_add(1))
     }
 
+    /// The text at a place.
+    pub(super) fn written(&self, span: Range<usize>) -> &'t str {
+        self.text.get(span).unwrap_or_default()
+    }
+
     /// A value as written, on one line and shortened. Tables are not shown.
     pub(super) fn shown(&self, value: &DeValue<'_>, span: Range<usize>) -> Option<String> {
         let holds_table = |array: &toml::de::DeArray<'_>| array.iter().any(|element| element.get_ref().is_table());

@@ -68,6 +68,18 @@ fn substituted(text: &str, variable: impl Fn(&str) -> Result<String, VarError>) 
     Ok(Some(whole))
 }
 
+/// The names of the variables that a text refers to.
+pub(super) fn references(text: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for after in text.replace("$$", "").split("${").skip(1) {
+        let name: String = after.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+        if !name.is_empty() && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
 /// The value of a reference, which is the text between the braces. A text that is not a name may be a secret, so it
 /// is not shown.
 fn referred(reference: &str, variable: impl Fn(&str) -> Result<String, VarError>) -> Result<String, Rule> {

@@ -2,6 +2,7 @@
 
 mod bad;
 mod layers;
+mod settings;
 mod shipped;
 mod variables;
 
