@@ -31,6 +31,7 @@ mod placing;
 mod publisher;
 mod seat;
 mod sharing;
+mod state;
 mod stream;
 mod streams;
 mod subscription;

@@ -18,7 +18,7 @@ use super::backfills::Backfills;
 use super::budget::{Budget, STREAM_OVERHEAD};
 use super::census::Census;
 use super::pace::{MOST_AHEAD, Pace};
-use super::sharing::{Audience, Sharing};
+use super::sharing::Audience;
 use super::streams::{Place, Streams};
 use super::view::Trouble;
 use super::{End, StreamKey, StreamRequest, Watcher};
@@ -82,7 +82,7 @@ pub(super) struct State {
     pub(super) next_attempt: Option<Instant>,
     /// The responses that took the place of an earlier one.
     pub(super) reconnects: u32,
-    census: Census,
+    pub(super) census: Census,
     /// The head of the newest response. New clients are shown it.
     pub(super) head: Option<Arc<HeaderMap>>,
     /// The reconnection time that the origin last asked for, in milliseconds.
@@ -352,59 +352,6 @@ impl Stream {
         let content = locked.log.take();
         self.account(locked);
         Some(content)
-    }
-}
-
-impl State {
-    /// The stream is in this phase from now on.
-    pub(super) fn enter(&mut self, phase: Phase) {
-        self.census.is_in(&phase);
-        if std::mem::discriminant(&phase) != std::mem::discriminant(&self.phase) {
-            self.phase_since = Instant::now();
-        }
-        self.phase = phase;
-    }
-
-    pub(super) fn close(&mut self, end: End, remembered_until: Option<Instant>) -> bool {
-        if self.is_closed() {
-            return false;
-        }
-        self.enter(Phase::Closed { end, remembered_until });
-        true
-    }
-
-    /// Takes note of a new response. If nobody on the stream may have it, closes the stream. Returns whether the
-    /// stream goes on.
-    pub(super) fn admit(&mut self, sharing: Sharing) -> bool {
-        if self.is_closed() {
-            return false;
-        }
-        match self.audience.of_next(sharing, self.has_opener) {
-            Some(audience) => self.audience = audience,
-            None => _ = self.close(End::Unshareable, None),
-        }
-        !self.is_closed()
-    }
-
-    /// Whether no client is on the stream. On a stream for the opener alone, the other clients do not count: they
-    /// were turned away and are about to leave.
-    pub(super) fn is_empty(&self) -> bool {
-        if self.audience == Audience::Opener { !self.has_opener } else { self.subscribers == 0 }
-    }
-
-    /// Whether the stream outlives its last subscriber. It does not if the origin never answered, or if no other
-    /// client may be on it.
-    pub(super) fn lingers(&self) -> bool {
-        self.head.is_some() && self.audience == Audience::Everyone
-    }
-
-    /// Whether a client gets no more events.
-    pub(super) fn is_over_for(&self, is_opener: bool) -> bool {
-        self.is_closed() || !self.audience.includes(is_opener)
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        matches!(self.phase, Phase::Closed { .. })
     }
 }
 
