@@ -22,7 +22,7 @@ mod tests;
 pub use api::Api;
 pub use ask::{Question, Unhealthy};
 
-use crate::config::AdminAccess;
+use crate::config::{AdminAccess, Settings};
 use crate::gateway::Lifecycle;
 use crate::metrics::{Format, Metrics};
 use crate::quoted::reason;
@@ -51,6 +51,8 @@ pub struct Facts {
     pub access: AdminAccess,
     /// The figures of the process.
     pub metrics: Metrics,
+    /// The configuration, for those who look at it.
+    pub settings: Settings,
     /// Answers below `/api/`.
     pub api: Api,
     /// Lets one request for the figures be answered at a time. A crowd of them must not take the threads from others.

@@ -1,7 +1,7 @@
 //! Questions and answers over real sockets.
 
 use super::{Admin, Api, Facts, Question, Unhealthy};
-use crate::config::{AdminAccess, ListenAddr, Networks, ServerConfig};
+use crate::config::{AdminAccess, ListenAddr, Networks, ServerConfig, Settings};
 use crate::gateway::{CurrentRouting, Lifecycle, Presence, RouteIds, Routing};
 use crate::hub::{Backfilling, Hub, Open, Opening, Publisher, StreamRequest};
 use crate::metrics::Metrics;
@@ -50,6 +50,7 @@ impl Stage {
         let outages = Outages::default();
         let api = Api::new(hub.clone(), routing.clone(), None, Presence::default(), outages, seen.clone());
         let facts = Facts {
+            settings: Settings::default(),
             api,
             lifecycle: seen,
             accepting: accepting.abort_handle(),

@@ -147,6 +147,7 @@ impl Service {
             accepting: accepts.abort_handle(),
             access: self.config.server.admin_access.clone(),
             metrics,
+            settings: self.config.settings.clone(),
             api,
             scraping: Mutex::default(),
         };

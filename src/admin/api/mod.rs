@@ -63,6 +63,7 @@ enum Resource<'a> {
     Close(&'a str),
     Subscriber(&'a str, &'a str),
     Routes,
+    Config,
     Process,
     Events,
 }
@@ -78,6 +79,7 @@ impl<'a> Resource<'a> {
             ["streams", id, "close"] => Self::Close(id),
             ["streams", id, "subscribers", client] => Self::Subscriber(id, client),
             ["routes"] => Self::Routes,
+            ["config"] => Self::Config,
             ["process"] => Self::Process,
             ["events"] => Self::Events,
             _ => return None,
@@ -88,7 +90,7 @@ impl<'a> Resource<'a> {
         match self {
             Self::Reconnect(_) | Self::Close(_) => "POST",
             Self::Subscriber(..) => "DELETE",
-            Self::Streams | Self::Stream(_) | Self::Routes | Self::Process | Self::Events => "GET, HEAD",
+            Self::Streams | Self::Stream(_) | Self::Routes | Self::Config | Self::Process | Self::Events => "GET, HEAD",
         }
     }
 }
@@ -137,6 +139,7 @@ impl Api {
             Resource::Streams => self.streams(query).await?,
             Resource::Stream(id) => self.stream(id, query).await?,
             Resource::Routes => self.routes(query)?.to_string().into(),
+            Resource::Config => Self::config(query, &facts.settings)?.to_string().into(),
             Resource::Process => self.process(query, facts).await?.to_string().into(),
             Resource::Reconnect(_) | Resource::Close(_) | Resource::Subscriber(..) => {
                 guard::admit_action(request.headers())?;

@@ -1,10 +1,11 @@
-//! The routes and the process.
+//! The routes, the process and the configuration.
 
 use super::problem::Problem;
 use super::query::Query;
 use super::shown::{self, rounded, secs};
 use super::watch::by;
 use super::{Api, Facts};
+use crate::config::{Setting, Settings};
 use crate::counters::process;
 use crate::gateway::{Lifecycle, RouteView};
 use http::StatusCode;
@@ -16,6 +17,19 @@ impl Api {
         Query::read(query, &[])?;
         let routes: Vec<_> = self.routing.views().iter().map(|route| self.route(route)).collect();
         Ok(json!({ "routes": routes }))
+    }
+
+    /// The configuration as it was resolved.
+    pub(super) fn config(query: Option<&str>, settings: &Settings) -> Result<Value, Problem> {
+        Query::read(query, &[])?;
+        let json = |setting: &Setting| {
+            let Setting { section, route, key, value, from, line, variables } = setting;
+            json!({"section": section, "route": route.as_deref(), "key": key, "value": value,
+                "is_hidden": value.is_none(), "from": from.word(), "line": line, "variables": variables})
+        };
+        let all: Vec<_> = settings.all.iter().map(json).collect();
+        let file = settings.file.as_ref().map(|file| file.to_string_lossy());
+        Ok(json!({"file": file, "settings": all}))
     }
 
     fn route(&self, route: &RouteView) -> Value {
