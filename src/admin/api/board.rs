@@ -3,15 +3,17 @@
 use super::Api;
 use super::problem::Problem;
 use super::query::Query;
+use super::shown::Now;
 use crate::web::{Live, Reply, reply};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use http_body_util::Either;
-use http_body_util::channel::Channel;
+use http_body_util::channel::{Channel, Sender};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
@@ -127,46 +129,52 @@ impl Api {
             return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
         };
         let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
-        let (mut sender, body) = Channel::new(1);
+        let (sender, body) = Channel::new(1);
         let board = Arc::clone(&self.board);
         let wants = ticks.then(|| self.watch.wants_ticks());
+        let reading = read_on(board, sender, last, ticks);
         let task = tokio::spawn(async move {
             let _held = (place, wants);
-            let mut changes = board.changed.subscribe();
-            let (mut at, missed) = board.begin(last.as_deref());
-            let mut told = 0;
-            let mut text = b"retry: 2000\n:\n".to_vec();
-            if let Some(missed) = missed {
-                let data = json!({"at": super::shown::Now::read().wall(), "missed": missed});
-                text.extend_from_slice(format!("event: missed\ndata: {data}\n\n").as_bytes());
-            }
-            loop {
-                let (messages, next) = board.from(at);
-                at = next;
-                text.extend(messages.iter().flatten());
-                if ticks {
-                    let (number, tick) = board.ring.lock().tick.clone();
-                    if number != told {
-                        told = number;
-                        text.extend_from_slice(&tick);
-                    }
-                }
-                if !text.is_empty() {
-                    let sent = timeout(PATIENCE, sender.send_data(std::mem::take(&mut text).into())).await;
-                    if !matches!(sent, Ok(Ok(()))) {
-                        sender.abort(std::io::Error::other("the reader is too slow"));
-                        return;
-                    }
-                }
-                if timeout(HEARTBEAT, changes.changed()).await.is_err() {
-                    text = b":\n".to_vec();
-                }
-            }
+            reading.await;
         });
         let live = Live::new(body, Gone(task.abort_handle()));
         let empty = reply(StatusCode::OK, "text/event-stream", Bytes::new());
         let (parts, _) = event_stream(empty).into_parts();
         Ok(Response::from_parts(parts, Either::Right(live)))
+    }
+}
+
+/// Sends what happens, until the reader is gone or too slow. `last`: the id of the last message that it got.
+async fn read_on(board: Arc<Board>, mut sender: Sender<Bytes, io::Error>, last: Option<String>, ticks: bool) {
+    let mut changes = board.changed.subscribe();
+    let (mut at, missed) = board.begin(last.as_deref());
+    let mut told = 0;
+    let mut text = b"retry: 2000\n:\n".to_vec();
+    if let Some(missed) = missed {
+        let data = json!({"at": Now::read().wall(), "missed": missed});
+        text.extend_from_slice(format!("event: missed\ndata: {data}\n\n").as_bytes());
+    }
+    loop {
+        let (messages, next) = board.from(at);
+        at = next;
+        text.extend(messages.iter().flatten());
+        if ticks {
+            let (number, tick) = board.ring.lock().tick.clone();
+            if number != told {
+                told = number;
+                text.extend_from_slice(&tick);
+            }
+        }
+        if !text.is_empty() {
+            let sent = timeout(PATIENCE, sender.send_data(std::mem::take(&mut text).into())).await;
+            if !matches!(sent, Ok(Ok(()))) {
+                sender.abort(io::Error::other("the reader is too slow"));
+                return;
+            }
+        }
+        if timeout(HEARTBEAT, changes.changed()).await.is_err() {
+            text = b":\n".to_vec();
+        }
     }
 }
 
@@ -179,6 +187,7 @@ fn event_stream(mut reply: Reply) -> Reply {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http_body_util::BodyExt;
 
     #[test]
     fn a_reader_goes_on_after_its_last_message() {
@@ -197,5 +206,25 @@ mod tests {
         let (messages, next) = board.from(end - 1);
         assert_eq!(next, end);
         assert_eq!(messages, [Bytes::from(format!("id: {}\nevent: gaps\ndata: {{\"n\":1004}}\n\n", id(end - 1)))]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reader_that_takes_nothing_is_cut_and_one_that_reads_is_not() {
+        let board = Arc::new(Board::default());
+        let read = |capacity| {
+            let (sender, body) = Channel::new(capacity);
+            (tokio::spawn(read_on(Arc::clone(&board), sender, None, false)), body)
+        };
+        let ((stuck, _kept), (reading, mut body)) = (read(1), read(1));
+        let mut taken = 0;
+        while !stuck.is_finished() {
+            board.add("gaps", &json!({ "n": taken }));
+            assert!(body.frame().await.unwrap().is_ok());
+            taken += 1;
+            assert!(taken < 1000, "the reader that takes nothing is still there");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!(!reading.is_finished() && taken >= 50);
+        reading.abort();
     }
 }
