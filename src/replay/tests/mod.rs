@@ -22,6 +22,8 @@ mod properties;
 #[cfg(test)]
 mod starts;
 mod tried;
+#[cfg(test)]
+mod view;
 
 #[cfg(fuzzing)]
 pub use tried::try_positions;

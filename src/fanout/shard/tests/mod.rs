@@ -17,6 +17,8 @@ mod pace;
 #[cfg(test)]
 mod pins;
 #[cfg(test)]
+mod questions;
+#[cfg(test)]
 mod reports;
 
 #[cfg(fuzzing)]

@@ -14,10 +14,11 @@ impl Stage {
         answer.try_recv().expect("an answer")
     }
 
-    /// The position of each of the first `most` clients of a stream, and whether it takes nothing.
+    /// The number of entries that each of the first `most` clients of a stream was given, and whether it takes nothing.
     fn clients(&mut self, stream: usize, most: usize) -> Vec<(u64, bool)> {
+        let begin = self.hub.view(stream).map_or(0, |view| view.log.first.0);
         let found = self.ask(|reply| Question::Clients { stream, most, found: Vec::new(), last: None, reply });
-        found.iter().map(|client| (client.cursor.0, client.slow_since.is_some())).collect()
+        found.iter().map(|client| (client.cursor.0 - begin, client.slow_since.is_some())).collect()
     }
 }
 
@@ -47,7 +48,8 @@ fn the_clients_that_are_the_furthest_behind_come_first_and_each_stream_has_its_o
     }
     assert_eq!(stage.clients(0, 1000).len(), 302);
     let slowest = stage.ask(|reply| Question::Slowest { found: HashMap::new(), reply });
-    assert_eq!(slowest, HashMap::from([(0, Seq(1)), (1, Seq(0))]));
+    let begin = |stream| stage.hub.view(stream).unwrap().log.first.0;
+    assert_eq!(slowest, HashMap::from([(0, Seq(begin(0) + 1)), (1, Seq(begin(1)))]));
     drop((publisher, quiet));
 }
 
