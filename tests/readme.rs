@@ -19,6 +19,7 @@ const BEHIND_A_PROXY: &str = include_str!("../docs/behind-a-proxy.md");
 const TROUBLESHOOTING: &str = include_str!("../docs/troubleshooting.md");
 const CONTAINER: &str = include_str!("../docs/container.md");
 const OBSERVABILITY: &str = include_str!("../docs/observability.md");
+const API: &str = include_str!("../docs/api.md");
 const LIMITS: &str = include_str!("../docs/limits.md");
 
 /// The section of the README whose commands `scripts/try-image` runs, because they need a container engine.
@@ -55,6 +56,7 @@ fn every_configuration_of_the_documents_loads() {
         CONTAINER,
         TROUBLESHOOTING,
         OBSERVABILITY,
+        API,
         LIMITS,
     ]
     .map(|text| blocks(text, "toml"))
