@@ -2,6 +2,7 @@
 
 use super::attempts::{Attempts, Done, Moment, Next};
 use super::connect::{Connector, Request, Response, Turns, WhenFull};
+use super::due::due;
 use super::exchange::{Outcome, attempt};
 use super::outage::Down;
 use super::pending::{Answered, Attempt, Pending, at, of};
@@ -19,7 +20,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 /// The most reads from a quiet response when its successor takes its place. They fetch the bytes that have arrived by
 /// then, which would be lost otherwise.
@@ -340,36 +341,7 @@ impl Driver {
 
     /// Waits until the next step is due. The error is the end of the stream.
     async fn wait(&mut self, next: Next) -> Result<(), Done> {
-        let is_over = matches!(&next, Next::Over(instant, _) if *instant <= Instant::now());
-        if next != Next::Forget && !is_over {
-            self.publisher.failed();
-        }
-        self.publisher.tries_again(match &next {
-            Next::Ask(at) => Some(*at),
-            Next::Rest(_) | Next::Forget | Next::Over(..) => None,
-        });
-        let due = async {
-            match next {
-                Next::Ask(instant) => {
-                    tokio::select! {
-                        () = sleep_until(instant) => {}
-                        () = self.publisher.told_to_reconnect() => {}
-                    }
-                    Ok(())
-                }
-                Next::Rest(instant) => {
-                    sleep_until(instant).await;
-                    self.publisher.occupied().await;
-                    Ok(())
-                }
-                Next::Forget => Err(None),
-                Next::Over(instant, done) => {
-                    sleep_until(instant).await;
-                    Err(Some(done))
-                }
-            }
-        };
-        match due.await {
+        match due(&self.publisher, next).await {
             Ok(()) => Ok(()),
             Err(Some(done)) => Err(done),
             Err(None) => {

@@ -12,9 +12,10 @@
 //! An outage does not end when streams are closed while the origin is down. It goes on until a response comes.
 
 use super::Origin;
+use super::news::{News, OutageNews};
 use crate::quoted::reason;
 use parking_lot::Mutex;
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -29,39 +30,7 @@ const SETTLE: Duration = Duration::from_secs(1);
 
 /// The outages of all origins. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Outages(Arc<Mutex<HashMap<Origin, Outage>>>, Arc<Mutex<VecDeque<OutageNews>>>);
-
-/// The news that are kept until somebody takes them.
-const MOST_NEWS: usize = 256;
-
-/// What was logged of an outage.
-#[derive(Debug, Clone, PartialEq)]
-pub enum OutageNews {
-    /// An origin is down.
-    Down {
-        /// The origin.
-        origin: String,
-        /// Since when.
-        since: Instant,
-        /// The number of streams that are down.
-        streams: usize,
-        /// Why, in words that may quote the origin.
-        why: String,
-    },
-    /// It is up again.
-    Up {
-        /// The origin.
-        origin: String,
-        /// Since when it was down.
-        since: Instant,
-        /// For how long.
-        down_secs: f64,
-        /// The requests that failed.
-        attempts: u64,
-        /// The streams that may have lost events.
-        lost: u64,
-    },
-}
+pub struct Outages(Arc<Mutex<HashMap<Origin, Outage>>>, News);
 
 /// The outage of one origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,16 +76,12 @@ impl Outages {
     /// What was logged since the last call. The oldest is left out if it was too much.
     #[must_use]
     pub fn news(&self) -> Vec<OutageNews> {
-        self.1.lock().drain(..).collect()
+        self.1.take()
     }
 
     fn tell(&self, lines: &[Line], origin: &Origin, since: Instant) {
         lines.iter().for_each(|line| line.log(origin));
-        let mut news = self.1.lock();
-        news.extend(lines.iter().filter_map(|line| line.news(origin, since)));
-        while news.len() > MOST_NEWS {
-            news.pop_front();
-        }
+        self.1.add(lines.iter().filter_map(|line| line.news(origin, since)));
     }
 
     /// A stream of this origin fails.
