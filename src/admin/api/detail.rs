@@ -3,6 +3,7 @@
 use super::Api;
 use super::behind::bytes_behind;
 use super::clients::Shown;
+use super::heavy::made;
 use super::problem::Problem;
 use super::query::Query;
 use super::shown::{self, Now, secs};
@@ -40,7 +41,7 @@ impl Api {
             None => Vec::new(),
         };
         let (catalogue, presence) = (Arc::clone(&self.catalogue), self.presence.clone());
-        shown::made(turn, move || {
+        made(turn, move || {
             let view = catalogue.hub.view(number).ok_or_else(Problem::no_stream)?;
             let clients = clients_of(number, clients, &presence, limit);
             let events: Vec<_> = catalogue.hub.tail(number, events).iter().map(event).collect();

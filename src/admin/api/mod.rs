@@ -10,6 +10,7 @@ mod board;
 mod clients;
 mod detail;
 mod guard;
+mod heavy;
 mod listings;
 mod problem;
 mod query;

@@ -1,15 +1,12 @@
 //! The values of the API as JSON: times, numbers, and the text of strangers.
 
-use super::problem::Problem;
 use crate::hub::StreamView;
 use crate::web::{self, Reply};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use jiff::Timestamp;
-use serde_json::Value;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tokio::task::{JoinError, spawn_blocking};
 use tokio::time::Instant;
 
 /// The most characters of a stranger's text.
@@ -98,20 +95,6 @@ pub(super) fn url(url: &str) -> String {
     let (_user, _password) = (parsed.set_username(""), parsed.set_password(None));
     parsed.set_query(None);
     text(parsed.as_str().as_bytes())
-}
-
-/// Makes a heavy answer on a thread that may block, so that no event waits for it. `turn` ends when it is made, though
-/// nobody may wait for it any more.
-pub(super) async fn made<T: Send + 'static>(
-    turn: T,
-    make: impl FnOnce() -> Result<Value, Problem> + Send + 'static,
-) -> Result<Bytes, Problem> {
-    let text = move || {
-        let _turn = turn;
-        make().map(|value| Bytes::from(value.to_string()))
-    };
-    let failed = |error: JoinError| Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()));
-    spawn_blocking(text).await.unwrap_or_else(failed)
 }
 
 /// An answer with this JSON.

@@ -1,6 +1,7 @@
 //! The streams, page by page.
 
 use super::Api;
+use super::heavy::made;
 use super::listings::Listings;
 use super::problem::Problem;
 use super::query::Query;
@@ -110,7 +111,7 @@ impl Api {
             None => HashMap::new(),
         };
         let (catalogue, presence) = (Arc::clone(&self.catalogue), self.presence.clone());
-        shown::made(turn, move || {
+        made(turn, move || {
             presence.each(|_, present| {
                 let cursor = present.cursor();
                 slowest.entry(present.stream).and_modify(|least| *least = cursor.min(*least)).or_insert(cursor);
