@@ -27,6 +27,35 @@ mod sender {
     }
 }
 
+/// The shard of the models answers no questions. They wait in its inbox.
+mod question {
+    use crate::replay::Seq;
+    use std::collections::HashMap;
+    use tokio::sync::oneshot;
+
+    #[derive(Debug, Clone)]
+    pub struct ClientView {
+        pub shard: usize,
+    }
+
+    #[derive(Debug)]
+    pub(super) enum Question {
+        Clients {
+            stream: usize,
+            most: usize,
+            found: Vec<ClientView>,
+            last: Option<()>,
+            reply: oneshot::Sender<Vec<ClientView>>,
+        },
+        Slowest { found: HashMap<usize, Seq>, reply: oneshot::Sender<HashMap<usize, Seq>> },
+        Dismiss { stream: usize, place: u32, asked: u64, reply: oneshot::Sender<bool> },
+    }
+
+    pub(super) fn shorten(_: &mut Vec<ClientView>, _: usize) -> Option<()> {
+        None
+    }
+}
+
 pub use batch::Framing;
 pub use arrival::{Arrival, Delivery};
 pub use engine::{Engine, Refused};
