@@ -13,9 +13,11 @@ use std::time::Instant;
 /// The table is divided into so many parts, each with a lock of its own.
 const PARTS: usize = 16;
 
-/// The most addresses in a part that are kept only for their rate. With more, the rates are forgotten, so that a flood
-/// of addresses does not grow the table.
-const MOST_IDLE: usize = 4096;
+/// A part with fewer addresses is never swept.
+///
+/// A sweep drops the addresses that are kept only for their rate, so that a flood of addresses does not grow the table.
+/// It looks at every address of the part. So the next one waits until the part has twice as many as this one left.
+const SWEPT_FROM: usize = 4096;
 
 /// A client address as it is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -58,7 +60,29 @@ pub(in crate::gateway) struct Addresses {
     most: usize,
     /// New connections a second. `None`: no limit.
     rate: Option<f64>,
-    parts: [Mutex<HashMap<Block, Taken>>; PARTS],
+    parts: [Mutex<Part>; PARTS],
+}
+
+/// A part of the table.
+#[derive(Debug)]
+struct Part {
+    taken: HashMap<Block, Taken>,
+    /// The next address that is new is preceded by a sweep if there are so many.
+    sweep_at: usize,
+    /// The addresses that all sweeps looked at.
+    #[cfg(test)]
+    steps: usize,
+}
+
+impl Default for Part {
+    fn default() -> Self {
+        Self {
+            taken: HashMap::new(),
+            sweep_at: SWEPT_FROM,
+            #[cfg(test)]
+            steps: 0,
+        }
+    }
 }
 
 /// What one address has taken.
@@ -92,7 +116,7 @@ impl Addresses {
         Arc::new(Self { most: most.unwrap_or(usize::MAX), rate, parts: std::array::from_fn(|_| Mutex::default()) })
     }
 
-    fn part(&self, block: Block) -> &Mutex<HashMap<Block, Taken>> {
+    fn part(&self, block: Block) -> &Mutex<Part> {
         let bits = match block {
             Block::V4(bits) => u64::from(bits),
             Block::V6(bits) => bits,
@@ -110,14 +134,7 @@ impl Addresses {
     pub(in crate::gateway) fn take(self: &Arc<Self>, address: IpAddr, now: Instant) -> Result<Seat, Over> {
         let block = Block::from(address);
         let mut part = self.part(block).lock();
-        if let Some(rate) = self.rate
-            && part.len() >= MOST_IDLE
-            && !part.contains_key(&block)
-        {
-            Self::sweep(&mut part, rate, now);
-        }
-        let new = Taken { open: 0, tokens: self.rate.unwrap_or_default(), at: now };
-        let taken = part.entry(block).or_insert(new);
+        let taken = part.of(block, self.rate, now);
         if taken.open >= self.most {
             return Err(Over::PerAddress(block));
         }
@@ -132,26 +149,49 @@ impl Addresses {
         drop(part);
         Ok(Seat { of: Arc::clone(self), block })
     }
+}
+
+impl Part {
+    /// What an address has taken.
+    fn of(&mut self, block: Block, rate: Option<f64>, now: Instant) -> &mut Taken {
+        if let Some(rate) = rate
+            && self.taken.len() >= self.sweep_at
+            && !self.taken.contains_key(&block)
+        {
+            self.sweep(rate, now);
+        }
+        let new = Taken { open: 0, tokens: rate.unwrap_or_default(), at: now };
+        self.taken.entry(block).or_insert(new)
+    }
 
     /// Drops the addresses without connections whose rate says nothing any more, or all of them if these are few.
-    fn sweep(part: &mut HashMap<Block, Taken>, rate: f64, now: Instant) {
-        part.retain(|_, taken| {
-            taken.fill(rate, now);
-            taken.open > 0 || taken.tokens < rate
-        });
-        if part.values().filter(|taken| taken.open == 0).count() >= MOST_IDLE / 2 {
-            part.retain(|_, taken| taken.open > 0);
+    fn sweep(&mut self, rate: f64, now: Instant) {
+        #[cfg(test)]
+        {
+            self.steps += self.taken.len();
         }
+        let mut idle = 0;
+        self.taken.retain(|_, taken| {
+            taken.fill(rate, now);
+            let is_idle = taken.open == 0;
+            let stays = !is_idle || taken.tokens < rate;
+            idle += usize::from(is_idle && stays);
+            stays
+        });
+        if idle >= SWEPT_FROM / 2 {
+            self.taken.retain(|_, taken| taken.open > 0);
+        }
+        self.sweep_at = SWEPT_FROM.max(2 * self.taken.len());
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
         let mut part = self.of.part(self.block).lock();
-        let Some(taken) = part.get_mut(&self.block) else { return };
+        let Some(taken) = part.taken.get_mut(&self.block) else { return };
         taken.open = taken.open.saturating_sub(1);
         if taken.open == 0 && self.of.rate.is_none() {
-            part.remove(&self.block);
+            part.taken.remove(&self.block);
         }
     }
 }
@@ -166,7 +206,7 @@ mod tests {
     }
 
     fn held(addresses: &Addresses) -> usize {
-        addresses.parts.iter().map(|part| part.lock().len()).sum()
+        addresses.parts.iter().map(|part| part.lock().taken.len()).sum()
     }
 
     #[test]
@@ -220,9 +260,26 @@ mod tests {
             let address = IpAddr::V6(Ipv6Addr::from_bits(network << 64));
             drop(addresses.take(address, now).unwrap());
         }
-        assert!(held(&addresses) <= PARTS * MOST_IDLE, "{}", held(&addresses));
+        assert!(held(&addresses) <= PARTS * SWEPT_FROM, "{}", held(&addresses));
         let part = addresses.part(stays.block).lock();
-        assert_eq!(part.get(&stays.block).unwrap().open, 1, "who is there stays counted");
+        assert_eq!(part.taken.get(&stays.block).unwrap().open, 1, "who is there stays counted");
+    }
+
+    #[test]
+    fn a_newcomer_costs_a_few_steps_however_many_addresses_are_connected() {
+        const NETWORKS: u128 = 80_000;
+        let (addresses, now) = (Addresses::new(Some(10), Some(1)), Instant::now());
+        let come = |network: u128| addresses.take(IpAddr::V6(Ipv6Addr::from_bits(network << 64)), now).unwrap();
+        let steps = || addresses.parts.iter().map(|part| part.lock().steps).sum::<usize>();
+        let stay: Vec<_> = (0..NETWORKS).map(come).collect();
+        let (connected, of_those) = (held(&addresses), steps());
+        assert!(connected == stay.len() && (1..2 * connected).contains(&of_those), "{connected} {of_those}");
+        for network in NETWORKS..3 * NETWORKS {
+            drop(come(network));
+        }
+        let all = steps() - of_those;
+        assert!(all < 5 * connected, "{all} steps for twice as many newcomers that leave at once");
+        assert!(held(&addresses) <= 2 * connected + PARTS * SWEPT_FROM, "{}", held(&addresses));
     }
 
     #[test]
