@@ -104,6 +104,8 @@ labels! {
         Subscribers = "subscribers",
         /// The stream has `limits.per_stream` clients.
         PerStream = "per_stream",
+        /// The origin has `max_upstreams` connections, and none ended in time.
+        Upstreams = "upstreams",
         /// The client's address has `server.limits.per_address` connections.
         PerAddress = "per_address",
         /// The client's address opens more than `server.limits.new_per_address_per_sec`.

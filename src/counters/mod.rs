@@ -93,8 +93,8 @@ counters! {
     gaps_untold: Counter = Counter::default(),
     /// Clients that were lost on the way from their session to the delivery engine.
     hand_overs_failed: Counter = Counter::default(),
-    /// Requests that were answered with an error instead of a stream.
-    refused: Counter = Counter::default(),
+    /// Requests that were refused.
+    refused: By<Refused> = By::default(),
 }
 
 /// One number, counted without a lock.

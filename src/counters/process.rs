@@ -1,6 +1,6 @@
 //! The counters of the process.
 
-use super::{By, Counter, Refused};
+use super::{By, Counter, Refused, RouteCounters};
 use std::sync::LazyLock;
 
 /// The counters of the process.
@@ -12,8 +12,18 @@ pub struct ProcessCounters {
     pub places: Counter,
     /// Requests and connections that were not served.
     pub refusals: By<Refused>,
+    /// Those of them that no route refused.
+    pub refusals_without_route: By<Refused>,
     /// Log lines that were dropped, because standard error was not read as fast as they came.
     pub log_lines_dropped: Counter,
+}
+
+impl ProcessCounters {
+    /// Counts a refusal, for the process and for the route that refused. `None`: no route did.
+    pub fn refused(&self, route: Option<&RouteCounters>, reason: Refused) {
+        self.refusals.add_one(reason);
+        route.map_or(&self.refusals_without_route, |route| &route.refused).add_one(reason);
+    }
 }
 
 static PROCESS: LazyLock<ProcessCounters> = LazyLock::new(ProcessCounters::default);

@@ -2,9 +2,7 @@
 
 use super::after::After;
 use super::connection::Connection;
-use super::limits::Over;
 use super::refusal::Reply;
-use super::refusal::Why;
 use super::sessions::close;
 use super::times::ANSWER_TIME;
 use super::transport::Transport;
@@ -38,30 +36,30 @@ pub(super) async fn answer(
 
 /// The answer to a request whose head cannot be read, which is counted.
 pub(super) fn bad_head(status: StatusCode, why: &str) -> Reply {
-    process().refusals.add_one(Refused::Head);
+    process().refused(None, Refused::Head);
     Reply::text(status, why)
 }
 
-/// Tells a client that there is no place, and waits for nothing. The client may not have sent its request yet.
-pub(super) fn turn_away(transport: &Transport, over: Option<Over>) {
-    let reason = over.map_or(Refused::Connections, |over| Why::Address(over).reason());
-    process().refusals.add_one(reason);
-    let status = if over.is_some() { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::SERVICE_UNAVAILABLE };
+/// Tells a client that it is refused with this status, and waits for nothing. The client may not have sent its request
+/// yet.
+pub(super) fn turn_away(transport: &Transport, status: StatusCode) {
     let Ok(response) = wire::whole(&Reply::come_again(status), false, false) else { return };
     transport.say_and_end(&response);
 }
 
 /// Answers bytes that are not a request, and closes the connection.
 pub(super) async fn refuse(connection: Connection, status: StatusCode) {
-    let is_full = status == StatusCode::SERVICE_UNAVAILABLE;
-    process().refusals.add_one(if is_full { Refused::Connections } else { Refused::Head });
-    let reply = match status {
-        StatusCode::SERVICE_UNAVAILABLE => Reply::come_again(status),
-        StatusCode::REQUEST_TIMEOUT => Reply::text(status, "the head of the request took too long"),
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Reply::text(status, "the head of the request is too large"),
-        _ => Reply::text(status, "HTTP/2 begins with the first bytes of a connection"),
+    let why = match status {
+        StatusCode::REQUEST_TIMEOUT => "the head of the request took too long",
+        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "the head of the request is too large",
+        _ => "HTTP/2 begins with the first bytes of a connection",
     };
-    if let Some((connection, _)) = answer(connection, &reply, false, false).await {
+    say_and_close(connection, &bad_head(status, why)).await;
+}
+
+/// Sends an answer outside of a session, and closes the connection.
+pub(super) async fn say_and_close(connection: Connection, reply: &Reply) {
+    if let Some((connection, _)) = answer(connection, reply, false, false).await {
         close(connection).await;
     }
 }

@@ -17,7 +17,7 @@
 use super::Gateway;
 use super::after::After;
 use super::answered::Outcome;
-use super::answers::{answer, bad_head, refuse, turn_away};
+use super::answers::{answer, bad_head, refuse, say_and_close};
 use super::chunks::Chunks;
 use super::connection::Connection;
 use super::first::{Judgement, is_blank, judge};
@@ -28,7 +28,7 @@ use super::http2::Http2;
 use super::introduction::Introductions;
 use super::places::Places;
 use super::plan::{Ask, Plan, Request};
-use super::refusal::Reply;
+use super::refusal::{Reply, Why};
 use super::sessions::{Decided, Sessions, close};
 use super::shared::NotJoined;
 use super::times::{LAST_CALL, WITHOUT_A_PLACE, without_a_clock_thread};
@@ -116,7 +116,7 @@ impl Front {
         let seat = if is_counted { self.gateway.limits.take(peer) } else { Ok(None) };
         let admission = if seat.is_ok() { self.places.admit() } else { self.places.admit_over() };
         let Some(admission) = admission else {
-            turn_away(&transport, seat.err());
+            self.gateway.turn_away(&transport, seat.err().map_or(Why::NoPlace, Why::Address));
             return None;
         };
         let (front, mut connection) = (Arc::clone(self), Connection::new(transport, admission));
@@ -177,7 +177,7 @@ impl Front {
             }
             let (back, after) = match first {
                 First::Nothing => return,
-                First::Full => return turn_away(connection.transport(), None),
+                First::Full => return self.gateway.turn_away(connection.transport(), Why::NoPlace),
                 First::TooLarge => {
                     return Box::pin(refuse(connection, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)).await;
                 }
@@ -190,7 +190,7 @@ impl Front {
                     return Box::pin(self.turn_away(connection, end)).await;
                 }
                 First::Http2 if !connection.has_place() => {
-                    return Box::pin(refuse(connection, StatusCode::SERVICE_UNAVAILABLE)).await;
+                    return Box::pin(self.refuse_unread(connection)).await;
                 }
                 First::Http2 => return Box::pin(refuse(connection, StatusCode::BAD_REQUEST)).await,
                 First::Http1(end) => match Box::pin(self.request(connection, end)).await {
@@ -318,13 +318,19 @@ impl Front {
         let parsed = Head::parse(connection.unread().get(..head_bytes).unwrap_or_default());
         connection.consume(head_bytes);
         let Ok(head) = parsed else {
-            return refuse(connection, StatusCode::SERVICE_UNAVAILABLE).await;
+            return self.refuse_unread(connection).await;
         };
         let request = Request::of(&head);
         let reply = self.gateway.turned_away(&request, connection.peer(), connection.why_no_place());
         if let Some((connection, _)) = answer(connection, &reply, head.method == Method::HEAD, false).await {
             close(connection).await;
         }
+    }
+
+    /// Tells a client whose request cannot be read that it cannot be served for now, and closes the connection.
+    async fn refuse_unread(&self, connection: Connection) {
+        let reply = self.gateway.refused(&connection.why_no_place().into());
+        say_and_close(connection, &reply).await;
     }
 
     /// Whether the connection serves another request after this one.

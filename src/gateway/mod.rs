@@ -151,7 +151,7 @@ impl Gateway {
 
     /// Decides what to do with a request.
     fn plan(&self, request: &Request<'_>, peer: &Peer) -> Result<Plan, Refusal> {
-        self.planned(request, peer).and_then(|plan| self.seated(plan, peer))
+        self.planned(request, peer).and_then(|plan| self.seated(plan, request, peer))
     }
 
     fn planned(&self, request: &Request<'_>, peer: &Peer) -> Result<Plan, Refusal> {
@@ -160,7 +160,7 @@ impl Gateway {
     }
 
     /// Counts a request that came through a trusted proxy, for the address that the proxy told of.
-    fn seated(&self, plan: Plan, peer: &Peer) -> Result<Plan, Refusal> {
+    fn seated(&self, plan: Plan, request: &Request<'_>, peer: &Peer) -> Result<Plan, Refusal> {
         if !self.limits.are_of_addresses() || !self.trusts(peer) {
             return Ok(plan);
         }
@@ -175,7 +175,8 @@ impl Gateway {
             }
             Plan::Proxy(served, client, _) => {
                 let address = client.address.filter(|address| !self.routing.get().trusted().contains(*address));
-                let seat = self.limits.take(address).map_err(Why::Address)?;
+                let refused = |over| self.refused_by_proxy(&served, Why::Address(over), request);
+                let seat = self.limits.take(address).map_err(refused)?;
                 Ok(Plan::Proxy(served, client, seat))
             }
             Plan::Answer(_) => Ok(plan),
@@ -188,17 +189,31 @@ impl Gateway {
         Ok(())
     }
 
-    /// The answer to a request on a connection that may not be served. Who asks for a stream is refused by its route.
+    /// The refusal of a request by a proxy route.
+    fn refused_by_proxy(&self, served: &Arc<ProxyRoute>, why: Why, request: &Request<'_>) -> Refusal {
+        Refusal::at(served, why).softly(plan::is_soft(request, self.limits.refuse))
+    }
+
+    /// The answer to a request on a connection that may not be served. It is refused by its route, if it has one.
     fn turned_away(&self, request: &Request<'_>, peer: &Peer, why: Why) -> Reply {
         let refusal = match self.planned(request, peer) {
             Ok(Plan::Shared(ask) | Plan::Private(ask, _)) => ask.refused(why),
+            Ok(Plan::Proxy(served, ..)) => self.refused_by_proxy(&served, why, request),
             Err(refusal) if matches!(refusal.why, Why::Drain) => refusal,
-            Ok(Plan::Answer(_) | Plan::Proxy(..)) | Err(_) => why.into(),
+            Ok(Plan::Answer(_)) | Err(_) => why.into(),
         };
         let came = Instant::now();
         let reply = self.refused(&refusal);
         self.answered(request, peer, Outcome::of(Some(&refusal), &reply, came));
         reply
+    }
+
+    /// Tells a client that it cannot be served for now, and waits for nothing. The client may not have sent its request
+    /// yet.
+    fn turn_away(&self, transport: &Transport, why: Why) {
+        let refusal = Refusal::from(why);
+        let reply = self.refused(&refusal);
+        answers::turn_away(transport, reply.status);
     }
 
     /// Counts and logs a refusal. Returns the answer to the client.

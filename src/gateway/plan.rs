@@ -204,13 +204,18 @@ fn plan_stream(
         last_event_id,
         unreadable: headers.get(ORIGIN).filter(|_| is_unreadable).cloned(),
         cors,
-        is_soft: facts.refuse == Refuse::Retry && EVENT_STREAM.is_named_by(request.headers),
+        is_soft: is_soft(request, facts.refuse),
         seat: None,
     });
     Ok(match own {
         Some(own) => Plan::Private(ask, own),
         None => Plan::Shared(ask),
     })
+}
+
+/// Whether a client that is refused for now is sent an event stream that ends at once: it asks for an event stream.
+pub(super) fn is_soft(request: &Request<'_>, refuse: Refuse) -> bool {
+    refuse == Refuse::Retry && *request.method == Method::GET && EVENT_STREAM.is_named_by(request.headers)
 }
 
 /// The host for the origin, if the route keeps the client's.

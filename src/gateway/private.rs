@@ -56,8 +56,7 @@ impl Gateway {
         let status = response.status;
         let present = (status == StatusCode::OK).then(|| Present::new(served));
         if status.is_client_error() || status.is_server_error() {
-            served.counters.refused.add(1);
-            process().refusals.add_one(Refused::Origin);
+            process().refused(Some(&served.counters), Refused::Origin);
         }
         if present.is_some() {
             writer.answers(asked);
@@ -103,7 +102,8 @@ impl Gateway {
             Ok(response) if asks_to_return(response.status) => {
                 failed(format!("origin answered {}", response.status.as_u16()));
             }
-            Err(End::Failed(failure)) => failed(failure.to_string()),
+            Err(End::Failed(failure)) if failure.is_of_origin() => failed(failure.to_string()),
+            Err(End::Failed(_)) => {}
             Ok(_) => outages.up(&route.origin),
             Err(end) => {
                 outages.up(&route.origin);

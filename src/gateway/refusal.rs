@@ -2,10 +2,10 @@
 
 use super::limits::Over;
 use super::lines::come_again;
-use super::served::{StreamRoute, name_places};
-use crate::counters::{Refused, process};
+use super::served::{ProxyRoute, StreamRoute, name_places};
+use crate::counters::{Refused, RouteCounters, process};
 use crate::downstream::{CorsAnswer, refusal_head, stream_head};
-use crate::hub::{Answer, End, Failure, JoinError};
+use crate::hub::{Answer, End, Failure, JoinError, Mode};
 use crate::route::{BadTarget, MediaType, Route};
 use crate::sse::retry_line;
 use bytes::Bytes;
@@ -25,11 +25,20 @@ const METHODS_WITH_PREFLIGHT: HeaderValue = HeaderValue::from_static("GET, HEAD,
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) why: Why,
-    /// The stream route that refuses the request, and its CORS answer. `None`: the request is refused for another
-    /// reason than a stream route's policy.
-    of: Option<(Arc<StreamRoute>, Option<CorsAnswer>)>,
+    by: By,
     /// The client asks for an event stream, and is refused for now by one that ends at once.
     is_soft: bool,
+}
+
+/// Who refuses a request.
+#[derive(Debug)]
+enum By {
+    /// A stream route, with its CORS answer.
+    Stream(Arc<StreamRoute>, Option<CorsAnswer>),
+    /// A proxy route. Its origin answers pages of other origins, so a refusal has no CORS headers.
+    Proxy(Arc<ProxyRoute>),
+    /// The process, before a route is known.
+    Process,
 }
 
 /// What is told of a refusal for now.
@@ -66,6 +75,8 @@ pub(super) enum Why {
     Ended(End),
     /// Every place for a connection is taken.
     NoPlace,
+    /// The origin has `max_upstreams` connections.
+    NoUpstream,
     /// The client's address is at a limit.
     Address(Over),
     /// The process is shutting down.
@@ -87,6 +98,9 @@ impl Why {
             Self::Address(Over::NewPerAddress(_)) => Refused::NewPerAddress,
             Self::Drain => Refused::Drain,
             Self::NoPlace => Refused::Connections,
+            Self::NoUpstream => Refused::Upstreams,
+            Self::Join(JoinError::Ended(End::Failed(Failure::Full(_)) | End::HoldExpired(Failure::Full(_))))
+            | Self::Ended(End::Failed(Failure::Full(_)) | End::HoldExpired(Failure::Full(_))) => Refused::Upstreams,
             Self::Join(JoinError::Ended(End::NoDescriptor)) | Self::Ended(End::NoDescriptor) => Refused::Connections,
             Self::Join(JoinError::Ended(End::Idle | End::Dismissed | End::Unshareable | End::PublisherGone))
             | Self::Ended(End::Idle | End::Dismissed | End::Unshareable | End::PublisherGone) => Refused::Ended,
@@ -111,6 +125,11 @@ pub(super) fn for_now(reason: Refused) -> Option<ForNow> {
         R::PerStream => {
             (StatusCode::SERVICE_UNAVAILABLE, "too many clients on this stream", "raise limits.per_stream of the route")
         }
+        R::Upstreams => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many connections to the origin",
+            "raise upstream.max_upstreams of the route",
+        ),
         R::PerAddress => (
             StatusCode::TOO_MANY_REQUESTS,
             "too many connections of this address",
@@ -145,14 +164,19 @@ pub(super) struct Reply {
 
 impl From<Why> for Refusal {
     fn from(why: Why) -> Self {
-        Self { why, of: None, is_soft: false }
+        Self { why, by: By::Process, is_soft: false }
     }
 }
 
 impl Refusal {
     /// A refusal by a stream route.
     pub(super) fn on(served: &Arc<StreamRoute>, cors: Option<CorsAnswer>, why: Why) -> Self {
-        Self { why, of: Some((Arc::clone(served), cors)), is_soft: false }
+        Self { why, by: By::Stream(Arc::clone(served), cors), is_soft: false }
+    }
+
+    /// A refusal by a proxy route.
+    pub(super) fn at(served: &Arc<ProxyRoute>, why: Why) -> Self {
+        Self { why, by: By::Proxy(Arc::clone(served)), is_soft: false }
     }
 
     /// The same refusal. `is_soft`: to a client that asks for an event stream and may be refused by one.
@@ -161,35 +185,59 @@ impl Refusal {
         Self { is_soft, ..self }
     }
 
-    /// The name of the stream route that refuses.
+    /// The name of the route that refuses.
     pub(super) fn route(&self) -> Option<&str> {
-        self.of.as_ref().map(|(served, _)| &*served.route.name)
+        match &self.by {
+            By::Stream(served, _) => Some(&served.route.name),
+            By::Proxy(served) => Some(&served.route.name),
+            By::Process => None,
+        }
+    }
+
+    fn counters(&self) -> Option<&RouteCounters> {
+        match &self.by {
+            By::Stream(served, _) => Some(&served.counters),
+            By::Proxy(served) => Some(&served.counters),
+            By::Process => None,
+        }
     }
 
     /// Counts the refusal, for the process and for its route.
     pub(super) fn count(&self) {
-        if let Some((served, _)) = &self.of {
-            served.counters.refused.add(1);
-        }
-        process().refusals.add_one(self.why.reason());
+        process().refused(self.counters(), self.why.reason());
+    }
+
+    /// The answer to a client that asks for an event stream, and is refused for now by one that ends at once. `None`: it
+    /// is refused by a status.
+    fn soft(&self, retry: Duration) -> Option<Reply> {
+        let now = for_now(self.why.reason()).filter(|_| self.is_soft)?;
+        let (served, cors) = match &self.by {
+            By::Stream(served, cors) => (Some(served), cors.as_ref()),
+            By::Proxy(_) => (None, None),
+            By::Process => return None,
+        };
+        let body = match (&self.why, served) {
+            // This process ends, and another serves already or soon. So the client comes back as after any end.
+            (Why::Drain, Some(served)) => come_again(&served.policy.client),
+            _ => {
+                let millis = u64::try_from(retry.as_millis()).unwrap_or(u64::MAX);
+                [b": ", now.text.as_bytes(), b"\n", &retry_line(millis)].concat()
+            }
+        };
+        let mode = served.map_or(Mode::Private, |served| served.mode());
+        let headers = stream_head(None, mode, true, cors);
+        Some(Reply { status: StatusCode::OK, headers, body: body.into() }.sized())
     }
 
     /// The response to the refused request. `retry`: when a client that is refused for now is to come back.
     pub(super) fn reply(&self, retry: Duration) -> Reply {
-        if let (true, Some((served, cors)), Some(now)) = (self.is_soft, &self.of, for_now(self.why.reason())) {
-            let body = match self.why {
-                // This process ends, and another serves already or soon. So the client comes back as after any end.
-                Why::Drain => come_again(&served.policy.client),
-                _ => {
-                    let millis = u64::try_from(retry.as_millis()).unwrap_or(u64::MAX);
-                    [b": ", now.text.as_bytes(), b"\n", &retry_line(millis)].concat()
-                }
-            };
-            let headers = stream_head(None, served.mode(), true, cors.as_ref());
-            return Reply { status: StatusCode::OK, headers, body: body.into() }.sized();
+        if let Some(reply) = self.soft(retry) {
+            return reply;
         }
-        let served = self.of.as_ref().map(|(served, _)| served);
-        let cors = self.of.as_ref().and_then(|(_, cors)| cors.as_ref());
+        let (served, cors) = match &self.by {
+            By::Stream(served, cors) => (Some(served), cors.as_ref()),
+            By::Proxy(_) | By::Process => (None, None),
+        };
         let mut reply = match &self.why {
             Why::Target(why) => Reply::text(StatusCode::BAD_REQUEST, &format!("the request target {why}")),
             Why::Host => Reply::text(StatusCode::BAD_REQUEST, "a request needs one Host header that names a host"),
@@ -220,11 +268,12 @@ impl Refusal {
             Why::Join(JoinError::Ended(end)) | Why::Ended(end) if for_now(self.why.reason()).is_none() => {
                 of_end(end, cors)
             }
-            Why::Join(_) | Why::Ended(_) | Why::NoPlace | Why::Address(_) | Why::Drain => for_now(self.why.reason())
-                .map_or_else(
+            Why::Join(_) | Why::Ended(_) | Why::NoPlace | Why::NoUpstream | Why::Address(_) | Why::Drain => {
+                for_now(self.why.reason()).map_or_else(
                     || Reply::come_again(StatusCode::SERVICE_UNAVAILABLE),
                     |now| Reply::text(now.status, now.text).with(RETRY_AFTER, COME_AGAIN),
-                ),
+                )
+            }
         };
         if let Some(served) = served {
             name_places(&served.route, &mut reply.headers);
@@ -253,6 +302,8 @@ fn of_end(end: &End, cors: Option<&CorsAnswer>) -> Reply {
 fn of_failure(failure: &Failure, cors: Option<&CorsAnswer>) -> Reply {
     match failure {
         Failure::HeadTimeout => Reply::text(StatusCode::GATEWAY_TIMEOUT, "the origin did not answer in time"),
+        // This is a refusal for now, which has a table of its own.
+        Failure::Full(_) => Reply::come_again(StatusCode::SERVICE_UNAVAILABLE),
         Failure::Unreachable(_) => Reply::text(StatusCode::BAD_GATEWAY, "the origin cannot be reached"),
         Failure::NoStream(_) => {
             Reply::text(StatusCode::BAD_GATEWAY, "the origin's answer is no event stream to pass on")

@@ -1,6 +1,6 @@
 //! Why a client left its stream, or was taken off it.
 
-use super::End;
+use super::{End, Failure};
 use crate::counters::Close;
 use http::StatusCode;
 use std::fmt;
@@ -33,7 +33,8 @@ impl Departure {
             Self::Lifetime => Close::Lifetime,
             // manifold asks the client back in both cases.
             Self::Drained | Self::Ended(End::Dismissed) => Close::Drain,
-            Self::Ended(End::NoDescriptor | End::Idle) => Close::Limit,
+            Self::Ended(End::NoDescriptor | End::Idle | End::Failed(Failure::Full(_))) => Close::Limit,
+            Self::Ended(End::HoldExpired(Failure::Full(_))) => Close::Limit,
             Self::Ended(End::Refused(answer)) if is_of_access(answer.status) => Close::Auth,
             Self::Ended(_) => Close::Origin,
         }
@@ -73,7 +74,7 @@ impl fmt::Display for Departure {
 mod tests {
     use super::*;
     use crate::counters::Label;
-    use crate::hub::{Answer, Failure};
+    use crate::hub::Answer;
     use bytes::Bytes;
     use http::HeaderMap;
     use std::sync::Arc;
@@ -97,6 +98,8 @@ mod tests {
             (Departure::Ended(End::HoldExpired(Failure::Ended)), "origin"),
             (Departure::Ended(End::NoDescriptor), "limit"),
             (Departure::Ended(End::Idle), "limit"),
+            (Departure::Ended(End::Failed(Failure::Full(2))), "limit"),
+            (Departure::Ended(End::HoldExpired(Failure::Full(2))), "limit"),
             (Departure::Ended(End::Dismissed), "drain"),
         ] {
             assert_eq!(departure.close().word(), close, "{departure:?}");

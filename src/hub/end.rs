@@ -22,6 +22,9 @@ pub struct Answer {
 pub enum Failure {
     /// No connection: the name did not resolve, the address did not answer, or the handshake failed.
     Unreachable(String),
+    /// As many connections to the origin are open as the route's `max_upstreams` allows, and none ended in time. The
+    /// origin was not asked.
+    Full(usize),
     /// The origin sent no response head in time.
     HeadTimeout,
     /// The origin answered with a status that asks to try again: 5xx, 408, 425 or 429.
@@ -38,10 +41,19 @@ pub enum Failure {
     Silent(Duration),
 }
 
+impl Failure {
+    /// Whether the origin failed. If not, it was not even asked.
+    #[must_use]
+    pub fn is_of_origin(&self) -> bool {
+        !matches!(self, Self::Full(_))
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unreachable(why) => write!(f, "no answer from the origin: {why}"),
+            Self::Full(most) => write!(f, "max_upstreams ({most}) connections are open"),
             Self::HeadTimeout => f.write_str("origin sent no response head in time"),
             Self::Status(answer) => write!(f, "origin answered {}", answer.status.as_u16()),
             Self::NoStream(why) => f.write_str(why),

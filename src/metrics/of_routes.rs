@@ -35,7 +35,7 @@ pub(super) const OF_ROUTES: &[Family<RouteCounters>] = &[
     Family {
         name: "manifold_refused_requests",
         help: "Requests that were answered with an error instead of a stream.",
-        read: Read::Counter(|of| of.refused.value()),
+        read: Read::Counter(|of| of.refused.total()),
     },
     Family {
         name: "manifold_hand_overs_failed",

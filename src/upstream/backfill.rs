@@ -179,6 +179,7 @@ fn may_heal(failure: &Failure) -> bool {
         }
         Failure::NoStream(_) => false,
         Failure::Unreachable(_)
+        | Failure::Full(_)
         | Failure::HeadTimeout
         | Failure::Ended
         | Failure::Dropped

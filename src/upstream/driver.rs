@@ -138,8 +138,10 @@ impl Driver {
             let next = match outcome {
                 Outcome::Stream(response) => return Ok(response),
                 Outcome::Failed(failure) => {
-                    self.publisher.counters().upstream_failures.add(1);
-                    self.fails(&failure.to_string());
+                    if failure.is_of_origin() {
+                        self.publisher.counters().upstream_failures.add(1);
+                        self.fails(&failure.to_string());
+                    }
                     let moment = self.moment();
                     self.attempts.failed(failure, &moment)
                 }

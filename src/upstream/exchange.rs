@@ -92,6 +92,7 @@ pub(super) async fn send(
         let response = match connector.send(origin, options, request, options.head_patience()).await {
             Ok(response) => response,
             Err(ConnectError::HeadTimeout) => return Err(Failure::HeadTimeout),
+            Err(ConnectError::Full(most)) => return Err(Failure::Full(most)),
             Err(ConnectError::Unreachable(why)) => return Err(Failure::Unreachable(why)),
         };
         let is_refused = response.status == StatusCode::UNAUTHORIZED;

@@ -38,6 +38,10 @@ async fn gaps_and_refusals_are_told_with_their_reasons() {
     assert_eq!(Client::get("/elsewhere").connect(&gateway).await.status, 404);
     let refusals = happening(&mut events, "refusals", "HappeningRefusals").await;
     assert_eq!((&refusals["reason"], &refusals["count"]), (&json!("route"), &json!(1)));
+    assert_eq!(refusals["route"], json!(null), "no route refused");
+    assert_eq!(Client::method("POST", "/a/b").connect(&gateway).await.status, 405);
+    let refusals = happening(&mut events, "refusals", "HappeningRefusals").await;
+    assert_eq!((&refusals["route"], &refusals["reason"]), (&json!("/a/*"), &json!("method")));
 }
 
 #[tokio::test]

@@ -44,7 +44,14 @@ struct Full {
     key: &'static str,
 }
 
-const FULL: [Full; 6] = [
+/// How long a client waits for a connection to the origin.
+const QUEUE: &str = "upstream.max_upstreams = 1\nupstream.on_error = \"reflect\"\nupstream.head_timeout_secs = 1";
+
+/// The same, where each client has a connection of its own.
+const OWN_QUEUE: &str = "upstream.max_upstreams = 1\nupstream.on_error = \"reflect\"\nupstream.head_timeout_secs = 1\n\
+                         share.mode = \"private\"";
+
+const FULL: [Full; 8] = [
     Full {
         reason: "subscribers",
         server: "",
@@ -80,6 +87,24 @@ const FULL: [Full; 6] = [
         status: 503,
         why: "too many streams",
         key: "share.max_streams",
+    },
+    Full {
+        reason: "upstreams",
+        server: "",
+        route: QUEUE,
+        path: "/b",
+        status: 503,
+        why: "too many connections to the origin",
+        key: "upstream.max_upstreams",
+    },
+    Full {
+        reason: "upstreams",
+        server: "",
+        route: OWN_QUEUE,
+        path: "/b",
+        status: 503,
+        why: "too many connections to the origin",
+        key: "upstream.max_upstreams",
     },
     Full {
         reason: "connections",

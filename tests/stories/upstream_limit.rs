@@ -90,8 +90,11 @@ async fn where_failures_are_reflected_a_client_is_told_that_it_waited_too_long()
     let gateway = Gateway::with_all([reflecting, private]).await;
     let (_first, _a) = opened(Client::get("/a/1"), &gateway, &origin).await;
     for path in ["/a/2", "/p/1"] {
-        assert_eq!(Client::get(path).connect(&gateway).await.status, 504, "{path}");
+        let mut refused = Client::get(path).connect(&gateway).await;
+        assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")), "{path}");
+        assert_eq!(refused.text().await.trim_end(), "too many connections to the origin", "{path}");
     }
+    assert!(!gateway.log().contains("origin down"), "the origin was not asked, so it does not fail");
     assert_eq!(origin.requests().len(), 1);
 }
 
@@ -129,8 +132,15 @@ async fn a_proxied_request_counts_and_is_answered_when_no_connection_may_be_made
     let busy = (busy, origin.accept().await);
     let refused = Client::get("/proxy/2").connect(&gateway).await;
     assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")));
-    let line = gateway.log_line("proxying failed").await;
-    assert!(line.contains("max_upstreams (1) connections are open"), "{line}");
+    let line = gateway.log_line("clients are refused reason=upstreams route=/proxy/*").await;
+    assert!(line.contains("upstream.max_upstreams") && !gateway.log().contains("proxying failed"), "{line}");
+    let soft = Client::get("/proxy/3").header("Accept", "text/event-stream");
+    let mut soft = soft.connect(&gateway).await;
+    assert_eq!((soft.status, soft.header("content-type")), (200, Some("text/event-stream")));
+    let body = soft.text().await;
+    assert!(body.starts_with(": too many connections to the origin\nretry: "), "{body:?}");
+    let post = Client::method("POST", "/proxy/3").header("Accept", "text/event-stream");
+    assert_eq!(post.connect(&gateway).await.status, 503, "it is no EventSource");
     let late = waiting("/s", &gateway).await;
     answered(busy).await;
     // The connection is kept for a while, and closed then.

@@ -54,7 +54,7 @@ impl Api {
                 "upstream_reconnects": of.upstream_reconnects.value()},
             "closes": by(&of.closes),
             "gaps": by(&of.gaps),
-            "refused": of.refused.value(),
+            "refused": of.refused.total(),
             "log_bytes": of.log_bytes.value(),
             "last_event_age_secs": of.last_event.age(Instant::now()).map(secs),
         })

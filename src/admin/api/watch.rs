@@ -168,8 +168,11 @@ impl Seen {
             for reason in [Close::Lag, Close::Stall] {
                 self.count(board, "slow_clients", Some(&route), reason.word(), of.closes.value(reason));
             }
+            for (reason, count) in of.refused.values() {
+                self.count(board, "refusals", Some(&route), reason, count);
+            }
         }
-        for (reason, count) in process().refusals.values() {
+        for (reason, count) in process().refusals_without_route.values() {
             self.count(board, "refusals", None, reason, count);
         }
     }

@@ -4,10 +4,11 @@ use super::attempt::{Attempt, is_answered};
 use crate::gateway::after::After;
 use crate::gateway::client::ClientFacts;
 use crate::gateway::limits::Seat;
+use crate::gateway::refusal::Why;
 use crate::gateway::served::ProxyRoute;
 use crate::gateway::sessions::Decided;
 use crate::quoted;
-use crate::upstream::reason;
+use crate::upstream::{Shortage, reason};
 use parking_lot::Mutex;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource};
@@ -51,6 +52,15 @@ impl Exchange {
     /// The error of a try that was given up because of silence, if it was.
     pub(super) fn given_up(&self) -> Option<Box<Error>> {
         self.attempt.given_up(self.proxied.as_ref().and_then(|served| served.policy.idle_timeout))
+    }
+
+    /// Why the request is refused for now, if no connection to the origin may be made.
+    pub(super) fn shortage(&self) -> Option<(&Arc<ProxyRoute>, Why)> {
+        let why = match self.attempt.dial.as_ref()?.shortage()? {
+            Shortage::Upstreams => Why::NoUpstream,
+            Shortage::Descriptors => Why::NoPlace,
+        };
+        Some((self.proxied.as_ref()?, why))
     }
 
     /// Counts and logs a failure that the client is not the cause of. `status`: what the client is sent for it.

@@ -1,6 +1,8 @@
 //! Decides requests of HTTP/2, and serves streams in a pingora session.
 
+use super::attempt::is_answered;
 use super::exchange::Exchange;
+use super::faults;
 use crate::access::Answered;
 use crate::counters::{Close, Label};
 use crate::descriptors::Promise;
@@ -10,10 +12,11 @@ use crate::gateway::answered::{DONE, Outcome};
 use crate::gateway::connection::{Connection, Peer};
 use crate::gateway::http2::Link;
 use crate::gateway::plan::{Plan, Request};
-use crate::gateway::refusal::Refusal;
+use crate::gateway::refusal::{Refusal, Reply};
 use crate::gateway::shared::NotJoined;
 use crate::gateway::writer::Writer;
 use crate::hub::Departure;
+use http::StatusCode;
 use http::uri::{Authority, PathAndQuery};
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
@@ -36,10 +39,11 @@ impl Gateway {
     pub(super) fn proxied(&self, session: &Session, error: Option<&Error>, exchange: &Exchange) {
         let Some((served, client)) = exchange.proxied.as_ref().zip(exchange.client.as_ref()) else { return };
         let request = session.req_header();
-        let why = match error.map(|error| error.esource()) {
-            None => DONE,
-            Some(ErrorSource::Downstream) => Close::Client.word(),
-            Some(_) => Close::Origin.word(),
+        let why = match (error.map(|error| error.esource()), exchange.shortage()) {
+            (None, _) => DONE,
+            (Some(_), Some((_, shortage))) => shortage.reason().word(),
+            (Some(ErrorSource::Downstream), None) => Close::Client.word(),
+            (Some(_), None) => Close::Origin.word(),
         };
         let answered = Answered {
             route: Some(&served.route.name),
@@ -52,6 +56,21 @@ impl Gateway {
             bytes: session.body_bytes_sent() as u64,
         };
         answered.ends();
+    }
+
+    /// Counts and logs that a proxied request failed, or is refused for now. Returns the status for it, and the answer if
+    /// the client was sent none.
+    pub(super) fn failed(&self, session: &Session, error: &Error, exchange: &Exchange) -> (Option<u16>, Option<Reply>) {
+        let status = faults::status(error, exchange.attempt.is_whole);
+        let is_open = status.is_some() && !is_answered(session);
+        if let Some((served, why)) = exchange.shortage() {
+            let refusal = self.refused_by_proxy(served, why, &request_of(session.as_downstream()));
+            let reply = self.refused(&refusal);
+            return (status, Some(reply).filter(|_| is_open));
+        }
+        exchange.tell_failure(session, error, status);
+        let status_of = |status| StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+        (status, status.filter(|_| is_open).map(|status| Reply::failed(status_of(status))))
     }
 
     /// Serves a stream in its session, or prepares the hand-over of its client to the engine. Returns what happens to

@@ -22,14 +22,12 @@ use super::after::After;
 use super::answered::Outcome;
 use super::http2::Tail;
 use super::plan::Plan;
-use super::refusal::Reply;
 use super::sessions::Decided;
 use super::writer::Writer;
 use crate::quoted;
 use crate::sse::is_event_stream;
 use crate::upstream::{Line, Usage, reason};
 use async_trait::async_trait;
-use attempt::is_answered;
 use bytes::Bytes;
 use early::EarlyAnswer;
 use http::StatusCode;
@@ -358,12 +356,11 @@ impl ProxyHttp for Gateway {
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, exchange: &mut Exchange) -> FailToProxy {
         client_side::note_stall(session, error);
-        let status = faults::status(error, exchange.attempt.is_whole);
-        exchange.tell_failure(session, error, status);
-        if let Some(status) = status.filter(|_| !is_answered(session)) {
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let (status, reply) = self.failed(session, error, exchange);
+        if let Some(reply) = reply {
+            let status = reply.status;
             session.as_downstream_mut().set_keepalive(None);
-            match Writer::new(session.as_downstream_mut()).reply(Reply::failed(status)).await {
+            match Writer::new(session.as_downstream_mut()).reply(reply).await {
                 Ok(()) => client_side::linger(session).await,
                 Err(error) => log::debug!("client gone before its {status} why={}", quoted::reason(reason(&error))),
             }

@@ -90,6 +90,16 @@ struct State {
     all_refused: bool,
     all_late: bool,
     all_without_place: bool,
+    shortage: Option<Shortage>,
+}
+
+/// What there is none of, so that no connection was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shortage {
+    /// The origin has `max_upstreams` connections.
+    Upstreams,
+    /// The process has no descriptor left.
+    Descriptors,
 }
 
 /// A TCP connection and its place.
@@ -186,6 +196,12 @@ impl Dial {
         }
     }
 
+    /// What there was none of, so that no connection was made.
+    #[must_use]
+    pub fn shortage(&self) -> Option<Shortage> {
+        self.state.lock().shortage
+    }
+
     /// Notes that the origin answered with a head.
     pub fn answered(&self, origin: &Origin) {
         self.met.answered(origin);
@@ -257,10 +273,13 @@ impl Dial {
             Admitted::Never => {
                 // No address is tried any more.
                 state.race = Race::default();
-                let why = match self.slots.free(self.most) {
-                    0 => format!("max_upstreams ({}) connections are open", self.most),
-                    _ => Unconnected::NoPlace.to_string(),
+                let is_full = self.slots.free(self.most) == 0;
+                let (shortage, why) = if is_full {
+                    (Shortage::Upstreams, format!("max_upstreams ({}) connections are open", self.most))
+                } else {
+                    (Shortage::Descriptors, Unconnected::NoPlace.to_string())
                 };
+                state.shortage = Some(shortage);
                 Error::e_explain(NO_PLACE, why)
             }
         }
@@ -297,7 +316,10 @@ impl Dial {
             let mut state = self.state.lock();
             state.race = race;
             match *state {
-                State { all_without_place: true, .. } => NO_PLACE,
+                State { all_without_place: true, .. } if connected.is_none() => {
+                    state.shortage = Some(Shortage::Descriptors);
+                    NO_PLACE
+                }
                 State { all_late: true, .. } => ErrorType::ConnectTimedout,
                 State { all_refused: true, .. } => ErrorType::ConnectRefused,
                 _ => ErrorType::ConnectError,

@@ -38,7 +38,7 @@ mod upgrading;
 mod verification;
 mod wire;
 
-pub use dial::{Dial, Usage};
+pub use dial::{Dial, Shortage, Usage};
 pub use line::Line;
 pub(super) use places::WhenFull;
 pub use reason::reason;
@@ -127,6 +127,9 @@ pub enum ConnectError {
     /// No address accepted a connection, or no head came from those that did.
     #[error("{0}")]
     Unreachable(String),
+    /// As many connections are open as the route allows, and none ended in time.
+    #[error("max_upstreams ({0}) connections are open")]
+    Full(usize),
     /// A connection was made, but the response head did not come in time.
     #[error("no response head in time")]
     HeadTimeout,

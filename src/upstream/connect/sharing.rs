@@ -54,7 +54,7 @@ impl Connector {
                 return Err(full(options));
             }
             let way = reach.pool.way(|report| self.connect_shared(reach, origin, options, report));
-            let way = self.queued(way, head_timeout).await?;
+            let way = self.queued(way, options, head_timeout).await?;
             let seat = match way {
                 Ok(Way::Seat(seat)) => seat,
                 Ok(Way::Alone(transport)) => return Ok(Shared::Alone(transport)),
@@ -111,13 +111,14 @@ impl Connector {
         if !self.places.waits() {
             return reach.slots.take(most).ok_or_else(|| full(options));
         }
-        self.queued(reach.slots.turn(most), head_timeout).await
+        self.queued(reach.slots.turn(most), options, head_timeout).await
     }
 
     /// Waits until the attempt may connect. An attempt without a time limit for the head waits as long as is needed.
     async fn queued<T>(
         &self,
         turn: impl Future<Output = T>,
+        options: &UpstreamOptions,
         head_timeout: Option<Duration>,
     ) -> Result<T, ConnectError> {
         let note = |is_queued| {
@@ -127,7 +128,7 @@ impl Connector {
         };
         note(true);
         let turn = match head_timeout {
-            Some(patience) => timeout(patience.min(QUEUE_PATIENCE), turn).await.map_err(|_| ConnectError::HeadTimeout),
+            Some(patience) => timeout(patience.min(QUEUE_PATIENCE), turn).await.map_err(|_| full(options)),
             None => Ok(turn.await),
         };
         note(false);
@@ -191,7 +192,7 @@ impl Connector {
 }
 
 fn full(options: &UpstreamOptions) -> ConnectError {
-    ConnectError::Unreachable(format!("max_upstreams ({}) connections are open", options.most_upstreams()))
+    ConnectError::Full(options.most_upstreams())
 }
 
 fn tell_http1(origin: &Origin) {
