@@ -2,8 +2,8 @@
 
 use super::{Admin, Api, Facts, Question, Unhealthy};
 use crate::config::{AdminAccess, ListenAddr, Networks, ServerConfig, Settings};
-use crate::gateway::{CurrentRouting, Lifecycle, Presence, RouteIds, Routing};
-use crate::hub::{Backfilling, Hub, Open, Opening, Publisher, StreamRequest};
+use crate::gateway::{CurrentRouting, Lifecycle, NoStreams, Presence, RouteIds, Routing};
+use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::upstream::Outages;
 use http::StatusCode;
@@ -21,14 +21,6 @@ fn tcp(address: &str) -> ListenAddr {
 fn config(listen: &[ListenAddr], admin: Option<&str>) -> ServerConfig {
     let admin = admin.map(tcp);
     ServerConfig { listen: listen.to_vec(), admin, ..ServerConfig::default() }
-}
-
-struct NoStreams;
-
-impl Open for NoStreams {
-    fn open(&self, _: Opening, _: Publisher) {}
-
-    fn backfill(&self, _: StreamRequest, _: Backfilling) {}
 }
 
 /// An admin address whose facts the test can change.

@@ -71,6 +71,8 @@ pub use presence::{Presence, Present};
 pub use proxy::Exchange;
 pub use routing::{CurrentRouting, RouteIds, RouteView, Routing};
 pub use served::{ProxyRoute, Served, StreamRoute};
+#[cfg(test)]
+pub(crate) use tests::NoStreams;
 pub use transport::Transport;
 
 use crate::config::ServerLimits;

@@ -5,20 +5,11 @@ use super::of_routes::OF_ROUTES;
 use super::*;
 use crate::config::{Config, Networks, SystemSources};
 use crate::counters::{Backfilled, Close, Label, Lost, Refused, RouteCounters, UpstreamPhase};
-use crate::gateway::{RouteIds, Routing};
-use crate::hub::{Backfilling, Open, Opening, Publisher, StreamRequest};
+use crate::gateway::{NoStreams, RouteIds, Routing};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-struct NoStreams;
-
-impl Open for NoStreams {
-    fn open(&self, _: Opening, _: Publisher) {}
-
-    fn backfill(&self, _: StreamRequest, _: Backfilling) {}
-}
 
 /// The figures of a process with two routes.
 fn metrics() -> Metrics {

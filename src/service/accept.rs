@@ -153,20 +153,12 @@ async fn accept(bound: Bound, front: Arc<Front>, mut accepting: watch::Receiver<
 mod tests {
     use super::*;
     use crate::config::Networks;
-    use crate::gateway::{CurrentRouting, FrontOptions, Gateway, Lifecycle, RouteIds, Routing};
-    use crate::hub::{Backfilling, Hub, Open, Opening, Publisher, StreamRequest};
+    use crate::gateway::{CurrentRouting, FrontOptions, Gateway, Lifecycle, NoStreams, RouteIds, Routing};
+    use crate::hub::Hub;
     use crate::upstream::Connector;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
     use tokio::sync::mpsc;
-
-    struct NoStreams;
-
-    impl Open for NoStreams {
-        fn open(&self, _: Opening, _: Publisher) {}
-
-        fn backfill(&self, _: StreamRequest, _: Backfilling) {}
-    }
 
     fn front(stopping: watch::Receiver<bool>) -> Arc<Front> {
         let routing = CurrentRouting::new(Routing::new(&[], Networks::default(), &mut RouteIds::default()));

@@ -5,10 +5,13 @@ mod front;
 mod handover;
 mod heads;
 mod http2;
+mod no_streams;
 mod own_request;
 mod plan;
 mod proxy;
 mod refusal;
+
+pub(crate) use no_streams::NoStreams;
 
 use super::Transport;
 use tokio::net::TcpStream;

@@ -1,9 +1,9 @@
 //! A plain proxy in front of an origin with several addresses.
 
-use super::transport;
+use super::{NoStreams, transport};
 use crate::config::{Config, Networks, SystemSources};
 use crate::gateway::{CurrentRouting, Front, FrontOptions, Gateway, Lifecycle, RouteIds, Routing};
-use crate::hub::{Backfilling, Hub, Open, Opening, Publisher, StreamRequest};
+use crate::hub::Hub;
 use crate::upstream::Connector;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -18,14 +18,6 @@ const NEVER: Duration = Duration::from_secs(60);
 
 /// Enough requests for each address to be the first at least once.
 const REQUESTS: usize = 20;
-
-struct NoStreams;
-
-impl Open for NoStreams {
-    fn open(&self, _: Opening, _: Publisher) {}
-
-    fn backfill(&self, _: StreamRequest, _: Backfilling) {}
-}
 
 /// Listens on 127.0.0.2 and 127.0.0.3 with one port.
 async fn two_listeners() -> [TcpListener; 2] {
