@@ -1,5 +1,6 @@
 //! The formats of the figures, and which one is asked for.
 
+use crate::fields::parts;
 use bytes::Bytes;
 use prometheus_client::encoding::{prometheus_protobuf, prometheus_text, text};
 use prometheus_client::registry::Registry;
@@ -33,8 +34,8 @@ impl Format {
     #[must_use]
     pub fn asked_for(accept: Option<&str>) -> Self {
         let mut best = (0.0, Self::Text);
-        for range in accept.unwrap_or_default().split(',') {
-            let mut parts = range.split(';').map(|part| part.trim().to_ascii_lowercase());
+        for range in parts(accept.unwrap_or_default().as_bytes(), b',') {
+            let mut parts = parts(range, b';').map(|part| String::from_utf8_lossy(part).to_ascii_lowercase());
             let media_type = parts.next().unwrap_or_default();
             let parameters: Vec<_> = parts.collect();
             let value = |name: &str| {
