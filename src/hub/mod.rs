@@ -181,7 +181,8 @@ impl Hub {
     /// key's response was unshareable a moment ago, the client gets a stream of its own.
     ///
     /// # Errors
-    /// Fails when the route has too many streams or clients, when the stream has too many clients, or when the stream ended a moment ago and its end is remembered.
+    /// Fails when the route has too many streams or clients, when the stream has too many clients, or when the stream
+    /// ended a moment ago and its end is remembered.
     pub fn join(
         &self,
         request: StreamRequest,

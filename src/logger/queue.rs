@@ -1,7 +1,7 @@
 //! The queue of log lines, and the thread that writes them to standard error.
 //!
-//! Standard error may be a pipe that nobody reads, or a disk that is slow. A thread that serves clients must not wait for
-//! it, so it only puts its lines into this queue. A line that does not fit is dropped and counted.
+//! Standard error may be a pipe that nobody reads, or a disk that is slow. A thread that serves clients must not wait
+//! for it, so it only puts its lines into this queue. A line that does not fit is dropped and counted.
 //!
 //! ```text
 //!              a line fits: it is queued
@@ -57,8 +57,8 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// Adds a line, or counts it as dropped. Returns whether it was added. After a line that was dropped, all are, so that no reader takes a part for
-    /// the whole.
+    /// Adds a line, or counts it as dropped. Returns whether it was added. After a line that was dropped, all are, so
+    /// that no reader takes a part for the whole.
     fn add(&mut self, line: &[u8], most: usize) -> bool {
         let fits = self.dropped == 0 && self.text.len() + line.len() <= most;
         if fits {

@@ -70,8 +70,7 @@ mod tests {
     #[test]
     fn ten_thousand_do_not_come_back_in_one_second() {
         let (mut returns, now) = (Returns::default(), Instant::now());
-        let random = fastrand::Rng::with_seed(7);
-        let mut random = random;
+        let mut random = fastrand::Rng::with_seed(7);
         let mut seconds = std::collections::HashMap::<u64, u32>::new();
         for _ in 0..10_000 {
             *seconds.entry(returns.next(now, random.f64()).as_secs()).or_default() += 1;
