@@ -48,14 +48,15 @@ struct More {
 
 impl Caller {
     /// The client of a request with these fields. `address`: what is known of where it is, as a trusted proxy says it or
-    /// else as the connection does.
+    /// else as the connection does. `keeps_looks`: whether somebody asks for its user agent and its page's origin.
     #[must_use]
-    pub fn of(headers: &HeaderMap, address: Option<IpAddr>) -> Self {
+    pub fn of(headers: &HeaderMap, address: Option<IpAddr>, keeps_looks: bool) -> Self {
         let (number, request_id) = match RequestId::of(headers) {
             RequestId::Made(number) => (number, None),
             RequestId::Taken(id) => (0, Some(id)),
         };
-        let mut caller = Self { looks: Looks::of(headers), more: None, number, v4: None };
+        let mut caller =
+            Self { looks: if keeps_looks { Looks::of(headers) } else { None }, more: None, number, v4: None };
         match address {
             Some(IpAddr::V4(address)) => caller.v4 = Some(address),
             Some(address) => caller.more().address = Some(address),

@@ -7,7 +7,7 @@ fn caller(address: &str, fields: &[(&str, &[u8])]) -> Caller {
     for (name, value) in fields {
         headers.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(value).unwrap());
     }
-    Caller::of(&headers, (!address.is_empty()).then(|| address.parse().unwrap()))
+    Caller::of(&headers, (!address.is_empty()).then(|| address.parse().unwrap()), true)
 }
 
 #[test]

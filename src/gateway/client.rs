@@ -12,6 +12,7 @@
 
 use super::connection::Peer;
 use super::head::is_host;
+use crate::access;
 use crate::caller::{Caller, X_REQUEST_ID};
 use crate::config::Networks;
 use crate::fields::{members, parts};
@@ -82,7 +83,7 @@ impl ClientFacts {
     /// The client of a request with these fields that came from `peer` and names `host`.
     pub(super) fn of(peer: &Peer, headers: &HeaderMap, host: Option<&str>, trusted: &Networks) -> Self {
         let facts = Self::told(peer, headers, host, trusted);
-        Self { caller: Caller::of(headers, facts.address), ..facts }
+        Self { caller: Caller::of(headers, facts.address, access::keeps_callers()), ..facts }
     }
 
     fn told(peer: &Peer, headers: &HeaderMap, host: Option<&str>, trusted: &Networks) -> Self {

@@ -28,7 +28,9 @@ use crate::route::{MediaType, Misfit, Target, Wanted, check_target};
 use crate::upstream::has_come_back;
 use bytes::Bytes;
 use http::header::{HOST, ORIGIN};
+use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use pingora::http::RequestHeader;
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
@@ -56,6 +58,17 @@ impl<'a> Request<'a> {
     pub(super) fn of(head: &'a Head) -> Self {
         let Head { method, version, target, headers, .. } = head;
         Self { method, version: *version, target, authority: None, headers }
+    }
+
+    /// The request of a session.
+    pub(super) fn of_session(asked: &'a RequestHeader) -> Self {
+        Self {
+            method: &asked.method,
+            version: asked.version,
+            target: asked.uri.path_and_query().map_or("/", PathAndQuery::as_str),
+            authority: asked.uri.authority().map(Authority::as_str),
+            headers: &asked.headers,
+        }
     }
 }
 
@@ -123,8 +136,10 @@ pub(super) fn plan(request: &Request<'_>, facts: Facts<'_>, routing: &Routing) -
     }
     let wanted = Wanted { host, path: target.path, method: request.method, headers: request.headers };
     match routing.find(&wanted) {
-        Err(misfit) => Err(no_route(misfit, &wanted).into()),
-        Ok(served) if has_come_back(request.headers) => Err(Why::Loop(served.shared_route()).into()),
+        Err(misfit) => Err(Refusal::from(no_route(misfit, &wanted)).to(&client.caller)),
+        Ok(served) if has_come_back(request.headers) => {
+            Err(Refusal::from(Why::Loop(served.shared_route())).to(&client.caller))
+        }
         Ok(Served::Proxy(served)) => Ok(Plan::Proxy(Arc::clone(served), client, None)),
         Ok(Served::Stream(served)) => plan_stream(request, facts, served, &target, client),
     }
@@ -153,7 +168,7 @@ fn plan_stream(
     let headers = &told(request.headers, served, &client);
     let is_private = served.mode() == Mode::Private;
     let cors = served.cors().map(|options| options.answer(headers));
-    let refused = |why| Refusal::on(served, cors.clone(), why);
+    let refused = |why| Refusal::on(served, cors.clone(), why).to(&client.caller);
     if let Some(preflight) = Preflight::of(method, headers) {
         return match (served.cors(), &cors) {
             (Some(options), Some(cors)) => Ok(Plan::Answer(Reply::preflight(preflight.head(options, cors)))),
@@ -249,7 +264,7 @@ fn look<'a>(request: &Request<'a>) -> Result<(Target<'a>, Option<&'a str>), Refu
 impl Ask {
     /// The refusal of this request.
     pub(super) fn refused(&self, why: Why) -> Refusal {
-        Refusal::on(&self.served, self.cors.clone(), why).softly(self.is_soft)
+        Refusal::on(&self.served, self.cors.clone(), why).to(&self.caller).softly(self.is_soft)
     }
 
     /// Logs that a page may not read the stream, with the key that would allow it.

@@ -3,6 +3,7 @@
 use super::limits::Over;
 use super::lines::come_again;
 use super::served::{ProxyRoute, StreamRoute, name_places};
+use crate::caller::Caller;
 use crate::counters::{Refused, RouteCounters, process};
 use crate::downstream::{CorsAnswer, refusal_head, stream_head};
 use crate::hub::{Answer, End, Failure, JoinError, Mode};
@@ -26,6 +27,8 @@ const METHODS_WITH_PREFLIGHT: HeaderValue = HeaderValue::from_static("GET, HEAD,
 pub(super) struct Refusal {
     pub(super) why: Why,
     by: By,
+    /// Who the client is, if that is known already.
+    caller: Option<Box<Caller>>,
     /// The client asks for an event stream, and is refused for now by one that ends at once.
     is_soft: bool,
 }
@@ -164,25 +167,36 @@ pub(super) struct Reply {
 
 impl From<Why> for Refusal {
     fn from(why: Why) -> Self {
-        Self { why, by: By::Process, is_soft: false }
+        Self { why, by: By::Process, caller: None, is_soft: false }
     }
 }
 
 impl Refusal {
     /// A refusal by a stream route.
     pub(super) fn on(served: &Arc<StreamRoute>, cors: Option<CorsAnswer>, why: Why) -> Self {
-        Self { why, by: By::Stream(Arc::clone(served), cors), is_soft: false }
+        Self { why, by: By::Stream(Arc::clone(served), cors), caller: None, is_soft: false }
     }
 
     /// A refusal by a proxy route.
     pub(super) fn at(served: &Arc<ProxyRoute>, why: Why) -> Self {
-        Self { why, by: By::Proxy(Arc::clone(served)), is_soft: false }
+        Self { why, by: By::Proxy(Arc::clone(served)), caller: None, is_soft: false }
     }
 
     /// The same refusal. `is_soft`: to a client that asks for an event stream and may be refused by one.
     #[must_use]
     pub(super) fn softly(self, is_soft: bool) -> Self {
         Self { is_soft, ..self }
+    }
+
+    /// The same refusal, of this client.
+    #[must_use]
+    pub(super) fn to(self, caller: &Caller) -> Self {
+        Self { caller: Some(Box::new(caller.clone())), ..self }
+    }
+
+    /// Who the client is, if that is known.
+    pub(super) fn caller(&self) -> Option<&Caller> {
+        self.caller.as_deref()
     }
 
     /// The name of the route that refuses.

@@ -34,7 +34,6 @@ use super::plan::Request;
 use super::refusal::Why;
 use super::times::{ANSWER_TIME, LAST_CALL, WITHOUT_A_PLACE};
 use super::{socket, wire as responses};
-use http::uri::{Authority, PathAndQuery};
 use link::OpenStream;
 use parking_lot::Mutex;
 use pingora::apps::HttpServerApp;
@@ -257,13 +256,7 @@ async fn serve_stream(
 /// Refuses a request for lack of a place, or because of a limit of the client's address.
 async fn refuse(mut session: HttpSession, gateway: Gateway, peer: Peer, why: Why) {
     let asked = session.req_header();
-    let request = Request {
-        method: &asked.method,
-        version: asked.version,
-        target: asked.uri.path_and_query().map_or("/", PathAndQuery::as_str),
-        authority: asked.uri.authority().map(Authority::as_str),
-        headers: &asked.headers,
-    };
+    let request = Request::of_session(asked);
     let is_head = asked.method == http::Method::HEAD;
     let reply = gateway.turned_away(&request, &peer, why);
     let has_body = !is_head && !reply.body.is_empty();

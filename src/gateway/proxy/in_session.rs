@@ -17,7 +17,6 @@ use crate::gateway::shared::NotJoined;
 use crate::gateway::writer::Writer;
 use crate::hub::Departure;
 use http::StatusCode;
-use http::uri::{Authority, PathAndQuery};
 use pingora::protocols::http::ServerSession;
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType, Result};
@@ -27,12 +26,12 @@ impl Gateway {
     /// Decides what to do with a request that the front has not read. The front reads every request of HTTP/1, so this
     /// is for HTTP/2.
     pub(super) fn plan_of(&self, session: &ServerSession) -> std::result::Result<Plan, Refusal> {
-        self.plan(&request_of(session), &peer_of(session))
+        self.plan(&Request::of_session(session.req_header()), &peer_of(session))
     }
 
     /// Writes the access line of a request that was answered in its session.
     pub(super) fn answered_in(&self, session: &ServerSession, outcome: Outcome<'_>) {
-        self.answered(&request_of(session), &peer_of(session), outcome);
+        self.answered(&Request::of_session(session.req_header()), &peer_of(session), outcome);
     }
 
     /// Writes the access line of a proxied request, if this is one.
@@ -64,7 +63,7 @@ impl Gateway {
         let status = faults::status(error, exchange.attempt.is_whole);
         let is_open = status.is_some() && !is_answered(session);
         if let Some((served, why)) = exchange.shortage() {
-            let refusal = self.refused_by_proxy(served, why, &request_of(session.as_downstream()));
+            let refusal = self.refused_by_proxy(served, why, &Request::of_session(session.req_header()));
             let reply = self.refused(&refusal);
             return (status, Some(reply).filter(|_| is_open));
         }
@@ -116,17 +115,6 @@ impl Gateway {
             writer.reset();
         }
         Error::e_explain(ErrorType::ConnectionClosed, departure.to_string())
-    }
-}
-
-fn request_of(session: &ServerSession) -> Request<'_> {
-    let request = session.req_header();
-    Request {
-        method: &request.method,
-        version: request.version,
-        target: request.uri.path_and_query().map_or("/", PathAndQuery::as_str),
-        authority: request.uri.authority().map(Authority::as_str),
-        headers: &request.headers,
     }
 }
 
