@@ -35,7 +35,7 @@ pub async fn until(admin: SocketAddr, series: &str, expected: f64) {
     guarded(format!("{series} {expected}"), reached).await;
 }
 
-fn closes(reason: &str) -> String {
+pub fn closes(reason: &str) -> String {
     format!("manifold_closes_total{{route=\"/*\",reason=\"{reason}\"}}")
 }
 

@@ -2,7 +2,7 @@
 
 use crate::client::{Client, End};
 use crate::gateway::{Gateway, configuration, route};
-use crate::metrics::{ADMIN, backfills, gaps, phases, refusals, until};
+use crate::metrics::{ADMIN, backfills, closes, gaps, phases, refusals, until};
 use crate::origin::{Exchange, Origin, Port};
 use crate::stage::{gap, joined, numbered, opened};
 
@@ -118,4 +118,29 @@ async fn a_stream_is_counted_by_what_its_upstream_does() {
     client = client.stream();
     drop(gateway);
     assert_ne!(client.ended().await, End::Orderly);
+}
+
+/// A stream that has lost its connection waits behind the others for another one. If none comes in time, its clients
+/// are closed because of that limit.
+#[tokio::test]
+async fn a_client_whose_stream_gets_no_connection_any_more_is_closed_for_a_limit() {
+    let origin = Origin::start();
+    let options = "upstream.max_upstreams = 1\nupstream.on_error = \"reflect\"\nupstream.head_timeout_secs = 3";
+    let gateway = Gateway::start(&configuration(ADMIN, [route("/*", &origin).with(options)])).await;
+    let (mut first, body) = opened(Client::get("/a"), &gateway, &origin).await;
+    let address = gateway.addr();
+    let second = tokio::spawn(async move { Client::get("/b").connect(address).await });
+    gateway.log_line("max_upstreams connections are open").await;
+    body.end().await;
+    let exchange = origin.accept().await;
+    assert_eq!(exchange.request.target, "/b");
+    let mut body = exchange.sse().await;
+    let mut second = second.await.unwrap();
+    assert_ne!(first.ended().await, End::Orderly);
+    until(gateway.admin().await, &closes("limit"), 1.0).await;
+    let line = gateway.log_line("client left").await;
+    assert!(line.contains("stream=/a#") && line.contains("why=limit"), "{line}");
+    assert!(!gateway.log().contains("origin down"), "the origin does not fail");
+    body.event(&numbered(1)).await;
+    assert_eq!(second.next_data().await, "1");
 }

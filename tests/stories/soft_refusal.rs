@@ -1,5 +1,6 @@
 //! Clients that are refused for now: an `EventSource` is told when to come back, anyone else gets a status.
 
+use crate::admin_api::{act, only_stream};
 use crate::client::{Client, Connection, Response};
 use crate::gateway::{Gateway, Route, configuration, route};
 use crate::metrics::{ADMIN, refusals, until};
@@ -212,5 +213,33 @@ async fn who_asks_in_a_drain_is_told_when_to_come_back() {
         assert_eq!(format!("HTTP/1.1 {}", answer.status), expected);
         assert_eq!(answer.text().await.contains("retry: "), refuse == "retry");
         until(admin, &refusals("drain"), 1.0).await;
+    }
+}
+
+/// An operator closes the stream while a client waits for the origin's answer.
+#[tokio::test]
+async fn a_client_whose_stream_ended_before_its_response_began_comes_back() {
+    for refuse in ["retry", "status"] {
+        let origin = Origin::start();
+        let route = route("/*", &origin).with("upstream.on_error = \"reflect\"\ncors.origins = [\"*\"]");
+        let gateway = Gateway::start(&configuration(&format!("{ADMIN}\nlimits.refuse = {refuse:?}"), [route])).await;
+        let (admin, address) = (gateway.admin().await, gateway.addr());
+        let waits = tokio::spawn(async move { event_source("/a").connect(address).await });
+        let unanswered = origin.accept().await;
+        let id = only_stream(admin).await;
+        assert_eq!(act(admin, "POST", &format!("/api/streams/{id}/close")).await.0, 202);
+        let refused = waits.await.unwrap();
+        if refuse == "retry" {
+            is_soft(refused, "the stream just ended").await;
+        } else {
+            is_hard(refused, 503, "the stream just ended").await;
+        }
+        until(admin, &refusals("ended"), 1.0).await;
+        let line = gateway.log_line("clients are refused").await;
+        assert!(line.contains("reason=ended route=/*"), "{line}");
+        drop(unanswered);
+        let (mut back, mut body) = opened(event_source("/a"), &gateway, &origin).await;
+        body.event(&numbered(1)).await;
+        assert_eq!(back.next_data().await, "1");
     }
 }
