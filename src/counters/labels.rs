@@ -52,6 +52,8 @@ labels! {
         Lifetime = "lifetime",
         /// The process is shutting down.
         Drain = "drain",
+        /// An operator ended the response or the stream through the API.
+        Closed = "closed",
         /// The client may not have the stream any more.
         Auth = "auth",
         /// The origin ended the stream, or failed for too long.

@@ -239,7 +239,7 @@ async fn follow(
                 let lag = subscription.lag();
                 served.stays_on(subscription.key(), subscription.caller(), subscription.course(), writer.sent(), stayed, lag);
             }
-            () = present.dismissed() => return Ok(Departure::Drained),
+            () = present.dismissed() => return Ok(Departure::Ended(End::Dismissed)),
             due = deadlines.next() => match due {
                 Ok(()) => {
                     writer.heartbeat().await?;

@@ -16,9 +16,9 @@ pub enum Departure {
     Lagged,
     /// The client's `max_lifetime_secs` are over.
     Lifetime,
-    /// manifold is shutting down, or an operator ended the response.
+    /// manifold is shutting down.
     Drained,
-    /// The stream is over.
+    /// The stream is over, or an operator ended it for this client.
     Ended(End),
 }
 
@@ -31,8 +31,8 @@ impl Departure {
             Self::Stalled => Close::Stall,
             Self::Lagged => Close::Lag,
             Self::Lifetime => Close::Lifetime,
-            // manifold asks the client back in both cases.
-            Self::Drained | Self::Ended(End::Dismissed) => Close::Drain,
+            Self::Drained => Close::Drain,
+            Self::Ended(End::Dismissed) => Close::Closed,
             Self::Ended(End::NoDescriptor | End::Idle | End::Failed(Failure::Full(_))) => Close::Limit,
             Self::Ended(End::HoldExpired(Failure::Full(_))) => Close::Limit,
             Self::Ended(End::Refused(answer)) if is_of_access(answer.status) => Close::Auth,
@@ -100,7 +100,7 @@ mod tests {
             (Departure::Ended(End::Idle), "limit"),
             (Departure::Ended(End::Failed(Failure::Full(2))), "limit"),
             (Departure::Ended(End::HoldExpired(Failure::Full(2))), "limit"),
-            (Departure::Ended(End::Dismissed), "drain"),
+            (Departure::Ended(End::Dismissed), "closed"),
         ] {
             assert_eq!(departure.close().word(), close, "{departure:?}");
         }

@@ -84,7 +84,7 @@ pub enum End {
     Unshareable,
     /// The process has no descriptor for a connection to the origin.
     NoDescriptor,
-    /// An operator closed the stream.
+    /// An operator closed the stream, or ended it for one client.
     Dismissed,
     /// No client subscribed for `linger_secs`, or the stream gave way to others.
     Idle,

@@ -1,5 +1,6 @@
 //! `/metrics`: the reasons that take more than one client to make happen. The others are in `metrics`.
 
+use crate::admin_api::{act, only_stream};
 use crate::client::{Client, End};
 use crate::gateway::{Gateway, configuration, route};
 use crate::metrics::{ADMIN, backfills, closes, gaps, phases, refusals, until};
@@ -143,4 +144,34 @@ async fn a_client_whose_stream_gets_no_connection_any_more_is_closed_for_a_limit
     assert!(!gateway.log().contains("origin down"), "the origin does not fail");
     body.event(&numbered(1)).await;
     assert_eq!(second.next_data().await, "1");
+}
+
+#[tokio::test]
+async fn what_an_operator_ends_is_counted_as_closed() {
+    let origin = Origin::start();
+    let gateway = Gateway::start(&configuration(ADMIN, [route("/*", &origin)])).await;
+    let admin = gateway.admin().await;
+    for h2 in [false, true] {
+        let client = || if h2 { Client::get("/a").h2() } else { Client::get("/a") };
+        let (mut first, mut body) = opened(client(), &gateway, &origin).await;
+        body.event(&numbered(1)).await;
+        assert_eq!(first.next_event().await.id, "1");
+        let id = only_stream(admin).await;
+        let path = format!("/api/streams/{id}");
+        let before = if h2 { 2.0 } else { 0.0 };
+        let told = crate::admin_api::get(admin, &path, "StreamDetail").await;
+        let client_id = told["subscribers"][0]["id"].as_str().unwrap();
+        assert_eq!(act(admin, "DELETE", &format!("{path}/subscribers/{client_id}")).await.0, 202);
+        first.complete().await;
+        until(admin, &closes("closed"), before + 1.0).await;
+        let mut second = joined(client(), &gateway).await;
+        assert_eq!(act(admin, "POST", &format!("{path}/close")).await.0, 202);
+        second.complete().await;
+        body.gone().await;
+        until(admin, &closes("closed"), before + 2.0).await;
+        crate::admin_api::until(admin, "/api/streams", "Streams", |page| page["total"] == 0).await;
+    }
+    let lines = gateway.log_lines("client left", 4).await;
+    assert!(lines.iter().all(|line| line.contains("why=closed detail=dismissed")), "{lines:?}");
+    until(admin, &closes("drain"), 0.0).await;
 }

@@ -5,7 +5,7 @@ use super::super::keys::{ClientKey, Key};
 use super::super::question::Question;
 use super::Shard;
 use crate::counters::since_start;
-use crate::hub::Departure;
+use crate::hub::{Departure, End};
 use std::time::Instant;
 
 impl Shard {
@@ -42,7 +42,7 @@ impl Shard {
         let Some((client, _)) = self.members.of(key) else { return false };
         let is_meant = client.asked == asked && client.seat.as_ref().is_some_and(|seat| seat.number() == stream);
         if is_meant {
-            self.depart(key, &Departure::Drained, now);
+            self.depart(key, &Departure::Ended(End::Dismissed), now);
             self.arm(key);
         }
         is_meant

@@ -94,7 +94,8 @@ impl Terms for Noting {
     }
 
     fn last_words(&self, departure: &Departure, _: Option<u64>) -> Vec<u8> {
-        if *departure == Departure::Drained { b"retry: 7\n".to_vec() } else { Vec::new() }
+        let asks_back = matches!(departure, Departure::Drained | Departure::Ended(End::Dismissed));
+        if asks_back { b"retry: 7\n".to_vec() } else { Vec::new() }
     }
 
     fn came(&self, _: &Seat) {}

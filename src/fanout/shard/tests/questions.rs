@@ -84,7 +84,7 @@ fn only_the_client_that_is_meant_is_ended() {
         let found = stage.ask(|reply| Question::Dismiss { stream, place, asked, reply });
         assert_eq!(found, is_there, "{stream} {place} {asked}");
     }
-    assert_eq!(stage.departed(), [Departure::Drained]);
+    assert_eq!(stage.departed(), [Departure::Ended(End::Dismissed)]);
     assert!(second.text().ends_with("retry: 7\n\r\n0\r\n\r\n"));
     assert_eq!((first.read(), other.read()), (Link::Open, Link::Open));
 }
