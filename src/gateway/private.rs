@@ -141,11 +141,14 @@ struct Watched<'a> {
 impl Watched<'_> {
     /// Resolves never. Writes lines from time to time. `sent`: what the client was sent.
     async fn report(watched: &mut Option<Self>, sent: Sent) -> Infallible {
-        let Some(Self { ask, reports }) = watched else { return std::future::pending().await };
-        loop {
-            let stayed = reports.next().await;
-            ask.served.stays_on(ask.request.key(), &ask.caller, Course::default(), sent, stayed, 0);
-        }
+        Self::beside(watched, sent, std::future::pending()).await
+    }
+
+    /// Waits for a write, and writes lines from time to time. `sent`: what the client was sent before.
+    async fn beside<T>(watched: &mut Option<Self>, sent: Sent, write: impl Future<Output = T>) -> T {
+        let Some(Self { ask, reports }) = watched else { return write.await };
+        let stays = |stayed| ask.served.stays_on(ask.request.key(), &ask.caller, Course::default(), sent, stayed, 0);
+        reports.beside(write, stays).await
     }
 }
 
@@ -202,9 +205,10 @@ impl<'a> Relay<'a> {
                     self.counters.last_event.set(Instant::now());
                 }
             }
+            let sent = writer.sent();
             tokio::select! {
                 biased;
-                written = writer.text(bytes) => written?,
+                written = Watched::beside(&mut self.watched, sent, writer.text(bytes)) => written?,
                 never = self.response.soak() => match never {},
             }
             if let Some(events) = &self.events {

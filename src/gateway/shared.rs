@@ -14,7 +14,7 @@ use super::{Gateway, wire};
 use crate::access;
 use crate::descriptors::Promise;
 use crate::downstream::{SharingVerdict, lifetime, sharing_verdict, stream_head, unshareable_head};
-use crate::fanout::{self, Engine, Farewell, Framing, Pass, Terms, Then};
+use crate::fanout::{self, Engine, Farewell, Framing, Pass, Sent, Terms, Then};
 use crate::hub::{Departure, End, JoinError, Mode, ShareOptions, Subscription, Verdict};
 use crate::upstream::OnError;
 use http::{HeaderMap, Version};
@@ -216,8 +216,9 @@ async fn follow(
         if let Pass::Unread = pass {
             match pace.then(subscription.read(PIECE_BYTES, &mut frames)) {
                 Then::Sends => {
-                    let events = frames.len();
-                    writer.frames(&mut frames).await?;
+                    let (events, sent) = (frames.len(), writer.sent());
+                    let tell = |stayed| stays(served, subscription, sent, stayed);
+                    reports.beside(writer.frames(&mut frames), tell).await?;
                     writer.count_lag(subscription.appended(), events);
                     if writer.had_to_wait() {
                         subscription.was_slow();
@@ -235,14 +236,13 @@ async fn follow(
             () = subscription.changed() => pass.changed(pace.hold_until(|| subscription.cannot_wait(), now())),
             () = at(pass.held_until().map(Instant::from_std)) => pass.let_go(now()),
             broken = writer.left() => return Ok(broken.into()),
-            stayed = reports.next() => {
-                let lag = subscription.lag();
-                served.stays_on(subscription.key(), subscription.caller(), subscription.course(), writer.sent(), stayed, lag);
-            }
+            stayed = reports.next() => stays(served, subscription, writer.sent(), stayed),
             () = present.dismissed() => return Ok(Departure::Ended(End::Dismissed)),
             due = deadlines.next() => match due {
                 Ok(()) => {
-                    writer.heartbeat().await?;
+                    let sent = writer.sent();
+                    let tell = |stayed| stays(served, subscription, sent, stayed);
+                    reports.beside(writer.heartbeat(), tell).await?;
                     present.went_on(subscription.cursor(), writer.sent());
                     deadlines.sent_heartbeat();
                 }
@@ -250,6 +250,11 @@ async fn follow(
             },
         }
     }
+}
+
+/// Writes the line of a client that stays.
+fn stays(served: &StreamRoute, of: &Subscription, sent: Sent, stayed: Duration) {
+    served.stays_on(of.key(), of.caller(), of.course(), sent, stayed, of.lag());
 }
 
 /// Says why a client does not share a stream.

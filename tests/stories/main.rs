@@ -19,6 +19,7 @@ mod stuck_log;
 mod accepting;
 mod access_ends;
 mod access_log;
+mod access_stays;
 mod admin;
 mod admin_api;
 mod admin_guard;
