@@ -72,13 +72,18 @@ async fn reads_slowly(server: &str) {
         let (mut client, body) = opened(Client::get("/").small_receive_buffer(), &gateway, &origin).await;
         let pause = |next| (next < SLOWLY && next % 5 == 0).then(|| Duration::from_millis(50));
         let read = read_burst(&mut client, body, EVENTS, pause).await;
-        assert_eq!(origin.requests().len(), 1, "an origin that is not read is not quiet");
-        if read == (EVENTS, End::Orderly) {
+        // A busy machine may also keep the origin from sending for as long as it may be quiet. An origin that is not
+        // read for that time is not quiet: it would be asked again in each of the tries.
+        let is_asked_once = origin.requests().len() == 1;
+        if is_asked_once && read == (EVENTS, End::Orderly) {
             return;
+        }
+        if !is_asked_once {
+            continue;
         }
         assert_ne!(read.1, End::Orderly, "a response that was cut does not look complete");
     }
-    panic!("no client was sent the whole burst {server}");
+    panic!("no client was sent the whole burst of an origin that was asked once {server}");
 }
 
 #[tokio::test]
