@@ -1,4 +1,4 @@
-//! The page of `manifold demo` in a real browser, and the demo's command line.
+//! The page of `manifold demo` in a real browser, the demo's command line, and what a browser does when it is refused.
 //!
 //! `MANIFOLD_SCREENSHOT=docs/demo.png cargo test --test browser` also makes the README's picture.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a browser that does not do its work fails the test")]
@@ -8,3 +8,4 @@ mod browser;
 mod command;
 mod http;
 mod page;
+mod soft_refusal;
