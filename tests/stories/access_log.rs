@@ -155,7 +155,8 @@ async fn what_is_no_stream_is_told_too_and_off_is_off() {
     };
     let gateway = started(&logging("end", routes())).await;
     let ask = async |exchange: crate::origin::Exchange| exchange.reply(404, &[], "nothing").await;
-    drop(asked(Client::get("/proxied/x?token=secret"), &gateway, &origin, ask).await);
+    let mut proxied = asked(Client::get("/proxied/x?token=secret"), &gateway, &origin, ask).await;
+    assert_eq!(proxied.text().await, "nothing", "a client that leaves before the end is told of in another way");
     drop(Client::get("/nowhere?token=secret").connect(&gateway).await);
     let mut posted = Connection::open(gateway.addr()).await;
     posted.send("POST /stream HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n").await;
