@@ -9,12 +9,22 @@ mod tests;
 
 use super::keys::ClientKey;
 
-/// The members, in no particular order, and the progress of the pass over them.
+/// The members, and the progress of the pass over them.
+///
+/// ```text
+///   during a pass:   │ had the batch │ have not had it │ joined with the batch │
+///                    0             sent               end                     all
+/// ```
+///
+/// Nobody's place comes later than it was, unless it joined during the pass. So a crowd that joins gets each batch after
+/// those who were here before.
 #[derive(Debug, Default)]
 pub(super) struct Roster {
-    /// During a pass, the members before index `sent` have had the batch, and the others have not.
     members: Vec<ClientKey>,
+    /// During a pass, the members from here on have not had the batch.
     sent: u32,
+    /// During a pass, the members from here on have had the batch, because they joined with it.
+    end: u32,
     in_pass: bool,
 }
 
@@ -29,15 +39,18 @@ impl Roster {
     }
 
     /// Begins a pass: no member has had the batch. No other pass may be under way.
+    #[expect(clippy::cast_possible_truncation, reason = "keys are u32 and each is here once at most")]
     pub(super) fn begin(&mut self) {
         debug_assert!(!self.in_pass, "members that wait for the last batch would miss it");
         self.in_pass = true;
         self.sent = 0;
+        self.end = self.members.len() as u32;
     }
 
     /// The next member that has not had the batch. It counts as having had it from now on. `None` ends the pass.
     pub(super) fn next(&mut self) -> Option<ClientKey> {
-        let next = self.members.get(self.sent as usize).filter(|_| self.in_pass).copied();
+        let has_next = self.in_pass && self.sent < self.end;
+        let next = self.members.get(self.sent as usize).filter(|_| has_next).copied();
         match next {
             Some(_) => self.sent += 1,
             None => self.in_pass = false,
@@ -47,7 +60,7 @@ impl Roster {
 
     /// Whether the member at `index` has had the batch. Without a pass, every member has.
     pub(super) fn had_batch(&self, index: u32) -> bool {
-        !self.in_pass || index < self.sent
+        !self.in_pass || !(self.sent..self.end).contains(&index)
     }
 
     /// Adds a member. `had_batch`: the member has already had the batch of the present pass; without a pass this
@@ -56,17 +69,15 @@ impl Roster {
     pub(super) fn join(&mut self, key: ClientKey, had_batch: bool, mut moved: impl FnMut(ClientKey, u32)) {
         let last = self.members.len();
         self.members.push(key);
-        let place = self.sent as usize;
-        if self.in_pass && had_batch {
-            self.sent += 1;
-            if place != last {
-                self.members.swap(place, last);
-                self.tell(last, &mut moved);
+        let end = self.end as usize;
+        if self.in_pass && !had_batch {
+            self.end += 1;
+            if end != last {
+                self.members.swap(end, last);
+                self.tell(end, &mut moved);
             }
-            self.tell(place, &mut moved);
-        } else {
-            self.tell(last, &mut moved);
         }
+        self.tell(last, &mut moved);
     }
 
     /// Removes the member at `index` and returns its key. Which of the others have had the batch does not change.
@@ -78,16 +89,24 @@ impl Roster {
     pub(super) fn leave(&mut self, index: u32, mut moved: impl FnMut(ClientKey, u32)) -> ClientKey {
         let mut hole = index as usize;
         let key = self.members[hole];
+        let mut fill = |roster: &mut Self, with: u32| {
+            let with = with as usize;
+            if hole != with {
+                roster.members.swap(hole, with);
+                roster.tell(hole, &mut moved);
+                hole = with;
+            }
+        };
         if self.in_pass && index < self.sent {
             // The last member that had the batch fills the hole. The hole then lies where the members without the
             // batch begin.
             self.sent -= 1;
-            let last_sent = self.sent as usize;
-            if hole != last_sent {
-                self.members.swap(hole, last_sent);
-                self.tell(hole, &mut moved);
-                hole = last_sent;
-            }
+            fill(self, self.sent);
+        }
+        if self.in_pass && index < self.end {
+            // The last member without the batch fills the hole, which then lies where those begin who joined with it.
+            self.end -= 1;
+            fill(self, self.end);
         }
         self.members.swap_remove(hole);
         if hole < self.members.len() {

@@ -76,7 +76,7 @@ impl Both {
         for (key, had) in &self.had {
             let place = self.places[key];
             assert_eq!(self.roster.members[place as usize], *key, "the member was told a wrong place");
-            assert!(!self.roster.in_pass() || *had == (place < self.roster.sent), "{key:?}");
+            assert!(!self.roster.in_pass() || *had == self.roster.had_batch(place), "{key:?}");
         }
     }
 }
@@ -167,6 +167,20 @@ fn a_member_that_joins_at_the_end_of_a_pass_still_gets_its_batch() {
 }
 
 #[test]
+fn whoever_joins_moves_no_member_to_a_later_place() {
+    let mut both = Both::default();
+    let first: Vec<_> = (0..5).map(|_| both.join(false)).collect();
+    both.begin();
+    assert_eq!([both.next(), both.next()], [Some(first[0]), Some(first[1])]);
+    let late = [true, false, true, false].map(|had_batch| both.join(had_batch));
+    let rest: Vec<_> = std::iter::from_fn(|| both.next()).collect();
+    assert_eq!(rest, [first[2], first[3], first[4], late[1], late[3]]);
+    both.begin();
+    let all: Vec<_> = std::iter::from_fn(|| both.next()).collect();
+    assert_eq!((&all[..5], all.len()), (&first[..], 9));
+}
+
+#[test]
 fn a_roster_is_small() {
-    assert_eq!(size_of::<Roster>(), 32);
+    assert_eq!(size_of::<Roster>(), 40);
 }
