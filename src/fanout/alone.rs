@@ -22,7 +22,7 @@ pub(super) struct Alone {
     /// The last bytes of the response, which are sent after `pending`.
     last: Bytes,
     /// The socket accepts no more bytes, and the shard waits until the poll reports it writable. A client that is not
-    /// blocked is in its group's queue.
+    /// blocked is in the shard's line.
     blocked: bool,
     /// The bytes that were on their way to the client when the shard last looked. Meaningful only while it is
     /// blocked.

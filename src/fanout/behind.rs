@@ -1,61 +1,22 @@
-//! The clients of a group that are served alone, each with a cursor of its own.
+//! The clients of a group that are served alone, each with a cursor of its own, and whose sockets accept no more bytes.
+//! Those that can be sent something are in the shard's line.
 
-use super::batch::Batch;
 use super::keys::ClientKey;
 use crate::replay::Seq;
-use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
-/// The clients of a group that are served alone.
-#[derive(Debug)]
+/// The clients of a group that are served alone, as far as their sockets accept no more bytes.
+#[derive(Debug, Default)]
 pub(super) struct Behind {
-    /// The clients that can be sent something. The queue may name clients that have left.
-    ready: VecDeque<ClientKey>,
     /// The clients whose sockets accept no more bytes.
     blocked: BTreeSet<ClientKey>,
     /// Those of them that are still to be judged, by the position at which the log must begin for that.
     judged_at: BTreeSet<(Seq, ClientKey)>,
     /// Some of them may have to be judged now.
     unjudged: bool,
-    /// The batch that was last built for one of them. Many clients that resume at the same position share it.
-    replayed: Option<Arc<Batch>>,
 }
 
 impl Behind {
-    pub(super) fn new() -> Self {
-        Self {
-            ready: VecDeque::new(),
-            blocked: BTreeSet::new(),
-            judged_at: BTreeSet::new(),
-            unjudged: false,
-            replayed: None,
-        }
-    }
-
-    /// Whether a client can be sent something.
-    pub(super) fn has_ready(&self) -> bool {
-        !self.ready.is_empty()
-    }
-
-    /// The next client that can be sent something. After the last one, the shared batch is given up.
-    pub(super) fn next(&mut self) -> Option<ClientKey> {
-        let next = self.ready.pop_front();
-        if next.is_none() {
-            self.replayed = None;
-        }
-        next
-    }
-
-    /// A client can be sent something.
-    pub(super) fn ready(&mut self, key: ClientKey) {
-        self.ready.push_back(key);
-    }
-
-    /// Clients can be sent something.
-    pub(super) fn all_ready(&mut self, keys: &[ClientKey]) {
-        self.ready.extend(keys);
-    }
-
     /// The socket of a client at `cursor` accepts no more bytes.
     pub(super) fn block(&mut self, key: ClientKey, cursor: Seq) {
         self.blocked.insert(key);
@@ -105,15 +66,5 @@ impl Behind {
     /// The clients whose sockets accept no more bytes, from `from` on.
     pub(super) fn blocked_from(&self, from: ClientKey) -> impl Iterator<Item = ClientKey> {
         self.blocked.range(from..).copied()
-    }
-
-    /// The batch that was last built, if it begins at `cursor`.
-    pub(super) fn replayed(&self, cursor: Seq) -> Option<Arc<Batch>> {
-        self.replayed.clone().filter(|batch| batch.from == cursor)
-    }
-
-    /// Keeps a batch for others that resume at its position.
-    pub(super) fn keep(&mut self, batch: &Arc<Batch>) {
-        self.replayed = Some(Arc::clone(batch));
     }
 }

@@ -8,6 +8,7 @@ use super::effort::{Effort, sending};
 use super::group::Group;
 use super::keys::{ClientKey, GroupKey};
 use super::policy::{Fallen, LastSent, Schedule, Standing, Then};
+use super::replays::Replays;
 use super::sending::send_some;
 use super::strays::Strays;
 use super::terms::{Home, Sent};
@@ -103,7 +104,7 @@ impl Client {
                 let keeps_up = self.seat.as_ref().is_some_and(Seat::has_hold);
                 Standing::Blocked { accepted: alone.accepted(), keeps_up }
             }
-            // Its group's turn sets its deadline again.
+            // Its turn sets its deadline again.
             State::Alone(_) => Standing::Busy,
             State::Parting(last) => Standing::Parting { accepted: last.accepted() },
             State::Closing { until } => Standing::Closing { until: **until },
@@ -174,7 +175,13 @@ impl Client {
     }
 
     /// Serves the client alone: the rest of its last send, then a batch of its own.
-    pub(super) fn serve_alone(&mut self, group: &mut Group, effort: &mut Effort, now: Instant) -> Next {
+    pub(super) fn serve_alone(
+        &mut self,
+        group: &mut Group,
+        replays: &mut Replays,
+        effort: &mut Effort,
+        now: Instant,
+    ) -> Next {
         let cursor = match &mut self.state {
             State::Waiting { cursor } => *cursor,
             State::Alone(alone) if !alone.is_blocked() => {
@@ -203,7 +210,7 @@ impl Client {
             return Next::Joins { cursor, had_batch };
         }
         let Some(seat) = &mut self.seat else { return Next::Nothing };
-        let reading = match group.replay(seat, cursor, effort) {
+        let reading = match group.replay(seat, cursor, replays, effort) {
             Ok(batch) => return self.send_own(&batch, group, effort, now),
             Err(reading) => reading,
         };

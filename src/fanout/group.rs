@@ -6,6 +6,7 @@ use super::caught_up::{CaughtUp, Left};
 use super::effort::{Effort, sending};
 use super::keys::{ClientKey, GroupKey};
 use super::policy::Pass;
+use super::replays::Replays;
 use super::shard::{Change, ShardInbox};
 use super::terms::{Sent, Terms};
 use crate::counters::since_start;
@@ -25,6 +26,10 @@ const JUDGED: usize = 64;
 /// The bytes of frames taken from the log at a time.
 const BATCH_BYTES: usize = 64 << 10;
 
+/// A group's number, which no other group of its shard ever had. Keys and ids are used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Number(pub(super) u64);
+
 /// Identifies a group within its shard. Clients with the same id follow the same stream with the same framing.
 pub(super) type GroupId = (FeedId, Framing);
 
@@ -32,14 +37,17 @@ pub(super) type GroupId = (FeedId, Framing);
 #[derive(Debug)]
 pub(super) struct Group {
     pub(super) id: GroupId,
+    pub(super) number: Number,
     pub(super) feed: Feed,
     pub(super) change: Arc<Change>,
     pub(super) terms: Arc<dyn Terms>,
     pub(super) clients: usize,
     /// The clients that share a cursor.
     pub(super) caught_up: CaughtUp,
-    /// The clients that are served alone.
+    /// The clients that are served alone, and whose sockets accept no more bytes.
     pub(super) behind: Behind,
+    /// How often the stream has changed, as far as the shard knows.
+    changes: u64,
     /// The clients that are caught up and were sent no event so far, with the time of their requests.
     pub(super) newcomers: BTreeMap<ClientKey, u64>,
     /// When the first event of the present pass was appended.
@@ -61,6 +69,17 @@ pub(super) enum Work {
     Nothing,
 }
 
+/// What became of those who were to be given something.
+#[derive(Debug)]
+pub(super) enum Begun {
+    /// A pass is under way, or nothing is to be done.
+    AsBefore,
+    /// There is nothing to send. These clients waited for the others, and can join them now.
+    Rests(Vec<ClientKey>),
+    /// They cannot go on together. Some of them go on alone, with what they take along. The others follow in later turns.
+    Disbands(Vec<ClientKey>, Left),
+}
+
 impl Watcher for Change {
     fn changed(&self) {
         self.raise();
@@ -75,7 +94,7 @@ impl Group {
     /// A group without clients, for clients with this seat.
     pub(super) fn new(
         id: GroupId,
-        key: GroupKey,
+        (key, number): (GroupKey, Number),
         seat: &Seat,
         terms: Arc<dyn Terms>,
         inbox: &Arc<ShardInbox>,
@@ -84,12 +103,14 @@ impl Group {
         let change = Arc::new(Change::new(key, Arc::clone(inbox)));
         Self {
             id,
+            number,
             feed: Feed::new(seat, Arc::clone(&change) as _),
             change,
             terms,
             clients: 0,
             caught_up: CaughtUp::new(now),
-            behind: Behind::new(),
+            behind: Behind::default(),
+            changes: 0,
             newcomers: BTreeMap::new(),
             appended: None,
             looked_up_to: None,
@@ -111,7 +132,7 @@ impl Group {
     pub(super) fn work(&self) -> Work {
         match self.caught_up.pass() {
             Pass::Unread | Pass::Sending { .. } => Work::Now,
-            _ if self.behind.has_ready() || self.behind.is_unjudged() => Work::Now,
+            _ if self.behind.is_unjudged() => Work::Now,
             Pass::Held { until } => Work::At(*until),
             Pass::Idle => Work::Nothing,
         }
@@ -120,6 +141,7 @@ impl Group {
     /// The stream has new frames, or is over.
     pub(super) fn changed(&mut self, now: Instant) {
         self.change.clear();
+        self.changes += 1;
         // Nothing is held for clients that are not caught up.
         let cannot_wait = || self.caught_up.is_empty() || self.feed.cannot_wait(self.caught_up.reads_on_at());
         let hold = self.terms.pace().hold_until(cannot_wait, now);
@@ -133,16 +155,15 @@ impl Group {
     }
 
     /// Begins a pass, if those who are caught up are to be given something. If they fell off the log, or the stream is
-    /// over, each of them finds that out in its own turn. Then some of them and what they take along are returned, and
-    /// the others follow in later turns.
-    pub(super) fn begin_pass(&mut self, now: Instant) -> Option<(Vec<ClientKey>, Left)> {
+    /// over, each of them finds that out in its own turn.
+    pub(super) fn begin_pass(&mut self, now: Instant) -> Begun {
         self.caught_up.let_go(now);
         if !matches!(self.caught_up.pass(), Pass::Unread) {
-            return None;
+            return Begun::AsBefore;
         }
         if self.caught_up.is_empty() {
-            self.rest();
-            return None;
+            self.feed.rest();
+            return Begun::Rests(self.caught_up.rest());
         }
         let (cursor, mut frames) = (self.caught_up.cursor(), Vec::new());
         let reading = self.feed.read(cursor, BATCH_BYTES, &mut frames);
@@ -151,17 +172,13 @@ impl Group {
                 self.appended = self.feed.appended();
                 self.caught_up.begin(Arc::new(batch), now);
                 self.count_newcomers(now);
-                None
+                Begun::AsBefore
             }
-            Err(Reading::CaughtUp | Reading::To(_)) => {
-                self.behind.all_ready(&self.caught_up.rest());
-                None
-            }
+            Err(Reading::CaughtUp | Reading::To(_)) => Begun::Rests(self.caught_up.rest()),
             Err(Reading::Lagged(_) | Reading::Ended(_)) => {
                 let (some, left) = self.caught_up.disband(DISBANDED);
-                self.behind.all_ready(&some);
                 self.feed.rest();
-                Some((some, left))
+                Begun::Disbands(some, left)
             }
         }
     }
@@ -174,27 +191,22 @@ impl Group {
         }
     }
 
-    /// Nobody is caught up. Those that wait can be served.
-    fn rest(&mut self) {
-        self.feed.rest();
-        self.behind.all_ready(&self.caught_up.rest());
-    }
-
-    /// Ends the pass if all clients have had its batch.
-    pub(super) fn finish_pass(&mut self) {
-        self.behind.all_ready(&self.caught_up.finish());
-    }
-
     /// The batch at `cursor`, for the client with this seat, which is served alone. The error says why there is none.
-    pub(super) fn replay(&mut self, seat: &mut Seat, cursor: Seq, effort: &mut Effort) -> Result<Arc<Batch>, Reading> {
-        if let Some(batch) = self.behind.replayed(cursor) {
+    pub(super) fn replay(
+        &self,
+        seat: &mut Seat,
+        cursor: Seq,
+        replays: &mut Replays,
+        effort: &mut Effort,
+    ) -> Result<Arc<Batch>, Reading> {
+        if let Some(batch) = replays.get(self.number, cursor, self.changes) {
             return Ok(batch);
         }
         let mut frames = Vec::new();
         let reading = self.feed.read_alone(seat, cursor, BATCH_BYTES, &mut frames);
         let batch = Arc::new(self.batch(cursor, reading, frames)?);
         effort.spend(sending(batch.bytes.len()));
-        self.behind.keep(&batch);
+        replays.keep(self.number, &batch, self.changes);
         Ok(batch)
     }
 

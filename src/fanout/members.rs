@@ -2,7 +2,7 @@
 
 use super::batch::Framing;
 use super::client::{Client, State};
-use super::group::{Group, GroupId};
+use super::group::{Group, GroupId, Number};
 use super::keys::{ClientKey, GroupKey};
 use super::shard::ShardInbox;
 use super::table::Table;
@@ -20,11 +20,13 @@ pub(super) struct Members {
     clients: Table<ClientKey, Client>,
     groups: Table<GroupKey, Group>,
     by_id: HashMap<GroupId, GroupKey>,
+    /// The number of groups that there ever were.
+    numbered: u64,
 }
 
 impl Members {
     pub(super) fn new() -> Self {
-        Self { clients: Table::new(), groups: Table::new(), by_id: HashMap::new() }
+        Self { clients: Table::new(), groups: Table::new(), by_id: HashMap::new(), numbered: 0 }
     }
 
     /// A client and its group. `None`: the client has gone.
@@ -76,7 +78,8 @@ impl Members {
         let id = (Feed::id(seat), framing);
         *self.by_id.entry(id).or_insert_with(|| {
             let key = self.groups.next_key();
-            self.groups.insert(Group::new(id, key, seat, Arc::clone(terms), inbox, now))
+            self.numbered += 1;
+            self.groups.insert(Group::new(id, (key, Number(self.numbered)), seat, Arc::clone(terms), inbox, now))
         })
     }
 

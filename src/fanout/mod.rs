@@ -14,6 +14,7 @@
 //! - *Roster*: the list of a group's clients that are caught up. They share one cursor into the stream's replay log.
 //! - *Batch*: the frames that one call sends to a client.
 //! - *Pass*: the sending of one batch to every client on the roster.
+//! - *Line*: the clients that are not caught up and can be sent something, in the order in which they came.
 //! - *Wheel*: the timer structure that holds one deadline per client.
 //!
 //! A batch is built once and sent to every client on the roster, so nothing is copied or queued per client. A client
@@ -32,10 +33,12 @@ mod engine;
 mod group;
 mod inbox;
 mod keys;
+mod line;
 mod members;
 mod on_the_way;
 mod policy;
 mod question;
+mod replays;
 mod ring;
 mod roster;
 mod rounds;

@@ -36,7 +36,7 @@ impl Shard {
         self.room.add_permits(taken);
     }
 
-    /// Takes a client in. The response's head and first lines are sent in the group's turn.
+    /// Takes a client in. The response's head and first lines are sent in the client's turn.
     fn arrive(&mut self, arrival: Arrival, now: Instant) {
         let Arrival { delivery, socket, unread, home } = arrival;
         let Detached { seat, cursor, told_first } = delivery.subscription.detach();
@@ -77,7 +77,6 @@ impl Shard {
             let counters = group.terms.counters();
             counters.opens.add(1);
             counters.time_to_head.observe_time(now.saturating_duration_since(delivery.asked), 1);
-            group.behind.ready(key);
         }
         let mut source = SourceFd(&descriptor);
         let interest = Interest::READABLE | Interest::WRITABLE;
@@ -88,7 +87,7 @@ impl Shard {
         }
         self.drain_one(key, now);
         self.arm(key);
-        self.schedule(group_key);
+        self.backlog.behind.come(key);
     }
 }
 

@@ -1,7 +1,9 @@
 //! The work that a shard has not done yet, by kind.
 
 use super::super::arrival::Arrival;
+use super::super::effort::Waiting;
 use super::super::keys::{ClientKey, GroupKey};
+use super::super::line::Line;
 use super::super::question::Question;
 use std::collections::VecDeque;
 
@@ -11,6 +13,8 @@ use std::collections::VecDeque;
 pub(super) struct Backlog {
     /// The clients that have arrived and were not taken in.
     pub(super) arriving: VecDeque<Arrival>,
+    /// The clients that are served alone and can be sent something.
+    pub(super) behind: Line<ClientKey>,
     /// The clients that said something or hung up, or whose last words can go on.
     pub(super) calling: VecDeque<ClientKey>,
     /// The clients whose deadline has come.
@@ -24,19 +28,18 @@ pub(super) struct Backlog {
     /// The first client of the present part of a round of access lines about which none was written. `None`: there is
     /// none.
     pub(super) unreported: Option<ClientKey>,
-    /// The groups that have something to send.
+    /// The groups that have something to send to those who are caught up, or clients to judge.
     pub(super) groups: VecDeque<GroupKey>,
 }
 
 impl Backlog {
     pub(super) fn is_empty(&self) -> bool {
-        self.kinds() == 1 && self.groups.is_empty()
+        self.waiting().is_nothing()
     }
 
-    /// How many kinds of work there are. Groups count always, because other work makes work for them.
-    pub(super) fn kinds(&self) -> usize {
+    /// The kinds of work that there are.
+    pub(super) fn waiting(&self) -> Waiting {
         let others = [
-            !self.arriving.is_empty(),
             !self.calling.is_empty(),
             !self.due.is_empty(),
             !self.asked.is_empty(),
@@ -44,6 +47,11 @@ impl Backlog {
             self.undrained.is_some(),
             self.unreported.is_some(),
         ];
-        1 + others.into_iter().filter(|there_is| *there_is).count()
+        Waiting {
+            live: !self.groups.is_empty(),
+            behind: !self.behind.is_empty(),
+            newcomers: !self.arriving.is_empty(),
+            others: others.into_iter().filter(|there_is| *there_is).count(),
+        }
     }
 }

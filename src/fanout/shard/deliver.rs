@@ -2,7 +2,8 @@
 
 use super::super::batch::Batch;
 use super::super::client::{Next, State};
-use super::super::effort::{GROUP, JUDGEMENT, TURN, sending};
+use super::super::effort::{GROUP, JOINING, JUDGEMENT, TURN, sending};
+use super::super::group::Begun;
 use super::super::keys::{ClientKey, GroupKey};
 use super::super::sender::{Piece, Stopped};
 use super::super::terms::Sent;
@@ -15,9 +16,6 @@ use std::time::Instant;
 
 /// What one turn of a group may cost for those who are caught up: 64 small sends. Then other groups get their turn.
 const PASS: usize = TURN / 2;
-
-/// What one turn of a group may cost for the clients served alone.
-const ALONE: usize = TURN / 4;
 
 /// Events that were written to clients that are caught up.
 #[derive(Debug)]
@@ -71,22 +69,24 @@ impl Shard {
         }
     }
 
-    /// Serves a group for one turn: a slice of its pass, then some of the clients served alone. Returns whether the
-    /// slice is in the wave.
+    /// Serves a group for one turn: a slice of its pass. Returns whether the slice is in the wave.
     fn serve(&mut self, key: GroupKey, now: Instant) -> bool {
         self.begin_pass(key, now);
         let in_wave = self.go_on_with_pass(key);
-        let mut left = self.effort;
-        self.effort = left.part(ALONE);
-        while !self.effort.is_spent()
-            && let Some(client) = self.members.group(key).and_then(|group| group.behind.next())
-        {
-            self.catch_up(client, key, now);
-        }
-        left.give_back(self.effort);
-        self.effort = left;
         self.judge(key);
         in_wave
+    }
+
+    /// Serves those who are behind, in the order in which they came, until the effort is spent.
+    pub(super) fn serve_behind(&mut self, now: Instant) {
+        while !self.effort.is_spent()
+            && let Some(key) = self.backlog.behind.next()
+        {
+            self.catch_up(key, now);
+        }
+        if self.backlog.behind.is_empty() {
+            self.replays.clear();
+        }
     }
 
     /// Judges some of the clients whose sockets accept no more bytes: those for whom the log has dropped something.
@@ -104,11 +104,18 @@ impl Shard {
     /// Begins a pass, if those who are caught up are to be given something.
     fn begin_pass(&mut self, key: GroupKey, now: Instant) {
         let Some((group, clients)) = self.members.group_and_clients(key) else { return };
-        let Some((some, left)) = group.begin_pass(now) else { return };
-        for client in some {
-            if let Some(client) = clients.get_mut(client) {
-                client.leave(left);
-                client.go_on_alone(left.cursor, bytes::Bytes::new(), now);
+        match group.begin_pass(now) {
+            Begun::AsBefore => {}
+            Begun::Rests(waited) => self.backlog.behind.come_back(&waited),
+            Begun::Disbands(some, left) => {
+                self.effort.spend(JOINING * some.len());
+                for key in some {
+                    if let Some(client) = clients.get_mut(key) {
+                        client.leave(left);
+                        client.go_on_alone(left.cursor, bytes::Bytes::new(), now);
+                        self.backlog.behind.come(key);
+                    }
+                }
             }
         }
     }
@@ -123,7 +130,7 @@ impl Shard {
         let slice = std::iter::from_fn(|| group.caught_up.next()).take(effort.pieces(cost));
         effort.spend(cost * self.wave.add(key, batch, slice));
         self.effort.give_back(effort);
-        group.finish_pass();
+        self.backlog.behind.come_back(&group.caught_up.finish());
         true
     }
 
@@ -178,29 +185,29 @@ impl Shard {
         self.arm(key);
     }
 
-    /// Notes that a client, which is served alone, is to depart. It does so in its group's turn.
+    /// Notes that a client, which is served alone, is to depart. It does so in its own turn.
     pub(super) fn gone(&mut self, key: ClientKey, departure: Departure) {
         let Some((client, group)) = self.members.of(key) else { return };
         let State::Alone(alone) = &mut client.state else { return };
         group.behind.unblock(key, alone.cursor);
-        group.behind.ready(key);
         alone.goes(departure);
-        let group = client.group;
+        self.backlog.behind.come(key);
         self.arm(key);
-        self.schedule(group);
     }
 
-    /// Serves one client alone.
-    fn catch_up(&mut self, key: ClientKey, group: GroupKey, now: Instant) {
-        // The queue may name a client that has left, whose key another client has by now.
-        let Some((client, group)) = self.members.of(key).filter(|(client, _)| client.group == group) else { return };
-        match client.serve_alone(group, &mut self.effort, now) {
+    /// Serves one client alone. The line may name a client that has left, or another that has its key by now.
+    fn catch_up(&mut self, key: ClientKey, now: Instant) {
+        let Some((client, group)) = self.members.of(key) else { return };
+        match client.serve_alone(group, &mut self.replays, &mut self.effort, now) {
             Next::Nothing => return,
-            Next::Ready => return group.behind.ready(key),
+            Next::Ready => return self.backlog.behind.goes_on(key),
             Next::Departs(departure) => return self.depart(key, &departure, now),
             Next::Blocked => return self.blocked(key),
             Next::Waits => group.caught_up.wait(key),
-            Next::Joins { cursor, had_batch } => self.members.join(key, cursor, had_batch, now),
+            Next::Joins { cursor, had_batch } => {
+                self.effort.spend(JOINING);
+                self.members.join(key, cursor, had_batch, now);
+            }
         }
         self.arm(key);
     }
@@ -214,10 +221,8 @@ impl Shard {
                     if let Some(seat) = client.seat.as_mut().filter(|_| wants(Access::End)) {
                         seat.was_behind(group.feed.lag(alone.cursor));
                     }
-                    let key_of_group = client.group;
                     group.behind.unblock(key, alone.cursor);
-                    group.behind.ready(key);
-                    self.schedule(key_of_group);
+                    self.backlog.behind.come(key);
                 }
             }
             State::Parting(_) => self.calls(key),

@@ -20,12 +20,13 @@ mod time;
 use self::backlog::Backlog;
 use self::deliver::Written;
 use super::arrival::Arrival;
-use super::effort::{Effort, TURN};
+use super::effort::{Effort, Shares, TURN};
 use super::group::Work;
 use super::inbox::{Flag, Inbox, Pause, Told, Wake};
 use super::keys::{ClientKey, GroupKey, Key};
 use super::members::Members;
 use super::question::Question;
+use super::replays::Replays;
 use super::rounds::Rounds;
 use super::sender::{Sender, Sending};
 use super::wave::Wave;
@@ -50,6 +51,9 @@ const EVENTS: usize = 256;
 /// The room for arriving clients that a shard keeps when they have been taken in. The room for a crowd would be a part of
 /// the memory for each of its clients.
 const FEW_ARRIVALS: usize = 64;
+
+/// Does a slice of one kind of work.
+type Kind = fn(&mut Shard, Instant);
 
 /// The way into a shard.
 pub(super) type ShardInbox = Inbox<Arrival, Instant, Waker>;
@@ -77,6 +81,8 @@ pub(super) struct Shard {
     had_arrivals: bool,
     members: Members,
     backlog: Backlog,
+    /// The batches for those who are behind.
+    replays: Replays,
     /// What may still be spent on the present kind of work.
     effort: Effort,
     /// The groups whose events are held, ordered by when they are sent. It may name groups that have gone, or whose
@@ -111,6 +117,7 @@ impl Shard {
             had_arrivals: false,
             members: Members::new(),
             backlog: Backlog::default(),
+            replays: Replays::default(),
             effort: Effort::new(TURN),
             held: BTreeSet::new(),
             wheel: Wheel::new(now),
@@ -213,29 +220,30 @@ impl Shard {
         [next, report, longest].into_iter().flatten().min()
     }
 
-    /// Does a slice of each kind of work that there is. Each kind gets the same share of the turn, so that no crowd of
-    /// one kind holds the others up. Groups come first, because their events are what clients wait for. They also get
-    /// what the others leave.
+    /// Does a slice of each kind of work that there is, so that no crowd of one kind holds the others up. Live clients
+    /// come first. They also get what the others leave, and then those who are behind do.
     fn work(&mut self, now: Instant) {
         let mut left = Effort::new(TURN);
-        let share = TURN / self.backlog.kinds();
-        let kinds = [
-            Self::serve_groups,
-            Self::take_in,
-            Self::answer_calls,
-            Self::do_due,
-            Self::answer,
-            Self::tell,
-            Self::drain,
-            Self::report,
+        let Shares { live, behind, newcomers, other } = Shares::of(self.backlog.waiting());
+        let kinds: [(Kind, usize); _] = [
+            (Self::serve_groups, live),
+            (Self::serve_behind, behind),
+            (Self::take_in, newcomers),
+            (Self::answer_calls, other),
+            (Self::do_due, other),
+            (Self::answer, other),
+            (Self::tell, other),
+            (Self::drain, other),
+            (Self::report, other),
         ];
-        for work in kinds {
+        for (work, share) in kinds {
             self.effort = left.part(share);
             work(self, now);
             left.give_back(self.effort);
         }
         self.effort = left;
         self.serve_groups(now);
+        self.serve_behind(now);
     }
 
     /// Puts a group into the queue if it has work, and notes when it has work again.

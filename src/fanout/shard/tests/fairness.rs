@@ -101,7 +101,7 @@ fn large_events() {
     assert!((1..of_little / 3).contains(&of_much), "{of_much} and {of_little}");
 }
 
-/// A client that departs because a send to it failed does so in its group's turn.
+/// A client that departs because a send to it failed does so in its own turn.
 #[test]
 fn failed_sends() {
     let (mut stage, crowd, large, mut single, small) = scene(None);

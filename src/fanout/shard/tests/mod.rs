@@ -20,6 +20,8 @@ mod pins;
 mod questions;
 #[cfg(test)]
 mod reports;
+#[cfg(test)]
+mod returns;
 
 #[cfg(fuzzing)]
 pub use model::try_operations;
