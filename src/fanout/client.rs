@@ -210,7 +210,7 @@ impl Client {
             return Next::Joins { cursor, had_batch };
         }
         let Some(seat) = &mut self.seat else { return Next::Nothing };
-        let reading = match group.replay(seat, cursor, replays, effort) {
+        let reading = match group.replay(seat, cursor, replays, effort, now) {
             Ok(batch) => return self.send_own(&batch, group, effort, now),
             Err(reading) => reading,
         };

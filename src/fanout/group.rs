@@ -198,6 +198,7 @@ impl Group {
         cursor: Seq,
         replays: &mut Replays,
         effort: &mut Effort,
+        now: Instant,
     ) -> Result<Arc<Batch>, Reading> {
         if let Some(batch) = replays.get(self.number, cursor, self.changes) {
             return Ok(batch);
@@ -206,7 +207,7 @@ impl Group {
         let reading = self.feed.read_alone(seat, cursor, BATCH_BYTES, &mut frames);
         let batch = Arc::new(self.batch(cursor, reading, frames)?);
         effort.spend(sending(batch.bytes.len()));
-        replays.keep(self.number, &batch, self.changes);
+        replays.keep(self.number, &batch, self.changes, now);
         Ok(batch)
     }
 

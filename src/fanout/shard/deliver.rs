@@ -84,9 +84,6 @@ impl Shard {
         {
             self.catch_up(key, now);
         }
-        if self.backlog.behind.is_empty() {
-            self.replays.clear();
-        }
     }
 
     /// Judges some of the clients whose sockets accept no more bytes: those for whom the log has dropped something.

@@ -81,7 +81,7 @@ pub(super) struct Shard {
     had_arrivals: bool,
     members: Members,
     backlog: Backlog,
-    /// The batches for those who are behind.
+    /// The batches that were built for those who are behind.
     replays: Replays,
     /// What may still be spent on the present kind of work.
     effort: Effort,
@@ -215,7 +215,11 @@ impl Shard {
     /// How long the shard may sleep. `None`: until it is woken.
     fn sleep(&self, longest: Option<Duration>, now: Instant) -> Option<Duration> {
         let held = self.held.first().map(|(at, _)| *at);
-        let next = [self.wheel.next(), held].into_iter().flatten().min().map(|at| at.saturating_duration_since(now));
+        let next = [self.wheel.next(), held, self.replays.until()]
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|at| at.saturating_duration_since(now));
         let report = self.reports.map(|rounds| rounds.next().saturating_duration_since(now));
         [next, report, longest].into_iter().flatten().min()
     }

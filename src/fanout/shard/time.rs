@@ -26,6 +26,7 @@ impl Shard {
                 self.schedule(key);
             }
         }
+        self.replays.expire(now);
         self.begin_report(now);
         self.wheel.expire(now, &mut self.backlog.due);
     }
