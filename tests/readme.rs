@@ -5,22 +5,15 @@ use manifold::config::{Config, Sources};
 use manifold::probe::Key;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::env::VarError;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 const README: &str = include_str!("../README.md");
-const SHARING: &str = include_str!("../docs/sharing.md");
-const ORIGINS: &str = include_str!("../docs/origins.md");
-const ROUTES: &str = include_str!("../docs/routes.md");
 const LOAD_TESTING: &str = include_str!("../docs/load-testing.md");
-const BEHIND_A_PROXY: &str = include_str!("../docs/behind-a-proxy.md");
 const TROUBLESHOOTING: &str = include_str!("../docs/troubleshooting.md");
-const CONTAINER: &str = include_str!("../docs/container.md");
-const OBSERVABILITY: &str = include_str!("../docs/observability.md");
-const API: &str = include_str!("../docs/api.md");
-const LIMITS: &str = include_str!("../docs/limits.md");
 
 /// The section of the README whose commands `scripts/try-image` runs, because they need a container engine.
 const IN_A_CONTAINER: &str = "\n## Run it in a container\n";
@@ -44,29 +37,63 @@ fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
     text.split(&fence).skip(1).map(|rest| rest.split_once("\n```").unwrap().0).collect()
 }
 
+/// Every document in docs/, with its name.
+fn documents() -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let documents = files.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let named = |path: PathBuf| (path.display().to_string(), std::fs::read_to_string(path).unwrap());
+    let mut documents: Vec<_> = documents.map(named).collect();
+    documents.sort();
+    assert!(documents.len() > 20, "{documents:?}");
+    documents
+}
+
 #[test]
 fn every_configuration_of_the_documents_loads() {
-    let blocks = [
-        README,
-        SHARING,
-        ORIGINS,
-        ROUTES,
-        LOAD_TESTING,
-        BEHIND_A_PROXY,
-        CONTAINER,
-        TROUBLESHOOTING,
-        OBSERVABILITY,
-        API,
-        LIMITS,
-    ]
-    .map(|text| blocks(text, "toml"))
-    .concat();
-    assert!(blocks.len() >= 8, "{} blocks", blocks.len());
-    for block in blocks {
-        if let Err(errors) = Config::parse(block, &Everything) {
-            panic!("{errors}\n{block}");
+    let mut documents = documents();
+    documents.push(("README.md".to_owned(), README.to_owned()));
+    for (name, text) in documents {
+        for block in blocks(&text, "toml") {
+            if let Err(errors) = Config::parse(block, &Everything) {
+                panic!("{name}: {errors}\n{block}");
+            }
         }
     }
+}
+
+/// Links of these documents to files of the repository and to headings of documents.
+#[test]
+fn every_link_of_the_documents_leads_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut documents = documents();
+    documents.push((root.join("README.md").display().to_string(), README.to_owned()));
+    let mut links = 0;
+    for (name, text) in &documents {
+        for link in text.split("](").skip(1).map(|rest| rest.split_once(')').unwrap().0) {
+            if link.contains("://") {
+                continue;
+            }
+            links += 1;
+            let (file, heading) = link.split_once('#').map_or((link, None), |(file, heading)| (file, Some(heading)));
+            let target =
+                if file.is_empty() { PathBuf::from(name) } else { Path::new(name).parent().unwrap().join(file) };
+            assert!(target.exists(), "{name} links to {link}, which is not there");
+            if let Some(heading) = heading {
+                let there = std::fs::read_to_string(&target).unwrap();
+                let mut headings = there.lines().filter(|line| line.starts_with('#')).map(anchor);
+                assert!(headings.any(|anchor| anchor == heading), "{name} links to {link}, which has no such heading");
+            }
+        }
+    }
+    assert!(links > 100, "{links}");
+}
+
+/// The name by which a heading is linked to.
+fn anchor(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase();
+    let kept = text.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
 /// A command that runs until it is told to end, together with everything that it started.
@@ -111,21 +138,27 @@ fn every_command_of_the_readme_runs() {
     let mut commands = [before, after].into_iter().flat_map(|text| blocks(text, "sh")).flat_map(str::lines);
     let directory = tempfile::tempdir().unwrap();
 
+    assert_eq!(commands.next(), Some("make setup"));
+    let setup = Command::new("make").args(["--no-print-directory", "setup"]).status().unwrap();
+    assert!(setup.success());
+    let install = commands.next().unwrap().strip_prefix("cargo ").unwrap();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(install.split(' ')).args(["--debug", "--root"]).arg(directory.path());
+    assert!(cargo.env("CARGO_TARGET_DIR", target()).status().unwrap().success());
+    assert!(directory.path().join("bin/manifold").exists());
+
     assert_eq!(commands.next(), Some("make run"));
     let mut make = Command::new("make");
     make.args(["--no-print-directory", "run", "PROFILE=dev", "ARGS=--listen 127.0.0.1:0"]).stdout(Stdio::piped());
     let mut demo = Run::start(make.env("CARGO_TARGET_DIR", target()));
     let address = line_with(demo.0.stdout.as_mut().unwrap(), "manifold demo: http://");
-
-    let curl = commands.next().unwrap().strip_prefix("curl ").unwrap();
-    let curl = curl.replace("127.0.0.1:8080", address.trim_end_matches('/'));
-    let mut curl = Run::start(Command::new("curl").arg("-sS").args(curl.split(' ')).stdout(Stdio::piped()));
-    line_with(curl.0.stdout.as_mut().unwrap(), "data:");
-    drop((curl, demo));
+    assert!(reads_an_event(commands.next().unwrap(), "127.0.0.1:8080", address.trim_end_matches('/')));
+    drop(demo);
 
     let site = blocks(README, "toml")[0];
-    assert!(site.contains("0.0.0.0:8080"));
-    std::fs::write(directory.path().join("site.toml"), site.replace("0.0.0.0:8080", "127.0.0.1:0")).unwrap();
+    assert!(site.contains("127.0.0.1:8080") && site.contains("127.0.0.1:3000"));
+    let site = site.replace("127.0.0.1:8080", "127.0.0.1:0").replace("127.0.0.1:3000", &an_origin().to_string());
+    std::fs::write(directory.path().join("site.toml"), site).unwrap();
     let manifold = |command: &str| {
         let mut manifold = Command::new(env!("CARGO_BIN_EXE_manifold"));
         manifold.args(command.strip_prefix("manifold ").unwrap().split(' ')).current_dir(&directory);
@@ -135,11 +168,37 @@ fn every_command_of_the_readme_runs() {
     assert!(test.contains("--test"));
     assert!(manifold(test).status().unwrap().success());
     let mut gateway = Run::start(manifold(commands.next().unwrap()).stderr(Stdio::piped()));
-    line_with(gateway.0.stderr.as_mut().unwrap(), "listening addr=");
+    let address = line_with(gateway.0.stderr.as_mut().unwrap(), "listening addr=");
+    assert!(reads_an_event(commands.next().unwrap(), "127.0.0.1:8080", &address));
     gateway.signal(Signal::TERM);
     assert!(gateway.0.wait().unwrap().success());
 
     assert_eq!(commands.next(), None, "a command that this test does not run");
+}
+
+/// Whether this curl command reads an event, when it asks another address.
+fn reads_an_event(command: &str, documented: &str, address: &str) -> bool {
+    let curl = command.strip_prefix("curl ").unwrap().replace(documented, address);
+    let mut curl = Run::start(Command::new("curl").arg("-sS").args(curl.split(' ')).stdout(Stdio::piped()));
+    !line_with(curl.0.stdout.as_mut().unwrap(), "data:").is_empty()
+}
+
+/// Starts an origin that sends each client an event and then nothing. Returns its address.
+fn an_origin() -> SocketAddr {
+    const EVENT: &[u8] =
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\ndata: an event\n\n";
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let mut clients = Vec::new();
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            // The client may be gone already.
+            drop(client.read(&mut [0; 4096]).and_then(|_| client.write_all(EVENT)));
+            clients.push(client);
+        }
+    });
+    address
 }
 
 #[test]
@@ -211,9 +270,10 @@ fn every_command_of_the_troubleshooting_runs_and_every_finding_is_explained() {
     let shown = keys(blocks(TROUBLESHOOTING, "text")[0]);
     assert!(shown.len() > 15 && keys(&said) == shown, "the document shows {shown:?}, not\n{said}");
 
-    std::fs::write(directory.path().join("site.toml"), blocks(README, "toml")[0]).unwrap();
+    let site = blocks(README, "toml")[0].replace("127.0.0.1:3000", "127.0.0.1:1");
+    std::fs::write(directory.path().join("site.toml"), site).unwrap();
     let (code, said) = run(commands.next().unwrap());
-    assert!(code == Some(1) && said.contains("wrong: route /events/*"), "there is no such origin: {said}");
+    assert!(code == Some(1) && said.contains("wrong: route /events"), "there is no such origin: {said}");
 
     let (code, said) = run(commands.next().unwrap());
     let report: serde_json::Value = serde_json::from_str(&said).unwrap();
