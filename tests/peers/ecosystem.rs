@@ -14,6 +14,13 @@ pub fn node(script: &str) -> Command {
     run("node", script)
 }
 
+/// JavaScript code, which may import the packages of the clients, with an argument.
+pub fn node_code(code: &str, argument: &str) -> Command {
+    let mut command = Command::new("node");
+    command.current_dir(file("clients/node")).args(["--input-type=module", "--eval", code, argument]);
+    command
+}
+
 /// A Python script, with the packages of the requirements files.
 pub fn python(script: &str) -> Command {
     let python = file("peers/.venv/bin/python");

@@ -28,6 +28,7 @@ mod site;
 mod chromium;
 mod completions;
 mod curl;
+mod documented;
 mod fronts;
 mod newcomer;
 mod nginx;
