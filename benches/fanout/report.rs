@@ -12,11 +12,11 @@ use std::fmt::Write as _;
 use std::fs;
 
 const INTRODUCTION: &str = "# What a delivery costs\n\n\
-    Written by `make bench`; how it measures, and what one machine can tell, is in\n\
-    [CONTRIBUTING.md](../../CONTRIBUTING.md#benchmarks). `floor` is a bare loop of `send()` over the sockets, which is what\n\
-    the kernel costs. The server has one core and the clients another. Ratios are between runs of the same turn; every\n\
-    figure is the median of the repeats, with the least and the most of them in brackets, and faults are the most of any.\n\
-    All runs, one by one: [results.json](results.json).\n";
+    Written by `make bench`. [CONTRIBUTING.md](../../CONTRIBUTING.md#benchmarks) describes how it measures, and what\n\
+    one machine can show. `floor` is a bare loop of `send()` over the sockets, which is the kernel's cost. The\n\
+    server has one core, and the clients another. Ratios are between runs of the same turn. Every figure is the\n\
+    median of the repeats, with the smallest and the largest of them in brackets. Faults are the most in any repeat.\n\
+    [results.json](results.json) has every run.\n";
 
 /// The columns of each table: a heading, the decimals, and the figure.
 const COLUMNS: [(&str, usize, Figure); 13] = [
@@ -29,7 +29,7 @@ const COLUMNS: [(&str, usize, Figure); 13] = [
     ("KB/connection", 2, figures::memory_kb),
     ("KB/stream", 1, figures::stream_kb),
     ("connections/s", 0, figures::connects),
-    ("us/comer", 1, figures::coming_us),
+    ("us/arrival", 1, figures::coming_us),
     ("comments/client", 1, figures::comments),
     ("CPU %", 1, figures::cpu_percent),
     ("clients' CPU %", 0, figures::load_percent),
@@ -38,7 +38,7 @@ const COLUMNS: [(&str, usize, Figure); 13] = [
 /// The figures that must be 0, and the noise: the maximum over all repeats.
 const WORST: [(&str, Figure); 4] = [
     ("lost", figures::lost),
-    ("doubled", figures::doubled),
+    ("duplicates", figures::doubled),
     ("other faults", figures::other_faults),
     ("others on the core, %", figures::foreign_percent),
 ];

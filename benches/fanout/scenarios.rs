@@ -28,7 +28,7 @@ pub(crate) enum Scenario {
     Flood,
     /// Bursts of 50 events: each event a chunk of the origin's response, and all of them in one
     Bursts,
-    /// How fast 18,000 clients are connected: with 128 answers awaited at a time, and all at once
+    /// How fast 18,000 clients connect: 128 at a time, and all at once
     Connect,
     /// 18,000 clients come back at once, 100 events behind: with one id, and with 50 different ids
     Return,

@@ -136,12 +136,12 @@ const COLUMNS: [(&str, usize, usize, Figure); 15] = [
     ("KB/conn", 8, 2, figures::memory_kb),
     ("KB/stream", 9, 1, figures::stream_kb),
     ("conn/s", 7, 0, figures::connects),
-    ("us/comer", 8, 1, figures::coming_us),
+    ("us/arrival", 10, 1, figures::coming_us),
     ("cpu %", 6, 1, figures::cpu_percent),
     ("load %", 6, 0, figures::load_percent),
     ("others %", 8, 0, figures::foreign_percent),
     ("lost", 6, 0, figures::lost),
-    ("doubled", 7, 0, figures::doubled),
+    ("duplicates", 10, 0, figures::doubled),
     ("other faults", 12, 0, figures::other_faults),
 ];
 
