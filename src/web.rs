@@ -67,7 +67,7 @@ pub(crate) fn reply(status: StatusCode, content_type: &str, body: Bytes) -> Repl
 
 /// The response to a request with a method other than `methods`.
 pub(crate) fn not_allowed(methods: &'static str) -> Reply {
-    let mut reply = reply(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "not with this method\n".into());
+    let mut reply = reply(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "this method is not allowed here\n".into());
     reply.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
     reply
 }

@@ -60,7 +60,7 @@ pub enum Unhealthy {
     #[error("{0} has port 0, which the system chooses at each start: name a port, so that healthcheck can ask there")]
     UnknownPort(SocketAddr),
     /// The configuration names no address.
-    #[error("there is no address to ask at")]
+    #[error("there is no address to ask")]
     NoAddress,
     /// The runtime for the question cannot start.
     #[error("cannot ask: {0}")]

@@ -27,12 +27,11 @@ impl Unanswered {
         match self {
             Self::NoHost => (
                 StatusCode::MISDIRECTED_REQUEST,
-                "a request needs one Host that is an address, localhost or a name of server.admin_hosts\n",
+                "a request needs exactly one Host: an IP address, localhost or a name of server.admin_hosts\n",
             ),
             Self::ForeignHost => (
                 StatusCode::MISDIRECTED_REQUEST,
-                "this Host is no address and not localhost: to be answered by this name, put it into \
-                 server.admin_hosts\n",
+                "this Host is neither an IP address nor localhost: to allow this name, add it to server.admin_hosts\n",
             ),
             Self::NoToken => (
                 StatusCode::UNAUTHORIZED,

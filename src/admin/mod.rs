@@ -126,7 +126,7 @@ impl Answer for Facts {
             "/metrics" => return not_allowed("GET, HEAD"),
             "/healthz" => (StatusCode::OK, "ok\n"),
             "/readyz" => self.readiness().answer(),
-            _ => (StatusCode::NOT_FOUND, "nothing here; there are /healthz, /readyz, /metrics and /api/\n"),
+            _ => (StatusCode::NOT_FOUND, "there is nothing at this path: see /healthz, /readyz, /metrics and /api/\n"),
         };
         if status != StatusCode::NOT_FOUND && !is_read {
             return not_allowed("GET, HEAD");

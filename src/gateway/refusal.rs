@@ -135,12 +135,12 @@ pub(super) fn for_now(reason: Refused) -> Option<ForNow> {
         ),
         R::PerAddress => (
             StatusCode::TOO_MANY_REQUESTS,
-            "too many connections of this address",
+            "too many connections from this address",
             "raise server.limits.per_address, or name the proxy in server.trusted_proxies",
         ),
         R::NewPerAddress => (
             StatusCode::TOO_MANY_REQUESTS,
-            "too many new connections of this address",
+            "too many new connections from this address",
             "raise server.limits.new_per_address_per_sec, or name the proxy in server.trusted_proxies",
         ),
         R::Drain => (StatusCode::SERVICE_UNAVAILABLE, "shutting down", "another process serves them"),
@@ -256,7 +256,7 @@ impl Refusal {
             Why::Target(why) => Reply::text(StatusCode::BAD_REQUEST, &format!("the request target {why}")),
             Why::Host => Reply::text(StatusCode::BAD_REQUEST, "a request needs one Host header that names a host"),
             Why::Tunnel => {
-                let reply = Reply::text(StatusCode::METHOD_NOT_ALLOWED, "this gateway makes no tunnels");
+                let reply = Reply::text(StatusCode::METHOD_NOT_ALLOWED, "this gateway does not open tunnels");
                 reply.with(ALLOW, METHODS_WITH_PREFLIGHT)
             }
             Why::NoRoute(_) => Reply::text(StatusCode::NOT_FOUND, "no route serves this path"),
@@ -304,7 +304,9 @@ fn of_end(end: &End, cors: Option<&CorsAnswer>) -> Reply {
         End::NoContent => Reply::empty(StatusCode::NO_CONTENT),
         End::Refused(answer) => reflected(answer, cors),
         End::Failed(failure) | End::HoldExpired(failure) => of_failure(failure, cors),
-        End::Unusable(_) => Reply::text(StatusCode::BAD_GATEWAY, "the origin's answer is no event stream to pass on"),
+        End::Unusable(_) => {
+            Reply::text(StatusCode::BAD_GATEWAY, "the origin's answer is not an event stream that can be passed on")
+        }
         End::OriginClosed => Reply::text(StatusCode::BAD_GATEWAY, "the origin ended the stream"),
         // Those are refusals for now, which have a table of their own.
         End::NoDescriptor | End::Idle | End::Dismissed | End::Unshareable | End::PublisherGone => {
@@ -320,7 +322,7 @@ fn of_failure(failure: &Failure, cors: Option<&CorsAnswer>) -> Reply {
         Failure::Full(_) => Reply::come_again(StatusCode::SERVICE_UNAVAILABLE),
         Failure::Unreachable(_) => Reply::text(StatusCode::BAD_GATEWAY, "the origin cannot be reached"),
         Failure::NoStream(_) => {
-            Reply::text(StatusCode::BAD_GATEWAY, "the origin's answer is no event stream to pass on")
+            Reply::text(StatusCode::BAD_GATEWAY, "the origin's answer is not an event stream that can be passed on")
         }
         Failure::Ended | Failure::Dropped | Failure::Lost(_) | Failure::Silent(_) => {
             Reply::text(StatusCode::BAD_GATEWAY, "the connection to the origin was lost")

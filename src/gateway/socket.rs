@@ -17,10 +17,10 @@ const UNSENT_BYTES_OF_MANY: u32 = 128 << 10;
 pub(super) fn hand_down(listener: impl AsFd) {
     let listener = listener.as_fd();
     if let Err(error) = sockopt::set_tcp_nodelay(listener, true) {
-        log::debug!("no TCP_NODELAY: {error}");
+        log::debug!("cannot set TCP_NODELAY: {error}");
     }
     if let Err(error) = SockRef::from(&listener).set_tcp_notsent_lowat(UNSENT_BYTES) {
-        log::debug!("no TCP_NOTSENT_LOWAT: {error}");
+        log::debug!("cannot set TCP_NOTSENT_LOWAT: {error}");
     }
 }
 
@@ -28,7 +28,7 @@ pub(super) fn hand_down(listener: impl AsFd) {
 pub(super) fn unbound(socket: impl AsFd) {
     // With 0 the limit of the system holds. This fails on a Unix socket.
     if let Err(error) = SockRef::from(&socket.as_fd()).set_tcp_notsent_lowat(0) {
-        log::trace!("no TCP_NOTSENT_LOWAT: {error}");
+        log::trace!("cannot set TCP_NOTSENT_LOWAT: {error}");
     }
 }
 
@@ -38,7 +38,7 @@ pub(super) fn bound_unsent(socket: impl AsFd) {
     let socket = socket.as_fd();
     // This fails on a Unix socket.
     if let Err(error) = SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES_OF_MANY) {
-        log::trace!("no TCP_NOTSENT_LOWAT: {error}");
+        log::trace!("cannot set TCP_NOTSENT_LOWAT: {error}");
     }
 }
 

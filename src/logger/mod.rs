@@ -159,8 +159,10 @@ impl Wanted {
                     Err(_) => (Some(directive), LevelFilter::Trace),
                 },
                 Some((target, level)) => {
-                    let level: LevelFilter =
-                        level.trim().parse().map_err(|_| format!("{} is no level: {LEVELS}", quoted(level.trim())))?;
+                    let level: LevelFilter = level
+                        .trim()
+                        .parse()
+                        .map_err(|_| format!("{} is not a level: {LEVELS}", quoted(level.trim())))?;
                     (Some(target), level)
                 }
             };
@@ -174,7 +176,10 @@ impl Wanted {
                 }
                 // A misspelled level looks like an unknown crate.
                 Some(target) if directive == target => {
-                    return Err(format!("{} is no level ({LEVELS}) and no crate of this program", quoted(target)));
+                    return Err(format!(
+                        "{} is neither a level ({LEVELS}) nor a crate of this program",
+                        quoted(target)
+                    ));
                 }
                 Some(_) => {}
             }
@@ -188,7 +193,7 @@ impl Wanted {
     fn complaint(&self) -> Option<String> {
         let refused = self.refused.join(", ");
         (!refused.is_empty()).then(|| {
-            format!("fewer lines of {} are written than it asks for, because they may hold cookies", quoted(refused))
+            format!("fewer lines of {} are written than it asks for, because they may contain cookies", quoted(refused))
         })
     }
 }
@@ -263,17 +268,20 @@ mod tests {
             ("", Err("it is empty")),
             (" , ", Err("it is empty")),
             ("/x", Err("it is empty")),
-            ("inof", Err("\"inof\" is no level (off, error, warn, info, debug or trace) and no crate of this program")),
-            ("info,verbose", Err("\"verbose\" is no level (off, error,")),
-            ("manifold=inof", Err("\"inof\" is no level: off, error,")),
-            ("manifold=", Err("\"\" is no level: off, error,")),
-            ("manifold=a=b", Err("\"a=b\" is no level: off, error,")),
+            (
+                "inof",
+                Err("\"inof\" is neither a level (off, error, warn, info, debug or trace) nor a crate of this program"),
+            ),
+            ("info,verbose", Err("\"verbose\" is neither a level (off, error,")),
+            ("manifold=inof", Err("\"inof\" is not a level: off, error,")),
+            ("manifold=", Err("\"\" is not a level: off, error,")),
+            ("manifold=a=b", Err("\"a=b\" is not a level: off, error,")),
             ("=debug", Err("\"=debug\" names no crate of this program")),
             ("sqlx=debug", Err("\"sqlx=debug\" names no crate of this program")),
-            ("manifold:debug", Err("\"manifold:debug\" is no level")),
-            ("3", Err("\"3\" is no level")),
+            ("manifold:debug", Err("\"manifold:debug\" is neither a level")),
+            ("3", Err("\"3\" is neither a level")),
             ("info/a/b", Err("\"info/a/b\" has more than one slash")),
-            ("\u{1b}[2J", Err("\"\\u{1b}[2J\" is no level")),
+            ("\u{1b}[2J", Err("\"\\u{1b}[2J\" is neither a level")),
         ] {
             let read = Wanted::read(OsStr::new(text));
             match expected {

@@ -34,7 +34,7 @@ pub enum BadQuestion {
     #[error("the URL {0}")]
     Url(InvalidOrigin),
     /// A user name or a password in the URL.
-    #[error("the URL must not hold a user name or a password: use --header 'authorization: ...'")]
+    #[error("the URL must not contain a user name or a password: use --header 'authorization: ...'")]
     UserInfo,
     /// Port 0.
     #[error("the URL must not have port 0")]
@@ -52,7 +52,7 @@ pub enum BadQuestion {
     #[error("--credentials needs --origin")]
     Credentials,
     /// An id that no header can hold.
-    #[error("--last-event-id must not hold control characters")]
+    #[error("--last-event-id must not contain control characters")]
     LastEventId,
 }
 
@@ -214,7 +214,7 @@ mod tests {
             (url("localhost:9000/a"), "the URL must begin with http:// or https://"),
             (url("ftp://h/"), "the URL must begin with http:// or https://"),
             (url(""), "the URL must be a URL such as http://127.0.0.1:9000"),
-            (url("http://u:s3cret@h/"), "must not hold a user name or a password"),
+            (url("http://u:s3cret@h/"), "must not contain a user name or a password"),
             (url("http://h:0/"), "the URL must not have port 0"),
             (header("s3cret"), "--header 2 must be 'name: value'"),
             (header("a b: s3cret"), "--header 2 must be 'name: value'"),
@@ -224,7 +224,7 @@ mod tests {
             (origin("https://a.example/"), "--origin must be an origin"),
             (origin("a.example"), "--origin must be an origin"),
             (with(&|options| options.credentials = true), "--credentials needs --origin"),
-            (with(&|options| options.last_event_id = Some("\n".to_owned())), "--last-event-id must not hold"),
+            (with(&|options| options.last_event_id = Some("\n".to_owned())), "--last-event-id must not contain"),
         ] {
             assert!(told.contains(expected) && !told.contains("s3cret"), "{told}");
         }

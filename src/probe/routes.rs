@@ -87,8 +87,8 @@ async fn ask(route: &Route, options: &UpstreamOptions) -> Result<Told, Told> {
     let (mut link, connection) = connected.map_err(|why| (Verdict::Wrong, format!("{root}: no connection: {why}")))?;
     if is_prefix {
         let text = format!(
-            "{root} accepts connections at {}. The route is for every path below {}, so there is none to ask for. Ask for \
-             one by its URL: manifold probe {url}...",
+            "{root} accepts connections at {}. The route is for every path below {}, so there is none to ask for. Ask \
+             for one by its URL: manifold probe {url}...",
             connection.address, route.path
         );
         return Ok((Verdict::Note, text));
@@ -134,7 +134,10 @@ fn judged(route: &Route, url: &str, status: StatusCode, fields: &HeaderMap) -> T
             None => (Verdict::Good, format!("{url} answers with an event stream.")),
             Some(why) => (Verdict::Wrong, format!("{url}: {}.", quoted(why))),
         },
-        204 => (Verdict::Note, format!("{url} answers 204: no events, and clients are to stop. Clients get 204 too.")),
+        204 => (
+            Verdict::Note,
+            format!("{url} answers 204: there are no events, and clients should stop. Clients get 204 too."),
+        ),
         300..=399 => (
             Verdict::Note,
             format!(
@@ -145,21 +148,21 @@ fn judged(route: &Route, url: &str, status: StatusCode, fields: &HeaderMap) -> T
         401 | 403 => (
             Verdict::Note,
             format!(
-                "{url} answers {code}: it wants credentials. If they are those of the clients, all is well: manifold probe \
-                 {url} --header 'authorization: ...'. If they are manifold's own, set upstream.headers."
+                "{url} answers {code}: it requires credentials. If clients send them, this is as it should be: \
+                 manifold probe {url} --header 'authorization: ...'. If they are manifold's own, set upstream.headers."
             ),
         ),
         404 => (
             Verdict::Wrong,
             format!(
-                "{url} answers 404. Correct the route's origin or strip_prefix: the path of the request is appended to the \
-                 path of the origin."
+                "{url} answers 404. Correct the route's origin or strip_prefix: the path of the request is appended \
+                 to the path of the origin."
             ),
         ),
         400 if !route.origin.is_tls() => {
             (Verdict::Wrong, format!("{url} answers 400. If the origin speaks TLS, its URL must begin with https://."))
         }
         500..=599 => (Verdict::Wrong, format!("{url} answers {code}. Look into the log of the origin.")),
-        _ => (Verdict::Wrong, format!("{url} answers {code}, which is no stream.")),
+        _ => (Verdict::Wrong, format!("{url} answers {code}, which is not a stream.")),
     }
 }

@@ -109,11 +109,11 @@ impl Visit {
         let target = base.and_then(|base| base.join(&reference).ok()).map(|url| Target::of(&url));
         let (to, refused) = match target {
             None => ("nowhere".to_owned(), Some("it names no URL")),
-            Some(Err(_)) => ("a URL that is not shown".to_owned(), Some("it is no plain http or https URL")),
+            Some(Err(_)) => ("a URL that is not shown".to_owned(), Some("it is not a plain http or https URL")),
             Some(Ok(target)) => {
                 let to = target.shown();
                 if hops.len() >= MAX_REDIRECTS {
-                    (to, Some("it is the sixth"))
+                    (to, Some("it is the sixth redirect"))
                 } else {
                     if target.origin.root_url() != before.origin.root_url() {
                         // What is meant for one server is not shown to another.

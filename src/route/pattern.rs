@@ -23,13 +23,13 @@ pub enum InvalidPattern {
     )]
     Placeholder(String),
     /// A `*` that is not part of a final `/*`.
-    #[error("must not hold \"*\" except in a final \"/*\"")]
+    #[error("must not contain \"*\" except in a final \"/*\"")]
     Asterisk,
     /// A `?`.
-    #[error("must not hold a query (\"?\"): see share.query")]
+    #[error("must not contain a query (\"?\"): see share.query")]
     Query,
     /// An octet that ends a segment or the path for some servers but not for others.
-    #[error("must not hold \"{0}\", which servers read in different ways: write a shorter path that ends in \"/*\"")]
+    #[error("must not contain \"{0}\", which servers read in different ways: write a shorter path that ends in \"/*\"")]
     Separator(String),
     /// A path that no request may have.
     #[error(transparent)]

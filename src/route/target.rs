@@ -31,28 +31,28 @@ pub enum BadTarget {
     #[error("must have the scheme http or https")]
     Scheme,
     /// An absolute URL without a host, with credentials, or with a bad port.
-    #[error("must have a host, and at most a port beside it")]
+    #[error("must have a host, may have a port, and has nothing else there")]
     Authority,
     /// A `#`.
-    #[error("must not hold a fragment (\"#\")")]
+    #[error("must not contain a fragment (\"#\")")]
     Fragment,
     /// A space, a control character or a character beyond ASCII.
-    #[error("must not hold spaces, control characters or characters beyond ASCII: percent-encode them")]
+    #[error("must not contain spaces, control characters or non-ASCII characters: percent-encode them")]
     Character,
     /// A `\`, which some servers read as `/`.
-    #[error("must not hold a backslash")]
+    #[error("must not contain a backslash")]
     Backslash,
     /// A `%` without two hexadecimal digits, or an encoded NUL.
-    #[error("must not hold a \"%\" that is no percent-encoding, nor \"%00\"")]
+    #[error("must not contain \"%00\", or a \"%\" that is not a percent-encoding")]
     Encoding,
     /// A path that some servers read as a path of another route.
-    #[error("must not be one that servers read in different ways, as paths of different routes")]
+    #[error("must not be a path that servers read in different ways, so that it could belong to different routes")]
     Ambiguous,
     /// `//`.
-    #[error("must not hold \"//\"")]
+    #[error("must not contain \"//\"")]
     DoubleSlash,
     /// A segment `.` or `..`, plain or encoded.
-    #[error("must not hold a segment \".\" or \"..\", encoded or not")]
+    #[error("must not contain a segment \".\" or \"..\", encoded or not")]
     DotSegment,
 }
 

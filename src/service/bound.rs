@@ -61,7 +61,7 @@ impl Bound {
             Socket::Tcp(listener) => listener.try_clone().map(OwnedFd::from),
             Socket::Unix(listener) => listener.try_clone().map(OwnedFd::from),
         };
-        let told = |error| log::warn!("SIGQUIT will not hand this socket on addr={}: {error}", self.address);
+        let told = |error| log::warn!("SIGQUIT will not pass on this socket addr={}: {error}", self.address);
         duplicate.map_err(told).ok()
     }
 }

@@ -49,7 +49,7 @@ impl Inherited {
     pub(super) fn close(self) -> Vec<SocketFile> {
         let close = |Bound { address, file, .. }: Bound| {
             log::warn!(
-                "an inherited socket is at no configured address, and is closed addr={address}: add the address to \
+                "an inherited socket matches no configured address, and is closed addr={address}: add the address to \
                  server.listen, or pass no socket for it"
             );
             file
@@ -68,7 +68,7 @@ fn taken(given: &mut ListenFd, at: usize) -> io::Result<Bound> {
     }
     let is_datagram =
         matches!(given.take_udp_socket(at), Ok(Some(_))) || matches!(given.take_unix_datagram(at), Ok(Some(_)));
-    Err(io::Error::other(if is_datagram { "it is a datagram socket" } else { "it is no stream socket" }))
+    Err(io::Error::other(if is_datagram { "it is a datagram socket" } else { "it is not a stream socket" }))
 }
 
 fn is_listening(socket: impl AsFd) -> io::Result<()> {

@@ -27,7 +27,7 @@ impl fmt::Display for BindError {
             (_, io::ErrorKind::AddrInUse) => {
                 write!(f, ": stop what listens there, or choose another address in {}", self.key)
             }
-            (ListenAddr::Unix(_), io::ErrorKind::NotFound) => f.write_str(": its directory must be there"),
+            (ListenAddr::Unix(_), io::ErrorKind::NotFound) => f.write_str(": its directory must exist"),
             (ListenAddr::Unix(_), io::ErrorKind::PermissionDenied) => {
                 f.write_str(": the user that manifold runs as must be allowed to write in its directory")
             }
@@ -122,7 +122,7 @@ fn remove_stale(path: &Path) -> io::Result<()> {
             if std::fs::symlink_metadata(path)?.file_type().is_socket() {
                 return std::fs::remove_file(path);
             }
-            Err(io::Error::new(io::ErrorKind::AlreadyExists, "the file there is no socket"))
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, "the file there is not a socket"))
         }
         Err(_) => Ok(()),
     }
@@ -155,7 +155,7 @@ mod tests {
         let address = bound.address.clone();
         let source = with_mode(bound, 0o600).unwrap_err();
         let error = BindError { key: "server.listen", address, source }.to_string();
-        let expected = format!("cannot listen on unix:{}: its file cannot be given the rights 0600", path.display());
+        let expected = format!("cannot listen on unix:{}: its file cannot be given the mode 0600", path.display());
         assert!(error.starts_with(&expected) && error.contains("server.unix_mode"), "{error}");
     }
 
@@ -168,7 +168,7 @@ mod tests {
             (&unix, io::ErrorKind::AddrInUse, "stop what listens there"),
             (&tcp, io::ErrorKind::PermissionDenied, "a port above 1023"),
             (&unix, io::ErrorKind::PermissionDenied, "write in its directory"),
-            (&unix, io::ErrorKind::NotFound, "its directory must be there"),
+            (&unix, io::ErrorKind::NotFound, "its directory must exist"),
             (&tcp, io::ErrorKind::AddrNotAvailable, "an address of this machine"),
         ] {
             let error = BindError { key: "server.listen", address: address.clone(), source: kind.into() }.to_string();

@@ -15,7 +15,7 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 pub(super) fn for_logs() -> usize {
     let memory = memory(|path| std::fs::read_to_string(path).ok());
     if memory.is_none() {
-        log::info!("the size of the memory is unknown: replay logs may hold {} bytes", UNKNOWN / PART);
+        log::info!("the size of the memory is unknown: replay logs may take {} bytes", UNKNOWN / PART);
     }
     usize::try_from(memory.unwrap_or(UNKNOWN) / PART).unwrap_or(usize::MAX)
 }

@@ -53,7 +53,7 @@ impl SocketFile {
     /// The socket file that is at `path` now.
     pub(super) fn at(path: &Path) -> io::Result<Self> {
         let identity = Identity::of(&fs::symlink_metadata(path)?);
-        let identity = identity.ok_or_else(|| io::Error::other("the file there is no socket"))?;
+        let identity = identity.ok_or_else(|| io::Error::other("the file there is not a socket"))?;
         Ok(Self { path: path.to_owned(), identity })
     }
 
@@ -110,7 +110,7 @@ fn unheard(path: &Path, mode: u32) -> io::Result<Socket> {
     // and the file gets all permissions except those in the umask. A client that connects then is refused, because the
     // socket does not listen yet.
     if let Err(error) = fchmod(&socket, Mode::from_raw_mode(mode)) {
-        log::debug!("cannot set the rights of a socket before it is bound: {error}");
+        log::debug!("cannot set the mode of a socket before it is bound: {error}");
     }
     socket.bind(&SockAddr::unix(path)?)?;
     Ok(socket)
@@ -118,7 +118,7 @@ fn unheard(path: &Path, mode: u32) -> io::Result<Socket> {
 
 /// The error when a file's permissions cannot be set.
 pub(super) fn cannot_set(mode: u32, error: &io::Error) -> io::Error {
-    io::Error::other(format!("its file cannot be given the rights {mode:04o} of server.unix_mode: {error}"))
+    io::Error::other(format!("its file cannot be given the mode {mode:04o} of server.unix_mode: {error}"))
 }
 
 #[cfg(test)]
@@ -178,7 +178,7 @@ mod tests {
         fs::remove_file(&path).unwrap();
         let error = cannot_set(0o66, &file.set_mode(0o66).unwrap_err()).to_string();
         assert!(
-            error.starts_with("its file cannot be given the rights 0066 of server.unix_mode: No such file"),
+            error.starts_with("its file cannot be given the mode 0066 of server.unix_mode: No such file"),
             "{error}"
         );
     }

@@ -122,7 +122,7 @@ pub(super) async fn start(launch: &Launch, sockets: &[OwnedFd], files: &[SocketF
         return Ok(Successor(starting));
     }
     let status = starting.end()?;
-    Err(io::Error::other(format!("{} did not come to serve: {status}", program.display())))
+    Err(io::Error::other(format!("{} did not start to serve: {status}", program.display())))
 }
 
 /// The command line of this process, with the program that its path names now.

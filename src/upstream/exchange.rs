@@ -164,10 +164,10 @@ pub fn asks_to_return(status: StatusCode) -> bool {
 pub fn unusable(headers: &HeaderMap) -> Option<String> {
     let content_type = headers.get(CONTENT_TYPE);
     if !content_type.is_some_and(is_event_stream) {
-        let came =
-            content_type.map_or("no Content-Type", |value| value.to_str().unwrap_or("a Content-Type beyond ASCII"));
+        let came = content_type.map_or("no Content-Type", |value| value.to_str().unwrap_or("a non-ASCII Content-Type"));
         return Some(format!(
-            "origin answered 200 with {came}, not text/event-stream: if it is no stream, its route needs kind = 'proxy'"
+            "origin answered 200 with {came}, not text/event-stream: if it is not a stream, its route needs kind = \
+             'proxy'"
         ));
     }
     let coding = foreign_coding(headers)

@@ -21,10 +21,10 @@ pub enum InvalidOrigin {
     #[error("must begin with http:// or https://")]
     Scheme,
     /// Credentials in the URL.
-    #[error("must not hold a user name or a password: use [routes.upstream] headers")]
+    #[error("must not contain a user name or a password: use [routes.upstream] headers")]
     UserInfo,
     /// A query or a fragment.
-    #[error("must not hold a query or a fragment")]
+    #[error("must not contain a query or a fragment")]
     QueryOrFragment,
 }
 

@@ -98,7 +98,7 @@ pub fn value_of_file(text: &str) -> Result<HeaderValue, &'static str> {
 /// # Errors
 /// Fails with the rule that the text breaks. The message does not show the text.
 pub fn value_of(text: &str) -> Result<HeaderValue, &'static str> {
-    let rule = "the value holds a line break or another character that a header cannot carry";
+    let rule = "the value contains a line break or another character that a header cannot carry";
     let mut value = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| rule)?;
     value.set_sensitive(true);
     Ok(value)
@@ -116,7 +116,7 @@ impl FileValue {
         let file = self.path.display();
         match held.look(stamp(&self.path), || text(&self.path), by_all_means) {
             News::None => {}
-            News::Changed => log::info!("header file read anew file={file}"),
+            News::Changed => log::info!("header file read again file={file}"),
             News::Faulty(why) => {
                 log::warn!("header file cannot be used, its last value is still sent file={file} why={}", reason(why));
             }
@@ -160,7 +160,7 @@ impl Held {
 fn stamp(path: &Path) -> Result<Stamp, String> {
     let file = fs::metadata(path).map_err(|error| error.to_string())?;
     if !file.is_file() {
-        return Err("it is no regular file".to_owned());
+        return Err("it is not a regular file".to_owned());
     }
     Ok(Stamp {
         device_and_inode: (file.dev(), file.ino()),
@@ -175,7 +175,7 @@ fn text(path: &Path) -> Result<String, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
     if text.len() as u64 > MAX_FILE_BYTES {
-        return Err(format!("it holds more than {MAX_FILE_BYTES} bytes"));
+        return Err(format!("it has more than {MAX_FILE_BYTES} bytes"));
     }
     Ok(text)
 }

@@ -97,7 +97,7 @@ fn wants_tls(body: &[u8]) -> bool {
 /// Why an answer is not a stream, in words for the log.
 pub(super) fn no_stream(end: &End) -> String {
     match end {
-        End::Refused(answer) => format!("origin answered {}, which is no stream", answer.status.as_u16()),
+        End::Refused(answer) => format!("origin answered {}, which is not a stream", answer.status.as_u16()),
         End::Unusable(why) => why.clone(),
         other => other.to_string(),
     }
@@ -133,7 +133,7 @@ mod tests {
     fn an_answer_that_is_no_stream_is_told_in_plain_words() {
         let answer = Answer { status: StatusCode::NOT_FOUND, headers: HeaderMap::new(), body: Bytes::new() };
         let refused = End::Refused(Arc::new(answer));
-        assert_eq!(no_stream(&refused), "origin answered 404, which is no stream");
+        assert_eq!(no_stream(&refused), "origin answered 404, which is not a stream");
         let html = "origin answered 200 with text/html, not text/event-stream";
         assert_eq!(no_stream(&End::Unusable(html.to_owned())), html);
     }

@@ -60,8 +60,8 @@ async fn an_origin_that_answers_a_page() {
     let html = [("Content-Type", "text/html")];
     let origin = Origin::answering(move |asked| async move { asked.reply(200, &html, "<p>").await });
     let (answer, line) = asked(route("/*", &origin)).await;
-    let why =
-        "origin answered 200 with text/html, not text/event-stream: if it is no stream, its route needs kind = 'proxy'";
+    let why = "origin answered 200 with text/html, not text/event-stream: if it is not a stream, its route needs kind \
+               = 'proxy'";
     assert_told(&(answer, line), 502, &[why]);
 }
 
@@ -90,7 +90,7 @@ async fn an_origin_that_calls_private_what_is_for_all() {
 async fn http_to_an_origin_of_https() {
     let origin = Origin::speaking(Speech::Tls(&["http/1.1"]));
     let told = asked(told(origin.url().replace("https:", "http:").as_str())).await;
-    assert_told(&told, 502, &["no HTTP came back: if the origin speaks TLS, its URL must begin with https://"]);
+    assert_told(&told, 502, &["the answer is not HTTP: if the origin speaks TLS, its URL must begin with https://"]);
 }
 
 #[tokio::test]
@@ -134,8 +134,8 @@ async fn an_address_that_is_taken() {
     let file = config_file(&config);
     let (code, said) = Gateway::run(&["-c", file.path().to_str().unwrap()]).await;
     let line = format!(
-        "manifold: cannot listen on {addr}: Address already in use (os error 98): stop what listens there, or choose another \
-         address in server.listen"
+        "manifold: cannot listen on {addr}: Address already in use (os error 98): stop what listens there, or choose \
+         another address in server.listen"
     );
     let (starts, told) = said.split_once('\n').unwrap();
     assert!(starts.contains("manifold starts version="), "{said}");
@@ -193,8 +193,8 @@ async fn a_page_of_another_origin() {
     }
     let refused = gateway.log_lines("cors_origin_refused", 2).await;
     let told = [
-        "route=/none origin=\"https://page.example\": the route has no [routes.cors]: to allow it, name it in cors.origins \
-         of the route",
+        "route=/none origin=\"https://page.example\": the route has no [routes.cors]: to allow it, name it in \
+         cors.origins of the route",
         "route=/other origin=\"https://page.example\": to allow it, add it to cors.origins of the route",
     ];
     for (line, told) in refused.iter().zip(told) {

@@ -100,7 +100,7 @@ async fn the_proxy_protocol_tells_the_client_where_it_is_on_and_its_sender_trust
     let mut without = Connection::open(gateway.addr()).await;
     without.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert_eq!(without.rest().await, b"", "a trusted proxy must begin with the header");
-    gateway.log_line("begins without a valid PROXY header").await;
+    gateway.log_line("not begin with a valid PROXY header").await;
 
     for server in ["", "trusted_proxies = [\"10.0.0.1\"]\nproxy_protocol = \"on\"", "trusted_proxies = [\"127.0.0.1\"]"]
     {

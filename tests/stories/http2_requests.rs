@@ -79,6 +79,6 @@ async fn no_tunnel_is_made() {
     }
     let mut client = Frames::open(&gateway, &[]).await;
     client.send(&[Frame::head(1, 0, &[(":method", "CONNECT"), (":authority", "a:80")])]).await;
-    assert_eq!(client.ended(1).await, Ended::Answered(405, b"this gateway makes no tunnels\n".to_vec()));
+    assert_eq!(client.ended(1).await, Ended::Answered(405, b"this gateway does not open tunnels\n".to_vec()));
     assert_eq!(origin.connections(), 0);
 }

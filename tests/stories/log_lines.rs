@@ -83,8 +83,8 @@ async fn a_rust_log_that_cannot_be_used_is_told_and_is_as_none() {
     let origin = Origin::start();
     for (spec, told) in [
         ("", "RUST_LOG: it is empty: the default is used, warn,manifold=info"),
-        ("inof", "RUST_LOG: \"inof\" is no level"),
-        ("manifold=loud", "RUST_LOG: \"loud\" is no level"),
+        ("inof", "RUST_LOG: \"inof\" is neither a level"),
+        ("manifold=loud", "RUST_LOG: \"loud\" is not a level"),
         ("sqlx=debug", "RUST_LOG: \"sqlx=debug\" names no crate of this program"),
         ("info/a/b", "RUST_LOG: \"info/a/b\" has more than one slash"),
     ] {

@@ -237,7 +237,7 @@ async fn lines_that_break_clients_and_a_stream_that_breaks_off_are_told() {
     for (text, key, words) in [
         ("{\"a\":1}\n\n", "events", "no event"),
         ("id: 1\ndata: 1\n\nid: 1\n{\"a\":1}\n\n", "blocks", "such as"),
-        ("data: 1\n\ndata: 2\n", "blocks", "no empty line behind it"),
+        ("data: 1\n\ndata: 2\n", "blocks", "no empty line after it"),
     ] {
         let said = Said::of(&saying(text).url(), &PATIENT).await;
         said.is(key, "wrong", words);

@@ -36,13 +36,13 @@ async fn redirects_are_followed_and_secrets_go_to_no_other_server() {
         (code, text)
     };
     let (code, text) = probe("/away").await;
-    assert!(code == 0 && text.contains("That was followed"), "{text}");
+    assert!(code == 0 && text.contains("The probe followed it"), "{text}");
     assert!(stream.requests().iter().all(|request| request.headers.one("authorization").is_none()));
     let (code, text) = probe("/here").await;
     assert!(code == 0 && text.contains("/there?"), "{text}");
     let asked = first.requests().iter().find(|request| request.target == "/there?token=s3cret").unwrap().clone();
     assert_eq!(asked.headers.one("authorization"), Some("Bearer s3cret"));
-    for (path, words) in [("/round", "it is the sixth"), ("/odd", "it is no plain http or https URL")] {
+    for (path, words) in [("/round", "it is the sixth redirect"), ("/odd", "it is not a plain http or https URL")] {
         let (code, text) = probe(path).await;
         assert!(code == 1 && text.contains(words), "{text}");
     }
@@ -76,7 +76,7 @@ async fn a_bad_command_line_is_64_and_shows_no_secret() {
     for (arguments, words) in [
         (&["probe"][..], "<URL>"),
         (&["probe", "127.0.0.1:9000/events"], "the URL must be a URL such as http://127.0.0.1:9000"),
-        (&["probe", "http://u:s3cret@h/"], "must not hold a user name or a password"),
+        (&["probe", "http://u:s3cret@h/"], "must not contain a user name or a password"),
         (&["probe", "http://h/", "--header", "s3cret"], "--header 1 must be 'name: value'"),
         (&["probe", "http://h/", "--secs", "0"], "--secs"),
         (&["probe", "http://h/", "--credentials"], "--credentials needs --origin"),

@@ -323,7 +323,7 @@ async fn inherited_sockets_that_match_no_address_are_named_and_closed() {
     let gateway = Gateway::run_by(start);
     gateway.log_line("listening addr=").await;
     for what in [&format!("addr={stray_address}"), &format!("addr=unix:{}", stray_path.display())] {
-        let line = gateway.log_line("an inherited socket is at no configured address").await;
+        let line = gateway.log_line("an inherited socket matches no configured address").await;
         assert!(gateway.log().contains(what) && line.contains("WARN"), "{what}:\n{}", gateway.log());
     }
     gateway.log_line("it is a socket that does not listen").await;

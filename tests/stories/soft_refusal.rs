@@ -122,7 +122,7 @@ const FULL: [Full; 8] = [
         route: "",
         path: "/a",
         status: 429,
-        why: "too many connections of this address",
+        why: "too many connections from this address",
         key: "server.limits.per_address",
     },
 ];

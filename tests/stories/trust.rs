@@ -340,8 +340,8 @@ async fn a_ca_file_that_cannot_be_used_is_an_error_of_the_configuration() {
     let odd = file("-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n");
     for (path, why) in [
         ("/nowhere.pem", "the file cannot be read"),
-        (empty.path().to_str().unwrap(), "the file holds no certificate"),
-        (odd.path().to_str().unwrap(), "certificate 1 of the file is no X.509 certificate that can be used"),
+        (empty.path().to_str().unwrap(), "the file contains no certificate"),
+        (odd.path().to_str().unwrap(), "certificate 1 of the file is not a usable X.509 certificate"),
     ] {
         for kind in ["stream", "proxy"] {
             let lines = format!("kind = {kind:?}\nupstream.ca_file = {path:?}");

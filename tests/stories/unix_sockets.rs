@@ -148,7 +148,7 @@ async fn a_successor_that_serves_elsewhere_leaves_no_file() {
     fs::write(gateway.config(), configuration("", [route("/*", &origin)])).unwrap();
     gateway.signal(Signal::QUIT);
     let _successor = Successor::of(&gateway.log_line("a new process serves").await);
-    let closed = gateway.log_line("an inherited socket is at no configured address").await;
+    let closed = gateway.log_line("an inherited socket matches no configured address").await;
     assert!(closed.contains(place.socket().to_str().unwrap()), "{closed}");
     assert_eq!(gateway.succeeded().await, 0, "{}", gateway.log());
     assert!(!place.socket().exists());
@@ -235,12 +235,12 @@ async fn what_is_in_the_way_of_a_socket_is_told() {
 
     let place = Place::new();
     fs::write(place.socket(), "a file").unwrap();
-    told(&place, "the file there is no socket").await;
+    told(&place, "the file there is not a socket").await;
     assert_eq!(fs::read_to_string(place.socket()).unwrap(), "a file");
 
     let place = Place::new();
     fs::remove_dir(place.0.path()).unwrap();
-    told(&place, "its directory must be there").await;
+    told(&place, "its directory must exist").await;
 }
 
 /// A socket whose queue is full.

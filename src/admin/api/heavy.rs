@@ -36,7 +36,7 @@ pub(super) async fn made<T: Send + 'static>(
         sleep(took.saturating_mul(REST).min(LONGEST_REST)).await;
         drop(turn);
     });
-    answer.await.unwrap_or_else(|_| failed("the answer was not made"))
+    answer.await.unwrap_or_else(|_| failed("the answer could not be made"))
 }
 
 #[cfg(test)]

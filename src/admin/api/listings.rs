@@ -34,7 +34,7 @@ impl Listings {
 
     /// A page: its streams, how many the listing has, and the name of the next page.
     pub(super) fn page(&self, after: &str, limit: usize) -> Result<(Vec<usize>, usize, Option<String>), Problem> {
-        let bad = || Problem::bad("parameter after is not the next of a page");
+        let bad = || Problem::bad("parameter after is not the value of next of an earlier page");
         let (name, begin) = after.split_once('-').ok_or_else(bad)?;
         let name = u64::from_str_radix(name, 16).map_err(|_| bad())?;
         let begin: usize = begin.parse().map_err(|_| bad())?;

@@ -153,7 +153,7 @@ impl Api {
     }
 
     async fn act(&self, resource: &Resource<'_>) -> Result<Value, Problem> {
-        let over = || Problem::new(StatusCode::CONFLICT, "the stream is over");
+        let over = || Problem::new(StatusCode::CONFLICT, "the stream has ended");
         let (id, done) = match *resource {
             Resource::Reconnect(id) => {
                 let number = self.catalogue.number_of(id)?;

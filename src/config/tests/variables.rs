@@ -100,7 +100,7 @@ fn a_bad_variable_is_told_as_a_bad_key_is() {
         (&[("MANIFOLD_ORIGIN", "")], "MANIFOLD_ORIGIN = \"\": must be a URL such as http://127.0.0.1:9000"),
         (
             &[("MANIFOLD_ORIGIN", "http://me:s3cret@o")],
-            "MANIFOLD_ORIGIN: must not hold a user name or a password: use [routes.upstream] headers",
+            "MANIFOLD_ORIGIN: must not contain a user name or a password: use [routes.upstream] headers",
         ),
         (
             &[("MANIFOLD_ORIGIN", "http://o"), ("MANIFOLD_ADMIN", "0.0.0.0:8080")],

@@ -184,7 +184,7 @@ impl Served<'_> {
                     Ok(Some(H2Accept::Rejected)) => self.malformed += 1,
                     Ok(None) => return Ending::Closed,
                     Err(error) => {
-                        log::debug!("HTTP/2 connection over: {error}");
+                        log::debug!("HTTP/2 connection ended: {error}");
                         return Ending::Closed;
                     }
                 },

@@ -79,7 +79,7 @@ fn every_refusal_has_its_status_its_headers_and_its_line() {
     let lost = || Failure::Lost("10.0.0.1: reset".to_owned());
     let unreachable = || Failure::Unreachable("10.0.0.1: connection refused".to_owned());
     let table = [
-        (Why::Target(BadTarget::Backslash), "400 | text: the request target must not hold a backslash"),
+        (Why::Target(BadTarget::Backslash), "400 | text: the request target must not contain a backslash"),
         (Why::Host, "400 | text: a request needs one Host header that names a host"),
         (no_route(), "404 | text: no route serves this path"),
         (Why::Method, "405, allow: GET, HEAD | text: a stream is read with GET"),
@@ -95,7 +95,7 @@ fn every_refusal_has_its_status_its_headers_and_its_line() {
         (ended(End::Failed(lost())), "502 | text: the connection to the origin was lost"),
         (
             ended(End::Unusable("10.0.0.1 sent text/html".to_owned())),
-            "502 | text: the origin's answer is no event stream to pass on",
+            "502 | text: the origin's answer is not an event stream that can be passed on",
         ),
         (ended(End::OriginClosed), "502 | text: the origin ended the stream"),
         (ended(End::Idle), "503, retry-after: 1 | text: the stream just ended"),

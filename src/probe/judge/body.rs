@@ -48,19 +48,19 @@ fn events(stream: &Stream) -> Finding {
         (0, 0, _) => Finding::note(
             Key::Events,
             format!("Nothing came within {within}."),
-            "A quiet stream is no fault. If there should be events: ask the origin directly, and compare. Something on the \
-             way may hold them back until its buffer is full. Listen longer with --secs.",
+            "A quiet stream is not a fault. If there should be events: ask the origin directly, and compare. \
+             Something on the way may hold them back until its buffer is full. Listen longer with --secs.",
         ),
         (0, _, _) if stream.lines.may_hold_events() => Finding::wrong(
             Key::Events,
             format!("{bytes} came within {within}, and no event."),
-            "A client fires no event for them. An event is a line \"data: ...\" and an empty line behind it: check for \
+            "A client fires no event for them. An event is a line \"data: ...\" and an empty line after it: check for \
              missing \"data:\" and for \"\\n\" that should be \"\\n\\n\".",
         ),
         (0, _, comments) => Finding::note(
             Key::Events,
-            format!("Within {within} came {bytes} with {} and no event.", count(comments, "comment line")),
-            "A quiet stream is no fault. Listen longer with --secs, or make an event happen.",
+            format!("{bytes} came within {within}, with {} and no event.", count(comments, "comment line")),
+            "A quiet stream is not a fault. Listen longer with --secs, or make an event happen.",
         ),
         (events, ..) => {
             Finding::good(Key::Events, format!("{} came within {within}, in {bytes}.", count(events, "event")))
@@ -124,22 +124,26 @@ fn of_lumps(lumps: &Lumps, collector: Option<&'static str>) -> Finding {
         (Proof::None, None) => Finding::note(
             Key::Buffering,
             came,
-            advice("Either the origin sends them together, or something collects them: times in the data would tell."),
+            advice(
+                "Either the origin sends them together, or something collects them: times in the data would show \
+                 which.",
+            ),
         ),
     }
 }
 
 fn heartbeat(stream: &Stream) -> Finding {
     let silence = time(stream.silence);
-    let advice = "Proxies and phones drop a silent connection (nginx after 60 s, some after 30 s), and nobody notices that \
-                  the other side is gone. Send a comment line \":\" when nothing was sent for 15 s.";
+    let advice = "Proxies and mobile networks drop a silent connection (nginx after 60 s, some after 30 s), and \
+                  nobody notices that the other side is gone. Send a comment line \":\" when nothing was sent for 15 \
+                  s.";
     match stream.lines.comments {
         _ if stream.silence >= TOO_SILENT => {
-            Finding::wrong(Key::Heartbeat, format!("For {silence} came nothing, not even a comment line."), advice)
+            Finding::wrong(Key::Heartbeat, format!("Nothing came for {silence}, not even a comment line."), advice)
         }
         0 if stream.silence >= SILENT => Finding::note(
             Key::Heartbeat,
-            format!("For {silence} came nothing, and in the whole time no comment line."),
+            format!("Nothing came for {silence}, and no comment line came in the whole time."),
             format!("{advice} To see whether the origin does, listen longer: --secs 60."),
         ),
         0 => Finding::good(Key::Heartbeat, format!("There was no silence of more than {silence}.")),
@@ -165,7 +169,7 @@ fn retry(retries: &[u64]) -> Finding {
         MOST_RETRY.. => Finding::note(
             Key::Retry,
             seen,
-            "After each lost connection a client hears nothing for so long. Say less, if events matter sooner.",
+            "After each lost connection a client gets nothing for that long. Say less, if events matter sooner.",
         ),
         _ => Finding::good(Key::Retry, seen),
     }
@@ -181,11 +185,15 @@ fn blocks(stream: &Stream) -> Finding {
         cures.push(cure.to_owned());
     };
     if lines.bad_utf8 > 0 {
-        let seen = format!("{} no UTF-8", are(lines.bad_utf8, "line"));
+        let seen = format!("{} not UTF-8", are(lines.bad_utf8, "line"));
         tell(&mut wrong, seen, "Clients replace such bytes: encode data as UTF-8.");
     }
     if lines.unknown.0 > 0 {
-        let seen = format!("{} no field, such as {}", are(lines.unknown.0, "line"), quoted(&lines.unknown.1));
+        let seen = format!(
+            "{} not in the form of a field, such as {}",
+            are(lines.unknown.0, "line"),
+            quoted(&lines.unknown.1)
+        );
         tell(&mut wrong, seen, "Clients ignore such lines: each line of the data needs its own \"data: \".");
     }
     if stream.refused > 0 {
@@ -193,11 +201,11 @@ fn blocks(stream: &Stream) -> Finding {
         tell(&mut wrong, seen, "Send a link instead of so much data.");
     }
     if stream.end == Some(Ending::Orderly) && lines.is_within_block {
-        let seen = "the last event has no empty line behind it".to_owned();
+        let seen = "the last event has no empty line after it".to_owned();
         tell(&mut wrong, seen, "Clients drop such an event: end it with \"\\n\\n\".");
     }
     if lines.bad_retries > 0 {
-        let seen = format!("{} no number", are(lines.bad_retries, "retry value"));
+        let seen = format!("{} not numeric", are(lines.bad_retries, "retry value"));
         tell(&mut odd, seen, "Clients ignore it: say milliseconds, in digits only.");
     }
     if lines.has_bom {
@@ -252,14 +260,14 @@ fn end(stream: &Stream) -> Option<Finding> {
         Some(Ending::Orderly) if stream.events == 0 && !stream.retries.is_empty() => Finding::note(
             Key::End,
             format!("After {after} the answer ended in order, with a retry and without an event."),
-            "That is how a server asks clients to come back later, for example manifold when a limit is reached. Look into \
-             its log, and ask again.",
+            "That is how a server asks clients to come back later, for example manifold when a limit is reached. Look \
+             into its log, and ask again.",
         ),
         Some(Ending::Orderly) => Finding::note(
             Key::End,
             format!("The answer ended in order after {after}."),
-            "A browser connects again after the retry time, for ever. If that is not meant, keep the answer open; if it is \
-             the end for good, answer the next request with 204.",
+            "A browser connects again after the retry time, for ever. If that is not meant, keep the answer open; if \
+             it is the end for good, answer the next request with 204.",
         ),
         Some(Ending::Closed) => Finding::note(
             Key::End,

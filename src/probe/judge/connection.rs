@@ -31,10 +31,10 @@ pub(super) fn of(facts: &Facts) -> Vec<Finding> {
         }
         Some(Err(NoHead::Late)) => found.push(Finding::wrong(
             Key::HeadTime,
-            format!("The connection was accepted, and no response head came within {}.", time(facts.patience)),
-            "Until the head is there, a browser shows the stream as connecting, and proxies give up (nginx after 60 s, \
+            format!("The connection was accepted, but no response head came within {}.", time(facts.patience)),
+            "Until the head arrives, a browser shows the stream as connecting, and proxies give up (nginx after 60 s, \
              with 504). Either the origin hangs, or the head waits for the first event. Flush the head at once, for \
-             example with a comment line \":\" behind it, or listen longer with --secs.",
+             example with a comment line \":\" after it, or listen longer with --secs.",
         )),
         Some(Err(NoHead::Failed(why))) => {
             let seen = format!("The connection brought no answer: {why}.");
@@ -56,12 +56,12 @@ fn redirect(hop: &super::super::facts::Hop) -> Finding {
     match hop.refused {
         None => Finding::note(
             Key::Redirect,
-            format!("{seen} That was followed."),
+            format!("{seen} The probe followed it."),
             "Each reconnection of each client takes this detour again. Let clients use the last URL.",
         ),
         Some(why) => Finding::wrong(
             Key::Redirect,
-            format!("{seen} That was not followed: {why}."),
+            format!("{seen} The probe did not follow it: {why}."),
             "Probe the URL that it leads to, if that is the stream.",
         ),
     }
@@ -76,7 +76,8 @@ fn protocol(version: Version) -> Finding {
         ),
         _ => Finding::note(
             Key::Protocol,
-            "HTTP/1.0: the answer ends by closing the connection, so a client cannot tell a clean end from a broken one.",
+            "HTTP/1.0: the answer ends by closing the connection, so a client cannot tell a clean end from a broken \
+             one.",
             "Let the server answer with HTTP/1.1. An nginx in between needs proxy_http_version 1.1.",
         ),
     }
@@ -88,17 +89,17 @@ fn status(status: StatusCode) -> Finding {
     let wrong = |advice: &str| Finding::wrong(Key::Status, seen.clone(), format!("{for_ever} {advice}"));
     match status.as_u16() {
         200 => Finding::good(Key::Status, seen),
-        204 => wrong("204 says so on purpose. Answer 200 as long as there may be events."),
+        204 => wrong("204 does so on purpose. Answer 200 as long as there may be events."),
         401 | 403 | 407 => {
             wrong("Give what the origin demands with --header, for example --header 'authorization: ...'.")
         }
-        404 | 410 => wrong("Check the path, and what the proxies on the way make of it."),
+        404 | 410 => wrong("Check the path, and whether proxies on the way change it."),
         300..=399 => wrong("Let clients use the URL of the stream itself."),
         405 | 406 => wrong("A stream is read with GET and with \"Accept: text/event-stream\": allow both."),
         429 => wrong("The server limits its clients. Let it limit event streams by another rule."),
         502..=504 => wrong(
-            "A proxy answers in place of the origin, which is down, too slow, or not where the proxy asks. Look into the \
-             log of the proxy.",
+            "A proxy answers in place of the origin, which is down, too slow, or not where the proxy asks. Look into \
+             the log of the proxy.",
         ),
         500..=599 => wrong("The server failed. Look into its log."),
         _ => wrong("Answer with 200."),
@@ -111,7 +112,8 @@ fn head_method(answer: &HeadMethod, got: &Head) -> Vec<Finding> {
         return vec![Finding::note(
             Key::HeadMethod,
             "HEAD brought no answer.",
-            "Browsers do not send it, but monitors and link checkers do. Answer it with the head of GET, and end there.",
+            "Browsers do not send it, but monitors and link checkers do. Answer it with the head of GET, and end \
+             there.",
         )];
     };
     if *again == Some(Again::Garbled) {
@@ -119,8 +121,8 @@ fn head_method(answer: &HeadMethod, got: &Head) -> Vec<Finding> {
             Finding::note(
                 Key::HeadMethod,
                 "HEAD is answered with a body, as if it were GET.",
-                "What follows on the connection cannot be read then. Browsers do not send HEAD, but monitors and link \
-                 checkers do. Answer it with the head of GET, and end there.",
+                "A client then cannot read what follows on the connection. Browsers do not send HEAD, but monitors \
+                 and link checkers do. Answer it with the head of GET, and end there.",
             ),
             Finding::note(
                 Key::KeepAlive,
@@ -153,9 +155,9 @@ fn keep_alive(version: Version, names_connection: bool, again: Option<Again>) ->
         }
         (_, Some(Again::Lost | Again::Garbled)) => Finding::wrong(
             Key::KeepAlive,
-            "The head says that the connection goes on, and the next request on it got no answer.",
-            "Clients and proxies use such a connection again, and the request is lost. Say \"Connection: close\" where the \
-             connection is closed.",
+            "The head says that the connection stays open, but the next request on it got no answer.",
+            "Clients and proxies use such a connection again, and the request is lost. Say \"Connection: close\" \
+             where the connection is closed.",
         ),
         (_, None) => Finding::note(
             Key::KeepAlive,
@@ -164,7 +166,8 @@ fn keep_alive(version: Version, names_connection: bool, again: Option<Again>) ->
             } else {
                 "The connection is closed after the answer."
             },
-            "Each reconnection then costs a new connection, with TLS a new handshake. Keep connections alive if you can.",
+            "Each reconnection then costs a new connection, with TLS a new handshake. Keep connections alive if you \
+             can.",
         ),
     }
 }

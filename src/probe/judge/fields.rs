@@ -26,8 +26,8 @@ pub(super) fn of(head: &Head, facts: &Facts) -> Vec<Finding> {
         found.push(Finding::wrong(
             Key::Length,
             format!("The head says Content-Length: {}.", shown(length)),
-            "A stream has no length: the answer ends there, and an answer with a length is often one that something on \
-             the way has collected whole. Send the stream chunked, and flush each event.",
+            "A stream has no length: the answer ends there. Often something on the way has collected the whole answer \
+             first. Send the stream chunked, and flush each event.",
         ));
     }
     found.push(facts.compressed.as_ref().map_or_else(
@@ -54,8 +54,8 @@ fn all(fields: &HeaderMap, name: &HeaderName) -> String {
 }
 
 fn content_type(value: Option<&HeaderValue>) -> Finding {
-    let advice = "An EventSource accepts text/event-stream and nothing else, and proxies stream only what says so. Set \
-                  \"Content-Type: text/event-stream\".";
+    let advice = "An EventSource accepts text/event-stream and nothing else, and proxies stream only answers of that \
+                  type. Set \"Content-Type: text/event-stream\".";
     let Some(value) = value else {
         return Finding::wrong(Key::Type, "The head has no Content-Type.", advice);
     };
@@ -70,7 +70,7 @@ fn content_type(value: Option<&HeaderValue>) -> Finding {
         Some(_) => Finding::note(
             Key::Type,
             seen,
-            "Event streams are always read as UTF-8, whatever the charset says. Send UTF-8, and say so or nothing.",
+            "Clients always read event streams as UTF-8. Send UTF-8, and let the charset be utf-8 or leave it out.",
         ),
     }
 }
@@ -81,8 +81,8 @@ fn cache(fields: &HeaderMap) -> Finding {
         return Finding::wrong(
             Key::Cache,
             format!("The answer comes from a cache: its Age is {}.", shown(age)),
-            "Clients get old events, and all of them at once. Set \"Cache-Control: no-cache\" at the origin, and exclude \
-             the path from the cache.",
+            "Clients get old events, and all of them at once. Set \"Cache-Control: no-cache\" at the origin, and \
+             exclude the path from the cache.",
         );
     }
     let directives: Vec<String> = said.split(',').map(|part| part.trim().to_ascii_lowercase()).collect();
@@ -121,8 +121,9 @@ fn cache(fields: &HeaderMap) -> Finding {
 fn compression(compressed: &Compressed, plain: usize) -> Finding {
     let Compressed { coding, moments, .. } = compressed;
     let came = format!("The stream is compressed (Content-Encoding: {}).", quoted(coding));
-    let cure = "Turn compression off for text/event-stream: in nginx gzip off; in Apache SetEnv no-gzip 1; in a framework \
-                leave the path out of the compressing middleware; for all of them \"Cache-Control: no-transform\".";
+    let cure = "Turn compression off for text/event-stream: in nginx gzip off; in Apache SetEnv no-gzip 1; in a \
+                framework exclude the path from the compression middleware; everywhere \"Cache-Control: \
+                no-transform\".";
     // Two answers are never cut into the same pieces.
     let lags = (*moments == 0 && plain > 0) || (*moments == 1 && plain > 2);
     match compressed.plain {
@@ -142,13 +143,14 @@ fn compression(compressed: &Compressed, plain: usize) -> Finding {
                 times(*moments)
             ),
             format!(
-                "Most compressors collect events until they have enough for a block. {cure} Or listen longer with --secs."
+                "Most compressors collect events until they have enough for a block. {cure} Or listen longer with \
+                 --secs."
             ),
         ),
         Plain::Came => Finding::note(
             Key::Compression,
             format!("{came} Bytes of it came {}, so the compressor flushes.", times(*moments)),
-            format!("It works. But whatever compresses anew on the way may collect. To be sure: {}", lowered(cure)),
+            format!("It works. But a proxy that compresses again may collect events. To be sure: {}", lowered(cure)),
         ),
         Plain::Compressed => Finding::wrong(
             Key::Compression,
@@ -159,7 +161,7 @@ fn compression(compressed: &Compressed, plain: usize) -> Finding {
         ),
         Plain::Failed => Finding::wrong(
             Key::Compression,
-            format!("{came} The same stream without compression was asked for, and there was no such answer."),
+            format!("{came} The probe also asked for the stream without compression, and got no such answer."),
             format!("Clients that ask for no compression do not get the stream. {cure}"),
         ),
     }
@@ -184,7 +186,7 @@ fn accel(fields: &HeaderMap) -> Finding {
         "no" => Finding::good(Key::Accel, "X-Accel-Buffering is \"no\": an nginx on the way does not collect events."),
         "" => Finding::note(
             Key::Accel,
-            "There is no X-Accel-Buffering. An nginx on the way takes it out, so the origin may have sent it.",
+            "There is no X-Accel-Buffering. An nginx on the way removes it, so the origin may have sent it.",
             "An nginx on the way collects events until its buffer of 4 or 8 KiB is full, unless the origin says \
              \"X-Accel-Buffering: no\" or nginx says proxy_buffering off.",
         ),
@@ -205,7 +207,7 @@ fn head_time(head: &Head, first: Option<Duration>) -> Finding {
         return Finding::note(
             Key::HeadTime,
             format!("The head came after {took}, together with the first bytes: it was held back until then."),
-            "A browser fires open only when the head is there, and a proxy gives up on a head that does not come (nginx \
+            "A browser fires open only when the head arrives, and a proxy gives up on a head that does not come (nginx \
              after 60 s). Flush the head at once: most frameworks do that with the first bytes, so send a comment line \
              \":\" first.",
         );

@@ -40,8 +40,8 @@ const ALL: [Known; 15] = [
         "Cloudflare",
         "cloudflare",
         "cf-ray",
-        "Cloudflare passes event streams on, but cuts after 100 s of silence, and compresses what may be transformed. Send \
-         a comment line every 15 s, and \"Cache-Control: no-cache, no-transform\".",
+        "Cloudflare passes event streams on, but cuts after 100 s of silence, and compresses what may be transformed. \
+         Send a comment line every 15 s, and \"Cache-Control: no-cache, no-transform\".",
     ),
     known(
         "Varnish",
@@ -61,8 +61,8 @@ const ALL: [Known; 15] = [
         "CloudFront",
         "cloudfront",
         "x-amz-cf-id",
-        "CloudFront cuts after 30 s of silence (the origin response timeout). Use the policy CachingDisabled, and send a \
-         comment line every 15 s.",
+        "CloudFront cuts after 30 s of silence (the origin response timeout). Use the policy CachingDisabled, and \
+         send a comment line every 15 s.",
     ),
     known(
         "an AWS load balancer",
@@ -89,15 +89,15 @@ const ALL: [Known; 15] = [
         "IIS",
         "microsoft-iis",
         "",
-        "IIS collects answers for ARR and compresses. Set responseBufferLimit=\"0\" for ARR, and turn dynamic compression \
-         off for text/event-stream.",
+        "IIS collects answers for ARR and compresses. Set responseBufferLimit=\"0\" for ARR, and turn dynamic \
+         compression off for text/event-stream.",
     ),
     known(
         "Google's front end",
         "google",
         "",
-        "The load balancer cuts an answer after its backend timeout (30 s by default), whether it is silent or not. Raise \
-         timeoutSec of the backend service.",
+        "The load balancer cuts an answer after its backend timeout (30 s by default), whether it is silent or not. \
+         Raise timeoutSec of the backend service.",
     ),
     known("Heroku's router", "vegur", "", "It cuts after 55 s of silence. Send a comment line every 15 s."),
     known(
@@ -126,7 +126,7 @@ pub(super) fn of(fields: &HeaderMap) -> Option<Finding> {
     }
     let names: Vec<_> = found.iter().map(|known| known.name).collect();
     let seen = match (named.is_empty(), names.is_empty()) {
-        (false, true) => format!("{}. That is no proxy with known habits.", named.join(", ")),
+        (false, true) => format!("{}. The probe has no advice about it.", named.join(", ")),
         (false, false) => format!("{}: that is {}.", named.join(", "), names.join(", ")),
         (true, _) => format!("The head has fields of {}.", names.join(", ")),
     };

@@ -27,8 +27,8 @@ fn ids(stream: &Stream) -> Option<Finding> {
         Finding::note(
             Key::Ids,
             format!("None of the {all} has an id."),
-            "A client that was cut off cannot say where it was, and loses what came in between. Give each event an id, and \
-             answer Last-Event-ID. Behind manifold every event gets an id, and clients resume there.",
+            "A client that was cut off cannot say where it was, and loses what came in between. Give each event an \
+             id, and answer Last-Event-ID. Behind manifold every event gets an id, and clients resume there.",
         )
     } else if *different == 1 && *events > 2 {
         Finding::wrong(
@@ -40,13 +40,14 @@ fn ids(stream: &Stream) -> Option<Finding> {
         Finding::wrong(
             Key::Ids,
             format!("Some ids came again later: {} for {all}.", count(*different, "different id")),
-            "An id must name one place in the stream. Count up, and do not begin anew within a stream.",
+            "An id must name one place in the stream. Count up, and do not begin again within a stream.",
         )
     } else if *without_id > 0 {
         Finding::note(
             Key::Ids,
             format!("{without_id} of {all} have no id."),
-            "A client that was cut off after such an event gets it again, or what came before it. Give each event an id.",
+            "A client that was cut off after such an event gets it again, or what came before it. Give each event an \
+             id.",
         )
     } else {
         Finding::good(Key::Ids, format!("{all} came with {}.", count(*different, "id")))
@@ -55,7 +56,7 @@ fn ids(stream: &Stream) -> Option<Finding> {
 
 fn resumption(id: &str, answer: Resumption) -> Finding {
     let asked = format!("Asked again with Last-Event-ID {id}:");
-    let cure = "Read the header Last-Event-ID, and begin behind that event. A proxy on the way must pass the header. \
+    let cure = "Read the header Last-Event-ID, and begin after that event. A proxy on the way must pass the header. \
                 Behind manifold clients resume even if the origin cannot.";
     let wrong =
         |seen: String, why: &str| Finding::wrong(Key::Resume, format!("{asked} {seen}"), format!("{why} {cure}"));
@@ -64,7 +65,7 @@ fn resumption(id: &str, answer: Resumption) -> Finding {
             wrong("there was no answer.".to_owned(), "A client that was cut off does not come back.")
         }
         Resumption::Status(status) => wrong(
-            format!("the answer is {}, which is no stream.", status.as_u16()),
+            format!("the answer is {}, which is not a stream.", status.as_u16()),
             "An EventSource that was cut off ends for ever.",
         ),
         Resumption::Stream(resumed) => match resumed {
@@ -91,12 +92,12 @@ fn resumption(id: &str, answer: Resumption) -> Finding {
                 "A client that was cut off loses what came in between, and does not know it.",
             ),
             Resumed::Repeated => wrong(
-                "events came again that the client has.".to_owned(),
-                "The id is not heeded: a client that was cut off gets events twice.",
+                "events came that the client already has.".to_owned(),
+                "The origin ignores the id: a client that was cut off gets events twice.",
             ),
             Resumed::Unknown => Finding::note(
                 Key::Resume,
-                format!("{asked} no newer event is known that should have come."),
+                format!("{asked} no newer event is known, so none had to come."),
                 "Listen longer with --secs, so that more events with ids come.",
             ),
         },

@@ -94,7 +94,7 @@ fn the_head_is_judged_field_by_field() {
         (Key::Type, "x: y", Wrong, "no Content-Type"),
         (Key::Type, "content-type: text/html", Wrong, "\"text/html\""),
         (Key::Type, "content-type: text/event-stream; charset=UTF-8", Good, ""),
-        (Key::Type, "content-type: text/event-stream; charset=latin1", Note, "always read as UTF-8"),
+        (Key::Type, "content-type: text/event-stream; charset=latin1", Note, "always read event streams as UTF-8"),
         (Key::Cache, "x: y", Note, "no Cache-Control"),
         (Key::Cache, "cache-control: private", Note, "\"private\""),
         (Key::Cache, "cache-control: max-age=0", Note, "\"max-age=0\""),
@@ -111,7 +111,7 @@ fn the_head_is_judged_field_by_field() {
         (Key::Proxy, "x-envoy-upstream-service-time: 4", Note, "timeout: 0s"),
         (Key::Proxy, "server: Apache", Note, "flushpackets"),
         (Key::Proxy, "server: Apache-Coyote/1.1", Good, ""),
-        (Key::Proxy, "server: uvicorn", Good, "no proxy"),
+        (Key::Proxy, "server: uvicorn", Good, "The probe has no advice"),
     ] {
         let finding = told(key, |facts| facts.head = Some(Ok(Head { fields: fields(head), ..Head::default() })));
         is(&finding, verdict, words);
@@ -132,7 +132,7 @@ fn the_head_is_judged_field_by_field() {
 #[test]
 fn a_status_other_than_200_ends_an_event_source_for_ever() {
     for (status, words) in [
-        (204, "204 says so on purpose"),
+        (204, "204 does so on purpose"),
         (302, "the URL of the stream itself"),
         (401, "--header"),
         (404, "Check the path"),
@@ -157,7 +157,7 @@ fn a_status_other_than_200_ends_an_event_source_for_ever() {
     is(&told(Key::Status, failed), Verdict::Wrong, "no answer: closed by the origin");
     let refused = |facts: &mut Facts| facts.connection = Some(Err("127.0.0.1:9: connection refused".to_owned()));
     is(&told(Key::Connection, refused), Verdict::Wrong, "No connection: 127.0.0.1:9: connection refused.");
-    for (refused, verdict) in [(None, Verdict::Note), (Some("it is the sixth"), Verdict::Wrong)] {
+    for (refused, verdict) in [(None, Verdict::Note), (Some("it is the sixth redirect"), Verdict::Wrong)] {
         let hop = Hop { status: StatusCode::FOUND, to: "http://h/b".to_owned(), refused };
         is(&told(Key::Redirect, |facts| facts.hops.push(hop)), verdict, "302 and leads to \"http://h/b\"");
     }
@@ -231,7 +231,7 @@ fn silence_ids_retry_and_the_end_are_judged() {
     };
     with(Key::Heartbeat, Good, "no silence of more than 1.0 s", &|_| ());
     with(Key::Heartbeat, Note, "--secs 60", &|stream| stream.silence = secs(9));
-    with(Key::Heartbeat, Wrong, "For 31.0 s", &|stream| stream.silence = secs(31));
+    with(Key::Heartbeat, Wrong, "Nothing came for 31.0 s", &|stream| stream.silence = secs(31));
     with(Key::Heartbeat, Good, "2 comment lines came. The longest silence was 15.0 s", &|stream| {
         (stream.silence, stream.lines.comments) = (secs(15), 2);
     });
@@ -263,20 +263,20 @@ fn lines_that_break_clients_are_told_with_their_cure() {
     let with = |verdict, words: &str, change: &dyn Fn(&mut Stream)| {
         is(&told(Key::Blocks, |facts| change(facts.stream.as_mut().unwrap())), verdict, words);
     };
-    with(Wrong, "1 line is no UTF-8. Clients replace", &|stream| stream.lines.bad_utf8 = 1);
-    with(Wrong, "2 lines are no field, such as \"{\\u{1b}}\"", &|stream| {
+    with(Wrong, "1 line is not UTF-8. Clients replace", &|stream| stream.lines.bad_utf8 = 1);
+    with(Wrong, "2 lines are not in the form of a field, such as \"{\\u{1b}}\"", &|stream| {
         stream.lines.unknown = (2, "{\u{1b}}".to_owned());
     });
     with(Wrong, "1 event is larger than 4 MiB", &|stream| stream.refused = 1);
-    with(Wrong, "The last event has no empty line behind it", &|stream| {
+    with(Wrong, "The last event has no empty line after it", &|stream| {
         (stream.end, stream.lines.is_within_block) = (Some(Ending::Orderly), true);
     });
-    with(Note, "1 retry value is no number", &|stream| stream.lines.bad_retries = 1);
+    with(Note, "1 retry value is not numeric", &|stream| stream.lines.bad_retries = 1);
     with(Note, "byte order mark", &|stream| stream.lines.has_bom = true);
     with(Note, "2 blocks have an id and no data", &|stream| stream.lines.only_id = 2);
     with(Note, "1 block has neither id nor data", &|stream| stream.lines.only_others = 1);
     with(Note, "The longest line has 68 KiB", &|stream| stream.lines.longest = 70_000);
-    with(Wrong, "1 line is no UTF-8; the stream begins", &|stream| {
+    with(Wrong, "1 line is not UTF-8; the stream begins", &|stream| {
         (stream.lines.bad_utf8, stream.lines.has_bom) = (1, true);
     });
 }
@@ -291,7 +291,7 @@ fn what_follows_an_id_is_judged() {
         (Resumption::Stream(Resumed::Skipped(1)), Wrong, "at least 1 is missing"),
         (Resumption::Stream(Resumed::Lost(3)), Wrong, "only newer ones"),
         (Resumption::Stream(Resumed::Silent(1)), Wrong, "the 1 id that had followed it did not come"),
-        (Resumption::Stream(Resumed::Repeated), Wrong, "The id is not heeded"),
+        (Resumption::Stream(Resumed::Repeated), Wrong, "The origin ignores the id"),
         (Resumption::Stream(Resumed::Unknown), Note, "no newer event is known"),
     ] {
         is(&told(Key::Resume, |facts| facts.resume = Some(Resume { id: "7".into(), answer })), verdict, words);

@@ -37,7 +37,7 @@ pub fn reason(error: &pingora::Error) -> String {
 }
 
 /// The explanation of a response head that does not begin like HTTP.
-const NO_HTTP: &str = "no HTTP came back";
+const NO_HTTP: &str = "the answer is not HTTP";
 
 /// The fault of a response head. It does not quote the head, which may hold cookies.
 fn head_fault(error: &pingora::Error) -> &'static str {
@@ -107,7 +107,7 @@ fn of_handshake(said: &str, origin: &Origin) -> Option<String> {
     } else if says(&["certificate expired", "Expired"]) {
         format!("renew the certificate of {at}, or set the clock of this machine")
     } else if says(&["not valid yet", "NotValidYet"]) {
-        format!("set the clock of this machine, or make the certificate of {at} anew")
+        format!("set the clock of this machine, or issue the certificate of {at} again")
     } else if says(&["not valid for name", "NotValidForName"]) {
         format!("its certificate is not for {host}: the route's origin must name a host of the certificate")
     } else if says(&[&NotOwn::Another.to_string()]) {
@@ -158,14 +158,15 @@ mod tests {
     #[test]
     fn advice_names_the_key_and_the_address() {
         const TLS: ErrorType = ErrorType::TLSHandshakeFailure;
-        const PLAIN: &str = "if the origin speaks plain HTTP, its URL must begin with http://: the route's origin is then http://o:8443";
+        const PLAIN: &str = "if the origin speaks plain HTTP, its URL must begin with http://: the route's origin is \
+                             then http://o:8443";
         for (kind, words, expected) in [
             (TLS, "invalid peer certificate: UnknownIssuer", "name the file of its authority in upstream.ca_file"),
             (TLS, "invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))", "certificate in upstream.ca_file"),
             (TLS, "invalid peer certificate: BadSignature", "the certificate of https://o:8443 in upstream.ca_file"),
             (TLS, "invalid peer certificate: Expired", "renew the certificate of https://o:8443"),
             (TLS, "certificate expired: verification time 9 (UNIX)", "renew the certificate of https://o:8443"),
-            (TLS, "certificate not valid yet: verification time 9", "make the certificate of https://o:8443 anew"),
+            (TLS, "certificate not valid yet: verification time 9", "issue the certificate of https://o:8443 again"),
             (TLS, "invalid peer certificate: NotValidYet", "set the clock of this machine"),
             (TLS, "certificate not valid for name \"o\"", "is not for o: the route's origin must name a host of"),
             (
@@ -179,7 +180,7 @@ mod tests {
                 "the certificate of https://o:8443, or of its authority, in upstream.ca_file",
             ),
             (TLS, &NotOwn::Late.to_string(), "renew the certificate of https://o:8443"),
-            (TLS, &NotOwn::Early.to_string(), "make the certificate of https://o:8443 anew"),
+            (TLS, &NotOwn::Early.to_string(), "issue the certificate of https://o:8443 again"),
             (TLS, &NotOwn::Name.to_string(), "the route's origin must name a host of the certificate"),
             (TLS, "received corrupt message of type InvalidContentType", PLAIN),
             (TLS, "Connection reset by peer (os error 104)", PLAIN),

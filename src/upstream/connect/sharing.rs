@@ -71,7 +71,7 @@ impl Connector {
                 Err(NoHead::Unsent | NoHead::Endless) => {}
             }
         }
-        Err(ConnectError::Unreachable("the origin takes no more streams of HTTP/2".to_owned()))
+        Err(ConnectError::Unreachable("the origin accepts no more HTTP/2 streams".to_owned()))
     }
 
     /// Begins to make a connection, in a task of its own. So it goes on for others when the stream that needed it is
@@ -178,7 +178,7 @@ impl Connector {
                     return Outcome::Carrier(carrier);
                 }
                 Ok(Err(ended)) => ended,
-                Err(_) => Ended { words: "no SETTINGS of HTTP/2 came".to_owned(), is_foreign: true },
+                Err(_) => Ended { words: "no HTTP/2 SETTINGS frame came".to_owned(), is_foreign: true },
             };
             log::debug!("no HTTP/2 address={address} why={}", quoted::reason(&ended.words));
             match (origin.is_tls(), ended.is_foreign) {

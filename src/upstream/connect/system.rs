@@ -49,7 +49,7 @@ impl SystemTrust {
             let found: Result<Vec<_>, _> =
                 CertificateDer::pem_file_iter(Path::new(file)).map_err(|error| cannot(&error))?.collect();
             if found.map_err(|error| cannot(&error))?.is_empty() {
-                return Err(cannot(&"it holds no certificate"));
+                return Err(cannot(&"it contains no certificate"));
             }
         }
         if let Some(directory) = &directory {
@@ -61,7 +61,7 @@ impl SystemTrust {
             return Err(cannot(
                 DIRECTORY,
                 directory,
-                &"it holds no certificate by its hash, as openssl rehash makes them",
+                &"it contains no certificate named by its hash, as openssl rehash names them",
             ));
         }
         if found.is_empty() {

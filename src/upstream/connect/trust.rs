@@ -36,20 +36,20 @@ struct Trusted {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTrust {
     /// The text is damaged.
-    #[error("the file is no well-formed PEM")]
+    #[error("the file is not well-formed PEM")]
     NoPem,
     /// The text holds no certificate.
-    #[error("the file holds no certificate (\"-----BEGIN CERTIFICATE-----\")")]
+    #[error("the file contains no certificate (\"-----BEGIN CERTIFICATE-----\")")]
     Empty,
     /// One of the certificates cannot be used. They are counted from 1.
-    #[error("certificate {0} of the file is no X.509 certificate that can be used")]
+    #[error("certificate {0} of the file is not a usable X.509 certificate")]
     Certificate(usize),
 }
 
 /// Why a certificate that was presented is not the origin's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NotOwn {
-    #[error("the certificate is none of those that are trusted")]
+    #[error("the certificate is not one of those that are trusted")]
     Another,
     #[error("certificate not valid for name")]
     Name,

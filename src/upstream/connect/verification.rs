@@ -120,7 +120,7 @@ mod tests {
         for words in ["invalid peer certificate: UnknownIssuer", "certificate expired", &NotOwn::Another.to_string()] {
             assert!(!of("https://localhost", &options).changes(&failed(words)), "{words}");
         }
-        assert!(!of("https://other", &options).changes(&failed(KIND)), "the file holds no certificate of this host");
+        assert!(!of("https://other", &options).changes(&failed(KIND)), "the file contains no certificate of this host");
         assert!(!of("https://localhost", &UpstreamOptions::default()).changes(&failed(KIND)), "there is no file");
         let refused = Error::explain(ErrorType::ConnectRefused, KIND);
         assert!(!of("https://localhost", &options).changes(&refused));

@@ -94,9 +94,9 @@ mod tests {
         let (plain, tls) = (Origin::parse("http://o:81").unwrap(), Origin::parse("https://o:81").unwrap());
         let other =
             "if the origin speaks TLS, its URL must begin with https://: the route's origin is then https://o:81";
-        assert_eq!(Unanswered::NoHttp.words(&plain), format!("no HTTP came back: {other}"));
+        assert_eq!(Unanswered::NoHttp.words(&plain), format!("the answer is not HTTP: {other}"));
         assert_eq!(Unanswered::Closed.words(&plain), format!("closed by the origin: {other}"));
-        assert_eq!(Unanswered::NoHttp.words(&tls), "no HTTP came back");
+        assert_eq!(Unanswered::NoHttp.words(&tls), "the answer is not HTTP");
         assert_eq!(Unanswered::Closed.words(&tls), "closed by the origin");
     }
 }
