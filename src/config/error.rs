@@ -28,8 +28,8 @@ pub struct ConfigError {
 pub(super) enum Place {
     /// In the text as a whole, for example because something is missing.
     Text,
-    /// At a line and, for a syntax error, a column. Both count from 1.
-    Line(usize, Option<usize>),
+    /// At a line and a column. Both count from 1.
+    At { line: usize, column: usize },
     /// In an environment variable, which is the key.
     Environment,
     /// Nowhere: there is neither a file nor a variable.
@@ -76,9 +76,8 @@ impl fmt::Display for ConfigErrors {
                 // `file:line:column`, the form that compilers use, so that editors find the place.
                 Some(file) if error.place < Place::Environment => {
                     write!(f, "{}", file.display())?;
-                    if let Place::Line(line, column) = error.place {
-                        write!(f, ":{line}")?;
-                        column.map_or(Ok(()), |column| write!(f, ":{column}"))?;
+                    if let Place::At { line, column } = error.place {
+                        write!(f, ":{line}:{column}")?;
                     }
                     write!(f, ": {}", error.statement())?;
                 }
@@ -103,8 +102,7 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.place {
-            Place::Line(line, Some(column)) => write!(f, "line {line}, column {column}: ")?,
-            Place::Line(line, None) => write!(f, "line {line}: ")?,
+            Place::At { line, column } => write!(f, "line {line}, column {column}: ")?,
             Place::Text | Place::Environment | Place::Nowhere => {}
         }
         f.write_str(&self.statement())

@@ -65,8 +65,11 @@ pub struct Config {
 /// The file that is read if the command line names none.
 pub const DEFAULT_FILE: &str = "/etc/manifold/manifold.toml";
 
-const NOTHING: &str = "no configuration: name a file with -c FILE, or put one at /etc/manifold/manifold.toml, or set \
-                       MANIFOLD_ORIGIN to the URL of an origin, or try manifold demo";
+const NOTHING: &str = "there is no configuration. One of these helps:\n  \
+                       manifold demo                shows what manifold does\n  \
+                       manifold init                writes a configuration file to fill in\n  \
+                       manifold -c FILE             runs a configuration file (the default is /etc/manifold/manifold.toml)\n  \
+                       MANIFOLD_ORIGIN=URL manifold serves one origin without a file";
 
 /// The part of a configuration that is read.
 #[derive(Clone, Copy, PartialEq)]

@@ -135,7 +135,7 @@ impl<'a> Item<'a> {
     /// The line of the value.
     pub(super) fn line(&self) -> Option<usize> {
         match self.report.place(self.value.span().start) {
-            Place::Line(line, _) => Some(line),
+            Place::At { line, .. } => Some(line),
             Place::Text | Place::Environment | Place::Nowhere => None,
         }
     }
@@ -168,8 +168,16 @@ impl<'a> Item<'a> {
             place: self.report.place(offset),
             key: Some(key),
             value,
-            rule: rule.to_string(),
+            rule: format!("{rule}{}", self.origin_of_value()),
         });
+    }
+
+    /// Says which variables a value came from that is not shown as it is.
+    fn origin_of_value(&self) -> String {
+        if !self.report.is_substituted(self.value.span().start) {
+            return String::new();
+        }
+        format!(" (the value comes from the environment: {})", self.references().join(", "))
     }
 
     /// The converted value. `None`: it is bad, which is reported.

@@ -12,6 +12,17 @@ use toml::de::{DeTable, DeValue};
 const MAX_SHOWN: usize = 60;
 /// The least similarity (Jaro-Winkler, 0 to 1) at which an unknown key is taken for a misspelling of a known one.
 const LIKENESS: f64 = 0.84;
+/// Keys of other programs, with what has their meaning here.
+const FOREIGN: [(&str, &str); 8] = [
+    ("workers", "server.threads or server.shards"),
+    ("worker_processes", "server.threads or server.shards"),
+    ("log_level", "the variable RUST_LOG, as in RUST_LOG=manifold=debug"),
+    ("level", "the variable RUST_LOG, as in RUST_LOG=manifold=debug"),
+    ("port", "server.listen, as in listen = [\"127.0.0.1:8080\"]"),
+    ("bind", "server.listen, as in listen = [\"127.0.0.1:8080\"]"),
+    ("upstream_url", "routes.origin"),
+    ("backend", "routes.origin"),
+];
 
 /// Collects the errors of one text. It also collects the keys that were asked for, because those are the keys that
 /// exist.
@@ -34,7 +45,7 @@ pub(super) struct Report<'t> {
 /// A key that nothing asked for.
 #[derive(Debug)]
 struct Unknown {
-    line: usize,
+    place: Place,
     path: String,
     section: String,
     key: String,
@@ -58,9 +69,11 @@ impl<'t> Report<'t> {
     pub(super) fn document(&self) -> Result<Spanned<DeTable<'t>>, ConfigErrors> {
         let (document, errors) = DeTable::parse_recoverable(self.text);
         for error in errors {
-            let at = |span: Range<usize>| Place::Line(self.line(span.start), Some(self.column(span.start)));
-            let place = error.span().map_or(Place::Text, at);
-            let rule = error.message().to_owned();
+            let place = error.span().map_or(Place::Text, |span| self.place(span.start));
+            let rule = match error.span().filter(|_| error.message() == "duplicate key") {
+                Some(span) => duplicate(self.text, span),
+                None => error.message().to_owned(),
+            };
             self.add(ConfigError { place, key: None, value: None, rule });
         }
         self.verdict()?;
@@ -80,7 +93,8 @@ impl<'t> Report<'t> {
     }
 
     pub(super) fn add_unknown(&self, offset: usize, path: String, section: &str, key: &str) {
-        let unknown = Unknown { line: self.line(offset), path, section: section.to_owned(), key: key.to_owned() };
+        let place = self.place(offset);
+        let unknown = Unknown { place, path, section: section.to_owned(), key: key.to_owned() };
         self.unknown.borrow_mut().push(unknown);
     }
 
@@ -90,24 +104,33 @@ impl<'t> Report<'t> {
         for unknown in self.unknown.take() {
             let rule = match self.probably_meant(&unknown) {
                 Some(meant) => format!("unknown key; did you mean {meant}?"),
-                None => "unknown key".to_owned(),
+                None => format!("unknown key; {}", self.keys_of(&unknown.section)),
             };
             // An unknown key may be a misspelled header, so its value is not shown.
-            self.add(ConfigError {
-                place: Place::Line(unknown.line, None),
-                key: Some(unknown.path),
-                value: None,
-                rule,
-            });
+            self.add(ConfigError { place: unknown.place, key: Some(unknown.path), value: None, rule });
         }
         let mut errors = self.errors.take();
         errors.sort_by_key(|error| error.place);
         if errors.is_empty() { Ok(()) } else { Err(ConfigErrors::new(errors)) }
     }
 
-    /// The known key that the author probably meant. It is the same key in another section, preferably of the same part
-    /// of the file, or else a similar key of this section.
+    /// The keys that a section has, in words.
+    fn keys_of(&self, section: &str) -> String {
+        let vocabulary = self.vocabulary.borrow();
+        let keys: Vec<_> = vocabulary.iter().filter(|(of, _)| of == section).map(|(_, key)| *key).collect();
+        match section {
+            "" => format!("the tables are {}", keys.join(", ")),
+            _ => format!("the keys of {section} are {}", keys.join(", ")),
+        }
+    }
+
+    /// The known key that the author probably meant. It is what other programs call so, or the same key in another
+    /// section, preferably of the same part of the file, or else a similar key of this section.
     fn probably_meant(&self, unknown: &Unknown) -> Option<String> {
+        let foreign = FOREIGN.iter().find(|(word, _)| unknown.key.eq_ignore_ascii_case(word));
+        if let Some((_, meant)) = foreign {
+            return Some((*meant).to_owned());
+        }
         let vocabulary = self.vocabulary.borrow();
         let part = |section: &str| section.split('.').next().unwrap_or_default().to_owned();
         let elsewhere = vocabulary.iter().filter(|(_, known)| *known == unknown.key);
@@ -154,7 +177,11 @@ impl<'t> Report<'t> {
 
     /// The place of an offset.
     pub(super) fn place(&self, offset: usize) -> Place {
-        if self.variable(offset).is_some() { Place::Environment } else { Place::Line(self.line(offset), None) }
+        if self.variable(offset).is_some() {
+            Place::Environment
+        } else {
+            Place::At { line: self.line(offset), column: self.column(offset) }
+        }
     }
 
     /// The line of an offset, from 1.
@@ -194,5 +221,35 @@ impl<'t> Report<'t> {
     #[cfg(test)]
     pub(super) fn vocabulary(&self) -> BTreeSet<(String, &'static str)> {
         self.vocabulary.borrow().clone()
+    }
+}
+
+/// What is wrong with a key that is there for the second time, in words.
+fn duplicate(text: &str, span: Range<usize>) -> String {
+    let key = text.get(span.clone()).unwrap_or_default().trim();
+    let before = text.get(..span.start).unwrap_or_default();
+    let header = before.rsplit('\n').next().unwrap_or_default().trim_start();
+    let lines = before.lines().enumerate().map(|(at, line)| (at.saturating_add(1), line.trim()));
+    let first = |begins: &dyn Fn(&str) -> bool| lines.clone().filter(|(_, line)| begins(line)).last();
+    if header.starts_with("[[") {
+        let table = first(&|line| line.strip_prefix('[').is_some_and(|rest| rest.starts_with(&format!("{key}."))));
+        return match table {
+            Some((line, table)) => format!(
+                "[[{key}]] must stand before the tables that belong to it: put {table} of line {line} behind this line"
+            ),
+            None => format!("{key} is a table already, and [[{key}]] would make it a list"),
+        };
+    }
+    if header.starts_with('[') {
+        let name = format!("{}{key}]", header);
+        return match first(&|line| line.starts_with(&name)) {
+            Some((line, _)) => format!("the table {name} is there twice: it begins in line {line} already"),
+            None => format!("the table {name} is there twice"),
+        };
+    }
+    let is_set = |line: &str| line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(['=', '.']));
+    match first(&is_set) {
+        Some((line, _)) => format!("the key {key} is set twice: line {line} sets it already"),
+        None => format!("the key {key} is set twice"),
     }
 }

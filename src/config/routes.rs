@@ -276,14 +276,16 @@ fn name(value: &DeValue<'_>) -> Result<String, Rule> {
 }
 
 fn origin(item: &Item<'_>) -> Option<Origin> {
+    if item.value().is_array() {
+        item.fail(
+            "must be one URL, not a list: a route has one origin; a name with several addresses is tried at each",
+        );
+        return None;
+    }
     let text = item.str().unwrap_or_default();
     // A URL that wrongly holds credentials or a token is still a secret.
     let item = if text.contains(['@', '?', '#']) { item.clone().secret() } else { item.clone() };
-    let origin = Origin::parse(text).map_err(|invalid| item.fail(invalid)).ok()?;
-    if origin.port() == 0 {
-        item.fail("must not have port 0");
-    }
-    Some(origin)
+    Origin::parse(text).map_err(|invalid| item.fail(invalid)).ok()
 }
 
 fn hosts(item: &Item<'_>) -> Option<Hosts> {

@@ -17,8 +17,11 @@ pub enum InvalidOrigin {
     /// Not a URL at all.
     #[error("must be a URL such as http://127.0.0.1:9000")]
     NotAUrl,
-    /// Another scheme.
-    #[error("must begin with http:// or https://")]
+    /// A port that there cannot be.
+    #[error("must have a port from 1 to 65535")]
+    Port,
+    /// Another scheme, or none.
+    #[error("must begin with http:// or https://, as in http://127.0.0.1:9000")]
     Scheme,
     /// Credentials in the URL.
     #[error("must not contain a user name or a password: use [routes.upstream] headers")]
@@ -34,7 +37,11 @@ impl Origin {
     /// # Errors
     /// Fails when the text is not such a URL.
     pub fn parse(text: &str) -> Result<Self, InvalidOrigin> {
-        let url = url::Url::parse(text).map_err(|_| InvalidOrigin::NotAUrl)?;
+        let url = url::Url::parse(text).map_err(|error| match error {
+            url::ParseError::InvalidPort => InvalidOrigin::Port,
+            _ if !text.is_empty() && !text.contains("://") => InvalidOrigin::Scheme,
+            _ => InvalidOrigin::NotAUrl,
+        })?;
         let tls = match url.scheme() {
             "http" => false,
             "https" => true,
@@ -47,7 +54,7 @@ impl Origin {
             return Err(InvalidOrigin::QueryOrFragment);
         }
         let host = url.host_str().ok_or(InvalidOrigin::NotAUrl)?.to_owned();
-        let port = url.port_or_known_default().ok_or(InvalidOrigin::NotAUrl)?;
+        let port = url.port_or_known_default().filter(|port| *port != 0).ok_or(InvalidOrigin::Port)?;
         Ok(Self { tls, host, port, base_path: url.path().trim_end_matches('/').to_owned() })
     }
 
@@ -121,8 +128,12 @@ mod tests {
     #[test]
     fn what_is_no_origin_says_why() {
         for (text, why) in [
-            ("127.0.0.1:9000", InvalidOrigin::NotAUrl),
+            ("127.0.0.1:9000", InvalidOrigin::Scheme),
             ("ftp://h", InvalidOrigin::Scheme),
+            ("http://h:99999", InvalidOrigin::Port),
+            ("http://h:0", InvalidOrigin::Port),
+            ("", InvalidOrigin::NotAUrl),
+            ("http://", InvalidOrigin::NotAUrl),
             ("http://u:p@h", InvalidOrigin::UserInfo),
             ("http://h/?a=1", InvalidOrigin::QueryOrFragment),
         ] {

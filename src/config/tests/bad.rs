@@ -31,8 +31,18 @@ fn each_rule_is_told_in_its_exact_words() {
         let at = text.lines().count();
         let expected: Vec<_> = expected.iter().map(|error| format!("line {at}: {error}")).collect();
         let errors = parse(&text).err().map(|errors| errors.to_string()).unwrap_or_default();
+        let errors: Vec<_> = errors.lines().map(without_column).collect();
+        let errors = errors.join("\n");
         assert_eq!(errors, expected.join("\n"), "{text}");
         assert!(!errors.contains("s3cret"), "{errors}");
+    }
+}
+
+/// An error without its column.
+fn without_column(error: &str) -> String {
+    match error.split_once(", column ") {
+        Some((line, rest)) => format!("{line}{}", rest.trim_start_matches(|c: char| c.is_ascii_digit())),
+        None => error.to_owned(),
     }
 }
 
@@ -63,10 +73,10 @@ fn a_file_is_named_first_and_a_missing_one_too() {
     std::fs::write(&path, "[[routes]]\npath = '/a'\norigin = 'o'\n[routes.cors]\nmax_age_secs = 0").unwrap();
     let errors = Config::load(Some(&path)).unwrap_err();
     assert_eq!(errors.errors().len(), 2);
-    let rule = "must be a URL such as http://127.0.0.1:9000";
+    let rule = "must begin with http:// or https://, as in http://127.0.0.1:9000";
     let expected = format!(
-        "{shown}:3: routes[0].origin = 'o': {rule}\n\
-         {shown}:5: routes[0].cors.max_age_secs = 0: must be a number of seconds above 0"
+        "{shown}:3:10: routes[0].origin = 'o': {rule}\n\
+         {shown}:5:16: routes[0].cors.max_age_secs = 0: must be a number of seconds above 0"
     );
     assert_eq!(errors.to_string(), expected);
 
@@ -79,7 +89,7 @@ fn a_file_is_named_first_and_a_missing_one_too() {
 fn a_long_value_is_cut_and_kept_on_one_line() {
     let errors = parse(&document("route", &format!("kind = '''\na\tb{}'''", "\u{e4}".repeat(100)))).unwrap_err();
     let expected =
-        format!("line 4: routes[0].kind = ''' a b{}..: must be \"stream\" or \"proxy\"", "\u{e4}".repeat(53));
+        format!("line 4, column 8: routes[0].kind = ''' a b{}..: must be \"stream\" or \"proxy\"", "\u{e4}".repeat(53));
     assert_eq!(errors.to_string(), expected);
 }
 

@@ -244,5 +244,5 @@ fn files_are_relative_to_the_configuration() {
 fn a_byte_order_mark_and_crlf_do_not_matter() {
     assert_eq!(good("\u{feff}[[routes]]\r\npath = '/a'\r\norigin = 'http://o'\r\n").routes.routes().len(), 1);
     let errors = parse("\u{feff}[[routes]]\r\npath = '/a'\r\norigin = 'o'\r\n").unwrap_err().to_string();
-    assert!(errors.starts_with("line 3: routes[0].origin = 'o': "), "{errors}");
+    assert!(errors.starts_with("line 3, column 10: routes[0].origin = 'o': "), "{errors}");
 }

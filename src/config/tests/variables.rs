@@ -82,7 +82,7 @@ fn a_bad_variable_is_told_as_a_bad_key_is() {
     for (variables, expected) in [
         (
             &[("MANIFOLD_ORIGIN", "app:9000"), ("MANIFOLD_PATH", "events"), ("MANIFOLD_LISTEN", "8080")][..],
-            "MANIFOLD_ORIGIN = \"app:9000\": must begin with http:// or https://\n\
+            "MANIFOLD_ORIGIN = \"app:9000\": must begin with http:// or https://, as in http://127.0.0.1:9000\n\
              MANIFOLD_LISTEN = \"8080\": must be an address with a port such as \"127.0.0.1:8080\" or \"[::1]:8080\", or \
              \"unix:/path\"\n\
              MANIFOLD_PATH = \"events\": must begin with \"/\"",
@@ -154,7 +154,7 @@ fn an_admin_address_that_others_reach_needs_no_file() {
 #[test]
 fn errors_of_a_file_and_of_variables_are_told_together() {
     let errors = over(&format!("[server]\nthreads = 0\n{FILE}"), &[("MANIFOLD_ADMIN", "on")]).unwrap_err();
-    let expected = "m.toml:2: server.threads = 0: must be a whole number above 0\n\
+    let expected = "m.toml:2:11: server.threads = 0: must be a whole number above 0\n\
          MANIFOLD_ADMIN = \"on\": must be an address with a port such as \"127.0.0.1:8080\" or \"[::1]:8080\", or \"unix:/path\", \
              or \"off\"";
     assert_eq!(errors.of_file(Path::new("m.toml")).to_string(), expected);
@@ -205,7 +205,7 @@ fn references_in_strings_are_replaced_whatever_the_key_asks_for() {
     assert_eq!(policy.upstream.headers[0].1.now().to_str().unwrap(), "Bearer s3cret");
     // Only a value from a variable may be a number in quotes.
     let errors = over(&format!("[server]\nthreads = '12'\n{FILE}"), &variables).unwrap_err().to_string();
-    assert_eq!(errors, "line 2: server.threads = '12': must be a whole number above 0");
+    assert_eq!(errors, "line 2, column 11: server.threads = '12': must be a whole number above 0");
 }
 
 #[test]
@@ -215,11 +215,11 @@ fn a_reference_that_cannot_be_replaced_names_key_and_variable_and_is_told_once()
          [defaults.client]\nretry_ms = '${MS:-0}'\n";
     assert_eq!(
         over(text, &[]).unwrap_err().to_string(),
-        "line 2: server.listen[1]: the environment variable PORT is not set: set it, or write ${PORT:-default}\n\
-         line 3: server.threads: the environment variable THREADS is not set: set it, or write ${THREADS:-default}\n\
-         line 6: routes[0].origin: \"${\" has no \"}\": write ${NAME} or ${NAME:-default}, or $$ for a dollar\n\
-         line 7: routes[0].upstream.headers.x-key: the environment variable KEY is not set: set it, or write ${KEY:-default}\n\
-         line 9: defaults.client.retry_ms = '${MS:-0}': must be a whole number of milliseconds above 0, or \"origin\""
+        "line 2, column 26: server.listen[1]: the environment variable PORT is not set: set it, or write ${PORT:-default}\n\
+         line 3, column 11: server.threads: the environment variable THREADS is not set: set it, or write ${THREADS:-default}\n\
+         line 6, column 10: routes[0].origin: \"${\" has no \"}\": write ${NAME} or ${NAME:-default}, or $$ for a dollar\n\
+         line 7, column 30: routes[0].upstream.headers.x-key: the environment variable KEY is not set: set it, or write ${KEY:-default}\n\
+         line 9, column 12: defaults.client.retry_ms = '${MS:-0}': must be a whole number of milliseconds above 0, or \"origin\" (the value comes from the environment: MS)"
     );
 }
 
@@ -233,5 +233,6 @@ fn the_server_alone_is_read_whatever_is_wrong_elsewhere() {
     };
     let server = of_server("odd = 1\n[server]\nlisten = ['127.0.0.1:1']\n[[routes]]\norigin = '${NONE}'").unwrap();
     assert_eq!(server.admin, Some(ListenAddr::Tcp("127.0.0.1:9".parse().unwrap())));
-    assert_eq!(of_server("[server]\nodd = 1").unwrap_err().to_string(), "line 2: server.odd: unknown key");
+    let odd = of_server("[server]\nodd = 1").unwrap_err().to_string();
+    assert!(odd.starts_with("line 2, column 1: server.odd: unknown key; the keys of server are admin, "), "{odd}");
 }
