@@ -271,13 +271,17 @@ impl Ask {
     pub(super) fn tell_unreadable(&self) {
         let Some(origin) = &self.unreadable else { return };
         let origin = String::from_utf8_lossy(origin.as_bytes());
-        let advice = if self.cors.is_some() {
-            "to allow it, add it to"
-        } else {
-            "the route has no [routes.cors]: to allow it, name it in"
-        };
         let route = &self.served.route.name;
-        log::info!("cors_origin_refused route={route} origin={}: {advice} cors.origins of the route", quoted(origin));
+        let shown = quoted(origin);
+        let advice = if self.cors.is_some() {
+            format!("to allow it, add {shown} to cors.origins of the route")
+        } else {
+            format!(
+                "to allow it, write into the route: cors.origins = [{shown}] (an Access-Control-Allow-Origin of the \
+                 origin is not passed on)"
+            )
+        };
+        log::info!("cors_origin_refused route={route} origin={shown}: {advice}");
     }
 }
 
