@@ -31,7 +31,7 @@ run: setup ## Build and run the demo: gateway, origin and page on 127.0.0.1:8080
 	$(CARGO) build --profile $(PROFILE) --locked
 	exec $(BINARY) demo $(ARGS)
 
-serve: setup ## Build and run $(CONF)
+serve: setup ## Build and run a configuration: make serve CONF=site.toml
 	$(CARGO) build --profile $(PROFILE) --locked
 	exec $(BINARY) -c $(CONF)
 

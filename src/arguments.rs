@@ -1,15 +1,19 @@
 //! The command line.
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 use manifold::demo::DEFAULT_ADDRESS;
 use manifold::probe::{BadQuestion, ProbeOptions, Question};
+use manifold::route::PathPattern;
+use manifold::upstream::Origin;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A reverse proxy for Server-Sent Events: one upstream connection per stream, any number of clients.
 #[derive(Debug, Parser)]
-#[command(version, about, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(version = manifold::VERSION, about, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -26,6 +30,10 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Write a configuration file with every key, its default and a comment
+    ///
+    /// A file that is there already is not touched.
+    Init(InitArguments),
     /// Run the gateway, a small origin and a web page that shows them
     Demo {
         /// Where to listen
@@ -46,6 +54,27 @@ pub(crate) enum Command {
     /// It asks whatever is at the URL: an origin, manifold, or the proxy in front of them. docs/troubleshooting.md has a
     /// section for each thing that it says.
     Probe(ProbeArguments),
+    /// Print a script that completes commands and options in a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page
+    #[command(hide = true)]
+    Man,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct InitArguments {
+    /// The file to write
+    #[arg(default_value = "manifold.toml")]
+    pub(crate) file: PathBuf,
+    /// The URL of the origin, such as http://127.0.0.1:3000
+    #[arg(long, value_name = "URL", value_parser = Origin::parse)]
+    pub(crate) origin: Option<Origin>,
+    /// The path to serve, such as /events, or /* for all
+    #[arg(long, value_name = "PATH", value_parser = PathPattern::parse)]
+    pub(crate) path: Option<PathPattern>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -82,5 +111,75 @@ impl ProbeArguments {
             credentials: self.credentials,
             last_event_id: self.last_event_id.clone(),
         })
+    }
+}
+
+/// What the author of a bad command line probably wanted, in words.
+pub(crate) fn hint(error: &clap::Error) -> Option<String> {
+    let word = [ContextKind::InvalidArg, ContextKind::InvalidSubcommand].into_iter().find_map(|kind| error.get(kind));
+    let Some(ContextValue::String(word)) = word else { return None };
+    hint_for(word).map(|hint| format!("hint: {hint}"))
+}
+
+fn hint_for(word: &str) -> Option<String> {
+    match word.trim_start_matches('-') {
+        "t" | "check" | "validate" | "configtest" | "lint" | "verify" | "dry-run" => {
+            Some("to check a configuration: manifold --test -c FILE".to_owned())
+        }
+        "run" | "serve" | "start" => Some("to run: manifold -c FILE".to_owned()),
+        "reload" => {
+            Some("to reload the configuration: send the process SIGHUP, or systemctl reload manifold".to_owned())
+        }
+        "health" | "status" | "ping" => Some("to ask a running process: manifold healthcheck -c FILE".to_owned()),
+        "v" => Some("to see the version: manifold --version".to_owned()),
+        file if is_file(file) => Some(format!("to run a configuration: manifold -c {file}")),
+        _ => None,
+    }
+}
+
+/// Whether a word looks like the name of a configuration file.
+fn is_file(word: &str) -> bool {
+    let path = Path::new(word);
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml") || extension == "conf")
+        || path.is_file()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn words_of_other_programs_get_a_hint() {
+        for (line, expected) in [
+            ("-t", Some("manifold --test -c FILE")),
+            ("--check", Some("manifold --test -c FILE")),
+            ("validate", Some("manifold --test -c FILE")),
+            ("check x.toml", Some("manifold --test -c FILE")),
+            ("site.toml", Some("manifold -c site.toml")),
+            ("/etc/m.TOML", Some("manifold -c /etc/m.TOML")),
+            ("run", Some("manifold -c FILE")),
+            ("reload", Some("SIGHUP")),
+            ("nonsense", None),
+            ("--nonsense", None),
+            ("probe --check", None),
+        ] {
+            let words = std::iter::once("manifold").chain(line.split(' '));
+            let error = Arguments::try_parse_from(words).unwrap_err();
+            let said = hint(&error);
+            match expected {
+                Some(expected) => assert!(
+                    said.as_ref().is_some_and(|said| said.ends_with(expected) || said.contains(expected)),
+                    "{line}: {said:?}"
+                ),
+                None if line.starts_with("probe") => {}
+                None => assert_eq!(said, None, "{line}"),
+            }
+        }
     }
 }

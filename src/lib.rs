@@ -5,6 +5,9 @@
 //! `fanout` and `downstream`, `hub`, `replay`, `sse`. `access` is below these, `caller`, `counters`, `descriptors`, `fields`, `sync` and `web` are below
 //! all of them, and `quoted` and `log_limit` are below these.
 
+/// The version of this build, with the commit in brackets if it is a release build.
+pub const VERSION: &str = env!("MANIFOLD_VERSION");
+
 pub mod access;
 pub mod admin;
 pub mod caller;

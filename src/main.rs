@@ -2,11 +2,13 @@
 
 mod allocator;
 mod arguments;
+mod init;
 mod logger;
 mod signals;
 
-use arguments::{Arguments, Command, ProbeArguments};
-use clap::Parser;
+use arguments::{Arguments, Command, InitArguments, ProbeArguments};
+use clap::{CommandFactory, Parser};
+use clap_mangen::Man;
 use manifold::access;
 use manifold::admin::{Question, Unhealthy};
 use manifold::config::{Config, DEFAULT_FILE, LogFormat, ServerConfig};
@@ -15,6 +17,7 @@ use manifold::probe::{Verdict, probe, probe_routes};
 use manifold::quoted::Word;
 use manifold::service::Service;
 use signals::{Asked, End, Signals};
+use std::fs::File;
 use std::future::Future;
 use std::io::{self, IsTerminal, Write};
 use std::num::NonZeroUsize;
@@ -36,7 +39,11 @@ fn run() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => {
             let code = if error.use_stderr() { EX_USAGE } else { 0 };
-            return if error.print().is_ok() { ExitCode::from(code) } else { ExitCode::from(EX_USAGE) };
+            let is_printed = error.print().is_ok();
+            if let Some(hint) = arguments::hint(&error) {
+                logger::say(&hint);
+            }
+            return if is_printed { ExitCode::from(code) } else { ExitCode::from(EX_USAGE) };
         }
     };
     let config = match (arguments.command, arguments.config) {
@@ -45,6 +52,19 @@ fn run() -> ExitCode {
             logger::start("error,manifold::signals=warn");
             logger::write_as(LogFormat::Text);
             return code_of(block_on(None, demo(DemoOptions { listen, ..DemoOptions::default() })));
+        }
+        (Some(Command::Init(arguments)), _) => return init(&arguments),
+        (Some(Command::Completions { shell }), _) => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "manifold", &mut script);
+            return print(&script);
+        }
+        (Some(Command::Man), _) => {
+            let mut page = Vec::new();
+            return match Man::new(Arguments::command()).render(&mut page) {
+                Ok(()) => print(&page),
+                Err(error) => complain(&error.to_string(), 1),
+            };
         }
         (Some(Command::Healthcheck { config }), _) => {
             logger::start("warn");
@@ -75,7 +95,7 @@ fn run() -> ExitCode {
         Ok((config, signals)) => {
             logger::write_as(config.log.format);
             access::want(config.log.access, config.log.access_every);
-            log::info!("manifold starts version={} configuration={source}", env!("CARGO_PKG_VERSION"));
+            log::info!("manifold starts version={} configuration={source}", Word(manifold::VERSION));
             for advice in config.advice() {
                 log::warn!("{advice}");
             }
@@ -85,6 +105,19 @@ fn run() -> ExitCode {
             logger::write_as(LogFormat::Text);
             code
         }
+    }
+}
+
+/// Writes a configuration file, and says what to do with it.
+fn init(arguments: &InitArguments) -> ExitCode {
+    let InitArguments { file, origin, path } = arguments;
+    let text = init::text(origin.as_ref(), path.as_ref());
+    match File::create_new(file).and_then(|mut created| created.write_all(text.as_bytes())) {
+        Ok(()) => say(&init::next_steps(file, origin.is_some())),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            complain(&format!("init: {} is there already, and is not touched: name another file", file.display()), 1)
+        }
+        Err(error) => complain(&format!("init: {} cannot be written: {error}", file.display()), 1),
     }
 }
 
@@ -259,11 +292,17 @@ async fn finish(drain: impl Future<Output = ()>, signals: &mut Signals) -> Resul
     Ok(())
 }
 
+/// Prints an error. Each of its lines may be an error of its own, and begins with the name of the program.
 fn complain(text: &str, code: u8) -> ExitCode {
-    logger::say(&format!("manifold: {text}"));
+    let lines: Vec<_> = text.lines().map(|line| format!("manifold: {line}")).collect();
+    logger::say(&lines.join("\n"));
     ExitCode::from(code)
 }
 
 fn say(text: &str) -> ExitCode {
-    if writeln!(io::stdout(), "{text}").is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    print(format!("{text}\n").as_bytes())
+}
+
+fn print(bytes: &[u8]) -> ExitCode {
+    if io::stdout().write_all(bytes).is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
