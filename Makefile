@@ -1,7 +1,8 @@
 # manifold: the tasks of a checkout. `make run` and `make test` work on a fresh machine with cargo and apt.
 
 CARGO ?= cargo
-CONF ?= conf/manifold.toml
+# The configuration of `make serve`.
+CONF ?=
 # The profile that is built and run. `make run PROFILE=dev` builds faster and runs slower.
 PROFILE ?= release
 # Options of the demo, such as `make run ARGS="--listen 127.0.0.1:9999"`.
@@ -32,6 +33,8 @@ run: setup ## Build and run the demo: gateway, origin and page on 127.0.0.1:8080
 	exec $(BINARY) demo $(ARGS)
 
 serve: setup ## Build and run a configuration: make serve CONF=site.toml
+	@[ -n "$(CONF)" ] || { echo "make serve: name your configuration: make serve CONF=site.toml" >&2; \
+		echo "  manifold init writes one to fill in, and make run shows a demo" >&2; exit 2; }
 	$(CARGO) build --profile $(PROFILE) --locked
 	exec $(BINARY) -c $(CONF)
 
