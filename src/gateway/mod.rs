@@ -24,6 +24,7 @@
 mod after;
 mod answered;
 mod answers;
+mod broken;
 mod chunks;
 mod client;
 mod connection;

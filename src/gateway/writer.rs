@@ -1,6 +1,8 @@
 //! Writes to one client through its pingora session, and counts what it writes.
 
 use super::after::come_back;
+pub(super) use super::broken::Broken;
+use super::broken::broken;
 use super::connection::Connection;
 use super::deadlines::Lifecycle;
 use super::http2::{Link, StallLimit};
@@ -17,7 +19,6 @@ use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue, StatusCode, Version};
 use pingora::ErrorType;
 use pingora::protocols::http::ServerSession;
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -73,17 +74,6 @@ impl Progress {
         self.trust.begin(&**transport, Instant::now());
         Witness::of(transport)
     }
-}
-
-/// Why nothing more can be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Broken {
-    /// The client closed or reset the connection or the HTTP/2 stream.
-    Left,
-    /// The client accepted nothing for `stall_secs`, or the kernel gave up the client.
-    Stalled,
-    /// The client fell off the log while a write waited.
-    Lagged,
 }
 
 impl<'a> Writer<'a> {
@@ -385,16 +375,5 @@ impl<'a> Writer<'a> {
         if let Some(connection) = self.connection() {
             socket::reset_on_close(connection);
         }
-    }
-}
-
-fn broken(error: &pingora::Error, link: Option<&Link>) -> Broken {
-    // The kernel reports this error after `TCP_USER_TIMEOUT`. On a quiet stream it comes before any write times out,
-    // because what is written fits into the send buffer.
-    let given_up = error.root_cause().downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::TimedOut);
-    match error.etype() {
-        ErrorType::WriteTimedout => Broken::Stalled,
-        _ if given_up || link.is_some_and(Link::is_given_up) => Broken::Stalled,
-        _ => Broken::Left,
     }
 }
