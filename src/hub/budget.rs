@@ -11,7 +11,7 @@ pub(super) const STREAM_OVERHEAD: usize = 6 << 10;
 /// The bytes that all streams hold together, and the limit of that.
 #[derive(Debug)]
 pub(super) struct Budget {
-    most: usize,
+    most: AtomicUsize,
     held: AtomicUsize,
     streams: AtomicUsize,
     /// What slow clients keep beside the streams.
@@ -20,7 +20,22 @@ pub(super) struct Budget {
 
 impl Budget {
     pub(super) fn new(most: usize) -> Self {
-        Self { most, held: AtomicUsize::new(0), streams: AtomicUsize::new(0), pins: Arc::new(Pins::beside(most)) }
+        Self {
+            most: AtomicUsize::new(most),
+            held: AtomicUsize::new(0),
+            streams: AtomicUsize::new(0),
+            pins: Arc::new(Pins::beside(most)),
+        }
+    }
+
+    /// All streams may hold so many bytes together from now on.
+    pub(super) fn allow(&self, most: usize) {
+        self.most.store(most, Ordering::Relaxed);
+        self.pins.allow_beside(most);
+    }
+
+    fn most(&self) -> usize {
+        self.most.load(Ordering::Relaxed)
     }
 
     /// A new stream exists, which holds nothing yet.
@@ -38,12 +53,12 @@ impl Budget {
     pub(super) fn change(&self, from: usize, to: usize) -> bool {
         // Wrapping, so that one addition serves for growth and for shrinking.
         let change = to.wrapping_sub(from);
-        self.held.fetch_add(change, Ordering::Relaxed).wrapping_add(change) > self.most
+        self.held.fetch_add(change, Ordering::Relaxed).wrapping_add(change) > self.most()
     }
 
     /// Whether all streams hold too much together.
     pub(super) fn is_over(&self) -> bool {
-        self.held() > self.most
+        self.held() > self.most()
     }
 
     /// The bytes that all streams hold together.
@@ -53,7 +68,7 @@ impl Budget {
 
     /// The bytes that one stream may hold if every stream wants more.
     pub(super) fn share(&self) -> usize {
-        self.most / self.streams.load(Ordering::Relaxed).max(1)
+        self.most() / self.streams.load(Ordering::Relaxed).max(1)
     }
 }
 

@@ -29,6 +29,7 @@ mod pace;
 mod pins;
 mod placing;
 mod publisher;
+mod renewal;
 mod seat;
 mod sharing;
 mod state;

@@ -4,6 +4,7 @@
 //! whole, however long that takes and whatever the log drops meanwhile. So what all such clients keep together has a
 //! bound of its own. Clients in the same event keep it once.
 
+use crate::sync::{AtomicUsize, Ordering};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -25,7 +26,7 @@ const SMALL_PART: usize = 4;
 /// What slow clients keep, and the limit of that.
 #[derive(Debug)]
 pub(super) struct Pins {
-    most: usize,
+    most: AtomicUsize,
     pinned: Mutex<Pinned>,
 }
 
@@ -47,7 +48,12 @@ pub struct Pin {
 impl Pins {
     /// Pins beside logs that hold `of_logs` bytes together.
     pub(super) fn beside(of_logs: usize) -> Self {
-        Self { most: (of_logs / PART).clamp(LEAST, MOST), pinned: Mutex::default() }
+        Self { most: AtomicUsize::new(most_beside(of_logs)), pinned: Mutex::default() }
+    }
+
+    /// The logs may hold `of_logs` bytes together from now on.
+    pub(super) fn allow_beside(&self, of_logs: usize) {
+        self.most.store(most_beside(of_logs), Ordering::Relaxed);
     }
 
     /// Lets a client keep `rest`, which keeps `whole` bytes in memory: those of its event. A small rest is copied, and
@@ -63,7 +69,7 @@ impl Pins {
         let mut pinned = self.pinned.lock();
         if let Some((_, clients)) = pinned.pieces.get_mut(&end) {
             *clients += 1;
-        } else if pinned.bytes.saturating_add(bytes) <= self.most {
+        } else if pinned.bytes.saturating_add(bytes) <= self.most.load(Ordering::Relaxed) {
             pinned.bytes += bytes;
             pinned.pieces.insert(end, (bytes, 1));
         } else {
@@ -76,6 +82,11 @@ impl Pins {
     pub(super) fn bytes(&self) -> usize {
         self.pinned.lock().bytes
     }
+}
+
+/// What slow clients may keep beside logs that hold `of_logs` bytes together.
+fn most_beside(of_logs: usize) -> usize {
+    (of_logs / PART).clamp(LEAST, MOST)
 }
 
 impl Drop for Pin {
@@ -97,7 +108,7 @@ mod tests {
 
     /// Pins that may keep 1000 bytes.
     fn pins() -> Arc<Pins> {
-        Arc::new(Pins { most: 1000, pinned: Mutex::default() })
+        Arc::new(Pins { most: AtomicUsize::new(1000), pinned: Mutex::default() })
     }
 
     #[test]
@@ -133,7 +144,7 @@ mod tests {
     #[test]
     fn the_bound_is_a_part_of_that_of_the_logs_and_neither_useless_nor_more_than_is_useful() {
         for (of_logs, most) in [(0, 1 << 20), (64 << 20, 4 << 20), (256 << 20, 16 << 20), (usize::MAX, 16 << 20)] {
-            assert_eq!(Pins::beside(of_logs).most, most, "{of_logs}");
+            assert_eq!(Pins::beside(of_logs).most.load(Ordering::Relaxed), most, "{of_logs}");
         }
     }
 }

@@ -29,12 +29,12 @@ const ASKS_EVERY: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub struct Publisher {
     stream: Arc<Stream>,
-    linger: Duration,
 }
 
 impl Publisher {
     pub(super) fn new(stream: Arc<Stream>, linger: Duration) -> Self {
-        Self { stream, linger }
+        stream.locked(|state| state.linger = linger);
+        Self { stream }
     }
 
     /// The counters of the stream's route.
@@ -263,7 +263,7 @@ impl Publisher {
     /// Resolves when the stream is closed because no client was subscribed for the route's `linger_secs`. Resolves at
     /// once if the stream does not linger or gave way to others. Cancel-safe.
     pub fn abandoned(&self) -> impl Future<Output = ()> + Send + use<> {
-        upkeep::abandoned(Arc::clone(&self.stream), self.linger)
+        upkeep::abandoned(Arc::clone(&self.stream))
     }
 
     /// Drops the events of the stream's log when they are too old. The driver runs it beside everything else that it

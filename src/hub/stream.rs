@@ -28,6 +28,7 @@ use crate::sse::Frame;
 use http::HeaderMap;
 use parking_lot::{Mutex, RwLock};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -99,6 +100,8 @@ pub(super) struct State {
     pub(super) has_opener: bool,
     /// When the last subscriber left. Meaningless while there is a subscriber.
     pub(super) empty_since: Instant,
+    /// How long the stream outlives its last subscriber.
+    pub(super) linger: Duration,
     pub(super) place: Place,
     /// The bytes that the budget counts for this stream.
     accounted: usize,
@@ -166,6 +169,7 @@ impl Stream {
                 subscribers: 0,
                 has_opener: false,
                 empty_since: Instant::now(),
+                linger: Duration::ZERO,
                 place: Place::default(),
                 accounted: 0,
                 upkeep_at: None,

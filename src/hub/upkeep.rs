@@ -27,13 +27,12 @@ const SLICE: usize = 1024;
 
 /// Drops what a stream holds when it is too old: events, and the origin's answers about ids. Cancel-safe.
 pub(super) async fn upkeep(stream: Arc<Stream>) -> Infallible {
-    let age = stream.locked(|state| state.log.options().age);
-    let pause = age.map_or(LONGEST, |age| (age / PART_OF_AGE).min(LONGEST));
     loop {
-        let next = stream.locked(|state| {
+        let (next, age) = stream.locked(|state| {
             state.upkeep_at = stream.next_upkeep(state);
-            state.upkeep_at
+            (state.upkeep_at, state.log.options().age)
         });
+        let pause = age.map_or(LONGEST, |age| (age / PART_OF_AGE).min(LONGEST));
         let Some(next) = next else {
             stream.aging.notified().await;
             continue;
@@ -62,11 +61,11 @@ fn expire(stream: &Stream) -> bool {
     dropped == SLICE
 }
 
-/// Resolves when the stream is closed because no client was subscribed for `linger`. Resolves at once if the stream
-/// does not linger or gave way to others. Cancel-safe.
-pub(super) async fn abandoned(stream: Arc<Stream>, linger: Duration) {
+/// Resolves when the stream is closed because no client was subscribed for the time that it lingers. Resolves at once if
+/// the stream does not linger or gave way to others. Cancel-safe.
+pub(super) async fn abandoned(stream: Arc<Stream>) {
     loop {
-        let Some(at) = stream.locked(|state| over_at(state, linger)) else {
+        let Some(at) = stream.locked(|state| over_at(state)) else {
             stream.occupancy.notified().await;
             continue;
         };
@@ -76,7 +75,7 @@ pub(super) async fn abandoned(stream: Arc<Stream>, linger: Duration) {
                 // This holds the lock that a joining client takes. The client finds the stream open, or finds it
                 // closed and opens another.
                 let is_over = stream.locked(|state| {
-                    if over_at(state, linger) == Some(at) {
+                    if over_at(state) == Some(at) {
                         state.close(End::Idle, None);
                     }
                     state.is_closed()
@@ -90,10 +89,10 @@ pub(super) async fn abandoned(stream: Arc<Stream>, linger: Duration) {
 }
 
 /// When the stream is over if no client comes. `None`: a client is on it.
-fn over_at(state: &State, linger: Duration) -> Option<Instant> {
+fn over_at(state: &State) -> Option<Instant> {
     if state.is_closed() {
         return Some(state.empty_since);
     }
-    let linger = if state.lingers() { linger } else { Duration::ZERO };
+    let linger = if state.lingers() { state.linger } else { Duration::ZERO };
     state.is_empty().then(|| state.empty_since + linger)
 }

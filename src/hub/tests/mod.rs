@@ -7,6 +7,7 @@ mod holds;
 mod lives;
 mod model;
 mod pace;
+mod renewals;
 mod room;
 mod unshareable;
 mod upkeep;

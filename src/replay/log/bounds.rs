@@ -2,9 +2,9 @@
 
 use super::entry::{Entry, Kind};
 use super::{LIVE_BYTES, LIVE_WINDOW, MOST_BESIDE, ReplayLog, cost_of};
-use crate::replay::Start;
+use crate::replay::{ReplayOptions, Start};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl ReplayLog {
     /// Call before a batch of appends. Ends the delivery of dropped entries that cost too much. Within a batch it goes
@@ -44,6 +44,32 @@ impl ReplayLog {
         }
         self.let_go();
         self.shrink();
+    }
+
+    /// Takes another policy. The log is within its bounds from now on, and its entries keep their ids. `options` must
+    /// give events their ids in the same way as before.
+    pub fn renew(&mut self, options: Arc<ReplayOptions>, now: Instant) {
+        if options.age != self.options.age {
+            self.measure_age_anew(options.age, now);
+        }
+        self.options = options;
+        while self.is_over() {
+            self.drop_oldest();
+        }
+        self.expire(now, usize::MAX);
+    }
+
+    /// Measures the age of all entries by the clock of another age. An entry that is older than twice that age counts as
+    /// that old, because the clock counts the ticks from the oldest entry.
+    fn measure_age_anew(&mut self, age: Option<Duration>, now: Instant) {
+        let before = self.clock.clone();
+        let first = self.ring.iter().next().and_then(|entry| before.instant(entry.at()));
+        let oldest = [first, age.and_then(|age| now.checked_sub(age.saturating_mul(2)))].into_iter().flatten().max();
+        self.clock = before.with_age(age, oldest);
+        for entry in self.ring.iter_mut() {
+            let came = before.instant(entry.at()).unwrap_or(now);
+            entry.set_at(self.clock.now(came));
+        }
     }
 
     /// Gives room back if much of it is unused.

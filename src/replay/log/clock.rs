@@ -27,7 +27,7 @@ impl Ticks {
 }
 
 /// Measures ages in ticks. An entry is never called old too early, and at most two ticks too late.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Clock {
     tick: Duration,
     /// The age at which an entry is old. `None`: none ever is.
@@ -42,6 +42,11 @@ impl Clock {
         let tick = age.and_then(|age| age.checked_div(TICKS_OF_AGE)).unwrap_or(SHORTEST).max(SHORTEST);
         let ticks = |age: Duration| u32::try_from(age.as_nanos().div_ceil(tick.as_nanos())).unwrap_or(u32::MAX);
         Self { tick, age: age.map(ticks), zero: None }
+    }
+
+    /// A clock by which entries are old after another age. Moments before `oldest` count as `oldest`: the caller has none.
+    pub(super) fn with_age(&self, age: Option<Duration>, oldest: Option<Instant>) -> Self {
+        Self { zero: oldest.or(self.zero), ..Self::new(age) }
     }
 
     /// The present moment.
