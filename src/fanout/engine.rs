@@ -153,6 +153,13 @@ impl Engine {
         self.shards.doors.iter().map(ask).collect()
     }
 
+    /// The policy of a route changed, or a route is gone. Every shard asks the routes of its clients for what holds now.
+    pub fn renew(&self) {
+        for door in &self.shards.doors {
+            door.inbox.renew();
+        }
+    }
+
     /// Ends every client's response by `by`, also those of clients that are adopted later.
     pub fn drain(&self, by: Instant) {
         for door in &self.shards.doors {

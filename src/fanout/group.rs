@@ -8,7 +8,7 @@ use super::keys::{ClientKey, GroupKey};
 use super::policy::Pass;
 use super::replays::Replays;
 use super::shard::{Change, ShardInbox};
-use super::terms::{Sent, Terms};
+use super::terms::{Renewal, Sent, Terms};
 use crate::counters::since_start;
 use crate::hub::{Feed, FeedId, Reading, Seat, Watcher};
 use crate::replay::Seq;
@@ -41,6 +41,8 @@ pub(super) struct Group {
     pub(super) feed: Feed,
     pub(super) change: Arc<Change>,
     pub(super) terms: Arc<dyn Terms>,
+    /// What the clients of the group are still to be told of a change of its terms.
+    pub(super) news: News,
     pub(super) clients: usize,
     /// The clients that share a cursor.
     pub(super) caught_up: CaughtUp,
@@ -56,6 +58,17 @@ pub(super) struct Group {
     pub(super) looked_up_to: Option<ClientKey>,
     /// The group is in the shard's queue.
     pub(super) queued: bool,
+}
+
+/// What the clients of a group are still to be told of a change of its terms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct News {
+    /// The longest life of a client changed.
+    pub(super) lifetime: bool,
+    /// How long a client may take nothing changed.
+    pub(super) stall: bool,
+    /// The route is gone: the clients are given their end by this time. Clients that come later are told, too.
+    pub(super) over: Option<Instant>,
 }
 
 /// When a group has work.
@@ -107,6 +120,7 @@ impl Group {
             feed: Feed::new(seat, Arc::clone(&change) as _),
             change,
             terms,
+            news: News::default(),
             clients: 0,
             caught_up: CaughtUp::new(now),
             behind: Behind::default(),
@@ -115,6 +129,19 @@ impl Group {
             appended: None,
             looked_up_to: None,
             queued: false,
+        }
+    }
+
+    /// Takes the terms that hold now.
+    pub(super) fn renew(&mut self) {
+        match self.terms.renewed() {
+            Renewal::None => {}
+            Renewal::Terms(terms) => {
+                self.news.lifetime |= terms.lifetime(0.0) != self.terms.lifetime(0.0);
+                self.news.stall |= terms.pace().stall != self.terms.pace().stall;
+                self.terms = terms;
+            }
+            Renewal::Over(by) => self.news.over = Some(by),
         }
     }
 

@@ -52,6 +52,8 @@ pub(super) struct Told<A, D> {
     /// Questions about clients. The inbox does not look into them. Bounded by those who ask.
     pub(super) questions: Vec<Box<dyn Any + Send>>,
     pub(super) drain: Option<D>,
+    /// The policies of routes changed.
+    pub(super) renew: bool,
     is_closed: bool,
 }
 
@@ -63,6 +65,7 @@ impl<A, D> Default for Told<A, D> {
             asked: Vec::new(),
             questions: Vec::new(),
             drain: None,
+            renew: false,
             is_closed: false,
         }
     }
@@ -126,6 +129,12 @@ impl<A, D, W: Wake> Inbox<A, D, W> {
         self.wake();
     }
 
+    /// The policies of routes changed.
+    pub(super) fn renew(&self) {
+        self.told.lock().renew = true;
+        self.wake();
+    }
+
     /// Ends the shard, or notes that it has ended. The shard takes no more clients. Clients that it has not taken in
     /// are dropped.
     pub(super) fn close(&self) {
@@ -172,6 +181,7 @@ impl<A, D, W: Wake> Inbox<A, D, W> {
         std::mem::swap(&mut waiting.asked, &mut told.asked);
         std::mem::swap(&mut waiting.questions, &mut told.questions);
         told.drain = waiting.drain.take();
+        told.renew = std::mem::take(&mut waiting.renew);
         !waiting.is_closed
     }
 
@@ -184,6 +194,7 @@ impl<A, D, W: Wake> Inbox<A, D, W> {
             && told.asked.is_empty()
             && told.questions.is_empty()
             && told.drain.is_none()
+            && !told.renew
             && !told.is_closed;
         if !is_empty {
             self.awake.store(true, Ordering::SeqCst);

@@ -79,8 +79,17 @@ impl Members {
         *self.by_id.entry(id).or_insert_with(|| {
             let key = self.groups.next_key();
             self.numbered += 1;
-            self.groups.insert(Group::new(id, (key, Number(self.numbered)), seat, Arc::clone(terms), inbox, now))
+            let number = (key, Number(self.numbered));
+            let mut group = Group::new(id, number, seat, Arc::clone(terms), inbox, now);
+            // The policy may have changed while the client was on its way.
+            group.renew();
+            self.groups.insert(group)
         })
+    }
+
+    /// All groups.
+    pub(super) fn groups_mut(&mut self) -> impl Iterator<Item = &mut Group> {
+        self.groups.values_mut()
     }
 
     /// Puts a client into its group.

@@ -65,5 +65,5 @@ pub use sender::Sending;
 pub use sending::{end_on_close, limit_stall, reset_on_close};
 #[cfg(all(fuzzing, not(test)))]
 pub use shard::tests::try_operations;
-pub use terms::{Farewell, Home, MOST_KEPT_BYTES, Sent, Terms};
+pub use terms::{Farewell, Home, MOST_KEPT_BYTES, Renewal, Sent, Terms};
 pub use trust::Trust;

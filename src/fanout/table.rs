@@ -57,6 +57,11 @@ impl<K: Key, V> Table<K, V> {
         self.slab.iter().map(|(index, value)| (key(index), value))
     }
 
+    /// All values, in the order of their keys.
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.slab.iter_mut().map(|(_, value)| value)
+    }
+
     pub(super) fn len(&self) -> usize {
         self.slab.len()
     }

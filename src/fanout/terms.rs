@@ -7,7 +7,8 @@ use crate::hub::{Course, Departure, Seat, StreamKey};
 use std::fmt;
 use std::ops::{AddAssign, SubAssign};
 use std::os::fd::OwnedFd;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// The most bytes that a client may send after its request, such as a stray CRLF or a pipelined request. They mean
 /// nothing while the response lasts. The connection of a client that sends more is closed.
@@ -24,10 +25,31 @@ pub trait Home: Send + fmt::Debug {
     fn take_back(self: Box<Self>, socket: OwnedFd, unread: Vec<u8>);
 }
 
+/// What has become of the policy of a route since its clients came.
+#[derive(Debug)]
+pub enum Renewal {
+    /// It still holds.
+    None,
+    /// This one holds now.
+    Terms(Arc<dyn Terms>),
+    /// The route is gone. Its clients are given their end by this time.
+    Over(Instant),
+}
+
 /// The policy of one route.
 pub trait Terms: Send + Sync + fmt::Debug {
     /// How often and how patiently clients are served.
     fn pace(&self) -> &Pace;
+
+    /// What has become of the policy. It is asked when the [engine is told](super::Engine::renew) of a change.
+    fn renewed(&self) -> Renewal {
+        Renewal::None
+    }
+
+    /// How long a client may stay. `None`: no limit. `random` is in `0.0..1.0`: the lives of clients differ.
+    fn lifetime(&self, _random: f64) -> Option<Duration> {
+        None
+    }
 
     /// The route's counters.
     fn counters(&self) -> &RouteCounters;

@@ -61,7 +61,7 @@ pub enum Due {
 pub enum Because {
     /// The client has been there for its lifetime.
     Lifetime,
-    /// The process drains.
+    /// The process drains, or the route is gone.
     Drain,
 }
 
@@ -91,7 +91,21 @@ impl Schedule {
         Self { ends: lifetime.map(|lifetime| now + lifetime), because: Because::Lifetime, phase }
     }
 
-    /// The process drains until `by`. Each client gets its end at another time before that. `random` is in `0.0..1.0`.
+    /// The client, which has been there for `stayed`, may stay for `lifetime` in all from now on. If that is over
+    /// already, the client gets its end within the next life, so that not all such clients end at once. `random` is in
+    /// `0.0..1.0`. An end in a drain stays.
+    pub fn live(&mut self, lifetime: Option<Duration>, stayed: Duration, now: Instant, random: f64) {
+        if self.ends.is_some() && self.because == Because::Drain {
+            return;
+        }
+        let rest = lifetime.map(|lifetime| match lifetime.checked_sub(stayed) {
+            Some(rest) => rest,
+            None => lifetime.mul_f64(random),
+        });
+        (self.ends, self.because) = (rest.map(|rest| now + rest), Because::Lifetime);
+    }
+
+    /// The process or the route drains until `by`. Each client gets its end at another time before that. `random` is in `0.0..1.0`.
     pub fn drain(&mut self, by: Instant, now: Instant, random: f64) {
         let at = now + by.saturating_duration_since(now).mul_f64(SPREAD_OF_DRAIN * random);
         if self.ends.is_none_or(|ends| at < ends) {
@@ -188,6 +202,31 @@ mod tests {
                 assert_eq!(schedule.due(&pace, standing, at(*now)), *due, "{case} {now}");
             }
         }
+    }
+
+    #[test]
+    fn another_lifetime_counts_from_the_clients_coming_and_ends_nobody_at_once() {
+        let start = Instant::now();
+        let at = |secs: u32| start + secs * SECOND;
+        // The client came at 0, and its policy changes at 100.
+        for (before, lifetime, random, ends) in [
+            (None, Some(300), 0.5, Some(300)),
+            (Some(200), Some(300), 0.5, Some(300)),
+            (Some(300), Some(200), 0.5, Some(200)),
+            (Some(300), None, 0.5, None),
+            // It has been there for longer than it may.
+            (None, Some(60), 0.0, Some(100)),
+            (None, Some(60), 0.5, Some(130)),
+            (Some(300), Some(60), 1.0, Some(160)),
+        ] {
+            let mut schedule = Schedule::new(before.map(|secs| secs * SECOND), Phase::random(), start);
+            schedule.live(lifetime.map(|secs| secs * SECOND), 100 * SECOND, at(100), random);
+            assert_eq!(schedule.next(&pace(None), Standing::Busy), ends.map(at), "{before:?} {lifetime:?} {random}");
+        }
+        let mut draining = Schedule::new(None, Phase::random(), start);
+        draining.drain(at(110), at(100), 0.5);
+        draining.live(None, 100 * SECOND, at(100), 0.5);
+        assert_eq!(draining.due(&pace(None), Standing::Busy, at(103)), Some(Due::End(Because::Drain)));
     }
 
     #[test]

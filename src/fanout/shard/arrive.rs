@@ -86,6 +86,7 @@ impl Shard {
             return;
         }
         self.drain_one(key, now);
+        self.renew_one(key, now);
         self.arm(key);
         self.backlog.behind.come(key);
     }

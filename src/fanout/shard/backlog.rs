@@ -25,6 +25,8 @@ pub(super) struct Backlog {
     pub(super) questions: VecDeque<(Question, ClientKey)>,
     /// The first client that was not told of the drain. `None`: there is none.
     pub(super) undrained: Option<ClientKey>,
+    /// The first client that was not told of the newest change of policies. `None`: there is none.
+    pub(super) unrenewed: Option<ClientKey>,
     /// The first client of the present part of a round of access lines about which none was written. `None`: there is
     /// none.
     pub(super) unreported: Option<ClientKey>,
@@ -45,6 +47,7 @@ impl Backlog {
             !self.asked.is_empty(),
             !self.questions.is_empty(),
             self.undrained.is_some(),
+            self.unrenewed.is_some(),
             self.unreported.is_some(),
         ];
         Waiting {

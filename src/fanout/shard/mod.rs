@@ -9,6 +9,7 @@ mod backlog;
 mod deliver;
 mod depart;
 mod question;
+mod renew;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -206,6 +207,9 @@ impl Shard {
         self.backlog.asked.extend(told.asked.drain(..));
         let questions = told.questions.drain(..).filter_map(|question| question.downcast::<Question>().ok());
         self.backlog.questions.extend(questions.map(|question| (*question, ClientKey::of(0))));
+        if std::mem::take(&mut told.renew) {
+            self.begin_renewal(now);
+        }
         if let Some(by) = told.drain.take() {
             self.draining = Some(by);
             self.backlog.undrained = Some(ClientKey::of(0));
@@ -238,6 +242,7 @@ impl Shard {
             (Self::answer, other),
             (Self::tell, other),
             (Self::drain, other),
+            (Self::renew, other),
             (Self::report, other),
         ];
         for (work, share) in kinds {
