@@ -15,6 +15,7 @@
 
 mod admin;
 mod advice;
+mod change;
 mod environment;
 mod error;
 mod limits;
@@ -34,6 +35,7 @@ mod tests;
 mod value;
 
 pub use admin::{AdminAccess, Token};
+pub use change::{Change, Fate, RouteChange, Waiting};
 pub use error::{ConfigError, ConfigErrors};
 pub use limits::{Refuse, ServerLimits};
 pub use log::{LogConfig, LogFormat};
@@ -47,7 +49,7 @@ use crate::route::RouteTable;
 use reader::{Section, joined};
 use report::Report;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The configuration of a process: its server options and its routes.
 #[derive(Debug, Clone)]
@@ -96,9 +98,10 @@ impl Config {
     /// # Errors
     /// When there is nothing to read, when the file cannot be read, and for every error in it.
     pub fn load(named: Option<&Path>) -> Result<Self, ConfigErrors> {
-        let mut config = load(named, Part::Whole, Self::of)?;
+        let (mut config, names) = load(named, Part::Whole, Self::of)?;
         let file = named.or_else(|| Some(Path::new(DEFAULT_FILE)).filter(|file| file.exists()));
         config.settings.file = file.map(Path::to_owned);
+        config.settings.names = names;
         Ok(config)
     }
 
@@ -128,19 +131,20 @@ impl ServerConfig {
     /// # Errors
     /// As for [`Config::load`], but for `[server]` alone.
     pub fn load(named: Option<&Path>) -> Result<Self, ConfigErrors> {
-        load(named, Part::Server, |mut root, sources| server::read(root.section("server"), sources))
+        let read = load(named, Part::Server, |mut root, sources| server::read(root.section("server"), sources));
+        read.map(|(server, _)| server)
     }
 }
 
-/// Reads the file or, if there is none, the variables.
+/// Reads the file or, if there is none, the variables. Returns the files that it names, too.
 fn load<T>(
     named: Option<&Path>,
     part: Part,
     convert: impl FnOnce(Section<'_>, &dyn Sources) -> T,
-) -> Result<T, ConfigErrors> {
+) -> Result<(T, Vec<PathBuf>), ConfigErrors> {
     let path = named.unwrap_or_else(|| Path::new(DEFAULT_FILE));
     let sources = SystemSources::beside(path);
-    match std::fs::read_to_string(path) {
+    let read = match std::fs::read_to_string(path) {
         Ok(text) => {
             let read = read(&text, Variables::OverFile, part, &sources, convert);
             read.map_err(|errors| errors.of_file(path))
@@ -152,7 +156,8 @@ fn load<T>(
             read("", Variables::Alone, part, &sources, convert)
         }
         Err(error) => Err(ConfigErrors::unreadable(path, &error)),
-    }
+    };
+    read.map(|read| (read, sources.into_named()))
 }
 
 fn read<T>(

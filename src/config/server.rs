@@ -5,7 +5,7 @@ use super::limits::{self, ServerLimits};
 use super::networks::{Networks, trusted};
 use super::reader::{Item, Rule, Section};
 use super::sources::Sources;
-use super::value::{bytes, bytes_or, count_or, count_to, count_to_or_off, seconds, word};
+use super::value::{boolean, bytes, bytes_or, count_or, count_to, count_to_or_off, seconds, word};
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -66,6 +66,8 @@ pub struct ServerConfig {
     pub replay_bytes: Option<usize>,
     /// The longest time from SIGTERM to the exit.
     pub drain: Duration,
+    /// Whether the configuration is read again when its file, or a file that it names, changes.
+    pub watch: bool,
     /// What one client address may take, and how clients are refused.
     pub limits: ServerLimits,
 }
@@ -89,6 +91,7 @@ impl Default for ServerConfig {
             max_connections: None,
             replay_bytes: None,
             drain: Duration::from_secs(8),
+            watch: false,
             limits: ServerLimits::default(),
         }
     }
@@ -139,6 +142,7 @@ pub(super) fn read(mut section: Section<'_>, sources: &dyn Sources) -> ServerCon
     server.max_connections = max_connections.flatten().map(NonZeroUsize::get);
     section.set(&mut server.replay_bytes, "replay_bytes", bytes_or("auto"));
     section.set(&mut server.drain, "drain_secs", seconds);
+    section.set(&mut server.watch, "watch", boolean);
     server.limits = limits::of_server(section.section("limits"));
     section.finish();
     server

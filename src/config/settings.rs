@@ -38,6 +38,8 @@ const OF_PROXIES: [&str; 4] = ["connect_timeout_secs", "headers", "ca_file", "ma
 pub struct Settings {
     /// The file that was read.
     pub file: Option<PathBuf>,
+    /// The files that the configuration names, such as those of certificates and tokens.
+    pub names: Vec<PathBuf>,
     /// All settings: those of the process first, then those of each route.
     pub all: Vec<Setting>,
 }
@@ -88,7 +90,7 @@ impl From {
 }
 
 /// The shipped file, with each default in the place of a value.
-static SHIPPED: LazyLock<Table> = LazyLock::new(|| {
+pub(super) static SHIPPED: LazyLock<Table> = LazyLock::new(|| {
     let is_setting = |rest: &&str| rest.starts_with(|c: char| c.is_ascii_lowercase() || c == '[');
     let line = |line: &'static str| line.strip_prefix('#').filter(is_setting).unwrap_or(line);
     let text: Vec<_> = include_str!("../../conf/manifold.toml").lines().map(line).collect();
@@ -133,7 +135,7 @@ impl Settings {
                 walk.table("routes.proxy", proxy, &of_proxy);
             }
         }
-        Self { file: None, all }
+        Self { file: None, names: Vec::new(), all }
     }
 
     /// Gives the settings of routes the names of the routes.

@@ -1,5 +1,6 @@
 //! The environment variables and files that a configuration refers to.
 
+use std::cell::RefCell;
 use std::env::{self, VarError};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -45,13 +46,26 @@ pub trait Sources {
 #[derive(Debug, Clone)]
 pub struct SystemSources {
     base: PathBuf,
+    /// The files that were read.
+    named: RefCell<Vec<PathBuf>>,
 }
 
 impl SystemSources {
     /// Resolves relative paths against the directory of `file`.
     #[must_use]
     pub fn beside(file: &Path) -> Self {
-        Self { base: file.parent().map(Path::to_owned).unwrap_or_default() }
+        Self { base: file.parent().map(Path::to_owned).unwrap_or_default(), named: RefCell::default() }
+    }
+
+    /// The files that were read.
+    pub(super) fn into_named(self) -> Vec<PathBuf> {
+        self.named.into_inner()
+    }
+
+    fn name(&self, path: &Path) -> PathBuf {
+        let path = self.base.join(path);
+        self.named.borrow_mut().push(path.clone());
+        path
     }
 }
 
@@ -61,11 +75,11 @@ impl Sources for SystemSources {
     }
 
     fn text(&self, path: &Path) -> io::Result<String> {
-        std::fs::read_to_string(self.base.join(path))
+        std::fs::read_to_string(self.name(path))
     }
 
     fn bytes(&self, path: &Path) -> io::Result<Vec<u8>> {
-        std::fs::read(self.base.join(path))
+        std::fs::read(self.name(path))
     }
 
     fn is_readable_by_all(&self, path: &Path) -> bool {

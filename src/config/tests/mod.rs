@@ -14,7 +14,7 @@ use std::io;
 use std::path::Path;
 
 /// The certificate of an authority that nothing uses, for `ca_file`.
-const PEM: &str = "\
+pub(super) const PEM: &str = "\
 -----BEGIN CERTIFICATE-----
 MIIBeTCCAR+gAwIBAgIURgGao2HKHWM1eemvPoIyixNu4ZEwCgYIKoZIzj0EAwIw
 ETEPMA0GA1UEAwwGbm9ib2R5MCAXDTI2MTEyNjA3NDYxMFoYDzIxMjYxMTAyMDc0

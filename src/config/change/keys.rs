@@ -1,0 +1,60 @@
+//! The keys in which two configurations differ, by name. Values are never told: they may be secrets.
+
+use crate::config::{Config, Setting};
+use crate::route::{Route, RouteKind};
+use crate::upstream::UpstreamOptions;
+
+/// The keys of a route that differ, without the table of routes: `client.heartbeat_secs`.
+pub(super) fn of_route((old, before): (&Config, &Route), (new, after): (&Config, &Route)) -> Vec<String> {
+    let of_name = |setting: &&Setting| setting.route.as_deref() == Some(&*after.name);
+    let name = |setting: &Setting| {
+        let section = setting.section.strip_prefix("routes").unwrap_or_default().trim_start_matches('.');
+        if section.is_empty() { setting.key.clone() } else { format!("{section}.{}", setting.key) }
+    };
+    let [old, new] = [old, new].map(|config| config.settings.all.iter().filter(of_name).collect::<Vec<_>>());
+    let mut keys = differing(&old, &new, name);
+    let (before, after) = (upstream(before), upstream(after));
+    for (header, value) in &after.headers {
+        let held = before.headers.iter().find(|(name, _)| name == header);
+        if held.is_some_and(|(_, held)| held != value) {
+            keys.push(format!("upstream.headers.{header}"));
+        }
+    }
+    if before.trusted != after.trusted {
+        keys.push("upstream.ca_file".to_owned());
+    }
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+/// The keys of the process that differ: `server.drain_secs`.
+pub(super) fn of_process(old: &Config, new: &Config) -> Vec<String> {
+    let of_process = |setting: &&Setting| setting.route.is_none();
+    let name = |setting: &Setting| format!("{}.{}", setting.section, setting.key);
+    let [before, after] = [old, new].map(|config| config.settings.all.iter().filter(of_process).collect::<Vec<_>>());
+    let mut keys = differing(&before, &after, name);
+    if old.server.admin_access.token != new.server.admin_access.token {
+        keys.push("server.admin_token_file".to_owned());
+    }
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+fn differing(old: &[&Setting], new: &[&Setting], name: impl Fn(&Setting) -> String) -> Vec<String> {
+    let has = |among: &[&Setting], of: &Setting| {
+        let mut same = among.iter().filter(|other| (&other.section, &other.key) == (&of.section, &of.key));
+        same.any(|other| other.value == of.value)
+    };
+    let changed = new.iter().filter(|setting| !has(old, setting));
+    let gone = old.iter().filter(|setting| !has(new, setting));
+    changed.chain(gone).map(|setting| name(setting)).collect()
+}
+
+fn upstream(route: &Route) -> &UpstreamOptions {
+    match &route.kind {
+        RouteKind::Stream(policy) => &policy.upstream,
+        RouteKind::Proxy(policy) => &policy.upstream,
+    }
+}
