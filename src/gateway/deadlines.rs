@@ -29,8 +29,10 @@ pub enum Lifecycle {
 
 /// The deadlines of one client in a session. What is due is for the policy to say.
 #[derive(Debug)]
-pub(super) struct Deadlines<'a> {
-    pace: &'a Pace,
+pub(super) struct Deadlines {
+    pace: Pace,
+    max_lifetime: Option<Duration>,
+    came: std::time::Instant,
     schedule: Schedule,
     last_sent: LastSent,
     lifecycle: watch::Receiver<Lifecycle>,
@@ -38,19 +40,31 @@ pub(super) struct Deadlines<'a> {
     drains: bool,
 }
 
-impl<'a> Deadlines<'a> {
+impl Deadlines {
     /// `max_lifetime`: the longest lifetime that the route gives a client.
-    pub(super) fn new(
-        pace: &'a Pace,
-        max_lifetime: Option<Duration>,
-        mut lifecycle: watch::Receiver<Lifecycle>,
-    ) -> Self {
+    pub(super) fn new(pace: Pace, max_lifetime: Option<Duration>, mut lifecycle: watch::Receiver<Lifecycle>) -> Self {
         // A drain may have begun before this client came. It must be seen as a change, too.
         lifecycle.mark_changed();
         let now = Instant::now().into_std();
         let lifetime = max_lifetime.map(|max| lifetime(max, fastrand::f64()));
         let schedule = Schedule::new(lifetime, Phase::random(), now);
-        Self { pace, schedule, last_sent: LastSent::with_others(now), lifecycle, drains: false }
+        let last_sent = LastSent::with_others(now);
+        Self { pace, max_lifetime, came: now, schedule, last_sent, lifecycle, drains: false }
+    }
+
+    /// The policy of the route changed.
+    pub(super) fn renew(&mut self, pace: Pace, max_lifetime: Option<Duration>) {
+        let now = Instant::now().into_std();
+        self.pace = pace;
+        if std::mem::replace(&mut self.max_lifetime, max_lifetime) != max_lifetime {
+            let drawn = max_lifetime.map(|max| lifetime(max, fastrand::f64()));
+            self.schedule.live(drawn, now.saturating_duration_since(self.came), now, fastrand::f64());
+        }
+    }
+
+    /// The route is gone. The client is given its end by this time.
+    pub(super) fn drain(&mut self, by: Instant) {
+        self.schedule.drain(by.into_std(), Instant::now().into_std(), fastrand::f64());
     }
 
     /// Notes that the client was sent something.
@@ -69,7 +83,7 @@ impl<'a> Deadlines<'a> {
         if !self.drains && self.lifecycle.has_changed().unwrap_or(true) {
             self.note(self.lifecycle.has_changed().is_ok());
         }
-        match self.schedule.due(self.pace, Standing::Busy, Instant::now().into_std()) {
+        match self.schedule.due(&self.pace, Standing::Busy, Instant::now().into_std()) {
             Some(Due::End(because)) => Some(because.into()),
             Some(Due::Heartbeat | Due::Slowness | Due::Stall | Due::Close) | None => None,
         }
@@ -80,12 +94,12 @@ impl<'a> Deadlines<'a> {
     pub(super) async fn next(&mut self) -> Result<(), Departure> {
         loop {
             let standing = Standing::Idle { last_sent: self.last_sent };
-            match self.schedule.due(self.pace, standing, Instant::now().into_std()) {
+            match self.schedule.due(&self.pace, standing, Instant::now().into_std()) {
                 Some(Due::Heartbeat) => return Ok(()),
                 Some(Due::End(because)) => return Err(because.into()),
                 Some(Due::Slowness | Due::Stall | Due::Close) | None => {}
             }
-            let next = self.schedule.next(self.pace, standing).map(Instant::from_std);
+            let next = self.schedule.next(&self.pace, standing).map(Instant::from_std);
             tokio::select! {
                 biased;
                 () = at(next) => {}

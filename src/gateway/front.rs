@@ -21,7 +21,7 @@ use super::answers::{answer, bad_head, refuse, say_and_close};
 use super::chunks::Chunks;
 use super::connection::Connection;
 use super::first::{Judgement, is_blank, judge};
-use super::front_options::FrontOptions;
+use super::front_options::{CurrentOptions, FrontOptions};
 use super::gate::Gate;
 use super::head::{self, Body, Head};
 use super::http2::Http2;
@@ -51,7 +51,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 /// Serves the connections of one process.
 #[derive(Debug)]
 pub struct Front {
-    options: FrontOptions,
+    options: CurrentOptions,
     sessions: Sessions,
     http2: Http2,
     places: Arc<Places>,
@@ -101,10 +101,16 @@ impl Front {
         proxy.server_options = Some(server_options);
         proxy.handle_init_modules();
         let places = Places::new(options.max_connections, gateway.connector.descriptors().clone(), alive);
-        let proxy = Arc::new(proxy);
-        let http2 = Http2::new(Arc::clone(&proxy), gateway.clone(), Arc::clone(&places), options);
+        let (proxy, options) = (Arc::new(proxy), CurrentOptions::new(options));
+        let http2 = Http2::new(Arc::clone(&proxy), gateway.clone(), Arc::clone(&places), options.clone());
         let (sessions, introductions, runtime) = (Sessions::new(proxy), Introductions::new(), Handle::current());
         Self { options, sessions, http2, places, gateway, stopping, introductions, runtime }
+    }
+
+    /// The limits of connections, which can be changed.
+    #[must_use]
+    pub fn options(&self) -> CurrentOptions {
+        self.options.clone()
     }
 
     /// Begins to serve a connection that was just accepted, on the current runtime. It is served until it ends or goes to
@@ -121,10 +127,10 @@ impl Front {
         };
         let (front, mut connection) = (Arc::clone(self), Connection::new(transport, admission));
         connection.seat_at(seat);
-        let longest = self.options.head_time;
+        let longest = self.options.get().head_time;
         let time = if connection.may_stay() { longest } else { WITHOUT_A_PLACE.min(longest) };
         let wait = Wait { is_first: true, until: Instant::now() + time };
-        let is_introduced = self.options.proxy_protocol && self.gateway.trusts(connection.peer());
+        let is_introduced = self.options.get().proxy_protocol && self.gateway.trusts(connection.peer());
         Some(if is_introduced {
             tokio::spawn(front.serve_introduced(connection, wait))
         } else {
@@ -164,7 +170,7 @@ impl Front {
     }
 
     fn between_requests(&self) -> Wait {
-        Wait { is_first: false, until: Instant::now() + self.options.keepalive }
+        Wait { is_first: false, until: Instant::now() + self.options.get().keepalive }
     }
 
     async fn serve_from(self: Arc<Self>, mut connection: Connection, mut wait: Wait) {
@@ -225,7 +231,7 @@ impl Front {
         };
         let mut needed = pin!(needed);
         loop {
-            match judge(connection.unread(), scanned, self.options.head_bytes) {
+            match judge(connection.unread(), scanned, self.options.get().head_bytes) {
                 Judgement::Incomplete => {}
                 Judgement::Preface => return First::Http2,
                 Judgement::Head { blank, end } => {
@@ -239,7 +245,7 @@ impl Front {
             // Between two requests, empty lines do not count as the beginning of a head.
             let has_none = unread.iter().all(|byte| !is_first && is_blank(*byte));
             if had_none && !has_none && !is_first {
-                until = Instant::now() + self.options.head_time;
+                until = Instant::now() + self.options.get().head_time;
             }
             had_none = has_none;
             tokio::select! {

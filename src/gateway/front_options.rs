@@ -1,5 +1,7 @@
 //! The limits of connections and their request heads.
 
+use arc_swap::ArcSwap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The limits of connections and their request heads.
@@ -18,6 +20,26 @@ pub struct FrontOptions {
     pub max_connections: usize,
     /// Whether connections of trusted proxies begin with a header of the PROXY protocol.
     pub proxy_protocol: bool,
+}
+
+/// The limits in force. All clones of this value see new limits at once. The number of open connections is an exception:
+/// it holds as it was at the start.
+#[derive(Debug, Clone)]
+pub struct CurrentOptions(Arc<ArcSwap<FrontOptions>>);
+
+impl CurrentOptions {
+    pub(super) fn new(options: FrontOptions) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(options)))
+    }
+
+    pub(super) fn get(&self) -> FrontOptions {
+        **self.0.load()
+    }
+
+    /// Puts other limits in force.
+    pub fn set(&self, options: FrontOptions) {
+        self.0.store(Arc::new(options));
+    }
 }
 
 impl Default for FrontOptions {

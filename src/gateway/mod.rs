@@ -38,6 +38,7 @@ mod head;
 mod home;
 mod http2;
 mod introduction;
+mod lasting;
 mod limits;
 mod lines;
 mod listener;
@@ -66,11 +67,11 @@ mod writer;
 
 pub use deadlines::Lifecycle;
 pub use front::Front;
-pub use front_options::FrontOptions;
+pub use front_options::{CurrentOptions, FrontOptions};
 pub use listener::Listener;
 pub use presence::{Presence, Present};
 pub use proxy::Exchange;
-pub use routing::{CurrentRouting, RouteIds, RouteView, Routing};
+pub use routing::{CurrentRouting, Moved, RouteIds, RouteView, Routing};
 pub use served::{ProxyRoute, Served, StreamRoute};
 #[cfg(test)]
 pub(crate) use tests::NoStreams;
@@ -133,6 +134,11 @@ impl Gateway {
         Self { limits: Arc::new(Limits::new(limits)), ..self }
     }
 
+    /// Puts the limits of another configuration in force, for all clones of this gateway.
+    pub fn limit(&self, limits: ServerLimits) {
+        self.limits.set(limits);
+    }
+
     /// The clients of shared streams that sessions serve.
     #[must_use]
     pub fn presence(&self) -> &Presence {
@@ -158,7 +164,7 @@ impl Gateway {
     }
 
     fn planned(&self, request: &Request<'_>, peer: &Peer) -> Result<Plan, Refusal> {
-        let facts = Facts { is_draining: self.is_draining(), peer, refuse: self.limits.refuse };
+        let facts = Facts { is_draining: self.is_draining(), peer, refuse: self.limits.refuse() };
         plan::plan(request, facts, &self.routing.get())
     }
 

@@ -3,6 +3,7 @@
 
 use super::Gateway;
 use super::deadlines::{Deadlines, Lifecycle};
+use super::lasting::{Newer, News};
 use super::lines::{greeting, last_words};
 use super::own_request::OwnRequest;
 use super::plan::Ask;
@@ -23,6 +24,7 @@ use http::StatusCode;
 use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::error::Elapsed;
@@ -118,7 +120,9 @@ impl Gateway {
 /// One response of any kind, on its way to its client.
 struct Relay<'a> {
     response: Box<Response>,
-    client: &'a ClientOptions,
+    /// The route as it is served now.
+    served: Arc<StreamRoute>,
+    news: News,
     counters: &'a RouteCounters,
     idle_timeout: Duration,
     /// The first bytes of a refusal's body. They may show that the configuration is wrong.
@@ -127,7 +131,7 @@ struct Relay<'a> {
     events: Option<Passthrough>,
     /// The client's deadlines. `None` if the response is not an event stream, or if the stated length of its body must
     /// be kept. manifold then neither adds lines to the response nor ends it.
-    deadlines: Option<Deadlines<'a>>,
+    deadlines: Option<Deadlines>,
     /// `None` if the response is not an event stream.
     watched: Option<Watched<'a>>,
 }
@@ -153,21 +157,26 @@ impl Watched<'_> {
 }
 
 impl<'a> Relay<'a> {
-    fn new(response: Box<Response>, served: &'a StreamRoute, lifecycle: watch::Receiver<Lifecycle>) -> Self {
+    fn new(response: Box<Response>, served: &'a Arc<StreamRoute>, lifecycle: watch::Receiver<Lifecycle>) -> Self {
         let policy = &served.policy;
         let client = &policy.client;
         let is_stream = response.status == StatusCode::OK && unusable(&response.headers).is_none();
         let is_open = is_stream && (client.heartbeat.is_some() || content_length(&response.headers).is_none());
         Self {
             response,
-            client,
+            served: Arc::clone(served),
+            news: News::of(served),
             counters: &served.counters,
             idle_timeout: policy.upstream.idle_timeout.unwrap_or(Duration::MAX),
             beginning: None,
             events: is_stream.then(Passthrough::new),
-            deadlines: is_open.then(|| Deadlines::new(served.pace(), client.max_lifetime, lifecycle)),
+            deadlines: is_open.then(|| Deadlines::new(served.pace().clone(), client.max_lifetime, lifecycle)),
             watched: None,
         }
+    }
+
+    fn client(&self) -> &ClientOptions {
+        &self.served.policy.client
     }
 
     /// Passes the response on to its end, and returns why it ended.
@@ -184,11 +193,11 @@ impl<'a> Relay<'a> {
 
     /// Passes on the head and the body until the response ends. The error says why it ended.
     async fn pass(&mut self, cors: Option<&CorsAnswer>, writer: &mut Writer<'_>) -> Result<Infallible, Departure> {
-        let has_heartbeats = self.deadlines.is_some() && self.client.heartbeat.is_some();
+        let has_heartbeats = self.deadlines.is_some() && self.client().heartbeat.is_some();
         let head = own_head(&self.response.headers, has_heartbeats, cors);
-        writer.begin(self.response.status, head, self.client.stall, self.events.is_some()).await?;
+        writer.begin(self.response.status, head, self.client().stall, self.events.is_some()).await?;
         if has_heartbeats {
-            self.insert(greeting(self.client, None), writer).await?;
+            self.insert(greeting(self.client(), None), writer).await?;
         }
         loop {
             let mut bytes = self.next(writer).await?;
@@ -222,7 +231,7 @@ impl<'a> Relay<'a> {
 
     /// The next bytes of the origin. The error says why there are none. Heartbeats are sent while this waits.
     async fn next(&mut self, writer: &mut Writer<'_>) -> Result<Bytes, Departure> {
-        let Self { response, idle_timeout, events, deadlines, watched, .. } = self;
+        let Self { response, served, news, idle_timeout, events, deadlines, watched, .. } = self;
         if let Some(end) = deadlines.as_mut().and_then(Deadlines::end_due) {
             return Err(end);
         }
@@ -234,6 +243,17 @@ impl<'a> Relay<'a> {
                 read = &mut read => return come(read, *idle_timeout),
                 never = Watched::report(watched, sent) => match never {},
                 broken = writer.left() => return Err(broken.into()),
+                newer = news.next(served) => match newer {
+                    Newer::Terms(newest) => {
+                        *served = newest;
+                        if let Some(deadlines) = deadlines {
+                            deadlines.renew(served.pace().clone(), served.policy.client.max_lifetime);
+                        }
+                        writer.renew(served.pace());
+                    }
+                    Newer::Over(by) => deadlines.iter_mut().for_each(|deadlines| deadlines.drain(by)),
+                    Newer::None => {}
+                },
                 due = next_due(deadlines) => {
                     due?;
                     if events.as_mut().is_some_and(Passthrough::insert) {
@@ -253,7 +273,7 @@ impl<'a> Relay<'a> {
             writer.text(events.finish()).await?;
         }
         if self.deadlines.is_some() {
-            self.insert(last_words(self.client, why, None), writer).await?;
+            self.insert(last_words(self.client(), why, None), writer).await?;
         }
         if let Some(events) = &self.events {
             writer.count_events(events.events());
@@ -272,7 +292,7 @@ impl<'a> Relay<'a> {
 }
 
 /// Resolves when a heartbeat or the end of the response is due, and never without deadlines.
-async fn next_due(deadlines: &mut Option<Deadlines<'_>>) -> Result<(), Departure> {
+async fn next_due(deadlines: &mut Option<Deadlines>) -> Result<(), Departure> {
     match deadlines {
         Some(deadlines) => deadlines.next().await,
         None => std::future::pending().await,

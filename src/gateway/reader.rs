@@ -42,6 +42,11 @@ impl Reader {
         Self { arrivals, pace, present }
     }
 
+    /// The policy of the client's route changed.
+    pub(super) fn renew(&mut self, pace: &Pace) {
+        self.pace = pace.clone();
+    }
+
     /// The client received bytes that it was sent before.
     pub(super) fn arrived(&self) {
         self.arrivals.arrived();

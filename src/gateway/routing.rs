@@ -1,14 +1,18 @@
 //! All routes as one value, which can be replaced as a whole.
 
+use super::lasting::{Lasting, Standing};
 use super::served::{Served, StreamRoute};
-use crate::config::{Networks, policy_in_words};
+use crate::config::{Fate, Networks, policy_in_words};
 use crate::counters::{CountersByRoute, RouteCounters};
-use crate::hub::{Mode, RouteId};
+use crate::hub::{Mode, RouteId, StreamSettings};
 use crate::route::{Hosts, Methods, Misfit, Route, RouteTable, Routed, Wanted};
 use crate::upstream::DriverSettings;
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Weak};
+use tokio::sync::watch::Receiver;
+use tokio::time::Instant;
 
 /// The routes, found by request and by id.
 #[derive(Debug)]
@@ -17,6 +21,8 @@ pub struct Routing {
     by_id: HashMap<RouteId, Arc<StreamRoute>>,
     /// The proxies that are believed about their clients.
     trusted: Networks,
+    /// The routes that are gone, and may have clients yet.
+    retired: Vec<Retired>,
 }
 
 /// The routing in force. All clones of this value see a new routing at once.
@@ -44,28 +50,64 @@ pub struct RouteView {
     pub counters: Arc<RouteCounters>,
 }
 
-/// The ids of routes, by the routes' names. An id is never given to a second name. Streams are found by the id of their
-/// route. So two routes never share a stream, even after the configuration has changed.
+/// What is kept of routes from one configuration to the next, by the routes' names. An id is never given to a second
+/// name, nor to a route of another origin. Streams are found by the id of their route. So two routes never share a
+/// stream, even after the configuration has changed.
 #[derive(Debug, Default)]
 pub struct RouteIds {
     next: u32,
-    by_name: HashMap<Arc<str>, RouteId>,
+    by_name: HashMap<Arc<str>, Kept>,
+}
+
+/// A route as it is served now, and what outlives its changes.
+#[derive(Debug)]
+struct Kept {
+    id: RouteId,
+    lasting: Lasting,
+    served: Served,
+}
+
+/// A route that is gone, and may have clients yet.
+#[derive(Debug, Clone)]
+struct Retired {
+    id: RouteId,
+    name: Arc<str>,
+    counters: Arc<RouteCounters>,
+    /// Each of its instances keeps this, and each client and request keeps an instance.
+    alive: Weak<AtomicUsize>,
+    /// `None`: it is a plain proxy.
+    driver: Option<Receiver<DriverSettings>>,
+}
+
+impl Retired {
+    /// Whether a client or a request of the route is left.
+    fn is_there(&self) -> bool {
+        self.alive.strong_count() > 0
+    }
+}
+
+/// What a change of the configuration means for streams.
+#[derive(Debug, Default)]
+pub struct Moved {
+    /// The routes whose streams live on with these settings.
+    pub renewed: Vec<(RouteId, StreamSettings)>,
+    /// The routes that are gone.
+    pub retired: Vec<RouteId>,
 }
 
 impl RouteIds {
-    /// The id of the route with this name.
-    pub fn of(&mut self, name: &Arc<str>) -> RouteId {
-        let next = &mut self.next;
-        *self.by_name.entry(Arc::clone(name)).or_insert_with(|| {
-            let id = RouteId(*next);
-            *next += 1;
-            id
-        })
+    fn next_id(&mut self) -> RouteId {
+        let id = RouteId(self.next);
+        self.next += 1;
+        id
     }
 
-    /// Forgets the names of routes that no longer exist. A later route of the same name gets a new id.
-    pub fn retain(&mut self, is_served: impl Fn(&str) -> bool) {
-        self.by_name.retain(|name, _| is_served(name));
+    /// Serves a route that is new, or that has nothing in common with the one of its name but its counters.
+    fn begin(&mut self, route: &Arc<Route>, counters: Arc<RouteCounters>) -> Served {
+        let (id, lasting) = (self.next_id(), Lasting::new(counters));
+        let served = Served::new(id, Arc::clone(route), &lasting);
+        self.by_name.insert(Arc::clone(&route.name), Kept { id, lasting, served: served.clone() });
+        served
     }
 }
 
@@ -73,16 +115,68 @@ impl Routing {
     /// Prepares routes to be served.
     #[must_use]
     pub fn new(routes: &[Arc<Route>], trusted: Networks, ids: &mut RouteIds) -> Self {
-        let served: Vec<Served> = routes
-            .iter()
-            .map(|route| Served::new(ids.of(&route.name), Arc::clone(route), Arc::new(RouteCounters::default())))
-            .collect();
+        let served = routes.iter().map(|route| ids.begin(route, Arc::default())).collect();
+        Self::of(served, trusted, Vec::new())
+    }
+
+    /// Prepares the routes of another configuration. `fate`: what becomes of the route of a name. `by`: when the clients
+    /// of routes that are gone have been given their end.
+    #[must_use]
+    fn after(
+        before: &Self,
+        routes: &[Arc<Route>],
+        trusted: Networks,
+        ids: &mut RouteIds,
+        fate: impl Fn(&str) -> Fate,
+        by: Instant,
+    ) -> (Self, Moved) {
+        let mut moved = Moved::default();
+        let mut retired: Vec<_> = before.retired.iter().filter(|retired| retired.is_there()).cloned().collect();
+        let gone: Vec<_> = ids.by_name.keys().filter(|name| fate(name).ends_streams()).cloned().collect();
+        let mut over = Vec::new();
+        for name in gone {
+            let Some(Kept { id, lasting, .. }) = ids.by_name.remove(&name) else { continue };
+            let (counters, driver) = (Arc::clone(&lasting.counters), lasting.driver());
+            let alive = Arc::downgrade(&lasting.private_clients);
+            retired.push(Retired { id, name, counters, alive, driver });
+            moved.retired.push(id);
+            over.push(lasting);
+        }
+        let serve = |route: &Arc<Route>| {
+            let Some(kept) = ids.by_name.get_mut(&route.name) else {
+                let counters = retired.iter().find(|retired| retired.name == route.name);
+                return ids.begin(route, counters.map(|retired| Arc::clone(&retired.counters)).unwrap_or_default());
+            };
+            if fate(&route.name) == Fate::Policy {
+                kept.served = Served::new(kept.id, Arc::clone(route), &kept.lasting);
+                if let Served::Stream(stream) = &kept.served {
+                    moved.renewed.push((kept.id, stream.settings().clone()));
+                }
+            }
+            kept.served.clone()
+        };
+        let served = routes.iter().map(serve).collect();
+        let routing = Self::of(served, trusted, retired);
+        // New requests find the new routes by the time that the clients of the old ones come back.
+        for lasting in &over {
+            lasting.standing.send_replace(Standing::Over(by));
+        }
+        (routing, moved)
+    }
+
+    fn of(served: Vec<Served>, trusted: Networks, retired: Vec<Retired>) -> Self {
         let streams = served.iter().filter_map(|served| match served {
             Served::Stream(stream) => Some((stream.id, Arc::clone(stream))),
             Served::Proxy(_) => None,
         });
         let by_id = streams.collect();
-        Self { table: RouteTable::new(served), by_id, trusted }
+        Self { table: RouteTable::new(served), by_id, trusted, retired }
+    }
+
+    /// The settings for the drivers of a route's streams, also of one that is gone and has clients yet.
+    fn driver(&self, route: RouteId) -> Option<Receiver<DriverSettings>> {
+        let retired = || self.retired.iter().find(|retired| retired.id == route)?.driver.clone();
+        self.by_id.get(&route).map(|served| served.driver()).or_else(retired)
     }
 
     /// The proxies that are believed about their clients.
@@ -100,11 +194,19 @@ impl Routing {
         self.table.nearest(host, path).map(|served| served.route().place())
     }
 
-    /// The counters of every route, with the route's name.
+    /// The counters of every route, with the route's name. Of a route that is gone they are there until its last client
+    /// is gone.
     #[must_use]
     pub fn counters(&self) -> CountersByRoute {
         let served = self.table.routes().iter();
-        served.map(|served| (Arc::clone(&served.route().name), Arc::clone(served.counters()))).collect()
+        let mut all: CountersByRoute =
+            served.map(|served| (Arc::clone(&served.route().name), Arc::clone(served.counters()))).collect();
+        for retired in self.retired.iter().filter(|retired| retired.is_there()) {
+            if all.iter().all(|(name, _)| *name != retired.name) {
+                all.push((Arc::clone(&retired.name), Arc::clone(&retired.counters)));
+            }
+        }
+        all
     }
 }
 
@@ -122,16 +224,17 @@ impl CurrentRouting {
 
     /// The settings for the driver of a route's stream. `None`: the route no longer exists.
     #[must_use]
-    pub fn driver(&self, route: RouteId) -> Option<DriverSettings> {
-        self.get().by_id.get(&route).map(|served| served.driver().clone())
+    pub fn driver(&self, route: RouteId) -> Option<Receiver<DriverSettings>> {
+        self.get().driver(route)
     }
 
     /// The routes whose origin has this URL, paths apart.
     #[must_use]
     pub fn of_origin(&self, root_url: &str) -> Vec<RouteId> {
         let routing = self.get();
-        let same = routing.by_id.iter().filter(|(_, served)| served.driver().origin.root_url() == root_url);
-        same.map(|(id, _)| *id).collect()
+        let all = routing.by_id.keys().copied().chain(routing.retired.iter().map(|retired| retired.id));
+        let is_same = |driver: Receiver<DriverSettings>| driver.borrow().origin.root_url() == root_url;
+        all.filter(|id| routing.driver(*id).is_some_and(is_same)).collect()
     }
 
     /// The counters of every route, with the route's name.
@@ -143,7 +246,9 @@ impl CurrentRouting {
     /// The name of a route of streams. `None`: the route no longer exists.
     #[must_use]
     pub fn name(&self, route: RouteId) -> Option<Arc<str>> {
-        self.get().by_id.get(&route).map(|served| Arc::clone(&served.route.name))
+        let routing = self.get();
+        let retired = || routing.retired.iter().find(|retired| retired.id == route).map(|retired| &retired.name);
+        routing.by_id.get(&route).map(|served| &served.route.name).or_else(retired).cloned()
     }
 
     /// All routes, in the order of the configuration.
@@ -152,9 +257,20 @@ impl CurrentRouting {
         self.get().table.routes().iter().map(view).collect()
     }
 
-    /// Puts another routing in force for all requests from now on.
-    pub fn replace(&self, routing: Routing) {
+    /// Puts the routes of another configuration in force, for all requests from now on. `fate`: what becomes of the route
+    /// of a name. `by`: when the clients of routes that are gone have been given their end. The caller tells the hub and
+    /// the engine what moved.
+    pub fn reload(
+        &self,
+        routes: &[Arc<Route>],
+        trusted: Networks,
+        ids: &mut RouteIds,
+        fate: impl Fn(&str) -> Fate,
+        by: Instant,
+    ) -> Moved {
+        let (routing, moved) = Routing::after(&self.get(), routes, trusted, ids, fate, by);
         self.0.store(Arc::new(routing));
+        moved
     }
 }
 
@@ -179,18 +295,5 @@ fn view(served: &Served) -> RouteView {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_number_belongs_to_a_name_and_is_never_given_again() {
-        let mut ids = RouteIds::default();
-        let [a, b] = ["a", "b"].map(|name| ids.of(&Arc::from(name)));
-        assert_ne!(a, b);
-        assert_eq!(ids.of(&Arc::from("a")), a, "the place in the file does not matter");
-        ids.retain(|name| name == "a");
-        let again = ids.of(&Arc::from("b"));
-        assert!(again != a && again != b, "{again:?}");
-        assert_eq!(ids.of(&Arc::from("a")), a);
-    }
-}
+#[path = "tests/routing.rs"]
+mod tests;

@@ -1,12 +1,15 @@
 //! A route, together with everything that is needed to serve it.
 
+use super::lasting::{Lasting, Newer, Standing};
 use super::lines;
 use super::proxy::Habit;
 use crate::access::{Account, Visit};
 use crate::caller::Caller;
 use crate::counters::{Label, RouteCounters};
-use crate::downstream::{CorsOptions, OnLag, RetryPolicy, SharingVerdict, sharing_verdict, unshareable_advice};
-use crate::fanout::{Farewell, Pace, Sent, Terms};
+use crate::downstream::{
+    CorsOptions, OnLag, RetryPolicy, SharingVerdict, lifetime, sharing_verdict, unshareable_advice,
+};
+use crate::fanout::{Farewell, Pace, Renewal, Sent, Terms};
 use crate::hub::{Course, Credentials, Departure, Mode, RouteId, Seat, StreamKey, StreamSettings};
 use crate::quoted::reason;
 use crate::replay::{Lineage, ReplayOptions};
@@ -17,6 +20,7 @@ use http::{HeaderMap, HeaderValue};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// The advice in the log when a response must not be given to any client.
 const WHAT_TO_DO: &str =
@@ -46,8 +50,10 @@ pub struct StreamRoute {
     pub(super) settings: StreamSettings,
     /// The route's policy, as the engine needs it.
     pace: Pace,
-    /// The route's policy, as the driver of a shared stream needs it.
-    driver: DriverSettings,
+    /// The route's policy, as the driver of a shared stream needs it. The drivers see when it changes.
+    driver: watch::Receiver<DriverSettings>,
+    /// What has become of the route since.
+    standing: watch::Receiver<Standing>,
     /// The policy toward the origin when a client has an upstream of its own. The client gets the origin's answer,
     /// whatever its status is.
     pub(super) private: UpstreamOptions,
@@ -56,7 +62,7 @@ pub struct StreamRoute {
     /// Whether it was logged that hardly any clients share a stream.
     told_unshared: AtomicBool,
     /// The clients of a private route that are served or wait for the origin.
-    private_clients: AtomicUsize,
+    private_clients: Arc<AtomicUsize>,
 }
 
 /// The place of a client of a private route. Dropping it frees the place.
@@ -82,15 +88,21 @@ pub struct ProxyRoute {
     pub(super) by_http2: AtomicBool,
     /// Whether it was logged that fields are dropped because of their names.
     told_odd_names: AtomicBool,
+    /// Says that a request of the route is left, after the route is gone.
+    _alive: Arc<AtomicUsize>,
 }
 
 impl Served {
     /// Prepares a route to be served.
     #[must_use]
-    pub fn new(id: RouteId, route: Arc<Route>, counters: Arc<RouteCounters>) -> Self {
+    pub(super) fn new(id: RouteId, route: Arc<Route>, lasting: &Lasting) -> Self {
         match route.kind.clone() {
-            RouteKind::Stream(policy) => Self::Stream(Arc::new(StreamRoute::new(id, route, policy, counters))),
-            RouteKind::Proxy(policy) => Self::Proxy(Arc::new(ProxyRoute::new(route, policy, counters))),
+            RouteKind::Stream(policy) => {
+                let served = Arc::new(StreamRoute::new(id, route, policy, lasting));
+                lasting.standing.send_replace(Standing::Current(Arc::downgrade(&served)));
+                Self::Stream(served)
+            }
+            RouteKind::Proxy(policy) => Self::Proxy(Arc::new(ProxyRoute::new(route, policy, lasting))),
         }
     }
 
@@ -123,15 +135,16 @@ impl Routed for Served {
 }
 
 impl ProxyRoute {
-    fn new(route: Arc<Route>, policy: ProxyPolicy, counters: Arc<RouteCounters>) -> Self {
+    fn new(route: Arc<Route>, policy: ProxyPolicy, lasting: &Lasting) -> Self {
         Self {
             route,
-            counters,
+            counters: Arc::clone(&lasting.counters),
             options: of_one_client(&policy.upstream),
             policy,
             habit: Habit::default(),
             by_http2: AtomicBool::new(false),
             told_odd_names: AtomicBool::new(false),
+            _alive: Arc::clone(&lasting.private_clients),
         }
     }
 
@@ -156,7 +169,8 @@ fn of_one_client(upstream: &UpstreamOptions) -> UpstreamOptions {
 }
 
 impl StreamRoute {
-    fn new(id: RouteId, route: Arc<Route>, policy: StreamPolicy, counters: Arc<RouteCounters>) -> Self {
+    fn new(id: RouteId, route: Arc<Route>, policy: StreamPolicy, lasting: &Lasting) -> Self {
+        let counters = Arc::clone(&lasting.counters);
         let settings = StreamSettings {
             replay: Arc::new(ReplayOptions {
                 lineage: Lineage::of(&route.origin.to_string()),
@@ -184,9 +198,9 @@ impl StreamRoute {
         };
         let private = of_one_client(&policy.upstream);
         let proxied = ProxyPolicy { upstream: policy.upstream.clone(), ..ProxyPolicy::default() };
-        let preflights = Arc::new(ProxyRoute::new(Arc::clone(&route), proxied, Arc::clone(&counters)));
+        let preflights = Arc::new(ProxyRoute::new(Arc::clone(&route), proxied, lasting));
         let told_unshared = AtomicBool::new(false);
-        let private_clients = AtomicUsize::new(0);
+        let driver = lasting.announce(driver);
         Self {
             id,
             route,
@@ -195,10 +209,11 @@ impl StreamRoute {
             settings,
             pace,
             driver,
+            standing: lasting.standing.subscribe(),
             private,
             preflights,
             told_unshared,
-            private_clients,
+            private_clients: Arc::clone(&lasting.private_clients),
         }
     }
 
@@ -210,8 +225,18 @@ impl StreamRoute {
     }
 
     /// The settings for the driver of a shared stream.
-    pub(super) fn driver(&self) -> &DriverSettings {
-        &self.driver
+    pub(super) fn driver(&self) -> watch::Receiver<DriverSettings> {
+        self.driver.clone()
+    }
+
+    /// What has become of the route since it was served in this way.
+    pub(super) fn standing(&self) -> watch::Receiver<Standing> {
+        self.standing.clone()
+    }
+
+    /// The hub's settings of the route.
+    pub(super) fn settings(&self) -> &StreamSettings {
+        &self.settings
     }
 
     /// Logs once if nearly every client has a stream of its own. The usual cause is a cookie that differs for each
@@ -245,6 +270,18 @@ impl StreamRoute {
 impl Terms for StreamRoute {
     fn pace(&self) -> &Pace {
         &self.pace
+    }
+
+    fn renewed(&self) -> Renewal {
+        match self.standing.borrow().newer(self) {
+            Newer::None => Renewal::None,
+            Newer::Terms(served) => Renewal::Terms(served),
+            Newer::Over(by) => Renewal::Over(by.into_std()),
+        }
+    }
+
+    fn lifetime(&self, random: f64) -> Option<Duration> {
+        self.policy.client.max_lifetime.map(|max| lifetime(max, random))
     }
 
     fn counters(&self) -> &RouteCounters {

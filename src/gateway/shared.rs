@@ -2,6 +2,7 @@
 
 use super::deadlines::{Deadlines, at};
 use super::handover::{HandOver, Leaving};
+use super::lasting::{Newer, News};
 use super::lines::{greeting, last_words};
 use super::plan::Ask;
 use super::presence::Present;
@@ -149,7 +150,7 @@ impl Gateway {
 
     /// Serves a client in its session, until the client leaves or its stream ends.
     pub(super) async fn serve_shared(&self, ask: &Ask, joined: Joined, writer: &mut Writer<'_>) -> Departure {
-        let (served, Joined { mut subscription, head, asked }) = (&ask.served, joined);
+        let (mut served, Joined { mut subscription, head, asked }) = (Arc::clone(&ask.served), joined);
         served.counters.opens.add(1);
         writer.answers(asked);
         served.came_to(subscription.key(), &ask.caller);
@@ -157,7 +158,7 @@ impl Gateway {
         let present = Present::new(stream, ask.caller.clone(), writer.version(), asked, subscription.cursor());
         let listing = self.presence.enter(present);
         writer.reads(Reader::new(subscription.arrivals(), served.pace().clone(), Arc::clone(&listing.present)));
-        let why = self.deliver(served, writer, &mut subscription, head, &listing.present).await;
+        let why = self.deliver(&mut served, writer, &mut subscription, head, &listing.present).await;
         drop(listing);
         let (stream, lag, course) = (subscription.key().clone(), subscription.lag(), subscription.course());
         drop(subscription);
@@ -168,7 +169,7 @@ impl Gateway {
 
     async fn deliver(
         &self,
-        served: &StreamRoute,
+        served: &mut Arc<StreamRoute>,
         writer: &mut Writer<'_>,
         subscription: &mut Subscription,
         head: HeaderMap,
@@ -184,7 +185,7 @@ impl Gateway {
         if let Err(broken) = begun.await {
             return broken.into();
         }
-        let deadlines = Deadlines::new(served.pace(), client.max_lifetime, self.lifecycle.clone());
+        let deadlines = Deadlines::new(served.pace().clone(), client.max_lifetime, self.lifecycle.clone());
         let why = match follow(served, writer, subscription, deadlines, present).await {
             Ok(why) => why,
             Err(broken) => return broken.into(),
@@ -192,20 +193,21 @@ impl Gateway {
         if !why.is_orderly() {
             return why;
         }
-        let words = last_words(client, &why, subscription.origin_retry());
+        let words = last_words(&served.policy.client, &why, subscription.origin_retry());
         writer.text(words.into()).await.map_or_else(Departure::from, |()| why)
     }
 }
 
-/// Sends frames and heartbeats until there is a reason to end the response.
+/// Sends frames and heartbeats until there is a reason to end the response. `served` becomes the instance of the route
+/// that holds at the end.
 async fn follow(
-    served: &StreamRoute,
+    served: &mut Arc<StreamRoute>,
     writer: &mut Writer<'_>,
     subscription: &mut Subscription,
-    mut deadlines: Deadlines<'_>,
+    mut deadlines: Deadlines,
     present: &Present,
 ) -> Result<Departure, Broken> {
-    let (pace, mut frames) = (served.pace(), Vec::new());
+    let (mut news, mut frames) = (News::of(served), Vec::new());
     let mut reports = Reports::of(present.asked);
     // A session is never in the state of sending here, because it waits for each write.
     let mut pass = Pass::<Infallible>::Unread;
@@ -214,7 +216,7 @@ async fn follow(
             return Ok(end);
         }
         if let Pass::Unread = pass {
-            match pace.then(subscription.read(PIECE_BYTES, &mut frames)) {
+            match served.pace().then(subscription.read(PIECE_BYTES, &mut frames)) {
                 Then::Sends => {
                     let (events, sent) = (frames.len(), writer.sent());
                     let tell = |stayed| stays(served, subscription, sent, stayed);
@@ -233,10 +235,19 @@ async fn follow(
             continue;
         }
         tokio::select! {
-            () = subscription.changed() => pass.changed(pace.hold_until(|| subscription.cannot_wait(), now())),
+            () = subscription.changed() => pass.changed(served.pace().hold_until(|| subscription.cannot_wait(), now())),
             () = at(pass.held_until().map(Instant::from_std)) => pass.let_go(now()),
             broken = writer.left() => return Ok(broken.into()),
             stayed = reports.next() => stays(served, subscription, writer.sent(), stayed),
+            newer = news.next(served) => match newer {
+                Newer::Terms(newest) => {
+                    *served = newest;
+                    deadlines.renew(served.pace().clone(), served.policy.client.max_lifetime);
+                    writer.renew(served.pace());
+                }
+                Newer::Over(by) => deadlines.drain(by),
+                Newer::None => {}
+            },
             () = present.dismissed() => return Ok(Departure::Ended(End::Dismissed)),
             due = deadlines.next() => match due {
                 Ok(()) => {

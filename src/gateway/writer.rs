@@ -12,7 +12,7 @@ use super::socket::{self, Witness};
 use super::transport::Transport;
 use super::wire::response_head;
 use crate::counters::RouteCounters;
-use crate::fanout::{self, Due, MOST_KEPT_BYTES, Sent, Trust, due_while_blocked};
+use crate::fanout::{self, Due, MOST_KEPT_BYTES, Pace, Sent, Trust, due_while_blocked};
 use crate::sse::{Frame, HEARTBEAT};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -131,6 +131,23 @@ impl<'a> Writer<'a> {
     /// told whether bytes arrive at the client, and the client is judged for what the log drops.
     pub(super) fn reads(&mut self, reader: Reader) {
         self.reader = Some(reader);
+    }
+
+    /// The policy of the client's route changed.
+    pub(super) fn renew(&mut self, pace: &Pace) {
+        if let Some(reader) = &mut self.reader {
+            reader.renew(pace);
+        }
+        if self.progress.stall == pace.stall {
+            return;
+        }
+        self.progress.stall = pace.stall;
+        self.stall_limit = self.link.as_ref().map(|link| link.limit_stall(pace.stall));
+        self.session.set_write_timeout(Some(pace.stall));
+        // The kernel does not judge a trusted client. It gets the new limit when that ends.
+        if let Some(connection) = self.connection().filter(|_| !self.progress.trust.is_given()) {
+            fanout::limit_stall(connection, Some(pace.stall));
+        }
     }
 
     /// Notes that the client has been sent `events` events in all.

@@ -28,6 +28,7 @@ impl Open for Drivers {
 
     fn backfill(&self, request: StreamRequest, backfilling: Backfilling) {
         if let Some(settings) = self.routing.driver(request.key().route()) {
+            let settings = settings.borrow().clone();
             tokio::spawn(backfill(settings, self.connector.clone(), request, backfilling));
         }
     }

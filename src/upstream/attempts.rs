@@ -91,6 +91,12 @@ impl Attempts {
         }
     }
 
+    /// The policy of the route changed. What was met so far still counts.
+    pub(super) fn renew(&mut self, options: &UpstreamOptions, no_content_memory: Duration) {
+        let Self { failures, failing_since, live_since, .. } = *self;
+        *self = Self { failures, failing_since, live_since, ..Self::new(options, no_content_memory) };
+    }
+
     /// Whether any response ever streamed.
     pub(super) fn was_live(&self) -> bool {
         self.live_since.is_some()

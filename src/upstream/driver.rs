@@ -20,6 +20,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// The most reads from a quiet response when its successor takes its place. They fetch the bytes that have arrived by
@@ -34,6 +35,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Driver {
     settings: DriverSettings,
+    /// The settings that hold since a change of the configuration.
+    renewed: watch::Receiver<DriverSettings>,
     connector: Connector,
     /// Whether the stream has a place for its connection to the origin.
     has_place: bool,
@@ -55,13 +58,21 @@ pub struct Driver {
 }
 
 impl Driver {
-    /// A driver for a stream that was just opened. The stream takes a place for its connection, if there is one.
+    /// A driver for a stream that was just opened, which takes a place for its connection, if there is one. `renewed`: the
+    /// settings of the route. When they change, the next connection is made by them.
     #[must_use]
-    pub fn new(settings: DriverSettings, connector: Connector, opening: Opening, publisher: Publisher) -> Self {
+    pub fn new(
+        mut renewed: watch::Receiver<DriverSettings>,
+        connector: Connector,
+        opening: Opening,
+        publisher: Publisher,
+    ) -> Self {
+        let settings = renewed.borrow_and_update().clone();
         let attempts = Attempts::new(&settings.options, settings.no_content_memory);
         let own = connector.for_stream(&settings.origin, &settings.options);
         Self {
             settings,
+            renewed,
             has_place: own.is_some(),
             connector: own.unwrap_or(connector),
             request: opening.request,
@@ -130,6 +141,7 @@ impl Driver {
     async fn ask(&mut self) -> Result<Box<Response>, Done> {
         loop {
             self.publisher.connecting();
+            self.renew();
             let attempt = self.attempt(None, WhenFull::Wait);
             let outcome = self.answer(attempt).await.outcome;
             let Self { connector, settings, request, .. } = &*self;
@@ -160,6 +172,12 @@ impl Driver {
         }
     }
 
+    /// Takes the settings that hold now. If the route is gone, its last ones go on.
+    fn renew(&mut self) {
+        self.settings = self.renewed.borrow_and_update().clone();
+        self.attempts.renew(&self.settings.options, self.settings.no_content_memory);
+    }
+
     /// Waits for the result of an attempt. On a route that holds its clients, silence is not a failure: the driver
     /// waits for an origin that accepted the request and sends no head. Whenever nothing came for `idle_timeout_secs`,
     /// it makes another attempt beside the first.
@@ -184,8 +202,7 @@ impl Driver {
         self.publisher.counters().upstream_attempts.add(1);
         let request = Request::for_stream(&self.request, self.resume_header());
         let (connector, origin) = (self.connector.in_turn(&self.turns), Arc::clone(&self.settings.origin));
-        let connector = connector.when_full(when_full);
-        let options = Arc::clone(&self.settings.options);
+        let (connector, options) = (connector.when_full(when_full), Arc::clone(&self.settings.options));
         Attempt::new(overlaps, connector.turn(), async move { attempt(&connector, &origin, &options, request).await })
     }
 
@@ -242,8 +259,7 @@ impl Driver {
     /// for `idle_timeout_secs`, the successor is requested before the response is closed, so that nothing is lost
     /// between them. If that attempt fails, the quiet response stays.
     async fn follow(&mut self, mut reading: Reading) -> Result<(Failure, Option<Attempt>), Done> {
-        let mut successor: Option<Attempt> = None;
-        let mut quiet_at = self.quiet_at();
+        let (mut successor, mut quiet_at) = (None::<Attempt>, self.quiet_at());
         // When the successor is given up. Meaningful only while there is a successor.
         let mut needless_at = None;
         let why = loop {
@@ -273,6 +289,10 @@ impl Driver {
                     }
                 }
                 () = at(needless_at), if successor.is_some() => successor = None,
+                Ok(()) = self.renewed.changed() => {
+                    self.renew();
+                    quiet_at = self.quiet_at();
+                }
                 () = self.publisher.told_to_reconnect() => break Failure::Dropped,
             }
         };
@@ -311,11 +331,7 @@ impl Driver {
             return;
         }
         let is_news = !self.told_unfinished && !matches!(failure, Failure::Lost(_));
-        log::log!(
-            if is_news { Level::Warn } else { Level::Debug },
-            "response ended within an event, which is dropped: the empty line after it is missing {} bytes={bytes}",
-            self.names()
-        );
+        told::unfinished(&self.names(), bytes, is_news);
         self.told_unfinished |= is_news;
     }
 
@@ -343,7 +359,7 @@ impl Driver {
 
     /// Waits until the next step is due. The error is the end of the stream.
     async fn wait(&mut self, next: Next) -> Result<(), Done> {
-        match due(&self.publisher, next).await {
+        match due(&self.publisher, next, &mut self.renewed).await {
             Ok(()) => Ok(()),
             Err(Some(done)) => Err(done),
             Err(None) => {

@@ -6,6 +6,7 @@ use super::exchange::Outcome;
 use crate::hub::End;
 use crate::quoted::{Word, reason};
 use http::StatusCode;
+use log::Level;
 use std::sync::Arc;
 
 /// Logs that a stream is closed. `names`: its route and its key, in words for the log.
@@ -28,6 +29,14 @@ pub(super) fn closed(names: &str, end: &End) {
             log::info!("stream closed {names} end={end}")
         }
     }
+}
+
+/// Logs that a response ended within an event of `bytes` bytes.
+pub(super) fn unfinished(names: &str, bytes: u64, is_news: bool) {
+    log::log!(
+        if is_news { Level::Warn } else { Level::Debug },
+        "response ended within an event, which is dropped: the empty line after it is missing {names} bytes={bytes}"
+    );
 }
 
 /// The facts about an answer of a route's origin. If the route has never worked and the answer shows a fault of the

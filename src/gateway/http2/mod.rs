@@ -26,7 +26,7 @@ pub(super) use link::{Link, StallLimit};
 
 use super::Gateway;
 use super::connection::{Connection, Peer};
-use super::front_options::FrontOptions;
+use super::front_options::CurrentOptions;
 use super::gate::Gate;
 use super::limits::Over;
 use super::places::Places;
@@ -72,7 +72,7 @@ pub(super) struct Http2 {
     proxy: Arc<HttpProxy<Gateway>>,
     gateway: Gateway,
     places: Arc<Places>,
-    options: FrontOptions,
+    options: CurrentOptions,
 }
 
 impl fmt::Debug for Http2 {
@@ -103,7 +103,7 @@ impl Http2 {
         proxy: Arc<HttpProxy<Gateway>>,
         gateway: Gateway,
         places: Arc<Places>,
-        options: FrontOptions,
+        options: CurrentOptions,
     ) -> Self {
         Self { proxy, gateway, places, options }
     }
@@ -115,7 +115,7 @@ impl Http2 {
         options
             .max_concurrent_streams(MOST_STREAMS)
             .max_send_buffer_size(SEND_BUFFER_BYTES)
-            .max_header_list_size(u32::try_from(self.options.head_bytes).unwrap_or(u32::MAX));
+            .max_header_list_size(u32::try_from(self.options.get().head_bytes).unwrap_or(u32::MAX));
         options
     }
 
@@ -125,8 +125,9 @@ impl Http2 {
         socket::bound_unsent(&connection);
         let has_place = connection.has_place();
         let over = connection.over();
-        let idle = if has_place { self.options.keepalive } else { WITHOUT_A_PLACE.min(self.options.keepalive) };
-        let times = Times { head: self.options.head_time, idle };
+        let idle =
+            if has_place { self.options.get().keepalive } else { WITHOUT_A_PLACE.min(self.options.get().keepalive) };
+        let times = Times { head: self.options.get().head_time, idle };
         let transport = Arc::clone(connection.transport());
         let link = Link::new(*connection.peer());
         let traffic = Arc::new(Mutex::new(Traffic::new(tokio::time::Instant::now())));

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// The table is divided into so many parts, each with a lock of its own.
@@ -57,9 +58,9 @@ pub(in crate::gateway) enum Over {
 /// The limits of every address, and what each has taken.
 #[derive(Debug)]
 pub(in crate::gateway) struct Addresses {
-    most: usize,
-    /// New connections a second. `None`: no limit.
-    rate: Option<f64>,
+    most: AtomicUsize,
+    /// The bits of the number of new connections a second. Infinite: no limit.
+    rate: AtomicU64,
     parts: [Mutex<Part>; PARTS],
 }
 
@@ -111,9 +112,23 @@ pub(in crate::gateway) struct Seat {
 impl Addresses {
     /// `most`: connections of one address. `rate`: new connections a second. `None`: no limit.
     pub(in crate::gateway) fn new(most: Option<usize>, rate: Option<usize>) -> Arc<Self> {
+        let parts = std::array::from_fn(|_| Mutex::default());
+        let addresses = Self { most: AtomicUsize::default(), rate: AtomicU64::default(), parts };
+        addresses.allow(most, rate);
+        Arc::new(addresses)
+    }
+
+    /// Sets other limits. What each address has taken still counts.
+    pub(in crate::gateway) fn allow(&self, most: Option<usize>, rate: Option<usize>) {
         #[expect(clippy::cast_precision_loss, reason = "the configuration allows at most a million")]
-        let rate = rate.map(|rate| rate as f64);
-        Arc::new(Self { most: most.unwrap_or(usize::MAX), rate, parts: std::array::from_fn(|_| Mutex::default()) })
+        let rate = rate.map_or(f64::INFINITY, |rate| rate as f64);
+        self.most.store(most.unwrap_or(usize::MAX), Ordering::Relaxed);
+        self.rate.store(rate.to_bits(), Ordering::Relaxed);
+    }
+
+    /// New connections a second. `None`: no limit.
+    fn rate(&self) -> Option<f64> {
+        Some(f64::from_bits(self.rate.load(Ordering::Relaxed))).filter(|rate| rate.is_finite())
     }
 
     fn part(&self, block: Block) -> &Mutex<Part> {
@@ -132,13 +147,13 @@ impl Addresses {
     /// # Errors
     /// When the address may not open one now.
     pub(in crate::gateway) fn take(self: &Arc<Self>, address: IpAddr, now: Instant) -> Result<Seat, Over> {
-        let block = Block::from(address);
+        let (block, rate) = (Block::from(address), self.rate());
         let mut part = self.part(block).lock();
-        let taken = part.of(block, self.rate, now);
-        if taken.open >= self.most {
+        let taken = part.of(block, rate, now);
+        if taken.open >= self.most.load(Ordering::Relaxed) {
             return Err(Over::PerAddress(block));
         }
-        if let Some(rate) = self.rate {
+        if let Some(rate) = rate {
             taken.fill(rate, now);
             if taken.tokens < 1.0 {
                 return Err(Over::NewPerAddress(block));
@@ -160,7 +175,7 @@ impl Part {
         {
             self.sweep(rate, now);
         }
-        let new = Taken { open: 0, tokens: rate.unwrap_or_default(), at: now };
+        let new = Taken { open: 0, tokens: rate.unwrap_or(f64::INFINITY), at: now };
         self.taken.entry(block).or_insert(new)
     }
 
@@ -190,7 +205,7 @@ impl Drop for Seat {
         let mut part = self.of.part(self.block).lock();
         let Some(taken) = part.taken.get_mut(&self.block) else { return };
         taken.open = taken.open.saturating_sub(1);
-        if taken.open == 0 && self.of.rate.is_none() {
+        if taken.open == 0 && self.of.rate().is_none() {
             part.taken.remove(&self.block);
         }
     }
@@ -203,6 +218,23 @@ mod tests {
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn other_limits_count_what_was_taken_before() {
+        let (addresses, now) = (Addresses::new(Some(2), None), Instant::now());
+        let take = || addresses.take(ip("192.0.2.1"), now);
+        let (first, second) = (take().unwrap(), take().unwrap());
+        assert!(take().is_err());
+        addresses.allow(Some(3), None);
+        let third = take().unwrap();
+        addresses.allow(Some(1), None);
+        drop((first, second));
+        assert!(take().is_err(), "the third is still there");
+        addresses.allow(None, Some(1));
+        let fourth = take().unwrap();
+        assert!(matches!(take(), Err(Over::NewPerAddress(_))));
+        drop((third, fourth));
     }
 
     fn held(addresses: &Addresses) -> usize {

@@ -1,7 +1,7 @@
 //! Every refusal: its status, its fields and its body.
 
-use crate::counters::RouteCounters;
 use crate::downstream::{CorsAnswer, CorsOptions};
+use crate::gateway::lasting::Lasting;
 use crate::gateway::refusal::{Refusal, Why};
 use crate::gateway::{Served, StreamRoute};
 use crate::hub::{Answer, End, Failure, JoinError, Mode, RouteId, ShareOptions};
@@ -27,7 +27,7 @@ fn served(mode: Mode, cors: Option<CorsOptions>) -> Arc<StreamRoute> {
         strip_prefix: None,
         kind: RouteKind::Stream(StreamPolicy { share, cors, ..StreamPolicy::default() }),
     };
-    match Served::new(RouteId(0), Arc::new(route), Arc::new(RouteCounters::default())) {
+    match Served::new(RouteId(0), Arc::new(route), &Lasting::new(Arc::default())) {
         Served::Stream(served) => served,
         Served::Proxy(_) => panic!("it is a route of streams"),
     }

@@ -23,7 +23,7 @@ struct Drivers(DriverSettings, Connector);
 
 impl Open for Drivers {
     fn open(&self, opening: Opening, publisher: Publisher) {
-        tokio::spawn(Driver::new(self.0.clone(), self.1.clone(), opening, publisher).run());
+        tokio::spawn(Driver::new(watch::channel(self.0.clone()).1, self.1.clone(), opening, publisher).run());
     }
 
     fn backfill(&self, _: StreamRequest, _: Backfilling) {}
