@@ -15,7 +15,7 @@ use manifold::config::{Config, DEFAULT_FILE, LogFormat, ServerConfig};
 use manifold::demo::{Demo, DemoOptions};
 use manifold::probe::{Verdict, probe, probe_routes};
 use manifold::quoted::Word;
-use manifold::service::Service;
+use manifold::service::{Read, Reads, Service};
 use signals::{Asked, End, Signals};
 use std::fs::File;
 use std::future::Future;
@@ -92,14 +92,14 @@ fn run() -> ExitCode {
     }
     let source = source(config.as_deref());
     match load(config) {
-        Ok((config, signals)) => {
+        Ok((config, signals, reads)) => {
             logger::write_as(config.log.format);
             access::want(config.log.access, config.log.access_every);
             log::info!("manifold starts version={} configuration={source}", Word(manifold::VERSION));
             for advice in config.advice() {
                 log::warn!("{advice}");
             }
-            code_of(block_on(Some(config.server.threads), serve(config, signals)))
+            code_of(block_on(Some(config.server.threads), serve(config, signals, reads)))
         }
         Err(code) => {
             logger::write_as(LogFormat::Text);
@@ -205,17 +205,21 @@ where
 
 /// Reads the configuration. Signals are handled while it is read, because the file may be a pipe or on a slow disk. On
 /// an error it prints the error and returns the exit code.
-fn load(config: Option<PathBuf>) -> Result<(Config, Signals), ExitCode> {
+fn load(config: Option<PathBuf>) -> Result<(Config, Signals, Reads), ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| complain(&error.to_string(), 1))?;
     let loaded = runtime.block_on(async {
         // Signals are not bound to this runtime. Any running runtime wakes all tasks that wait for a signal.
         let mut signals = Signals::new().map_err(|error| complain(&error.to_string(), 1))?;
-        let loading = tokio::task::spawn_blocking(move || Config::load(config.as_deref()));
+        let named = config.clone();
+        let loading = tokio::task::spawn_blocking(move || Read::now(named.as_deref()));
         tokio::select! {
             loaded = loading => match loaded {
-                Ok(Ok(config)) => Ok((config, signals)),
-                Ok(Err(errors)) => Err(complain(&errors.to_string(), EX_USAGE)),
+                Ok(read) => {
+                    let reads = Reads::after(config, &read);
+                    let config = read.config.map_err(|errors| complain(&errors.to_string(), EX_USAGE))?;
+                    Ok((config, signals, reads))
+                }
                 Err(panic) => Err(complain(&panic.to_string(), 1)),
             },
             end = signals.end("nothing is done: this process does not serve yet") => {
@@ -229,15 +233,26 @@ fn load(config: Option<PathBuf>) -> Result<(Config, Signals), ExitCode> {
     loaded
 }
 
-async fn serve(config: Config, mut signals: Signals) -> Result<(), Box<dyn std::error::Error>> {
+async fn serve(config: Config, mut signals: Signals, mut reads: Reads) -> Result<(), Box<dyn std::error::Error>> {
     let mut running = Service::bind(config)?.start();
     let end = loop {
+        let watches = running.config().server.watch;
         let asked = tokio::select! {
             asked = signals.next() => asked,
+            read = reads.next(watches) => {
+                running.reload(read);
+                logger::write_as(running.config().log.format);
+                continue;
+            }
             error = running.failed() => return Err(error.into()),
         };
-        if let Asked::End(end) = asked {
-            break end;
+        match asked {
+            Asked::End(end) => break end,
+            Asked::Reload => {
+                reads.ask("SIGHUP");
+                continue;
+            }
+            Asked::HandOver => {}
         }
         // After a signal to end, the new process is not waited for. Dropping the future kills it.
         let successor = tokio::select! {
@@ -272,13 +287,19 @@ async fn demo(options: DemoOptions) -> Result<(), Box<dyn std::error::Error>> {
     let mut signals = Signals::new()?;
     let demo = Demo::start(options).await?;
     io::stdout().write_all(demo.greeting().as_bytes())?;
-    match signals.next().await {
+    let asked = loop {
+        match signals.next().await {
+            Asked::Reload => log::warn!("SIGHUP: nothing is done: a demo has no configuration"),
+            asked => break asked,
+        }
+    };
+    match asked {
         Asked::End(end @ End::AtOnce) => {
             log::info!("{end}: exit at once");
             return Ok(());
         }
         Asked::End(end @ End::Drained) => log::info!("{end}: draining"),
-        Asked::HandOver => log::warn!("SIGQUIT: draining: no process takes the place of a demo"),
+        Asked::HandOver | Asked::Reload => log::warn!("SIGQUIT: draining: no process takes the place of a demo"),
     }
     finish(demo.drain(), &mut signals).await
 }

@@ -5,7 +5,8 @@
 //!   SIGINT                    ends the process at once
 //!   SIGTERM                   ends the process after a drain
 //!   SIGQUIT                   starts a new process in this one's place
-//!   SIGHUP, SIGUSR1, SIGUSR2  write a line to the log
+//!   SIGHUP                    reads the configuration again
+//!   SIGUSR1, SIGUSR2          write a line to the log
 //! ```
 
 use std::fmt;
@@ -19,6 +20,8 @@ pub(crate) enum Asked {
     End(End),
     /// SIGQUIT: a new process takes this one's place.
     HandOver,
+    /// SIGHUP: the configuration is read again.
+    Reload,
 }
 
 /// How this process ends.
@@ -71,10 +74,7 @@ impl Signals {
                 _ = self.interrupt.recv() => return Asked::End(End::AtOnce),
                 _ = self.terminate.recv() => return Asked::End(End::Drained),
                 _ = self.quit.recv() => return Asked::HandOver,
-                _ = self.hangup.recv() => log::warn!(
-                    "SIGHUP: nothing is done: a running process does not read its configuration again; SIGQUIT starts a new \
-                     one that does"
-                ),
+                _ = self.hangup.recv() => return Asked::Reload,
                 _ = self.user1.recv() => log::warn!(
                     "SIGUSR1: nothing is done: the log goes to standard error, and there is no file to open again"
                 ),
@@ -85,13 +85,14 @@ impl Signals {
         }
     }
 
-    /// The next signal that ends this process, at a time when no other process can take its place. A SIGQUIT is
-    /// logged with the reason `why_not`.
+    /// The next signal that ends this process, at a time when no other process can take its place and the configuration
+    /// is not read again. A SIGQUIT or SIGHUP is logged with the reason `why_not`.
     pub(crate) async fn end(&mut self, why_not: &str) -> End {
         loop {
             match self.next().await {
                 Asked::End(end) => return end,
                 Asked::HandOver => log::warn!("SIGQUIT: {why_not}"),
+                Asked::Reload => log::warn!("SIGHUP: {why_not}"),
             }
         }
     }

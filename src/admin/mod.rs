@@ -23,11 +23,13 @@ pub use api::Api;
 pub use ask::{Question, Unhealthy};
 
 use crate::config::{AdminAccess, Settings};
+use crate::counters::process;
 use crate::gateway::Lifecycle;
 use crate::metrics::{Format, Metrics};
 use crate::quoted::reason;
 pub use crate::web::Listener;
 use crate::web::{Answer, Reply, Server, not_allowed, reply};
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderValue, Method, Request, StatusCode};
@@ -48,11 +50,11 @@ pub struct Facts {
     /// The task that accepts clients.
     pub accepting: AbortHandle,
     /// Who may ask.
-    pub access: AdminAccess,
+    pub access: Arc<ArcSwap<AdminAccess>>,
     /// The figures of the process.
     pub metrics: Metrics,
     /// The configuration, for those who look at it.
-    pub settings: Settings,
+    pub settings: Arc<ArcSwap<Settings>>,
     /// Answers below `/api/`.
     pub api: Api,
     /// Lets one request for the figures be answered at a time. A crowd of them must not take the threads from others.
@@ -107,7 +109,7 @@ impl Facts {
 impl Answer for Facts {
     async fn answer(&self, request: Request<Incoming>) -> Reply {
         let is_open = matches!(request.uri().path(), "/healthz" | "/readyz");
-        if let Err(unanswered) = guard::admit(&self.access, request.uri(), request.headers(), is_open) {
+        if let Err(unanswered) = guard::admit(&self.access.load(), request.uri(), request.headers(), is_open) {
             let (status, text) = unanswered.answer();
             let is_api = request.uri().path().starts_with("/api/");
             let plain = || reply(status, "text/plain", Bytes::from_static(text.as_bytes()));
@@ -125,7 +127,7 @@ impl Answer for Facts {
             "/metrics" if is_read => return self.figures(&request).await,
             "/metrics" => return not_allowed("GET, HEAD"),
             "/healthz" => (StatusCode::OK, "ok\n"),
-            "/readyz" => self.readiness().answer(),
+            "/readyz" => self.readiness().answer(process().reloads.has_failed()),
             _ => (StatusCode::NOT_FOUND, "there is nothing at this path: see /healthz, /readyz, /metrics and /api/\n"),
         };
         if status != StatusCode::NOT_FOUND && !is_read {

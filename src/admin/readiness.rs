@@ -28,9 +28,13 @@ impl Readiness {
         }
     }
 
-    /// The answer to `/readyz`.
-    pub(super) fn answer(self) -> (StatusCode, &'static str) {
+    /// The answer to `/readyz`. `reload_failed`: the configuration that was read last had errors. The process serves by
+    /// the one before, as well as ever, so it is ready all the same.
+    pub(super) fn answer(self, reload_failed: bool) -> (StatusCode, &'static str) {
         match self {
+            Self::Ready if reload_failed => {
+                (StatusCode::OK, "ready; the last reload failed, and the old configuration stays\n")
+            }
             Self::Ready => (StatusCode::OK, "ready\n"),
             Self::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
             Self::NotListening => (StatusCode::SERVICE_UNAVAILABLE, "not listening\n"),
@@ -52,8 +56,11 @@ mod tests {
             (draining, true, (503, "draining\n")),
             (draining, false, (503, "draining\n")),
         ] {
-            let (status, text) = Readiness::of(lifecycle, is_accepting).answer();
+            let (status, text) = Readiness::of(lifecycle, is_accepting).answer(false);
             assert_eq!((status.as_u16(), text), expected, "{lifecycle:?} {is_accepting}");
+            let (with_failure, text) = Readiness::of(lifecycle, is_accepting).answer(true);
+            assert_eq!(with_failure, status, "a failed reload is not a reason to send clients elsewhere");
+            assert_eq!(text.contains("reload failed"), status == StatusCode::OK, "{text}");
         }
     }
 }

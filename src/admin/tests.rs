@@ -1,7 +1,7 @@
 //! Questions and answers over real sockets.
 
 use super::{Admin, Api, Facts, Question, Unhealthy};
-use crate::config::{AdminAccess, ListenAddr, Networks, ServerConfig, Settings};
+use crate::config::{ListenAddr, Networks, ServerConfig};
 use crate::gateway::{CurrentRouting, Lifecycle, NoStreams, Presence, RouteIds, Routing};
 use crate::hub::Hub;
 use crate::metrics::Metrics;
@@ -42,11 +42,11 @@ impl Stage {
         let outages = Outages::default();
         let api = Api::new(hub.clone(), routing.clone(), None, Presence::default(), outages, seen.clone());
         let facts = Facts {
-            settings: Settings::default(),
+            settings: Arc::default(),
             api,
             lifecycle: seen,
             accepting: accepting.abort_handle(),
-            access: AdminAccess::default(),
+            access: Arc::default(),
             metrics: Metrics::new(routing, hub, None, 1),
             scraping: Mutex::default(),
         };

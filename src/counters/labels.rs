@@ -96,6 +96,16 @@ labels! {
         Waiting = "waiting",
     }
 
+    /// What came of reading the configuration again.
+    Reload {
+        /// Something changed.
+        Ok = "ok",
+        /// It has errors, so the one before stays.
+        Failed = "failed",
+        /// It says what the one before says.
+        Unchanged = "unchanged",
+    }
+
     /// Why a request or a connection was not served.
     Refused {
         /// Every place for a connection is taken.

@@ -4,10 +4,12 @@
 mod histogram;
 mod labels;
 mod process;
+mod reloads;
 
 pub use histogram::{Histogram, Snapshot};
-pub use labels::{Backfilled, By, Close, Label, Lost, Refused, UpstreamPhase};
+pub use labels::{Backfilled, By, Close, Label, Lost, Refused, Reload, UpstreamPhase};
 pub use process::{ProcessCounters, process};
+pub use reloads::{LastReload, Reloads};
 
 use histogram::{DELAYS, EVENTS, LIFETIMES};
 use std::sync::atomic::{AtomicU64, Ordering};

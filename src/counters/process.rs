@@ -1,6 +1,6 @@
 //! The counters of the process.
 
-use super::{By, Counter, Refused, RouteCounters};
+use super::{By, Counter, Refused, Reloads, RouteCounters};
 use std::sync::LazyLock;
 
 /// The counters of the process.
@@ -14,6 +14,8 @@ pub struct ProcessCounters {
     pub refusals: By<Refused>,
     /// Those of them that no route refused.
     pub refusals_without_route: By<Refused>,
+    /// The times that the configuration was read again.
+    pub reloads: Reloads,
     /// Log lines that were dropped, because standard error was not read as fast as they came.
     pub log_lines_dropped: Counter,
 }

@@ -94,7 +94,7 @@ impl Demo {
         let address = running.addresses().iter().find_map(tcp).unwrap_or(options.listen);
         let crowd = Arc::new(Crowd::new(address));
         let run = ticker.run().to_owned();
-        let page_state = Page::new(address, &text, ticker, origin, Arc::clone(&crowd), running.counters().clone());
+        let page_state = Page::new(address, &text, ticker, origin, Arc::clone(&crowd), running.counters());
         Ok(Self { running, address, run, crowd, _page: Server::start(page, Arc::new(page_state)) })
     }
 

@@ -69,6 +69,21 @@ pub(super) const OF_PROCESS: &[Family<ProcessValues>] = &[
         read: Read::CounterBy("reason", |_| process().refusals.values()),
     },
     Family {
+        name: "manifold_config_reloads",
+        help: "Times that the configuration was read again, by what came of it.",
+        read: Read::CounterBy("outcome", |_| process().reloads.outcomes.values()),
+    },
+    Family {
+        name: "manifold_config_last_reload_successful",
+        help: "Whether the configuration that was read last is in force: 1, or 0 if it had errors.",
+        read: Read::Gauge(|_| u64::from(!process().reloads.has_failed())),
+    },
+    Family {
+        name: "manifold_config_last_reload_timestamp_seconds",
+        help: "When the configuration was read last, in seconds since 1970.",
+        read: Read::Measure(|of| seconds_since_1970(process().reloads.last().map_or(of.started, |last| last.at))),
+    },
+    Family {
         name: "manifold_held_bytes",
         help: "Memory that all streams hold now, as server.replay_bytes bounds it.",
         read: Read::Gauge(|of| of.held_bytes as u64),
@@ -86,7 +101,7 @@ pub(super) const OF_PROCESS: &[Family<ProcessValues>] = &[
     Family {
         name: "process_start_time_seconds",
         help: "When the process started, in seconds since 1970.",
-        read: Read::Measure(|of| of.started.duration_since(UNIX_EPOCH).ok().as_ref().map(Duration::as_secs_f64)),
+        read: Read::Measure(|of| seconds_since_1970(of.started)),
     },
     Family {
         name: "process_cpu_seconds",
@@ -109,6 +124,10 @@ pub(super) const OF_PROCESS: &[Family<ProcessValues>] = &[
         read: Read::Measure(|of| of.system.most_open_files.map(shown)),
     },
 ];
+
+fn seconds_since_1970(time: SystemTime) -> Option<f64> {
+    time.duration_since(UNIX_EPOCH).ok().as_ref().map(Duration::as_secs_f64)
+}
 
 #[expect(clippy::cast_precision_loss, reason = "a gauge needs no more digits")]
 fn shown(number: u64) -> f64 {

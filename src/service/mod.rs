@@ -13,6 +13,7 @@ mod listen;
 mod memory;
 mod notify;
 mod opener;
+mod reload;
 mod socket_file;
 mod started;
 mod upgrade;
@@ -20,11 +21,12 @@ mod upgrade;
 pub use accept::AcceptError;
 pub use descriptors::TooManyConnections;
 pub use listen::BindError;
+pub use reload::{Read, Reads};
 pub use upgrade::Successor;
 
 use crate::access;
 use crate::admin::{self, Admin, Api, Facts};
-use crate::config::{Config, ListenAddr, ServerConfig};
+use crate::config::{Config, ConfigErrors, ListenAddr, ServerConfig};
 use crate::counters::CountersByRoute;
 use crate::descriptors::Descriptors;
 use crate::fanout::{Engine, Sending};
@@ -38,12 +40,12 @@ use descriptors::Room;
 use launch::Launch;
 use listen::Sockets;
 use opener::Drivers;
+use reload::{Parts, Reloader};
 use socket_file::SocketFile;
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -56,6 +58,7 @@ pub struct Service {
     sockets: Sockets,
     system: SystemTrust,
     front: FrontOptions,
+    room: Room,
     descriptors: Descriptors,
     launch: Launch,
 }
@@ -79,7 +82,6 @@ pub enum StartError {
 pub struct Running {
     addresses: Vec<ListenAddr>,
     admin_address: Option<ListenAddr>,
-    drain: Duration,
     lifecycle: watch::Sender<Lifecycle>,
     /// Set to true when the drain begins. No connection then serves another request.
     stopping: watch::Sender<bool>,
@@ -88,8 +90,8 @@ pub struct Running {
     accepts: JoinHandle<Result<(), AcceptError>>,
     /// This channel closes when no more connections are accepted and the last one is gone.
     alive: mpsc::Receiver<()>,
-    counters: CountersByRoute,
-    engine: Option<Engine>,
+    /// What another configuration reaches.
+    reloader: Reloader,
     /// The admin server. It runs until the process ends or a new process serves its address.
     admin: Option<Admin>,
     /// Duplicates of the listening sockets, which are passed to a new process. Emptied when this process stops
@@ -116,7 +118,7 @@ impl Service {
         let sockets = listen::bind(&config.server)?;
         let front = front_options(&config.server, room);
         let descriptors = Descriptors::new(room.connections);
-        Ok(Self { config, sockets, system, front, descriptors, launch: Launch::of_this_process() })
+        Ok(Self { config, sockets, system, front, room, descriptors, launch: Launch::of_this_process() })
     }
 
     /// Starts to serve, on the current tokio runtime.
@@ -136,22 +138,25 @@ impl Service {
         let engine = engine(self.config.server.shards, self.config.server.io_uring);
         let connector = Connector::trusting(self.system).within(self.descriptors);
         let outages = connector.outages().clone();
-        let (gateway, metrics) = gateway(&self.config, connector, engine.clone(), lifecycle_seen.clone(), &self.front);
+        let (gateway, metrics, ids) =
+            gateway(&self.config, connector, engine.clone(), lifecycle_seen.clone(), &self.front);
         let api = api(&metrics, engine.clone(), &gateway, outages, lifecycle_seen.clone());
-        let front = Arc::new(Front::new(self.front, gateway, alive_held, stopping_seen));
+        let front = Arc::new(Front::new(self.front, gateway.clone(), alive_held, stopping_seen));
+        let options = front.options();
         let spares = clients.iter().chain(&admin).filter_map(Bound::spare).collect();
         let accepts = tokio::spawn(accept_all(clients, front, accepting_seen));
-        let counters = metrics.counters();
+        started::tell(&self.config, self.front.max_connections);
+        let parts = Parts { gateway, ids, options, room: self.room, system: self.system };
+        let reloader = Reloader::new(self.config, parts, engine, &metrics);
         let facts = Facts {
             lifecycle: lifecycle_seen,
             accepting: accepts.abort_handle(),
-            access: self.config.server.admin_access.clone(),
+            access: Arc::clone(&reloader.access),
             metrics,
-            settings: self.config.settings.clone(),
+            settings: Arc::clone(&reloader.settings),
             api,
             scraping: Mutex::default(),
         };
-        started::tell(&self.config, self.front.max_connections);
         for address in &addresses {
             log::info!("listening addr={address}");
         }
@@ -160,18 +165,15 @@ impl Service {
         if !upgrade::say_ready() {
             notify::ready();
         }
-        let drain = self.config.server.drain;
         Running {
             addresses,
             admin_address,
-            drain,
             lifecycle,
             stopping,
             accepting,
             accepts,
             alive,
-            counters,
-            engine,
+            reloader,
             admin,
             spares,
             files,
@@ -231,10 +233,11 @@ fn gateway(
     engine: Option<Engine>,
     lifecycle: watch::Receiver<Lifecycle>,
     front: &FrontOptions,
-) -> (Gateway, Metrics) {
+) -> (Gateway, Metrics, RouteIds) {
     let routes = config.routes.routes();
+    let mut ids = RouteIds::default();
     let replay_bytes = config.server.replay_bytes.unwrap_or_else(memory::for_logs);
-    let routing = Routing::new(routes, config.server.trusted_proxies.clone(), &mut RouteIds::default());
+    let routing = Routing::new(routes, config.server.trusted_proxies.clone(), &mut ids);
     let routing = CurrentRouting::new(routing);
     let hub = Hub::bounded(Arc::new(Drivers::new(connector.clone(), routing.clone())), replay_bytes);
     let (of_any, of_origin, routes) = (hub.empty_streams(), hub.empty_streams(), routing.clone());
@@ -242,7 +245,7 @@ fn gateway(
     connector.gives_way().name(move |origin| of_origin.give_way_of(&routes.of_origin(origin)));
     let metrics = Metrics::new(routing.clone(), hub.clone(), engine.clone(), front.max_connections);
     let gateway = Gateway::new(routing, hub, connector, engine, lifecycle).limited(config.server.limits);
-    (gateway, metrics)
+    (gateway, metrics, ids)
 }
 
 fn api(
@@ -271,8 +274,21 @@ impl Running {
 
     /// The counters of every route, with the route's name.
     #[must_use]
-    pub fn counters(&self) -> &CountersByRoute {
-        &self.counters
+    pub fn counters(&self) -> CountersByRoute {
+        self.reloader.routing.counters()
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.reloader.config
+    }
+
+    /// Takes a configuration that was read again. If it has errors, the one in force stays. Both are told to the log, to
+    /// the metrics and to the service manager.
+    pub fn reload(&mut self, read: Result<Config, ConfigErrors>) {
+        self.reloader.take(read);
+        notify::ready();
     }
 
     /// Starts a new process with the same command line and the listening sockets, and resolves once it serves. This
@@ -315,15 +331,16 @@ impl Running {
         if !self.handed_over {
             notify::stopping();
         }
-        let by = Instant::now() + self.drain;
+        let drain = self.reloader.config.server.drain;
+        let by = Instant::now() + drain;
         self.lifecycle.send_replace(Lifecycle::Draining(by));
-        if let Some(engine) = &self.engine {
+        if let Some(engine) = &self.reloader.engine {
             engine.drain(by.into_std());
         }
         self.accepting.send_replace(if self.handed_over { Accepting::No } else { Accepting::Last });
         self.stopping.send_replace(true);
-        if timeout(self.drain, self.alive.recv()).await.is_err() {
-            log::warn!("drain time is over with clients left drain_secs={}", self.drain.as_secs_f64());
+        if timeout(drain, self.alive.recv()).await.is_err() {
+            log::warn!("drain time is over with clients left drain_secs={}", drain.as_secs_f64());
         }
     }
 }
@@ -347,6 +364,7 @@ impl Drop for Running {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn the_limits_of_heads_are_those_of_the_configuration() {

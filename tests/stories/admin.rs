@@ -137,19 +137,19 @@ async fn options_for_the_server_itself_is_answered_here() {
 }
 
 /// A service manager's notification socket, as systemd has one.
-struct Manager(UnixDatagram, tempfile::TempDir);
+pub struct Manager(UnixDatagram, tempfile::TempDir);
 
 impl Manager {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         Self(UnixDatagram::bind(directory.path().join("notify")).unwrap(), directory)
     }
 
-    fn path(&self) -> String {
+    pub fn path(&self) -> String {
         self.1.path().join("notify").to_str().unwrap().to_owned()
     }
 
-    async fn told(&self) -> String {
+    pub async fn told(&self) -> String {
         let mut message = [0; 256];
         let length = guarded("a word to the service manager", self.0.recv(&mut message)).await.unwrap();
         String::from_utf8(message[..length].to_vec()).unwrap().trim().to_owned()

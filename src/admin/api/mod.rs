@@ -140,7 +140,7 @@ impl Api {
             Resource::Streams => self.streams(query).await?,
             Resource::Stream(id) => self.stream(id, query).await?,
             Resource::Routes => self.routes(query)?.to_string().into(),
-            Resource::Config => Self::config(query, &facts.settings)?.to_string().into(),
+            Resource::Config => Self::config(query, &facts.settings.load())?.to_string().into(),
             Resource::Process => self.process(query, facts).await?.to_string().into(),
             Resource::Reconnect(_) | Resource::Close(_) | Resource::Subscriber(..) => {
                 guard::admit_action(request.headers())?;

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::watch::Receiver;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -47,13 +47,14 @@ impl Watch {
         let task = tokio::spawn(async move {
             let mut timer = interval(EVERY);
             timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            let mut seen = Seen { is_draining: false, counts: HashMap::new() };
+            let mut seen = Seen { is_draining: false, reloaded: None, counts: HashMap::new() };
             loop {
                 timer.tick().await;
                 look(&routing, &shared);
                 outages.news().iter().for_each(|news| tell_outage(&board, news));
                 seen.tell(&routing, &board);
                 seen.tell_drain(&lifecycle, &board);
+                seen.tell_reload(&board);
                 // One is the watch's own, one the task's.
                 if Arc::strong_count(&ticks) > 2 {
                     board.tick(&tick(&routing, &shared));
@@ -155,6 +156,8 @@ fn tell_outage(board: &Board, news: &OutageNews) {
 /// What was told so far.
 struct Seen {
     is_draining: bool,
+    /// When the configuration was last read again.
+    reloaded: Option<SystemTime>,
     /// The counts by kind, route and reason.
     counts: HashMap<(&'static str, Option<Arc<str>>, &'static str), u64>,
 }
@@ -183,6 +186,14 @@ impl Seen {
             let route = route.map(|route| &**route);
             let at = Now::read().wall();
             board.add(kind, &json!({"at": at, "route": route, "reason": reason, "count": now - before}));
+        }
+    }
+
+    fn tell_reload(&mut self, board: &Board) {
+        let Some(last) = process().reloads.last() else { return };
+        if self.reloaded.replace(last.at) != Some(last.at) {
+            let what = shown::text(last.what.as_bytes());
+            board.add("reload", &json!({"at": shown::rfc3339(last.at), "outcome": last.outcome.word(), "what": what}));
         }
     }
 
