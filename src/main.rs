@@ -8,6 +8,7 @@ mod signals;
 
 use arguments::{Arguments, Command, InitArguments, ProbeArguments};
 use clap::{CommandFactory, Parser};
+use clap_complete::Shell;
 use clap_mangen::Man;
 use manifold::access;
 use manifold::admin::{Question, Unhealthy};
@@ -54,18 +55,8 @@ fn run() -> ExitCode {
             return code_of(block_on(None, demo(DemoOptions { listen, ..DemoOptions::default() })));
         }
         (Some(Command::Init(arguments)), _) => return init(&arguments),
-        (Some(Command::Completions { shell }), _) => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Arguments::command(), "manifold", &mut script);
-            return print(&script);
-        }
-        (Some(Command::Man), _) => {
-            let mut page = Vec::new();
-            return match Man::new(Arguments::command()).render(&mut page) {
-                Ok(()) => print(&page),
-                Err(error) => complain(&error.to_string(), 1),
-            };
-        }
+        (Some(Command::Completions { shell }), _) => return completions(shell),
+        (Some(Command::Man), _) => return manual_page(),
         (Some(Command::Healthcheck { config }), _) => {
             logger::start("warn");
             logger::write_as(LogFormat::Text);
@@ -105,6 +96,20 @@ fn run() -> ExitCode {
             logger::write_as(LogFormat::Text);
             code
         }
+    }
+}
+
+fn completions(shell: Shell) -> ExitCode {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "manifold", &mut script);
+    print(&script)
+}
+
+fn manual_page() -> ExitCode {
+    let mut page = Vec::new();
+    match Man::new(Arguments::command()).render(&mut page) {
+        Ok(()) => print(&page),
+        Err(error) => complain(&error.to_string(), 1),
     }
 }
 

@@ -241,7 +241,7 @@ fn duplicate(text: &str, span: Range<usize>) -> String {
         };
     }
     if header.starts_with('[') {
-        let name = format!("{}{key}]", header);
+        let name = format!("{header}{key}]");
         return match first(&|line| line.starts_with(&name)) {
             Some((line, _)) => format!("the table {name} is there twice: it begins in line {line} already"),
             None => format!("the table {name} is there twice"),

@@ -200,7 +200,7 @@ impl Gateway {
 
     /// The refusal of a request by a proxy route.
     fn refused_by_proxy(&self, served: &Arc<ProxyRoute>, why: Why, request: &Request<'_>) -> Refusal {
-        Refusal::at(served, why).softly(plan::is_soft(request, self.limits.refuse))
+        Refusal::at(served, why).softly(plan::is_soft(request, self.limits.refuse()))
     }
 
     /// The answer to a request on a connection that may not be served. It is refused by its route, if it has one.

@@ -36,9 +36,6 @@ pub enum BadQuestion {
     /// A user name or a password in the URL.
     #[error("the URL must not contain a user name or a password: use --header 'authorization: ...'")]
     UserInfo,
-    /// Port 0.
-    #[error("the URL must not have port 0")]
-    Port,
     /// A field that is none. They are counted from 1.
     #[error("--header {0} must be 'name: value'")]
     Header(usize),
@@ -81,7 +78,7 @@ impl Question {
     /// # Errors
     /// Fails for the first option that is none.
     pub fn new(options: &ProbeOptions) -> Result<Self, BadQuestion> {
-        let url = Url::parse(&options.url).map_err(|_| BadQuestion::Url(InvalidOrigin::NotAUrl))?;
+        let url = Url::parse(&options.url).map_err(|error| BadQuestion::Url(InvalidOrigin::of(&options.url, error)))?;
         let target = Target::of(&url)?;
         let headers: Vec<_> = options
             .headers
@@ -113,9 +110,6 @@ impl Target {
         }
         let root = &url[..Position::BeforePath];
         let origin = Origin::parse(root).map_err(BadQuestion::Url)?;
-        if origin.port() == 0 {
-            return Err(BadQuestion::Port);
-        }
         let path_and_query = url[Position::BeforePath..Position::AfterQuery].to_owned();
         Ok(Self { origin, path_and_query })
     }
@@ -210,12 +204,12 @@ mod tests {
         let url = |url: &str| with(&|options| options.url = url.to_owned());
         let origin = |origin: &str| with(&|options| options.origin = Some(origin.to_owned()));
         for (told, expected) in [
-            (url("127.0.0.1:9000/a"), "the URL must be a URL such as http://127.0.0.1:9000"),
+            (url("127.0.0.1:9000/a"), "the URL must begin with http:// or https://"),
             (url("localhost:9000/a"), "the URL must begin with http:// or https://"),
             (url("ftp://h/"), "the URL must begin with http:// or https://"),
             (url(""), "the URL must be a URL such as http://127.0.0.1:9000"),
             (url("http://u:s3cret@h/"), "must not contain a user name or a password"),
-            (url("http://h:0/"), "the URL must not have port 0"),
+            (url("http://h:0/"), "the URL must have a port from 1 to 65535"),
             (header("s3cret"), "--header 2 must be 'name: value'"),
             (header("a b: s3cret"), "--header 2 must be 'name: value'"),
             (header("a: s3cret\nb: c"), "--header 2 must be 'name: value'"),

@@ -31,17 +31,25 @@ pub enum InvalidOrigin {
     QueryOrFragment,
 }
 
+impl InvalidOrigin {
+    /// Why a text is not a URL.
+    #[must_use]
+    pub fn of(text: &str, error: url::ParseError) -> Self {
+        match error {
+            url::ParseError::InvalidPort => Self::Port,
+            _ if !text.is_empty() && !text.contains("://") => Self::Scheme,
+            _ => Self::NotAUrl,
+        }
+    }
+}
+
 impl Origin {
     /// Reads `http://host[:port][/base/path]` or its https form. A trailing slash of the base path is dropped.
     ///
     /// # Errors
     /// Fails when the text is not such a URL.
     pub fn parse(text: &str) -> Result<Self, InvalidOrigin> {
-        let url = url::Url::parse(text).map_err(|error| match error {
-            url::ParseError::InvalidPort => InvalidOrigin::Port,
-            _ if !text.is_empty() && !text.contains("://") => InvalidOrigin::Scheme,
-            _ => InvalidOrigin::NotAUrl,
-        })?;
+        let url = url::Url::parse(text).map_err(|error| InvalidOrigin::of(text, error))?;
         let tls = match url.scheme() {
             "http" => false,
             "https" => true,
