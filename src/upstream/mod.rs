@@ -31,7 +31,7 @@ pub use connect::{
 };
 pub use driver::Driver;
 pub use exchange::{Outcome, asks_to_return, attempt, unusable};
-pub use news::OutageNews;
+pub use news::{OutageNews, OutageView};
 pub use options::{Backoff, InvalidBackoff, OnClose, OnError, UpstreamOptions};
 pub use origin::{InvalidOrigin, Origin};
 pub use outage::Outages;

@@ -37,6 +37,21 @@ pub enum OutageNews {
     },
 }
 
+/// An outage that goes on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutageView {
+    /// The origin.
+    pub origin: String,
+    /// Since when.
+    pub since: Instant,
+    /// The number of streams that are down now.
+    pub streams: usize,
+    /// The requests that failed.
+    pub attempts: u64,
+    /// Why, in words that may quote the origin.
+    pub why: String,
+}
+
 /// The news that nobody has taken. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct News(Arc<Mutex<VecDeque<OutageNews>>>);

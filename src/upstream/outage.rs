@@ -12,7 +12,7 @@
 //! An outage does not end when streams are closed while the origin is down. It goes on until a response comes.
 
 use super::Origin;
-use super::news::{News, OutageNews};
+use super::news::{News, OutageNews, OutageView};
 use crate::quoted::reason;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -77,6 +77,17 @@ impl Outages {
     #[must_use]
     pub fn news(&self) -> Vec<OutageNews> {
         self.1.take()
+    }
+
+    /// The outages that were logged and go on, the oldest first.
+    #[must_use]
+    pub fn present(&self) -> Vec<OutageView> {
+        let outages = self.0.lock();
+        let told = outages.iter().filter(|(_, outage)| outage.is_told);
+        let mut present: Vec<_> = told.map(|(origin, outage)| outage.view(origin)).collect();
+        drop(outages);
+        present.sort_by_key(|outage| outage.since);
+        present
     }
 
     fn tell(&self, lines: &[Line], origin: &Origin, since: Instant) {
@@ -221,6 +232,12 @@ impl Outage {
         why.clone_into(&mut self.why);
     }
 
+    fn view(&self, origin: &Origin) -> OutageView {
+        let Self { since, down, attempts, why, .. } = self;
+        let (origin, why) = (origin.to_string(), why.clone());
+        OutageView { origin, since: *since, streams: *down, attempts: *attempts, why }
+    }
+
     fn gathered(&mut self) -> Option<Line> {
         let is_first = !std::mem::replace(&mut self.is_told, true);
         is_first.then(|| Line::Down { streams: self.streams, why: self.why.clone() })
@@ -300,6 +317,23 @@ mod tests {
         assert_eq!(outage.clone().last_lines(), [Line::Up { down_secs: 12.0, attempts: 201, lost: 0 }]);
         outage.failed("again");
         assert_eq!(outage.over_at(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_is_present_from_its_first_line_until_it_is_over() {
+        let outages = Outages::default();
+        let origin = Arc::new(Origin::parse("http://o").unwrap());
+        let (first, second) = (outages.down(&origin, "refused"), outages.down(&origin, "timed out"));
+        assert!(outages.present().is_empty(), "it may be over at once");
+        sleep(GATHER * 2).await;
+        let told = |outages: &Outages| {
+            outages.present().into_iter().map(|o| (o.origin, o.streams, o.attempts, o.why)).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&outages), [("http://o".to_owned(), 2, 2, "timed out".to_owned())]);
+        first.up(false);
+        assert_eq!(told(&outages)[0].1, 1);
+        second.up(false);
+        assert!(outages.present().is_empty());
     }
 
     #[test]

@@ -222,12 +222,19 @@ async fn what_strangers_wrote_is_text_and_what_happens_is_told() {
     let value: Value = serde_json::from_str(&down.data).unwrap();
     fits("HappeningDown", &value);
     assert_eq!(value["streams"], 1);
+    assert_eq!(stream["last_error"]["is_over"], false);
+    let outages = get(admin, "/api/routes", "Routes").await["outages"].clone();
+    assert_eq!((&outages[0]["origin"], &outages[0]["since"]), (&value["origin"], &value["since"]));
+    assert_eq!((&outages[0]["streams"], &outages[0]["why"], &outages[1]), (&json!(1), &value["why"], &Value::Null));
     // The connection to the origin is made at once, though the next attempt is due in a minute.
     assert_eq!(act(admin, "POST", &format!("/api/streams/{id}/reconnect")).await.0, 202);
     let _body = origin.stream().await;
     let up = Client::get("/api/events").after(&down.id).connect(admin).await.stream().next_event().await;
     assert_eq!(up.kind, "origin_up");
     fits("HappeningUp", &serde_json::from_str(&up.data).unwrap());
+    assert_eq!(get(admin, "/api/routes", "Routes").await["outages"], json!([]));
+    let told = get(admin, &format!("/api/streams/{id}"), "StreamDetail").await;
+    assert_eq!(told["stream"]["last_error"]["is_over"], true, "{told}");
     let again = Client::get("/api/events").after("0-0").connect(admin).await.stream().next_event().await;
     assert_eq!(again.kind, "missed");
     fits("HappeningMissed", &serde_json::from_str(&again.data).unwrap());

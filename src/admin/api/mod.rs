@@ -45,6 +45,7 @@ pub struct Api {
     presence: Presence,
     board: Arc<Board>,
     watch: Watch,
+    outages: Outages,
     started: SystemTime,
     /// Lets one heavy question be answered at a time.
     turn: Arc<tokio::sync::Mutex<()>>,
@@ -108,7 +109,7 @@ impl Api {
         lifecycle: tokio::sync::watch::Receiver<crate::gateway::Lifecycle>,
     ) -> Self {
         let board = Arc::new(Board::default());
-        let watch = Watch::start(routing.clone(), outages, lifecycle, Arc::clone(&board));
+        let watch = Watch::start(routing.clone(), outages.clone(), lifecycle, Arc::clone(&board));
         Self {
             catalogue: Arc::new(Catalogue::new(hub, routing.clone())),
             routing,
@@ -116,6 +117,7 @@ impl Api {
             presence,
             board,
             watch,
+            outages,
             started: SystemTime::now(),
             turn: Arc::default(),
         }

@@ -2,21 +2,31 @@
 
 use super::problem::Problem;
 use super::query::Query;
-use super::shown::{self, rounded, secs};
+use super::shown::{self, Now, rounded, secs};
 use super::watch::by;
 use super::{Api, Facts};
 use crate::config::{Setting, Settings};
 use crate::counters::process;
 use crate::gateway::{Lifecycle, RouteView};
+use crate::upstream::OutageView;
 use http::StatusCode;
 use serde_json::{Value, json};
 use std::time::Instant;
+
+/// The most outages that are told. The oldest come first.
+const MOST_OUTAGES: usize = 100;
 
 impl Api {
     pub(super) fn routes(&self, query: Option<&str>) -> Result<Value, Problem> {
         Query::read(query, &[])?;
         let routes: Vec<_> = self.routing.views().iter().map(|route| self.route(route)).collect();
-        Ok(json!({ "routes": routes }))
+        let now = Now::read();
+        let outage = |outage: &OutageView| {
+            json!({"origin": shown::url(&outage.origin), "since": now.time(outage.since), "streams": outage.streams,
+                "attempts": outage.attempts, "why": shown::text(outage.why.as_bytes())})
+        };
+        let outages: Vec<_> = self.outages.present().iter().take(MOST_OUTAGES).map(outage).collect();
+        Ok(json!({"routes": routes, "outages": outages}))
     }
 
     /// The configuration as it was resolved.

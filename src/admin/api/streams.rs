@@ -187,10 +187,10 @@ impl Catalogue {
             Some(false) => "private",
             None => "undecided",
         };
-        let trouble = view
-            .trouble
-            .as_ref()
-            .map(|trouble| json!({"why": shown::text(trouble.why.as_bytes()), "since": now.time(trouble.since)}));
+        let trouble = view.trouble.as_ref().map(|trouble| {
+            json!({"why": shown::text(trouble.why.as_bytes()), "since": now.time(trouble.since),
+                "is_over": trouble.is_over})
+        });
         let id = |id: &Option<Bytes>| id.as_ref().map(|id| shown::text(id));
         let log = &view.log;
         json!({
