@@ -4,17 +4,19 @@
 //!   GET /healthz   200 "ok": the process is alive
 //!   GET /readyz    200 "ready", or 503 and why not: it does not accept clients, or it drains
 //!   /api/          what there is and what happens, as JSON
+//!   GET /          the live page, and the files that it is made of
 //!   GET /metrics   the figures for Prometheus, in the format that `Accept` asks for
 //! ```
 //!
 //! Requests that name a foreign host are refused, and so are those without the token, if there is one. Who asks for
-//! health needs no token.
+//! health needs no token, and neither do the files of the page, which hold no data.
 //!
 //! [`Question`] is the client's side: `manifold healthcheck` asks a running process whether it is healthy.
 
 mod api;
 mod ask;
 mod guard;
+mod page;
 mod readiness;
 #[cfg(test)]
 mod tests;
@@ -108,7 +110,8 @@ impl Facts {
 
 impl Answer for Facts {
     async fn answer(&self, request: Request<Incoming>) -> Reply {
-        let is_open = matches!(request.uri().path(), "/healthz" | "/readyz");
+        let file = page::file(request.uri().path());
+        let is_open = file.is_some() || matches!(request.uri().path(), "/healthz" | "/readyz");
         if let Err(unanswered) = guard::admit(&self.access.load(), request.uri(), request.headers(), is_open) {
             let (status, text) = unanswered.answer();
             let is_api = request.uri().path().starts_with("/api/");
@@ -123,12 +126,15 @@ impl Answer for Facts {
             return self.api.answer(path, &request, self).await;
         }
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        if let Some(file) = file {
+            return if is_read { file.reply(request.headers()) } else { not_allowed("GET, HEAD") };
+        }
         let (status, text) = match request.uri().path() {
             "/metrics" if is_read => return self.figures(&request).await,
             "/metrics" => return not_allowed("GET, HEAD"),
             "/healthz" => (StatusCode::OK, "ok\n"),
             "/readyz" => self.readiness().answer(process().reloads.has_failed()),
-            _ => (StatusCode::NOT_FOUND, "there is nothing at this path: see /healthz, /readyz, /metrics and /api/\n"),
+            _ => (StatusCode::NOT_FOUND, "there is nothing at this path: see /, /healthz, /readyz, /metrics and /api/\n"),
         };
         if status != StatusCode::NOT_FOUND && !is_read {
             return not_allowed("GET, HEAD");

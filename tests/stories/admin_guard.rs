@@ -21,7 +21,7 @@ async fn a_request_for_a_foreign_host_is_refused_with_the_key_that_admits_it() {
     let server = "admin = \"127.0.0.1:0\"\nadmin_hosts = [\"ops.internal\"]";
     let gateway = Gateway::start(&configuration(server, [route("/*", &origin)])).await;
     let admin = gateway.admin().await;
-    for path in ["/metrics", "/healthz", "/"] {
+    for path in ["/metrics", "/healthz", "/", "/page.css", "/page/model.js"] {
         for fields in ["Host: evil.example\r\n", "Host: evil.example:9090\r\n", "", "Host: a\r\nHost: 127.0.0.1\r\n"] {
             let (status, text) = get(admin, path, fields).await;
             assert!(status == 421 && text.contains("server.admin_hosts"), "{path} {fields:?}: {status} {text}");
@@ -42,11 +42,12 @@ async fn with_a_token_only_health_is_told_to_who_does_not_bear_it() {
     let server = format!("admin = \"127.0.0.1:0\"\nadmin_token_file = {file:?}");
     let gateway = Gateway::start(&configuration(&server, [route("/*", &origin)])).await;
     let admin = gateway.admin().await;
-    for path in ["/healthz", "/readyz"] {
+    // The files of the page hold no data. The page asks for the token, and sends it with its questions.
+    for path in ["/healthz", "/readyz", "/", "/page.css", "/page.js", "/page/model.js"] {
         assert_eq!(Client::get(path).connect(admin).await.status, 200, "{path}");
     }
     for authorization in [None, Some("Bearer s3cret"), Some("Bearer"), Some("Basic s3cret-token")] {
-        for path in ["/metrics", "/", "/api/streams"] {
+        for path in ["/metrics", "/api/streams", "/api/process", "/page/nothing.js", "/nothing"] {
             let client = Client::get(path);
             let client = match authorization {
                 Some(value) => client.header("Authorization", value),

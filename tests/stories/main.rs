@@ -48,6 +48,7 @@ mod metrics;
 mod metrics_reasons;
 mod multiplex;
 mod outage;
+mod page;
 mod paths;
 mod private;
 mod probe;
