@@ -128,6 +128,26 @@ impl Browser {
         self.post(&format!("/element/{element}/click"), json!({})).await;
     }
 
+    /// Presses and releases keys one after the other, as a user does. The element with the focus gets them.
+    pub async fn press(&self, keys: &str) {
+        let each = keys
+            .chars()
+            .map(String::from)
+            .flat_map(|key| [json!({ "type": "keyDown", "value": key }), json!({ "type": "keyUp", "value": key })]);
+        let source = json!({ "type": "key", "id": "keyboard", "actions": each.collect::<Vec<_>>() });
+        self.post("/actions", json!({ "actions": [source] })).await;
+    }
+
+    /// Moves the pointer of the mouse to the middle of the first element that fits a selector.
+    pub async fn point_at(&self, selector: &str) {
+        let middle = format!(
+            "const {{ x, y, width, height }} = document.querySelector({selector:?}).getBoundingClientRect(); \
+             return {{ x: x + width / 2, y: y + height / 2 }}"
+        );
+        let at = self.script(&middle).await;
+        self.devtools("Input.dispatchMouseEvent", json!({ "type": "mouseMoved", "x": at["x"], "y": at["y"] })).await;
+    }
+
     /// Runs a script repeatedly until it returns a true value. Returns that value.
     pub async fn wait_for(&self, script: &str) -> Value {
         let wait = async {
@@ -151,6 +171,12 @@ impl Browser {
         self.devtools("Emulation.setDeviceMetricsOverride", size).await;
         let scheme = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
         self.devtools("Emulation.setEmulatedMedia", scheme).await;
+    }
+
+    /// Emulates a user who wants nothing to move.
+    pub async fn calm(&self) {
+        let reduced = json!({ "features": [{ "name": "prefers-reduced-motion", "value": "reduce" }] });
+        self.devtools("Emulation.setEmulatedMedia", reduced).await;
     }
 
     /// A picture of the page down to this height, as PNG in Base64.

@@ -208,12 +208,12 @@ async fn it_fits_every_size_in_both_colour_schemes() {
 }
 
 /// The texts whose contrast is less than 4.5 to 1 (WCAG 2.2, success criterion 1.4.3), except in disabled buttons.
-async fn contrasts(browser: &Browser) -> Vec<Value> {
+pub async fn contrasts(browser: &Browser) -> Vec<Value> {
     let script = include_str!("contrast.js");
     browser.script(script).await.as_array().unwrap().clone()
 }
 
-fn save(path: &std::path::Path, base64: &str) {
+pub fn save(path: &std::path::Path, base64: &str) {
     let decoded = decode_base64(base64.trim_end_matches('='));
     assert!(decoded.starts_with(b"\x89PNG"), "a picture");
     std::fs::write(path, decoded).unwrap();
