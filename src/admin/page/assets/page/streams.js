@@ -120,10 +120,11 @@ function none({ page, pageError, wanted, routes }) {
 }
 
 /** Rows hold still under the pointer, so that nobody presses on another row than they meant. */
-function still({ wanted, cursors }, rows) {
-  const [body, view] = [by('stream-rows'), JSON.stringify([{ ...wanted, stream: '' }, cursors])];
-  const same = body.view === view;
-  body.view = view;
+function still(page) {
+  const [body, rows] = [by('stream-rows'), page?.streams ?? []];
+  // Another filter, sort or page has cursors of its own: then nothing is held.
+  const same = body.cursors === page?.cursors;
+  body.cursors = page?.cursors;
   if (!same || !body.pointed) return rows;
   const places = new Map([...body.children].map((row, n) => [row.dataset.id, n]));
   const place = ({ id }) => places.get(id) ?? Infinity;
@@ -143,7 +144,7 @@ export function drawStreams(model) {
     attribute(th, 'aria-sort', is ? { asc: 'ascending', desc: 'descending' }[wanted.order] : null);
     if (th.querySelector('.order')) text(th.querySelector('.order'), is ? { asc: ' ▲', desc: ' ▼' }[wanted.order] : '');
   }
-  const [words, rows] = [none(model), still(model, page?.streams ?? [])];
+  const [words, rows] = [none(model), still(page)];
   text(by('streams-none'), words);
   by('streams-none').hidden = words === '';
   const held = keyButtons().indexOf(document.activeElement);
