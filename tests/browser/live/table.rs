@@ -144,10 +144,11 @@ async fn with_keys(stage: &Stage) {
 }
 
 async fn rows_hold_still_under_the_pointer(stage: &Stage) {
-    // The next answer has another order. Returns whether the rows are in the order of before, and in that of the answer.
+    // The next answer has the opposite order. Returns whether the rows are in the order of before, and in that of the answer.
     let turned = format!(
-        "const before = {KEYS}.join(); manifold.page.streams.reverse(); manifold.drawn(); const now = {KEYS}.join(); \
-         return [now === before, now === manifold.page.streams.map(({{ key }}) => key).join()]"
+        "const before = {KEYS}; manifold.page.streams.sort((a, b) => before.indexOf(b.key) - before.indexOf(a.key)); \
+         manifold.drawn(); const now = {KEYS}.join(); \
+         return [now === before.join(), now === before.reverse().join()]"
     );
     stage.script("document.getElementById('stream-table').scrollIntoView()").await;
     stage.browser.point_at("#stream-rows tr:nth-child(3)").await;
