@@ -39,6 +39,9 @@ pub enum BadTarget {
     /// A space, a control character or a character beyond ASCII.
     #[error("must not contain spaces, control characters or non-ASCII characters: percent-encode them")]
     Character,
+    /// A character that a URI must encode, and with which no request to an origin can be made.
+    #[error("must not contain {0:?}: percent-encode it")]
+    Unencoded(char),
     /// A `\`, which some servers read as `/`.
     #[error("must not contain a backslash")]
     Backslash,
@@ -56,6 +59,11 @@ pub enum BadTarget {
     DotSegment,
 }
 
+/// The characters, besides those that no target may contain, that a path and a query must encode. Browsers encode them,
+/// and the library that makes requests refuses them.
+const OF_NO_PATH: &[char] = &['<', '>', '`'];
+const OF_NO_QUERY: &[char] = &['<', '"'];
+
 /// Splits a request target into its parts and checks them.
 ///
 /// # Errors
@@ -72,7 +80,7 @@ pub fn check_target<'a>(method: &Method, text: &'a str) -> Result<Target<'a>, Ba
     };
     let path = if path.is_empty() { "/" } else { path };
     check_path(path)?;
-    check_characters(query.unwrap_or_default())?;
+    check_characters(query.unwrap_or_default(), OF_NO_QUERY)?;
     Ok(Target { authority, path, query })
 }
 
@@ -108,7 +116,7 @@ fn check_path(path: &str) -> Result<(), BadTarget> {
     if !path.starts_with('/') {
         return Err(BadTarget::NoSlash);
     }
-    check_characters(path)?;
+    check_characters(path, OF_NO_PATH)?;
     let lax = decode_separators(path)?;
     // Some servers take the text after a `;` for a parameter. They read `..;a` as `..`.
     let is_dots = |segment: &str| matches!(segment.split(';').next(), Some("." | ".."));
@@ -132,9 +140,14 @@ pub(super) fn check_strictly(path: &str) -> Result<(), BadTarget> {
     if path.split('%').skip(1).all(is_encoding) { Ok(()) } else { Err(BadTarget::Encoding) }
 }
 
-fn check_characters(text: &str) -> Result<(), BadTarget> {
+/// Checks the characters of a path or a query. `others` are those that it must encode, besides the ones that neither may
+/// contain.
+fn check_characters(text: &str, others: &[char]) -> Result<(), BadTarget> {
     if text.contains('#') {
         return Err(BadTarget::Fragment);
+    }
+    if let Some(other) = text.chars().find(|c| others.contains(c)) {
+        return Err(BadTarget::Unencoded(other));
     }
     if text.bytes().all(|byte| byte.is_ascii_graphic()) { Ok(()) } else { Err(BadTarget::Character) }
 }
@@ -204,6 +217,11 @@ mod tests {
             ("/a\0", Bad::Character),
             ("/a?b\r\n", Bad::Character),
             ("/\u{e9}", Bad::Character),
+            ("/a<b", Bad::Unencoded('<')),
+            ("/a>b", Bad::Unencoded('>')),
+            ("/a`b", Bad::Unencoded('`')),
+            ("/a?<b", Bad::Unencoded('<')),
+            ("/a?b=\"c\"", Bad::Unencoded('"')),
             ("/a%00", Bad::Encoding),
             ("/%%00", Bad::Encoding),
             ("/a\\..\\b", Bad::DotSegment),
@@ -235,6 +253,19 @@ mod tests {
             ("http://h/../a", Bad::DotSegment),
         ] {
             assert_eq!(check_target(&Method::GET, text), Err(why), "{text}");
+        }
+    }
+
+    /// Whatever passes makes a request to an origin. So no client can make an origin look as if it were down.
+    #[test]
+    fn whatever_is_good_makes_a_request() {
+        for byte in 0x21..0x7f_u8 {
+            for text in [format!("/a{}b", char::from(byte)), format!("/a?b{}c", char::from(byte))] {
+                let is_good = check_target(&Method::GET, &text).is_ok();
+                let makes_a_request = text.parse::<http::uri::PathAndQuery>().is_ok();
+                assert!(makes_a_request || !is_good, "{text}");
+                assert!(is_good || !makes_a_request || byte == b'#', "{text}");
+            }
         }
     }
 
