@@ -27,7 +27,7 @@ const FLOORS: &[&[&str]] = &[
     &["admin"],
     &["service"],
     &["demo", "probe"],
-    &["allocator", "logger", "signals"],
+    &["allocator", "arguments", "init", "logger", "signals"],
     &["main"],
 ];
 
