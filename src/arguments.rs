@@ -7,13 +7,14 @@ use manifold::demo::DEFAULT_ADDRESS;
 use manifold::probe::{BadQuestion, ProbeOptions, Question};
 use manifold::route::PathPattern;
 use manifold::upstream::Origin;
+use manifold::version::VERSION;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A reverse proxy for Server-Sent Events: one upstream connection per stream, any number of clients.
 #[derive(Debug, Parser)]
-#[command(version = manifold::VERSION, about, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(version = VERSION, about, args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,

@@ -3,10 +3,7 @@
 //! manifold holds one upstream connection per stream and serves any number of clients from it. A module may import
 //! only modules below it, in this order: `demo` and `probe`, `service`, `admin`, `metrics`, `gateway`, `config`, `route`, then `upstream`,
 //! `fanout` and `downstream`, `hub`, `replay`, `sse`. `access` is below these, `caller`, `counters`, `descriptors`, `fields`, `sync` and `web` are below
-//! all of them, and `quoted` and `log_limit` are below these.
-
-/// The version of this build, with the commit in brackets if it is a release build.
-pub const VERSION: &str = env!("MANIFOLD_VERSION");
+//! all of them, and `quoted`, `log_limit` and `version` are below these.
 
 pub mod access;
 pub mod admin;
@@ -32,4 +29,5 @@ pub mod service;
 pub mod sse;
 mod sync;
 pub mod upstream;
+pub mod version;
 mod web;

@@ -17,6 +17,7 @@ use manifold::demo::{Demo, DemoOptions};
 use manifold::probe::{Verdict, probe, probe_routes};
 use manifold::quoted::Word;
 use manifold::service::{Read, Reads, Service};
+use manifold::version::VERSION;
 use signals::{Asked, End, Signals};
 use std::fs::File;
 use std::future::Future;
@@ -86,7 +87,7 @@ fn run() -> ExitCode {
         Ok((config, signals, reads)) => {
             logger::write_as(config.log.format);
             access::want(config.log.access, config.log.access_every);
-            log::info!("manifold starts version={} configuration={source}", Word(manifold::VERSION));
+            log::info!("manifold starts version={} configuration={source}", Word(VERSION));
             for advice in config.advice() {
                 log::warn!("{advice}");
             }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 ///
 /// A new top-level module gets its place here.
 const FLOORS: &[&[&str]] = &[
-    &["quoted", "log_limit", "choices"],
+    &["quoted", "log_limit", "choices", "version"],
     &["caller", "counters", "descriptors", "fields", "sync", "web"],
     &["access"],
     &["sse"],

@@ -134,7 +134,9 @@ impl Answer for Facts {
             "/metrics" => return not_allowed("GET, HEAD"),
             "/healthz" => (StatusCode::OK, "ok\n"),
             "/readyz" => self.readiness().answer(process().reloads.has_failed()),
-            _ => (StatusCode::NOT_FOUND, "there is nothing at this path: see /, /healthz, /readyz, /metrics and /api/\n"),
+            _ => {
+                (StatusCode::NOT_FOUND, "there is nothing at this path: see /, /healthz, /readyz, /metrics and /api/\n")
+            }
         };
         if status != StatusCode::NOT_FOUND && !is_read {
             return not_allowed("GET, HEAD");

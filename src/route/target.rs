@@ -62,7 +62,7 @@ pub enum BadTarget {
 /// The characters, besides those that no target may contain, that a path and a query must encode. Browsers encode them,
 /// and the library that makes requests refuses them.
 const OF_NO_PATH: &[char] = &['<', '>', '`'];
-const OF_NO_QUERY: &[char] = &['<', '"'];
+const OF_NO_QUERY: &[char] = &['<', '>', '"'];
 
 /// Splits a request target into its parts and checks them.
 ///
