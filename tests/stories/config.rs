@@ -97,7 +97,14 @@ async fn without_file_and_variables_one_line_says_what_can_be_done() {
     for arguments in [&[][..], &["--test"], &["healthcheck"]] {
         let (code, said) = Gateway::run(arguments).await;
         assert_eq!((code, said.lines().count()), (64, 1), "{said}");
-        for part in ["no configuration", "-c FILE", "/etc/manifold/manifold.toml", "MANIFOLD_ORIGIN"] {
+        for part in [
+            "no configuration",
+            "manifold demo",
+            "manifold init",
+            "-c FILE",
+            "/etc/manifold/manifold.toml",
+            "MANIFOLD_ORIGIN",
+        ] {
             assert!(said.contains(part), "{part:?} in {said}");
         }
     }
@@ -117,7 +124,10 @@ async fn a_bad_variable_is_64_and_names_itself() {
     let path = file.path().to_str().unwrap();
     let (code, said) = Gateway::run(&["-c", path]).await;
     assert_eq!(code, 64, "{said}");
-    assert!(said.contains(&format!("{path}:3: routes[0].origin: the environment variable HOST_OF_ORIGIN")), "{said}");
+    assert!(
+        said.contains(&format!("{path}:3:10: routes[0].origin: the environment variable HOST_OF_ORIGIN")),
+        "{said}"
+    );
     let (code, said) = Gateway::run_with(&["--test", "-c", path], &[("HOST_OF_ORIGIN", "o:81")]).await;
     assert_eq!(code, 0, "{said}");
     let expected = "configuration ok: 1 route\nlisten: 127.0.0.1:8080\nadmin: off\nroute /\n  origin: http://o:81/\n";

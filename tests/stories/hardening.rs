@@ -15,7 +15,7 @@ async fn a_file_that_is_no_socket_is_left_alone() {
     let config = config_file(&format!("{listen}[[routes]]\npath = \"/*\"\norigin = \"{}\"\n", origin.url()));
     let (code, said) = Gateway::run(&["-c", config.path().to_str().unwrap()]).await;
     assert_eq!(code, 1, "{said}");
-    assert!(said.contains("no socket"), "{said}");
+    assert!(said.contains("is not a socket"), "{said}");
     assert_eq!(std::fs::read_to_string(file.path()).unwrap(), "precious");
 }
 

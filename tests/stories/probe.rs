@@ -181,7 +181,7 @@ async fn an_id_that_is_not_heeded_is_told() {
         body.end().await;
     }
     let cases: [(Resumed, &str); 5] = [
-        (|exchange| Box::pin(async { send(exchange, &after("")).await }), "events came again that the client has"),
+        (|exchange| Box::pin(async { send(exchange, &after("")).await }), "events came that the client already has"),
         (|exchange| Box::pin(async { send(exchange, "id: 9\ndata: 9\n\n").await }), "only newer ones"),
         (|exchange| Box::pin(async { send(exchange, &after("2")).await }), "at least 1 is missing"),
         (|exchange| Box::pin(async { send(exchange, ":\n").await }), "the 3 ids that had followed it did not come"),

@@ -75,7 +75,10 @@ async fn what_a_server_wrote_is_escaped_and_bounded_and_secrets_are_hidden() {
 async fn a_bad_command_line_is_64_and_shows_no_secret() {
     for (arguments, words) in [
         (&["probe"][..], "<URL>"),
-        (&["probe", "127.0.0.1:9000/events"], "the URL must be a URL such as http://127.0.0.1:9000"),
+        (
+            &["probe", "127.0.0.1:9000/events"],
+            "the URL must begin with http:// or https://, as in http://127.0.0.1:9000",
+        ),
         (&["probe", "http://u:s3cret@h/"], "must not contain a user name or a password"),
         (&["probe", "http://h/", "--header", "s3cret"], "--header 1 must be 'name: value'"),
         (&["probe", "http://h/", "--secs", "0"], "--secs"),

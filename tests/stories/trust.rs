@@ -215,7 +215,7 @@ async fn what_is_wrong_with_a_certificate_comes_with_advice() {
             "name the file of this very certificate in upstream.ca_file",
         ),
         (Certificate::own(&["localhost"], "x", past), None, "renew the certificate of https://localhost:"),
-        (Certificate::own(&["localhost"], "x", future), None, "make the certificate of https://localhost:"),
+        (Certificate::own(&["localhost"], "x", future), None, "issue the certificate of https://localhost:"),
         (Certificate::own(&["other.example"], "x", |_| {}), None, "in upstream.ca_file if it is for localhost"),
     ];
     for (certificate, trusted, advice) in cases {
