@@ -67,11 +67,8 @@ pub struct Config {
 /// The file that is read if the command line names none.
 pub const DEFAULT_FILE: &str = "/etc/manifold/manifold.toml";
 
-const NOTHING: &str = "there is no configuration. One of these helps:\n  \
-                       manifold demo                shows what manifold does\n  \
-                       manifold init                writes a configuration file to fill in\n  \
-                       manifold -c FILE             runs a configuration file (the default is /etc/manifold/manifold.toml)\n  \
-                       MANIFOLD_ORIGIN=URL manifold serves one origin without a file";
+const NOTHING: &str = "there is no configuration: name a file with -c FILE (the default is /etc/manifold/manifold.toml), write \
+                       one with manifold init, set MANIFOLD_ORIGIN to the URL of an origin, or look at manifold demo";
 
 /// The part of a configuration that is read.
 #[derive(Clone, Copy, PartialEq)]

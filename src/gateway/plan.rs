@@ -272,17 +272,25 @@ impl Ask {
         let Some(origin) = &self.unreadable else { return };
         let origin = String::from_utf8_lossy(origin.as_bytes());
         let route = &self.served.route.name;
-        let shown = quoted(origin);
+        let shown = quoted(&origin);
+        // What a stranger made up is not for pasting.
+        let paste = if is_plain_origin(&origin) { format!("[\"{origin}\"]") } else { "[\"https://..\"]".to_owned() };
         let advice = if self.cors.is_some() {
-            format!("to allow it, add {shown} to cors.origins of the route")
+            format!("to allow it, add it to cors.origins of the route: {paste}")
         } else {
             format!(
-                "to allow it, write into the route: cors.origins = [{shown}] (an Access-Control-Allow-Origin of the \
+                "to allow it, write into the route: cors.origins = {paste} (an Access-Control-Allow-Origin of the \
                  origin is not passed on)"
             )
         };
         log::info!("cors_origin_refused route={route} origin={shown}: {advice}");
     }
+}
+
+/// Whether a text is an origin as browsers write it.
+fn is_plain_origin(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || ".-:/[]".contains(c);
+    text.contains("://") && text.len() <= 200 && text.chars().all(is_plain)
 }
 
 /// Whether a page of another origin sent the request. The browser then keeps the response from the page, unless the
