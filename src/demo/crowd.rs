@@ -46,7 +46,7 @@ impl Crowd {
     pub(super) fn open(&self) {
         let mut clients = self.clients.lock();
         let after = clients.len().saturating_add(STEP).min(LIMIT);
-        for kind in Kind::ALL.into_iter().cycle().take(after.saturating_sub(clients.len())) {
+        for kind in Kind::SHOWN.into_iter().cycle().take(after.saturating_sub(clients.len())) {
             clients.spawn(stay(self.gateway, kind.path()));
         }
     }

@@ -1,8 +1,8 @@
 //! `manifold demo`: the gateway, a small origin and a page that shows them, in one process.
 //!
 //! ```text
-//! browser, curl ──▶ gateway ──▶ origin   /ticker /numbered /flaky   an HTTP server that a button stops and starts
-//!                      └──────▶ page     /*                         a second one, so that the page outlives the origin
+//! browser, curl ──▶ gateway ──▶ origin   /ticker /numbered /flaky /wide   an HTTP server that a button stops and starts
+//!                      └──────▶ page     /*                               a second one, so that the page outlives the origin
 //! ```
 //!
 //! The gateway has no special knowledge of the demo. It is configured by a text like any other, and reached over
@@ -11,14 +11,16 @@
 mod crowd;
 mod origin;
 mod page;
+mod pair;
 mod ticker;
 
 use crate::config::{Config, ConfigErrors, ListenAddr, SystemSources};
 use crate::service::{Running, Service, StartError};
-use crate::web::Server;
+use crate::web::{Server, within_reach};
 use crowd::Crowd;
 use origin::{Kind, Switch};
 use page::Page;
+use pair::Pair;
 use std::error::Error as _;
 use std::fmt::Write as _;
 use std::io;
@@ -34,6 +36,10 @@ pub const DEFAULT_ADDRESS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv
 
 /// The time between two events: slow enough to read them, and fast enough not to wait for them.
 pub const DEFAULT_PERIOD: Duration = Duration::from_secs(1);
+
+/// What the configuration says of the stream for the slow client: the log is short, and a client that falls out of it
+/// stays connected.
+const WIDE: &str = "share.linger_secs = 1\nreplay.events = 5\nclient.on_lag = \"skip\"     # a slow client loses events and is told so\n";
 
 /// The options of the demo.
 #[derive(Debug, Clone, Copy)]
@@ -72,8 +78,8 @@ pub enum DemoError {
 pub struct Demo {
     running: Running,
     address: SocketAddr,
-    run: String,
     crowd: Arc<Crowd>,
+    pair: Arc<Pair>,
     _page: Server,
 }
 
@@ -93,9 +99,10 @@ impl Demo {
         let running = Service::bind(config).map_err(|error| bind_error(error, options.listen))?.start();
         let address = running.addresses().iter().find_map(tcp).unwrap_or(options.listen);
         let crowd = Arc::new(Crowd::new(address));
-        let run = ticker.run().to_owned();
-        let page_state = Page::new(address, &text, ticker, origin, Arc::clone(&crowd), running.counters());
-        Ok(Self { running, address, run, crowd, _page: Server::start(page, Arc::new(page_state)) })
+        let pair = Arc::new(Pair::new(address, Arc::clone(&ticker), options.period));
+        let counters = running.counters();
+        let page_state = Page::new(address, &text, ticker, origin, Arc::clone(&crowd), Arc::clone(&pair), counters);
+        Ok(Self { running, address, crowd, pair, _page: Server::start(page, Arc::new(page_state)) })
     }
 
     /// The address where the gateway listens, with its real port.
@@ -107,26 +114,38 @@ impl Demo {
     /// The text for the user who started the demo: the address, and two commands to try.
     #[must_use]
     pub fn greeting(&self) -> String {
-        let (address, [first, second]) = (self.address, curl_lines(self.address, &self.run));
+        let near = within_reach(self.address);
+        let reach = if self.address.ip().is_unspecified() {
+            format!(
+                "It listens on {}, so other machines reach it, too, and whoever reaches it can press its buttons.\n\n",
+                self.address
+            )
+        } else {
+            String::new()
+        };
+        // The shell asks for an id when the command is run, because an id in the text would soon be too old.
+        let recent = format!("\"Last-Event-ID: $(curl -s http://{near}{})\"", page::RECENT_ID);
         format!(
-            "manifold demo: http://{address}/\n\nOpen it in a browser, or try\n\n    {first}\n    {second}\n\n\
-             Ctrl-C ends it. With RUST_LOG=manifold=info in the environment, the gateway says what it does.\n"
+            "manifold demo: http://{near}/\n\n{reach}Open it in a browser, or try\n\n    {}\n    {}\n\n\
+             The second command resumes: it gets the last five events first. Ctrl-C ends the demo.\n\
+             With RUST_LOG=manifold=info in the environment, the gateway says what it does.\n",
+            curl(near, Kind::Ticker, None),
+            curl(near, Kind::Numbered, Some(&recent)),
         )
     }
 
     /// Ends every client's stream in an orderly way. Resolves when the last client is gone.
     pub async fn drain(self) {
         self.crowd.close();
+        self.pair.close();
         self.running.drain().await;
     }
 }
 
-/// Two commands: one reads a stream from now on, the other from an earlier event.
-fn curl_lines(address: SocketAddr, run: &str) -> [String; 2] {
-    [
-        format!("curl -N http://{address}{}", Kind::Ticker.path()),
-        format!("curl -N -H 'Last-Event-ID: {run}-5' http://{address}{}", Kind::Numbered.path()),
-    ]
+/// A command that reads a stream. `header`: a request header, quoted for the shell.
+fn curl(address: SocketAddr, kind: Kind, header: Option<&str>) -> String {
+    let header = header.map(|header| format!("-H {header} ")).unwrap_or_default();
+    format!("curl -N {header}http://{address}{}", kind.path())
 }
 
 /// The gateway's configuration, as a user would write it.
@@ -147,6 +166,9 @@ fn configuration(listen: SocketAddr, origin: SocketAddr, page: SocketAddr) -> St
             "\n[[routes]]                 # {}\nname = \"{name}\"\npath = \"{path}\"\norigin = \"http://{origin}\"\n",
             kind.comment()
         );
+        if kind == Kind::Wide {
+            text.push_str(WIDE);
+        }
     }
     text + &format!(
         "\n[[routes]]                 # everything else: this page\nname = \"page\"\npath = \"/*\"\n\

@@ -13,7 +13,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use tokio::net::TcpListener;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
 /// The largest number of events that a resuming client is sent: those of one day. A client that missed more begins
 /// with the newest event.
@@ -29,6 +29,12 @@ const FLAKY_FLUSHES: u64 = 8;
 /// One of this many requests to the flaky stream is answered 503.
 const FLAKY_REFUSES_EVERY: u64 = 3;
 
+/// The number of events that the stream without ids misses when a gap is provoked.
+const MISSED: u64 = 3;
+
+/// The length of the padding in each large event.
+const PADDING: usize = 64 << 10;
+
 /// The origin's streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -38,10 +44,15 @@ pub(super) enum Kind {
     Numbered,
     /// Like `Numbered`, but breaks off and refuses requests now and then.
     Flaky,
+    /// Like `Numbered`, with large events. A client that reads slowly falls behind soon.
+    Wide,
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 3] = [Self::Ticker, Self::Numbered, Self::Flaky];
+    pub(super) const ALL: [Self; 4] = [Self::Ticker, Self::Numbered, Self::Flaky, Self::Wide];
+
+    /// The streams that the page shows, and that the crowd reads.
+    pub(super) const SHOWN: [Self; 3] = [Self::Ticker, Self::Numbered, Self::Flaky];
 
     /// The name of the stream's route.
     pub(super) fn name(self) -> &'static str {
@@ -49,6 +60,7 @@ impl Kind {
             Self::Ticker => "ticker",
             Self::Numbered => "numbered",
             Self::Flaky => "flaky",
+            Self::Wide => "wide",
         }
     }
 
@@ -58,6 +70,7 @@ impl Kind {
             Self::Ticker => "/ticker",
             Self::Numbered => "/numbered",
             Self::Flaky => "/flaky",
+            Self::Wide => "/wide",
         }
     }
 
@@ -67,6 +80,7 @@ impl Kind {
             Self::Ticker => "no ids: manifold gives them",
             Self::Numbered => "ids, and resumes from them",
             Self::Flaky => "the same, and fails now and then",
+            Self::Wide => "the same, with large events for a slow client",
         }
     }
 }
@@ -75,14 +89,22 @@ impl Kind {
 #[derive(Debug)]
 pub(super) struct Origin {
     ticker: Arc<Ticker>,
-    open: [Arc<AtomicUsize>; 3],
+    open: [Arc<AtomicUsize>; 4],
     flaky_requests: AtomicU64,
+    /// The stream without ids is not sent as long as the newest event is not past this number.
+    missing: watch::Sender<u64>,
 }
 
 impl Origin {
     /// The number of responses on which this stream is being sent.
     pub(super) fn open(&self, kind: Kind) -> usize {
         self.open[kind as usize].load(Ordering::Relaxed)
+    }
+
+    /// Breaks off the stream without ids, and refuses it until it has missed [`MISSED`] events.
+    pub(super) fn miss(&self) {
+        let newest = *self.ticker.newest().borrow();
+        self.missing.send_replace(newest.saturating_add(MISSED));
     }
 
     fn stream(&self, kind: Kind, last_event_id: Option<&str>) -> Reply {
@@ -93,7 +115,7 @@ impl Origin {
             _ => newest,
         };
         let (sender, body) = Channel::new(QUEUE);
-        tokio::spawn(tell(sender, Arc::clone(&self.ticker), kind, told));
+        tokio::spawn(tell(sender, Arc::clone(&self.ticker), self.missing.subscribe(), kind, told));
         let live = Live::new(body, Open::new(&self.open[kind as usize]));
         let mut reply = Response::new(Either::Right(live));
         reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -112,6 +134,9 @@ impl Answer for Origin {
                 return refusal(StatusCode::SERVICE_UNAVAILABLE, "not now\n");
             }
         }
+        if kind == Kind::Ticker && *self.ticker.newest().borrow() <= *self.missing.borrow() {
+            return refusal(StatusCode::SERVICE_UNAVAILABLE, "not now\n");
+        }
         self.stream(kind, request.headers().get("last-event-id").and_then(|id| id.to_str().ok()))
     }
 }
@@ -123,7 +148,13 @@ fn refusal(status: StatusCode, text: &'static str) -> Reply {
 }
 
 /// The loop and the flush: sends every event after `told`, as it comes.
-async fn tell(mut body: Sender<Bytes, io::Error>, ticker: Arc<Ticker>, kind: Kind, mut told: u64) {
+async fn tell(
+    mut body: Sender<Bytes, io::Error>,
+    ticker: Arc<Ticker>,
+    mut missing: watch::Receiver<u64>,
+    kind: Kind,
+    mut told: u64,
+) {
     let mut newest = ticker.newest();
     let mut flushes_left = if kind == Kind::Flaky { FLAKY_FLUSHES } else { u64::MAX };
     loop {
@@ -141,7 +172,14 @@ async fn tell(mut body: Sender<Bytes, io::Error>, ticker: Arc<Ticker>, kind: Kin
                 return;
             }
         }
-        if newest.changed().await.is_err() {
+        let changed = tokio::select! {
+            changed = newest.changed() => changed,
+            _ = missing.changed(), if kind == Kind::Ticker => {
+                body.abort(io::Error::other("a gap is provoked"));
+                return;
+            }
+        };
+        if changed.is_err() {
             return;
         }
     }
@@ -152,6 +190,7 @@ fn event(ticker: &Ticker, kind: Kind, n: u64) -> Bytes {
     Bytes::from(match kind {
         Kind::Ticker => format!("data: {data}\n\n"),
         Kind::Numbered | Kind::Flaky => format!("id: {}\ndata: {data}\n\n", ticker.id(n)),
+        Kind::Wide => format!("id: {}\ndata: {data}\ndata: {}\n\n", ticker.id(n), "x".repeat(PADDING)),
     })
 }
 
@@ -184,7 +223,12 @@ impl Switch {
     pub(super) async fn start(ticker: Arc<Ticker>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let origin = Arc::new(Origin { ticker, open: Default::default(), flaky_requests: AtomicU64::new(0) });
+        let origin = Arc::new(Origin {
+            ticker,
+            open: Default::default(),
+            flaky_requests: AtomicU64::new(0),
+            missing: watch::channel(0).0,
+        });
         let server = Mutex::new(Some(Server::start(listener, Arc::clone(&origin))));
         Ok(Self { address, origin, server })
     }

@@ -1,11 +1,12 @@
 //! The page, and the small API behind its buttons and figures.
 
 use super::crowd::{self, Crowd};
-use super::curl_lines;
+use super::curl;
 use super::origin::{Kind, Switch};
+use super::pair::Pair;
 use super::ticker::Ticker;
 use crate::counters::{CountersByRoute, RouteCounters};
-use crate::web::{self, Answer, Reply, not_allowed};
+use crate::web::{self, Answer, Reply, not_allowed, within_reach};
 use bytes::Bytes;
 use http::header::{CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY};
 use http::{Method, Request, StatusCode};
@@ -18,6 +19,15 @@ const HTML: &str = include_str!("assets/index.html");
 const CSS: &str = include_str!("assets/demo.css");
 const JS: &str = include_str!("assets/demo.js");
 const ICON: &str = include_str!("assets/icon.svg");
+
+/// What explains every setting. The page links to it.
+const REFERENCE: &str = include_str!("../../conf/manifold.toml");
+
+/// The path of the demo's state.
+const STATE: &str = "/api/state";
+
+/// The path of the id of a few events ago, which is plain text for the use in a shell.
+pub(super) const RECENT_ID: &str = "/api/id";
 
 /// The page may load nothing but what this server sends, and no other page may frame it.
 const POLICY: HeaderValue = HeaderValue::from_static(
@@ -32,10 +42,12 @@ static BUTTON: HeaderName = HeaderName::from_static("x-demo");
 /// The server of the page and its API.
 #[derive(Debug)]
 pub(super) struct Page {
-    html: Bytes,
+    html: String,
+    address: SocketAddr,
     ticker: Arc<Ticker>,
     origin: Switch,
     crowd: Arc<Crowd>,
+    pair: Arc<Pair>,
     counters: CountersByRoute,
 }
 
@@ -46,12 +58,18 @@ impl Page {
         ticker: Arc<Ticker>,
         origin: Switch,
         crowd: Arc<Crowd>,
+        pair: Arc<Pair>,
         counters: CountersByRoute,
     ) -> Self {
-        let [first, second] = curl_lines(address, ticker.run());
-        let html =
-            HTML.replace("{{first}}", &first).replace("{{second}}", &second).replace("{{config}}", config.trim());
-        Self { html: Bytes::from(html), ticker, origin, crowd, counters }
+        let address = within_reach(address);
+        let html = HTML.replace("{{first}}", &curl(address, Kind::Ticker, None)).replace("{{config}}", config.trim());
+        Self { html, address, ticker, origin, crowd, pair, counters }
+    }
+
+    /// The page, with the id of a few events ago. Its script keeps that id fresh.
+    fn html(&self) -> Bytes {
+        let recent = format!("'Last-Event-ID: {}'", self.ticker.recent_id());
+        Bytes::from(self.html.replace("{{second}}", &curl(self.address, Kind::Numbered, Some(&recent))))
     }
 
     /// The state of the demo, as JSON.
@@ -59,8 +77,11 @@ impl Page {
         let routes: Vec<Value> = Kind::ALL.into_iter().filter_map(|kind| self.route(kind)).collect();
         json!({
             "run": self.ticker.run(),
+            "newest": *self.ticker.newest().borrow(),
+            "recent_id": self.ticker.recent_id(),
             "origin": { "on": self.origin.is_on().await },
             "crowd": { "open": self.crowd.len(), "step": crowd::STEP, "limit": crowd::LIMIT },
+            "slow": self.pair.state(),
             "routes": routes,
         })
     }
@@ -94,6 +115,9 @@ impl Page {
             }
             "clients/open" => self.crowd.open(),
             "clients/close" => self.crowd.close(),
+            "slow/open" => self.pair.open(),
+            "slow/close" => self.pair.close(),
+            "gap" => self.origin.origin().miss(),
             _ => return None,
         }
         Some(reply_json(StatusCode::OK, &self.state().await))
@@ -103,7 +127,7 @@ impl Page {
 impl Answer for Page {
     async fn answer(&self, request: Request<Incoming>) -> Reply {
         let path = request.uri().path();
-        if let Some(button) = path.strip_prefix("/api/").filter(|rest| *rest != "state") {
+        if let Some(button) = path.strip_prefix("/api/").filter(|_| path != STATE && path != RECENT_ID) {
             if request.method() != Method::POST {
                 return not_allowed("POST");
             }
@@ -116,11 +140,13 @@ impl Answer for Page {
             return not_allowed("GET, HEAD");
         }
         match path {
-            "/" => reply(StatusCode::OK, "text/html", self.html.clone()),
+            "/" => reply(StatusCode::OK, "text/html", self.html()),
             "/demo.css" => reply(StatusCode::OK, "text/css", CSS.into()),
             "/demo.js" => reply(StatusCode::OK, "text/javascript", JS.into()),
             "/icon.svg" => reply(StatusCode::OK, "image/svg+xml", ICON.into()),
-            "/api/state" => reply_json(StatusCode::OK, &self.state().await),
+            "/manifold.toml" => reply(StatusCode::OK, "text/plain", REFERENCE.into()),
+            STATE => reply_json(StatusCode::OK, &self.state().await),
+            RECENT_ID => reply(StatusCode::OK, "text/plain", self.ticker.recent_id().into()),
             _ => not_found(),
         }
     }

@@ -5,6 +5,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval};
 
+/// The number of events that a client missed if it resumes from [`Ticker::recent_id`].
+const FEW: u64 = 5;
+
 /// The events since the start of the demo, numbered from 1.
 #[derive(Debug)]
 pub(super) struct Ticker {
@@ -44,6 +47,11 @@ impl Ticker {
         format!("{}-{n}", self.run)
     }
 
+    /// The id of a few events ago. A client that resumes from it gets those events at once.
+    pub(super) fn recent_id(&self) -> String {
+        self.id(self.newest.borrow().saturating_sub(FEW))
+    }
+
     /// The number of the event with this id, if this run has had it.
     pub(super) fn number(&self, id: &str) -> Option<u64> {
         let n = id.strip_prefix(&self.run)?.strip_prefix('-')?.parse().ok()?;
@@ -68,6 +76,15 @@ impl Drop for Ticker {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_recent_id_is_one_of_this_run_at_every_age() {
+        let ticker = Ticker::start(Duration::from_secs(1));
+        for (newest, recent) in [(1, 0), (5, 0), (6, 1), (60, 55)] {
+            ticker.newest().wait_for(|n| *n == newest).await.unwrap();
+            assert_eq!(ticker.number(&ticker.recent_id()), Some(recent));
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn an_id_is_known_again_in_its_own_run_only() {

@@ -86,6 +86,11 @@ impl Browser {
         self.post("/url", json!({ "url": url })).await;
     }
 
+    /// Runs a script in every page that is opened from now on, before the page's own scripts.
+    pub async fn prepare(&self, script: &str) {
+        self.devtools("Page.addScriptToEvaluateOnNewDocument", json!({ "source": script })).await;
+    }
+
     /// Loads the page again.
     pub async fn reload(&self) {
         self.post("/refresh", json!({})).await;
@@ -122,10 +127,19 @@ impl Browser {
 
     /// Clicks the element with this id, as a user does. The element must be visible.
     pub async fn click(&self, id: &str) {
-        self.wait_for(&format!("return !document.getElementById('{id}').disabled")).await;
+        let enabled = format!("return document.querySelector('#{id}:enabled:not([aria-disabled=true])') !== null");
+        self.wait_for(&enabled).await;
         let found = self.post("/element", json!({ "using": "css selector", "value": format!("#{id}") })).await;
         let element = found.as_object().unwrap().values().next().unwrap().as_str().unwrap();
-        self.post(&format!("/element/{element}/click"), json!({})).await;
+        // The element may move between the driver's look and its click, when a text above it grows.
+        let click = format!("/element/{element}/click");
+        let clicked = async {
+            while let Err(value) = self.answer(Method::POST, &click, json!({})).await {
+                assert_eq!(value["error"], "element click intercepted", "{id}: {value:#}");
+                sleep(LOOK).await;
+            }
+        };
+        guarded(id, clicked).await;
     }
 
     /// Presses and releases keys one after the other, as a user does. The element with the focus gets them.
@@ -207,14 +221,18 @@ impl Browser {
     }
 
     async fn call(&self, method: Method, path: &str, body: Value) -> Value {
+        self.answer(method, path, body).await.unwrap_or_else(|value| panic!("{path}: {value:#}"))
+    }
+
+    /// What the driver answers, or the error that it tells.
+    async fn answer(&self, method: Method, path: &str, body: Value) -> Result<Value, Value> {
         let uri = format!("/session{}{path}", self.session);
         let request = Request::builder().method(method).uri(&uri).header("content-type", "application/json");
         let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
         let request = request.header("content-length", body.len()).body(body).unwrap();
         let answer = guarded(&uri, exchange(self.address, request)).await;
         let value: Value = serde_json::from_slice(answer.body()).unwrap();
-        assert!(answer.status().is_success(), "{uri}: {value:#}");
-        value["value"].clone()
+        if answer.status().is_success() { Ok(value["value"].clone()) } else { Err(value["value"].clone()) }
     }
 }
 

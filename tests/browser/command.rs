@@ -53,6 +53,22 @@ async fn it_says_its_address_and_two_lines_that_work() {
 }
 
 #[tokio::test]
+async fn a_demo_on_all_addresses_greets_with_one_that_works_here() {
+    let mut child = demo("0.0.0.0:0").spawn().unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut greeting = Vec::new();
+    while !greeting.iter().any(|line: &String| line.contains("Ctrl-C")) {
+        greeting.push(guarded("the greeting", said.next_line()).await.unwrap().expect("a line that ends it"));
+    }
+    assert!(greeting[0].starts_with("manifold demo: http://127.0.0.1:"), "{greeting:?}");
+    let all = greeting.join("\n");
+    assert!(!all.contains("http://0.0.0.0") && all.contains("listens on 0.0.0.0:"), "{all}");
+    assert!(all.contains("other machines"), "{all}");
+    signal(&child, Signal::TERM);
+    assert_eq!(guarded("the end", child.wait()).await.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
 async fn a_port_that_is_taken_is_one_line_that_names_it_and_says_what_to_do() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();

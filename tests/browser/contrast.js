@@ -11,7 +11,7 @@ const behind = (element) => {
 };
 document.getAnimations().forEach((animation) => animation.finish());
 return [...document.querySelectorAll('body *')]
-  .filter((element) => !element.disabled && element.checkVisibility()
+  .filter((element) => !element.disabled && element.ariaDisabled !== 'true' && element.checkVisibility()
     && [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim() !== ''))
   .map((element) => {
     const pair = [channels(getComputedStyle(element).color), behind(element)].map(luminance);

@@ -24,7 +24,9 @@ mod origin;
 
 mod browser;
 mod command;
+mod figures;
 mod http;
 mod live;
 mod page;
+mod presses;
 mod soft_refusal;
