@@ -127,7 +127,7 @@ impl Browser {
 
     /// Clicks the element with this id, as a user does. The element must be visible.
     pub async fn click(&self, id: &str) {
-        let enabled = format!("return document.querySelector('#{id}:enabled:not([aria-disabled=true])') !== null");
+        let enabled = format!("return document.querySelector('#{id}:not(:disabled, [aria-disabled=true])') !== null");
         self.wait_for(&enabled).await;
         let found = self.post("/element", json!({ "using": "css selector", "value": format!("#{id}") })).await;
         let element = found.as_object().unwrap().values().next().unwrap().as_str().unwrap();

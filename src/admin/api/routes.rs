@@ -97,6 +97,7 @@ impl Api {
             "accepts": process().accepts.value(),
             "refusals": by(&process().refusals),
             "log_lines_dropped": process().log_lines_dropped.value(),
+            "last_reload": process().reloads.last().map(|last| shown::reload(&last)),
         }))
     }
 }

@@ -1,11 +1,13 @@
 //! The values of the API as JSON: times, numbers, and the text of strangers.
 
+use crate::counters::{Label, LastReload};
 use crate::hub::StreamView;
 use crate::web::{self, Reply};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use jiff::Timestamp;
+use serde_json::{Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
@@ -102,6 +104,11 @@ pub(super) fn reply(status: StatusCode, json: impl Into<Bytes>) -> Reply {
     let mut reply = web::reply(status, "application/json", json.into());
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     reply
+}
+
+/// What the last reload of the configuration came to.
+pub(super) fn reload(last: &LastReload) -> Value {
+    json!({"at": rfc3339(last.at), "outcome": last.outcome.word(), "what": text(last.what.as_bytes())})
 }
 
 #[cfg(test)]

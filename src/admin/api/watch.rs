@@ -192,8 +192,7 @@ impl Seen {
     fn tell_reload(&mut self, board: &Board) {
         let Some(last) = process().reloads.last() else { return };
         if self.reloaded.replace(last.at) != Some(last.at) {
-            let what = shown::text(last.what.as_bytes());
-            board.add("reload", &json!({"at": shown::rfc3339(last.at), "outcome": last.outcome.word(), "what": what}));
+            board.add("reload", &shown::reload(&last));
         }
     }
 

@@ -65,7 +65,7 @@ async fn a_manifold_that_is_gone_is_told_with_old_figures_and_its_return_is_seen
     stage.gateway = Gateway::start(&config).await;
     stage.wait("return document.body.dataset.link === 'live' && document.getElementById('gone').hidden").await;
     stage.wait("return document.querySelector('#figure-clients .value').textContent === '0'").await;
-    stage.happened("manifold was started anew").await;
+    stage.happened("manifold was restarted").await;
     // The charts have a hole for the time without figures.
     stage.wait("return manifold.charts.clients.values.includes(null)").await;
     // The browser complains of requests that nobody answered.

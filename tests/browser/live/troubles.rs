@@ -4,6 +4,7 @@ use super::{ADMIN, Readers, Stage, every, feeding};
 use crate::client::Client;
 use crate::gateway::{Gateway, configuration, route};
 use crate::origin::{Origin, Port};
+use rustix::process::Signal;
 use serde_json::json;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -171,14 +172,35 @@ async fn refusals_and_gaps_are_told_with_the_key_to_change() {
     for _ in 0..4 {
         assert_eq!(Client::get("/a").connect(&stage.gateway).await.status, 503);
     }
-    let told = stage.trouble("Requests are refused: subscribers").await;
+    let told = stage.trouble("Requests are refused on route all: subscribers").await;
     assert!(told.contains("Raise limits.subscribers of the route"), "{told}");
     stage.wait("return document.getElementById('trouble-list').innerText.includes('4 requests')").await;
-    stage.happened("4 refusals, reason subscribers").await;
+    stage.happened("4 refusals on route all, reason subscribers").await;
     // One kind can be looked at alone.
     stage.script("const kind = document.getElementById('happened-kind'); kind.value = 'gaps'; kind.dispatchEvent(new Event('change'))").await;
     stage.wait("return document.querySelectorAll('.happening').length === 1 && document.querySelector('.happening.gaps') !== null").await;
     let refusals = stage.api("/api/process").await["refusals"]["subscribers"].clone();
     assert_eq!(refusals, json!(4));
+    stage.quit().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_with_errors_is_a_trouble_until_it_is_mended() {
+    let origin = feeding("data: tick");
+    let stage = Stage::with(every(&origin)).await;
+    let good = std::fs::read_to_string(stage.gateway.config()).unwrap();
+    std::fs::write(stage.gateway.config(), format!("{good}\noddity = 1\n")).unwrap();
+    stage.gateway.signal(Signal::HUP);
+    let told = stage.trouble("The new configuration has errors").await;
+    assert!(told.contains("oddity") && told.contains("manifold --test -c FILE"), "{told}");
+    stage.happened("the configuration was not reloaded, the old one stays").await;
+    std::fs::write(
+        stage.gateway.config(),
+        good.replace("[[routes]]", "[defaults.client]\nheartbeat_secs = 7\n[[routes]]"),
+    )
+    .unwrap();
+    stage.gateway.signal(Signal::HUP);
+    stage.happened("the configuration was reloaded").await;
+    stage.wait("return !document.getElementById('trouble-list').innerText.includes('The new configuration')").await;
     stage.quit().await;
 }

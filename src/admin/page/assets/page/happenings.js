@@ -15,6 +15,7 @@ export const KINDS = {
   gaps: 'gaps',
   slow_clients: 'slow clients ended',
   refusals: 'refusals',
+  reload: 'reload',
   drain: 'drain',
   page: 'this page',
 };
@@ -85,6 +86,9 @@ export function said(group) {
       return `${count(n, 'client')} ended${on}: ${told.reason === 'stall' ? 'took no byte for stall_secs' : 'fell off the log'}${span}`;
     case 'refusals':
       return `${count(n, 'refusal')}${on}, reason ${line(told.reason, 60)}${span}`;
+    case 'reload':
+      return told.outcome === 'failed' ? `the configuration was not reloaded, the old one stays: ${line(told.what, 300)}`
+        : told.outcome === 'ok' ? `the configuration was reloaded: ${line(told.what, 300)}` : 'the configuration was read again, and nothing changed';
     case 'drain':
       return `manifold drains: the last client is gone by ${clock(Date.parse(told.by))}`;
     default:

@@ -143,7 +143,8 @@ export class Model {
       if (told.missed > 0) this.say(`${told.missed} messages of what happened were missed`, told.at);
     } else {
       this.happenings.add(kind, told);
-      if (kind === 'origin_down' || kind === 'origin_up') { this.asked.process = -Infinity; this.asked.trouble = -Infinity; }
+      if (kind === 'reload') this.asked.config = -Infinity;
+      if (kind === 'reload' || kind === 'origin_down' || kind === 'origin_up') { this.asked.process = -Infinity; this.asked.trouble = -Infinity; }
     }
     this.changed();
   }
@@ -210,8 +211,8 @@ export class Model {
     const [process, { routes, outages }] = await Promise.all([this.get('api/process'), this.get('api/routes')]);
     const before = this.process;
     if (before !== null && before.started !== process.started) {
-      this.say(before.version === process.version ? 'manifold was started anew'
-        : `manifold was started anew: version ${process.version} in place of ${before.version}. Load this page again to have its page`);
+      this.say(before.version === process.version ? 'manifold was restarted'
+        : `manifold was restarted: version ${process.version} in place of ${before.version}. Load this page again to have its page`);
       [this.dropped, this.cursors, this.asked] = [null, [null], { process: this.asked.process }];
     } else if (before !== null && process.log_lines_dropped > before.log_lines_dropped) {
       const more = process.log_lines_dropped - before.log_lines_dropped;

@@ -54,6 +54,7 @@ const REFUSALS = {
   per_stream: ['bad', 'a stream has as many clients as its limit', 'Raise limits.per_stream of the route.'],
   per_address: ['warn', 'a client address has as many connections as its limit', 'If it is a proxy, name it in server.trusted_proxies. Else raise server.limits.per_address, or leave it: it may be an attack.'],
   new_per_address: ['warn', 'a client address opens connections faster than its limit', 'If it is a proxy, name it in server.trusted_proxies. Else raise server.limits.new_per_address_per_sec, or leave it: it may be an attack.'],
+  upstreams: ['bad', 'the origin has as many connections as upstream.max_upstreams of the route allows', 'Raise upstream.max_upstreams, if the origin can take more, or let streams share connections: upstream.multiplex = "on".'],
   origin: ['bad', 'the origin failed, or its answer was no stream to pass on', 'Look at the origins that are down above, and at the last errors of the streams.'],
   drain: ['note', 'manifold shuts down', 'Send new clients to another manifold. Those that were refused come back by themselves.'],
   ended: ['note', 'the stream ended while the client was about to join', 'Nothing: the clients come back by themselves.'],
@@ -76,7 +77,7 @@ function notAccepting({ process }) {
   if (process === null || process.is_accepting || process.lifecycle === 'draining') return [];
   return [{ ...whole, key: 'accepting', level: 'bad', what: 'manifold accepts no clients', whom: 'every new client', since: null,
     why: 'the task that accepts connections has ended', see: 'Who is connected is still served. New connections fail.',
-    todo: 'Start manifold anew, and report this with its log: it must not happen.' }];
+    todo: 'Restart manifold, and report this with its log: it must not happen.' }];
 }
 
 function draining({ process, happenings, setting }) {
@@ -179,7 +180,8 @@ function slowNow({ slow, setting, now }) {
 function refusals({ happenings, now }) {
   return happenings.recent('refusals', now, RECENT_MS).map(({ told, count: n, first, last }) => {
     const [level, why, todo] = REFUSALS[told.reason] ?? ['warn', line(told.reason, 80), 'docs/limits.md tells of limits.'];
-    return { key: `refused ${told.reason}`, level, what: `Requests are refused: ${line(told.reason, 60).replaceAll('_', ' ')}`,
+    const on = told.route ? ` on route ${line(told.route, 80)}` : '';
+    return { key: `refused ${told.reason} ${told.route ?? ''}`, level, what: `Requests are refused${on}: ${line(told.reason, 60).replaceAll('_', ' ')}`,
       whom: count(n, 'request'), since: first, last, why, todo,
       see: ['head', 'route', 'method', 'loop', 'origin'].includes(told.reason) ? 'An error status.'
         : 'Event streams are asked back after a random time (server.limits.refuse), other requests get the status.' };
@@ -208,9 +210,17 @@ function nearlyFull({ process, routes, setting }) {
   return [
     ...full('places', 'The places for clients are', places.taken, places.limit, 'server.max_connections bounds them', refused, REFUSALS.connections[2]),
     ...full('descriptors', 'The descriptors of the process are', descriptors.open, descriptors.limit, 'the system bounds them (ulimit -n, LimitNOFILE)',
-      'Without a descriptor no connection can be accepted and no origin be asked.', 'Raise the limit of descriptors of the service, and start it anew.'),
+      'Without a descriptor no connection can be accepted and no origin be asked.', 'Raise the limit of descriptors of the service, and restart it.'),
     ...ofRoutes,
   ];
+}
+
+function reloadFailed({ process }) {
+  const last = process?.last_reload ?? null;
+  if (last === null || last.outcome !== 'failed') return [];
+  return [{ ...whole, key: 'reload', level: 'warn', what: 'The new configuration has errors', since: time(last.at), whom: 'whoever changed it',
+    why: line(last.what, 300), see: 'Nothing: the old configuration stays in force.',
+    todo: 'manifold --test -c FILE names every error. Correct the file, and reload again.' }];
 }
 
 function linesDropped({ dropped }) {
@@ -221,7 +231,7 @@ function linesDropped({ dropped }) {
 }
 
 /** The troubles, in the order in which they are shown within a level. */
-export const TROUBLES = [notAccepting, draining, originsDown, refusals, nearlyFull, gaps, endedSlow, slowNow, connectingLong, linesDropped];
+export const TROUBLES = [notAccepting, draining, reloadFailed, originsDown, refusals, nearlyFull, gaps, endedSlow, slowNow, connectingLong, linesDropped];
 
 const LEVELS = ['bad', 'warn', 'note'];
 
