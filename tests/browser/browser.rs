@@ -33,6 +33,9 @@ const FLAGS: [&str; 9] = [
     "--disable-dev-shm-usage",
 ];
 
+/// More attempts than a machine with free ports needs.
+const DRIVER_ATTEMPTS: usize = 20;
+
 /// A browser with one page.
 pub struct Browser {
     driver: Child,
@@ -42,10 +45,12 @@ pub struct Browser {
     _profile: TempDir,
 }
 
-impl Browser {
-    /// Starts a browser with a new profile.
-    pub async fn start() -> Self {
-        let profile = TempDir::new().unwrap();
+/// Starts chromedriver. Returns its port.
+///
+/// The kernel chooses a port that is free on `::1`, and chromedriver wants the same port on 127.0.0.1. If another socket
+/// has it there, chromedriver ends, and is started again.
+async fn start_driver() -> (Child, u16) {
+    for _ in 0..DRIVER_ATTEMPTS {
         let mut driver = Command::new("chromedriver")
             .arg("--port=0")
             .stdin(Stdio::null())
@@ -55,15 +60,21 @@ impl Browser {
             .spawn()
             .expect("chromedriver runs; scripts/setup installs it");
         let mut lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let port = guarded("chromedriver's port", async {
-            loop {
-                let line = lines.next_line().await.unwrap().expect("chromedriver says its port");
-                if let Some((_, port)) = line.split_once("started successfully on port ") {
-                    break port.trim_end_matches('.').parse().unwrap();
-                }
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if let Some((_, port)) = line.split_once("started successfully on port ") {
+                return (driver, port.trim_end_matches('.').parse().unwrap());
             }
-        })
-        .await;
+        }
+        driver.wait().await.unwrap();
+    }
+    panic!("chromedriver ended {DRIVER_ATTEMPTS} times without a port");
+}
+
+impl Browser {
+    /// Starts a browser with a new profile.
+    pub async fn start() -> Self {
+        let profile = TempDir::new().unwrap();
+        let (driver, port) = guarded("chromedriver's port", start_driver()).await;
         let mut browser = Self {
             driver,
             address: (Ipv4Addr::LOCALHOST, port).into(),

@@ -76,13 +76,13 @@ const recent = (kind, reason, secs) => {
 same('gaps', keys(recent('gaps', 'upstream', 590)), ['warn gaps ticks upstream']);
 same('gaps of long ago', keys(recent('gaps', 'upstream', 500)), []);
 same('ended', keys(recent('slow_clients', 'stall', 590)), ['warn ended ticks stall']);
-for (const [reason, level] of [['connections', 'bad'], ['per_address', 'warn'], ['route', 'note'], ['never heard of', 'warn']]) same(`refused ${reason}`, keys(recent('refusals', reason, 590)), [`${level} refused ${reason}`]);
+for (const [reason, level] of [['connections', 'bad'], ['per_address', 'warn'], ['route', 'note'], ['never heard of', 'warn']]) same(`refused ${reason}`, keys(recent('refusals', reason, 590)), [`${level} refused ${reason} ticks`]);
 // Every trouble says all five: what, to whom, since when (or it is not known), why, what clients see, what to do.
 const all = troubles({ ...well, process: { ...well.process, places: { taken: 10, limit: 10 } }, outages: [outage], failing, dropped: { since: now, count: 1 },
   slow: [{ stream: { id: 'a-1', key: '/a', route: 'ticks' }, clients: [client, client] }], connecting: new Map([['ticks', { since: 0, streams: 1 }]]), ...recent('gaps', 'lag', 590) });
 same('troubles', all.length, 6);
 for (const trouble of all) for (const part of ['what', 'whom', 'why', 'see', 'todo']) if (typeof trouble[part] !== 'string' || trouble[part] === '' || trouble[part].includes('undefined')) wrong.push({ part, trouble });
-same('the list', TROUBLES.length, 10);
+same('the list', TROUBLES.length, 11);
 for (const [why, part] of [['a: connection refused: x', 'Nothing listens'], ['status 503', 'answers with an error'], ['status 404', 'does not know this path'], ['certificate expired', 'TLS'], ['no response head in time', 'sends no head'], ['the dog ate it', 'manifold probe']]) if (!remedy(why).includes(part)) wrong.push({ why, part, made: remedy(why) });
 return wrong;
 })();
