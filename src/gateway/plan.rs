@@ -279,7 +279,7 @@ impl Ask {
             format!("to allow it, add it to cors.origins of the route: {paste}")
         } else {
             format!(
-                "to allow it, write into the route: cors.origins = {paste} (an Access-Control-Allow-Origin of the \
+                "the route has no [routes.cors]: to allow it, write into the route: cors.origins = {paste} (an Access-Control-Allow-Origin of the \
                  origin is not passed on)"
             )
         };

@@ -61,8 +61,8 @@ async fn a_bad_configuration_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn the_socket_is_where_the_readme_listens() {
-    let readme = crate::checkout::text("README.md");
+async fn the_socket_is_where_the_document_listens() {
+    let document = crate::checkout::text("docs/deploy.md");
     let listen = format!("listen = [{:?}]", value(SOCKET, "ListenStream"));
-    assert!(readme.contains(&listen), "the README has no {listen}");
+    assert!(document.contains(&listen), "docs/deploy.md has no {listen}");
 }

@@ -156,7 +156,7 @@ async fn a_key_that_was_mistyped() {
         let (code, said) = Gateway::run(&["--test", "-c", path]).await;
         assert_eq!((code, said.lines().count()), (64, 1), "{said}");
         assert!(
-            said.contains(&format!("{path}:{line}: ")) && said.contains(&format!("did you mean {meant}?")),
+            said.contains(&format!("{path}:{line}:")) && said.contains(&format!("did you mean {meant}?")),
             "{said}"
         );
     }
@@ -193,9 +193,11 @@ async fn a_page_of_another_origin() {
     }
     let refused = gateway.log_lines("cors_origin_refused", 2).await;
     let told = [
-        "route=/none origin=\"https://page.example\": the route has no [routes.cors]: to allow it, name it in \
-         cors.origins of the route",
-        "route=/other origin=\"https://page.example\": to allow it, add it to cors.origins of the route",
+        "route=/none origin=\"https://page.example\": the route has no [routes.cors]: to allow it, write into \
+         the route: cors.origins = [\"https://page.example\"] (an Access-Control-Allow-Origin of the origin is not \
+         passed on)",
+        "route=/other origin=\"https://page.example\": to allow it, add it to cors.origins of the \
+         route: [\"https://page.example\"]",
     ];
     for (line, told) in refused.iter().zip(told) {
         assert!(line.ends_with(told), "{line}");
