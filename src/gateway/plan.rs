@@ -279,8 +279,8 @@ impl Ask {
             format!("to allow it, add it to cors.origins of the route: {paste}")
         } else {
             format!(
-                "the route has no [routes.cors]: to allow it, write into the route: cors.origins = {paste} (an Access-Control-Allow-Origin of the \
-                 origin is not passed on)"
+                "the route has no [routes.cors]: to allow it, write into the route: cors.origins = {paste} (an \
+                 Access-Control-Allow-Origin of the origin is not passed on)"
             )
         };
         log::info!("cors_origin_refused route={route} origin={shown}: {advice}");
