@@ -20,7 +20,7 @@ SCENARIOS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test test-rust lint configs check licenses fuzz bench image try-image
+.PHONY: help setup run serve test test-rust lint configs check licenses audit fuzz bench image try-image
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,10 @@ check: ## The gate: all that CI runs
 licenses: ## Write docs/third-party-licenses.txt, after a change of Cargo.lock (installs cargo-about)
 	@scripts/licenses/write
 
+audit: ## Check licences, sources and known faults of the crates in use (installs cargo-deny)
+	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
+	$(CARGO) deny --locked check
+
 fuzz: ## Run every fuzz target for FUZZ_SECS seconds (cargo-fuzz and nightly)
 	@scripts/fuzz $(FUZZ_SECS)
 
@@ -79,7 +83,7 @@ bench: ## Measure manifold beside bare send(), Nchan, Pushpin and Varnish, into 
 	@scripts/setup --bench
 	$(CARGO) bench --locked --bench fanout -- --save $(if $(QUICK),--quick) $(BENCH_ARGS) $(SCENARIOS)
 
-image: ## Build the container image $(IMAGE) with docker, podman or buildah
+image: ## Build the container image with docker, podman or buildah
 	@scripts/image
 
 try-image: ## Build the image and prove it with a real origin, where an engine can run it
