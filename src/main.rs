@@ -280,6 +280,7 @@ async fn serve(config: Config, mut signals: Signals, mut reads: Reads) -> Result
     match end {
         End::AtOnce => {
             log::info!("{end}: exit at once");
+            running.leave();
             Ok(())
         }
         End::Drained => {

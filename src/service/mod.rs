@@ -353,6 +353,15 @@ impl Running {
     }
 }
 
+impl Running {
+    /// Ends the service for a process that exits at once: its clients are cut off.
+    pub fn leave(self) {
+        // The sessions must not learn that the service is gone. Those that run at this moment would end their responses
+        // in order.
+        std::mem::forget(self.lifecycle.clone());
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         self.remove_files();
