@@ -168,19 +168,16 @@ mod tests {
             ("reload", Some("SIGHUP")),
             ("nonsense", None),
             ("--nonsense", None),
-            ("probe --check", None),
+            ("probe --check", Some("manifold --test -c FILE")),
         ] {
             let words = std::iter::once("manifold").chain(line.split(' '));
             let error = Arguments::try_parse_from(words).unwrap_err();
             let said = hint(&error);
-            match expected {
-                Some(expected) => assert!(
-                    said.as_ref().is_some_and(|said| said.ends_with(expected) || said.contains(expected)),
-                    "{line}: {said:?}"
-                ),
-                None if line.starts_with("probe") => {}
-                None => assert_eq!(said, None, "{line}"),
-            }
+            let is_right = match expected {
+                Some(expected) => said.as_ref().is_some_and(|said| said.contains(expected)),
+                None => said.is_none(),
+            };
+            assert!(is_right, "{line}: {said:?}");
         }
     }
 }
