@@ -22,6 +22,7 @@ use super::served::{ProxyRoute, Served, StreamRoute};
 use crate::caller::Caller;
 use crate::config::Refuse;
 use crate::downstream::{CorsAnswer, Preflight, last_event_id, stream_head, without_last_event_id};
+use crate::fields::is_origin;
 use crate::hub::{Mode, StreamRequest};
 use crate::quoted::quoted;
 use crate::route::{MediaType, Misfit, Target, Wanted, check_target};
@@ -274,7 +275,7 @@ impl Ask {
         let route = &self.served.route.name;
         let shown = quoted(&origin);
         // What a stranger made up is not for pasting.
-        let paste = if is_plain_origin(&origin) { format!("[\"{origin}\"]") } else { "[\"https://..\"]".to_owned() };
+        let paste = if is_origin(&origin) { format!("[\"{origin}\"]") } else { "[\"https://..\"]".to_owned() };
         let advice = if self.cors.is_some() {
             format!("to allow it, add it to cors.origins of the route: {paste}")
         } else {
@@ -285,12 +286,6 @@ impl Ask {
         };
         log::info!("cors_origin_refused route={route} origin={shown}: {advice}");
     }
-}
-
-/// Whether a text is an origin as browsers write it.
-fn is_plain_origin(text: &str) -> bool {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || ".-:/[]".contains(c);
-    text.contains("://") && text.len() <= 200 && text.chars().all(is_plain)
 }
 
 /// Whether a page of another origin sent the request. The browser then keeps the response from the page, unless the

@@ -1,6 +1,7 @@
 //! What is asked: the command line, read.
 
 use super::facts::Page;
+use crate::fields::is_origin;
 use crate::upstream::{InvalidOrigin, Origin};
 use http::header::{ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_LANGUAGE, COOKIE, HOST};
 use http::{HeaderName, HeaderValue};
@@ -145,9 +146,7 @@ fn is_harmless(name: &HeaderName) -> bool {
 
 /// Reads the origin of a page.
 fn page(origin: &str, credentials: bool, headers: &[(HeaderName, HeaderValue)]) -> Result<Page, BadQuestion> {
-    let url = Url::parse(origin).ok();
-    let is_origin = origin == "null" || url.is_some_and(|url| url.origin().ascii_serialization() == origin);
-    if !is_origin {
+    if origin != "null" && !is_origin(origin) {
         return Err(BadQuestion::Origin);
     }
     // The browser itself sends cookies, and asks for no leave to send these fields (Fetch standard, section 2.2.2).
