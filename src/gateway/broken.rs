@@ -13,6 +13,8 @@ pub(super) enum Broken {
     Stalled,
     /// The client fell off the log while a write waited.
     Lagged,
+    /// An operator ended the client while a write waited.
+    Dismissed,
 }
 
 /// Why a write or a read of a session failed. `link`: the connection of an HTTP/2 stream.

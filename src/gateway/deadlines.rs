@@ -3,7 +3,7 @@
 use super::writer::Broken;
 use crate::downstream::lifetime;
 use crate::fanout::{Due, LastSent, Pace, Phase, Schedule, Standing};
-use crate::hub::Departure;
+use crate::hub::{Departure, End};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -14,6 +14,7 @@ impl From<Broken> for Departure {
             Broken::Left => Self::Left,
             Broken::Stalled => Self::Stalled,
             Broken::Lagged => Self::Lagged,
+            Broken::Dismissed => Self::Ended(End::Dismissed),
         }
     }
 }

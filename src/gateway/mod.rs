@@ -42,6 +42,7 @@ mod lasting;
 mod limits;
 mod lines;
 mod listener;
+mod meter;
 mod own_request;
 mod places;
 mod plan;

@@ -1,14 +1,17 @@
-//! The clients of shared streams that sessions serve, for an operator who looks at them.
+//! The clients of streams that sessions serve, for an operator who looks at them. A stream of a private route is known
+//! here alone, with its one client.
 
+use super::meter::Meter;
 use crate::caller::Caller;
 use crate::counters::since_start;
 use crate::fanout::Sent;
+use crate::hub::{StreamKey, StreamView};
 use crate::replay::Seq;
 use http::Version;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
@@ -31,8 +34,7 @@ struct Listed {
 /// A client that a session serves.
 #[derive(Debug)]
 pub struct Present {
-    /// The number of its stream.
-    pub stream: usize,
+    on: On,
     /// Who it is.
     pub caller: Caller,
     /// The version of its request.
@@ -44,7 +46,25 @@ pub struct Present {
     events: AtomicU64,
     /// When the client was last seen to take a byte, if a write waits for it, as [`since_start`] has it.
     slow_since: AtomicU64,
+    is_dismissed: AtomicBool,
     dismissed: Notify,
+}
+
+/// The stream that a client is on.
+#[derive(Debug)]
+pub(super) enum On {
+    /// A stream of the hub, by its number.
+    Shared(usize),
+    /// The client's own stream.
+    Own(Own),
+}
+
+/// The stream of one client of a private route.
+#[derive(Debug)]
+pub(super) struct Own {
+    key: StreamKey,
+    /// What came from the origin.
+    came: Mutex<Meter>,
 }
 
 /// A client on the list. Dropping it takes the client off.
@@ -81,22 +101,18 @@ impl Presence {
         }
     }
 
-    /// Ends one client of a stream in order. Returns whether it is there.
+    /// The client with this number.
     #[must_use]
-    pub fn dismiss(&self, stream: usize, number: u64) -> bool {
-        let present = self.0.lock().by_number.get(&number).filter(|present| present.stream == stream).cloned();
-        present.is_some_and(|present| {
-            present.dismissed.notify_one();
-            true
-        })
+    pub fn client(&self, number: u64) -> Option<Arc<Present>> {
+        self.0.lock().by_number.get(&number).cloned()
     }
 }
 
 impl Present {
     /// A client that was sent nothing so far.
-    pub(super) fn new(stream: usize, caller: Caller, version: Version, asked: Instant, cursor: Seq) -> Self {
+    pub(super) fn new(on: On, caller: Caller, version: Version, asked: Instant, cursor: Seq) -> Self {
         Self {
-            stream,
+            on,
             caller,
             version,
             asked,
@@ -104,6 +120,7 @@ impl Present {
             bytes: AtomicU64::new(0),
             events: AtomicU64::new(0),
             slow_since: AtomicU64::new(TAKES_ALL),
+            is_dismissed: AtomicBool::new(false),
             dismissed: Notify::new(),
         }
     }
@@ -116,9 +133,42 @@ impl Present {
         self.slow_since.store(TAKES_ALL, Ordering::Relaxed);
     }
 
-    /// A write waits for the client, which was last seen to take a byte at this time.
-    pub(super) fn takes_nothing_since(&self, accepted: Instant) {
+    /// A write waits for the client, which was last seen to take a byte at this time. Returns whether an operator ended
+    /// the client.
+    pub(super) fn takes_nothing_since(&self, accepted: Instant) -> bool {
         self.slow_since.store(since_start(accepted), Ordering::Relaxed);
+        self.is_dismissed.load(Ordering::Relaxed)
+    }
+
+    /// The origin sent this to the client's own stream.
+    pub(super) fn came(&self, events: u64, bytes: usize) {
+        if let On::Own(own) = &self.on {
+            own.came.lock().add(Instant::now(), events, bytes as u64);
+        }
+    }
+
+    /// The number of the client's stream. `None`: the stream is its own.
+    #[must_use]
+    pub fn shared_stream(&self) -> Option<usize> {
+        match self.on {
+            On::Shared(number) => Some(number),
+            On::Own(_) => None,
+        }
+    }
+
+    /// The client's own stream, under the number of the client. `None`: the client is on a stream of the hub.
+    #[must_use]
+    pub fn own_stream(&self, number: u64) -> Option<StreamView> {
+        let On::Own(Own { key, came }) = &self.on else { return None };
+        let (now, came) = (Instant::now(), came.lock());
+        let number = usize::try_from(number).unwrap_or(usize::MAX);
+        Some(StreamView::of_private(number, key, self.asked.into(), came.events(), came.rates(now)))
+    }
+
+    /// Ends the client: in order, or by a cut if it takes nothing.
+    pub fn dismiss(&self) {
+        self.is_dismissed.store(true, Ordering::Relaxed);
+        self.dismissed.notify_one();
     }
 
     /// How long the client has taken nothing, if a write waits for it.
@@ -143,6 +193,13 @@ impl Present {
     #[must_use]
     pub fn sent(&self) -> Sent {
         Sent { bytes: self.bytes.load(Ordering::Relaxed), events: self.events.load(Ordering::Relaxed) }
+    }
+}
+
+impl On {
+    /// The own stream of a client of a private route.
+    pub(super) fn own(key: StreamKey, asked: Instant) -> Self {
+        Self::Own(Own { key, came: Mutex::new(Meter::new(asked)) })
     }
 }
 

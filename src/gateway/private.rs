@@ -7,6 +7,7 @@ use super::lasting::{Newer, News};
 use super::lines::{greeting, last_words};
 use super::own_request::OwnRequest;
 use super::plan::Ask;
+use super::presence::{Listing, On, Present};
 use super::refusal::{Refusal, Why};
 use super::reports::Reports;
 use super::served::{StreamRoute, name_places};
@@ -17,6 +18,7 @@ use crate::fanout::{Farewell, Sent, Terms};
 use crate::fields::content_length;
 use crate::hub::{Course, Departure, End, Failure, JoinError};
 use crate::quoted;
+use crate::replay::Seq;
 use crate::sse::Passthrough;
 use crate::upstream::{FirstAnswer, Response, asks_to_return, own_answer, unusable};
 use bytes::Bytes;
@@ -29,6 +31,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
+
+/// A client of a private stream is behind in no log.
+const NO_LOG: Seq = Seq(0);
 
 impl Gateway {
     /// Serves one client from an upstream of its own, until the client leaves or the response ends. The error is sent
@@ -56,16 +61,22 @@ impl Gateway {
         own.names.map_back(&mut response.headers);
         name_places(&served.route, &mut response.headers);
         let status = response.status;
-        let present = (status == StatusCode::OK).then(|| Present::new(served));
+        let counted = (status == StatusCode::OK).then(|| Counted::new(served));
         if status.is_client_error() || status.is_server_error() {
             process().refused(Some(&served.counters), Refused::Origin);
         }
-        if present.is_some() {
+        if counted.is_some() {
             writer.answers(asked);
             served.came_to(request.key(), &ask.caller);
         }
         let mut relay = Relay::new(response, served, self.lifecycle.clone());
-        relay.watched = present.is_some().then(|| Watched { ask, reports: Reports::of(asked) });
+        relay.watched = counted.is_some().then(|| {
+            let on = On::own(request.key().clone(), asked);
+            let present = Present::new(on, ask.caller.clone(), writer.version(), asked, NO_LOG);
+            let listing = self.presence.enter(present);
+            writer.shows(&listing.present);
+            Watched { ask, reports: Reports::of(asked), listing }
+        });
         let (route, path_and_query) = (&served.route, own.request.path_and_query.as_str());
         let first =
             FirstAnswer { connector: &self.connector, route: &route.name, origin: &route.origin, path_and_query };
@@ -77,7 +88,7 @@ impl Gateway {
         if status != StatusCode::OK {
             first.refused(status, &relay.beginning.unwrap_or_default());
         }
-        if present.is_some() {
+        if counted.is_some() {
             let (stream, sent, stayed) = (request.key(), writer.sent(), asked.elapsed());
             served.departed(&Farewell {
                 stream,
@@ -136,21 +147,29 @@ struct Relay<'a> {
     watched: Option<Watched<'a>>,
 }
 
-/// A client that access lines are written of while it stays.
+/// A client that access lines are written of while it stays, and that an operator is shown.
 struct Watched<'a> {
     ask: &'a Ask,
     reports: Reports,
+    listing: Listing,
 }
 
 impl Watched<'_> {
-    /// Resolves never. Writes lines from time to time. `sent`: what the client was sent.
-    async fn report(watched: &mut Option<Self>, sent: Sent) -> Infallible {
-        Self::beside(watched, sent, std::future::pending()).await
+    /// Writes lines from time to time. Resolves when an operator ends the client. `sent`: what the client was sent.
+    async fn report(watched: &mut Option<Self>, sent: Sent) {
+        let Some(present) = watched.as_ref().map(|watched| Arc::clone(&watched.listing.present)) else {
+            return std::future::pending().await;
+        };
+        Self::beside(watched, sent, present.dismissed()).await;
+    }
+
+    fn present(watched: &Option<Self>) -> Option<&Present> {
+        watched.as_ref().map(|watched| &*watched.listing.present)
     }
 
     /// Waits for a write, and writes lines from time to time. `sent`: what the client was sent before.
     async fn beside<T>(watched: &mut Option<Self>, sent: Sent, write: impl Future<Output = T>) -> T {
-        let Some(Self { ask, reports }) = watched else { return write.await };
+        let Some(Self { ask, reports, .. }) = watched else { return write.await };
         let stays = |stayed| ask.served.stays_on(ask.request.key(), &ask.caller, Course::default(), sent, stayed, 0);
         reports.beside(write, stays).await
     }
@@ -179,6 +198,10 @@ impl<'a> Relay<'a> {
         &self.served.policy.client
     }
 
+    fn present(&self) -> Option<&Present> {
+        Watched::present(&self.watched)
+    }
+
     /// Passes the response on to its end, and returns why it ended.
     async fn run(&mut self, cors: Option<&CorsAnswer>, writer: &mut Writer<'_>) -> Departure {
         let why = match self.pass(cors, writer).await {
@@ -187,6 +210,7 @@ impl<'a> Relay<'a> {
         };
         match why {
             Departure::Left | Departure::Stalled => why,
+            why if writer.is_cut() => why,
             why => self.end(&why, writer).await.map_or_else(Departure::from, |()| why),
         }
     }
@@ -213,6 +237,7 @@ impl<'a> Relay<'a> {
                     self.counters.events_in.add(came);
                     self.counters.last_event.set(Instant::now());
                 }
+                self.present().inspect(|present| present.came(came, bytes.len()));
             }
             let sent = writer.sent();
             tokio::select! {
@@ -223,6 +248,7 @@ impl<'a> Relay<'a> {
             if let Some(events) = &self.events {
                 writer.count_events(events.events());
             }
+            self.present().inspect(|present| present.went_on(NO_LOG, writer.sent()));
             if let Some(deadlines) = &mut self.deadlines {
                 deadlines.sent();
             }
@@ -241,7 +267,7 @@ impl<'a> Relay<'a> {
             let sent = writer.sent();
             tokio::select! {
                 read = &mut read => return come(read, *idle_timeout),
-                never = Watched::report(watched, sent) => match never {},
+                () = Watched::report(watched, sent) => return Err(Departure::Ended(End::Dismissed)),
                 broken = writer.left() => return Err(broken.into()),
                 newer = news.next(served) => match newer {
                     Newer::Terms(newest) => {
@@ -258,6 +284,7 @@ impl<'a> Relay<'a> {
                     due?;
                     if events.as_mut().is_some_and(Passthrough::insert) {
                         writer.heartbeat().await?;
+                        Watched::present(watched).inspect(|present| present.went_on(NO_LOG, writer.sent()));
                     }
                     if let Some(deadlines) = deadlines {
                         deadlines.sent_heartbeat();
@@ -311,9 +338,9 @@ fn come(read: Result<io::Result<Option<Bytes>>, Elapsed>, idle_timeout: Duration
 }
 
 /// Counts a client of a private stream while the client is there.
-struct Present<'a>(&'a StreamRoute);
+struct Counted<'a>(&'a StreamRoute);
 
-impl<'a> Present<'a> {
+impl<'a> Counted<'a> {
     fn new(served: &'a StreamRoute) -> Self {
         served.counters.subscribers.add(1);
         served.counters.subscribers_total.add(1);
@@ -324,7 +351,7 @@ impl<'a> Present<'a> {
     }
 }
 
-impl Drop for Present<'_> {
+impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.0.counters.subscribers.sub_one();
         self.0.counters.streams.sub_one();

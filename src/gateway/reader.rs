@@ -1,11 +1,8 @@
 //! A client in a session that reads a shared stream, and the text that is being written to it.
 
-use super::presence::Present;
 use crate::fanout::{Fallen, Pace};
 use crate::hub::{Arrivals, Pin};
 use bytes::Bytes;
-use std::sync::Arc;
-use std::time::Instant;
 
 /// The most bytes that are written at once. A stream of HTTP/2 that does not take this many bytes within `stall_secs`
 /// counts as stalled. A client that is merely slow takes them.
@@ -21,7 +18,6 @@ const LARGE: usize = 4 * PIECE_BYTES;
 pub(super) struct Reader {
     arrivals: Arrivals,
     pace: Pace,
-    present: Arc<Present>,
 }
 
 /// A text that is being written. It may be an event that the log has dropped.
@@ -37,9 +33,9 @@ pub(super) struct Writing {
 }
 
 impl Reader {
-    /// `pace`: the policy of the client's route. `present`: what an operator is shown of the client.
-    pub(super) fn new(arrivals: Arrivals, pace: Pace, present: Arc<Present>) -> Self {
-        Self { arrivals, pace, present }
+    /// `pace`: the policy of the client's route.
+    pub(super) fn new(arrivals: Arrivals, pace: Pace) -> Self {
+        Self { arrivals, pace }
     }
 
     /// The policy of the client's route changed.
@@ -57,10 +53,8 @@ impl Reader {
         self.arrivals.found_slow();
     }
 
-    /// Whether the client lags: its next event fell off the log, or slow clients keep too much of what did. A write
-    /// waits for the client, which was last seen to take a byte at `accepted`.
-    pub(super) fn lags(&self, writing: &mut Writing, accepted: Instant) -> bool {
-        self.present.takes_nothing_since(accepted);
+    /// Whether the client lags: its next event fell off the log, or slow clients keep too much of what did.
+    pub(super) fn lags(&self, writing: &mut Writing) -> bool {
         let Some((cursor, readable)) = self.arrivals.positions() else { return false };
         match self.pace.fallen(cursor, readable) {
             None => false,

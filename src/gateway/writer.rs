@@ -6,6 +6,7 @@ use super::broken::broken;
 use super::connection::Connection;
 use super::deadlines::Lifecycle;
 use super::http2::{Link, StallLimit};
+use super::presence::Present;
 use super::reader::{Reader, Writing};
 use super::refusal::Reply;
 use super::socket::{self, Witness};
@@ -46,6 +47,10 @@ pub(super) struct Writer<'a> {
     sent: Sent,
     /// The reader of a shared stream that this client is. It is judged while a write waits.
     reader: Option<Reader>,
+    /// What an operator is shown of the client.
+    present: Option<Arc<Present>>,
+    /// Whether the response broke off in the middle of a text, though its departure is an orderly one.
+    is_cut: bool,
     progress: Progress,
     /// Says whether the process drains. In a drain no connection is kept.
     lifecycle: Option<&'a watch::Receiver<Lifecycle>>,
@@ -88,6 +93,8 @@ impl<'a> Writer<'a> {
             is_body_over: false,
             sent: Sent::default(),
             reader: None,
+            present: None,
+            is_cut: false,
             progress: Progress::default(),
             lifecycle: None,
             is_kept: false,
@@ -131,6 +138,16 @@ impl<'a> Writer<'a> {
     /// told whether bytes arrive at the client, and the client is judged for what the log drops.
     pub(super) fn reads(&mut self, reader: Reader) {
         self.reader = Some(reader);
+    }
+
+    /// An operator is shown the client from now on, and may end it.
+    pub(super) fn shows(&mut self, present: &Arc<Present>) {
+        self.present = Some(Arc::clone(present));
+    }
+
+    /// Whether an operator ended the client in the middle of a text. Nothing more may be sent then.
+    pub(super) fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// The policy of the client's route changed.
@@ -292,7 +309,7 @@ impl<'a> Writer<'a> {
     /// and when none do for a while. A client at which some arrive does not stall. Without a socket of its own, as on
     /// HTTP/2, a client must take a whole piece within the stall time.
     async fn piece(&mut self, piece: Bytes, writing: &mut Writing) -> Result<(), Broken> {
-        let Self { session, link, progress, reader, .. } = self;
+        let Self { session, link, progress, reader, present, is_cut, .. } = self;
         let transport =
             session.stream().and_then(Connection::within).map(|connection| Arc::clone(connection.transport()));
         let mut witness = None;
@@ -321,10 +338,12 @@ impl<'a> Writer<'a> {
                     Some(Due::Slowness) => reader.iter().for_each(|reader| reader.found_slow()),
                     _ => {}
                 }
-                if reader.as_ref().is_some_and(|reader| reader.lags(writing, accepted)) {
+                *is_cut = present.as_ref().is_some_and(|present| present.takes_nothing_since(accepted));
+                let lags = reader.as_ref().is_some_and(|reader| reader.lags(writing));
+                if *is_cut || lags {
                     // The bytes that the client does not take are freed at once.
                     transport.iter().for_each(socket::reset_on_close);
-                    return Err(Broken::Lagged);
+                    return Err(if *is_cut { Broken::Dismissed } else { Broken::Lagged });
                 }
                 // A client that reads costs no observation, because a write that does not wait is not observed.
                 witness = witness.or_else(|| transport.as_ref().map(|transport| progress.observe(transport)));

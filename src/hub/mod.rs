@@ -54,7 +54,7 @@ pub use seat::{Course, Seat};
 pub use sharing::Sharing;
 pub use stream::Reading;
 pub use subscription::{Detached, Subscription, Verdict};
-pub use view::{StreamView, Trouble};
+pub use view::{RATE_WINDOWS, StreamView, Trouble};
 
 use crate::counters::RouteCounters;
 use crate::replay::{Epoch, ReplayLog, ReplayOptions, Seq};

@@ -5,7 +5,7 @@
 
 use super::sharing::Audience;
 use super::stream::{Phase, State, Stream};
-use super::{End, Hub, RouteId};
+use super::{End, Hub, RouteId, StreamKey};
 use crate::replay::{EntryView, LogView, Rate, Seq};
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +15,7 @@ use tokio::time::Instant;
 const SLICE: usize = 128;
 
 /// The windows of the two rates.
-const SHORT: Duration = Duration::from_secs(10);
-const LONG: Duration = Duration::from_secs(60);
+pub const RATE_WINDOWS: [Duration; 2] = [Duration::from_secs(10), Duration::from_secs(60)];
 
 /// A stream as it is at one moment.
 #[derive(Debug, Clone)]
@@ -62,6 +61,34 @@ pub struct Trouble {
     pub since: Instant,
     /// Something has gone well since.
     pub is_over: bool,
+}
+
+impl StreamView {
+    /// The stream of one client of a private route. It has no log, because the client is sent what comes at once.
+    /// `events`: how many came so far.
+    #[must_use]
+    pub fn of_private(number: usize, key: &StreamKey, opened: Instant, events: u64, rates: [Rate; 2]) -> Self {
+        let at = Seq(events);
+        let nothing =
+            LogView { first_id: None, last_id: None, first: at, end: at, entries: 0, bytes: 0, oldest_age: None };
+        Self {
+            number,
+            route: key.route(),
+            target: Arc::clone(key.target()),
+            variant: key.variant_digits(),
+            is_shared: Some(false),
+            phase: word(&Phase::Live),
+            phase_since: opened,
+            end: None,
+            subscribers: 1,
+            rates,
+            log: nothing,
+            trouble: None,
+            next_attempt: None,
+            opened,
+            reconnects: 0,
+        }
+    }
 }
 
 impl Hub {
@@ -150,7 +177,7 @@ impl Stream {
                 phase_since: state.phase_since,
                 end,
                 subscribers: state.subscribers,
-                rates: [SHORT, LONG].map(|window| state.log.rate(window, lived, now.into_std())),
+                rates: RATE_WINDOWS.map(|window| state.log.rate(window, lived, now.into_std())),
                 log: state.log.view(now.into_std()),
                 trouble: state.trouble.as_deref().cloned(),
                 next_attempt: state.next_attempt.filter(|_| matches!(state.phase, Phase::Waiting)),

@@ -28,6 +28,7 @@ mod answers;
 mod api;
 mod api_document;
 mod api_events;
+mod api_private;
 mod api_secrets;
 mod bounds;
 mod builders;

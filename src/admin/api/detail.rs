@@ -4,12 +4,13 @@ use super::Api;
 use super::behind::bytes_behind;
 use super::clients::Shown;
 use super::heavy::made;
+use super::name::StreamName;
 use super::problem::Problem;
 use super::query::Query;
 use super::shown::{self, Now, secs};
 use super::streams::Catalogue;
 use crate::fanout::ClientView;
-use crate::gateway::Presence;
+use crate::gateway::{Presence, Present};
 use crate::hub::{Hub, StreamView};
 use crate::replay::{EntryView, Seq};
 use bytes::Bytes;
@@ -31,34 +32,41 @@ const SHOWN_OF_EVENT: usize = 1024;
 impl Api {
     /// A stream with its clients and its last events.
     pub(super) async fn stream(&self, id: &str, query: Option<&str>) -> Result<Bytes, Problem> {
-        let number = self.catalogue.number_of(id)?;
+        let name = self.catalogue.name_of(id)?;
         let query = Query::read(query, &["limit", "events"])?;
         let limit = query.number("limit", 1, 1000, 100)?;
         let events = query.number("events", 0, 100, 0)?;
         let turn = Arc::clone(&self.turn).lock_owned().await;
-        let clients = match &self.engine {
-            Some(engine) => engine.clients(number, limit).await,
-            None => Vec::new(),
+        let clients = match (&self.engine, name) {
+            (Some(engine), StreamName::Held(number)) => engine.clients(number, limit).await,
+            _ => Vec::new(),
         };
-        let (catalogue, presence) = (Arc::clone(&self.catalogue), self.presence.clone());
+        let catalogue = Arc::clone(&self.catalogue);
         made(turn, move || {
-            let view = catalogue.hub.view(number).ok_or_else(Problem::no_stream)?;
-            let clients = clients_of(number, clients, &presence, limit);
-            let events: Vec<_> = catalogue.hub.tail(number, events).iter().map(event).collect();
-            Ok(detail(&catalogue, view, &clients, &events))
+            let view = catalogue.view(name).ok_or_else(Problem::no_stream)?;
+            let clients = clients_of(name, clients, &catalogue.presence, limit);
+            let events = match name {
+                StreamName::Held(number) => catalogue.hub.tail(number, events).iter().map(event).collect(),
+                StreamName::Own(_) => Vec::new(),
+            };
+            Ok(detail(&catalogue, name, view, &clients, &events))
         })
         .await
     }
 
     /// Ends one client of a stream.
-    pub(super) async fn dismiss(&self, stream: usize, client: &str) -> Result<Value, Problem> {
+    pub(super) async fn dismiss(&self, stream: StreamName, client: &str) -> Result<Value, Problem> {
         let numbers: Vec<_> = client.split('-').collect();
-        let is_ended = match numbers[..] {
-            ["s", number] => number.parse().is_ok_and(|number| self.presence.dismiss(stream, number)),
-            [shard, place, asked] => match (shard.parse(), place.parse(), asked.parse(), &self.engine) {
-                (Ok(shard), Ok(place), Ok(asked), Some(engine)) => engine.dismiss(stream, shard, place, asked).await,
-                _ => false,
-            },
+        let is_ended = match (&numbers[..], stream) {
+            (["s", number], _) => number.parse().is_ok_and(|number| self.dismiss_in_session(stream, number)),
+            ([shard, place, asked], StreamName::Held(stream)) => {
+                match (shard.parse(), place.parse(), asked.parse(), &self.engine) {
+                    (Ok(shard), Ok(place), Ok(asked), Some(engine)) => {
+                        engine.dismiss(stream, shard, place, asked).await
+                    }
+                    _ => false,
+                }
+            }
             _ => false,
         };
         if !is_ended {
@@ -69,12 +77,25 @@ impl Api {
     }
 }
 
+impl Api {
+    /// Ends a client that a session serves. Returns whether it is on this stream.
+    fn dismiss_in_session(&self, stream: StreamName, number: u64) -> bool {
+        let client = self.catalogue.presence.client(number).filter(|client| stream_of(number, client) == stream);
+        client.inspect(|client| client.dismiss()).is_some()
+    }
+}
+
+/// The stream of a client that a session serves.
+fn stream_of(number: u64, present: &Present) -> StreamName {
+    present.shared_stream().map_or(StreamName::Own(number), StreamName::Held)
+}
+
 /// The clients of a stream, the slowest first.
-fn clients_of(number: usize, of_shards: Vec<ClientView>, presence: &Presence, limit: usize) -> Vec<Shown> {
+fn clients_of(stream: StreamName, of_shards: Vec<ClientView>, presence: &Presence, limit: usize) -> Vec<Shown> {
     let mut clients: Vec<_> = of_shards.into_iter().map(Shown::of_shard).collect();
-    presence.each(|id, present| {
-        if present.stream == number {
-            clients.push(Shown::of_session(id, present));
+    presence.each(|number, present| {
+        if stream_of(number, present) == stream {
+            clients.push(Shown::of_session(number, present));
         }
     });
     clients.sort_by_key(Shown::rank);
@@ -82,17 +103,27 @@ fn clients_of(number: usize, of_shards: Vec<ClientView>, presence: &Presence, li
     clients
 }
 
-fn detail(catalogue: &Catalogue, view: StreamView, clients: &[Shown], events: &[Value]) -> Value {
-    let (now, end, number) = (Now::read(), view.log.end, view.number);
-    let cursors: Vec<_> = clients.iter().map(|client| client.cursor).collect();
-    let ages = ages(&catalogue.hub, number, &cursors);
-    let bytes = bytes_behind(cursors, end, |from| catalogue.hub.lengths(number, from, LENGTHS));
+fn detail(catalogue: &Catalogue, name: StreamName, view: StreamView, clients: &[Shown], events: &[Value]) -> Value {
+    let (now, end) = (Now::read(), view.log.end);
+    let cursor = |client: &Shown| match name {
+        StreamName::Held(_) => client.cursor,
+        StreamName::Own(_) => end,
+    };
+    let cursors: Vec<_> = clients.iter().map(cursor).collect();
+    let (ages, bytes) = match name {
+        StreamName::Held(number) => (
+            ages(&catalogue.hub, number, &cursors),
+            bytes_behind(cursors, end, |from| catalogue.hub.lengths(number, from, LENGTHS)),
+        ),
+        // What comes is sent at once, and nothing is kept.
+        StreamName::Own(_) => (BTreeMap::new(), BTreeMap::from([(end, 0)])),
+    };
     let json = |client: &Shown| {
-        let at = client.cursor;
+        let at = cursor(client);
         client.json(end.0.saturating_sub(at.0), bytes.get(&at).copied(), ages.get(&at).copied(), &now)
     };
     let subscribers: Vec<_> = clients.iter().map(json).collect();
-    let stream = catalogue.json(view, clients.first().map(|slowest| slowest.cursor), &now);
+    let stream = catalogue.json(name, view, clients.first().map(cursor), &now);
     json!({"stream": stream, "subscribers": subscribers, "events": events})
 }
 

@@ -12,6 +12,7 @@ mod detail;
 mod guard;
 mod heavy;
 mod listings;
+mod name;
 mod problem;
 mod query;
 mod routes;
@@ -28,6 +29,7 @@ use crate::web::Reply;
 use board::Board;
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
+use name::StreamName;
 use problem::Problem;
 use query::Query;
 use serde_json::{Value, json};
@@ -42,7 +44,6 @@ pub struct Api {
     catalogue: Arc<Catalogue>,
     routing: CurrentRouting,
     engine: Option<Engine>,
-    presence: Presence,
     board: Arc<Board>,
     watch: Watch,
     outages: Outages,
@@ -111,10 +112,9 @@ impl Api {
         let board = Arc::new(Board::default());
         let watch = Watch::start(routing.clone(), outages.clone(), lifecycle, Arc::clone(&board));
         Self {
-            catalogue: Arc::new(Catalogue::new(hub, routing.clone())),
+            catalogue: Arc::new(Catalogue::new(hub, presence, routing.clone())),
             routing,
             engine,
-            presence,
             board,
             watch,
             outages,
@@ -155,26 +155,27 @@ impl Api {
     }
 
     async fn act(&self, resource: &Resource<'_>) -> Result<Value, Problem> {
-        let over = || Problem::new(StatusCode::CONFLICT, "the stream has ended");
-        let (id, done) = match *resource {
-            Resource::Reconnect(id) => {
-                let number = self.catalogue.number_of(id)?;
-                self.catalogue.hub.view(number).ok_or_else(Problem::no_stream)?;
-                if !self.catalogue.hub.reconnect(number) {
-                    return Err(over());
-                }
-                (id, json!({"done": "reconnect"}))
+        let conflict = |why| Problem::new(StatusCode::CONFLICT, why);
+        let Catalogue { hub, presence, .. } = &*self.catalogue;
+        let (Resource::Reconnect(id) | Resource::Close(id) | Resource::Subscriber(id, _)) = *resource else {
+            return Err(Problem::no_stream());
+        };
+        let name = self.catalogue.name_of(id)?;
+        self.catalogue.view(name).ok_or_else(Problem::no_stream)?;
+        let done = match (resource, name) {
+            (Resource::Subscriber(_, client), _) => self.dismiss(name, client).await?,
+            (Resource::Close(_), StreamName::Own(client)) => {
+                presence.client(client).ok_or_else(Problem::no_stream)?.dismiss();
+                json!({"done": "close"})
             }
-            Resource::Close(id) => {
-                let number = self.catalogue.number_of(id)?;
-                self.catalogue.hub.view(number).ok_or_else(Problem::no_stream)?;
-                if !self.catalogue.hub.end(number) {
-                    return Err(over());
-                }
-                (id, json!({"done": "close"}))
+            (Resource::Close(_), StreamName::Held(number)) if hub.end(number) => json!({"done": "close"}),
+            (Resource::Reconnect(_), StreamName::Held(number)) if hub.reconnect(number) => json!({"done": "reconnect"}),
+            (Resource::Reconnect(_), StreamName::Own(_)) => {
+                let why = "the stream of a private route ends with its upstream connection: close it, and its client \
+                           comes back";
+                return Err(conflict(why));
             }
-            Resource::Subscriber(id, client) => (id, self.dismiss(self.catalogue.number_of(id)?, client).await?),
-            _ => return Err(Problem::no_stream()),
+            _ => return Err(conflict("the stream has ended")),
         };
         log::info!("operator acts do={} stream_id={id}", done["done"].as_str().unwrap_or_default());
         Ok(done)

@@ -3,10 +3,11 @@
 use super::Api;
 use super::heavy::made;
 use super::listings::Listings;
+use super::name::StreamName;
 use super::problem::Problem;
 use super::query::Query;
 use super::shown::{self, Now, rounded, secs};
-use crate::gateway::CurrentRouting;
+use crate::gateway::{CurrentRouting, Presence};
 use crate::hub::{End, Hub, StreamView};
 use crate::replay::{Rate, Seq};
 use bytes::Bytes;
@@ -44,6 +45,7 @@ const SORTS: [(&str, Sort); 7] = [
 #[derive(Debug)]
 pub(super) struct Catalogue {
     pub(super) hub: Hub,
+    pub(super) presence: Presence,
     routing: CurrentRouting,
     listings: Listings,
     /// Tells the streams of this process from those of another.
@@ -66,6 +68,7 @@ struct Wanted {
 
 /// A stream, the name of its route, and how far its slowest client is behind.
 struct Listed {
+    name: StreamName,
     view: StreamView,
     route: Arc<str>,
     lag: u64,
@@ -110,54 +113,78 @@ impl Api {
             Some(engine) => engine.slowest().await,
             None => HashMap::new(),
         };
-        let (catalogue, presence) = (Arc::clone(&self.catalogue), self.presence.clone());
+        let catalogue = Arc::clone(&self.catalogue);
         made(turn, move || {
-            presence.each(|_, present| {
-                let cursor = present.cursor();
-                slowest.entry(present.stream).and_modify(|least| *least = cursor.min(*least)).or_insert(cursor);
+            let mut own = Vec::new();
+            catalogue.presence.each(|number, present| match present.shared_stream() {
+                Some(stream) => {
+                    let cursor = present.cursor();
+                    slowest.entry(stream).and_modify(|least| *least = cursor.min(*least)).or_insert(cursor);
+                }
+                None => own.extend(present.own_stream(number).map(|view| (StreamName::Own(number), view))),
             });
-            catalogue.page(&wanted, &slowest)
+            catalogue.page(&wanted, own, &slowest)
         })
         .await
     }
 }
 
 impl Catalogue {
-    pub(super) fn new(hub: Hub, routing: CurrentRouting) -> Self {
-        Self { hub, routing, listings: Listings::default(), boot: fastrand::u32(..) }
+    pub(super) fn new(hub: Hub, presence: Presence, routing: CurrentRouting) -> Self {
+        Self { hub, presence, routing, listings: Listings::default(), boot: fastrand::u32(..) }
     }
 
-    pub(super) fn id_of(&self, number: usize) -> String {
-        format!("{:08x}-{number}", self.boot)
+    /// The id of a stream.
+    pub(super) fn id_of(&self, name: StreamName) -> String {
+        format!("{:08x}-{name}", self.boot)
     }
 
-    /// The number of the stream with this id.
-    pub(super) fn number_of(&self, id: &str) -> Result<usize, Problem> {
-        let number = id.split_once('-').and_then(|(_, number)| number.parse().ok());
-        number.filter(|number| self.id_of(*number) == id).ok_or_else(Problem::no_stream)
+    /// The name of the stream with this id.
+    pub(super) fn name_of(&self, id: &str) -> Result<StreamName, Problem> {
+        let name = id.split_once('-').and_then(|(_, name)| StreamName::read(name));
+        name.filter(|name| self.id_of(*name) == id).ok_or_else(Problem::no_stream)
     }
 
-    /// A page of the streams. `slowest`: the position of the slowest client of each stream.
-    fn page(&self, wanted: &Wanted, slowest: &HashMap<usize, Seq>) -> Result<Value, Problem> {
-        let listed = |view: StreamView| {
-            let slowest = slowest.get(&view.number).copied();
-            self.listed(view, slowest)
+    /// A stream. `None`: it is over.
+    pub(super) fn view(&self, name: StreamName) -> Option<StreamView> {
+        match name {
+            StreamName::Held(number) => self.hub.view(number),
+            StreamName::Own(number) => self.presence.client(number)?.own_stream(number),
+        }
+    }
+
+    /// A page of the streams. `own`: those of private routes. `slowest`: the position of the slowest client of each
+    /// stream of the hub.
+    fn page(
+        &self,
+        wanted: &Wanted,
+        own: Vec<(StreamName, StreamView)>,
+        slowest: &HashMap<usize, Seq>,
+    ) -> Result<Value, Problem> {
+        let listed = |(name, view): (StreamName, StreamView)| {
+            let slowest = match name {
+                StreamName::Held(number) => slowest.get(&number).copied(),
+                StreamName::Own(_) => None,
+            };
+            self.listed(name, view, slowest)
         };
         if let Some(after) = &wanted.after {
             let (page, total, next) = self.listings.page(after, wanted.limit)?;
-            let all: Vec<_> = page.iter().filter_map(|number| self.hub.view(*number)).map(listed).collect();
+            let all: Vec<_> = page.iter().filter_map(|name| Some((*name, self.view(*name)?))).map(listed).collect();
             return Ok(self.shown_page(&all, total, next.as_deref()));
         }
-        let (mut all, mut from) = (Vec::new(), Some(0));
+        let mut all: Vec<_> = own.into_iter().map(listed).filter(|listed| wanted.is_met_by(listed)).collect();
+        let mut from = Some(0);
         while let Some(begin) = from {
             let (views, next) = self.hub.views(begin);
-            all.extend(views.into_iter().map(listed).filter(|listed| wanted.is_met_by(listed)));
+            let named = views.into_iter().map(|view| (StreamName::Held(view.number), view));
+            all.extend(named.map(listed).filter(|listed| wanted.is_met_by(listed)));
             from = next;
         }
         sort(&mut all, wanted.sort, wanted.is_upward);
         let total = all.len();
-        let numbers = || all.iter().map(|listed| listed.view.number).collect();
-        let next = (total > wanted.limit).then(|| self.listings.keep(numbers(), wanted.limit));
+        let names = || all.iter().map(|listed| listed.name).collect();
+        let next = (total > wanted.limit).then(|| self.listings.keep(names(), wanted.limit));
         all.truncate(wanted.limit);
         Ok(self.shown_page(&all, total, next.as_deref()))
     }
@@ -169,19 +196,19 @@ impl Catalogue {
     }
 
     /// `slowest`: the position of its slowest client.
-    fn listed(&self, view: StreamView, slowest: Option<Seq>) -> Listed {
+    fn listed(&self, name: StreamName, view: StreamView, slowest: Option<Seq>) -> Listed {
         let route = self.routing.name(view.route).unwrap_or_else(|| Arc::from(""));
         let lag = slowest.map_or(0, |cursor| view.log.end.0.saturating_sub(cursor.0));
-        Listed { view, route, lag }
+        Listed { name, view, route, lag }
     }
 
     /// A stream as JSON. `slowest`: the position of its slowest client.
-    pub(super) fn json(&self, view: StreamView, slowest: Option<Seq>, now: &Now) -> Value {
-        self.shown(&self.listed(view, slowest), now)
+    pub(super) fn json(&self, name: StreamName, view: StreamView, slowest: Option<Seq>, now: &Now) -> Value {
+        self.shown(&self.listed(name, view, slowest), now)
     }
 
     fn shown(&self, listed: &Listed, now: &Now) -> Value {
-        let Listed { view, route, lag } = listed;
+        let Listed { name, view, route, lag } = listed;
         let sharing = match view.is_shared {
             Some(true) => "shared",
             Some(false) => "private",
@@ -194,7 +221,7 @@ impl Catalogue {
         let id = |id: &Option<Bytes>| id.as_ref().map(|id| shown::text(id));
         let log = &view.log;
         json!({
-            "id": self.id_of(view.number),
+            "id": self.id_of(*name),
             "route": &**route,
             "key": shown::key(view),
             "variant": view.variant,
@@ -213,6 +240,7 @@ impl Catalogue {
             "opened": now.time(view.opened),
             "age_secs": now.age(view.opened),
             "reconnects": view.reconnects,
+            "can_reconnect": matches!(name, StreamName::Held(_)),
         })
     }
 }
@@ -231,7 +259,7 @@ fn sort(all: &mut [Listed], by: Sort, is_upward: bool) {
         }
         return;
     }
-    all.sort_by(|one, other| turned(compared(by, one, other)).then(one.view.number.cmp(&other.view.number)));
+    all.sort_by(|one, other| turned(compared(by, one, other)).then(one.name.cmp(&other.name)));
 }
 
 fn compared(sort: Sort, one: &Listed, other: &Listed) -> Ordering {
@@ -239,8 +267,7 @@ fn compared(sort: Sort, one: &Listed, other: &Listed) -> Ordering {
     match sort {
         Sort::Subscribers => a.subscribers.cmp(&b.subscribers),
         Sort::Rate => a.rates[0].events.total_cmp(&b.rates[0].events),
-        // The stream with the lower number is older.
-        Sort::Age | Sort::Key => a.number.cmp(&b.number),
+        Sort::Age | Sort::Key => a.opened.cmp(&b.opened),
         Sort::LogBytes => a.log.bytes.cmp(&b.log.bytes),
         Sort::LastError => {
             let since = |view: &StreamView| view.trouble.as_ref().map(|trouble| trouble.since);

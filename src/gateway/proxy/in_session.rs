@@ -105,7 +105,7 @@ impl Gateway {
             },
             Plan::Answer(_) | Plan::Proxy(..) => Departure::Left,
         };
-        if departure.is_orderly() {
+        if departure.is_orderly() && !writer.is_cut() {
             writer.end();
             let is_kept = is_kept && writer.is_kept() && !self.is_draining();
             return Ok(Ok(if is_kept { After::Next } else { After::Close }));

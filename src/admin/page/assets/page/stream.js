@@ -119,6 +119,10 @@ export function drawPanel(model) {
   text(by('panel-gone'), over ? `${detail === null ? `There is no stream ${wanted.stream}` : 'The stream is over'}: ${line(detailError, 200)}. A new one of the same key has another id: look in the table.` : '');
   by('panel-body').hidden = detail === null;
   for (const id of ['reconnect', 'close']) by(id).disabled = over || detail?.stream.phase === 'closed';
+  const ofPrivateRoute = detail?.stream.can_reconnect === false;
+  by('reconnect').hidden = ofPrivateRoute;
+  by('no-log').hidden = !ofPrivateRoute;
+  by('hold').hidden = ofPrivateRoute;
   attribute(by('panel-body'), 'class', over ? 'old' : null);
   text(by('panel-key'), detail === null ? (over ? '' : 'Asking…') : line(detail.stream.key, 400));
   if (detail !== null) drawDetail(model, detail);
