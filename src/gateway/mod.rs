@@ -48,6 +48,7 @@ mod places;
 mod plan;
 mod presence;
 mod private;
+mod progress;
 mod proxy;
 mod proxy_header;
 mod reader;

@@ -7,13 +7,13 @@ use super::connection::Connection;
 use super::deadlines::Lifecycle;
 use super::http2::{Link, StallLimit};
 use super::presence::Present;
+use super::progress::Progress;
 use super::reader::{Reader, Writing};
 use super::refusal::Reply;
 use super::socket::{self, Witness};
-use super::transport::Transport;
 use super::wire::response_head;
 use crate::counters::RouteCounters;
-use crate::fanout::{self, Due, MOST_KEPT_BYTES, Pace, Sent, Trust, due_while_blocked};
+use crate::fanout::{self, Due, MOST_KEPT_BYTES, Pace, Sent, due_while_blocked};
 use crate::sse::{Frame, HEARTBEAT};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -58,27 +58,6 @@ pub(super) struct Writer<'a> {
     is_kept: bool,
     /// How long the connection of an HTTP/2 stream may take nothing.
     stall_limit: Option<StallLimit>,
-}
-
-/// How fast a client takes what is written.
-#[derive(Debug, Default)]
-struct Progress {
-    /// How long the client may take nothing.
-    stall: Duration,
-    /// Whether the last write had to wait.
-    is_slow: bool,
-    /// Whether any write had to wait since that was last asked.
-    has_waited: bool,
-    /// Says whether the writer or the kernel judges that the client stalls.
-    trust: Trust,
-}
-
-impl Progress {
-    /// Begins to observe whether bytes arrive at the client. The kernel does not judge it from now on.
-    fn observe(&mut self, transport: &Arc<Transport>) -> Witness {
-        self.trust.begin(&**transport, Instant::now());
-        Witness::of(transport)
-    }
 }
 
 impl<'a> Writer<'a> {
