@@ -40,12 +40,12 @@ impl ProcessValues {
 pub(super) const OF_PROCESS: &[Family<ProcessValues>] = &[
     Family {
         name: "manifold_build",
-        help: "The version that runs.",
+        help: "The version of this program.",
         read: Read::Info(|_| vec![("version", env!("CARGO_PKG_VERSION").to_owned())]),
     },
     Family {
         name: "manifold_shard_busy_seconds",
-        help: "Time that each thread of the delivery engine worked.",
+        help: "Seconds that each thread of the delivery engine has worked.",
         read: Read::SecondsOfEach("shard", |of| of.shards.iter().map(Duration::as_secs_f64).collect()),
     },
     Family {
@@ -55,57 +55,57 @@ pub(super) const OF_PROCESS: &[Family<ProcessValues>] = &[
     },
     Family {
         name: "manifold_connections",
-        help: "Places for clients that are taken now.",
+        help: "Places for clients that are taken now. A connection takes one, and so does each further stream of an HTTP/2 connection.",
         read: Read::Gauge(|_| process().places.value()),
     },
     Family {
         name: "manifold_connections_limit",
-        help: "Places for clients that there are.",
+        help: "The number of places for clients.",
         read: Read::Gauge(|of| of.most_connections as u64),
     },
     Family {
         name: "manifold_refusals",
-        help: "Requests and connections that were not served, by the reason.",
+        help: "Requests and connections that were refused, by reason.",
         read: Read::CounterBy("reason", |_| process().refusals.values()),
     },
     Family {
         name: "manifold_config_reloads",
-        help: "Times that the configuration was read again, by what came of it.",
+        help: "Times that the configuration was read again, by outcome.",
         read: Read::CounterBy("outcome", |_| process().reloads.outcomes.values()),
     },
     Family {
         name: "manifold_config_last_reload_successful",
-        help: "Whether the configuration that was read last is in force: 1, or 0 if it had errors.",
+        help: "1 if the configuration that was read last is in force. 0 if it had errors.",
         read: Read::Gauge(|_| u64::from(!process().reloads.has_failed())),
     },
     Family {
         name: "manifold_config_last_reload_timestamp_seconds",
-        help: "When the configuration was read last, in seconds since 1970.",
+        help: "The time at which the configuration was read last, in seconds since 1970.",
         read: Read::Measure(|of| seconds_since_1970(process().reloads.last().map_or(of.started, |last| last.at))),
     },
     Family {
         name: "manifold_held_bytes",
-        help: "Memory that all streams hold now, as server.replay_bytes bounds it.",
+        help: "Memory that all streams use now. server.replay_bytes limits it.",
         read: Read::Gauge(|of| of.held_bytes as u64),
     },
     Family {
         name: "manifold_pinned_bytes",
-        help: "Memory that slow clients keep now of events that the logs have dropped.",
+        help: "Memory of events that the logs have dropped and that slow clients still need.",
         read: Read::Gauge(|of| of.pinned_bytes as u64),
     },
     Family {
         name: "manifold_log_lines_dropped",
-        help: "Lines of the program's own log that were dropped, because standard error was read too slowly.",
+        help: "Lines of manifold's own log that were dropped because standard error was read too slowly.",
         read: Read::Counter(|_| process().log_lines_dropped.value()),
     },
     Family {
         name: "process_start_time_seconds",
-        help: "When the process started, in seconds since 1970.",
+        help: "The time at which the process started, in seconds since 1970.",
         read: Read::Measure(|of| seconds_since_1970(of.started)),
     },
     Family {
         name: "process_cpu_seconds",
-        help: "Time on processors, user and kernel.",
+        help: "Seconds of CPU time, in user mode and kernel mode.",
         read: Read::Seconds(|of| of.system.cpu_seconds),
     },
     Family {
@@ -115,12 +115,12 @@ pub(super) const OF_PROCESS: &[Family<ProcessValues>] = &[
     },
     Family {
         name: "process_open_fds",
-        help: "Open descriptors.",
+        help: "Open file descriptors.",
         read: Read::Measure(|of| of.system.open_files.map(shown)),
     },
     Family {
         name: "process_max_fds",
-        help: "The limit of open descriptors.",
+        help: "The limit of open file descriptors.",
         read: Read::Measure(|of| of.system.most_open_files.map(shown)),
     },
 ];

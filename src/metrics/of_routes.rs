@@ -8,103 +8,103 @@ use std::time::{Duration, Instant};
 pub(super) const OF_ROUTES: &[Family<RouteCounters>] = &[
     Family {
         name: "manifold_subscribers",
-        help: "Clients on a stream now.",
+        help: "Clients that are on a stream now.",
         read: Read::Gauge(|of| of.subscribers.value()),
     },
-    Family { name: "manifold_streams", help: "Streams that are held now.", read: Read::Gauge(|of| of.streams.value()) },
+    Family { name: "manifold_streams", help: "Streams that are open now.", read: Read::Gauge(|of| of.streams.value()) },
     Family {
         name: "manifold_upstreams",
-        help: "Open streams by what their connections to the origin do now.",
+        help: "Open streams, by the state of their connection to the origin.",
         read: Read::GaugeBy("phase", |of| of.upstreams.values()),
     },
     Family {
         name: "manifold_joins",
-        help: "Clients that were put on a stream, also those that left or were refused before a response began.",
+        help: "Clients that joined a stream, including those that left or were refused before their response began.",
         read: Read::Counter(|of| of.subscribers_total.value()),
     },
     Family {
         name: "manifold_opens",
-        help: "Clients that a response was begun for.",
+        help: "Clients whose response began.",
         read: Read::Counter(|of| of.opens.value()),
     },
     Family {
         name: "manifold_closes",
-        help: "Clients whose response ended, by the reason.",
+        help: "Clients whose response ended, by reason.",
         read: Read::CounterBy("reason", |of| of.closes.values()),
     },
     Family {
         name: "manifold_refused_requests",
-        help: "Requests that were answered with an error instead of a stream.",
+        help: "Requests that were refused.",
         read: Read::Counter(|of| of.refused.total()),
     },
     Family {
         name: "manifold_hand_overs_failed",
-        help: "Clients that were lost on the way to the delivery engine.",
+        help: "Clients that were lost while they were passed to the delivery engine.",
         read: Read::Counter(|of| of.hand_overs_failed.value()),
     },
     Family {
         name: "manifold_received_events",
-        help: "Events of the origin that went into a log, or through a private stream.",
+        help: "Events from the origin that were added to a log or sent through a private stream.",
         read: Read::Counter(|of| of.events_in.value()),
     },
     Family {
         name: "manifold_received_bytes",
-        help: "Bytes of the origin's event streams.",
+        help: "Bytes of event streams that came from the origin.",
         read: Read::Counter(|of| of.bytes_in.value()),
     },
     Family {
         name: "manifold_repeats_dropped",
-        help: "Events of the origin that repeated what a log held.",
+        help: "Events from the origin that were dropped because the log already held them.",
         read: Read::Counter(|of| of.events_repeated.value()),
     },
     Family {
         name: "manifold_oversized_events",
-        help: "Events of the origin over max_event_bytes, which were dropped.",
+        help: "Events from the origin that were dropped because they were larger than upstream.max_event_bytes.",
         read: Read::Counter(|of| of.events_refused.value()),
     },
     Family {
         name: "manifold_last_event_age_seconds",
-        help: "Seconds since the last event came from the origin. Absent before the first one.",
+        help: "Seconds since the last event from the origin. Absent before the first event.",
         read: Read::Measure(|of| of.last_event.age(Instant::now()).as_ref().map(Duration::as_secs_f64)),
     },
     Family {
         name: "manifold_log_bytes",
-        help: "Memory that the replay logs take now.",
+        help: "Memory that the replay logs use now.",
         read: Read::Gauge(|of| of.log_bytes.value()),
     },
     Family {
         name: "manifold_deliveries",
-        help: "Events sent, counted once for each client.",
+        help: "Events that were sent to clients. An event counts once for each client.",
         read: Read::Counter(|of| of.events_out.value()),
     },
     Family {
         name: "manifold_sent_bytes",
-        help: "Bytes of event streams sent to clients, heartbeats included.",
+        help: "Bytes of event streams that were sent to clients, including heartbeats.",
         read: Read::Counter(|of| of.bytes_out.value()),
     },
     Family {
         name: "manifold_resumes",
-        help: "Clients that went on after their Last-Event-ID without a gap.",
+        help: "Clients that resumed after their Last-Event-ID without a gap.",
         read: Read::Counter(|of| of.resumes.value()),
     },
     Family {
         name: "manifold_replayed_events",
-        help: "Events of the past that the log held for clients when they came.",
+        help: "Past events that the log held for clients when they joined.",
         read: Read::Counter(|of| of.replayed.total()),
     },
     Family {
         name: "manifold_backfills",
-        help: "Requests for what the origin sent after a client's Last-Event-ID, by what came of them.",
+        help: "Requests to the origin for the events after a client's Last-Event-ID, by outcome.",
         read: Read::CounterBy("outcome", |of| of.backfills.values()),
     },
     Family {
         name: "manifold_gaps",
-        help: "Gaps in what clients got, by the reason. One for reason upstream is for all clients of a stream.",
+        help: "Gaps in what clients received, by reason. A gap with the reason upstream counts once for all clients of its stream.",
         read: Read::CounterBy("reason", |of| of.gaps.values()),
     },
     Family {
         name: "manifold_gaps_untold",
-        help: "Gaps that clients were not told of, because of on_gap.",
+        help: "Gaps that clients were not told of, because of replay.on_gap.",
         read: Read::Counter(|of| of.gaps_untold.value()),
     },
     Family {
@@ -114,12 +114,12 @@ pub(super) const OF_ROUTES: &[Family<RouteCounters>] = &[
     },
     Family {
         name: "manifold_upstream_failures",
-        help: "Requests to the origin that failed, and responses that broke off.",
+        help: "Requests to the origin that failed, and responses of the origin that broke off.",
         read: Read::Counter(|of| of.upstream_failures.value()),
     },
     Family {
         name: "manifold_upstream_reconnects",
-        help: "Responses of the origin that took the place of an earlier one of their stream.",
+        help: "Responses of the origin that replaced an earlier response of the same stream.",
         read: Read::Counter(|of| of.upstream_reconnects.value()),
     },
     Family {
@@ -129,32 +129,32 @@ pub(super) const OF_ROUTES: &[Family<RouteCounters>] = &[
     },
     Family {
         name: "manifold_unshareable_responses",
-        help: "Responses of the origin for one client alone, though that client sent no credential.",
+        help: "Responses of the origin that were for one client alone, although this client sent no credentials.",
         read: Read::Counter(|of| of.unshareable.value()),
     },
     Family {
         name: "manifold_delivery_lag_seconds",
-        help: "From the append of an event to the log until it was written, for clients that keep up.",
+        help: "Seconds from the append of an event to the log until it was written to a client that keeps up.",
         read: Read::Histogram(|of| of.delivery_lag.snapshot()),
     },
     Family {
         name: "manifold_time_to_head_seconds",
-        help: "From a client's request until its response head was written.",
+        help: "Seconds from a client's request until its response head was written.",
         read: Read::Histogram(|of| of.time_to_head.snapshot()),
     },
     Family {
         name: "manifold_time_to_first_event_seconds",
-        help: "From a client's request until its first event was written.",
+        help: "Seconds from a client's request until its first event was written.",
         read: Read::Histogram(|of| of.time_to_first_event.snapshot()),
     },
     Family {
         name: "manifold_client_lifetime_seconds",
-        help: "How long clients were on a stream, counted when they leave.",
+        help: "Seconds that clients were on a stream. Each client is counted when it leaves.",
         read: Read::Histogram(|of| of.lifetimes.snapshot()),
     },
     Family {
         name: "manifold_replay_events",
-        help: "Events of the past that the log held for a client when it came.",
+        help: "Past events that the log held for a client when it joined.",
         read: Read::Histogram(|of| of.replayed.snapshot()),
     },
 ];
