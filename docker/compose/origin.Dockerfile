@@ -1,4 +1,4 @@
-# The Go program of tests/origins/go, unmodified, alone in an image. docker/compose.yaml builds it.
+# An image with only the Go program of tests/origins/go, unmodified. docker/compose.yaml builds it.
 FROM docker.io/library/golang:1-alpine AS build
 WORKDIR /build
 COPY main.go .

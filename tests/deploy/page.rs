@@ -66,13 +66,13 @@ async fn the_page_shows_the_stream_and_what_it_says_to_try() {
     until(&browser, "element('state').textContent === 'open' && received === 5").await;
     browser.run("source.addEventListener('error', () => { window.broken = true })").await;
     let _origin = program(&origin_port).await;
-    until(&browser, "gaps === 1 && element('reason').textContent === 'the last: upstream'").await;
+    until(&browser, "gaps === 1 && element('reason').textContent === 'the last reason: upstream'").await;
     until(&browser, "document.querySelector('#events li').className === 'event'").await;
     assert_eq!(browser.run("return window.broken === true").await, false, "the page's connection stays open");
 
     gateway.terminate().await;
-    until(&browser, "element('state').textContent === 'lost, connecting again'").await;
+    until(&browser, "element('state').textContent === 'connection lost, connecting again'").await;
     let _gateway = start().await;
-    until(&browser, "element('state').textContent === 'open' && element('reason').textContent === 'the last: unknown'")
+    until(&browser, "element('state').textContent === 'open' && element('reason').textContent === 'the last reason: unknown'")
         .await;
 }

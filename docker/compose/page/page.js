@@ -44,7 +44,7 @@ source.onerror = () => {
   if (source.readyState === EventSource.CLOSED) {
     state("closed", "closed: reload the page");
   } else {
-    state("connecting", "lost, connecting again");
+    state("connecting", "connection lost, connecting again");
   }
 };
 
@@ -63,7 +63,7 @@ source.addEventListener("gap", ({ data }) => {
   gaps += 1;
   element("gaps").textContent = gaps;
   const { reason, missed } = JSON.parse(data);
-  element("reason").textContent = `the last: ${reason}`;
+  element("reason").textContent = `the last reason: ${reason}`;
   row("gap", `gap: ${missed ?? "some"} lost (${reason})`);
 });
 
