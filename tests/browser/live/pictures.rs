@@ -60,7 +60,7 @@ async fn it_fits_every_size_in_both_colour_schemes_whatever_strangers_write() {
     bad.kill().await;
     stage.trouble("is down").await;
     Client::get("/x").after("never").connect(&stage.gateway).await.stream().next_event().await;
-    stage.trouble("Events are missed").await;
+    stage.trouble("Clients missed events").await;
     // The stream of the hostile client.
     stage.script("location.hash = '#sort=key'").await;
     stage.wait("return document.querySelector('.stream-key').textContent.includes('onerror')").await;

@@ -116,10 +116,10 @@ async fn a_drain_is_shown_and_then_that_nobody_answers() {
     connection.send("GET /unanswered HTTP/1.1\r\nHost: a\r\n\r\n").await;
     let held = proxied.accept().await;
     stage.gateway.signal(Signal::TERM);
-    let told = stage.trouble("manifold drains").await;
+    let told = stage.trouble("manifold is shutting down").await;
     assert!(told.contains("SIGTERM") && told.contains("Browsers come back"), "{told}");
     stage.wait("return document.getElementById('ready').textContent === '▲ draining'").await;
-    stage.happened("manifold drains").await;
+    stage.happened("manifold is shutting down").await;
     held.reply(200, &[], "an answer").await;
     assert_eq!(stage.gateway.exit_code().await, 0);
     stage.wait("return document.body.dataset.link === 'gone' && !document.getElementById('gone').hidden").await;

@@ -87,7 +87,7 @@ async fn sorted_and_paged(stage: &Stage) {
 
 async fn filtered(stage: &Stage) {
     stage.browser.press("/0 7").await;
-    stage.wait("return document.getElementById('streams-none').textContent === 'No stream fits the filter.'").await;
+    stage.wait("return document.getElementById('streams-none').textContent === 'No stream matches the filter.'").await;
     stage.browser.press(ESCAPE).await;
     stage.browser.press("07").await;
     shows(stage, &listed(stage, "sort=key&q=07").await).await;
@@ -103,7 +103,7 @@ async fn filtered(stage: &Stage) {
     shows(stage, &listed(stage, "sort=key&route=odd").await).await;
     assert_eq!(stage.script("return document.getElementById('streams-total').textContent").await, "12");
     stage.script(&choose("phase", "waiting")).await;
-    stage.wait("return document.getElementById('streams-none').textContent === 'No stream fits the filter.'").await;
+    stage.wait("return document.getElementById('streams-none').textContent === 'No stream matches the filter.'").await;
     stage.script(&choose("phase", "")).await;
     stage.script(&choose("route", "")).await;
     stage.wait("return document.getElementById('streams-total').textContent === '120'").await;

@@ -22,7 +22,7 @@ async fn it_asks_for_the_token_and_tells_plainly_that_one_is_wrong() {
     stage.wait(asks).await;
     assert_eq!(stage.script("return document.getElementById('main').hidden").await, true);
     assert_eq!(stage.script("return document.getElementById('token-wrong').textContent").await, "");
-    for (given, told) in [("wrong", "This is not the token."), ("s3cret-tökén", "This cannot be a token")] {
+    for (given, told) in [("wrong", "This is not the right token."), ("s3cret-tökén", "This cannot be a token")] {
         stage.browser.press(given).await;
         stage.browser.press(super::ENTER).await;
         stage.wait(&format!("return document.getElementById('token-wrong').textContent.startsWith({told:?})")).await;

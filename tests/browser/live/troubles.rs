@@ -28,7 +28,7 @@ async fn an_origin_that_dies_is_told_and_its_return_too() {
         .await;
     let told = stage.trouble(&name).await;
     let outage = stage.api("/api/routes").await["outages"][0].clone();
-    for part in ["Failing", "route all", "connection refused", "start the origin", "hold_secs", "stay open"] {
+    for part in ["Failing", "route all", "connection refused", "Start the origin", "hold_secs", "stay open"] {
         assert!(told.contains(part), "{part}: {told}");
     }
     let since = stage.script("return document.querySelector('.trouble [data-of=since] time').title").await;
@@ -78,7 +78,7 @@ async fn a_starved_client_is_told_and_an_operator_ends_it() {
     let mut starved =
         Client::get("/a").header("User-Agent", "starved").small_receive_buffer().connect(&stage.gateway).await.stream();
     let told = stage.trouble("A client is slow on /a").await;
-    for part in ["starved", "127.0.0.1", "takes no more bytes", "behind", "10 min", "Other clients notice nothing"] {
+    for part in ["starved", "127.0.0.1", "accepts no more bytes", "behind", "10 min", "Other clients notice nothing"] {
         assert!(told.contains(part), "{part}: {told}");
     }
     stage.script("document.querySelector('.trouble button').click()").await;
@@ -86,7 +86,7 @@ async fn a_starved_client_is_told_and_an_operator_ends_it() {
     stage.wait("return document.querySelector('#clients .client').className === 'client slow'").await;
     let first = stage.script("return document.querySelector('#clients .client').innerText").await;
     let first = first.as_str().unwrap();
-    assert!(first.contains("▲ slow") && first.contains("starved") && first.contains("takes nothing since"), "{first}");
+    assert!(first.contains("▲ slow") && first.contains("starved") && first.contains("accepts nothing since"), "{first}");
     let lag = stage.api("/api/streams").await["streams"][0]["slowest_lag_events"].as_u64().unwrap();
     assert!(lag > 0);
     stage.wait("return Number(document.querySelector('#stream-rows [data-label=Lag]').textContent.replaceAll(',', '')) > 0").await;
@@ -94,7 +94,7 @@ async fn a_starved_client_is_told_and_an_operator_ends_it() {
     stage.script("document.querySelector('#clients .client button').click()").await;
     stage.wait("return document.getElementById('confirm').open && document.activeElement.id === 'confirm-no'").await;
     let says = stage.script("return document.getElementById('confirm').innerText").await;
-    assert!(says.as_str().unwrap().contains("starved") && says.as_str().unwrap().contains("It is no ban"), "{says}");
+    assert!(says.as_str().unwrap().contains("starved") && says.as_str().unwrap().contains("is not blocked"), "{says}");
     stage.browser.press(super::ESCAPE).await;
     stage.wait("return !document.getElementById('confirm').open && !document.getElementById('panel').hidden").await;
     assert_eq!(stage.api("/api/process").await["subscribers"], 2);
@@ -119,7 +119,7 @@ async fn a_stream_is_reconnected_and_closed_after_a_confirmation() {
     client.next_event().await;
     stage.wait("return document.querySelector('.stream-key') !== null").await;
     stage.script("document.querySelector('.stream-key').click()").await;
-    ask(&stage, "reconnect", "asks it again at once", "Reconnect").await;
+    ask(&stage, "reconnect", "connects again at once", "Reconnect").await;
     assert_eq!(origin.requests().len(), 1, "nothing was done before the confirmation");
     stage.browser.click("confirm-yes").await;
     body.gone().await;
@@ -162,12 +162,12 @@ async fn refusals_and_gaps_are_told_with_the_key_to_change() {
         let came = Client::get("/a").after("never").connect(&stage.gateway).await.stream().next_event().await;
         assert_eq!(came.kind, "gap");
     }
-    let told = stage.trouble("Events are missed on route all").await;
+    let told = stage.trouble("Clients missed events on route all").await;
     assert!(told.contains("the log never held") && told.contains("2 clients: 2 gaps"), "{told}");
     for _ in 0..2 {
         readers.join(stage.gateway.addr(), "/a", "reader").await;
     }
-    let full = stage.trouble("The places of route all are all taken: 3 of 3").await;
+    let full = stage.trouble("The clients of route all are at their limit: 3 of 3").await;
     assert!(full.contains("limits.subscribers"), "{full}");
     for _ in 0..4 {
         assert_eq!(Client::get("/a").connect(&stage.gateway).await.status, 503);

@@ -83,6 +83,6 @@ const all = troubles({ ...well, process: { ...well.process, places: { taken: 10,
 same('troubles', all.length, 6);
 for (const trouble of all) for (const part of ['what', 'whom', 'why', 'see', 'todo']) if (typeof trouble[part] !== 'string' || trouble[part] === '' || trouble[part].includes('undefined')) wrong.push({ part, trouble });
 same('the list', TROUBLES.length, 11);
-for (const [why, part] of [['a: connection refused: x', 'Nothing listens'], ['status 503', 'answers with an error'], ['status 404', 'does not know this path'], ['certificate expired', 'TLS'], ['no response head in time', 'sends no head'], ['the dog ate it', 'manifold probe']]) if (!remedy(why).includes(part)) wrong.push({ why, part, made: remedy(why) });
+for (const [why, part] of [['a: connection refused: x', 'Nothing listens'], ['status 503', 'answers with an error'], ['status 404', 'does not know this path'], ['certificate expired', 'TLS'], ['no response head in time', 'sends no response head'], ['the dog ate it', 'manifold probe']]) if (!remedy(why).includes(part)) wrong.push({ why, part, made: remedy(why) });
 return wrong;
 })();

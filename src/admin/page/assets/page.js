@@ -58,7 +58,7 @@ function drawToken() {
   if (model.link.state !== 'token') { drawToken.was = false; return; }
   if (drawToken.was) return;
   drawToken.was = true;
-  text(by('token-wrong'), model.link.why === '' ? '' : 'This is not the token. Compare it with the file: letters, digits and -._~+/= without blanks.');
+  text(by('token-wrong'), model.link.why === '' ? '' : 'This is not the right token. Compare it with the file. A token has only letters, digits and -._~+/=.');
   by('token-value').value = '';
   by('token-value').focus();
   by('token-send').disabled = false;
@@ -67,7 +67,7 @@ function drawToken() {
 by('token').addEventListener('submit', (event) => {
   event.preventDefault();
   const given = by('token-value').value.trim();
-  if (!mayBeToken(given)) { text(by('token-wrong'), 'This cannot be a token: one has only letters, digits and -._~+/=.'); return; }
+  if (!mayBeToken(given)) { text(by('token-wrong'), 'This cannot be a token. A token has only letters, digits and -._~+/=.'); return; }
   token.set(given);
   drawToken.was = false;
   by('token-send').disabled = true;

@@ -6,16 +6,16 @@ import { count, line } from './words.js';
 
 const reconnect = ({ id, key, subscribers }) => ({
   title: 'Reconnect this stream?', yes: 'Reconnect', key, method: 'POST', path: `api/streams/${id}/reconnect`,
-  says: `manifold drops its connection to the origin and asks it again at once. The log stays, and so ${subscribers === 1 ? 'does the one client' : `do all ${count(subscribers, 'client')}`}. If the origin cannot resume, events that it sends meanwhile are missed, and clients are told of the gap.` });
+  says: `manifold drops its connection to the origin, and connects again at once. The log and ${subscribers === 1 ? 'the one client' : `all ${count(subscribers, 'client')}`} stay. If the origin cannot resume, the events that it sends meanwhile are lost, and clients get a gap event.` });
 
 const close = ({ id, key, subscribers }) => ({
   title: 'Close this stream?', yes: 'Close the stream', key, method: 'POST', path: `api/streams/${id}/close`,
-  says: `The stream, its log and the ${subscribers === 1 ? 'response of its one client' : `responses of its ${count(subscribers, 'client')}`} are ended in order. Browsers come back by themselves within seconds and open it anew. The log begins anew: what they missed meanwhile comes only if the origin can resume.` });
+  says: `manifold ends the stream, its log and the ${subscribers === 1 ? 'response of its one client' : `responses of its ${count(subscribers, 'client')}`} in order. Browsers come back by themselves within seconds, and open a new stream with an empty log. They get the events that they missed meanwhile only if the origin can resume.` });
 
 const end = ({ id, key }, client) => ({
   title: 'End this client?', yes: 'End the client', key: `${client.address}${client.user_agent === null ? '' : `, ${client.user_agent}`} on ${key}`,
   method: 'DELETE', path: `api/streams/${id}/subscribers/${client.id}`,
-  says: 'Its response is ended in order. The other clients notice nothing. A browser comes back by itself within seconds and goes on where it was. It is no ban.' });
+  says: 'manifold ends the response of this client in order. Other clients notice nothing. A browser comes back by itself within seconds, and resumes where it was. The client is not blocked.' });
 
 export const ACTIONS = { reconnect, close, end };
 
@@ -43,7 +43,7 @@ export function startActions() {
       await act(action.method, action.path);
       if (asked === action) by('confirm').close();
     } catch (failure) {
-      if (asked === action) text(by('confirm-wrong'), `It was not done: ${line(failure.message, 300)}`);
+      if (asked === action) text(by('confirm-wrong'), `This did not work: ${line(failure.message, 300)}`);
     }
     by('confirm-yes').disabled = false;
     action.changed();

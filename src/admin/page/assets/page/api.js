@@ -99,7 +99,7 @@ export async function listen({ last, opened, take, signal, silence }) {
     }
   } catch (error) {
     if (error instanceof Failure) throw error;
-    throw new Failure(0, quiet.signal.aborted ? 'it has said nothing for a while' : 'the connection was lost');
+    throw new Failure(0, quiet.signal.aborted ? `nothing came for ${silence / 1000} s` : 'the connection was lost');
   } finally {
     clearTimeout(timer);
     reader.cancel().catch(() => {});

@@ -13,7 +13,7 @@ export const KINDS = {
   origin_down: 'origin down',
   origin_up: 'origin up',
   gaps: 'gaps',
-  slow_clients: 'slow clients ended',
+  slow_clients: 'slow clients',
   refusals: 'refusals',
   reload: 'reload',
   drain: 'drain',
@@ -77,20 +77,20 @@ export function said(group) {
     case 'origin_down':
       return `${bare(line(told.origin, 120))} is down, ${count(told.streams, 'stream')}: ${line(told.why, 300)}`;
     case 'origin_up': {
-      const lost = told.may_have_lost > 0 ? `; ${count(told.may_have_lost, 'stream')} may have lost events` : '; nothing is known to be lost';
+      const lost = told.may_have_lost > 0 ? `; ${count(told.may_have_lost, 'stream')} may have lost events` : '; as far as manifold knows, nothing was lost';
       return `${bare(line(told.origin, 120))} is up again after ${duration(told.down_secs)} and ${count(told.attempts, 'failed request')}${lost}`;
     }
     case 'gaps':
       return `${count(n, 'gap')}${on}: ${WHY_GAPS[told.reason] ?? line(told.reason, 60)}${span}`;
     case 'slow_clients':
-      return `${count(n, 'client')} ended${on}: ${told.reason === 'stall' ? 'took no byte for stall_secs' : 'fell off the log'}${span}`;
+      return `${count(n, 'slow client')} ended${on}: ${told.reason === 'stall' ? 'no byte was accepted for client.stall_secs' : 'the log no longer holds the next event'}${span}`;
     case 'refusals':
       return `${count(n, 'refusal')}${on}, reason ${line(told.reason, 60)}${span}`;
     case 'reload':
       return told.outcome === 'failed' ? `the configuration was not reloaded, the old one stays: ${line(told.what, 300)}`
         : told.outcome === 'ok' ? `the configuration was reloaded: ${line(told.what, 300)}` : 'the configuration was read again, and nothing changed';
     case 'drain':
-      return `manifold drains: the last client is gone by ${clock(Date.parse(told.by))}`;
+      return `manifold is shutting down: the last client will be gone by ${clock(Date.parse(told.by))}`;
     default:
       return line(told.say, 300);
   }

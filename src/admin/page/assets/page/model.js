@@ -140,7 +140,7 @@ export class Model {
     if (id !== null) this.last = id;
     if (kind === 'tick') this.takeTick(told);
     else if (kind === 'missed') {
-      if (told.missed > 0) this.say(`${told.missed} messages of what happened were missed`, told.at);
+      if (told.missed > 0) this.say(`this page missed ${told.missed} messages`, told.at);
     } else {
       this.happenings.add(kind, told);
       if (kind === 'reload') this.asked.config = -Infinity;
@@ -212,7 +212,7 @@ export class Model {
     const before = this.process;
     if (before !== null && before.started !== process.started) {
       this.say(before.version === process.version ? 'manifold was restarted'
-        : `manifold was restarted: version ${process.version} in place of ${before.version}. Load this page again to have its page`);
+        : `manifold was restarted with version ${process.version} instead of ${before.version}. Reload this page to get the page of that version`);
       [this.dropped, this.cursors, this.asked] = [null, [null], { process: this.asked.process }];
     } else if (before !== null && process.log_lines_dropped > before.log_lines_dropped) {
       const more = process.log_lines_dropped - before.log_lines_dropped;
@@ -241,7 +241,7 @@ export class Model {
       }
       this.rowCharts = charts;
     } catch (failure) {
-      if (failure.status === 410) { [this.cursors, this.asked.streams] = [[null], -Infinity]; this.say('the pages of streams were too old: the first page is shown'); }
+      if (failure.status === 410) { [this.cursors, this.asked.streams] = [[null], -Infinity]; this.say('the list of streams was too old, so the first page is shown again'); }
       if (failure.status === 400) this.pageError = failure.message;
       throw failure;
     }

@@ -15,7 +15,7 @@ function ready({ link, process }) {
   if (link.state === 'gone') return ['bad', '✕ no answer'];
   if (process === null) return ['soft', '… asking'];
   if (process.lifecycle === 'draining') return ['warn', '▲ draining'];
-  return process.is_accepting ? ['good', '● ready'] : ['bad', '✕ accepts nobody'];
+  return process.is_accepting ? ['good', '● ready'] : ['bad', '✕ accepts no clients'];
 }
 
 export function drawHead(model) {
@@ -27,7 +27,7 @@ export function drawHead(model) {
   text(by('host'), `at ${location.host}`);
   const started = process === null ? null : Date.parse(process.started);
   moment(by('uptime'), started, started === null ? '–' : duration((model.now() - started) / 1000));
-  text(by('link'), { live: '● live', joining: '… joining', gone: '✕ old figures', paused: '❙❙ paused while hidden', token: '', refused: '▲ not live' }[link.state]);
+  text(by('link'), { live: '● live', joining: '… connecting', gone: '✕ old figures', paused: '❙❙ paused while hidden', token: '', refused: '▲ not live' }[link.state]);
   attribute(by('link'), 'title', link.state === 'refused' ? link.why : null);
   attribute(document.body, 'data-link', link.state);
   by('gone').hidden = link.state !== 'gone' && link.state !== 'refused';
@@ -39,10 +39,10 @@ export function drawHead(model) {
 function drawGone({ link, tick }, now) {
   const [what, why] = link.state === 'refused' ? ['The figures are not live.', `${link.why}. This page asks every few seconds instead.`]
     : [`manifold does not answer${tick === null ? '' : ` since ${since(link.since, now)}`}: ${line(link.why, 200)}.`,
-      `${tick === null ? '' : 'What is below is as it was then. '}Look whether the process runs, and whether you reach its machine.`];
+      `${tick === null ? '' : 'The figures below are those of that time. '}Check whether the process runs, and whether you can reach its machine.`];
   text(by('gone-what'), what);
   text(by('gone-why'), why);
-  text(by('gone-next'), link.nextAt === null ? 'It is asked now.' : `It is asked again ${within(link.nextAt, now)}.`);
+  text(by('gone-next'), link.nextAt === null ? 'This page is trying again now.' : `This page tries again ${within(link.nextAt, now)}.`);
 }
 
 const ratio = ({ taken, limit }) => (limit === null ? '' : `of ${number(limit)} (${percent(taken, limit)})`);
@@ -62,7 +62,7 @@ function figures({ tick, process, charts }) {
     { id: 'places', name: 'Places in use', value: shown(places.taken), beside: ratio(places), bar: places },
     { id: 'descriptors', name: 'Descriptors', value: shown(open.taken), beside: ratio(open), bar: open },
     { id: 'memory', name: 'Memory', value: bytes(process?.memory.resident_bytes),
-      beside: process === null ? '' : `logs ${bytes(process.memory.log_bytes)}, kept by slow clients ${bytes(process.memory.pinned_bytes)}` },
+      beside: process === null ? '' : `logs ${bytes(process.memory.log_bytes)}, held by slow clients ${bytes(process.memory.pinned_bytes)}` },
   ];
 }
 
@@ -106,7 +106,7 @@ export function drawTroubles(model, show) {
     for (const [, of] of FACTS) {
       const fact = node.querySelector(`[data-of=${of}]`);
       if (of === 'since') {
-        const words = `${since(trouble.since, now)}${trouble.isSeen ? ' (or longer: since then this page sees it)' : ''}`;
+        const words = `${since(trouble.since, now)}${trouble.isSeen ? ' (or longer: this page first saw it then)' : ''}`;
         moment(fact.querySelector('time'), trouble.since, words);
       } else if (of === 'next') {
         fact.hidden = (trouble.next ?? null) === null;
@@ -118,7 +118,7 @@ export function drawTroubles(model, show) {
   });
   by('no-troubles').hidden = all.length > 0 || model.process === null;
   const wrong = all.filter(({ level }) => level !== 'note').length;
-  const title = { gone: 'no answer', token: 'token wanted', paused: 'paused' }[model.link.state] ?? (wrong > 0 ? `${wrong} wrong` : null);
+  const title = { gone: 'no answer', token: 'token needed', paused: 'paused' }[model.link.state] ?? (wrong > 0 ? `${wrong} wrong` : null);
   document.title = title === null ? `manifold ${location.host}` : `(${title}) manifold ${location.host}`;
   if (model.process !== null && model.isThere) announce(all);
 }

@@ -40,7 +40,7 @@ const FACTS = [
     momentSince(node.lastElementChild, Date.parse(stream.phase_since), now);
   }],
   ['Route', (node, { stream, route }) => text(node, `${line(stream.route, 120)}${route === undefined ? '' : `, from ${line(bare(route.origin), 200)}`}`)],
-  ['Who shares it', (node, { stream, route }) => text(node, `${{ shared: 'everyone who asks for this key', private: 'one client alone', undecided: 'not known until the origin answers' }[stream.sharing]}${route === undefined ? '' : `; ${line(route.policy, 200)}`}`)],
+  ['Shared by', (node, { stream, route }) => text(node, `${{ shared: 'all clients that ask for this key', private: 'one client alone', undecided: 'not known until the origin answers' }[stream.sharing]}${route === undefined ? '' : `; ${line(route.policy, 200)}`}`)],
   ['Clients', (node, { stream }) => text(node, number(stream.subscribers))],
   ['Events/s', (node, { stream, chart: history }) => {
     if (node.chart === undefined) { node.chart = chart(120, 20); node.append(el('span'), ' ', node.chart); }
@@ -50,7 +50,7 @@ const FACTS = [
   }],
   ['Log', (node, { stream: { log } }) => text(node, log.entries === 0 ? 'empty'
     : `${count(log.entries, 'entry', 'entries')}, ${bytes(log.bytes)}, ids ${line(log.first_id ?? '–', 80)} to ${line(log.last_id ?? '–', 80)}, the oldest from ${duration(log.oldest_age_secs)} ago`)],
-  ['Slowest client', (node, { stream }) => text(node, stream.slowest_lag_events === 0 ? 'is not behind' : `is ${lag(stream)} events behind`)],
+  ['Slowest client', (node, { stream }) => text(node, stream.slowest_lag_events === 0 ? 'not behind' : `${lag(stream)} events behind`)],
   ['Last error', (node, { stream: { last_error: failure }, now }) => {
     if (node.children.length === 0) node.append(el('span'), ' ', el('time'));
     text(node.firstElementChild, failure === null ? 'never' : `${failure.is_over ? 'over: ' : ''}${line(failure.why, 300)}`);
@@ -63,7 +63,7 @@ const FACTS = [
     if (node.children.length === 0) node.append(el('time'));
     momentWithin(node.firstElementChild, stream.next_attempt === null ? null : Date.parse(stream.next_attempt), now);
   }],
-  ['Over', (node, { stream }) => { node.parentElement.hidden = stream.end === null; text(node, stream.end === null ? '' : line(stream.end, 200)); }],
+  ['Ended', (node, { stream }) => { node.parentElement.hidden = stream.end === null; text(node, stream.end === null ? '' : line(stream.end, 200)); }],
   ['Opened', (node, { stream, now }) => {
     if (node.children.length === 0) node.append(el('time'), el('span'));
     momentAgo(node.firstElementChild, Date.parse(stream.opened), now);
@@ -86,7 +86,7 @@ function client(node, of, now) {
     of.request_id === null ? '' : `request ${line(of.request_id, 80)}`].filter((part) => part !== '').join(' · '));
   facts.children[1].hidden = of.slow_since === null;
   if (of.slow_since !== null) {
-    text(facts.children[1].firstElementChild, ' · takes nothing since ');
+    text(facts.children[1].firstElementChild, ' · accepts nothing since ');
     momentSince(facts.children[1].lastElementChild, Date.parse(of.slow_since), now);
   }
   attribute(button, 'aria-label', `End the client ${line(of.address, 80)}`);
@@ -116,7 +116,7 @@ export function drawPanel(model) {
   }
   const over = detailError !== null;
   by('panel-gone').hidden = !over;
-  text(by('panel-gone'), over ? `${detail === null ? `There is no stream ${wanted.stream}` : 'The stream is over'}: ${line(detailError, 200)}. A new one of the same key has another id: look in the table.` : '');
+  text(by('panel-gone'), over ? `${detail === null ? `There is no stream ${wanted.stream}` : 'The stream is over'}: ${line(detailError, 200)}. A new stream with the same key has another id. Look for it in the table.` : '');
   by('panel-body').hidden = detail === null;
   for (const id of ['reconnect', 'close']) by(id).disabled = over || detail?.stream.phase === 'closed';
   const ofPrivateRoute = detail?.stream.can_reconnect === false;
@@ -138,7 +138,7 @@ function drawDetail(model, detail) {
   const first = subscribers.toSorted((one, other) => isSlow(other) - isSlow(one));
   keyed(by('clients'), first, ({ id }) => id, newClient, (node, of) => client(node, of, now));
   const events = (held ?? detail.events).toReversed();
-  text(by('hold'), held === null ? 'Hold' : 'Go on');
+  text(by('hold'), held === null ? 'Pause' : 'Continue');
   attribute(by('hold'), 'aria-pressed', held === null ? 'false' : 'true');
   keyed(by('events'), events, ({ position }) => `${stream.id} ${position}`, newEvent, (node, of) => {
     node.at ??= now - of.age_secs * 1000;

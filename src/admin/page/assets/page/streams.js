@@ -90,7 +90,7 @@ function update(node, stream, { wanted, rowCharts, now, twins }) {
   const [open, hint] = key.children;
   text(open, line(stream.key, 300));
   attribute(open, 'aria-current', is ? 'true' : null);
-  text(hint, [twins.has(stream.key) ? stream.variant : '', stream.sharing === 'private' ? 'one client’s own' : ''].filter((part) => part !== '').join(' · '));
+  text(hint, [twins.has(stream.key) ? stream.variant : '', stream.sharing === 'private' ? 'for one client' : ''].filter((part) => part !== '').join(' · '));
   text(route, line(stream.route, 80));
   phase(phased.firstElementChild, stream.phase);
   text(clients, number(stream.subscribers));
@@ -100,7 +100,7 @@ function update(node, stream, { wanted, rowCharts, now, twins }) {
   text(log, `${number(stream.log.entries)} · ${bytes(stream.log.bytes)}`);
   attribute(log, 'title', `${count(stream.log.entries, 'entry', 'entries')} of the log`);
   text(behind, lag(stream));
-  attribute(behind, 'title', 'Events that the slowest client was not sent yet');
+  attribute(behind, 'title', 'Events that the slowest client has not been sent yet');
   const failure = stream.last_error;
   const [when, why] = error.children;
   when.hidden = failure === null;
@@ -112,11 +112,11 @@ function update(node, stream, { wanted, rowCharts, now, twins }) {
 }
 
 function none({ page, pageError, wanted, routes }) {
-  if (pageError !== null) return `manifold does not take this filter: ${line(pageError, 200)}`;
+  if (pageError !== null) return `manifold does not accept this filter: ${line(pageError, 200)}`;
   if (page === null || page.streams.length > 0) return '';
-  if (wanted.q !== '' || wanted.route !== '' || wanted.phase !== '') return 'No stream fits the filter.';
+  if (wanted.q !== '' || wanted.route !== '' || wanted.phase !== '') return 'No stream matches the filter.';
   const some = routes.some(({ mode }) => mode === 'private') ? ' Streams of private routes are never listed.' : '';
-  return `There are no streams: no client is here, or each left a while ago.${some}`;
+  return `There are no streams. A stream is open while it has clients, and for share.linger_secs after that.${some}`;
 }
 
 /** Rows hold still under the pointer, so that nobody presses on another row than they meant. */

@@ -93,10 +93,10 @@ export function sizeOf(text) {
 
 /** The words for a phase, with the mark that stands for it where colours cannot be told apart. */
 export const PHASES = {
-  live: { mark: '●', word: 'live', says: 'The origin sends this stream.' },
-  connecting: { mark: '◐', word: 'connecting', says: 'The origin was asked, and no answer came yet.' },
-  waiting: { mark: '▲', word: 'waiting', says: 'The origin failed. It is asked again after a pause.' },
-  closed: { mark: '■', word: 'closed', says: 'The stream is over.' },
+  live: { mark: '●', word: 'live', says: 'The origin is connected and sends this stream.' },
+  connecting: { mark: '◐', word: 'connecting', says: 'manifold has asked the origin, and waits for the answer.' },
+  waiting: { mark: '▲', word: 'waiting', says: 'The origin failed. manifold tries again after a pause.' },
+  closed: { mark: '■', word: 'closed', says: 'The stream has ended.' },
 };
 
 /** The last values of a figure, one for each look. A value of null is a hole. */
