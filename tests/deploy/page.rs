@@ -73,6 +73,9 @@ async fn the_page_shows_the_stream_and_what_it_says_to_try() {
     gateway.terminate().await;
     until(&browser, "element('state').textContent === 'connection lost, connecting again'").await;
     let _gateway = start().await;
-    until(&browser, "element('state').textContent === 'open' && element('reason').textContent === 'the last reason: unknown'")
-        .await;
+    until(
+        &browser,
+        "element('state').textContent === 'open' && element('reason').textContent === 'the last reason: unknown'",
+    )
+    .await;
 }

@@ -86,7 +86,10 @@ async fn a_starved_client_is_told_and_an_operator_ends_it() {
     stage.wait("return document.querySelector('#clients .client').className === 'client slow'").await;
     let first = stage.script("return document.querySelector('#clients .client').innerText").await;
     let first = first.as_str().unwrap();
-    assert!(first.contains("▲ slow") && first.contains("starved") && first.contains("accepts nothing since"), "{first}");
+    assert!(
+        first.contains("▲ slow") && first.contains("starved") && first.contains("accepts nothing since"),
+        "{first}"
+    );
     let lag = stage.api("/api/streams").await["streams"][0]["slowest_lag_events"].as_u64().unwrap();
     assert!(lag > 0);
     stage.wait("return Number(document.querySelector('#stream-rows [data-label=Lag]').textContent.replaceAll(',', '')) > 0").await;
