@@ -44,7 +44,7 @@ impl Token {
     pub(super) fn advice(&self) -> Option<String> {
         let path = self.exposed.as_ref()?;
         Some(format!(
-            "server.admin_token_file: every user of this machine may read {path}: chmod o-r keeps the token secret"
+            "server.admin_token_file: every user of this machine can read {path}: chmod o-r keeps the token secret"
         ))
     }
 }
@@ -81,8 +81,8 @@ pub(super) fn read(
         && !is_loopback(tcp.ip())
     {
         item.fail(format_args!(
-            "can be reached from other machines, so server.admin_token_file, or the variable {ADMIN_TOKEN_FILE}, must \
-             name a file with a token; or, if whoever reaches the address may ask, be \"none\""
+            "can be reached from other machines, so it needs a token: set server.admin_token_file or the variable \
+             {ADMIN_TOKEN_FILE} to a file with a token, or to \"none\" if anyone who can reach the address may ask"
         ));
     }
     let token = if let Needed::Token(token) = needed { token } else { None };
@@ -97,7 +97,7 @@ fn address(item: &Item<'_>, listen: &[ListenAddr]) -> Option<ListenAddr> {
     let address = item.converted(|value| listen_addr(value.as_str(), ", or \"unix:/path\", or \"off\""))?;
     let is_chosen_later = matches!(address, ListenAddr::Tcp(tcp) if tcp.port() == 0);
     if !is_chosen_later && listen.contains(&address) {
-        item.fail("must be another address than those of server.listen");
+        item.fail("must not be an address of server.listen");
         return None;
     }
     Some(address)
@@ -122,11 +122,11 @@ fn token(path: &str, sources: &dyn Sources) -> Result<Token, Rule> {
     let text = sources.text(file).map_err(|error| format!("the file cannot be read: {error}"))?;
     let text = text.trim();
     if text.is_empty() {
-        return Err("the file is empty: it must hold a token".to_owned());
+        return Err("the file is empty: it must contain a token".to_owned());
     }
     // These are the characters that can stand in `Authorization: Bearer` (RFC 6750, section 2.1).
     if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)) {
-        return Err("the file must hold one token of letters, digits and -._~+/= alone".to_owned());
+        return Err("the file must contain one token and nothing else: letters, digits and -._~+/=".to_owned());
     }
     let exposed = sources.is_readable_by_all(file).then(|| Arc::from(path));
     Ok(Token { text: Arc::from(text), exposed })

@@ -35,8 +35,8 @@ fn of_doubled_path(route: &Route) -> Option<String> {
         Some(_) => String::new(),
     };
     Some(format!(
-        "route {}: the origin is asked for {url}{star}, because the path is appended to the path of the origin. If \
-         {shorter}{behind}{star} is meant, write origin = \"{shorter}\"{or_strip}",
+        "route {}: manifold asks the origin for {url}{star}, because it appends the path to the path of the origin. If \
+         you want {shorter}{behind}{star}, write origin = \"{shorter}\"{or_strip}",
         route.name
     ))
 }
@@ -59,8 +59,9 @@ mod tests {
                 "/events",
                 "",
                 Some(
-                    "route /events: the origin is asked for http://h/events/events, because the path is appended to the \
-                     path of the origin. If http://h/events is meant, write origin = \"http://h\", or strip_prefix = \"/events\"",
+                    "route /events: manifold asks the origin for http://h/events/events, because it appends the path \
+                     to the path of the origin. If you want http://h/events, write origin = \"http://h\", or \
+                     strip_prefix = \"/events\"",
                 ),
             ),
             (
@@ -68,8 +69,9 @@ mod tests {
                 "/events/*",
                 "name = 'e'",
                 Some(
-                    "route e: the origin is asked for https://h:8443/api/events/events/*, because the path is appended to \
-                     the path of the origin. If https://h:8443/api/events/* is meant, write origin = \"https://h:8443/api\", or \
+                    "route e: manifold asks the origin for https://h:8443/api/events/events/*, because it appends the \
+                     path to the path of the origin. If you want https://h:8443/api/events/*, write origin = \
+                     \"https://h:8443/api\", or \
                      strip_prefix = \"/events\"",
                 ),
             ),
@@ -78,8 +80,8 @@ mod tests {
                 "/a/v1/events",
                 "strip_prefix = '/a'",
                 Some(
-                    "route /a/v1/events: the origin is asked for http://h/v1/events/v1/events, because the path is \
-                     appended to the path of the origin. If http://h/v1/events is meant, write origin = \"http://h\"",
+                    "route /a/v1/events: manifold asks the origin for http://h/v1/events/v1/events, because it appends \
+                     the path to the path of the origin. If you want http://h/v1/events, write origin = \"http://h\"",
                 ),
             ),
         ] {

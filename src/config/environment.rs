@@ -92,8 +92,8 @@ pub(super) fn over_routes<'t>(document: &mut DeTable<'t>, report: &Report<'t>, s
             many => report.add(error(
                 variable,
                 format!(
-                    "stands for the {key} of a single route, and there are {}: write {key} = \"${{{variable}}}\" in \
-                     those routes that it is for, and give the variable another name",
+                    "sets the {key} of a single route, and there are {}: write {key} = \"${{{variable}}}\" in the \
+                     routes that need it, and give the variable another name",
                     many.len()
                 ),
             )),

@@ -67,8 +67,9 @@ pub struct Config {
 /// The file that is read if the command line names none.
 pub const DEFAULT_FILE: &str = "/etc/manifold/manifold.toml";
 
-const NOTHING: &str = "there is no configuration: name a file with -c FILE (the default is /etc/manifold/manifold.toml), write \
-                       one with manifold init, set MANIFOLD_ORIGIN to the URL of an origin, or look at manifold demo";
+const NOTHING: &str = "there is no configuration: give a file with -c FILE (the default is \
+                       /etc/manifold/manifold.toml), write one with manifold init, set MANIFOLD_ORIGIN to the URL of \
+                       an origin, or try manifold demo";
 
 /// The part of a configuration that is read.
 #[derive(Clone, Copy, PartialEq)]

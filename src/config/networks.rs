@@ -93,7 +93,10 @@ pub(super) fn trusted(text: &str) -> Result<Trusted, String> {
     if network == meant {
         return Ok(Trusted::Network(of_ipv4(network)));
     }
-    Err(format!("must not have bits behind its prefix: the network is \"{meant}\", the address \"{}\"", network.addr()))
+    let address = network.addr();
+    Err(format!(
+        "must not have bits after its prefix: write \"{meant}\" for the network, or \"{address}\" for the address"
+    ))
 }
 
 /// Turns a network of IPv4 addresses in IPv6 form (`::ffff:10.0.0.0/104`) into an IPv4 network, because addresses are

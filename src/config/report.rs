@@ -235,21 +235,21 @@ fn duplicate(text: &str, span: Range<usize>) -> String {
         let table = first(&|line| line.strip_prefix('[').is_some_and(|rest| rest.starts_with(&format!("{key}."))));
         return match table {
             Some((line, table)) => format!(
-                "[[{key}]] must stand before the tables that belong to it: put {table} of line {line} behind this line"
+                "[[{key}]] must come before the tables that belong to it: move {table} of line {line} below this line"
             ),
-            None => format!("{key} is a table already, and [[{key}]] would make it a list"),
+            None => format!("{key} is already a table, and [[{key}]] would make it a list"),
         };
     }
     if header.starts_with('[') {
         let name = format!("{header}{key}]");
         return match first(&|line| line.starts_with(&name)) {
-            Some((line, _)) => format!("the table {name} is there twice: it begins in line {line} already"),
-            None => format!("the table {name} is there twice"),
+            Some((line, _)) => format!("the table {name} is defined twice: line {line} defines it already"),
+            None => format!("the table {name} is defined twice"),
         };
     }
     let is_set = |line: &str| line.strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with(['=', '.']));
     match first(&is_set) {
-        Some((line, _)) => format!("the key {key} is set twice: line {line} sets it already"),
+        Some((line, _)) => format!("the key {key} is set twice: line {line} already sets it"),
         None => format!("the key {key} is set twice"),
     }
 }

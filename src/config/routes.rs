@@ -121,7 +121,10 @@ impl<'a> Draft<'a> {
     fn read(mut section: Section<'a>, defaults: &Defaults<'a>, sources: &dyn Sources) -> Self {
         let path_item = section.take("path");
         if path_item.is_none() {
-            section.fail_missing("path", "the path to serve, such as \"/ticks\", or \"/ticks/*\" for all below");
+            section.fail_missing(
+                "path",
+                "it is the path to serve, such as \"/ticks\", or \"/ticks/*\" for all paths below it",
+            );
         }
         let path = path_item.and_then(|item| item.converted(pattern).map(|pattern| (pattern, item)));
         let name = section.take("name").map(|item| (item.converted(name), item));
@@ -132,7 +135,7 @@ impl<'a> Draft<'a> {
         };
         let origin_item = section.take("origin");
         if origin_item.is_none() {
-            section.fail_missing("origin", "where to fetch from, such as \"http://127.0.0.1:9000\"");
+            section.fail_missing("origin", "it is the URL of the origin, such as \"http://127.0.0.1:9000\"");
         }
         let origin = origin_item.and_then(|item| origin(&item));
         let hosts = section.take("host").and_then(|item| hosts(&item)).unwrap_or(Hosts::Any);
@@ -167,15 +170,17 @@ impl<'a> Draft<'a> {
             let label = &other.label;
             // Such routes also have one default name. That needs no error of its own.
             return if self.methods.cover(&other.methods) {
-                item.fail(format_args!("must not be the path of two routes for one host: {label} has it too"));
+                item.fail(format_args!(
+                    "must not be the path of another route for the same host: it is also the path of {label}"
+                ));
             } else {
                 item.fail(format_args!("is never used: {label} has the same path and all methods of this route"));
             };
         }
         let Some((name, item)) = &self.name else { return };
         if let Some(other) = earlier.iter().find(|other| other.name.as_ref().is_some_and(|(held, _)| held == name)) {
-            let rule = "must not be the name of two routes (a route without a name is named by its path)";
-            item.fail(format_args!("{rule}: {} has it too", other.label));
+            let rule = "must not be the name of another route (a route without a name is named by its path)";
+            item.fail(format_args!("{rule}: it is also the name of {}", other.label));
         }
     }
 
@@ -209,7 +214,7 @@ impl<'a> Draft<'a> {
 
 fn stream_policy<'a>(section: &mut Section<'a>, defaults: &Defaults<'a>, sources: &dyn Sources) -> StreamPolicy {
     match section.take("proxy") {
-        Some(item) => item.fail("is for plain proxies: it must not stand on a route of kind \"stream\""),
+        Some(item) => item.fail("is only for routes of kind \"proxy\""),
         // Read so that its keys are known to exist.
         None => drop(read_proxy(section.absent("proxy"), &ProxyPolicy::default())),
     }
@@ -247,7 +252,7 @@ fn stream_policy<'a>(section: &mut Section<'a>, defaults: &Defaults<'a>, sources
 fn proxy_policy<'a>(section: &mut Section<'a>, defaults: &Defaults<'a>, sources: &dyn Sources) -> RouteKind {
     for key in STREAM_TABLES {
         if let Some(item) = section.take(key) {
-            item.fail("is for streams: it must not stand on a route of kind \"proxy\"");
+            item.fail("is only for routes of kind \"stream\"");
         }
     }
     let layer = UpstreamLayer::read_proxy(section.section("upstream"), &defaults.upstream, sources);
@@ -278,7 +283,8 @@ fn name(value: &DeValue<'_>) -> Result<String, Rule> {
 fn origin(item: &Item<'_>) -> Option<Origin> {
     if item.value().is_array() {
         item.fail(
-            "must be one URL, not a list: a route has one origin; a name with several addresses is tried at each",
+            "must be one URL, not a list: a route has one origin. If its host name has several addresses, manifold \
+             tries each",
         );
         return None;
     }
@@ -290,7 +296,7 @@ fn origin(item: &Item<'_>) -> Option<Origin> {
 
 fn hosts(item: &Item<'_>) -> Option<Hosts> {
     let name = |text: &str| match text {
-        "any" => Err("must stand alone: host = \"any\"".to_owned()),
+        "any" => Err("must not be in a list: write host = \"any\"".to_owned()),
         _ => host_name(text).map_err(|invalid| invalid.to_string()),
     };
     let rule = "must be \"any\", a host name, or a list of host names";
@@ -315,7 +321,7 @@ fn methods(item: &Item<'_>) -> Option<Methods> {
         return None;
     }
     let method = |text: &str| match text {
-        "any" => Err("must stand alone: methods = \"any\"".to_owned()),
+        "any" => Err("must not be in a list: write methods = \"any\"".to_owned()),
         _ => Methods::method(text).map_err(|invalid| invalid.to_string()),
     };
     item.list(rule, method).map(Methods::Only)
@@ -328,10 +334,11 @@ fn check_stream_methods(item: &Item<'_>, methods: &Methods) {
     let is_of_streams = |method: &Method| [Method::GET, Method::HEAD, Method::OPTIONS].contains(method);
     match listed.iter().find(|method| !is_of_streams(method)) {
         Some(other) => item.fail(format_args!(
-            "must not hold {other} on a route of kind \"stream\", which is read with GET: write a route of kind \"proxy\" for it"
+            "must not contain {other} on a route of kind \"stream\", which is read with GET: use a route of kind \
+             \"proxy\" for it"
         )),
         None if !listed.is_empty() && !listed.contains(&Method::GET) => {
-            item.fail("must hold GET on a route of kind \"stream\"");
+            item.fail("must contain GET on a route of kind \"stream\"");
         }
         None => {}
     }
@@ -350,7 +357,7 @@ fn strip(item: &Item<'_>, pattern: Option<&PathPattern>) -> Option<String> {
         return None;
     };
     if pattern.is_some_and(|pattern| !pattern.is_under(prefix)) {
-        item.fail("must be whole segments that the route's path begins with");
+        item.fail("must be one or more whole segments at the beginning of the route's path");
     }
     Some(prefix.to_owned())
 }

@@ -130,7 +130,7 @@ pub(super) fn read(mut section: Section<'_>, sources: &dyn Sources) -> ServerCon
         section.set(&mut server.proxy_protocol, "proxy_protocol", word(&[("off", false), ("on", true)]));
     // Without trusted proxies, any client could claim another address.
     if let Some(item) = proxy_protocol.filter(|_| server.proxy_protocol && server.trusted_proxies.is_empty()) {
-        item.fail("needs server.trusted_proxies: only from the proxies named there are such headers believed");
+        item.fail("needs server.trusted_proxies: manifold believes such headers only if they come from these proxies");
     }
     section.set(&mut server.head_bytes, "head_bytes", head_bytes);
     section.set(&mut server.head_timeout, "head_secs", seconds);
@@ -194,9 +194,9 @@ fn file_mode(value: &DeValue<'_>) -> Result<u32, Rule> {
     let mode = digits.and_then(|digits| u32::from_str_radix(digits, 8).ok()).filter(|mode| *mode <= 0o777);
     let mode = mode.ok_or("must be octal digits in quotes, at most \"0777\", such as \"0660\"")?;
     if mode & ANYBODY_WRITES == 0 {
-        return Err(
-            "must let owner, group or others write, which a client needs to connect, such as \"0660\"".to_owned()
-        );
+        let rule =
+            "must allow the owner, the group or others to write, because clients need that to connect, as in \"0660\"";
+        return Err(rule.to_owned());
     }
     Ok(mode)
 }
@@ -206,7 +206,7 @@ fn tcp_addr(text: Option<&str>, alternatives: &str) -> Result<SocketAddr, String
     address.ok_or_else(|| match text {
         // A name may have several addresses, and the configuration must say which of them to bind.
         Some(name) if name.starts_with("localhost:") => {
-            format!("{TCP_RULE}{alternatives}: names are not resolved here")
+            format!("{TCP_RULE}{alternatives}: host names are not allowed here")
         }
         _ => format!("{TCP_RULE}{alternatives}"),
     })

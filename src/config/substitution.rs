@@ -90,10 +90,12 @@ fn referred(reference: &str, variable: impl Fn(&str) -> Result<String, VarError>
     let is_first = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
     let is_name = name.bytes().next().is_some_and(is_first) && name.bytes().all(|b| is_first(b) || b.is_ascii_digit());
     if !is_name {
-        return Err(format!("the name of a variable is letters, digits and _, and begins with no digit: {FORMS}"));
+        return Err(format!(
+            "the name of a variable has letters, digits and _, and does not begin with a digit: {FORMS}"
+        ));
     }
     if default.is_some_and(|default| default.contains("${")) {
-        return Err(format!("the default of ${{{name}}} holds another reference: a default is taken as it is"));
+        return Err(format!("the default of ${{{name}}} contains another reference: a default is not expanded"));
     }
     match (variable(name), default) {
         (Ok(value), Some(default)) if value.is_empty() => Ok(default.to_owned()),
@@ -153,15 +155,15 @@ mod tests {
             ("${s3cret", "\"${\" has no \"}\": write ${NAME} or ${NAME:-default}, or $$ for a dollar"),
             (
                 "${}",
-                "the name of a variable is letters, digits and _, and begins with no digit: \
+                "the name of a variable has letters, digits and _, and does not begin with a digit: \
                      write ${NAME} or ${NAME:-default}, or $$ for a dollar",
             ),
             (
                 "${3s3cret}",
-                "the name of a variable is letters, digits and _, and begins with no digit: \
+                "the name of a variable has letters, digits and _, and does not begin with a digit: \
                      write ${NAME} or ${NAME:-default}, or $$ for a dollar",
             ),
-            ("${NONE:-${HOST}}", "the default of ${NONE} holds another reference: a default is taken as it is"),
+            ("${NONE:-${HOST}}", "the default of ${NONE} contains another reference: a default is not expanded"),
         ] {
             let rule = substituted(text, variable).unwrap_err();
             assert_eq!(rule, expected, "{text}");

@@ -70,7 +70,7 @@ impl fmt::Display for UrlAtOrigin<'_> {
 /// Describes what requests must have in common to share an upstream.
 fn who_shares(share: &ShareOptions) -> String {
     if share.mode == Mode::Private {
-        return "private: each client has an upstream of its own".to_owned();
+        return "private: each client has its own upstream".to_owned();
     }
     let mut same = vec!["the same path".to_owned()];
     match &share.query {
@@ -123,7 +123,7 @@ mod tests {
             trusted proxies: 127.0.0.1, 10.0.0.0/8, whose connections begin with a PROXY header\n\
             route /mcp methods=GET accept=text/event-stream\n\
             \x20 origin: http://o/mcp\n\
-            \x20 private: each client has an upstream of its own\n\
+            \x20 private: each client has its own upstream\n\
             route /mcp name=/mcp[any]\n\
             \x20 origin: http://o/mcp\n\
             \x20 a plain proxy: each request goes to the origin";
@@ -157,7 +157,7 @@ mod tests {
             \x20 shared: one upstream for all clients with the same path and credentials (cookie sid)\n\
             route /d\n\
             \x20 origin: http://o/d\n\
-            \x20 private: each client has an upstream of its own\n\
+            \x20 private: each client has its own upstream\n\
             route /e\n\
             \x20 origin: http://o/e\n\
             \x20 shared: one upstream for all clients with the same path; no credentials reach the origin\n\

@@ -16,10 +16,10 @@ pub enum InvalidMediaType {
     #[error("must be \"any\" or one media type such as \"text/event-stream\"")]
     Form,
     /// The text holds a `*`.
-    #[error("must be one media type without \"*\": for all of them write accept = \"any\"")]
+    #[error("must be one media type without \"*\": for all types, write accept = \"any\"")]
     Wildcard,
     /// The text holds a `;`.
-    #[error("must be a media type without parameters: a request's parameters are not compared")]
+    #[error("must be a media type without parameters, because parameters are not compared")]
     Parameters,
 }
 

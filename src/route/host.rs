@@ -9,13 +9,13 @@ const MAX_NAME_LEN: usize = 253;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidHost {
     /// The text holds a `*`.
-    #[error("must be a whole host name: there are no wildcards, write a list of names or \"any\"")]
+    #[error("must be a whole host name without wildcards: write a list of names, or \"any\"")]
     Wildcard,
     /// The text holds a `:` and is not an IPv6 address.
     #[error("must be a host name without a scheme or a port")]
     Port,
     /// The text is not a host name for another reason.
-    #[error("must be a host name such as \"example.com\" (other scripts as \"xn--..\")")]
+    #[error("must be a host name such as \"example.com\" (other scripts in the form \"xn--..\")")]
     Name,
 }
 

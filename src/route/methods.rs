@@ -19,7 +19,7 @@ pub enum InvalidMethod {
     #[error("must be a method such as \"GET\"")]
     Token,
     /// A standard method in lower case. Methods are case-sensitive.
-    #[error("must be in upper case: methods are compared byte by byte")]
+    #[error("must be in upper case: methods are case-sensitive")]
     LowerCase,
     /// CONNECT, which no route can serve.
     #[error("must not be CONNECT: no route serves it")]

@@ -29,7 +29,7 @@ pub enum InvalidPattern {
     #[error("must not contain a query (\"?\"): see share.query")]
     Query,
     /// An octet that ends a segment or the path for some servers but not for others.
-    #[error("must not contain \"{0}\", which servers read in different ways: write a shorter path that ends in \"/*\"")]
+    #[error("must not contain \"{0}\", which servers interpret differently: write a shorter path that ends in \"/*\"")]
     Separator(String),
     /// A path that no request may have.
     #[error(transparent)]

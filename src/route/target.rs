@@ -49,7 +49,7 @@ pub enum BadTarget {
     #[error("must not contain \"%00\", or a \"%\" that is not a percent-encoding")]
     Encoding,
     /// A path that some servers read as a path of another route.
-    #[error("must not be a path that servers read in different ways, so that it could belong to different routes")]
+    #[error("must not be a path that servers interpret differently, because it could belong to different routes")]
     Ambiguous,
     /// `//`.
     #[error("must not contain \"//\"")]

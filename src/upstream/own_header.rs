@@ -98,7 +98,7 @@ pub fn value_of_file(text: &str) -> Result<HeaderValue, &'static str> {
 /// # Errors
 /// Fails with the rule that the text breaks. The message does not show the text.
 pub fn value_of(text: &str) -> Result<HeaderValue, &'static str> {
-    let rule = "the value contains a line break or another character that a header cannot carry";
+    let rule = "the value contains a line break or another character that a header must not contain";
     let mut value = HeaderValue::from_bytes(text.as_bytes()).map_err(|_| rule)?;
     value.set_sensitive(true);
     Ok(value)

@@ -94,10 +94,13 @@ async fn a_path_that_would_be_asked_for_twice_is_told_at_start_and_at_the_test()
     let file = config_file(&config);
     let (code, said) = Gateway::run(&["--test", "-c", file.path().to_str().unwrap()]).await;
     assert_eq!(code, 0, "{said}");
-    assert!(said.contains("warning: route /events: ") && said.contains(&format!("asked for {url},")), "{said}");
+    assert!(
+        said.contains("warning: route /events: ") && said.contains(&format!("asks the origin for {url},")),
+        "{said}"
+    );
     let gateway = Gateway::start(&config).await;
     let line = gateway.log_line("WARN").await;
-    assert!(line.contains(&format!("asked for {url},")), "{line}");
+    assert!(line.contains(&format!("asks the origin for {url},")), "{line}");
 }
 
 #[tokio::test]

@@ -59,10 +59,10 @@ fn origins(item: &Item<'_>) -> Option<AllowedOrigins> {
 fn origin(text: &str) -> Result<String, Rule> {
     let rule = "must be scheme://host or scheme://host:port";
     if text == EVERYBODY {
-        return Err("must stand alone in the list".to_owned());
+        return Err("must be the only entry of the list".to_owned());
     }
     if text.contains('*') {
-        return Err(format!("{rule}: there are no wildcards"));
+        return Err(format!("{rule}, without wildcards"));
     }
     let url = Url::parse(text).map_err(|_| rule.to_owned())?;
     let host = url.host_str().filter(|host| !host.is_empty()).ok_or(rule)?;

@@ -14,11 +14,11 @@ use std::sync::Arc;
 pub(super) fn forwardable(name: &str) -> Result<HeaderName, Rule> {
     let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| "must be a header's name".to_owned())?;
     match Nature::of(&name) {
-        Nature::HopByHop => Err("is a hop-by-hop header: it never crosses".to_owned()),
-        Nature::Own if name == HOST => Err("is always the origin's host: see origin".to_owned()),
-        Nature::Own => Err("is always identity: manifold reads the events".to_owned()),
-        Nature::Framing => Err("belongs to a request's body, which manifold frames itself".to_owned()),
-        _ if name == VIA => Err("is manifold's own: by it a request that comes back is known".to_owned()),
+        Nature::HopByHop => Err("is a hop-by-hop header, which is never forwarded".to_owned()),
+        Nature::Own if name == HOST => Err("is always the host of the route's origin: see origin".to_owned()),
+        Nature::Own => Err("is always \"identity\", because manifold reads the events".to_owned()),
+        Nature::Framing => Err("describes the body of a request: manifold sets it itself".to_owned()),
+        _ if name == VIA => Err("is set by manifold itself, to recognise requests that come back to it".to_owned()),
         Nature::Resume => Err("says where a stream resumes: manifold sets it itself".to_owned()),
         _ => Ok(name),
     }
@@ -38,7 +38,7 @@ pub(super) fn read(item: Item<'_>, base: &[OwnHeader], sources: &dyn Sources) ->
         let value = value(&item, sources);
         let (Some(name), Some(value)) = (name, value) else { continue };
         if written.contains(&name) {
-            item.fail("is in the table twice: upper and lower case are one name");
+            item.fail("is in the table twice: the names of headers do not distinguish upper and lower case");
             continue;
         }
         written.push(name.clone());
@@ -55,7 +55,7 @@ fn value(item: &Item<'_>, sources: &dyn Sources) -> Option<OwnValue> {
     if let Some(text) = item.str() {
         return sensitive(item, text);
     }
-    let rule = "must be a text, { env = \"NAME\" } or { file = \"PATH\" }";
+    let rule = "must be a string, { env = \"NAME\" } or { file = \"PATH\" }";
     if item.value().as_table().is_none() {
         item.fail(rule);
         return None;

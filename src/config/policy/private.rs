@@ -38,7 +38,7 @@ pub(in crate::config) fn check_private(route: &Section<'_>, inherited: Mode) {
     for (name, keys) in OF_SHARING {
         let Some(table) = table(name) else { continue };
         for item in keys.iter().filter_map(|key| table.peek(key)) {
-            item.fail("has no meaning where share.mode is \"private\": each client has an upstream of its own");
+            item.fail("has no effect with share.mode = \"private\", because each client has its own upstream");
         }
     }
 }

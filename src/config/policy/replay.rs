@@ -42,10 +42,10 @@ impl<'a> ReplayLayer<'a> {
         let Some(culprit) = &self.culprit else { return };
         match (self.options.start, self.options.events) {
             (Start::Back(back), Some(most)) if back > most => {
-                culprit.fail(format_args!("start ({back}) must not be above events ({most}): no more are kept"));
+                culprit.fail(format_args!("start ({back}) must not be above events ({most}): the log keeps no more"));
             }
             (Start::Back(_) | Start::All, None) => {
-                culprit.fail("start must be \"live\" while events is \"off\": no event is kept for new clients");
+                culprit.fail("start must be \"live\" while events is \"off\": the log keeps no events for new clients");
             }
             _ => {}
         }
@@ -70,5 +70,5 @@ fn start(value: &DeValue<'_>) -> Result<Start, Rule> {
 /// Reads the type that follows `event:`. The EventSource parser ends a line at CR and at LF.
 fn event_type(value: &DeValue<'_>) -> Result<Arc<str>, Rule> {
     let name = value.as_str().filter(|name| !name.is_empty() && !name.contains(['\r', '\n']));
-    name.map(Arc::from).ok_or_else(|| "must be an event type: a text without line breaks, not empty".to_owned())
+    name.map(Arc::from).ok_or_else(|| "must be an event type: not empty, and without line breaks".to_owned())
 }

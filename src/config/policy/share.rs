@@ -86,12 +86,10 @@ fn parameter(name: &str) -> Result<String, Rule> {
 fn share_header(name: &str) -> Result<HeaderName, Rule> {
     let name = forwardable(name)?;
     match Nature::of(&name) {
-        _ if name == COOKIE => Err("cookies are named in share.cookies".to_owned()),
+        _ if name == COOKIE => Err("must not be in this list: cookies are listed in share.cookies".to_owned()),
         Nature::Content | Nature::Bytes => Err("describes a body: the request for a stream has none".to_owned()),
-        Nature::Partial if name == RANGE => {
-            Err("asks for a part of a response: a stream is read from where it is".to_owned())
-        }
-        Nature::Partial => Err("makes a request conditional: the answer could be 304, which is no stream".to_owned()),
+        Nature::Partial if name == RANGE => Err("asks for a part of a response, which a stream cannot give".to_owned()),
+        Nature::Partial => Err("makes a request conditional: the answer could be 304 instead of a stream".to_owned()),
         _ => Ok(name),
     }
 }

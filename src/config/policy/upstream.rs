@@ -71,7 +71,7 @@ impl<'a> UpstreamLayer<'a> {
     pub(in crate::config) fn read_proxy(mut section: Section<'a>, base: &Self, sources: &dyn Sources) -> Self {
         for key in STREAM_KEYS {
             if let Some(item) = section.take(key) {
-                item.fail("is for streams: it has no meaning on a route of kind \"proxy\"");
+                item.fail("has no effect on a route of kind \"proxy\"");
             }
         }
         Self::read(section, base, sources)

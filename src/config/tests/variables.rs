@@ -104,7 +104,7 @@ fn a_bad_variable_is_told_as_a_bad_key_is() {
         ),
         (
             &[("MANIFOLD_ORIGIN", "http://o"), ("MANIFOLD_ADMIN", "0.0.0.0:8080")],
-            "MANIFOLD_ADMIN = \"0.0.0.0:8080\": must be another address than those of server.listen",
+            "MANIFOLD_ADMIN = \"0.0.0.0:8080\": must not be an address of server.listen",
         ),
     ] {
         let errors = alone(variables).unwrap_err().to_string();
@@ -124,9 +124,9 @@ fn an_admin_address_that_others_reach_needs_no_file() {
     let errors = alone(&[origin, admin]).unwrap_err().to_string();
     assert_eq!(
         errors,
-        "MANIFOLD_ADMIN = \"0.0.0.0:9090\": can be reached from other machines, so server.admin_token_file, or the \
-         variable MANIFOLD_ADMIN_TOKEN_FILE, must name a file with a token; or, if whoever reaches the address may ask, \
-         be \"none\""
+        "MANIFOLD_ADMIN = \"0.0.0.0:9090\": can be reached from other machines, so it needs a token: set \
+         server.admin_token_file or the variable MANIFOLD_ADMIN_TOKEN_FILE to a file with a token, or to \"none\" if \
+         anyone who can reach the address may ask"
     );
     let access = alone(&[origin, admin, ("MANIFOLD_ADMIN_TOKEN_FILE", "none")]).unwrap().server.admin_access;
     assert_eq!((access.token, access.hosts), (None, vec![]));
@@ -166,8 +166,8 @@ fn an_origin_for_several_routes_is_refused_with_the_way_to_say_it() {
     let errors = over(&several, &[("MANIFOLD_ORIGIN", "http://p"), ("MANIFOLD_LISTEN", "127.0.0.1:1")]).unwrap_err();
     assert_eq!(
         errors.to_string(),
-        "MANIFOLD_ORIGIN: stands for the origin of a single route, and there are 2: write origin = \"${MANIFOLD_ORIGIN}\" \
-         in those routes that it is for, and give the variable another name"
+        "MANIFOLD_ORIGIN: sets the origin of a single route, and there are 2: write origin = \"${MANIFOLD_ORIGIN}\" in \
+         the routes that need it, and give the variable another name"
     );
     assert!(over(&several, &[("MANIFOLD_LISTEN", "127.0.0.1:1")]).is_ok());
 }
