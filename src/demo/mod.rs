@@ -60,7 +60,7 @@ impl Default for DemoOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     /// Another program listens on the gateway's address.
-    #[error("{0}: another program listens there; stop it, or choose another port: manifold demo --listen {1}")]
+    #[error("{0}: another program listens there: stop it, or choose another port: manifold demo --listen {1}")]
     Taken(StartError, SocketAddr),
     /// The gateway cannot start for another reason.
     #[error(transparent)]
@@ -117,7 +117,7 @@ impl Demo {
         let near = within_reach(self.address);
         let reach = if self.address.ip().is_unspecified() {
             format!(
-                "It listens on {}, so other machines reach it, too, and whoever reaches it can press its buttons.\n\n",
+                "It listens on {}, so other machines can reach it too. Anyone who can reach it can press its buttons.\n\n",
                 self.address
             )
         } else {
@@ -126,9 +126,9 @@ impl Demo {
         // The shell asks for an id when the command is run, because an id in the text would soon be too old.
         let recent = format!("\"Last-Event-ID: $(curl -s http://{near}{})\"", page::RECENT_ID);
         format!(
-            "manifold demo: http://{near}/\n\n{reach}Open it in a browser, or try\n\n    {}\n    {}\n\n\
+            "manifold demo: http://{near}/\n\n{reach}Open this address in a browser, or try:\n\n    {}\n    {}\n\n\
              The second command resumes: it gets the last five events first. Ctrl-C ends the demo.\n\
-             With RUST_LOG=manifold=info in the environment, the gateway says what it does.\n",
+             Set the variable RUST_LOG=manifold=info to see what the gateway does.\n",
             curl(near, Kind::Ticker, None),
             curl(near, Kind::Numbered, Some(&recent)),
         )
@@ -156,7 +156,7 @@ fn configuration(listen: SocketAddr, origin: SocketAddr, page: SocketAddr) -> St
          credentials = \"share\"      # public streams: cookies make no difference\n\
          query = \"none\"\n\n\
          [defaults.upstream]\n\
-         backoff_max_ms = 2000      # an origin that is back is found within two seconds\n"
+         backoff_max_ms = 2000      # manifold finds an origin that is back within two seconds\n"
     );
     for kind in Kind::ALL {
         let (name, path) = (kind.name(), kind.path());
