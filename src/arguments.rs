@@ -21,10 +21,10 @@ pub(crate) struct Arguments {
     /// The configuration file (TOML) [default: /etc/manifold/manifold.toml, or variables such as MANIFOLD_ORIGIN]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Check the configuration, say all that is wrong with it, and exit
+    /// Check the configuration, print every error, and exit
     #[arg(long)]
     pub(crate) test: bool,
-    /// With --test: ask the origin of each route, too; exit code 1 if one of them does not do
+    /// With --test: also ask the origin of each route; exit code 1 if something is wrong with one of them
     #[arg(long, requires = "test")]
     pub(crate) probe: bool,
 }
@@ -33,7 +33,7 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Write a configuration file with every key, its default and a comment
     ///
-    /// A file that is there already is not touched.
+    /// An existing file is not changed.
     Init(InitArguments),
     /// Run the gateway, a small origin and a web page that shows them
     Demo {
@@ -41,19 +41,19 @@ pub(crate) enum Command {
         #[arg(long, value_name = "ADDR", default_value_t = DEFAULT_ADDRESS)]
         listen: SocketAddr,
     },
-    /// Ask the running process of a configuration whether it is well; exit code 0 or 1
+    /// Ask the process that runs with a configuration whether it is healthy; exit code 0 or 1
     ///
-    /// It asks the admin address whether the process is ready or, where there is none, whether the first listener
-    /// answers.
+    /// It asks the admin address whether the process is ready. Without an admin address, it asks whether the first
+    /// listener answers.
     Healthcheck {
-        /// The configuration file, found as it is for running
+        /// The configuration file, with the same default as for running
         #[arg(short, long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
     /// Ask for an event stream as a browser would, and say what is right and wrong with it; exit code 0 or 1
     ///
-    /// It asks whatever is at the URL: an origin, manifold, or the proxy in front of them. docs/troubleshooting.md has a
-    /// section for each thing that it says.
+    /// The URL may be that of an origin, of manifold, or of a proxy in front of them. docs/troubleshooting.md has a
+    /// section for each line of the report.
     Probe(ProbeArguments),
     /// Print a script that completes commands and options in a shell
     Completions {
@@ -73,7 +73,7 @@ pub(crate) struct InitArguments {
     /// The URL of the origin, such as http://127.0.0.1:3000
     #[arg(long, value_name = "URL", value_parser = Origin::parse)]
     pub(crate) origin: Option<Origin>,
-    /// The path to serve, such as /events, or /* for all
+    /// The path to serve, such as /events, or /* for all paths
     #[arg(long, value_name = "PATH", value_parser = PathPattern::parse)]
     pub(crate) path: Option<PathPattern>,
 }
@@ -88,7 +88,7 @@ pub(crate) struct ProbeArguments {
     /// A header field of the request, as 'name: value'; may be given several times
     #[arg(long = "header", value_name = "FIELD")]
     pub(crate) headers: Vec<String>,
-    /// The origin of a page that reads the stream, such as https://app.example: may it?
+    /// Check whether a page of this origin may read the stream, such as https://app.example
     #[arg(long)]
     pub(crate) origin: Option<String>,
     /// The page sends cookies (EventSource with withCredentials)
@@ -97,7 +97,7 @@ pub(crate) struct ProbeArguments {
     /// The Last-Event-ID of the first request
     #[arg(long, value_name = "ID")]
     pub(crate) last_event_id: Option<String>,
-    /// Print JSON
+    /// Print the report as JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -129,7 +129,7 @@ fn hint_for(word: &str) -> Option<String> {
         }
         "run" | "serve" | "start" => Some("to run: manifold -c FILE".to_owned()),
         "reload" => {
-            Some("to reload the configuration: send the process SIGHUP, or systemctl reload manifold".to_owned())
+            Some("to reload the configuration: send SIGHUP to the process, or run systemctl reload manifold".to_owned())
         }
         "health" | "status" | "ping" => Some("to ask a running process: manifold healthcheck -c FILE".to_owned()),
         "v" => Some("to see the version: manifold --version".to_owned()),

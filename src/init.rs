@@ -22,7 +22,7 @@ pub(crate) fn text(origin: Option<&Origin>, path: Option<&PathPattern>) -> Strin
 pub(crate) fn next_steps(file: &Path, has_origin: bool) -> String {
     let file = file.display();
     let origin = if has_origin { "" } else { "  write the URL of your origin into it: origin = \"http://..\"\n" };
-    format!("{file} is written. Next:\n{origin}  manifold --test -c {file}\n  manifold -c {file}")
+    format!("{file} was written. Next:\n{origin}  manifold --test -c {file}\n  manifold -c {file}")
 }
 
 #[cfg(test)]

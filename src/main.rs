@@ -121,7 +121,7 @@ fn init(arguments: &InitArguments) -> ExitCode {
     match File::create_new(file).and_then(|mut created| created.write_all(text.as_bytes())) {
         Ok(()) => say(&init::next_steps(file, origin.is_some())),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            complain(&format!("init: {} is there already, and is not touched: name another file", file.display()), 1)
+            complain(&format!("init: {} already exists, and is not changed: give another file name", file.display()), 1)
         }
         Err(error) => complain(&format!("init: {} cannot be written: {error}", file.display()), 1),
     }
@@ -228,7 +228,7 @@ fn load(config: Option<PathBuf>) -> Result<(Config, Signals, Reads), ExitCode> {
                 }
                 Err(panic) => Err(complain(&panic.to_string(), 1)),
             },
-            end = signals.end("nothing is done: this process does not serve yet") => {
+            end = signals.end("ignored: this process does not serve yet") => {
                 log::info!("{end}: exit");
                 Err(ExitCode::SUCCESS)
             }
@@ -263,18 +263,18 @@ async fn serve(config: Config, mut signals: Signals, mut reads: Reads) -> Result
         // After a signal to end, the new process is not waited for. Dropping the future kills it.
         let successor = tokio::select! {
             successor = running.successor() => successor,
-            end = signals.end("nothing is done: a new process is starting already") => break end,
+            end = signals.end("ignored: a new process is already starting") => break end,
         };
         match successor {
             Ok(successor) => {
                 let rest = async {
                     let process = running.hand_over(successor).await;
-                    log::info!("SIGQUIT: a new process serves, draining pid={process}");
+                    log::info!("SIGQUIT: draining, because a new process serves pid={process}");
                     running.drain().await;
                 };
                 return finish(rest, &mut signals).await;
             }
-            Err(error) => log::error!("SIGQUIT: this process goes on serving: {error}"),
+            Err(error) => log::error!("SIGQUIT: this process continues to serve: {error}"),
         }
     };
     match end {
@@ -296,7 +296,7 @@ async fn demo(options: DemoOptions) -> Result<(), Box<dyn std::error::Error>> {
     io::stdout().write_all(demo.greeting().as_bytes())?;
     let asked = loop {
         match signals.next().await {
-            Asked::Reload => log::warn!("SIGHUP: nothing is done: a demo has no configuration"),
+            Asked::Reload => log::warn!("SIGHUP: ignored: a demo has no configuration file"),
             asked => break asked,
         }
     };
@@ -306,7 +306,7 @@ async fn demo(options: DemoOptions) -> Result<(), Box<dyn std::error::Error>> {
             return Ok(());
         }
         Asked::End(end @ End::Drained) => log::info!("{end}: draining"),
-        Asked::HandOver | Asked::Reload => log::warn!("SIGQUIT: draining: no process takes the place of a demo"),
+        Asked::HandOver | Asked::Reload => log::warn!("SIGQUIT: draining: a demo is not replaced by a new process"),
     }
     finish(demo.drain(), &mut signals).await
 }

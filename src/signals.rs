@@ -76,10 +76,10 @@ impl Signals {
                 _ = self.quit.recv() => return Asked::HandOver,
                 _ = self.hangup.recv() => return Asked::Reload,
                 _ = self.user1.recv() => log::warn!(
-                    "SIGUSR1: nothing is done: the log goes to standard error, and there is no file to open again"
+                    "SIGUSR1: ignored: the log goes to standard error, so there is no file to open again"
                 ),
                 _ = self.user2.recv() => log::warn!(
-                    "SIGUSR2: nothing is done: SIGQUIT starts a new process in this one's place"
+                    "SIGUSR2: ignored: to replace this process by a new one, send SIGQUIT"
                 ),
             }
         }
@@ -99,8 +99,8 @@ impl Signals {
 
     /// Waits for a SIGINT while this process drains.
     pub(crate) async fn end_at_once(&mut self) {
-        while self.end("nothing is done: this process drains").await == End::Drained {
-            log::info!("{}: draining already", End::Drained);
+        while self.end("ignored: this process drains").await == End::Drained {
+            log::info!("{}: already draining", End::Drained);
         }
     }
 }

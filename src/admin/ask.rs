@@ -57,7 +57,7 @@ impl fmt::Display for Question {
 #[derive(Debug, thiserror::Error)]
 pub enum Unhealthy {
     /// The configuration does not say where the process listens.
-    #[error("{0} has port 0, which the system chooses at each start: name a port, so that healthcheck can ask there")]
+    #[error("{0} has port 0, so the system chooses a port at each start: set a port that healthcheck can use")]
     UnknownPort(SocketAddr),
     /// The configuration names no address.
     #[error("there is no address to ask")]

@@ -35,7 +35,7 @@ impl Unanswered {
             ),
             Self::NoToken => (
                 StatusCode::UNAUTHORIZED,
-                "this needs the token of server.admin_token_file, as in Authorization: Bearer TOKEN\n",
+                "this request needs the token of server.admin_token_file: send Authorization: Bearer TOKEN\n",
             ),
         }
     }

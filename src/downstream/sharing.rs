@@ -81,10 +81,11 @@ pub fn sharing_verdict(origin_head: &HeaderMap, share: &ShareOptions, has_creden
 /// The keys that help if a response of a route with `credentials = "isolate"` is not shared, for the log.
 #[must_use]
 pub fn unshareable_advice(origin_head: &HeaderMap, share: &ShareOptions) -> String {
-    let general = "if it is the same for all clients, share.trust_origin = true shares it (with share.credentials = 'share', \
-                   no client's cookies reach the origin either); if it is each client's own, share.mode = 'private' says so";
+    let general = "if it is the same for all clients, set share.trust_origin = true to share it (with \
+                   share.credentials = 'share', no client's cookies reach the origin either); if each client gets its \
+                   own, set share.mode = 'private'";
     match unforwarded_cookie(origin_head, &share.cookies) {
-        Some(name) => format!("if cookie {} says who a client is, name it in share.cookies; {general}", Word(name)),
+        Some(name) => format!("if the cookie {} identifies a client, list it in share.cookies; {general}", Word(name)),
         None => general.to_owned(),
     }
 }
@@ -241,7 +242,7 @@ mod tests {
             assert!(!advice.contains("secret"), "{advice}");
         }
         assert!(!all.contains("share.cookies"), "{all}");
-        assert!(some.contains("cookie session says who a client is, name it in share.cookies"), "{some}");
+        assert!(some.contains("cookie session identifies a client, list it in share.cookies"), "{some}");
     }
 
     #[test]

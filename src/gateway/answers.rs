@@ -52,7 +52,7 @@ pub(super) async fn refuse(connection: Connection, status: StatusCode) {
     let why = match status {
         StatusCode::REQUEST_TIMEOUT => "the head of the request took too long",
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "the head of the request is too large",
-        _ => "HTTP/2 begins with the first bytes of a connection",
+        _ => "HTTP/2 must begin with the first bytes of a connection",
     };
     say_and_close(connection, &bad_head(status, why)).await;
 }

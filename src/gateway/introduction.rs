@@ -33,7 +33,7 @@ impl Introductions {
     fn tell(&self, connection: &Connection) {
         let Some(untold) = self.lines.next(Instant::now()) else { return };
         let peer = connection.peer().socket.map_or_else(|| "unix".to_owned(), |address| address.to_string());
-        log::warn!("connection closed: it does not begin with a valid PROXY header peer={peer}{untold}");
+        log::warn!("connection closed, because it does not begin with a valid PROXY header peer={peer}{untold}");
     }
 }
 

@@ -253,8 +253,8 @@ impl Gateway {
         refusal.count();
         if let Why::Loop(route) = &refusal.why {
             log::warn!(
-                "loop route={} origin={}: the request has come through this process before: the origin is this gateway, or \
-                 leads back to it",
+                "loop route={} origin={}: the request has already passed this process: the route's origin is this \
+                 gateway, or leads back to it",
                 route.name,
                 route.origin
             );

@@ -144,7 +144,7 @@ pub(super) fn for_now(reason: Refused) -> Option<ForNow> {
             "raise server.limits.new_per_address_per_sec, or name the proxy in server.trusted_proxies",
         ),
         R::Drain => (StatusCode::SERVICE_UNAVAILABLE, "shutting down", "another process serves them"),
-        R::Ended => (StatusCode::SERVICE_UNAVAILABLE, "the stream just ended", "they come back at once"),
+        R::Ended => (StatusCode::SERVICE_UNAVAILABLE, "the stream just ended", "clients come back at once"),
         R::Origin | R::Head | R::Route | R::Method | R::Loop => return None,
     };
     Some(ForNow { status, text, advice })
@@ -276,7 +276,7 @@ impl Refusal {
             }
             Why::OtherTypes(types) => {
                 let types: Vec<_> = types.iter().map(ToString::to_string).collect();
-                let text = format!("this path is for requests whose Accept names {}", types.join(" or "));
+                let text = format!("this path serves only requests whose Accept names {}", types.join(" or "));
                 Reply::text(StatusCode::NOT_ACCEPTABLE, &text)
             }
             Why::Join(JoinError::Ended(end)) | Why::Ended(end) if for_now(self.why.reason()).is_none() => {

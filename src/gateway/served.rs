@@ -251,7 +251,7 @@ impl StreamRoute {
             && !self.told_unshared.swap(true, Ordering::Relaxed)
         {
             log::warn!(
-                "nearly every client has a stream of its own: name the cookies that count in share.cookies, or see \
+                "nearly every client has its own stream: list the cookies that matter in share.cookies, or see \
                  share.query and share.credentials route={} subscribers={subscribers} streams={streams}",
                 self.route.name
             );

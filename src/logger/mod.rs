@@ -111,7 +111,7 @@ fn tell_panic(panic: &PanicHookInfo<'_>) {
     let name = thread::current().name().unwrap_or("unnamed").to_owned();
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     let why = panic.payload_as_str().unwrap_or("no text");
-    log::error!("a thread panicked, which is a fault of this program thread={name} at={place} why={}", reason(why));
+    log::error!("a thread panicked, which is a defect of manifold thread={name} at={place} why={}", reason(why));
     let trace = Backtrace::capture();
     if trace.status() == BacktraceStatus::Captured {
         say(&trace.to_string());

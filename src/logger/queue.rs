@@ -106,7 +106,7 @@ impl Queue {
 
 /// Logs the number of lines that were dropped.
 fn tell(dropped: u64) {
-    log::warn!("log lines were dropped count={dropped}: standard error was not read as fast as lines came");
+    log::warn!("log lines were dropped count={dropped}: standard error was read too slowly");
 }
 
 impl Shared {

@@ -47,7 +47,7 @@ pub(super) enum Accepting {
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
     /// The listening socket is unusable.
-    #[error("cannot accept connections any more at {0}: {1}")]
+    #[error("can no longer accept connections at {0}: {1}")]
     Socket(ListenAddr, io::Error),
     /// An accept loop panicked.
     #[error("a loop that accepts connections ended: {0}")]
@@ -134,7 +134,7 @@ async fn accept(bound: Bound, front: Arc<Front>, mut accepting: watch::Receiver<
             Remedy::End => return Err(of_socket(error)),
             Remedy::Rest => {
                 if lines.next(Instant::now()).is_some() {
-                    log::error!("no connection can be accepted for now, clients wait addr={address}: {error}");
+                    log::error!("no connection can be accepted at the moment, so clients wait addr={address}: {error}");
                 }
                 sleep(REST).await;
             }

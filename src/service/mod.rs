@@ -224,7 +224,9 @@ fn engine(shards: Option<NonZeroUsize>, io_uring: bool) -> Option<Engine> {
         }
     };
     let engine = Engine::start(shards, sending);
-    engine.inspect_err(|error| log::error!("cannot start the delivery engine, tasks serve all clients: {error}")).ok()
+    engine
+        .inspect_err(|error| log::error!("cannot start the delivery engine, so tasks serve all clients: {error}"))
+        .ok()
 }
 
 fn gateway(

@@ -82,7 +82,7 @@ impl Starting {
         }
         child.kill()?;
         child.wait()?;
-        Ok(format!("it was silent for {} seconds, and is ended", PATIENCE.as_secs()))
+        Ok(format!("it was silent for {} seconds, and was killed", PATIENCE.as_secs()))
     }
 }
 

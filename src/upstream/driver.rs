@@ -351,7 +351,7 @@ impl Driver {
         }
         if let Some(bytes) = brought.refused_bytes {
             let limit = self.settings.options.max_event_bytes;
-            log::warn!("event refused: over max_event_bytes {} bytes={bytes} limit={limit}", self.names());
+            log::warn!("event dropped: larger than max_event_bytes {} bytes={bytes} limit={limit}", self.names());
         }
         self.last_event_id = reading.last_event_id().clone();
         self.is_followed = brought.is_followed.unwrap_or(self.is_followed);
@@ -363,7 +363,7 @@ impl Driver {
             Ok(()) => Ok(()),
             Err(Some(done)) => Err(done),
             Err(None) => {
-                log::warn!("the origin does not know its own id any more: resuming without it {}", self.names());
+                log::warn!("the origin no longer knows its own id: resuming without it {}", self.names());
                 self.last_event_id = Bytes::new();
                 self.lost = true;
                 Ok(())

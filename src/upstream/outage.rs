@@ -283,7 +283,7 @@ impl Line {
             }
             Self::StillDown { streams } => {
                 log::warn!(
-                    "origin still down: hold_secs is over, clients are closed origin={origin} streams={streams}"
+                    "origin still down: hold_secs is over, so clients are closed origin={origin} streams={streams}"
                 );
             }
             Self::Up { down_secs, attempts, lost } => {

@@ -28,7 +28,7 @@ async fn the_first_process_of_a_container_refuses_to_be_replaced_and_says_why() 
     let manifold = child_of(container.pid());
 
     kill_process(manifold, Signal::QUIT).unwrap();
-    let line = container.logged("SIGQUIT: this process goes on serving").await;
+    let line = container.logged("SIGQUIT: this process continues to serve").await;
     assert!(line.contains("process 1") && line.contains("container"), "{line}");
     assert!(!container.log().contains("a new process is started"), "{}", container.log());
     let (client, mut body) = tokio::join!(Client::get("/").connect(address), origin.stream());

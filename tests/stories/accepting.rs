@@ -26,5 +26,5 @@ async fn a_socket_that_cannot_be_accepted_from_any_more_ends_the_process_with_a_
     shutdown(&listener, Shutdown::Read).unwrap();
     assert_eq!(gateway.exit_code().await, 1);
     let log = gateway.log();
-    assert!(log.contains(&format!("cannot accept connections any more at {address}: ")), "{log}");
+    assert!(log.contains(&format!("can no longer accept connections at {address}: ")), "{log}");
 }

@@ -209,7 +209,7 @@ async fn a_successor_that_cannot_serve_changes_nothing() {
     std::fs::write(gateway.config(), "nonsense").unwrap();
     let (mut client, mut body) = opened(Client::get("/"), &gateway, &origin).await;
     gateway.signal(Signal::QUIT);
-    gateway.log_line("SIGQUIT: this process goes on serving").await;
+    gateway.log_line("SIGQUIT: this process continues to serve").await;
     body.event(&numbered(1)).await;
     assert_eq!(client.next_data().await, "1");
     joined(Client::get("/"), &gateway).await;

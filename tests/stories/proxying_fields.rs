@@ -133,7 +133,7 @@ async fn a_gateway_that_is_its_own_origin_says_so() {
         let config = crate::gateway::configuration("", [route]).replacen("127.0.0.1:0", &here.to_string(), 1);
         let gateway = Gateway::start(&config).await;
         assert_eq!(Client::get("/").connect(&gateway).await.status, 508, "{policy}");
-        gateway.log_line("has come through this process before").await;
+        gateway.log_line("has already passed this process").await;
     }
 }
 

@@ -343,5 +343,5 @@ async fn a_process_that_starts_its_successor_does_not_reload() {
     gateway.signal(Signal::QUIT);
     let _successor = crate::stage::Successor::of(&gateway.log_line("a new process serves").await);
     gateway.signal(Signal::HUP);
-    gateway.log_line("SIGHUP: nothing is done: this process drains").await;
+    gateway.log_line("SIGHUP: ignored: this process drains").await;
 }

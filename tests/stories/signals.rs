@@ -16,8 +16,7 @@ use std::process::Command;
 use tempfile::TempDir;
 
 /// The signals that only cause a line in the log. By default they kill a process.
-const IDLE: [(Signal, &str); 2] =
-    [(Signal::USR1, "SIGUSR1: nothing is done"), (Signal::USR2, "SIGUSR2: nothing is done")];
+const IDLE: [(Signal, &str); 2] = [(Signal::USR1, "SIGUSR1: ignored"), (Signal::USR2, "SIGUSR2: ignored")];
 
 /// A drain that is longer than any wait of a story.
 const HOUR: &str = "drain_secs = 3600";
@@ -41,7 +40,7 @@ async fn signals_that_ask_for_nothing_are_told_so_and_change_nothing() {
 async fn the_demo_survives_them_too() {
     let mut demo = Gateway::run_by(command(BINARY, &["demo", "--listen", "127.0.0.1:0"]));
     demo.log_line("listening addr=").await;
-    for (signal, line) in IDLE.into_iter().chain([(Signal::HUP, "SIGHUP: nothing is done: a demo")]) {
+    for (signal, line) in IDLE.into_iter().chain([(Signal::HUP, "SIGHUP: ignored: a demo")]) {
         demo.signal(signal);
         demo.log_line(line).await;
     }
@@ -67,8 +66,8 @@ async fn no_signal_kills_a_process_that_does_not_serve_yet() {
     let (origin, directory) = (Origin::start(), tempfile::tempdir().unwrap());
     let (gateway, pipe) = waiting(&directory);
     let mut pipe = read_by_the_gateway(pipe).await;
-    let quit = (Signal::QUIT, "SIGQUIT: nothing is done: this process does not serve yet");
-    let hangup = (Signal::HUP, "SIGHUP: nothing is done: this process does not serve yet");
+    let quit = (Signal::QUIT, "SIGQUIT: ignored: this process does not serve yet");
+    let hangup = (Signal::HUP, "SIGHUP: ignored: this process does not serve yet");
     for (signal, line) in IDLE.into_iter().chain([quit, hangup]) {
         gateway.signal(signal);
         gateway.log_line(line).await;
@@ -100,11 +99,11 @@ async fn a_drain_is_not_disturbed_by_another_sigterm_nor_by_a_sigquit() {
     gateway.signal(Signal::TERM);
     gateway.log_line("SIGTERM: draining").await;
     gateway.signal(Signal::TERM);
-    gateway.log_line("SIGTERM: draining already").await;
+    gateway.log_line("SIGTERM: already draining").await;
     gateway.signal(Signal::QUIT);
-    gateway.log_line("SIGQUIT: nothing is done: this process drains").await;
+    gateway.log_line("SIGQUIT: ignored: this process drains").await;
     gateway.signal(Signal::HUP);
-    gateway.log_line("SIGHUP: nothing is done: this process drains").await;
+    gateway.log_line("SIGHUP: ignored: this process drains").await;
     for (signal, line) in IDLE {
         gateway.signal(signal);
         gateway.log_line(line).await;
@@ -251,7 +250,7 @@ async fn a_release_that_is_not_there_is_named_and_changes_nothing() {
     gateway.log_line("listening addr=").await;
     fs::remove_file(releases.path("current")).unwrap();
     gateway.signal(Signal::QUIT);
-    let line = gateway.log_line("SIGQUIT: this process goes on serving").await;
+    let line = gateway.log_line("SIGQUIT: this process continues to serve").await;
     assert!(line.contains(program.to_str().unwrap()), "{line}");
     joined_anew(&gateway, &origin).await;
 }
@@ -270,7 +269,7 @@ async fn whoever_asks_for_the_end_during_an_upgrade_does_not_wait_for_it() {
         gateway.signal(Signal::QUIT);
         gateway.log_line("the second release").await;
         gateway.signal(Signal::QUIT);
-        gateway.log_line("SIGQUIT: nothing is done: a new process is starting already").await;
+        gateway.log_line("SIGQUIT: ignored: a new process is already starting").await;
         gateway.signal(signal);
         let ended = client.ended().await;
         assert_eq!(ended == End::Orderly, end.is_some(), "{ended:?}");
@@ -278,7 +277,7 @@ async fn whoever_asks_for_the_end_during_an_upgrade_does_not_wait_for_it() {
         // The log ends when no process holds its pipe. So the new process has ended, too.
         assert_eq!(gateway.exit_code().await, 0, "{}", gateway.log());
         // The upgrade did not fail by itself before that.
-        assert!(!gateway.log().contains("goes on serving"), "{}", gateway.log());
+        assert!(!gateway.log().contains("continues to serve"), "{}", gateway.log());
     }
 }
 

@@ -162,7 +162,7 @@ async fn a_successor_that_cannot_serve_leaves_the_file_as_it_was() {
     let taken = format!("127.0.0.1:0\", \"{}", origin.addr());
     fs::write(gateway.config(), configuration("", [route("/*", &origin)]).replace("127.0.0.1:0", &taken)).unwrap();
     gateway.signal(Signal::QUIT);
-    gateway.log_line("SIGQUIT: this process goes on serving").await;
+    gateway.log_line("SIGQUIT: this process continues to serve").await;
     assert_eq!(place.inode(), inode);
     place.serves(&origin).await;
 }

@@ -125,7 +125,7 @@ impl Api {
         }
         let readers = Arc::clone(&self.board.readers);
         let Ok(place) = readers.try_acquire_owned() else {
-            let detail = format!("{READERS} readers are connected already");
+            let detail = format!("there are already {READERS} readers");
             return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail));
         };
         let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).map(str::to_owned);

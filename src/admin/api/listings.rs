@@ -41,7 +41,8 @@ impl Listings {
         let mut kept = self.0.lock();
         let found = kept.iter().position(|(known, _)| *known == name).and_then(|at| kept.remove(at));
         let (name, names) = found.ok_or_else(|| {
-            Problem::new(StatusCode::GONE, "parameter after names a listing that is no longer kept: begin again")
+            let detail = "parameter after names a listing that is no longer kept: ask for the first page again";
+            Problem::new(StatusCode::GONE, detail)
         })?;
         kept.push_back((name, Arc::clone(&names)));
         drop(kept);

@@ -28,7 +28,7 @@ impl Problem {
     }
 
     pub(super) fn method(allow: &'static str) -> Self {
-        let detail = format!("this resource answers {allow}");
+        let detail = format!("this resource allows only {allow}");
         Self { allow: Some(allow), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, detail) }
     }
 

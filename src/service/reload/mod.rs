@@ -74,7 +74,7 @@ impl Reloader {
         }
         let change = Change::between(&self.config, &config);
         for waiting in &change.waiting {
-            log::warn!("waits for an upgrade: SIGQUIT, or a restart {waiting}");
+            log::warn!("waits for an upgrade (SIGQUIT) or a restart {waiting}");
         }
         let config = config.taken_by(&self.config);
         let is_same = change.routes.iter().all(|route| route.fate == Fate::Same) && change.process.is_empty();
@@ -85,7 +85,8 @@ impl Reloader {
         self.settings.store(Arc::new(config.settings.clone()));
         self.config = config;
         if is_same {
-            let what = if change.waiting.is_empty() { "nothing changed" } else { "nothing changed that can be taken" };
+            let is_all = change.waiting.is_empty();
+            let what = if is_all { "nothing changed" } else { "nothing changed that a running process can apply" };
             log::info!("configuration read again: {what}");
             process().reloads.note(Reload::Unchanged, what);
         } else {
@@ -103,8 +104,8 @@ impl Reloader {
         let in_need = config.routes.routes().iter().find(|route| route.trusts_system())?;
         (self.parts.system == SystemTrust::Unneeded).then(|| {
             format!(
-                "route {} over https:// needs the system's certificates, which this process has not read at its start: \
-                 SIGQUIT starts one that does, or name an upstream.ca_file",
+                "route {} over https:// needs the system's certificates, which this process did not read when it \
+                 started: send SIGQUIT to start a process that does, or set upstream.ca_file",
                 Word(&in_need.name)
             )
         })

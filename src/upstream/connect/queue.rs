@@ -117,7 +117,9 @@ impl Slots {
         };
         if let Some(untold) = self.lines.next(Instant::now()) {
             let origin = &self.origin;
-            log::warn!("max_upstreams connections are open: others wait origin={origin} max_upstreams={most}{untold}");
+            log::warn!(
+                "max_upstreams connections are open, so others wait origin={origin} max_upstreams={most}{untold}"
+            );
         }
         let _waiting = Waiting { slots: Arc::clone(self), number };
         let mut come = pin!(come);
