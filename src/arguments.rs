@@ -35,6 +35,11 @@ pub(crate) enum Command {
     ///
     /// An existing file is not changed.
     Init(InitArguments),
+    /// Print the JSON Schema of the configuration, with which an editor completes and checks its keys
+    ///
+    /// manifold schema > manifold.schema.json writes it into a file. A configuration beside that file names it in its
+    /// first line: #:schema ./manifold.schema.json
+    Schema,
     /// Run the gateway, a small origin and a web page that shows them
     Demo {
         /// Where to listen

@@ -6,6 +6,15 @@ use std::path::Path;
 
 /// The shipped file: every key, with its default and a comment.
 const SHIPPED: &str = include_str!("../conf/manifold.toml");
+/// The line of the shipped file that names the schema. It is for a checkout.
+const SCHEMA_OF_CHECKOUT: &str = "#:schema ../docs/manifold.schema.json\n";
+/// What the file says instead: there is no schema beside it yet.
+const SCHEMA: &str = "\
+# An editor completes and checks the keys of this file (taplo, or VS Code with Even Better TOML) if its first line is
+#   #:schema ./manifold.schema.json
+# and this command wrote that file: manifold schema > manifold.schema.json
+
+";
 /// What the shipped file says of the origin and the path of its first route.
 const ORIGIN: &str = "origin = \"http://127.0.0.1:9000\"";
 const PATH: &str = "path = \"/*\"";
@@ -15,7 +24,8 @@ pub(crate) fn text(origin: Option<&Origin>, path: Option<&PathPattern>) -> Strin
     let origin = origin.map(|origin| format!("origin = \"{origin}\""));
     let path = path.map(|path| format!("path = \"{path}\""));
     let text = SHIPPED.replacen(ORIGIN, origin.as_deref().unwrap_or(ORIGIN), 1);
-    text.replacen(PATH, path.as_deref().unwrap_or(PATH), 1)
+    let text = text.replacen(PATH, path.as_deref().unwrap_or(PATH), 1);
+    text.replacen(SCHEMA_OF_CHECKOUT, SCHEMA, 1)
 }
 
 /// What to do next, for a terminal.
@@ -37,6 +47,17 @@ mod tests {
         let config = Config::parse(&written, &SystemSources::beside(Path::new("m.toml"))).unwrap();
         let route = &config.routes.routes()[0];
         assert_eq!((route.origin.to_string(), route.path.to_string()), (origin.to_string(), path.to_string()));
-        assert_eq!(text(None, None), SHIPPED);
+    }
+
+    #[test]
+    fn without_an_origin_the_file_is_the_shipped_one_but_names_no_schema_that_is_not_there() {
+        let written = text(None, None);
+        assert!(!written.lines().any(|line| line.starts_with("#:schema")), "{written}");
+        let shipped = SHIPPED.strip_prefix(SCHEMA_OF_CHECKOUT).unwrap();
+        assert_eq!(written.strip_prefix(SCHEMA).unwrap(), shipped);
+        // What the comment asks for is what `manifold schema --help` says.
+        for part in ["#:schema ./manifold.schema.json", "manifold schema > manifold.schema.json"] {
+            assert!(written.contains(part), "{part}");
+        }
     }
 }

@@ -12,7 +12,7 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 use manifold::access;
 use manifold::admin::{Question, Unhealthy};
-use manifold::config::{Config, DEFAULT_FILE, LogFormat, ServerConfig};
+use manifold::config::{Config, DEFAULT_FILE, LogFormat, SCHEMA, ServerConfig};
 use manifold::demo::{Demo, DemoOptions};
 use manifold::probe::{Verdict, probe, probe_routes};
 use manifold::quoted::Word;
@@ -56,6 +56,7 @@ fn run() -> ExitCode {
             return code_of(block_on(None, demo(DemoOptions { listen, ..DemoOptions::default() })));
         }
         (Some(Command::Init(arguments)), _) => return init(&arguments),
+        (Some(Command::Schema), _) => return print(SCHEMA.as_bytes()),
         (Some(Command::Completions { shell }), _) => return completions(shell),
         (Some(Command::Man), _) => return manual_page(),
         (Some(Command::Healthcheck { config }), _) => {

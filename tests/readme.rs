@@ -1,7 +1,7 @@
 //! What the README and docs/ show works: every configuration loads and every command is run.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
-use manifold::config::{Config, Sources};
+use manifold::config::{Config, SCHEMA, Sources};
 use manifold::probe::Key;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::env::VarError;
@@ -50,16 +50,24 @@ fn documents() -> Vec<(String, String)> {
 }
 
 #[test]
-fn every_configuration_of_the_documents_loads() {
+fn every_configuration_of_the_documents_loads_and_fits_the_schema() {
+    let schema = jsonschema::draft7::new(&serde_json::from_str(SCHEMA).unwrap()).unwrap();
     let mut documents = documents();
     documents.push(("README.md".to_owned(), README.to_owned()));
+    let mut tried = 0;
     for (name, text) in documents {
         for block in blocks(&text, "toml") {
             if let Err(errors) = Config::parse(block, &Everything) {
                 panic!("{name}: {errors}\n{block}");
             }
+            let table: toml::Table = toml::from_str(block).unwrap();
+            let table = serde_json::to_value(table).unwrap();
+            let faults: Vec<_> = schema.iter_errors(&table).map(|fault| fault.to_string()).collect();
+            assert!(faults.is_empty(), "{name}: {faults:?}\n{block}");
+            tried += 1;
         }
     }
+    assert!(tried > 25, "{tried}");
 }
 
 /// Links of these documents to files of the repository and to headings of documents.

@@ -67,6 +67,9 @@ pub struct Config {
 /// The file that is read if the command line names none.
 pub const DEFAULT_FILE: &str = "/etc/manifold/manifold.toml";
 
+/// The JSON Schema (draft-07) of a configuration file, for editors.
+pub const SCHEMA: &str = include_str!("../../docs/manifold.schema.json");
+
 const NOTHING: &str = "there is no configuration: give a file with -c FILE (the default is \
                        /etc/manifold/manifold.toml), write one with manifold init, set MANIFOLD_ORIGIN to the URL of \
                        an origin, or try manifold demo";

@@ -66,6 +66,16 @@ async fn every_shipped_configuration_is_good() {
 }
 
 #[tokio::test]
+async fn the_schema_of_the_configuration_is_printed_and_the_help_names_it() {
+    let (code, said) = Gateway::run(&["schema"]).await;
+    assert_eq!((code, said.as_str()), (0, include_str!("../../docs/manifold.schema.json")));
+    for arguments in [&["--help"][..], &["completions", "bash"], &["man"]] {
+        let (code, said) = Gateway::run(arguments).await;
+        assert!(code == 0 && said.contains("schema"), "{arguments:?}: {said}");
+    }
+}
+
+#[tokio::test]
 async fn variables_alone_make_a_gateway() {
     let (origin, port) = (Origin::start(), Port::reserve());
     let url = format!("{}/base", origin.url());

@@ -4,7 +4,7 @@ use super::*;
 use proptest::prelude::*;
 
 /// A text with `written` as the last line of `table`, and otherwise good.
-fn document(table: &str, written: &str) -> String {
+pub(super) fn document(table: &str, written: &str) -> String {
     let required = [("path", "path = '/a'\n"), ("origin", "origin = 'http://o'\n")];
     let key = written.split(' ').next().unwrap();
     let missing: String = required.iter().filter(|(name, _)| *name != key).map(|(_, line)| *line).collect();
@@ -15,18 +15,25 @@ fn document(table: &str, written: &str) -> String {
     }
 }
 
-#[test]
-fn each_rule_is_told_in_its_exact_words() {
-    let mut rules: Vec<(&str, Vec<&str>)> = Vec::new();
+/// The rules of `rules.txt`: a table, what is written in it, and the expected errors.
+pub(super) fn rules() -> Vec<(&'static str, &'static str, Vec<&'static str>)> {
+    let mut rules: Vec<(&str, &str, Vec<&str>)> = Vec::new();
     for line in include_str!("rules.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
         match line.strip_prefix("    ") {
-            Some(error) => rules.last_mut().unwrap().1.push(error),
-            None => rules.push((line, Vec::new())),
+            Some(error) => rules.last_mut().unwrap().2.push(error),
+            None => {
+                let (table, written) = line.split_once(": ").unwrap();
+                rules.push((table, written, Vec::new()));
+            }
         }
     }
     assert!(rules.len() > 130, "{}", rules.len());
-    for (rule, expected) in rules {
-        let (table, written) = rule.split_once(": ").unwrap();
+    rules
+}
+
+#[test]
+fn each_rule_is_told_in_its_exact_words() {
+    for (table, written, expected) in rules() {
         let text = document(table, written);
         let at = text.lines().count();
         let expected: Vec<_> = expected.iter().map(|error| format!("line {at}: {error}")).collect();
@@ -47,7 +54,7 @@ fn without_column(error: &str) -> String {
 }
 
 /// The documents of `documents.txt`, each with its expected errors.
-fn documents() -> Vec<(&'static str, &'static str)> {
+pub(super) fn documents() -> Vec<(&'static str, &'static str)> {
     let cases = include_str!("documents.txt").split("\n====\n").skip(1);
     cases.map(|case| case.split_once("\n----\n").unwrap()).collect()
 }

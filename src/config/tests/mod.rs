@@ -2,6 +2,7 @@
 
 mod bad;
 mod layers;
+mod schema;
 mod settings;
 mod shipped;
 mod variables;
@@ -68,6 +69,7 @@ fn parse(text: &str) -> Result<Config, ConfigErrors> {
 }
 
 fn good(text: &str) -> Config {
+    schema::takes(text);
     parse(text).unwrap_or_else(|errors| panic!("{errors}\n{text}"))
 }
 

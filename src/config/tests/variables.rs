@@ -195,6 +195,7 @@ fn references_in_strings_are_replaced_whatever_the_key_asks_for() {
          share = { trust_origin = '${YES}', query = ['${N}', '$x'] }\n\
          upstream.headers = { authorization = 'Bearer ${TOKEN}' }\n";
     let config = over(text, &variables).unwrap();
+    schema::takes(text);
     assert_eq!((listen(&config), config.server.threads.get()), (vec!["127.0.0.1:81".to_owned()], 12));
     assert_eq!((config.server.drain.as_millis(), config.server.admin), (500, None));
     let route = &config.routes.routes()[0];

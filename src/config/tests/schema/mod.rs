@@ -1,0 +1,89 @@
+//! docs/manifold.schema.json agrees with the reader: the same keys, defaults, types and values.
+
+mod agreement;
+mod keys;
+mod shipped;
+
+use super::*;
+use crate::config::SCHEMA;
+use jsonschema::Validator;
+use serde_json::Value;
+use std::sync::LazyLock;
+
+static ROOT: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(SCHEMA).unwrap());
+static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| jsonschema::draft7::new(&ROOT).unwrap());
+
+/// What the schema refuses in a text. `None`: the text is not TOML.
+fn faults(text: &str) -> Option<Vec<String>> {
+    let document: toml::Table = toml::from_str(text).ok()?;
+    let document = serde_json::to_value(document).unwrap();
+    Some(VALIDATOR.iter_errors(&document).map(|fault| format!("{}: {fault}", fault.instance_path())).collect())
+}
+
+/// Fails if the schema refuses anything in a text.
+pub(super) fn takes(text: &str) {
+    assert_eq!(faults(text), Some(Vec::new()), "{text}");
+}
+
+/// A schema, or the one that it refers to.
+fn resolved(schema: &'static Value) -> &'static Value {
+    match schema["$ref"].as_str() {
+        Some(reference) => ROOT.pointer(reference.trim_start_matches('#')).unwrap(),
+        None => schema,
+    }
+}
+
+/// A schema and its alternatives.
+fn alternatives(schema: &'static Value) -> impl Iterator<Item = &'static Value> {
+    let schema = resolved(schema);
+    std::iter::once(schema).chain(schema["anyOf"].as_array().into_iter().flatten().map(resolved))
+}
+
+/// A key of the schema.
+struct Key {
+    /// Its table, such as `routes.client`.
+    section: String,
+    name: String,
+    schema: &'static Value,
+}
+
+impl Key {
+    fn path(&self) -> String {
+        if self.section.is_empty() { self.name.clone() } else { format!("{}.{}", self.section, self.name) }
+    }
+}
+
+/// Every key of the schema. In a table whose keys are names that its author chooses, the key is `NAME`.
+fn keys() -> Vec<Key> {
+    let mut keys = Vec::new();
+    add_keys(&ROOT, "", &mut keys);
+    keys
+}
+
+fn add_keys(schema: &'static Value, section: &str, keys: &mut Vec<Key>) {
+    for schema in alternatives(schema) {
+        if let Some(elements) = schema.get("items") {
+            add_keys(elements, section, keys);
+        }
+        let named = schema["properties"].as_object().into_iter().flatten();
+        let chosen = schema["additionalProperties"].is_object().then(|| &schema["additionalProperties"]);
+        let named = named.map(|(name, schema)| (name.as_str(), schema));
+        for (name, schema) in named.chain(chosen.map(|schema| ("NAME", schema))) {
+            let key = Key { section: section.to_owned(), name: name.to_owned(), schema };
+            add_keys(schema, &key.path(), keys);
+            keys.push(key);
+        }
+    }
+}
+
+/// A text with `value` at one key, and otherwise good.
+fn with(section: &str, key: &str, value: &str) -> String {
+    let required = [("path", "path = '/a'\n"), ("origin", "origin = 'http://o'\n")];
+    let missing: String = required.iter().filter(|(name, _)| *name != key).map(|(_, line)| *line).collect();
+    match section {
+        "" => format!("{key} = {value}\n[[routes]]\n{missing}"),
+        "routes" => format!("[[routes]]\n{missing}{key} = {value}"),
+        "routes.proxy" => format!("[[routes]]\n{missing}kind = 'proxy'\n[routes.proxy]\n{key} = {value}"),
+        _ => format!("[[routes]]\n{missing}[{section}]\n{key} = {value}"),
+    }
+}
