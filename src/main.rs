@@ -67,11 +67,7 @@ fn run() -> ExitCode {
                 Err(errors) => complain(&errors.to_string(), EX_USAGE),
             };
         }
-        (Some(Command::Probe(arguments)), _) => {
-            logger::start("error");
-            logger::write_as(LogFormat::Text);
-            return probe_url(&arguments);
-        }
+        (Some(Command::Probe(arguments)), _) => return probe_url(&arguments),
         (None, config) => config,
     };
     logger::start("warn,manifold=info");
@@ -148,6 +144,8 @@ fn healthcheck(server: &ServerConfig) -> ExitCode {
 
 /// Asks for the stream, and prints the report.
 fn probe_url(arguments: &ProbeArguments) -> ExitCode {
+    logger::start("error");
+    logger::write_as(LogFormat::Text);
     let question = match arguments.question() {
         Ok(question) => question,
         Err(bad) => return complain(&format!("probe: {bad}"), EX_USAGE),
