@@ -1,7 +1,8 @@
 //! The figures of the process.
 
+use super::Metrics;
+use super::figures::{Family, Read};
 use super::system::SystemValues;
-use super::{Family, Metrics, Read};
 use crate::counters::process;
 use crate::fanout::Engine;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

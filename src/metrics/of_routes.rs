@@ -1,6 +1,6 @@
 //! The figures of each route.
 
-use super::{Family, Read};
+use super::figures::{Family, Read};
 use crate::counters::RouteCounters;
 use std::time::{Duration, Instant};
 

@@ -1,11 +1,13 @@
 //! The figures as they are written.
 
+use super::figures::Read;
 use super::of_process::OF_PROCESS;
 use super::of_routes::OF_ROUTES;
 use super::*;
 use crate::config::{Config, Networks, SystemSources};
 use crate::counters::{Backfilled, Close, Label, Lost, Refused, RouteCounters, UpstreamPhase};
 use crate::gateway::{NoStreams, RouteIds, Routing};
+use prometheus_client::metrics::MetricType;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
