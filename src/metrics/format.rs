@@ -1,9 +1,12 @@
 //! The formats of the figures, and which one is asked for.
 
+use super::now::Now;
+use super::protobuf;
 use crate::fields::parts;
 use bytes::Bytes;
-use prometheus_client::encoding::{prometheus_protobuf, prometheus_text, text};
+use prometheus_client::encoding::{prometheus_text, text};
 use prometheus_client::registry::Registry;
+use std::fmt;
 
 /// A format of the figures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,17 +69,16 @@ impl Format {
         }
     }
 
-    pub(super) fn encode(self, registry: &Registry) -> Result<Bytes, String> {
-        let mut written = String::new();
-        match self {
-            Self::Text => prometheus_text::encode(&mut written, registry),
-            Self::OpenMetrics => text::encode(&mut written, registry),
-            Self::Protobuf => {
-                let bytes = prometheus_protobuf::encode_to_vec(registry).map_err(|error| error.to_string())?;
-                return Ok(bytes.into());
-            }
+    pub(super) fn encode(self, now: Now) -> Result<Bytes, fmt::Error> {
+        if self == Self::Protobuf {
+            return Ok(protobuf::encode(now.families(), now.created).into());
         }
-        .map_err(|error| error.to_string())?;
+        let (mut registry, mut written) = (Registry::default(), String::new());
+        registry.register_collector(Box::new(now));
+        match self {
+            Self::OpenMetrics => text::encode(&mut written, &registry)?,
+            _ => prometheus_text::encode(&mut written, &registry)?,
+        }
         Ok(written.into())
     }
 }

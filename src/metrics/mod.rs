@@ -8,6 +8,7 @@ mod format;
 mod now;
 mod of_process;
 mod of_routes;
+mod protobuf;
 mod system;
 
 pub use format::Format;
@@ -20,7 +21,6 @@ use crate::gateway::CurrentRouting;
 use crate::hub::Hub;
 use bytes::Bytes;
 use now::Now;
-use prometheus_client::registry::Registry;
 use std::time::SystemTime;
 
 /// What the figures are read from.
@@ -37,7 +37,7 @@ pub struct Metrics {
 /// The figures cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[error("the metrics cannot be written: {0}")]
-pub struct EncodeError(String);
+pub struct EncodeError(#[from] std::fmt::Error);
 
 impl Metrics {
     /// The figures of a process that has just started.
@@ -76,13 +76,8 @@ impl Metrics {
     /// # Errors
     /// When the library fails to write them, which is a defect.
     pub fn encode(&self, format: Format) -> Result<Bytes, EncodeError> {
-        let mut registry = Registry::default();
-        registry.register_collector(Box::new(self.now()));
-        format.encode(&registry).map_err(EncodeError)
-    }
-
-    fn now(&self) -> Now {
-        Now { routes: self.routing.counters(), process: ProcessValues::read(self), created: self.started }
+        let now = Now { routes: self.routing.counters(), process: ProcessValues::read(self), created: self.started };
+        Ok(format.encode(now)?)
     }
 }
 
