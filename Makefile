@@ -3,11 +3,12 @@
 CARGO ?= cargo
 # The configuration of `make serve`.
 CONF ?=
-# The profile that is built and run. `make run PROFILE=dev` builds faster and runs slower.
-PROFILE ?= release
+# The profile of the build. Without it, `make run` takes demo, which builds fast, and `make serve` takes
+# release.
+PROFILE ?=
 # Options of the demo, such as `make run ARGS="--listen 127.0.0.1:9999"`.
 ARGS ?=
-BINARY = "$${CARGO_TARGET_DIR:-target}/$(if $(filter dev,$(PROFILE)),debug,$(PROFILE))/manifold"
+binary = "$${CARGO_TARGET_DIR:-target}/$(if $(filter dev,$(1)),debug,$(1))/manifold"
 FUZZ_SECS ?= 60
 # The container image's name, and its engine: docker, podman or buildah. Without ENGINE, the first that answers is
 # taken.
@@ -29,14 +30,15 @@ setup: ## Install what the build needs (cmake, a C compiler), if it is missing
 	@scripts/setup
 
 run: setup ## Build and run the demo: gateway, origin and page on 127.0.0.1:8080
-	$(CARGO) build --profile $(PROFILE) --locked
-	exec $(BINARY) demo $(ARGS)
+	@[ -x $(call binary,$(or $(PROFILE),demo)) ] || echo "Building the demo. On two cores, the first build takes about two minutes."
+	$(CARGO) build --profile $(or $(PROFILE),demo) --locked $(if $(PROFILE),,--no-default-features)
+	exec $(call binary,$(or $(PROFILE),demo)) demo $(ARGS)
 
 serve: setup ## Build and run a configuration: make serve CONF=site.toml
 	@[ -n "$(CONF)" ] || { echo "make serve: name your configuration: make serve CONF=site.toml" >&2; \
 		echo "  manifold init writes one to fill in, and make run shows a demo" >&2; exit 2; }
-	$(CARGO) build --profile $(PROFILE) --locked
-	exec $(BINARY) -c $(CONF)
+	$(CARGO) build --profile $(or $(PROFILE),release) --locked
+	exec $(call binary,$(or $(PROFILE),release)) -c $(CONF)
 
 test: ## Run all tests, installing the browser, origins and clients that they are tried with
 	@scripts/setup --test

@@ -1,5 +1,6 @@
 //! The program: command line, logger, signals and exit code.
 
+#[cfg(feature = "jemalloc")]
 mod allocator;
 mod arguments;
 mod init;
