@@ -3,8 +3,8 @@
 CARGO ?= cargo
 # The configuration of `make serve`.
 CONF ?=
-# The profile of the build. Without it, `make run` takes demo, which builds fast, and `make serve` takes
-# release.
+# The profile of the build. Without it, `make run` takes demo, which builds fast, `make serve` takes release, and
+# `make package` takes dist.
 PROFILE ?=
 # Options of the demo, such as `make run ARGS="--listen 127.0.0.1:9999"`.
 ARGS ?=
@@ -21,10 +21,11 @@ SCENARIOS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test test-rust lint configs check licenses audit fuzz bench image try-image
+.PHONY: help setup run serve test test-rust lint configs check licenses audit fuzz bench image try-image package \
+	try-package
 
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Install what the build needs (cmake, a C compiler), if it is missing
 	@scripts/setup
@@ -91,3 +92,11 @@ image: ## Build the container image with docker, podman or buildah
 try-image: ## Build the image and prove it with a real origin, where an engine can run it
 	@scripts/setup --image
 	@scripts/try-image
+
+package: ## Make the files of a release in target/package: a static binary and a .deb
+	@scripts/setup --package
+	@scripts/package
+
+try-package: ## Prove the files of make package: install, upgrade and remove the .deb in a container
+	@scripts/setup --image
+	@scripts/try-package

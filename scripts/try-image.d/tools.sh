@@ -1,10 +1,10 @@
-# To be sourced by scripts/try-image: functions that its parts share.
+# To be sourced by scripts/try-image and scripts/try-package: functions that they share.
 # shellcheck shell=bash disable=SC2034,SC2154
 
 facts=0
 
 no_engine() {
-    echo "try-image: skipped: $*" >&2
+    echo "${0##*/}: skipped: $*" >&2
     [ "${REQUIRE_ENGINE:-}" != 1 ] || exit 1
     exit 0
 }
@@ -43,7 +43,7 @@ choose_bases() {
         for base in RUNTIME_BASE BUILD_BASE; do
             base=$(sed -n "s/^ARG $base=//p" docker/Dockerfile)
             if ! "$engine" image inspect "$base" >/dev/null 2>&1 && ! timeout 90 "$engine" pull "$base" >/dev/null 2>&1; then
-                echo "try-image: $base cannot be pulled; making local bases"
+                echo "${0##*/}: $base cannot be pulled; making local bases"
                 while read -r line; do
                     export "${line?}"
                 done < <(ENGINE=$engine scripts/image-bases || echo "FAILED=1")
