@@ -1,6 +1,6 @@
-//! The files of docker/ by which manifold is deployed. Those for Docker Compose, Kubernetes and systemd are checked
-//! against the published schemas and by systemd's own checkers. The real binary runs with what they tell it.
-//! `scripts/setup --test` installs the checkers.
+//! The files of docker/ by which manifold is deployed, and the workflows that release it. Those for Docker Compose,
+//! Kubernetes, systemd and GitHub are checked against the published schemas and by systemd's own checkers. The real
+//! binary runs with what they tell it. `scripts/setup --test` installs the checkers.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a builder that cannot do its work fails the test")]
 #![allow(unreachable_pub, reason = "nothing here is reached from outside the test binary")]
 
@@ -39,3 +39,4 @@ mod page;
 mod pods;
 mod prometheus;
 mod systemd;
+mod workflows;
