@@ -8,19 +8,104 @@ use super::figures::{Figure, Number, Value};
 use super::now::Shown;
 use crate::counters::Snapshot;
 use prometheus_client::metrics::MetricType;
+use prost::Message;
 use std::time::{SystemTime, UNIX_EPOCH};
+
+#[derive(Message)]
+struct MetricFamily {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    help: String,
+    /// A value of the enumeration `MetricType`.
+    #[prost(int32, tag = "3")]
+    kind: i32,
+    #[prost(message, repeated, tag = "4")]
+    metrics: Vec<Metric>,
+}
+
+#[derive(Message)]
+struct Metric {
+    #[prost(message, repeated, tag = "1")]
+    labels: Vec<Label>,
+    #[prost(message, optional, tag = "2")]
+    gauge: Option<Reading>,
+    #[prost(message, optional, tag = "3")]
+    counter: Option<Reading>,
+    #[prost(message, optional, tag = "7")]
+    histogram: Option<Histogram>,
+}
+
+#[derive(Message)]
+struct Label {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    value: String,
+}
+
+/// The value of a gauge or of a counter.
+#[derive(Message)]
+struct Reading {
+    #[prost(double, tag = "1")]
+    value: f64,
+}
+
+#[derive(Message)]
+struct Histogram {
+    #[prost(uint64, tag = "1")]
+    count: u64,
+    #[prost(double, tag = "2")]
+    sum: f64,
+    #[prost(message, repeated, tag = "3")]
+    buckets: Vec<Bucket>,
+    #[prost(sint32, tag = "5")]
+    schema: i32,
+    #[prost(double, tag = "6")]
+    zero_threshold: f64,
+    #[prost(uint64, tag = "7")]
+    zero_count: u64,
+    #[prost(message, repeated, tag = "12")]
+    spans: Vec<Span>,
+    #[prost(sint64, repeated, tag = "13")]
+    deltas: Vec<i64>,
+    #[prost(message, optional, tag = "15")]
+    created: Option<Timestamp>,
+}
+
+/// A classic bucket. It counts the values of all buckets before it, too.
+#[derive(Message)]
+struct Bucket {
+    #[prost(uint64, tag = "1")]
+    count: u64,
+    #[prost(double, tag = "2")]
+    upper_bound: f64,
+}
+
+/// A run of native buckets.
+#[derive(Message)]
+struct Span {
+    #[prost(sint32, tag = "1")]
+    offset: i32,
+    #[prost(uint32, tag = "2")]
+    length: u32,
+}
+
+#[derive(Clone, Copy, Message)]
+struct Timestamp {
+    #[prost(int64, tag = "1")]
+    seconds: i64,
+    #[prost(int32, tag = "2")]
+    nanos: i32,
+}
 
 /// Writes families. `created`: since when the histograms count.
 pub(super) fn encode(families: impl Iterator<Item = Shown>, created: SystemTime) -> Vec<u8> {
     let created = timestamp(created);
-    let mut written = Message::default();
-    for shown in families {
-        written.delimited(&family(&shown, &created));
-    }
-    written.0
+    families.flat_map(|shown| family(shown, created).encode_length_delimited_to_vec()).collect()
 }
 
-fn family(shown: &Shown, created: &Message) -> Message {
+fn family(shown: Shown, created: Timestamp) -> MetricFamily {
     let (suffix, kind) = match shown.kind {
         MetricType::Counter => ("_total", 0),
         MetricType::Gauge => ("", 1),
@@ -29,161 +114,47 @@ fn family(shown: &Shown, created: &Message) -> Message {
         // Prometheus shows words as the labels of a gauge that is 1.
         MetricType::Info => ("_info", 1),
     };
-    let mut message = Message::default();
-    message.text(1, &format!("{}{suffix}", shown.name));
-    message.text(2, shown.help);
-    message.whole(3, kind);
-    for figure in &shown.figures {
-        message.message(4, &metric(figure, created));
-    }
-    message
+    let metrics = shown.figures.into_iter().map(|figure| metric(figure, created)).collect();
+    MetricFamily { name: format!("{}{suffix}", shown.name), help: shown.help.to_owned(), kind, metrics }
 }
 
-fn metric(Figure { labels, value }: &Figure, created: &Message) -> Message {
-    let mut message = Message::default();
-    for (name, value) in labels {
-        let mut pair = Message::default();
-        pair.text(1, name);
-        pair.text(2, value);
-        message.message(1, &pair);
-    }
+fn metric(Figure { labels, value }: Figure, created: Timestamp) -> Metric {
+    let labels = labels.into_iter().map(|(name, value)| Label { name: name.to_owned(), value }).collect();
+    let mut metric = Metric { labels, ..Metric::default() };
     match value {
-        Value::Gauge(number) => message.message(2, &of_number(*number)),
-        Value::Info => message.message(2, &of_number(Number::Whole(1))),
-        Value::Counter(number) => message.message(3, &of_number(*number)),
-        Value::Histogram(snapshot) => message.message(7, &histogram(snapshot, created)),
+        Value::Gauge(number) => metric.gauge = Some(reading(number)),
+        Value::Info => metric.gauge = Some(reading(Number::Whole(1))),
+        Value::Counter(number) => metric.counter = Some(reading(number)),
+        Value::Histogram(snapshot) => metric.histogram = Some(histogram(snapshot, created)),
     }
-    message
+    metric
 }
 
-/// A gauge or a counter.
 #[expect(clippy::cast_precision_loss, reason = "the format has no other numbers")]
-fn of_number(number: Number) -> Message {
-    let mut message = Message::default();
-    message.real(
-        1,
-        match number {
-            Number::Whole(n) => n as f64,
-            Number::Real(n) => n,
-        },
-    );
-    message
+fn reading(number: Number) -> Reading {
+    let value = match number {
+        Number::Whole(n) => n as f64,
+        Number::Real(n) => n,
+    };
+    Reading { value }
 }
 
-fn histogram(snapshot: &Snapshot, created: &Message) -> Message {
+fn histogram(snapshot: Snapshot, created: Timestamp) -> Histogram {
     let Snapshot { sum, count, classic, schema, zero: (zero_threshold, zero_count), spans, deltas } = snapshot;
-    let mut message = Message::default();
-    message.whole(1, *count);
-    message.real(2, *sum);
     let mut upto = 0;
-    for (bound, count) in classic {
+    let bucket = |(upper_bound, count)| {
         upto += count;
-        let mut bucket = Message::default();
-        bucket.whole(1, upto);
-        bucket.real(2, *bound);
-        message.message(3, &bucket);
-    }
-    message.signed(5, (*schema).into());
-    message.real(6, *zero_threshold);
-    message.whole(7, *zero_count);
-    for (offset, length) in spans {
-        let mut span = Message::default();
-        span.signed(1, (*offset).into());
-        span.whole(2, (*length).into());
-        message.message(12, &span);
-    }
-    if !deltas.is_empty() {
-        let mut packed = Message::default();
-        deltas.iter().for_each(|delta| packed.varint(zigzag(*delta)));
-        message.message(13, &packed);
-    }
-    message.message(15, created);
-    message
+        Bucket { count: upto, upper_bound }
+    };
+    let buckets = classic.into_iter().map(bucket).collect();
+    let spans = spans.into_iter().map(|(offset, length)| Span { offset, length }).collect();
+    Histogram { count, sum, buckets, schema, zero_threshold, zero_count, spans, deltas, created: Some(created) }
 }
 
-fn timestamp(time: SystemTime) -> Message {
+fn timestamp(time: SystemTime) -> Timestamp {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let mut message = Message::default();
-    message.whole(1, since.as_secs());
-    message.whole(2, since.subsec_nanos().into());
-    message
-}
-
-/// The bytes of a message (protobuf.dev, "Encoding"). A field with its default value, which is zero or empty, is not
-/// written, except if it is a message.
-#[derive(Debug, Default)]
-struct Message(Vec<u8>);
-
-/// How the bytes of a field end.
-#[derive(Debug, Clone, Copy)]
-enum WireType {
-    Varint = 0,
-    Fixed64 = 1,
-    /// After their length.
-    Bytes = 2,
-}
-
-impl Message {
-    /// Seven bits in each byte, the lowest first. The highest bit of a byte says that another one follows.
-    fn varint(&mut self, mut number: u64) {
-        loop {
-            let low = (number & 0x7f) as u8;
-            number >>= 7;
-            if number == 0 {
-                self.0.push(low);
-                return;
-            }
-            self.0.push(low | 0x80);
-        }
-    }
-
-    fn tag(&mut self, field: u64, wire_type: WireType) {
-        self.varint(field << 3 | wire_type as u64);
-    }
-
-    fn whole(&mut self, field: u64, number: u64) {
-        if number != 0 {
-            self.tag(field, WireType::Varint);
-            self.varint(number);
-        }
-    }
-
-    fn signed(&mut self, field: u64, number: i64) {
-        self.whole(field, zigzag(number));
-    }
-
-    fn real(&mut self, field: u64, number: f64) {
-        if number != 0.0 {
-            self.tag(field, WireType::Fixed64);
-            self.0.extend_from_slice(&number.to_le_bytes());
-        }
-    }
-
-    fn text(&mut self, field: u64, text: &str) {
-        if !text.is_empty() {
-            self.tag(field, WireType::Bytes);
-            self.bytes(text.as_bytes());
-        }
-    }
-
-    fn message(&mut self, field: u64, message: &Self) {
-        self.tag(field, WireType::Bytes);
-        self.delimited(message);
-    }
-
-    fn delimited(&mut self, message: &Self) {
-        self.bytes(&message.0);
-    }
-
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.varint(bytes.len() as u64);
-        self.0.extend_from_slice(bytes);
-    }
-}
-
-/// The numbers 0, -1, 1, -2 as 0, 1, 2, 3, so that small negative numbers are short.
-fn zigzag(number: i64) -> u64 {
-    (number << 1 ^ number >> 63).cast_unsigned()
+    let nanos = i32::try_from(since.subsec_nanos()).unwrap_or_default();
+    Timestamp { seconds: i64::try_from(since.as_secs()).unwrap_or(i64::MAX), nanos }
 }
 
 #[cfg(test)]
