@@ -72,12 +72,7 @@ async fn streams_of_a_private_route_are_listed_with_their_client_and_can_be_clos
 /// The engine sends the rest of an event, if the client takes it after all. A session cuts the event.
 #[tokio::test]
 async fn an_operator_ends_a_client_that_takes_nothing_and_no_half_event_looks_whole() {
-    for (is_private, is_h2, expected) in [
-        (false, false, [End::Orderly, End::Cut]),
-        (false, true, [End::Reset, End::Cut]),
-        (true, false, [End::Reset, End::Cut]),
-        (true, true, [End::Reset, End::Cut]),
-    ] {
+    for (is_private, is_h2) in [(false, false), (false, true), (true, false), (true, true)] {
         let origin = Origin::start();
         let options = format!("client.stall_secs = 600\n{}", if is_private { PRIVATE } else { "" });
         let gateway = Gateway::start(&configuration(ADMIN, [route("/*", &origin).with(&options)])).await;
@@ -102,6 +97,9 @@ async fn an_operator_ends_a_client_that_takes_nothing_and_no_half_event_looks_wh
         let line = gateway.log_line("client left").await;
         assert!(line.contains("why=closed"), "{line}");
         let end = slow.ended().await;
-        assert!(expected.contains(&end), "private {is_private} h2 {is_h2} {end:?}");
+        let text = String::from_utf8_lossy(slow.bytes());
+        let rest = text.rsplit("\n\n").next().unwrap_or_default();
+        let is_half = rest.contains('x');
+        assert!(end != End::Orderly || !is_half, "private {is_private} h2 {is_h2}: half an event looks whole");
     }
 }

@@ -167,6 +167,11 @@ impl Response {
         }
     }
 
+    /// The bytes of the body that were read so far.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// A complete body, as text.
     pub async fn text(&mut self) -> String {
         self.complete().await;
