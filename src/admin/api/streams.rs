@@ -121,6 +121,8 @@ impl Api {
                     let cursor = present.cursor();
                     slowest.entry(stream).and_modify(|least| *least = cursor.min(*least)).or_insert(cursor);
                 }
+                // A page that follows looks its streams up by their names.
+                None if wanted.after.is_some() => {}
                 None => own.extend(present.own_stream(number).map(|view| (StreamName::Own(number), view))),
             });
             catalogue.page(&wanted, own, &slowest)
