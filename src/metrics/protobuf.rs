@@ -1,7 +1,7 @@
 //! The figures in Prometheus' protobuf: messages of the type `io.prometheus.client.MetricFamily`, each after its length.
 //! The numbers of the fields are those of Prometheus' `metrics.proto`.
 //!
-//! The library of Prometheus can write them, too. But for that it builds a compiler of protobuf, and with it some forty
+//! The library of Prometheus can write them, too. But for that it builds a compiler of protobuf, which needs sixteen more
 //! crates.
 
 use super::figures::{Figure, Number, Value};
