@@ -13,6 +13,8 @@
 //! the bytes of one request and no more. Bytes that the client sends after the request stay in the `Connection`, and
 //! the next request begins with them.
 
+mod stream;
+
 use super::gate::Gate;
 use super::limits::{Over, Seat};
 use super::places::{Admission, Place, Places};
@@ -20,22 +22,14 @@ use super::refusal::Why;
 use super::socket;
 use super::transport::{READ_BYTES, Transport};
 use crate::descriptors::{Descriptors, Promise};
-use async_trait::async_trait;
 use bytes::{Buf, BytesMut};
-use pingora::protocols::l4::socket::SocketAddr as PeerAddr;
-use pingora::protocols::raw_connect::ProxyDigest;
-use pingora::protocols::{
-    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest,
-    UniqueID, UniqueIDType,
-};
+use pingora::protocols::Stream;
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::pin::Pin;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// The most bytes that are kept for the next request. When there are as many, the connection is not read any more until
 /// the present request is over.
@@ -272,89 +266,6 @@ pub(super) struct Parts {
     pub(super) peer: Peer,
     pub(super) place: Place,
     pub(super) seat: Option<Seat>,
-}
-
-impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.gate == Gate::Bytes(0) {
-            // The reader has the whole request. It may still learn that the client has closed its side.
-            while self.unread.len() < MOST_AHEAD {
-                if ready!(self.poll_fill(cx))? == 0 {
-                    return Poll::Ready(Ok(()));
-                }
-            }
-            return Poll::Pending;
-        }
-        if self.unread.is_empty() && ready!(self.poll_fill(cx))? == 0 {
-            return Poll::Ready(Ok(()));
-        }
-        let Self { unread, gate, .. } = &mut *self;
-        let room = buf.remaining().min(unread.len());
-        let given = gate.pass(unread.get(..room).unwrap_or_default());
-        buf.put_slice(unread.get(..given).unwrap_or_default());
-        unread.advance(given);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Connection {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.transport.poll_write(cx, bytes)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.transport.end())
-    }
-}
-
-impl AsFd for Connection {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.transport.as_fd()
-    }
-}
-
-#[async_trait]
-impl Shutdown for Connection {
-    async fn shutdown(&mut self) {
-        if let Err(error) = self.transport.end() {
-            log::trace!("client gone before its end: {error}");
-        }
-    }
-}
-
-impl UniqueID for Connection {
-    fn id(&self) -> UniqueIDType {
-        self.transport.as_fd().as_raw_fd()
-    }
-}
-
-impl Ssl for Connection {}
-
-impl Peek for Connection {}
-
-impl GetTimingDigest for Connection {
-    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
-        Vec::new()
-    }
-}
-
-impl GetProxyDigest for Connection {
-    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
-        None
-    }
-}
-
-impl GetSocketDigest for Connection {
-    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
-        let digest = SocketDigest::from_raw_fd(self.id());
-        // The cell is new, so this sets its value.
-        let _peer = digest.peer_addr.get_or_init(|| self.peer.told.or(self.peer.socket).map(PeerAddr::Inet));
-        Some(Arc::new(digest))
-    }
 }
 
 #[cfg(test)]

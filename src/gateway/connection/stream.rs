@@ -1,0 +1,100 @@
+//! What pingora asks of a stream.
+
+use super::{Connection, Gate, MOST_AHEAD};
+use async_trait::async_trait;
+use bytes::Buf;
+use pingora::protocols::l4::socket::SocketAddr as PeerAddr;
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::{
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
+    UniqueIDType,
+};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+impl AsyncRead for Connection {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.gate == Gate::Bytes(0) {
+            // The reader has the whole request. It may still learn that the client has closed its side.
+            while self.unread.len() < MOST_AHEAD {
+                if ready!(self.poll_fill(cx))? == 0 {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            return Poll::Pending;
+        }
+        if self.unread.is_empty() && ready!(self.poll_fill(cx))? == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let Self { unread, gate, .. } = &mut *self;
+        let room = buf.remaining().min(unread.len());
+        let given = gate.pass(unread.get(..room).unwrap_or_default());
+        buf.put_slice(unread.get(..given).unwrap_or_default());
+        unread.advance(given);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.transport.poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.transport.end())
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.transport.as_fd()
+    }
+}
+
+#[async_trait]
+impl Shutdown for Connection {
+    async fn shutdown(&mut self) {
+        if let Err(error) = self.transport.end() {
+            log::trace!("client gone before its end: {error}");
+        }
+    }
+}
+
+impl UniqueID for Connection {
+    fn id(&self) -> UniqueIDType {
+        self.transport.as_fd().as_raw_fd()
+    }
+}
+
+impl Ssl for Connection {}
+
+impl Peek for Connection {}
+
+impl GetTimingDigest for Connection {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        Vec::new()
+    }
+}
+
+impl GetProxyDigest for Connection {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        None
+    }
+}
+
+impl GetSocketDigest for Connection {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        let digest = SocketDigest::from_raw_fd(self.id());
+        // The cell is new, so this sets its value.
+        let _peer = digest.peer_addr.get_or_init(|| self.peer.told.or(self.peer.socket).map(PeerAddr::Inet));
+        Some(Arc::new(digest))
+    }
+}
