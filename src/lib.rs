@@ -2,7 +2,7 @@
 //!
 //! manifold holds one upstream connection per stream and serves any number of clients from it. A module may import
 //! only modules below it, in this order: `demo` and `probe`, `service`, `admin`, `metrics`, `gateway`, `config`, `route`, then `upstream`,
-//! `fanout` and `downstream`, `hub`, `replay`, `sse`. `access` is below these, `caller`, `counters`, `descriptors`, `fields`, `sync` and `web` are below
+//! `fanout` and `downstream`, `hub`, `replay`, `sse`. `access` is below these, `caller`, `counters`, `descriptors`, `fields`, `sync`, `tls` and `web` are below
 //! all of them, and `quoted`, `log_limit` and `version` are below these.
 
 pub mod access;
@@ -28,6 +28,7 @@ pub mod route;
 pub mod service;
 pub mod sse;
 mod sync;
+pub mod tls;
 pub mod upstream;
 pub mod version;
 mod web;

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// A new top-level module gets its place here.
 const FLOORS: &[&[&str]] = &[
     &["quoted", "log_limit", "choices", "version"],
-    &["caller", "counters", "descriptors", "fields", "sync", "web"],
+    &["caller", "counters", "descriptors", "fields", "sync", "tls", "web"],
     &["access"],
     &["sse"],
     &["replay"],
@@ -49,6 +49,7 @@ const CONFINED: &[(&str, &[&str])] = &[
             "demo",
             "probe",
             "signals",
+            "tls",
             "main",
         ],
     ),

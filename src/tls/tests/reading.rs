@@ -1,0 +1,95 @@
+//! Reading records from a socket through rustls.
+
+use super::*;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
+use tokio_rustls::TlsAcceptor;
+
+/// Gives its bytes in pieces of this size, and is pending before each of them.
+struct Pieces(Vec<u8>, usize, bool);
+
+impl AsyncRead for Pieces {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+        self.2 = !self.2;
+        if self.2 {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let n = self.1.min(self.0.len()).min(buf.remaining());
+        buf.put_slice(&self.0.drain(..n).collect::<Vec<_>>());
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn no_read_goes_beyond_a_record() {
+    let records: [&[u8]; 4] = [&[22, 3, 3, 0, 2, 1, 2], &[23, 3, 3, 0, 20], &[23, 3, 3, 0, 0], &[20, 3, 3, 0, 1, 1]];
+    let wire = [records[0], records[1], &[7; 20], records[2], records[3]].concat();
+    for size in [1, 2, 5, 6, 100] {
+        for room in [1, 3, 100] {
+            let mut io = RecordIo::new(Pieces(wire.clone(), size, false));
+            io.begin_counting();
+            let (mut read, mut ends, mut buffer) = (Vec::new(), Vec::new(), vec![0; room]);
+            loop {
+                assert_eq!(io.read(&mut []).await.unwrap(), 0, "without room nothing is read");
+                let n = io.read(&mut buffer).await.unwrap();
+                if n == 0 {
+                    break;
+                }
+                read.extend_from_slice(&buffer[..n]);
+                if io.at_boundary() {
+                    ends.push(read.len());
+                }
+            }
+            assert_eq!((&read, &ends[..]), (&wire, &[7, 32, 37, 43][..]), "{size} {room}");
+            assert_eq!(io.counted(), 20 - 17, "the header of one record says that it holds data");
+        }
+    }
+}
+
+/// A server that reads a request of `bytes` from a client, which then does something more.
+async fn served(bytes: usize, and: impl FnOnce(&mut ClientConnection)) -> Result<(), Refusal> {
+    let (client, mut server) = configs(&SUITES);
+    let capture = Arc::new(Capture::default());
+    server.key_log = Arc::clone(&capture) as _;
+    let (ours, theirs) = tokio::io::duplex(1 << 20);
+    let connect =
+        tokio_rustls::TlsConnector::from(Arc::new(client)).connect("gateway.example".try_into().unwrap(), theirs);
+    let accept = TlsAcceptor::from(Arc::new(server)).accept(RecordIo::new(ours));
+    let (client, server) = tokio::join!(connect, accept);
+    let (mut client, mut server) = (client.unwrap(), server.unwrap());
+    server.get_mut().0.begin_counting();
+    and(client.get_mut().1);
+    client.write_all(&vec![b'x'; bytes]).await.unwrap();
+    client.flush().await.unwrap();
+    let mut request = vec![0; bytes];
+    server.read_exact(&mut request).await.unwrap();
+    let (io, connection) = server.get_mut();
+    may_detach(connection, io.at_boundary(), io.counted(), bytes as u64)?;
+    let (mut io, connection) = server.into_inner();
+    let mut channel = Channel::of(connection, &capture)?;
+    io.get_mut().write_all(&sent(&mut channel, b"event")).await.unwrap();
+    let mut event = [0; 5];
+    client.read_exact(&mut event).await.unwrap();
+    assert_eq!(&event, b"event");
+    client.write_all(b"stray").await.unwrap();
+    client.flush().await.unwrap();
+    let mut wire = vec![0; 5 + record::OVERHEAD_BYTES];
+    io.into_inner().read_exact(&mut wire).await.unwrap();
+    assert_eq!(testing::heard(&mut channel, [&wire[..]]).data, b"stray");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_request_read_by_records_leaves_nothing_with_rustls() {
+    for bytes in [1, 100, 16 << 10, 50_000] {
+        assert_eq!(served(bytes, |_| {}).await, Ok(()), "{bytes}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_asks_for_new_keys_before_its_request_stays_with_rustls() {
+    let refused = served(100, |client| client.refresh_traffic_keys().unwrap()).await;
+    assert_eq!(refused, Err(Refusal::Hidden));
+}
