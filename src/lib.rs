@@ -2,12 +2,13 @@
 //!
 //! manifold holds one upstream connection per stream and serves any number of clients from it. A module may import
 //! only modules below it, in this order: `demo` and `probe`, `service`, `admin`, `metrics`, `gateway`, `config`, `route`, then `upstream`,
-//! `fanout` and `downstream`, `hub`, `replay`, `sse`. `access` is below these, `caller`, `counters`, `descriptors`, `fields`, `sync`, `tls` and `web` are below
+//! `fanout` and `downstream`, `hub`, `replay`, `sse`. `access` is below these, `caller`, `certificates`, `counters`, `descriptors`, `fields`, `sync`, `tls` and `web` are below
 //! all of them, and `quoted`, `log_limit` and `version` are below these.
 
 pub mod access;
 pub mod admin;
 pub mod caller;
+pub mod certificates;
 #[cfg(any(test, fuzzing))]
 mod choices;
 pub mod config;

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// A new top-level module gets its place here.
 const FLOORS: &[&[&str]] = &[
     &["quoted", "log_limit", "choices", "version"],
-    &["caller", "counters", "descriptors", "fields", "sync", "tls", "web"],
+    &["caller", "certificates", "counters", "descriptors", "fields", "sync", "tls", "web"],
     &["access"],
     &["sse"],
     &["replay"],
