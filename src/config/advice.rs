@@ -1,16 +1,52 @@
 //! Warns of a configuration that is valid but probably not what its author meant.
 
-use super::{Config, Token};
+use super::{Config, TlsConfig, Token};
+use crate::certificates::InTime;
 use crate::route::{PathPattern, Route};
+use jiff::Timestamp;
 
 impl Config {
     /// The warnings, each as one line.
     #[must_use]
     pub fn advice(&self) -> Vec<String> {
         let of_token = self.server.admin_access.token.as_ref().and_then(Token::advice);
+        let of_tls = self.server.tls.as_ref().map(|tls| of_tls(tls, Timestamp::now())).unwrap_or_default();
         let of_routes = self.routes.routes().iter().filter_map(|route| of_doubled_path(route));
-        of_token.into_iter().chain(of_routes).collect()
+        of_token.into_iter().chain(of_tls).chain(of_routes).collect()
     }
+}
+
+/// Warns of certificates that clients will refuse or never get, and of keys that others may read.
+fn of_tls(tls: &TlsConfig, now: Timestamp) -> Vec<String> {
+    let mut advice = Vec::new();
+    for exposed in &tls.exposed {
+        let (key, path) = (&exposed.key, &exposed.path);
+        advice.push(format!("{key}: every user of this machine can read {path}: chmod o-r keeps it secret"));
+    }
+    let pairs = &tls.identity.options().pairs;
+    for (pair, file) in pairs.iter().zip(&tls.files) {
+        let (key, path) = (&file.key, &file.path);
+        match pair.is_in_time(now) {
+            InTime::Yes => {}
+            InTime::NotYet(from) => advice.push(format!(
+                "{key}: the certificate of {path} is valid only from {from} on: until then clients refuse it"
+            )),
+            InTime::Expired(at) => {
+                advice.push(format!("{key}: the certificate of {path} expired at {at}: clients refuse it"));
+            }
+        }
+        if pair.names().is_for_nothing() {
+            advice.push(format!("{key}: the certificate of {path} has no names (subjectAltName): clients refuse it"));
+        }
+    }
+    for (name, later, earlier) in tls.identity.hidden() {
+        let (Some(later), Some(earlier)) = (tls.files.get(later), tls.files.get(earlier)) else { continue };
+        advice.push(format!(
+            "{}: {} is not used for {name}, because {} comes first",
+            later.key, later.path, earlier.path
+        ));
+    }
+    advice
 }
 
 /// Warns if the origin's URL ends in the segments that the route's path begins with. The URL that the origin is asked

@@ -32,6 +32,7 @@ mod substitution;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod value;
 
 pub use admin::{AdminAccess, Token};
@@ -44,6 +45,7 @@ pub use server::{ListenAddr, ServerConfig};
 pub use settings::{From, Setting, Settings};
 pub use sources::{Sources, SystemSources};
 pub use summary::policy_in_words;
+pub use tls::TlsConfig;
 
 use crate::route::RouteTable;
 use reader::{Section, joined};
@@ -78,7 +80,7 @@ const NOTHING: &str = "there is no configuration: give a file with -c FILE (the 
 #[derive(Clone, Copy, PartialEq)]
 enum Part {
     Whole,
-    /// `[server]` alone. Errors elsewhere do not matter.
+    /// `[server]` without `[server.tls]`. Errors elsewhere do not matter.
     Server,
 }
 
@@ -116,7 +118,7 @@ impl Config {
 
     fn of(mut root: Section<'_>, sources: &dyn Sources) -> Self {
         let mut settings = Settings::of(&root, sources);
-        let server = server::read(root.section("server"), sources);
+        let server = server::read(root.section("server"), sources, Part::Whole);
         let log = log::read(root.section("log"));
         let routes = routes::read(&mut root, sources);
         root.finish();
@@ -127,12 +129,14 @@ impl Config {
 
 impl ServerConfig {
     /// Reads `[server]` as [`Config::load`] does, and nothing else. It is for a program that asks a running process.
-    /// The rest of the file may have changed since that process read it.
+    /// The rest of the file may have changed since that process read it. `[server.tls]` is not read either: the program
+    /// may not be allowed to read the keys, and a certificate that is being replaced does not concern it.
     ///
     /// # Errors
     /// As for [`Config::load`], but for `[server]` alone.
     pub fn load(named: Option<&Path>) -> Result<Self, ConfigErrors> {
-        let read = load(named, Part::Server, |mut root, sources| server::read(root.section("server"), sources));
+        let read =
+            load(named, Part::Server, |mut root, sources| server::read(root.section("server"), sources, Part::Server));
         read.map(|(server, _)| server)
     }
 }

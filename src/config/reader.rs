@@ -132,6 +132,11 @@ impl<'a> Item<'a> {
         entries.into_iter().map(|(key, (_, value))| (key, Self { value, ..self.clone() })).collect()
     }
 
+    /// The path as errors show it.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// The line of the value.
     pub(super) fn line(&self) -> Option<usize> {
         match self.report.place(self.value.span().start) {

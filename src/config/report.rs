@@ -13,7 +13,7 @@ const MAX_SHOWN: usize = 60;
 /// The least similarity (Jaro-Winkler, 0 to 1) at which an unknown key is taken for a misspelling of a known one.
 const LIKENESS: f64 = 0.84;
 /// Keys of other programs, with what has their meaning here.
-const FOREIGN: [(&str, &str); 8] = [
+const FOREIGN: [(&str, &str); 13] = [
     ("workers", "server.threads or server.shards"),
     ("worker_processes", "server.threads or server.shards"),
     ("log_level", "the variable RUST_LOG, as in RUST_LOG=manifold=debug"),
@@ -22,6 +22,11 @@ const FOREIGN: [(&str, &str); 8] = [
     ("bind", "server.listen, as in listen = [\"127.0.0.1:8080\"]"),
     ("upstream_url", "routes.origin"),
     ("backend", "routes.origin"),
+    ("ssl", "server.tls"),
+    ("https", "server.tls"),
+    ("ssl_certificate", "server.tls.cert"),
+    ("ssl_certificate_key", "server.tls.key"),
+    ("sni", "server.tls.certificates"),
 ];
 
 /// Collects the errors of one text. It also collects the keys that were asked for, because those are the keys that

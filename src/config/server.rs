@@ -1,10 +1,12 @@
 //! `[server]`: sockets, threads and limits of the process.
 
+use super::Part;
 use super::admin::{self, AdminAccess};
 use super::limits::{self, ServerLimits};
 use super::networks::{Networks, trusted};
 use super::reader::{Item, Rule, Section};
 use super::sources::Sources;
+use super::tls::{self, TlsConfig};
 use super::value::{boolean, bytes, bytes_or, count_or, count_to, count_to_or_off, seconds, word};
 use std::fmt;
 use std::net::SocketAddr;
@@ -32,7 +34,7 @@ const TCP_RULE: &str = "must be an address with a port such as \"127.0.0.1:8080\
 /// Sockets, threads and limits of the process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerConfig {
-    /// The addresses that clients connect to. There is at least one.
+    /// The addresses that clients connect to without TLS. There is at least one, unless there is `tls`.
     pub listen: Vec<ListenAddr>,
     /// The permissions of the files of Unix sockets, as for chmod(2).
     pub unix_mode: u32,
@@ -70,6 +72,8 @@ pub struct ServerConfig {
     pub watch: bool,
     /// What one client address may take, and how clients are refused.
     pub limits: ServerLimits,
+    /// The addresses that clients connect to with TLS. `None`: there are none.
+    pub tls: Option<TlsConfig>,
 }
 
 impl Default for ServerConfig {
@@ -93,6 +97,7 @@ impl Default for ServerConfig {
             drain: Duration::from_secs(8),
             watch: false,
             limits: ServerLimits::default(),
+            tls: None,
         }
     }
 }
@@ -115,10 +120,10 @@ impl fmt::Display for ListenAddr {
     }
 }
 
-pub(super) fn read(mut section: Section<'_>, sources: &dyn Sources) -> ServerConfig {
+pub(super) fn read(mut section: Section<'_>, sources: &dyn Sources, part: Part) -> ServerConfig {
     let mut server = ServerConfig::default();
     if let Some(item) = section.take("listen") {
-        server.listen = listen(&item);
+        server.listen = listen(&item, section.peek("tls").is_some());
     }
     section.set(&mut server.unix_mode, "unix_mode", file_mode);
     (server.admin, server.admin_access) = admin::read(&mut section, &server.listen, sources);
@@ -144,6 +149,10 @@ pub(super) fn read(mut section: Section<'_>, sources: &dyn Sources) -> ServerCon
     section.set(&mut server.drain, "drain_secs", seconds);
     section.set(&mut server.watch, "watch", boolean);
     server.limits = limits::of_server(section.section("limits"));
+    let tls = section.section("tls");
+    if part == Part::Whole {
+        server.tls = tls::read(tls, &server.listen, server.admin.as_ref(), sources);
+    }
     section.finish();
     server
 }
@@ -153,12 +162,13 @@ fn head_bytes(value: &DeValue<'_>) -> Result<usize, Rule> {
     if HEAD_BYTES.contains(&bytes) { Ok(bytes) } else { Err("must be from 1KiB to 1MiB".to_owned()) }
 }
 
-fn listen(item: &Item<'_>) -> Vec<ListenAddr> {
+/// `has_tls`: there are other addresses, so there need not be one here.
+fn listen(item: &Item<'_>, has_tls: bool) -> Vec<ListenAddr> {
     let Some(elements) = item.elements() else {
         item.fail("must be a list of addresses such as [\"127.0.0.1:8080\", \"unix:/run/manifold.sock\"]");
         return Vec::new();
     };
-    if elements.is_empty() {
+    if elements.is_empty() && !has_tls {
         item.fail("must name at least one address");
     }
     let mut listen = Vec::with_capacity(elements.len());
@@ -201,7 +211,8 @@ fn file_mode(value: &DeValue<'_>) -> Result<u32, Rule> {
     Ok(mode)
 }
 
-fn tcp_addr(text: Option<&str>, alternatives: &str) -> Result<SocketAddr, String> {
+/// A TCP address. `alternatives`: what else may stand there, in words.
+pub(super) fn tcp_addr(text: Option<&str>, alternatives: &str) -> Result<SocketAddr, String> {
     let address = text.and_then(|text| text.parse().ok());
     address.ok_or_else(|| match text {
         // A name may have several addresses, and the configuration must say which of them to bind.

@@ -197,6 +197,10 @@ impl Walk<'_> {
                 {
                     self.value(section, key, &json!("off"), layers);
                 }
+                // Without a table of the file there is no TLS.
+                toml::Value::Table(_) if (section, key.as_str()) == ("server", "tls") && !is_table(layers, key) => {
+                    self.value(section, key, &json!("off"), layers);
+                }
                 toml::Value::Table(inside) => {
                     self.table(&format!("{section}.{key}"), Some(inside), &inner(layers, key));
                 }
@@ -294,6 +298,7 @@ fn built_in(section: &str, key: &str, shipped: &toml::Value) -> Value {
     match (section, key) {
         ("server", "threads") => json!(machine().threads),
         ("server", "shards") => json!(machine().shards),
+        ("server.tls", "certificates") => json!([]),
         _ => serde_json::to_value(shipped).unwrap_or_default(),
     }
 }

@@ -1,6 +1,7 @@
 //! Describes a good configuration in words, as manifold understood it. `manifold --test` prints this.
 
-use super::{Config, ServerConfig};
+use super::{Config, ServerConfig, TlsConfig};
+use crate::certificates::ClientAuth;
 use crate::hub::{CookiePolicy, Credentials, Mode, QueryPolicy, ShareOptions};
 use crate::route::{Hosts, Methods, PathPattern, Route, RouteKind};
 use http::HeaderName;
@@ -16,9 +17,28 @@ impl Config {
         let admin = self.server.admin.as_ref().map_or_else(|| "off".to_owned(), |address| address.to_string());
         let routes: String = routes.iter().map(|route| of_route(route)).collect();
         let advice: String = self.advice().iter().map(|line| format!("\nwarning: {line}")).collect();
+        let listen = if listen.is_empty() { "off".to_owned() } else { listen.join(", ") };
+        let tls = self.server.tls.as_ref().map(of_tls).unwrap_or_default();
         let proxies = of_proxies(&self.server);
-        format!("configuration ok: {count}\nlisten: {}\nadmin: {admin}{proxies}{routes}{advice}", listen.join(", "))
+        format!("configuration ok: {count}\nlisten: {listen}{tls}\nadmin: {admin}{proxies}{routes}{advice}")
     }
+}
+
+/// The lines about TLS.
+fn of_tls(tls: &TlsConfig) -> String {
+    let listen: Vec<_> = tls.listen.iter().map(ToString::to_string).collect();
+    let options = tls.identity.options();
+    let alpn: Vec<_> = options.alpn.iter().map(|alpn| alpn.name()).collect();
+    let clients = match options.clients.as_ref().map(|clients| clients.auth) {
+        None => "",
+        Some(ClientAuth::Optional) => "; clients may have certificates",
+        Some(ClientAuth::Required) => "; clients need certificates",
+    };
+    let redirect = if tls.redirect_http { "; requests without TLS are redirected" } else { "" };
+    let pairs = options.pairs.iter().zip(&tls.files);
+    let pairs: String =
+        pairs.map(|(pair, file)| format!("\n  {}: {} ({})", file.path, pair.names(), pair.kind())).collect();
+    format!("\ntls: {} ({}){clients}{redirect}{pairs}", listen.join(", "), alpn.join(", "))
 }
 
 /// The line about trusted proxies. Empty if there are none.

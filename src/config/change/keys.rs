@@ -1,5 +1,6 @@
 //! The keys in which two configurations differ, by name. Values are never told: they may be secrets.
 
+use crate::certificates::IdentityOptions;
 use crate::config::{Config, Setting};
 use crate::route::{Route, RouteKind};
 use crate::upstream::UpstreamOptions;
@@ -37,9 +38,24 @@ pub(super) fn of_process(old: &Config, new: &Config) -> Vec<String> {
     if old.server.admin_access.token != new.server.admin_access.token {
         keys.push("server.admin_token_file".to_owned());
     }
+    if let (Some(before), Some(after)) = (&old.server.tls, &new.server.tls) {
+        keys.extend(of_tls(before.identity.options(), after.identity.options()).map(|key| format!("server.tls.{key}")));
+    }
     keys.sort();
     keys.dedup();
     keys
+}
+
+/// The keys of `[server.tls]` whose files differ.
+fn of_tls(old: &IdentityOptions, new: &IdentityOptions) -> impl Iterator<Item = &'static str> {
+    let authorities = |of: &IdentityOptions| of.clients.as_ref().map(|clients| clients.authorities.clone());
+    let is_other = [
+        ("cert", old.pairs.first() != new.pairs.first()),
+        ("certificates", old.pairs.get(1..) != new.pairs.get(1..)),
+        ("client_ca_file", authorities(old) != authorities(new)),
+        ("ticket_keys_file", old.ticket_keys != new.ticket_keys),
+    ];
+    is_other.into_iter().filter(|(_, is_other)| *is_other).map(|(key, _)| key)
 }
 
 fn differing(old: &[&Setting], new: &[&Setting], name: impl Fn(&Setting) -> String) -> Vec<String> {

@@ -139,15 +139,30 @@ impl Change {
 impl Config {
     /// This configuration as a process takes it that runs with `running`: what waits for another process keeps the
     /// running values. While the admin address waits, so does who may ask there: the rules of the new configuration are
-    /// for another address, or for none.
+    /// for another address, or for none. While `[server.tls]` comes or goes, all of it waits.
     #[must_use]
     pub fn taken_by(mut self, running: &Self) -> Self {
         let waiting = waiting(&running.server, &self.server);
         let is_waiting = |key: &str| waiting.iter().any(|one| one.key == key);
         let keeps_access = is_waiting("server.admin");
-        let ServerConfig { listen, unix_mode, admin, threads, shards, io_uring, max_connections, admin_access, .. } =
-            running.server.clone();
+        let ServerConfig {
+            listen,
+            unix_mode,
+            admin,
+            threads,
+            shards,
+            io_uring,
+            max_connections,
+            admin_access,
+            tls,
+            ..
+        } = running.server.clone();
         let admin_access = if keeps_access { admin_access } else { self.server.admin_access.clone() };
+        let keeps_tls = tls.is_some() != self.server.tls.is_some();
+        let tls = match (tls, self.server.tls) {
+            (Some(before), Some(tls)) => Some(tls.taken_by(&before)),
+            (before, _) => before,
+        };
         self.server = ServerConfig {
             listen,
             unix_mode,
@@ -157,8 +172,16 @@ impl Config {
             shards,
             io_uring,
             max_connections,
+            tls,
             ..self.server
         };
+        if keeps_tls {
+            let is_of_tls = |setting: &super::Setting| is_of_tls(&setting.section, &setting.key);
+            let place = self.settings.all.iter().position(is_of_tls).unwrap_or_default();
+            self.settings.all.retain(|setting| !is_of_tls(setting));
+            let before: Vec<_> = running.settings.all.iter().filter(|setting| is_of_tls(setting)).cloned().collect();
+            self.settings.all.splice(place..place, before);
+        }
         for setting in &mut self.settings.all {
             let key = format!("{}.{}", setting.section, setting.key);
             let same = |other: &&super::Setting| other.section == setting.section && other.key == setting.key;
@@ -214,19 +237,28 @@ fn covers(new: &Hosts, old: &Hosts) -> bool {
     }
 }
 
+/// Whether a setting is `[server.tls]` or stands in it.
+fn is_of_tls(section: &str, key: &str) -> bool {
+    (section, key) == ("server", "tls") || section == "server.tls"
+}
+
+fn joined(addresses: &[impl ToString]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
 /// The values of `[server]` that a process takes at its start alone.
 fn waiting(old: &ServerConfig, new: &ServerConfig) -> Vec<Waiting> {
     let values = |of: &ServerConfig| {
-        let listen: Vec<_> = of.listen.iter().map(ToString::to_string).collect();
         let or = |value: Option<String>, word: &str| value.unwrap_or_else(|| word.to_owned());
         [
-            ("server.listen", listen.join(",")),
+            ("server.listen", joined(&of.listen)),
             ("server.unix_mode", format!("{:04o}", of.unix_mode)),
             ("server.admin", or(of.admin.as_ref().map(ToString::to_string), "off")),
             ("server.threads", of.threads.to_string()),
             ("server.shards", or(of.shards.map(|shards| shards.to_string()), "off")),
             ("server.io_uring", if of.io_uring { "auto" } else { "off" }.to_owned()),
             ("server.max_connections", or(of.max_connections.map(|most| most.to_string()), "auto")),
+            ("server.tls.listen", or(of.tls.as_ref().map(|tls| joined(&tls.listen)), "off")),
         ]
     };
     let both = values(old).into_iter().zip(values(new));

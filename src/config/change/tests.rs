@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::settings::SHIPPED;
+use crate::config::tests::{OTHER, OWN, PEM, TICKETS};
 use crate::config::{Config, Sources};
 use std::collections::{BTreeMap, BTreeSet};
 use std::env::VarError;
@@ -16,8 +17,15 @@ impl Sources for Files {
         Ok(self.0.to_owned())
     }
 
-    fn text(&self, _: &Path) -> io::Result<String> {
-        Ok(self.0.to_owned())
+    fn text(&self, path: &Path) -> io::Result<String> {
+        let of_tls = match path.to_str() {
+            Some("tls.crt" | "./tls.crt") => Some(&OWN.0),
+            Some("tls.key" | "./tls.key") => Some(&OWN.1),
+            Some("other.crt") => Some(&OTHER.0),
+            Some("other.key") => Some(&OTHER.1),
+            _ => None,
+        };
+        Ok(of_tls.cloned().unwrap_or_else(|| self.0.to_owned()))
     }
 }
 
@@ -59,6 +67,15 @@ const KEYS: &[(&str, &str, &str, Class)] = &[
     ("server.limits", "per_address", "7", Live),
     ("server.limits", "new_per_address_per_sec", "7", Live),
     ("server.limits", "refuse", r#""status""#, Live),
+    ("server.tls", "listen", r#"["127.0.0.1:8444"]"#, Waits),
+    ("server.tls", "cert", r#""./tls.crt""#, Live),
+    ("server.tls", "key", r#""./tls.key""#, Live),
+    ("server.tls", "alpn", r#"["http/1.1"]"#, Live),
+    ("server.tls", "client_ca_file", r#""ca.pem""#, Live),
+    ("server.tls", "client_auth", r#""required""#, Live),
+    ("server.tls", "ticket_keys_file", r#""tickets""#, Live),
+    ("server.tls", "redirect_http", "true", Live),
+    ("server.tls", "certificates", r#"[{ cert = "other.crt", key = "other.key" }]"#, Live),
     ("log", "format", r#""json""#, Live),
     ("log", "access", r#""all""#, Live),
     ("log", "access_every_secs", "301", Live),
@@ -130,6 +147,14 @@ fn with(section: &str, key: &str, value: &str) -> Config {
     if (section, key) == ("server", "proxy_protocol") {
         set("server", "trusted_proxies", r#"["10.0.0.0/8"]"#);
     }
+    if section == "server.tls" {
+        for (key, value) in [("listen", r#"["127.0.0.1:8443"]"#), ("cert", r#""tls.crt""#), ("key", r#""tls.key""#)] {
+            set("server.tls", key, value);
+        }
+    }
+    if key == "client_auth" {
+        set("server.tls", "client_ca_file", r#""ca.pem""#);
+    }
     if !key.is_empty() {
         set(section, key, value);
     }
@@ -138,7 +163,11 @@ fn with(section: &str, key: &str, value: &str) -> Config {
         text.push_str(&if table == "routes" { "[[routes]]\n".to_owned() } else { format!("[{table}]\n") });
         keys.iter().for_each(|(key, value)| text.push_str(&format!("{key} = {value}\n")));
     }
-    let sources = Files(if key == "ca_file" { crate::config::tests::PEM } else { "s3cret" });
+    let sources = Files(match key {
+        "ca_file" | "client_ca_file" | "client_auth" => PEM,
+        "ticket_keys_file" => TICKETS,
+        _ => "s3cret",
+    });
     Config::parse(&text, &sources).unwrap_or_else(|errors| panic!("{errors}"))
 }
 

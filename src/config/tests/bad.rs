@@ -11,6 +11,12 @@ pub(super) fn document(table: &str, written: &str) -> String {
     match table {
         "route" => format!("[[routes]]\n{missing}{written}"),
         "server" => format!("[[routes]]\n{missing}[server]\n{written}"),
+        "tls" => {
+            let required = ["listen = ['0.0.0.0:8443']\n", "cert = 'tls.crt'\n", "key = 'tls.key'\n"];
+            let missing_in_tls: String =
+                required.into_iter().filter(|line| !line.starts_with(&format!("{key} "))).collect();
+            format!("[[routes]]\n{missing}[server.tls]\n{missing_in_tls}{written}")
+        }
         table => format!("[[routes]]\n{missing}[routes.{table}]\n{written}"),
     }
 }
@@ -103,8 +109,17 @@ fn a_long_value_is_cut_and_kept_on_one_line() {
 /// Lines of which many have a correct syntax, so that tests get beyond the syntax.
 fn line() -> impl Strategy<Value = String> {
     let rules = include_str!("rules.txt").lines().filter_map(|line| line.split_once(": ")).map(|(_, written)| written);
-    let tables =
-        ["[server]", "[[routes]]", "[routes]", "[defaults]", "[routes.share]", "[defaults.cors]", "[routes.cors]"];
+    let tables = [
+        "[server]",
+        "[server.tls]",
+        "[[server.tls.certificates]]",
+        "[[routes]]",
+        "[routes]",
+        "[defaults]",
+        "[routes.share]",
+        "[defaults.cors]",
+        "[routes.cors]",
+    ];
     let written: Vec<String> = rules.chain(tables).map(str::to_owned).collect();
     prop_oneof![8 => prop::sample::select(written), 1 => any::<String>(), 1 => "[a-z_.]{1,9} = [-+\"'\\[{0-9a-z]{0,9}"]
 }

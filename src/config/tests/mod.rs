@@ -5,14 +5,17 @@ mod layers;
 mod schema;
 mod settings;
 mod shipped;
+mod tls;
 mod variables;
 
 use super::{Config, ConfigErrors, Sources};
 use crate::route::{Route, RouteKind, StreamPolicy};
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use std::collections::HashMap;
 use std::env::VarError;
 use std::io;
 use std::path::Path;
+use std::sync::LazyLock;
 
 /// The certificate of an authority that nothing uses, for `ca_file`.
 pub(super) const PEM: &str = "\
@@ -27,6 +30,41 @@ BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiAkVHmfE3Wi6A81driizIo75Ubhja/2
 yjltXMIFHe6B2gIhANPUvcwgrkKJhDyTn53W3wlvkojQcu7E3OyaJtUImx48
 -----END CERTIFICATE-----
 ";
+
+/// A certificate for these names, with its key.
+fn pair(names: &[&str]) -> (String, String) {
+    signed(&CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap())
+}
+
+/// A certificate that is valid in January of this year, with its key.
+fn valid(year: i32) -> (String, String) {
+    let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    (params.not_before, params.not_after) = (date_time_ymd(year, 1, 1), date_time_ymd(year, 2, 1));
+    signed(&params)
+}
+
+fn signed(params: &CertificateParams) -> (String, String) {
+    let key = KeyPair::generate().unwrap();
+    (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+}
+
+pub(super) static OWN: LazyLock<(String, String)> = LazyLock::new(|| pair(&["localhost", "*.example.com"]));
+pub(super) static OTHER: LazyLock<(String, String)> = LazyLock::new(|| pair(&["example.org"]));
+static OLD: LazyLock<(String, String)> = LazyLock::new(|| valid(2020));
+static EARLY: LazyLock<(String, String)> = LazyLock::new(|| valid(3000));
+static NAMELESS: LazyLock<(String, String)> = LazyLock::new(|| pair(&[]));
+
+/// Files for `ticket_keys_file`.
+pub(super) const TICKETS: &str = "# now\n0123456789abcdef0123456789abcdef0123456789abcdef0123456789ABCDEF\n";
+const BAD_TICKETS: &str = "\n0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde\n";
+
+/// A text with a good `[server.tls]`, which ends with `text`.
+fn with_tls(text: &str) -> String {
+    format!(
+        "[[routes]]\npath = '/a'\norigin = 'http://o'\n\
+         [server.tls]\nlisten = ['0.0.0.0:8443']\ncert = 'tls.crt'\nkey = 'tls.key'\n{text}"
+    )
+}
 
 /// A made-up environment with files.
 #[derive(Debug, Clone, Default)]
@@ -45,6 +83,28 @@ impl Imagined {
                 ("empty", "\n"),
                 ("one-token", "s3cret\n"),
                 ("ca.pem", PEM),
+                ("tls.crt", OWN.0.as_str()),
+                ("tls.key", OWN.1.as_str()),
+                ("other.crt", OTHER.0.as_str()),
+                ("other.key", OTHER.1.as_str()),
+                ("old.crt", OLD.0.as_str()),
+                ("old.key", OLD.1.as_str()),
+                ("early.crt", EARLY.0.as_str()),
+                ("early.key", EARLY.1.as_str()),
+                ("nameless.crt", NAMELESS.0.as_str()),
+                ("nameless.key", NAMELESS.1.as_str()),
+                (
+                    "encrypted.key",
+                    "-----BEGIN ENCRYPTED PRIVATE KEY-----\ns3cret\n-----END ENCRYPTED PRIVATE KEY-----\n",
+                ),
+                ("odd.key", "-----BEGIN PRIVATE KEY-----\nMAMCAQE=\n-----END PRIVATE KEY-----\n"),
+                ("tickets", TICKETS),
+                ("bad-tickets", BAD_TICKETS),
+                // Those of the shipped file.
+                ("/etc/manifold/tls.crt", OWN.0.as_str()),
+                ("/etc/manifold/tls.key", OWN.1.as_str()),
+                ("/etc/manifold/example.org.crt", OTHER.0.as_str()),
+                ("/etc/manifold/example.org.key", OTHER.1.as_str()),
                 ("broken.pem", "-----BEGIN CERTIFICATE-----\nMAMC"),
                 ("no.pem", "no certificate here"),
                 ("odd.pem", "-----BEGIN CERTIFICATE-----\nMAMCAQE=\n-----END CERTIFICATE-----\n"),

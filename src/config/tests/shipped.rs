@@ -1,9 +1,9 @@
 //! The files in conf/ load, and what they say about defaults is true.
 
 use super::*;
-use crate::config::ServerConfig;
 use crate::config::report::Report;
-use crate::config::{reader::Section, routes, server};
+use crate::config::{Part, reader::Section, routes, server};
+use crate::config::{ServerConfig, TlsConfig};
 use crate::downstream::CorsOptions;
 use crate::route::ProxyPolicy;
 use std::path::PathBuf;
@@ -40,8 +40,12 @@ fn every_shipped_file_loads() {
 fn the_commented_defaults_are_the_defaults() {
     let machine = ServerConfig::default();
     let shipped = Config::load(Some(&conf().join("manifold.toml"))).unwrap();
-    let written = good(&uncommented(&manifold_toml()));
+    let mut written = good(&uncommented(&manifold_toml()));
     assert_eq!(shipped.server, machine);
+    let tls = written.server.tls.take().unwrap();
+    let same = with_tls("[[server.tls.certificates]]\ncert = 'other.crt'\nkey = 'other.key'");
+    let same = good(&same).server.tls.unwrap();
+    assert_eq!(tls, TlsConfig { files: tls.files.clone(), ..same });
     let two = std::num::NonZeroUsize::new(2).unwrap();
     assert_eq!(written.server, ServerConfig { threads: two, shards: Some(two), ..machine });
 
@@ -74,7 +78,7 @@ fn every_key_is_in_the_commented_file() {
     let report = Report::new("[[routes]]\npath = '/a'\norigin = 'http://o'");
     let tables = report.document().unwrap();
     let mut root = Section::root(&report, tables.get_ref());
-    server::read(root.section("server"), &Imagined::usual());
+    server::read(root.section("server"), &Imagined::usual(), Part::Whole);
     routes::read(&mut root, &Imagined::default());
     let vocabulary = report.vocabulary();
     assert!(vocabulary.len() > 60, "{}", vocabulary.len());

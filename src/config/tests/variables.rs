@@ -229,7 +229,7 @@ fn the_server_alone_is_read_whatever_is_wrong_elsewhere() {
     let of_server = |text: &str| -> Result<ServerConfig, ConfigErrors> {
         let sources = environment(&[("MANIFOLD_ADMIN", "127.0.0.1:9"), ("MANIFOLD_ORIGIN", "nonsense")]);
         read(text, Variables::OverFile, Part::Server, &sources, |mut root, sources| {
-            server::read(root.section("server"), sources)
+            server::read(root.section("server"), sources, Part::Server)
         })
     };
     let server = of_server("odd = 1\n[server]\nlisten = ['127.0.0.1:1']\n[[routes]]\norigin = '${NONE}'").unwrap();

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 /// Parts of the errors of which a schema knows nothing: it does not see files, variables, other routes and merged
 /// layers, it computes nothing, and it compares no two keys.
-const BEYOND: [&str; 37] = [
+const BEYOND: [&str; 48] = [
     // Other spellings of one value.
     "is in the list twice",
     "is in the table twice",
@@ -20,6 +20,8 @@ const BEYOND: [&str; 37] = [
     // Two keys.
     "can be reached from other machines",
     "must not be an address of server.listen",
+    "must not be the address of server.admin",
+    "needs an address in server.listen",
     "must be one or more whole segments at the beginning of the route's path",
     "must not be in both headers and credential_headers",
     "must not be above",
@@ -51,6 +53,15 @@ const BEYOND: [&str; 37] = [
     "the file contains no certificate",
     "the file is not well-formed PEM",
     "certificate 1 of the file",
+    "the file contains a private key and no certificate",
+    "the file contains a certificate and no private key",
+    "the file contains no private key",
+    "the file contains no key",
+    "line 2 of the file must be a key",
+    "the key is encrypted",
+    "the key cannot be used",
+    "the key does not belong to the certificate",
+    "no client can ask for this certificate",
 ];
 
 /// Words and numbers of which each key takes some. The words of a key are tried, too.
@@ -104,7 +115,8 @@ const MORE: [(&str, &str); 4] = [
 
 /// Whether the value of a key names a file or a variable, which must be there.
 fn names_a_source(path: &str) -> bool {
-    path.ends_with("_file") || path.contains(".NAME.")
+    let is_of_tls = path.starts_with("server.tls.") && (path.ends_with(".cert") || path.ends_with(".key"));
+    path.ends_with("_file") || path.contains(".NAME.") || is_of_tls
 }
 
 #[test]

@@ -10,7 +10,18 @@ use serde_json::{Map, json};
 use std::collections::BTreeSet;
 
 /// The keys without a default in the schema: the required ones, and those whose default is not the same everywhere.
-const WITHOUT_DEFAULT: [&str; 5] = ["routes.name", "routes.origin", "routes.path", "server.shards", "server.threads"];
+const WITHOUT_DEFAULT: [&str; 10] = [
+    "routes.name",
+    "routes.origin",
+    "routes.path",
+    "server.shards",
+    "server.threads",
+    "server.tls.cert",
+    "server.tls.certificates.cert",
+    "server.tls.certificates.key",
+    "server.tls.key",
+    "server.tls.listen",
+];
 
 #[test]
 fn it_is_a_draft_07_schema() {
@@ -22,7 +33,7 @@ fn it_is_a_draft_07_schema() {
 fn it_has_the_keys_that_the_reader_knows_and_no_others() {
     let report = Report::new(
         "[[routes]]\npath = '/a'\norigin = 'http://o'\nupstream.headers.NAME.env = 'TOKEN'\n\
-         [defaults]\nupstream.headers.NAME.env = 'TOKEN'",
+         [defaults]\nupstream.headers.NAME.env = 'TOKEN'\n[[server.tls.certificates]]",
     );
     let document = report.document().unwrap();
     Config::of(Section::root(&report, document.get_ref()), &Imagined::usual());
@@ -92,13 +103,17 @@ fn its_defaults_are_those_of_the_reader() {
     with_cors["path"] = json!("/b");
     with_cors["cors"] = of("cors");
     let proxy = json!({ "path": "/p", "origin": "http://o", "kind": "proxy", "proxy": of("proxy") });
+    let mut server = of("server");
+    let tls = server.as_object_mut().unwrap().remove("tls").unwrap();
+    let tls = with_tls(&toml::Table::try_from(tls).unwrap().to_string());
     let document = json!({
-        "server": of("server"),
+        "server": server,
         "log": of("log"),
         "defaults": { "share": of("share") },
         "routes": [stream, with_cors, proxy],
     });
     let config = good(&toml::Table::try_from(document).unwrap().to_string());
+    assert_eq!(good(&tls).server.tls, good(&with_tls("")).server.tls);
     let [stream, with_cors, proxy] = config.routes.routes() else { panic!("three routes") };
     assert_eq!((&config.server, config.log), (&ServerConfig::default(), LogConfig::default()));
     assert_eq!(*policy(stream), StreamPolicy::default());

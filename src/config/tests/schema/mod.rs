@@ -83,7 +83,19 @@ fn with(section: &str, key: &str, value: &str) -> String {
     match section {
         "" => format!("{key} = {value}\n[[routes]]\n{missing}"),
         "routes" => format!("[[routes]]\n{missing}{key} = {value}"),
+        "server.tls" => format!("[[routes]]\n{missing}[server.tls]\n{}{key} = {value}", of_tls(key)),
+        "server.tls.certificates" => {
+            let pair = ["cert = 'other.crt'\n", "key = 'other.key'\n"];
+            let pair: String = pair.into_iter().filter(|line| !line.starts_with(&format!("{key} "))).collect();
+            format!("[[routes]]\n{missing}[server.tls]\n{}[[{section}]]\n{pair}{key} = {value}", of_tls(""))
+        }
         "routes.proxy" => format!("[[routes]]\n{missing}kind = 'proxy'\n[routes.proxy]\n{key} = {value}"),
         _ => format!("[[routes]]\n{missing}[{section}]\n{key} = {value}"),
     }
+}
+
+/// The keys that `[server.tls]` must have, but for one.
+fn of_tls(key: &str) -> String {
+    let required = ["listen = ['0.0.0.0:8443']\n", "cert = 'tls.crt'\n", "key = 'tls.key'\n"];
+    required.into_iter().filter(|line| !line.starts_with(&format!("{key} "))).collect()
 }
