@@ -38,6 +38,7 @@ mod cors;
 mod crowd_at_the_limit;
 mod descriptors;
 mod http2;
+mod http2_floods;
 mod http2_requests;
 mod ids;
 mod lifecycle;

@@ -7,7 +7,7 @@
 //!               │   └─ bytes, streams that end                 │
 //!               │                                              ▼
 //!               ├─ idle, or a drain ▶ GOAWAY; the open streams go on to their ends
-//!               └─ a stalled client, an unfinished head, many malformed requests ▶ closed
+//!               └─ a stalled client, an unfinished head, many malformed requests, a flood of frames ▶ closed
 //! ```
 //!
 //! The `h2` crate implements the protocol, and pingora serves each request. Only the task here sees the connection as a
@@ -15,7 +15,9 @@
 //! which the client must accept bytes.
 
 mod body;
+mod budget;
 mod link;
+mod liveness;
 mod names;
 mod traffic;
 mod watch;
@@ -138,11 +140,13 @@ impl Http2 {
         });
         let watch = Watch::new(times, Arc::clone(&transport), Arc::clone(&link), Arc::clone(&traffic));
         let wire: Stream = Box::new(Wire::new(connection, traffic, Arc::clone(&link)));
-        let Ok(Ok(protocol)) = timeout(times.head, handshake(wire, Some(self.protocol_options()))).await else {
+        let Ok(Ok(mut protocol)) = timeout(times.head, handshake(wire, Some(self.protocol_options()))).await else {
             return;
         };
+        let pings = protocol.ping_pong();
+        let (is_leaving, malformed) = (false, 0);
         let mut served =
-            Served { of: self, protocol, digest, link, watch, has_place, over, is_leaving: false, malformed: 0 };
+            Served { of: self, protocol, digest, link, watch, pings, has_place, over, is_leaving, malformed };
         let ending = served.run(stopping).await;
         if let Ending::Abrupt(reason) = ending {
             served.protocol.abrupt_shutdown(reason);
@@ -163,6 +167,7 @@ struct Served<'a> {
     digest: Arc<Digest>,
     link: Arc<Link>,
     watch: Watch,
+    pings: Option<h2::PingPong>,
     has_place: bool,
     /// The limit that the address of the connection is at.
     over: Option<Over>,
@@ -191,11 +196,27 @@ impl Served<'_> {
                 },
                 Event::Due(Due::Idle) if !self.is_leaving => self.leave(),
                 Event::Due(Due::Idle) => return Ending::Abrupt(h2::Reason::NO_ERROR),
+                Event::Due(Due::Ping) => self.ping(),
+                Event::Due(Due::Dead) => {
+                    log::debug!("HTTP/2 client does not answer");
+                    return Ending::Abrupt(h2::Reason::NO_ERROR);
+                }
                 Event::Due(Due::Head | Due::Malformed) => return Ending::Abrupt(h2::Reason::PROTOCOL_ERROR),
+                Event::Due(Due::Flood) => return Ending::Abrupt(h2::Reason::ENHANCE_YOUR_CALM),
                 Event::Due(Due::Stall) => {
                     self.link.give_up();
                     return Ending::Abrupt(h2::Reason::ENHANCE_YOUR_CALM);
                 }
+            }
+        }
+    }
+
+    fn ping(&mut self) {
+        if let Some(pings) = &mut self.pings {
+            // The answer to the one before must be taken first. Any byte counts as an answer.
+            let _answered = pings.poll_pong(&mut Context::from_waker(Waker::noop()));
+            if let Err(error) = pings.send_ping(h2::Ping::opaque()) {
+                log::debug!("cannot send a PING: {error}");
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Observes the bytes of an HTTP/2 connection, because the `h2` crate does not report three things: whether the client
 //! leaves a frame unfinished, whether it sends malformed trailers, and whether it accepts the bytes that it is sent.
 
+use super::budget::Budget;
 use super::names::Names;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -54,6 +55,9 @@ pub(super) struct Frames {
     latest: u32,
     /// Whether there were trailers with a pseudo-header field.
     is_malformed: bool,
+    pub(super) budget: Budget,
+    /// When the last byte came.
+    heard: Instant,
 }
 
 impl Frames {
@@ -72,18 +76,21 @@ impl Frames {
             names: Names::default(),
             latest: 0,
             is_malformed: false,
+            budget: Budget::new(now),
+            heard: now,
         }
     }
 
     /// Observes bytes that came from the client.
     pub(super) fn read(&mut self, mut bytes: &[u8], now: Instant) {
+        self.heard = now;
         let preface = self.preface.min(bytes.len());
         self.preface -= preface;
         bytes = bytes.get(preface..).unwrap_or_default();
         while !bytes.is_empty() {
             let taken = if self.payload > 0 { self.read_payload(bytes) } else { self.read_header(bytes) };
             if self.held == HEADER_BYTES {
-                self.begin_payload();
+                self.begin_payload(now);
             }
             if self.held == 0 && self.payload == 0 && self.is_of_head() {
                 self.end_fragment();
@@ -146,11 +153,12 @@ impl Frames {
         taken
     }
 
-    fn begin_payload(&mut self) {
+    fn begin_payload(&mut self, now: Instant) {
         let [high, middle, low, kind, flags, ..] = self.header;
         self.held = 0;
         self.payload = usize::from(high) << 16 | usize::from(middle) << 8 | usize::from(low);
         self.is_data = kind == DATA;
+        self.budget.spend(kind, now);
         if self.is_of_head() {
             self.is_in_head = flags & END_HEADERS == 0;
         }
@@ -159,6 +167,11 @@ impl Frames {
     /// Whether there were trailers with a pseudo-header field (RFC 9113 section 8.1).
     pub(super) fn is_malformed(&self) -> bool {
         self.is_malformed
+    }
+
+    /// When the last byte came.
+    pub(super) fn heard(&self) -> Instant {
+        self.heard
     }
 
     /// Since when a head, or a frame other than DATA, is unfinished.

@@ -1,6 +1,7 @@
 //! The time limits of an HTTP/2 connection.
 
 use super::link::Link;
+use super::liveness::{Act, Liveness};
 use super::traffic::{Blocked, Traffic};
 use crate::fanout::{Trust, limit_stall, on_the_way};
 use crate::gateway::transport::Transport;
@@ -30,10 +31,16 @@ pub(super) enum Due {
     Head,
     /// The client sent malformed trailers.
     Malformed,
+    /// The client sent too many frames that carry nothing.
+    Flood,
     /// The client accepted no byte for too long.
     Stall,
     /// No stream was open for too long.
     Idle,
+    /// The client was silent for a while, and is to be sent a PING.
+    Ping,
+    /// The client does not answer.
+    Dead,
 }
 
 /// Enforces the limits of a connection.
@@ -48,6 +55,7 @@ pub(super) struct Watch {
     trust: Trust,
     /// The stall limit of the connection at the last look.
     stall: Option<Duration>,
+    liveness: Liveness,
     timer: Pin<Box<Sleep>>,
 }
 
@@ -56,7 +64,7 @@ impl Watch {
         let stall = link.stall();
         limit_stall(&*transport, stall);
         let (trust, timer) = (Trust::default(), Box::pin(sleep_until(Instant::now())));
-        Self { times, transport, link, traffic, blocked: None, trust, stall, timer }
+        Self { times, transport, link, traffic, blocked: None, trust, stall, liveness: Liveness::Heard, timer }
     }
 
     /// Resolves when a limit is exceeded. The caller polls the connection first, because that updates the observations.
@@ -83,12 +91,15 @@ impl Watch {
 
     fn look(&mut self, now: Instant) -> Option<Due> {
         let is_over = |since: Option<Instant>, time| since.is_some_and(|since| now.duration_since(since) >= time);
-        let (is_blocked, unfinished, is_malformed) = {
+        let (is_blocked, unfinished, is_malformed, is_flood) = {
             let Traffic { is_blocked, frames } = &*self.traffic.lock();
-            (*is_blocked, frames.unfinished(), frames.is_malformed())
+            (*is_blocked, frames.unfinished(), frames.is_malformed(), frames.budget.is_spent())
         };
         if is_malformed {
             return Some(Due::Malformed);
+        }
+        if is_flood {
+            return Some(Due::Flood);
         }
         let stall = self.link.stall();
         if stall != self.stall && !is_blocked {
@@ -107,7 +118,16 @@ impl Watch {
         if is_over(unfinished, self.times.head) {
             return Some(Due::Head);
         }
-        is_over(self.link.idle_since(), self.times.idle).then_some(Due::Idle)
+        if is_over(self.link.idle_since(), self.times.idle) {
+            return Some(Due::Idle);
+        }
+        let heard = self.traffic.lock().frames.heard();
+        // The kernel is asked only when something is due.
+        let is_on_the_way = is_blocked || (self.liveness.next(heard) <= now && on_the_way(&*self.transport) > 0);
+        self.liveness.look(heard, is_on_the_way, now).map(|act| match act {
+            Act::Ping => Due::Ping,
+            Act::Close => Due::Dead,
+        })
     }
 
     /// Observes a socket that accepts no more bytes. The kernel does not judge the client in that time (see [`Trust`]).
@@ -133,11 +153,16 @@ impl Watch {
         }
     }
 
-    /// When to look again if nothing happens before. `None`: no limit is running.
+    /// When to look again if nothing happens before.
     fn next(&self) -> Option<Instant> {
-        let of_head = self.traffic.lock().frames.unfinished().map(|since| since + self.times.head);
+        let (unfinished, heard) = {
+            let frames = &self.traffic.lock().frames;
+            (frames.unfinished(), frames.heard())
+        };
+        let of_head = unfinished.map(|since| since + self.times.head);
         let of_idle = self.link.idle_since().map(|since| since + self.times.idle);
         let of_socket = self.blocked.as_ref().map(|(_, next)| *next);
-        [of_head, of_idle, of_socket].into_iter().flatten().min()
+        let of_liveness = Some(self.liveness.next(heard));
+        [of_head, of_idle, of_socket, of_liveness].into_iter().flatten().min()
     }
 }

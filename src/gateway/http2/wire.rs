@@ -50,8 +50,8 @@ impl AsyncRead for Wire {
         if let Some(bytes) = buf.filled().get(before..).filter(|bytes| !bytes.is_empty()) {
             traffic.frames.read(bytes, Instant::now());
         }
-        if traffic.frames.is_malformed() {
-            // The bytes are withheld, so that the request never looks complete. The task of the connection sees the
+        if traffic.frames.is_malformed() || traffic.frames.budget.is_spent() {
+            // The bytes are withheld, so that a malformed request never looks complete. The task of the connection sees the
             // fault next, and ends the connection.
             buf.set_filled(before);
             return Poll::Pending;
@@ -64,7 +64,12 @@ impl AsyncRead for Wire {
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.connection).poll_write(cx, bytes);
-        self.traffic.lock().is_blocked = polled.is_pending();
+        let mut traffic = self.traffic.lock();
+        traffic.is_blocked = polled.is_pending();
+        if let Poll::Ready(Ok(sent)) = polled {
+            traffic.frames.budget.sent(sent);
+        }
+        drop(traffic);
         self.heed(&polled);
         polled
     }
