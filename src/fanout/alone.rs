@@ -1,11 +1,12 @@
 //! A client that is served alone: its cursor, and the bytes that it did not take.
 
 use super::batch::Cut;
+use super::link::Taken;
 use super::on_the_way::on_the_way;
 use crate::hub::{Departure, Feed, Pin};
 use crate::replay::Seq;
 use bytes::{Buf, Bytes};
-use std::os::fd::OwnedFd;
+use std::os::fd::AsFd;
 use std::time::Instant;
 
 /// The state of a client that is served alone, with a cursor and unsent bytes of its own.
@@ -78,10 +79,10 @@ impl Alone {
         self.was_blocked
     }
 
-    /// The client took `taken` bytes of a batch.
-    pub(super) fn cut(&mut self, cut: Cut, taken: usize, now: Instant) {
+    /// The client took the beginning of a batch, or all of it.
+    pub(super) fn cut(&mut self, cut: Cut, taken: Taken, now: Instant) {
         (self.cursor, self.pending, self.whole) = (cut.cursor, cut.rest, cut.whole);
-        if taken > 0 {
+        if taken.any {
             self.accepted = now;
         }
     }
@@ -97,17 +98,22 @@ impl Alone {
     }
 
     /// The socket accepts no more bytes.
-    pub(super) fn block(&mut self, socket: &OwnedFd) {
+    pub(super) fn block(&mut self, socket: impl AsFd) {
         self.blocked = true;
         self.on_the_way = on_the_way(socket);
     }
 
-    /// The socket took `taken` bytes of `pending`.
-    pub(super) fn took(&mut self, taken: usize, now: Instant) {
-        if taken > 0 {
-            self.pending.advance(taken);
+    /// The socket took the beginning of `pending`, or all of it.
+    pub(super) fn took(&mut self, taken: Taken, now: Instant) {
+        if taken.any {
+            self.pending.advance(taken.bytes);
             self.accepted = now;
         }
+        self.go_on();
+    }
+
+    /// Goes on with the last bytes if nothing is pending before them.
+    fn go_on(&mut self) {
         if self.pending.is_empty() {
             self.pin = None;
             self.pending = std::mem::take(&mut self.last);
@@ -118,7 +124,7 @@ impl Alone {
     /// The response ends with these bytes, after those that are pending.
     pub(super) fn ends_with(&mut self, last: Bytes) {
         self.last = last;
-        self.took(0, self.accepted);
+        self.go_on();
     }
 
     /// The log has dropped the frame that `pending` is the rest of. Returns whether the client may keep it.
@@ -135,7 +141,7 @@ impl Alone {
     }
 
     /// Whether the client received bytes since the shard last looked, though its socket is not writable yet.
-    pub(super) fn arrived(&mut self, socket: &OwnedFd, now: Instant) -> bool {
+    pub(super) fn arrived(&mut self, socket: impl AsFd, now: Instant) -> bool {
         if !self.blocked {
             return false;
         }

@@ -3,6 +3,7 @@
 use super::batch::Framing;
 use super::terms::{Home, Terms};
 use crate::hub::Subscription;
+use crate::tls::Channel;
 use bytes::Bytes;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ pub struct Arrival {
     pub delivery: Delivery,
     /// The client's connection. It is in non-blocking mode, and nothing else reads or writes it.
     pub socket: OwnedFd,
+    /// The connection is TLS, and everything goes through this channel. `None`: it is plain.
+    pub channel: Option<Box<Channel>>,
     /// The bytes that the client sent after its request.
     pub unread: Vec<u8>,
     /// Takes the connection back after an orderly end. It lives as long as the socket is open.
@@ -34,7 +37,7 @@ pub struct Delivery {
     pub opening: Bytes,
     /// The number of bytes of SSE text in `opening`.
     pub opening_text: u64,
-    /// The response's head promises that the connection serves another request.
+    /// The response's head promises that the connection serves another request. A connection of TLS cannot do that.
     pub is_kept: bool,
     /// How long the client may stay. `None`: no limit.
     pub lifetime: Option<Duration>,

@@ -1,4 +1,4 @@
-//! One client of a shard: its socket, its subscription and what was sent to it.
+//! One client of a shard: its connection, its subscription and what was sent to it.
 
 use super::alone::Alone;
 use super::batch::{Batch, Cut};
@@ -7,9 +7,10 @@ use super::caught_up::Left;
 use super::effort::{Effort, sending};
 use super::group::Group;
 use super::keys::{ClientKey, GroupKey};
+use super::link::{Link, Manner};
 use super::policy::{Fallen, LastSent, Schedule, Standing, Then};
 use super::replays::Replays;
-use super::sending::send_some;
+use super::sender::Sender;
 use super::strays::Strays;
 use super::terms::{Home, Sent};
 use super::trust::Trust;
@@ -17,13 +18,12 @@ use crate::counters::since_start;
 use crate::hub::{Departure, Seat};
 use crate::replay::{Gap, Seq};
 use bytes::Bytes;
-use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 /// A client of a shard.
 #[derive(Debug)]
 pub(super) struct Client {
-    pub(super) socket: OwnedFd,
+    pub(super) link: Link,
     pub(super) group: GroupKey,
     pub(super) strays: Strays,
     pub(super) state: State,
@@ -114,7 +114,7 @@ impl Client {
     /// Looks whether bytes arrived at the client, if its socket accepts no more.
     pub(super) fn look(&mut self, now: Instant) -> bool {
         match &mut self.state {
-            State::Alone(alone) | State::Parting(alone) => alone.arrived(&self.socket, now),
+            State::Alone(alone) | State::Parting(alone) => alone.arrived(&self.link, now),
             State::CaughtUp { .. } | State::Waiting { .. } | State::Closing { .. } => false,
         }
     }
@@ -122,7 +122,7 @@ impl Client {
     /// The client joins those who are caught up. `sent`: what those were sent before it came.
     pub(super) fn catch_up(&mut self, sent: Sent, stall: Duration, now: Instant) {
         self.sent -= sent;
-        self.trust.end(&self.socket, stall, now);
+        self.trust.end(&self.link, stall, now);
     }
 
     /// The client leaves those who are caught up. It is ahead of them until it is known what becomes of it.
@@ -179,6 +179,7 @@ impl Client {
         &mut self,
         group: &mut Group,
         replays: &mut Replays,
+        sender: &mut Sender,
         effort: &mut Effort,
         now: Instant,
     ) -> Next {
@@ -188,19 +189,21 @@ impl Client {
                 if let Some(departure) = alone.gone() {
                     return Next::Departs(departure);
                 }
-                if !alone.pending().is_empty() {
+                let cursor = alone.cursor;
+                if !alone.pending().is_empty() || self.link.has_pending() {
                     effort.spend(sending(alone.pending().len()));
-                    match send_some(&self.socket, alone.pending()) {
-                        Ok(taken) => alone.took(taken, now),
+                    let taken = match sender.send(&self.link, Manner::Now, alone.pending()) {
+                        Ok(taken) => taken,
                         Err(departure) => return Next::Departs(departure),
-                    }
+                    };
+                    alone.took(taken, now);
                     self.last_sent = LastSent::with_others(now);
+                    if taken.is_cut_short {
+                        self.block(now);
+                        return Next::Blocked;
+                    }
                 }
-                if !alone.pending().is_empty() {
-                    self.block(now);
-                    return Next::Blocked;
-                }
-                alone.cursor
+                cursor
             }
             State::CaughtUp { .. } | State::Alone(_) | State::Parting(_) | State::Closing { .. } => {
                 return Next::Nothing;
@@ -211,7 +214,7 @@ impl Client {
         }
         let Some(seat) = &mut self.seat else { return Next::Nothing };
         let reading = match group.replay(seat, cursor, replays, effort, now) {
-            Ok(batch) => return self.send_own(&batch, group, effort, now),
+            Ok(batch) => return self.send_own(&batch, group, sender, effort, now),
             Err(reading) => reading,
         };
         match group.terms.pace().then(reading) {
@@ -226,13 +229,20 @@ impl Client {
     }
 
     /// Sends a batch to the client, which has nothing else to be sent.
-    fn send_own(&mut self, batch: &Batch, group: &Group, effort: &mut Effort, now: Instant) -> Next {
+    fn send_own(
+        &mut self,
+        batch: &Batch,
+        group: &Group,
+        sender: &mut Sender,
+        effort: &mut Effort,
+        now: Instant,
+    ) -> Next {
         effort.spend(sending(batch.bytes.len()));
-        let taken = match send_some(&self.socket, &batch.bytes) {
+        let taken = match sender.send(&self.link, Manner::Now, &batch.bytes) {
             Ok(taken) => taken,
             Err(departure) => return Next::Departs(departure),
         };
-        let cut = batch.cut(taken);
+        let cut = batch.cut(taken.bytes);
         self.sent += cut.sent;
         self.last_sent = LastSent::with_others(now);
         group.count(cut.sent);
@@ -243,7 +253,7 @@ impl Client {
             State::Alone(alone) => alone.cut(cut, taken, now),
             _ => self.state = State::Alone(Box::new(Alone::after(cut, now))),
         }
-        if taken == batch.bytes.len() {
+        if !taken.is_cut_short {
             return Next::Ready;
         }
         self.block(now);
@@ -277,12 +287,12 @@ impl Client {
     /// client stalls.
     fn block(&mut self, now: Instant) {
         if let State::Alone(alone) = &mut self.state {
-            alone.block(&self.socket);
+            alone.block(&self.link);
             if !self.trust.is_given() {
                 // This is not done before, because most clients are never sent so much. A Unix socket is bounded already.
-                bound_unacknowledged(&self.socket);
+                bound_unacknowledged(&self.link);
             }
-            self.trust.begin(&self.socket, now);
+            self.trust.begin(&self.link, now);
         }
     }
 }

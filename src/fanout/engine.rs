@@ -272,6 +272,7 @@ mod tests {
         let opened = Arc::new(Opened::default());
         let arrival = Arrival {
             socket: socket.into(),
+            channel: None,
             unread: Vec::new(),
             home: Box::new(Nowhere),
             delivery: Delivery {

@@ -4,13 +4,13 @@ use super::batch::Framing;
 use super::client::{Client, State};
 use super::group::{Group, GroupId, Number};
 use super::keys::{ClientKey, GroupKey};
+use super::link::Link;
 use super::shard::ShardInbox;
 use super::table::Table;
 use super::terms::Terms;
 use crate::hub::{Feed, Seat};
 use crate::replay::Seq;
 use std::collections::HashMap;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -36,9 +36,9 @@ impl Members {
         Some((client, group))
     }
 
-    /// A client's socket. `None`: the client has gone.
-    pub(super) fn socket(&self, key: ClientKey) -> Option<&OwnedFd> {
-        self.clients.get(key).map(|client| &client.socket)
+    /// A client's connection. `None`: the client has gone.
+    pub(super) fn link(&self, key: ClientKey) -> Option<&Link> {
+        self.clients.get(key).map(|client| &client.link)
     }
 
     /// A group. `None`: all of its clients have gone.

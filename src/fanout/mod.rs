@@ -1,4 +1,4 @@
-//! The delivery engine: sends the events of streams to plain HTTP/1.x clients.
+//! The delivery engine: sends the events of streams to HTTP/1.x clients, in the clear or over TLS 1.3.
 //!
 //! ```text
 //!   Engine ──adopt──▶ Inbox ──▶ Shard (a thread, a poll)
@@ -34,6 +34,7 @@ mod group;
 mod inbox;
 mod keys;
 mod line;
+mod link;
 mod members;
 mod on_the_way;
 mod policy;

@@ -4,13 +4,29 @@
 //!   ─▶ Ring ── the kernel refuses to serve the ring ──▶ Loop
 //! ```
 
-use super::ring::{Broken, Ring};
+use super::link::{Link, Manner, Taken};
+use super::ring::{self, Broken, Ring};
 use super::sending::{gone, send_some};
-
-pub(super) use super::ring::Piece;
 use crate::hub::Departure;
+use crate::tls::Sealed;
+use bytes::Bytes;
 use rustix::io::Errno;
 use std::io;
+use std::ops::Range;
+
+/// The number of sealed bytes at which those who get them are sent to before more is sealed. They are still in the
+/// processor's cache then.
+const MOST_SEALED_BYTES: usize = 128 << 10;
+
+/// The room for sealed bytes that is kept. A wave of small events fits into it.
+const KEPT_BYTES: usize = 96 << 10;
+
+/// Bytes for a client.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Piece<'a> {
+    pub(super) link: &'a Link,
+    pub(super) bytes: &'a Bytes,
+}
 
 /// The system calls by which a shard sends to many clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +62,8 @@ pub(super) struct Stopped<C> {
 pub(super) struct Sender {
     /// `None`: each client is sent to with a call of its own.
     ring: Option<Ring>,
+    /// Where bytes are sealed before they are sent.
+    scratch: Vec<u8>,
     /// How often it was called.
     #[cfg(test)]
     pub(super) calls: usize,
@@ -60,6 +78,7 @@ impl Sender {
         };
         Self {
             ring,
+            scratch: Vec::new(),
             #[cfg(test)]
             calls: 0,
         }
@@ -76,43 +95,134 @@ impl Sender {
             self.calls += 1;
         }
         let mut stopped = Vec::new();
-        let mut answered = |client, piece: &Piece<'_>, taken| {
-            if taken != Ok(piece.bytes.len()) {
-                stopped.push(Stopped { client, taken });
+        if self.ring.is_none() {
+            pieces.for_each(|(client, piece)| stopped.extend(self.send_one(client, piece, 0)));
+            return stopped;
+        }
+        let pieces: Vec<_> = pieces.collect();
+        let mut rest = &pieces[..];
+        while self.ring.is_some() && !rest.is_empty() {
+            rest = self.send_by_ring(rest, &mut stopped);
+        }
+        // The ring has failed.
+        rest.iter().for_each(|(client, piece)| stopped.extend(self.send_one(*client, *piece, 0)));
+        stopped
+    }
+
+    /// Sends a client what its socket takes now. Returns why it departs if it does.
+    pub(super) fn send(&mut self, link: &Link, manner: Manner, bytes: &[u8]) -> Result<Taken, Departure> {
+        let taken = link.send(manner, bytes, &mut self.scratch);
+        self.shrink();
+        taken
+    }
+
+    /// Sends a client what follows the first `from` bytes, which it took.
+    fn send_one<C>(&mut self, client: C, piece: Piece<'_>, from: usize) -> Option<Stopped<C>> {
+        match self.send(piece.link, Manner::Now, piece.bytes.get(from..).unwrap_or_default()) {
+            Ok(taken) if !taken.is_cut_short => None,
+            Ok(taken) => Some(Stopped { client, taken: Ok(from + taken.bytes) }),
+            Err(departure) => Some(Stopped { client, taken: Err(departure) }),
+        }
+    }
+
+    /// Sends pieces through the ring, as many as are sealed at a time. Returns the pieces after them.
+    fn send_by_ring<'p, 'a, C: Copy>(
+        &mut self,
+        pieces: &'p [(C, Piece<'a>)],
+        stopped: &mut Vec<Stopped<C>>,
+    ) -> &'p [(C, Piece<'a>)] {
+        let (count, sealed) = self.seal(pieces);
+        let (pieces, later) = pieces.split_at(count);
+        let all = Bytes::from(std::mem::take(&mut self.scratch));
+        let wire: Vec<Bytes> = sealed.iter().map(|(_, range, _)| all.slice(range.clone())).collect();
+        let (mut next, nothing) = (wire.iter(), Bytes::new());
+        // What is not sealed must not be sent over TLS, so a channel without sealed bytes gets none.
+        let of_link = |(_, piece): &(C, Piece<'a>)| -> ring::Piece<'_> {
+            let is_plain = piece.link.channel().is_none();
+            let bytes = if is_plain { piece.bytes } else { next.next().unwrap_or(&nothing) };
+            ring::Piece { socket: piece.link.socket(), bytes }
+        };
+        let on_wire: Vec<_> = pieces.iter().map(of_link).collect();
+        let mut unfinished = Vec::new();
+        let mut answered = |index: usize, taken: Result<usize, Departure>| {
+            let (Some((client, piece)), Some(ring::Piece { bytes, .. })) = (pieces.get(index), on_wire.get(index))
+            else {
+                return;
+            };
+            let is_cut_short = taken != Ok(bytes.len());
+            let taken = match (taken, piece.link.channel()) {
+                (Ok(taken), Some(mut channel)) => {
+                    let found = sealed.binary_search_by_key(&index, |(index, ..)| *index);
+                    let Some((_, _, sealed)) = found.ok().and_then(|place| sealed.get(place)) else { return };
+                    Ok(channel.settle(*sealed, bytes, taken))
+                }
+                (taken, _) => taken,
+            };
+            match taken {
+                Ok(taken) if !is_cut_short => {
+                    if taken < piece.bytes.len() {
+                        unfinished.push((*client, *piece, taken));
+                    }
+                }
+                taken => stopped.push(Stopped { client: *client, taken }),
             }
         };
-        let send = |piece: &Piece<'_>| send_some(piece.socket, piece.bytes);
-        let Some(ring) = &mut self.ring else {
-            pieces.for_each(|(client, piece)| answered(client, &piece, send(&piece)));
-            return stopped;
-        };
-        let (clients, pieces): (Vec<_>, Vec<_>) = pieces.unzip();
-        let sent = ring.send(&pieces, |index, taken| {
-            let (Some(client), Some(piece)) = (clients.get(index), pieces.get(index)) else { return };
+        let by_itself = |piece: &ring::Piece<'_>| send_some(piece.socket, piece.bytes);
+        let Some(ring) = &mut self.ring else { return later };
+        let sent = ring.send(&on_wire, |index, taken| {
             let taken = match taken {
                 Ok(taken) => Ok(taken),
                 Err(Errno::AGAIN) => Ok(0),
-                Err(Errno::INTR) => send(piece),
+                Err(Errno::INTR) => on_wire.get(index).map_or(Ok(0), by_itself),
                 Err(error) => Err(gone(error)),
             };
-            answered(*client, piece, taken);
+            answered(index, taken);
         });
         if let Err(Broken { from, why }) = sent {
             log::error!("io_uring failed, the shard sends without it from now on: {why}");
             self.ring = None;
-            let not_sent = clients.iter().zip(&pieces).skip(from);
-            not_sent.for_each(|(client, piece)| answered(*client, piece, send(piece)));
+            on_wire.iter().enumerate().skip(from).for_each(|(index, piece)| answered(index, by_itself(piece)));
         }
-        stopped
+        drop(on_wire);
+        drop(wire);
+        // It is the same memory, unless the ring failed and left some of it to the kernel.
+        self.scratch = Vec::from(all);
+        self.shrink();
+        for (client, piece, taken) in unfinished {
+            stopped.extend(self.send_one(client, piece, taken));
+        }
+        later
+    }
+
+    /// Seals what goes over TLS, up to some size. Returns the number of pieces that can be sent then. For each that was
+    /// sealed there is its index, its place in the scratch, and what to settle.
+    fn seal<C>(&mut self, pieces: &[(C, Piece<'_>)]) -> (usize, Vec<(usize, Range<usize>, Sealed)>) {
+        let mut sealed = Vec::new();
+        self.scratch.clear();
+        for (index, (_, piece)) in pieces.iter().enumerate() {
+            let Some(mut channel) = piece.link.channel() else { continue };
+            if self.scratch.len() >= MOST_SEALED_BYTES {
+                return (index, sealed);
+            }
+            let from = self.scratch.len();
+            let what = channel.seal(piece.bytes, &mut self.scratch);
+            sealed.push((index, from..self.scratch.len(), what));
+        }
+        (pieces.len(), sealed)
+    }
+
+    /// Frees the scratch if it is large.
+    fn shrink(&mut self) {
+        if self.scratch.capacity() > KEPT_BYTES {
+            self.scratch = Vec::new();
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
     use std::io::Read;
-    use std::os::fd::OwnedFd;
     use std::os::unix::net::UnixStream;
 
     /// A sender of each kind that there is here.
@@ -127,10 +237,10 @@ mod tests {
         for mut sender in senders() {
             let batch = Bytes::from(vec![b'x'; 1 << 10]);
             let (ours, mut theirs): (Vec<_>, Vec<_>) = (0..3).map(|_| UnixStream::pair().unwrap()).unzip();
-            let ours: Vec<OwnedFd> = ours.into_iter().map(OwnedFd::from).collect();
-            while send_some(&ours[1], &batch).unwrap() > 0 {}
+            let ours: Vec<Link> = ours.into_iter().map(|socket| Link::new(socket.into(), None)).collect();
+            while send_some(ours[1].socket(), &batch).unwrap() > 0 {}
             drop(theirs.remove(2));
-            let pieces = ours.iter().map(|socket| Piece { socket, bytes: &batch });
+            let pieces = ours.iter().map(|link| Piece { link, bytes: &batch });
             let stopped = sender.send_to_each(('a'..).zip(pieces));
             let expected = [('b', Ok(0)), ('c', Err(Departure::Left))];
             let expected: Vec<_> = expected.map(|(client, taken)| Stopped { client, taken }).into();

@@ -37,7 +37,11 @@ pub(super) fn gone(error: Errno) -> Departure {
 
 /// Reads what a client sent and passes it to `said`. An error says why the client departs. A client that sent more
 /// than `most` bytes is taken for gone.
-pub(super) fn receive(socket: &OwnedFd, most: usize, mut said: impl FnMut(&[u8])) -> Result<(), Departure> {
+pub(super) fn receive(
+    socket: &OwnedFd,
+    most: usize,
+    mut said: impl FnMut(&mut [u8]) -> Result<(), Departure>,
+) -> Result<(), Departure> {
     let mut buffer = [0_u8; 4096];
     let mut received = 0;
     loop {
@@ -45,7 +49,7 @@ pub(super) fn receive(socket: &OwnedFd, most: usize, mut said: impl FnMut(&[u8])
             Ok((_, 0)) => return Err(Departure::Left),
             Ok((_, n)) => {
                 received += n;
-                said(buffer.get(..n).unwrap_or_default());
+                said(buffer.get_mut(..n).unwrap_or_default())?;
             }
             Err(Errno::AGAIN) => return Ok(()),
             Err(Errno::INTR) => {}
@@ -58,9 +62,9 @@ pub(super) fn receive(socket: &OwnedFd, most: usize, mut said: impl FnMut(&[u8])
 }
 
 /// Closes our side of a connection in an orderly way.
-pub(super) fn end(socket: &OwnedFd, framing: Framing) {
+pub(super) fn end(socket: impl AsFd, framing: Framing) {
     if framing == Framing::UntilClose {
-        end_on_close(socket);
+        end_on_close(&socket);
     }
     if let Err(error) = shutdown(socket, Shutdown::Write) {
         log::trace!("cannot close our side of a connection: {error}");

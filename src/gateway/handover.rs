@@ -42,7 +42,7 @@ impl HandOver {
             Ok(Parts { socket, unread, peer, place, seat }) => {
                 let Leaving { engine, delivery, seat: of_request } = client;
                 let home = Box::new(AtTheFront::new(Arc::downgrade(front), place, &peer).seated(seat, of_request));
-                match engine.adopt(Arrival { delivery, socket, unread, home }).await {
+                match engine.adopt(Arrival { delivery, socket, channel: None, unread, home }).await {
                     Ok(()) => return,
                     Err(refused) => refused.to_string(),
                 }

@@ -119,7 +119,7 @@ impl Channel {
     pub(super) fn seal_until(&mut self, renew_at: u64, plain: &[u8], out: &mut Vec<u8>) -> Sealed {
         let plain = if self.is_closed { &[] } else { plain.get(..MOST_SEALED).unwrap_or(plain) };
         if !plain.is_empty() && self.tx.seq >= renew_at {
-            self.update_keys();
+            self.update_keys(false);
         }
         let mut sealed = Sealed { before: self.pending().len(), plain: 0 };
         out.extend_from_slice(self.pending());
@@ -162,6 +162,12 @@ impl Channel {
         self.pending.as_ref().map_or(&[], |pending| &pending[..])
     }
 
+    /// Whether the connection has ended: nothing more can be sealed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
     /// Whether sealed bytes wait to be sent.
     #[must_use]
     pub fn has_pending(&self) -> bool {
@@ -189,16 +195,16 @@ impl Channel {
     pub(super) fn answer_key_update(&mut self) {
         if !self.answers && !self.is_closed {
             self.answers = true;
-            self.update_keys();
+            self.update_keys(false);
         }
     }
 
-    /// Replaces the keys, and tells the client, under the old keys, without asking it for the same.
-    fn update_keys(&mut self) {
+    /// Replaces the keys, and tells the other side, under the old keys. `asks`: it is to do the same.
+    pub(super) fn update_keys(&mut self, asks: bool) {
         let algorithm = self.tx.algorithm;
         let next = self.tx_secret.next(algorithm).and_then(|secret| Ok((Keys::of(algorithm, &secret, 0)?, secret)));
         if let Ok((keys, secret)) = next
-            && self.put(HANDSHAKE, &[24, 0, 0, 1, 0])
+            && self.put(HANDSHAKE, &[24, 0, 0, 1, u8::from(asks)])
         {
             (self.tx, self.tx_secret) = (keys, secret);
         }

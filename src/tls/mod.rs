@@ -30,5 +30,7 @@ pub use channel::{Channel, MOST_SEALED, RECORD_BYTES, Sealed};
 pub use detach::{Refusal, may_detach};
 pub use incoming::{Alert, Over};
 pub use record_io::RecordIo;
+#[cfg(any(test, fuzzing))]
+pub(crate) use testing::pair;
 #[cfg(all(fuzzing, not(test)))]
 pub use testing::try_records;

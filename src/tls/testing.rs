@@ -20,13 +20,34 @@ pub(super) struct Talker {
 
 /// A channel, and the client that it listens to.
 pub(super) fn talking(algorithm: Algorithm) -> (Channel, Talker) {
-    let secret = |byte| {
-        let bytes = [byte; 48];
-        Secret::new(algorithm, &bytes).or_else(|| Secret::new(algorithm, &bytes[..32])).unwrap()
-    };
-    let channel = Channel::new(algorithm, (secret(1), 0), (secret(2), 0)).unwrap();
-    let keys = Keys::of(algorithm, &secret(2), 0).unwrap();
-    (channel, Talker { secret: secret(2), keys })
+    let (ours, theirs) = (secret(algorithm, 1), secret(algorithm, 2));
+    let keys = Keys::of(algorithm, &theirs, 0).unwrap();
+    let channel = Channel::new(algorithm, (ours, 0), (theirs, 0)).unwrap();
+    (channel, Talker { secret: secret(algorithm, 2), keys })
+}
+
+fn secret(algorithm: Algorithm, byte: u8) -> Secret {
+    let bytes = [byte; 48];
+    Secret::new(algorithm, &bytes).or_else(|| Secret::new(algorithm, &bytes[..32])).unwrap()
+}
+
+/// Both ends of a connection with the suite of this number. The second is the client's.
+pub(crate) fn pair(suite: usize) -> (Channel, Channel) {
+    let algorithm = ALGORITHMS[suite % ALGORITHMS.len()];
+    let end =
+        |ours, theirs| Channel::new(algorithm, (secret(algorithm, ours), 0), (secret(algorithm, theirs), 0)).unwrap();
+    (end(1, 2), end(2, 1))
+}
+
+impl Channel {
+    /// What a client says that wants new keys in both directions.
+    pub(crate) fn asks(&mut self) -> Vec<u8> {
+        let mut wire = Vec::new();
+        self.update_keys(true);
+        let sealed = self.seal(b"", &mut wire);
+        self.settle(sealed, &wire, wire.len());
+        wire
+    }
 }
 
 impl Talker {

@@ -5,6 +5,7 @@ use super::super::arrival::Arrival;
 use super::super::batch::Framing;
 use super::super::client::{Client, State};
 use super::super::effort::ARRIVAL;
+use super::super::link::Link;
 use super::super::policy::{LastSent, Phase, Schedule};
 use super::super::sending::reset_on_close;
 use super::super::strays::Strays;
@@ -38,7 +39,9 @@ impl Shard {
 
     /// Takes a client in. The response's head and first lines are sent in the client's turn.
     fn arrive(&mut self, arrival: Arrival, now: Instant) {
-        let Arrival { delivery, socket, unread, home } = arrival;
+        let Arrival { delivery, socket, channel, unread, home } = arrival;
+        // The channel cannot leave the engine.
+        let is_kept = delivery.is_kept && channel.is_none();
         let Detached { seat, cursor, told_first } = delivery.subscription.detach();
         let framing = delivery.framing;
         let group_key = self.members.group_for(&seat, framing, &delivery.terms, &self.inbox, now);
@@ -57,9 +60,9 @@ impl Shard {
         }
         let descriptor = socket.as_raw_fd();
         let key = self.members.insert(Client {
-            socket,
+            link: Link::new(socket, channel),
             group: group_key,
-            strays: Strays::new(delivery.is_kept, &unread),
+            strays: Strays::new(is_kept, &unread),
             state: State::Alone(Box::new(Alone::new(cursor, pending, now))),
             seat: Some(seat),
             home,

@@ -135,8 +135,8 @@ impl Shard {
     fn send_wave(&mut self, now: Instant) {
         let mut wave = std::mem::take(&mut self.wave);
         let pieces = wave.sends().filter_map(|(number, client, batch)| {
-            let socket = self.members.socket(client)?;
-            Some((number, Piece { socket, bytes: &batch.bytes }))
+            let link = self.members.link(client)?;
+            Some((number, Piece { link, bytes: &batch.bytes }))
         });
         for Stopped { client, taken } in self.sender.send_to_each(pieces) {
             if let Some((client, batch)) = wave.stopped(client) {
@@ -195,7 +195,7 @@ impl Shard {
     /// Serves one client alone. The line may name a client that has left, or another that has its key by now.
     fn catch_up(&mut self, key: ClientKey, now: Instant) {
         let Some((client, group)) = self.members.of(key) else { return };
-        match client.serve_alone(group, &mut self.replays, &mut self.effort, now) {
+        match client.serve_alone(group, &mut self.replays, &mut self.sender, &mut self.effort, now) {
             Next::Nothing => return,
             Next::Ready => return self.backlog.behind.goes_on(key),
             Next::Departs(departure) => return self.depart(key, &departure, now),

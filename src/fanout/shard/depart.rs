@@ -1,12 +1,14 @@
 //! Ends the responses of clients: of those that leave, and of those that get an orderly end.
 
 use super::super::alone::Alone;
+use super::super::batch::Cut;
 use super::super::client::{Client, State};
 use super::super::effort::{DEPARTURE, RECEIVE, sending};
 use super::super::group::Group;
 use super::super::keys::ClientKey;
+use super::super::link::Manner;
 use super::super::policy::LINGER;
-use super::super::sending::{end, receive, reset_on_close, send_last, send_some};
+use super::super::sending::{end, reset_on_close};
 use super::super::terms::{Farewell, MOST_STRAY_BYTES, Sent};
 use super::Shard;
 use crate::hub::Departure;
@@ -60,7 +62,7 @@ impl Shard {
         }
         if *departure == Departure::Stalled || alone.was_blocked() {
             // The bytes that the client does not take are freed at once.
-            reset_on_close(&client.socket);
+            reset_on_close(&client.link);
         }
         self.remove(key);
     }
@@ -69,7 +71,7 @@ impl Shard {
     pub(super) fn stalled(&mut self, key: ClientKey, now: Instant) {
         let Some((client, _)) = self.members.of(key) else { return };
         if let State::Parting(_) = client.state {
-            reset_on_close(&client.socket);
+            reset_on_close(&client.link);
             return self.remove(key);
         }
         self.depart(key, &Departure::Stalled, now);
@@ -80,21 +82,26 @@ impl Shard {
         let Some((client, group)) = self.members.of(key) else { return };
         let State::Parting(last) = &mut client.state else { return };
         let goes_back = client.strays.is_kept() && self.draining.is_none();
-        let send = if goes_back { send_some } else { send_last };
-        while !last.pending().is_empty() {
+        let manner = if goes_back { Manner::Now } else { Manner::Last };
+        loop {
+            if last.pending().is_empty() {
+                client.link.close();
+                if !client.link.has_pending() {
+                    break;
+                }
+            }
             self.effort.spend(sending(last.pending().len()));
-            let Ok(taken) = send(&client.socket, last.pending()) else { return self.remove(key) };
-            let is_cut_short = taken < last.pending().len();
+            let Ok(taken) = self.sender.send(&client.link, manner, last.pending()) else { return self.remove(key) };
             last.took(taken, now);
-            if is_cut_short {
-                last.block(&client.socket);
+            if taken.is_cut_short {
+                last.block(&client.link);
                 return self.arm(key);
             }
         }
         if goes_back {
             return self.give_back(key);
         }
-        end(&client.socket, group.framing());
+        end(&client.link, group.framing());
         client.state = State::Closing { until: Box::new(now + LINGER) };
         // The client may have closed its side already, and the poll does not report that again.
         self.listen_to(key, now);
@@ -103,21 +110,43 @@ impl Shard {
     /// Reads what a client sent, and notes whether it closed its side.
     fn listen_to(&mut self, key: ClientKey, now: Instant) {
         let Some((client, _)) = self.members.of(key) else { return };
-        let Client { socket, strays, state, .. } = client;
+        let Client { link, strays, state, .. } = client;
         let most = if matches!(state, State::Closing { .. }) { MOST_LATE_BYTES } else { MOST_STRAY_BYTES };
         self.effort.spend(RECEIVE);
-        let received = receive(socket, most.saturating_sub(strays.bytes()), |bytes| strays.add(bytes));
+        let received = link.receive(most.saturating_sub(strays.bytes()), strays);
+        if received.is_err() && link.has_pending() {
+            // An alert, for a client that broke the protocol. If the socket does not take it, nobody waits for that.
+            let _taken = self.sender.send(link, Manner::Now, b"");
+        }
         match (received, state) {
             (Ok(()), State::Closing { .. }) => self.arm(key),
+            (Ok(()), State::CaughtUp { .. } | State::Waiting { .. }) if link.has_pending() => self.reply(key, now),
+            // What is pending for the others is sent in their turns.
             (Ok(()), _) => {}
             (Err(_), State::Closing { .. } | State::Parting(_)) => self.remove(key),
             (Err(departure), _) => self.depart(key, &departure, now),
         }
     }
 
+    /// Sends a client that is caught up the answer to what it asked on TLS. If its socket does not take it, the client is
+    /// served alone, because the answer goes before all else.
+    fn reply(&mut self, key: ClientKey, now: Instant) {
+        let Some(link) = self.members.link(key) else { return };
+        let taken = match self.sender.send(link, Manner::Now, b"") {
+            Ok(taken) if !taken.is_cut_short => return,
+            Ok(taken) => Ok(taken.bytes),
+            Err(departure) => Err(departure),
+        };
+        let Some((client, group)) = self.members.apart(key) else { return };
+        let State::Waiting { cursor } = client.state else { return };
+        client.block_after(Cut::at(cursor, Bytes::new()), group, now);
+        self.stopped(key, taken);
+    }
+
     /// Gives a connection back to its home, after an orderly end, so that it serves another request.
     fn give_back(&mut self, key: ClientKey) {
-        let Some(Client { socket, strays, home, .. }) = self.forget(key) else { return };
+        let Some(Client { link, strays, home, .. }) = self.forget(key) else { return };
+        let Some(socket) = link.into_plain() else { return };
         match self.poll.registry().deregister(&mut SourceFd(&socket.as_raw_fd())) {
             Ok(()) => home.take_back(socket, strays.into_unread()),
             Err(error) => log::error!("cannot give a connection back: {error}"),

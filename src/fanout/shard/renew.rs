@@ -51,7 +51,7 @@ impl Shard {
         }
         // Who is trusted is not judged by the kernel, and gets the kernel's new limit when that ends.
         if stall && !client.trust.is_given() {
-            limit_stall(&client.socket, Some(group.terms.pace().stall));
+            limit_stall(&client.link, Some(group.terms.pace().stall));
         }
         if let Some(by) = over {
             client.schedule.drain(by, now, fastrand::f64());

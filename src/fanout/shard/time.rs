@@ -69,7 +69,7 @@ impl Shard {
             None => {}
             Some(Due::Heartbeat) => {
                 self.effort.spend(sending(HEARTBEAT.len()));
-                client.trust.forgive(&client.socket, group.terms.pace().stall);
+                client.trust.forgive(&client.link, group.terms.pace().stall);
                 return Some(group.framing());
             }
             Some(Due::Slowness) => {
@@ -93,8 +93,8 @@ impl Shard {
         }
         let line = Bytes::from_static(line);
         let pieces = keys.iter().filter_map(|key| {
-            let socket = self.members.socket(*key)?;
-            Some((*key, Piece { socket, bytes: &line }))
+            let link = self.members.link(*key)?;
+            Some((*key, Piece { link, bytes: &line }))
         });
         let stopped = self.sender.send_to_each(pieces);
         for key in keys {

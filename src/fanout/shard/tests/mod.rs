@@ -22,6 +22,8 @@ mod questions;
 mod reports;
 #[cfg(test)]
 mod returns;
+#[cfg(test)]
+mod sealed;
 
 #[cfg(fuzzing)]
 pub use model::try_operations;
@@ -38,6 +40,7 @@ use crate::hub::{
 };
 use crate::replay::{Continuation, ReplayOptions};
 use crate::sse::Event;
+use crate::tls::{Channel, Over};
 use bytes::Bytes;
 use http::HeaderMap;
 use parking_lot::Mutex;
@@ -185,6 +188,7 @@ impl Stage {
         let request = StreamRequest::new(RouteId(1), &ShareOptions::default(), path, None, &HeaderMap::new());
         let mut arrival = Arrival {
             socket: OwnedFd::from(socket),
+            channel: None,
             unread: Vec::new(),
             home: Box::new(Kept(Arc::clone(&self.kept))),
             delivery: Delivery {
@@ -200,7 +204,7 @@ impl Stage {
         };
         change(&mut arrival);
         self.inbox.arrive(arrival).unwrap();
-        Reader { socket: reader, heard: Vec::new() }
+        Reader { socket: reader, heard: Vec::new(), channel: None, was_told: false }
     }
 
     /// The publisher of the stream that was opened last.
@@ -255,6 +259,10 @@ impl Stage {
 struct Reader {
     socket: UnixStream,
     heard: Vec<u8>,
+    /// The client's end of TLS.
+    channel: Option<Channel>,
+    /// close_notify came.
+    was_told: bool,
 }
 
 /// The state of a connection as its client sees it.
@@ -271,9 +279,26 @@ impl Reader {
         loop {
             match self.socket.read(&mut buffer) {
                 Ok(0) => return Link::Ended,
-                Ok(n) => self.heard.extend_from_slice(&buffer[..n]),
+                Ok(n) => self.hear(&mut buffer[..n]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Link::Open,
                 Err(_) => return Link::Ended,
+            }
+        }
+    }
+
+    /// Takes bytes that were read.
+    fn hear(&mut self, bytes: &mut [u8]) {
+        match &mut self.channel {
+            None => self.heard.extend_from_slice(bytes),
+            Some(channel) => {
+                assert!(!self.was_told, "nothing follows close_notify");
+                match channel.receive(bytes, |said| self.heard.extend_from_slice(said)) {
+                    Ok(()) => {}
+                    Err(over) => {
+                        assert_eq!(over, Over::Gone);
+                        self.was_told = true;
+                    }
+                }
             }
         }
     }

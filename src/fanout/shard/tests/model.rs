@@ -8,6 +8,7 @@ use super::*;
 use crate::choices::Choices;
 use crate::replay::Start;
 use crate::sse::{Decoder, Item};
+use crate::tls;
 use std::num::NonZeroUsize;
 
 const PATHS: [&str; 3] = ["/a", "/b", "/c"];
@@ -33,6 +34,8 @@ pub struct Seen {
     pub stalled: usize,
     /// The clients whose response ended in order.
     pub orderly: usize,
+    /// How often clients asked for new keys.
+    pub asked: usize,
 }
 
 /// How the run ends for the clients that are there.
@@ -113,7 +116,8 @@ impl<'a> Model<'a> {
         match self.choices.below(20) {
             0..2 => self.join(),
             2..7 => self.publish(),
-            7..10 => self.read(None),
+            7..9 => self.read(None),
+            9 => self.ask_for_keys(),
             10 => self.read(Some(1 << 10)),
             11 if self.clients.len() > 4 => {
                 let client = self.choices.below(self.clients.len());
@@ -131,13 +135,22 @@ impl<'a> Model<'a> {
         let path = self.choices.below(self.publishers.len().min(PATHS.len() - 1) + 1);
         let framing = self.choices.one_of(&[Framing::Chunked, Framing::UntilClose]);
         let is_slow = self.choices.below(3) == 0;
-        let reader = self.stage.client_with(PATHS[path], |arrival| {
+        let (ours, theirs) = match self.choices.below(4) {
+            0 => (None, None),
+            suite => {
+                let (ours, theirs) = tls::pair(suite);
+                (Some(Box::new(ours)), Some(theirs))
+            }
+        };
+        let mut reader = self.stage.client_with(PATHS[path], |arrival| {
+            arrival.channel = ours;
             arrival.delivery.framing = framing;
             arrival.delivery.opening = Bytes::new();
             if is_slow {
                 hold_little(arrival);
             }
         });
+        reader.channel = theirs;
         if path == self.publishers.len() {
             self.publishers.push(self.stage.publisher());
         }
@@ -184,8 +197,21 @@ impl<'a> Model<'a> {
             Some(most) => {
                 let mut buffer = vec![0; most];
                 let n = client.reader.socket.read(&mut buffer).unwrap_or(0);
-                client.reader.heard.extend_from_slice(&buffer[..n]);
+                client.reader.hear(&mut buffer[..n]);
             }
+        }
+    }
+
+    /// A client on TLS asks for new keys, if its connection is still there.
+    fn ask_for_keys(&mut self) {
+        if self.clients.is_empty() {
+            return;
+        }
+        let client = self.choices.below(self.clients.len());
+        let reader = &mut self.clients[client].reader;
+        if let Some(channel) = &mut reader.channel {
+            let asks = channel.asks();
+            self.seen.asked += usize::from(reader.socket.write_all(&asks).is_ok());
         }
     }
 
@@ -209,6 +235,12 @@ impl<'a> Model<'a> {
         for client in &self.clients {
             assert!(client.is_done(ending, &self.published), "{ending:?}: {client:?}");
             let is_whole = client.next == self.published[client.path].len();
+            let is_told = client.reader.was_told || client.reader.channel.is_none() || client.link == Link::Open;
+            assert!(is_told || !client.is_orderly, "an end in order is told on TLS: {client:?}");
+            assert!(
+                client.is_orderly || !client.reader.was_told || client.framing == Framing::UntilClose,
+                "{client:?}"
+            );
             assert!(is_whole || !client.is_orderly || ending == Ending::Drains, "an end in order: {client:?}");
         }
         self.depart()
@@ -317,13 +349,14 @@ fn every_client_gets_every_event_once_or_is_told_whatever_happens() {
     for seed in 0..SEEDS {
         let mut rng = fastrand::Rng::with_seed(seed);
         let input: Vec<u8> = std::iter::repeat_with(|| rng.u8(..)).take(BYTES).collect();
-        let Seen { events, gaps, lagged, stalled, orderly } = try_operations(&input);
+        let Seen { events, gaps, lagged, stalled, orderly, asked } = try_operations(&input);
         all.events += events;
         all.gaps += gaps;
         all.lagged += lagged;
         all.stalled += stalled;
         all.orderly += orderly;
+        all.asked += asked;
     }
-    let Seen { events, gaps, lagged, stalled, orderly } = all;
-    assert!(events > 1000 && gaps > 0 && lagged > 0 && stalled > 0 && orderly > 0, "{all:?}");
+    let Seen { events, gaps, lagged, stalled, orderly, asked } = all;
+    assert!(events > 1000 && gaps > 0 && lagged > 0 && stalled > 0 && orderly > 0 && asked > 100, "{all:?}");
 }

@@ -1,0 +1,128 @@
+//! A client's connection: its socket, and the channel through which everything goes if it is TLS.
+
+use super::sending::{gone, receive, send_last, send_some};
+use super::strays::Strays;
+use crate::hub::Departure;
+use crate::tls::{Channel, Over};
+use rustix::io::Errno;
+use std::cell::{RefCell, RefMut};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// A client's connection.
+#[derive(Debug)]
+pub(super) struct Link {
+    socket: OwnedFd,
+    /// `None`: the connection is plain. A wave borrows the links of many clients at a time and seals for each of them, so
+    /// the channel is in a cell.
+    channel: Option<Box<RefCell<Channel>>>,
+}
+
+/// How bytes are sent to a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// At once.
+    Now,
+    /// Together with the end of the connection. See [`send_last`].
+    Last,
+}
+
+/// What a socket took of bytes that were sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Taken {
+    /// The number of bytes that were taken. On TLS these are the bytes of the records that were begun. The channel keeps
+    /// the rest of the last one.
+    pub(super) bytes: usize,
+    /// The socket took something.
+    pub(super) any: bool,
+    /// The socket accepts no more: some of the bytes were not taken, or the channel keeps some that were.
+    pub(super) is_cut_short: bool,
+}
+
+impl Link {
+    pub(super) fn new(socket: OwnedFd, channel: Option<Box<Channel>>) -> Self {
+        Self { socket, channel: channel.map(|channel| Box::new(RefCell::new(*channel))) }
+    }
+
+    pub(super) fn socket(&self) -> &OwnedFd {
+        &self.socket
+    }
+
+    /// The channel, if the connection is TLS. It must not be kept while the link is used otherwise.
+    pub(super) fn channel(&self) -> Option<RefMut<'_, Channel>> {
+        self.channel.as_ref().map(|channel| channel.borrow_mut())
+    }
+
+    /// Whether sealed bytes wait to be sent.
+    pub(super) fn has_pending(&self) -> bool {
+        self.channel.as_ref().is_some_and(|channel| channel.borrow().has_pending())
+    }
+
+    /// Sends what the socket takes now, after what is pending. `scratch` is where it is sealed. Returns why the client
+    /// departs if it does.
+    pub(super) fn send(&self, manner: Manner, bytes: &[u8], scratch: &mut Vec<u8>) -> Result<Taken, Departure> {
+        let Some(mut channel) = self.channel() else {
+            let taken = self.send_wire(manner, bytes)?;
+            return Ok(Taken { bytes: taken, any: taken > 0, is_cut_short: taken < bytes.len() });
+        };
+        let mut sum = Taken { bytes: 0, any: false, is_cut_short: false };
+        loop {
+            let rest = bytes.get(sum.bytes..).unwrap_or_default();
+            scratch.clear();
+            let sealed = channel.seal(rest, scratch);
+            if scratch.is_empty() {
+                // Only a channel that was closed seals nothing.
+                return if rest.is_empty() { Ok(sum) } else { Err(Departure::Left) };
+            }
+            let taken = self.send_wire(manner, scratch)?;
+            sum.bytes += channel.settle(sealed, scratch, taken);
+            sum.any |= taken > 0;
+            sum.is_cut_short = taken < scratch.len();
+            if sum.is_cut_short || sum.bytes == bytes.len() {
+                return Ok(sum);
+            }
+        }
+    }
+
+    /// Sends bytes as they are. On TLS they must have been sealed.
+    pub(super) fn send_wire(&self, manner: Manner, wire: &[u8]) -> Result<usize, Departure> {
+        match manner {
+            Manner::Now => send_some(&self.socket, wire),
+            Manner::Last => send_last(&self.socket, wire),
+        }
+    }
+
+    /// Reads what the client sent. What it said is added to its strays. More than `most` bytes mean that it is gone, and
+    /// so do the end of its side and, on TLS, a record that it must not send: then an alert is pending.
+    pub(super) fn receive(&self, most: usize, strays: &mut Strays) -> Result<(), Departure> {
+        receive(&self.socket, most, |bytes| match self.channel().filter(|channel| !channel.is_closed()) {
+            None => {
+                strays.add(bytes);
+                Ok(())
+            }
+            Some(mut channel) => channel.receive(bytes, |said| strays.add(said)).map_err(|over| {
+                if let Over::Broken(alert) = over {
+                    channel.fail(alert);
+                }
+                gone(Errno::PIPE)
+            }),
+        })
+    }
+
+    /// The response has ended in order. On TLS, close_notify is pending.
+    pub(super) fn close(&self) {
+        if let Some(mut channel) = self.channel() {
+            channel.close();
+        }
+    }
+
+    /// The socket of a plain connection. A connection of TLS cannot serve another request, because its channel is gone.
+    pub(super) fn into_plain(self) -> Option<OwnedFd> {
+        self.channel.is_none().then_some(self.socket)
+    }
+}
+
+impl AsFd for Link {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
