@@ -106,6 +106,18 @@ labels! {
         Unchanged = "unchanged",
     }
 
+    /// What came of a TLS handshake with a client.
+    Handshake {
+        /// The client has a new session.
+        Full = "full",
+        /// The client went on with an earlier session.
+        Resumed = "resumed",
+        /// The client and the gateway did not agree, or the client left.
+        Failed = "failed",
+        /// It took too long.
+        TooSlow = "too_slow",
+    }
+
     /// Why a request or a connection was not served.
     Refused {
         /// Every place for a connection is taken.

@@ -7,7 +7,7 @@ mod process;
 mod reloads;
 
 pub use histogram::{Histogram, Snapshot};
-pub use labels::{Backfilled, By, Close, Label, Lost, Refused, Reload, UpstreamPhase};
+pub use labels::{Backfilled, By, Close, Handshake, Label, Lost, Refused, Reload, UpstreamPhase};
 pub use process::{ProcessCounters, process};
 pub use reloads::{LastReload, Reloads};
 

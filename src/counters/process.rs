@@ -1,6 +1,6 @@
 //! The counters of the process.
 
-use super::{By, Counter, Refused, Reloads, RouteCounters};
+use super::{By, Counter, Handshake, Refused, Reloads, RouteCounters};
 use std::sync::LazyLock;
 
 /// The counters of the process.
@@ -14,6 +14,8 @@ pub struct ProcessCounters {
     pub refusals: By<Refused>,
     /// Those of them that no route refused.
     pub refusals_without_route: By<Refused>,
+    /// TLS handshakes with clients.
+    pub handshakes: By<Handshake>,
     /// The times that the configuration was read again.
     pub reloads: Reloads,
     /// Log lines that were dropped, because standard error was not read as fast as they came.
@@ -21,6 +23,11 @@ pub struct ProcessCounters {
 }
 
 impl ProcessCounters {
+    /// Counts a TLS handshake with a client.
+    pub fn handshook(&self, outcome: Handshake) {
+        self.handshakes.add_one(outcome);
+    }
+
     /// Counts a refusal, for the process and for the route that refused. `None`: no route did.
     pub fn refused(&self, route: Option<&RouteCounters>, reason: Refused) {
         self.refusals.add_one(reason);

@@ -3,14 +3,16 @@
 //! At a hand-over, a client consists of its connection and its subscription to a stream. Nothing of the response has
 //! been written yet. The engine writes all of it, and gives the connection back after an orderly end.
 
-use super::connection::{Connection, Parts};
+use super::connection::{Connection, Parts, Peer};
 use super::front::Front;
 use super::home::AtTheFront;
 use super::limits::Seat;
 use super::served::StreamRoute;
+use super::times::ANSWER_TIME;
 use crate::fanout::{Arrival, Delivery, Engine, limit_stall};
 use std::fmt;
 use std::sync::Arc;
+use tokio::time::timeout;
 
 /// A client that is to be handed over. Dropping this value before the hand-over takes the client off its stream, and
 /// counts a failed hand-over.
@@ -38,14 +40,29 @@ impl HandOver {
         let Some(client) = self.client.take() else { return };
         connection.bound();
         limit_stall(&connection, Some(self.served.policy.client.stall));
+        // The client may have begun to send something meanwhile.
+        if !timeout(ANSWER_TIME, connection.finish_record()).await.unwrap_or(false) {
+            log::debug!("client gone before it was handed over route={}", self.served.route.name);
+            self.served.counters.hand_overs_failed.add(1);
+            return;
+        }
+        let is_secured = connection.is_secured();
         let why = match connection.into_parts() {
-            Ok(Parts { socket, unread, peer, place, seat }) => {
+            Ok(Parts { socket, channel, unread, peer, place, seat }) => {
                 let Leaving { engine, delivery, seat: of_request } = client;
+                // A TLS connection does not come back, so nothing of its peer is kept.
+                let peer = if is_secured { Peer { told: None, is_tls: false, ..peer } } else { peer };
                 let home = Box::new(AtTheFront::new(Arc::downgrade(front), place, &peer).seated(seat, of_request));
-                match engine.adopt(Arrival { delivery, socket, channel: None, unread, home }).await {
+                match engine.adopt(Arrival { delivery, socket, channel, unread, home }).await {
                     Ok(()) => return,
                     Err(refused) => refused.to_string(),
                 }
+            }
+            Err(error) if is_secured => {
+                // The client sent something after its request that rustls keeps for itself.
+                log::debug!("client lost in its hand-over route={} why={error}", self.served.route.name);
+                self.served.counters.hand_overs_failed.add(1);
+                return;
             }
             Err(error) => error.to_string(),
         };

@@ -34,6 +34,7 @@ mod front;
 mod front_options;
 mod gate;
 mod handover;
+mod handshakes;
 mod head;
 mod home;
 mod http2;
@@ -55,6 +56,7 @@ mod reader;
 mod refusal;
 mod reports;
 mod routing;
+mod secured;
 mod served;
 mod sessions;
 mod shared;
@@ -70,6 +72,7 @@ mod writer;
 pub use deadlines::Lifecycle;
 pub use front::Front;
 pub use front_options::{CurrentOptions, FrontOptions};
+pub use handshakes::{CurrentTls, Handshakes};
 pub use listener::Listener;
 pub use presence::{Presence, Present};
 pub use proxy::Exchange;
@@ -92,6 +95,7 @@ use limits::Limits;
 use plan::{Ask, Facts, Plan, Request};
 use refusal::{NoRoute, Refusal, Reply, Why, for_now};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
@@ -109,6 +113,8 @@ pub struct Gateway {
     /// Limits the log lines about requests that no route serves.
     no_routes: Arc<LogLimit>,
     limits: Arc<Limits>,
+    /// The port to which clients without TLS are sent. 0: they are served.
+    https: Arc<AtomicU16>,
 }
 
 /// The most log lines about requests that no route serves, in a period of this length. Scanners send many such
@@ -127,7 +133,8 @@ impl Gateway {
     ) -> Self {
         let no_routes = Arc::new(LogLimit::new(NO_ROUTES.0, NO_ROUTES.1));
         let (limits, presence) = (Arc::new(Limits::new(ServerLimits::default())), Presence::default());
-        Self { routing, hub, connector, engine, lifecycle, presence, no_routes, limits }
+        let https = Arc::default();
+        Self { routing, hub, connector, engine, lifecycle, presence, no_routes, limits, https }
     }
 
     /// The same gateway with limits.
@@ -139,6 +146,11 @@ impl Gateway {
     /// Puts the limits of another configuration in force, for all clones of this gateway.
     pub fn limit(&self, limits: ServerLimits) {
         self.limits.set(limits);
+    }
+
+    /// Sends clients without TLS to this port from now on, for all clones of this gateway. `None`: they are served.
+    pub fn redirect(&self, https: Option<u16>) {
+        self.https.store(https.unwrap_or(0), Ordering::Relaxed);
     }
 
     /// The clients of shared streams that sessions serve.
@@ -166,7 +178,8 @@ impl Gateway {
     }
 
     fn planned(&self, request: &Request<'_>, peer: &Peer) -> Result<Plan, Refusal> {
-        let facts = Facts { is_draining: self.is_draining(), peer, refuse: self.limits.refuse() };
+        let https = Some(self.https.load(Ordering::Relaxed)).filter(|port| *port != 0);
+        let facts = Facts { is_draining: self.is_draining(), peer, refuse: self.limits.refuse(), https };
         plan::plan(request, facts, &self.routing.get())
     }
 
@@ -220,11 +233,13 @@ impl Gateway {
     }
 
     /// Tells a client that it cannot be served for now, and waits for nothing. The client may not have sent its request
-    /// yet.
-    fn turn_away(&self, transport: &Transport, why: Why) {
+    /// yet. `None`: it cannot be told, because no TLS handshake was done.
+    fn turn_away(&self, transport: Option<&Transport>, why: Why) {
         let refusal = Refusal::from(why);
         let reply = self.refused(&refusal);
-        answers::turn_away(transport, reply.status);
+        if let Some(transport) = transport {
+            answers::turn_away(transport, reply.status);
+        }
     }
 
     /// Counts and logs a refusal. Returns the answer to the client.

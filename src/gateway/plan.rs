@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   request ─▶ target and host ─▶ route ─┬─ none, or the request came back ────▶ Refusal
-//!              (or a Refusal)            ├─ proxy ────────────────────────────▶ Plan::Proxy
+//!              (or a Refusal,            ├─ proxy ────────────────────────────▶ Plan::Proxy
 //!                                        └─ stream ─▶ OPTIONS, HEAD ──────────▶ Plan::Answer
 //!                                                     any other than GET ─────▶ Refusal
 //!                                                     GET in a drain ─────────▶ Refusal: reconnect later
@@ -11,7 +11,7 @@
 //!                                                     any other GET ──────────▶ Plan::Shared
 //! ```
 
-use super::client::ClientFacts;
+use super::client::{ClientFacts, Scheme};
 use super::connection::Peer;
 use super::head::{Head, is_host};
 use super::limits::Seat;
@@ -82,6 +82,8 @@ pub(super) struct Facts<'a> {
     pub(super) peer: &'a Peer,
     /// How a client that asks for an event stream is refused for now.
     pub(super) refuse: Refuse,
+    /// The port to which clients without TLS are sent. `None`: they are served.
+    pub(super) https: Option<u16>,
 }
 
 /// What to do with a request.
@@ -135,6 +137,10 @@ pub(super) fn plan(request: &Request<'_>, facts: Facts<'_>, routing: &Routing) -
     if target.path == ASTERISK {
         return Ok(Plan::Answer(Reply::no_content()));
     }
+    if let Some(port) = facts.https.filter(|_| client.scheme == Scheme::Http) {
+        let location = over_tls(client.host.as_deref(), port, &target).ok_or(Why::Host)?;
+        return Ok(Plan::Answer(Reply::moved(location)));
+    }
     let wanted = Wanted { host, path: target.path, method: request.method, headers: request.headers };
     match routing.find(&wanted) {
         Err(misfit) => Err(Refusal::from(no_route(misfit, &wanted)).to(&client.caller)),
@@ -144,6 +150,15 @@ pub(super) fn plan(request: &Request<'_>, facts: Facts<'_>, routing: &Routing) -
         Ok(Served::Proxy(served)) => Ok(Plan::Proxy(Arc::clone(served), client, None)),
         Ok(Served::Stream(served)) => plan_stream(request, facts, served, &target, client),
     }
+}
+
+/// The URL of a target over TLS. A client that named no port used port 80, so it is sent to port 443, which is then named
+/// neither. Any other client is sent to `port`. `None`: no host was asked for.
+fn over_tls(host: Option<&str>, port: u16, target: &Target<'_>) -> Option<HeaderValue> {
+    let host: Authority = host?.parse().ok()?;
+    let port = host.port().map(|_| format!(":{port}")).unwrap_or_default();
+    let query = target.query.map(|query| format!("?{query}")).unwrap_or_default();
+    HeaderValue::try_from(format!("https://{}{port}{}{query}", host.host(), target.path)).ok()
 }
 
 fn no_route(misfit: Misfit, wanted: &Wanted<'_>) -> Why {

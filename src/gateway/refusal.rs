@@ -10,7 +10,7 @@ use crate::hub::{Answer, End, Failure, JoinError, Mode};
 use crate::route::{BadTarget, MediaType, Route};
 use crate::sse::retry_line;
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
@@ -362,6 +362,11 @@ impl Reply {
     /// A 204 without header fields.
     pub(super) fn no_content() -> Self {
         Self::empty(StatusCode::NO_CONTENT)
+    }
+
+    /// Sends the client to another URL, with the same method.
+    pub(super) fn moved(location: HeaderValue) -> Self {
+        Self::empty(StatusCode::PERMANENT_REDIRECT).with(LOCATION, location).sized()
     }
 
     /// The methods of a stream route with CORS, for an OPTIONS request that is not a preflight.

@@ -87,7 +87,7 @@ impl Sessions {
 /// peer ends its side or [`LINGER`] is over. A socket that is closed with unread bytes sends a reset, which may destroy
 /// the last bytes of the response on their way.
 pub(super) async fn close<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
-    if AsyncWriteExt::shutdown(&mut stream).await.is_err() {
+    if !timeout(LINGER, AsyncWriteExt::shutdown(&mut stream)).await.is_ok_and(|ended| ended.is_ok()) {
         return;
     }
     let mut dropped = [0; READ_BYTES];

@@ -10,6 +10,7 @@ use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::task::{Context, Poll, ready};
+use tokio::io::ReadBuf;
 
 /// The most bytes that are read from a socket at a time.
 pub(super) const READ_BYTES: usize = 4 << 10;
@@ -43,6 +44,11 @@ impl Transport {
         Self { is_bounded: is_tcp, ..Self::new(socket, peer) }
     }
 
+    /// Ends what ties the socket to the runtime in which it was waited for. Another runtime may wait for it next.
+    pub(super) fn leave_runtime(&mut self) {
+        self.watched.unregister();
+    }
+
     /// Whether the listener has handed down the bound of unsent bytes.
     pub(super) fn is_bounded(&self) -> bool {
         self.is_bounded
@@ -66,6 +72,15 @@ impl Transport {
             let ((came, _), _) = recv(self, &mut room, RecvFlags::DONTWAIT)?;
             bytes.extend_from_slice(came);
             Ok(came.len())
+        })
+    }
+
+    /// Reads bytes that have come into `room`. None: the peer has closed its side.
+    pub(super) fn poll_receive(&self, cx: &mut Context<'_>, room: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.when_ready(cx, Ready::Read, || {
+            let (_, came) = recv(self, room.initialize_unfilled(), RecvFlags::DONTWAIT)?;
+            room.advance(came);
+            Ok(())
         })
     }
 

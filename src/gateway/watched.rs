@@ -45,6 +45,11 @@ impl Watched {
         Ok(self.registration.get_or_init(|| registration))
     }
 
+    /// Ends the registration. The runtime in which the socket is next waited for registers it again.
+    pub(super) fn unregister(&mut self) {
+        drop(self.registration.take());
+    }
+
     /// The socket, no longer registered.
     pub(super) fn into_socket(self) -> OwnedFd {
         let Self { registration, socket } = self;

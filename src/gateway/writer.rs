@@ -13,7 +13,7 @@ use super::refusal::Reply;
 use super::socket::{self, Witness};
 use super::wire::response_head;
 use crate::counters::RouteCounters;
-use crate::fanout::{self, Due, MOST_KEPT_BYTES, Pace, Sent, due_while_blocked};
+use crate::fanout::{self, Due, Pace, Sent, due_while_blocked};
 use crate::sse::{Frame, HEARTBEAT};
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
@@ -108,9 +108,9 @@ impl<'a> Writer<'a> {
         self.is_kept
     }
 
-    /// Whether the engine can keep all bytes that the client has sent ahead.
-    pub(super) fn is_little_ahead(&self) -> bool {
-        self.connection().is_some_and(|connection| connection.ahead() <= MOST_KEPT_BYTES as u64)
+    /// Whether the engine can give the connection back after an orderly end.
+    pub(super) fn comes_back(&self) -> bool {
+        self.connection().is_some_and(Connection::comes_back)
     }
 
     /// The client reads a shared stream from now on, under the policy of its route. While a write waits, the stream is
@@ -175,7 +175,9 @@ impl<'a> Writer<'a> {
     /// The version of the request, if the connection can leave the session for the engine. It can if the protocol is
     /// HTTP/1.x and the request has no body.
     pub(super) fn can_hand_over(&mut self) -> Option<Version> {
-        let is_ready = !self.session.is_http2() && self.session.is_body_empty() && self.connection().is_some();
+        let is_ready = !self.session.is_http2()
+            && self.session.is_body_empty()
+            && self.connection().is_some_and(Connection::can_leave);
         is_ready.then(|| self.session.req_header().version)
     }
 

@@ -70,6 +70,11 @@ pub(super) const OF_PROCESS: &[Family<ProcessValues>] = &[
         read: Read::CounterBy("reason", |_| process().refusals.values()),
     },
     Family {
+        name: "manifold_tls_handshakes",
+        help: "TLS handshakes with clients, by outcome.",
+        read: Read::CounterBy("outcome", |_| process().handshakes.values()),
+    },
+    Family {
         name: "manifold_config_reloads",
         help: "Times that the configuration was read again, by outcome.",
         read: Read::CounterBy("outcome", |_| process().reloads.outcomes.values()),

@@ -103,12 +103,13 @@ fn waiting(listener: &Listener) -> impl Iterator<Item = Transport> {
 }
 
 async fn accept(bound: Bound, front: Arc<Front>, mut accepting: watch::Receiver<Accepting>) -> Result<(), AcceptError> {
-    let Bound { address, socket, file: _ } = bound;
+    let Bound { address, socket, is_tls, file: _ } = bound;
     let of_socket = |error| AcceptError::Socket(address.clone(), error);
     let listener = match socket {
         Socket::Tcp(listener) => Listener::new(listener.into(), true),
         Socket::Unix(listener) => Listener::new(listener.into(), false),
     };
+    let serve = |transport| if is_tls { front.accept_tls(transport) } else { front.accept(transport) };
     let lines = LogLimit::new(1, TOLD_EVERY);
     let mut left = SLICE;
     loop {
@@ -119,7 +120,7 @@ async fn accept(bound: Bound, front: Arc<Front>, mut accepting: watch::Receiver<
         };
         let error = match accepted {
             Ok(transport) => {
-                front.accept(transport);
+                serve(transport);
                 left -= 1;
                 if left == 0 {
                     left = SLICE;
@@ -143,7 +144,7 @@ async fn accept(bound: Bound, front: Arc<Front>, mut accepting: watch::Receiver<
     if *accepting.borrow() == Accepting::Last {
         // When the socket is closed, the kernel resets the connections that still wait in its queue.
         for transport in waiting(&listener) {
-            front.accept(transport);
+            serve(transport);
         }
     }
     Ok(())

@@ -16,6 +16,8 @@ pub(super) const BACKLOG: u16 = 65_535;
 pub(super) struct Bound {
     pub(super) address: ListenAddr,
     pub(super) socket: Socket,
+    /// Its clients are to use TLS.
+    pub(super) is_tls: bool,
     /// The file of a Unix socket, if this process owns it and removes it in the end. A file that systemd made is not
     /// owned.
     pub(super) file: Option<SocketFile>,
@@ -43,7 +45,8 @@ impl Bound {
 
     pub(super) fn tcp(listener: TcpListener) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
-        Ok(Self { address: ListenAddr::Tcp(listener.local_addr()?), socket: Socket::Tcp(listener), file: None })
+        let address = ListenAddr::Tcp(listener.local_addr()?);
+        Ok(Self { address, socket: Socket::Tcp(listener), is_tls: false, file: None })
     }
 
     /// A Unix socket whose file this process does not own.
@@ -51,7 +54,8 @@ impl Bound {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let path = address.as_pathname().ok_or_else(|| io::Error::other("a Unix socket without a path"))?;
-        Ok(Self { address: ListenAddr::Unix(path.to_owned()), socket: Socket::Unix(listener), file: None })
+        let address = ListenAddr::Unix(path.to_owned());
+        Ok(Self { address, socket: Socket::Unix(listener), is_tls: false, file: None })
     }
 
     /// Another descriptor of the same socket, for a process that takes this one's place. `None`, with a log line: no

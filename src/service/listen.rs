@@ -46,6 +46,10 @@ impl std::error::Error for BindError {
     }
 }
 
+/// The keys of the addresses for clients.
+const LISTEN: &str = "server.listen";
+const LISTEN_TLS: &str = "server.tls.listen";
+
 /// The sockets of a configuration.
 #[derive(Debug)]
 pub(super) struct Sockets {
@@ -60,8 +64,10 @@ pub(super) struct Sockets {
 pub(super) fn bind(server: &ServerConfig) -> Result<Sockets, BindError> {
     let mut inherited = Inherited::from_environment();
     let admin = server.admin.clone();
-    let clients = server.listen.iter().map(|address| ("server.listen", address));
-    let wanted: Vec<_> = clients.chain(admin.iter().map(|address| ("server.admin", address))).collect();
+    let secured: Vec<_> = server.tls.iter().flat_map(|tls| &tls.listen).copied().map(ListenAddr::Tcp).collect();
+    let clients = server.listen.iter().map(|address| (LISTEN, address));
+    let wanted = clients.chain(secured.iter().map(|address| (LISTEN_TLS, address)));
+    let wanted: Vec<_> = wanted.chain(admin.iter().map(|address| ("server.admin", address))).collect();
     let taken: Vec<_> = wanted.iter().map(|(_, address)| inherited.take(address)).collect();
     // The other inherited sockets are closed before anything is bound, because one of them may occupy an address that
     // is to be bound.
@@ -76,7 +82,7 @@ pub(super) fn bind(server: &ServerConfig) -> Result<Sockets, BindError> {
         };
         let bound = bound.map_err(|source| BindError { key, address: address.clone(), source })?;
         made.extend(bound.file.clone().filter(|_| is_made));
-        Ok(bound)
+        Ok(Bound { is_tls: key == LISTEN_TLS, ..bound })
     });
     match bound.collect::<Result<Vec<_>, _>>() {
         Ok(mut clients) => {

@@ -30,7 +30,9 @@ use crate::config::{Config, ConfigErrors, ListenAddr, ServerConfig};
 use crate::counters::CountersByRoute;
 use crate::descriptors::Descriptors;
 use crate::fanout::{Engine, Sending};
-use crate::gateway::{CurrentRouting, Front, FrontOptions, Gateway, Lifecycle, RouteIds, Routing};
+use crate::gateway::{
+    CurrentRouting, CurrentTls, Front, FrontOptions, Gateway, Handshakes, Lifecycle, RouteIds, Routing,
+};
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::upstream::{Connector, Outages, SystemTrust, SystemTrustError};
@@ -58,9 +60,17 @@ pub struct Service {
     sockets: Sockets,
     system: SystemTrust,
     front: FrontOptions,
+    tls: Option<Tls>,
     room: Room,
     descriptors: Descriptors,
     launch: Launch,
+}
+
+/// What serves clients that use TLS.
+#[derive(Debug)]
+struct Tls {
+    settings: CurrentTls,
+    handshakes: Handshakes,
 }
 
 /// Why a service does not start.
@@ -75,6 +85,9 @@ pub enum StartError {
     /// The limit of open files is too low for the configuration.
     #[error(transparent)]
     Descriptors(#[from] TooManyConnections),
+    /// The system refuses the threads for TLS handshakes.
+    #[error("cannot start the threads for TLS handshakes: {0}")]
+    Handshakes(io::Error),
 }
 
 /// A running service. Dropping it stops accepting connections and does not wait for clients.
@@ -118,7 +131,8 @@ impl Service {
         let sockets = listen::bind(&config.server)?;
         let front = front_options(&config.server, room);
         let descriptors = Descriptors::new(room.connections);
-        Ok(Self { config, sockets, system, front, room, descriptors, launch: Launch::of_this_process() })
+        let tls = tls(&config.server).map_err(StartError::Handshakes)?;
+        Ok(Self { config, sockets, system, front, tls, room, descriptors, launch: Launch::of_this_process() })
     }
 
     /// Starts to serve, on the current tokio runtime.
@@ -127,6 +141,8 @@ impl Service {
         let Sockets { clients, admin, abandoned } = self.sockets;
         let files = clients.iter().chain(&admin).filter_map(|bound| bound.file.clone()).collect();
         let addresses: Vec<_> = clients.iter().map(|bound| bound.address.clone()).collect();
+        let secured: Vec<_> = clients.iter().map(|bound| bound.is_tls).collect();
+        let https_port = https_port(&clients);
         let admin_address = admin.as_ref().map(|bound| bound.address.clone());
         let (lifecycle, lifecycle_seen) = watch::channel(Lifecycle::Running);
         let (stopping, stopping_seen) = watch::channel(false);
@@ -141,12 +157,15 @@ impl Service {
         let (gateway, metrics, ids) =
             gateway(&self.config, connector, engine.clone(), lifecycle_seen.clone(), &self.front);
         let api = api(&metrics, engine.clone(), &gateway, outages, lifecycle_seen.clone());
-        let front = Arc::new(Front::new(self.front, gateway.clone(), alive_held, stopping_seen));
+        let (settings, handshakes) = self.tls.map(|tls| (tls.settings, tls.handshakes)).unzip();
+        let front = Front::new(self.front, gateway.clone(), alive_held, stopping_seen).with_tls(handshakes);
+        let front = Arc::new(front);
         let options = front.options();
         let spares = clients.iter().chain(&admin).filter_map(Bound::spare).collect();
         let accepts = tokio::spawn(accept_all(clients, front, accepting_seen));
         started::tell(&self.config, self.front.max_connections);
-        let parts = Parts { gateway, ids, options, room: self.room, system: self.system };
+        let parts = Parts { gateway, ids, options, tls: settings, https_port, room: self.room, system: self.system };
+        parts.redirect(&self.config.server);
         let reloader = Reloader::new(self.config, parts, engine, &metrics);
         let facts = Facts {
             lifecycle: lifecycle_seen,
@@ -157,8 +176,8 @@ impl Service {
             api,
             scraping: Mutex::default(),
         };
-        for address in &addresses {
-            log::info!("listening addr={address}");
+        for (address, is_tls) in addresses.iter().zip(secured) {
+            log::info!("listening addr={address}{}", if is_tls { " tls=on" } else { "" });
         }
         let admin = admin.and_then(|bound| serve_admin(bound, facts));
         abandoned.into_iter().for_each(SocketFile::remove);
@@ -191,6 +210,22 @@ fn front_options(server: &ServerConfig, room: Room) -> FrontOptions {
         max_connections: room.clients,
         proxy_protocol: server.proxy_protocol,
     }
+}
+
+/// Starts what serves clients that use TLS. `None`: no client is to.
+fn tls(server: &ServerConfig) -> io::Result<Option<Tls>> {
+    let Some(tls) = &server.tls else { return Ok(None) };
+    let settings = CurrentTls::new(tls.identity.server_config());
+    let handshakes = Handshakes::start(settings.clone(), server.threads)?;
+    Ok(Some(Tls { settings, handshakes }))
+}
+
+/// The port of the first address at which clients use TLS.
+fn https_port(clients: &[Bound]) -> Option<u16> {
+    clients.iter().filter(|bound| bound.is_tls).find_map(|bound| match &bound.address {
+        ListenAddr::Tcp(address) => Some(address.port()),
+        ListenAddr::Unix(_) => None,
+    })
 }
 
 fn serve_admin(bound: Bound, facts: Facts) -> Option<Admin> {

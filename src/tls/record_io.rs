@@ -8,6 +8,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Reads records from `io`, and never beyond the end of one. So between two records rustls holds no byte that would be
 /// lost when its keys are taken. This costs one more read for each record, until the keys are taken.
+///
+/// In the handshake, the reader is told after each record that nothing more has come. So a handshake that is complete
+/// ends there, and the client's first data is not read before the count begins.
 #[derive(Debug)]
 pub struct RecordIo<IO> {
     io: IO,
@@ -19,13 +22,15 @@ pub struct RecordIo<IO> {
     left: usize,
     /// The bytes of data that the records since [`begin_counting`](Self::begin_counting) hold.
     counted: Option<u64>,
+    /// A record of the handshake has just ended, and the reader has not rested since.
+    is_to_rest: bool,
 }
 
 impl<IO> RecordIo<IO> {
     /// Reads records from `io`, whose next byte is the first of a record.
     #[must_use]
     pub fn new(io: IO) -> Self {
-        Self { io, header: [0; HEADER_BYTES], read: 0, given: 0, left: 0, counted: None }
+        Self { io, header: [0; HEADER_BYTES], read: 0, given: 0, left: 0, counted: None, is_to_rest: false }
     }
 
     /// Whether the last byte that was read ends a record.
@@ -77,6 +82,10 @@ impl<IO: AsyncRead + Unpin> AsyncRead for RecordIo<IO> {
         if buf.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
+        if std::mem::take(&mut me.is_to_rest) && me.counted.is_none() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         while me.read < HEADER_BYTES {
             let mut header = ReadBuf::new(me.header.get_mut(me.read..).unwrap_or_default());
             ready!(Pin::new(&mut me.io).poll_read(cx, &mut header))?;
@@ -103,6 +112,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for RecordIo<IO> {
         }
         if me.given == HEADER_BYTES && me.left == 0 {
             (me.read, me.given) = (0, 0);
+            me.is_to_rest = true;
         }
         Poll::Ready(Ok(()))
     }

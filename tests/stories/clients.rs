@@ -1,7 +1,7 @@
 //! The address, scheme and host of a client that comes through other proxies.
 
 use crate::client::{Client, Connection};
-use crate::gateway::{Gateway, configuration, route};
+use crate::gateway::{Gateway, WITHOUT_TLS, configuration, route};
 use crate::origin::Origin;
 use crate::stage::{asked, joined, opened};
 use rustix::process::Signal;
@@ -31,7 +31,8 @@ async fn a_trusted_proxy_is_believed_and_a_stranger_is_not() {
     ] {
         for kind in ["kind = \"proxy\"", "share.mode = \"private\""] {
             let origin = Origin::start();
-            let gateway = Gateway::start(&configuration(server, [route("/*", &origin).with(kind)])).await;
+            let gateway =
+                Gateway::start(&configuration(server, [route("/*", &origin).with(kind).with(WITHOUT_TLS)])).await;
             let expected = expected.replace("HOST", &gateway.addr().to_string());
             assert_eq!(told(&gateway, &origin, &FROM_A_PROXY).await, expected, "{server} {kind}");
             let forged = [("X-Forwarded-Port", "1"), ("X-Real-IP", "1.1.1.1"), ("Forwarded", "for=1.1.1.1")];
@@ -51,7 +52,8 @@ async fn what_is_said_of_the_client_makes_another_stream_only_where_it_is_believ
     let share = "share.headers = [\"x-forwarded-proto\"]";
     for (server, proto) in [("", "http"), ("trusted_proxies = [\"127.0.0.1\"]", "https")] {
         let origin = Origin::start();
-        let gateway = Gateway::start(&configuration(server, [route("/*", &origin).with(share)])).await;
+        let gateway =
+            Gateway::start(&configuration(server, [route("/*", &origin).with(share).with(WITHOUT_TLS)])).await;
         let (_first, _body) = opened(Client::get("/").header("X-Forwarded-Proto", "https"), &gateway, &origin).await;
         let request = origin.requests().last().unwrap().clone();
         assert_eq!(request.headers.one("x-forwarded-proto"), Some(proto));

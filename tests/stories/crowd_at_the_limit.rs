@@ -2,7 +2,7 @@
 
 use crate::client::{Client, Connection};
 use crate::descriptors::{limited, origin};
-use crate::gateway::{Gateway, configuration, route};
+use crate::gateway::{Gateway, WITHOUT_TLS, configuration, route};
 use crate::guard::guarded;
 use crate::origin::Origin;
 use crate::stage::{numbered, opened};
@@ -18,7 +18,7 @@ async fn connected(gateway: &Gateway, clients: usize) -> Vec<Connection> {
 #[tokio::test]
 async fn those_who_ask_for_one_stream_are_all_served_although_each_might_have_asked_for_another() {
     let origin = Origin::start();
-    let (gateway, _file) = limited("ulimit -n 300", &configuration("", [route("/*", &origin)])).await;
+    let (gateway, _file) = limited("ulimit -n 300", &configuration(WITHOUT_TLS, [route("/*", &origin)])).await;
     let (mut first, mut body) = opened(Client::get("/"), &gateway, &origin).await;
     let mut clients = Vec::new();
     for connection in connected(&gateway, 200).await {
@@ -40,7 +40,7 @@ async fn those_who_ask_for_one_stream_are_all_served_although_each_might_have_as
 #[tokio::test]
 async fn those_who_ask_for_a_stream_each_are_served_or_told() {
     let origin = origin();
-    let (gateway, _file) = limited("ulimit -n 300", &configuration("", [route("/*", &origin)])).await;
+    let (gateway, _file) = limited("ulimit -n 300", &configuration(WITHOUT_TLS, [route("/*", &origin)])).await;
     let mut clients = Vec::new();
     for (n, connection) in connected(&gateway, 220).await.into_iter().enumerate() {
         clients.push(tokio::spawn(Client::get(format!("/{n}")).on(connection)));

@@ -1,7 +1,9 @@
 //! The process's limit of open files, when there are more clients than it allows.
 
 use crate::client::{Client, Connection, Response};
-use crate::gateway::{BINARY, Gateway, command, config_file, configuration, on_the_path_under_test, route};
+use crate::gateway::{
+    BINARY, Gateway, WITHOUT_TLS, command, config_file, configuration, on_the_path_under_test, route,
+};
 use crate::guard::guarded;
 use crate::origin::{Origin, over};
 use crate::stage::{joined, numbered, opened};
@@ -111,7 +113,7 @@ async fn with_a_stream_for_each_client_everybody_is_served_or_told_and_who_leave
 #[tokio::test]
 async fn those_that_say_nothing_do_not_keep_an_answer_from_the_others() {
     let origin = origin();
-    let (gateway, _file) = limited("ulimit -n 300", &configuration("", [route("/*", &origin)])).await;
+    let (gateway, _file) = limited("ulimit -n 300", &configuration(WITHOUT_TLS, [route("/*", &origin)])).await;
     let mut silent = Vec::new();
     for _ in 0..400 {
         silent.push(Connection::open(&gateway).await);

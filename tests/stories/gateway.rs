@@ -1,9 +1,9 @@
 //! The gateway: the real binary, with a configuration of the story, and its log.
 
-use crate::client::Target;
+use crate::client::{MODE, Target};
 use crate::guard::guarded;
-use crate::origin::Port;
 use crate::origin::{Origin, ResumingOrigin};
+use crate::origin::{Port, Version};
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -69,6 +69,9 @@ impl Url for str {
 
 /// Reconnects almost without delay. A story waits for what happens and not for the clock.
 const QUICK: &str = "[defaults.upstream]\nbackoff_min_ms = 1\nbackoff_max_ms = 20\n";
+
+/// A line of the configuration of a story that is about clients without TLS.
+pub const WITHOUT_TLS: &str = "# without TLS";
 
 const ANY_PORT: &str = "[server]\nlisten = [\"127.0.0.1:0\"]\n";
 
@@ -167,8 +170,14 @@ impl Gateway {
     /// Every TCP address that it listens on, in the order of the log.
     pub fn addresses(&self) -> Vec<SocketAddr> {
         let lines = &self.log.borrow().lines;
-        let of_clients = lines.iter().filter(|line| !line.contains("admin listening"));
+        let is_of_clients = |line: &&String| !line.contains("admin listening") && !line.contains(" tls");
+        let of_clients = lines.iter().filter(is_of_clients);
         of_clients.filter_map(|line| address_in(line)).collect()
+    }
+
+    /// The first address at which it speaks TLS. `None`: there is none.
+    pub fn tls_addr(&self) -> Option<SocketAddr> {
+        self.log.borrow().lines.iter().filter(|line| line.contains(" tls")).find_map(|line| address_in(line))
     }
 
     /// The admin address. Waits until it is served.
@@ -254,12 +263,25 @@ fn address_in(line: &str) -> Option<SocketAddr> {
 
 impl From<&Gateway> for Target {
     fn from(gateway: &Gateway) -> Self {
-        gateway.addr().into()
+        match (mode(), gateway.tls_addr()) {
+            (Some(version), Some(addr)) => Self::Tls(addr, version),
+            _ => gateway.addr().into(),
+        }
+    }
+}
+
+/// The version of TLS that clients speak whose stories name no other, if `STORIES_TLS` is 1.2 or 1.3.
+fn mode() -> Option<Version> {
+    match std::env::var("STORIES_TLS").ok()?.as_str() {
+        "1.2" => Some(Version::Tls12),
+        "1.3" => Some(Version::Tls13),
+        other => panic!("STORIES_TLS is {other:?}"),
     }
 }
 
 /// With `STORIES_SHARDS=off`, every story that does not set `shards` runs without the delivery engine. With
-/// `STORIES_IO_URING=off`, the engine sends to each client with a call of its own.
+/// `STORIES_IO_URING=off`, the engine sends to each client with a call of its own. With `STORIES_TLS`, the gateway of a
+/// story that does not choose its addresses speaks TLS at a second one, unless the story is about clients without TLS.
 pub fn on_the_path_under_test(config: &str) -> String {
     let mut config = config.to_owned();
     for (variable, key) in [("STORIES_SHARDS", "shards"), ("STORIES_IO_URING", "io_uring")] {
@@ -268,6 +290,13 @@ pub fn on_the_path_under_test(config: &str) -> String {
         {
             config = config.replacen("[server]\n", &format!("[server]\n{key} = {value:?}\n"), 1);
         }
+    }
+    if mode().is_some()
+        && config.starts_with("[server]\nlisten = [\"127.0.0.1:0\"]\n")
+        && !config.contains("server.tls")
+        && !config.contains(WITHOUT_TLS)
+    {
+        config += &format!("\n{}", MODE.listens());
     }
     config
 }

@@ -71,6 +71,7 @@ mod slow_readers;
 mod soft_refusal;
 mod storm;
 mod succession;
+mod tls;
 mod tls_resumption;
 mod told;
 mod transparent;

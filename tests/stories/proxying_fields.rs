@@ -2,7 +2,7 @@
 //! learn.
 
 use crate::client::{Client, Connection, End};
-use crate::gateway::{Gateway, Route, Url, route};
+use crate::gateway::{Gateway, Route, Url, WITHOUT_TLS, route};
 use crate::guard::guarded;
 use crate::http1::Framing;
 use crate::origin::{Coding, Origin, Port};
@@ -206,7 +206,8 @@ async fn what_an_origin_calls_itself_is_mapped_back() {
         ("preserve_host = true", "/app/a", format!("http://{}/b", origin.addr()), "/app/b".to_owned()),
         ("preserve_host = true", "/app/a", "https://site.example/b".to_owned(), "https://site.example/b".to_owned()),
     ] {
-        let of = |kind| route("/app/*", &origin).with("strip_prefix = \"/app\"").with(more).with(kind);
+        let of =
+            |kind| route("/app/*", &origin).with("strip_prefix = \"/app\"").with(more).with(kind).with(WITHOUT_TLS);
         for (kind, is_h2) in KINDS.into_iter().flat_map(|kind| [(kind, false), (kind, true)]) {
             let gateway = Gateway::with(of(kind)).await;
             let client = if is_h2 { Client::get(client).h2() } else { Client::get(client) };

@@ -16,12 +16,16 @@
 mod stream;
 
 use super::gate::Gate;
+use super::handshakes::Handshakes;
 use super::limits::{Over, Seat};
 use super::places::{Admission, Place, Places};
 use super::refusal::Why;
+use super::secured::Secured;
 use super::socket;
 use super::transport::{READ_BYTES, Transport};
 use crate::descriptors::{Descriptors, Promise};
+use crate::fanout::MOST_KEPT_BYTES;
+use crate::tls::Channel;
 use bytes::{Buf, BytesMut};
 use pingora::protocols::Stream;
 use std::future::poll_fn;
@@ -30,6 +34,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use tokio::time::Instant;
 
 /// The most bytes that are kept for the next request. When there are as many, the connection is not read any more until
 /// the present request is over.
@@ -40,7 +45,9 @@ const MOST_AHEAD: usize = 16 << 10;
 pub(super) struct Connection {
     /// Shared with code that looks at the socket while a session writes to it.
     transport: Arc<Transport>,
-    /// The bytes that came from the socket and that no reader of this connection got.
+    /// `None`: the client does not use TLS, or its handshake has not begun.
+    tls: Option<Box<Secured>>,
+    /// The bytes that the client has sent and that no reader of this connection got.
     unread: BytesMut,
     /// The last read took all that the kernel had.
     is_drained: bool,
@@ -62,7 +69,7 @@ pub(super) struct Peer {
     pub(super) socket: Option<SocketAddr>,
     /// The client that a trusted proxy told of by the PROXY protocol.
     pub(super) told: Option<SocketAddr>,
-    /// Whether the client used TLS to reach that proxy.
+    /// Whether the client uses TLS, to this process or to that proxy.
     pub(super) is_tls: bool,
 }
 
@@ -96,6 +103,7 @@ impl Connection {
         let transport = Arc::new(transport);
         Self {
             transport,
+            tls: None,
             unread,
             is_drained: false,
             is_bounded,
@@ -117,7 +125,7 @@ impl Connection {
         stream.as_any().downcast_ref::<Self>()
     }
 
-    /// The bytes that came from the socket and that no reader of this connection got.
+    /// The bytes that the client has sent and that no reader of this connection got.
     pub(super) fn unread(&self) -> &[u8] {
         &self.unread
     }
@@ -213,6 +221,55 @@ impl Connection {
         }
     }
 
+    /// Does the TLS handshake of a connection by `until`. Returns `None` if it does not succeed.
+    pub(super) async fn secured(self, handshakes: &Handshakes, until: Instant) -> Option<Self> {
+        let Self { transport, unread, is_bounded, mut peer, admission, seat, over, .. } = self;
+        let mut transport = Arc::into_inner(transport)?;
+        transport.leave_runtime();
+        let tls = handshakes.take(transport, unread, until).await?;
+        let transport = Arc::clone(tls.transport());
+        peer.is_tls = true;
+        let (unread, is_drained, gate) = (BytesMut::new(), false, Gate::Open);
+        Some(Self {
+            transport,
+            tls: Some(Box::new(tls)),
+            unread,
+            is_drained,
+            is_bounded,
+            gate,
+            peer,
+            admission,
+            seat,
+            over,
+        })
+    }
+
+    /// Whether the client uses TLS to this process.
+    pub(super) fn is_secured(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Whether the connection can be served without the runtime.
+    pub(super) fn can_leave(&self) -> bool {
+        self.tls.as_ref().is_none_or(|tls| tls.can_leave())
+    }
+
+    /// Whether the engine can give the connection back after an orderly end. It keeps only so many of the bytes that the
+    /// client has sent ahead, and the state of TLS is gone by then.
+    pub(super) fn comes_back(&self) -> bool {
+        !self.is_secured() && self.ahead() <= MOST_KEPT_BYTES as u64
+    }
+
+    /// Reads until the client is not in the middle of a TLS record. False: the client has left.
+    pub(super) async fn finish_record(&mut self) -> bool {
+        while self.tls.as_ref().is_some_and(|tls| tls.is_within_record()) {
+            if !self.fill().await.is_ok_and(|bytes| bytes > 0) {
+                return false;
+            }
+        }
+        true
+    }
+
     /// The socket, for code that looks at it while a session writes to it.
     pub(super) fn transport(&self) -> &Arc<Transport> {
         &self.transport
@@ -242,6 +299,9 @@ impl Connection {
     }
 
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if let Some(tls) = &mut self.tls {
+            return tls.poll_read(cx, &mut self.unread);
+        }
         let read = ready!(self.transport.poll_read(cx, &mut self.unread));
         self.is_drained = read.as_ref().is_ok_and(|read| *read < READ_BYTES);
         Poll::Ready(read)
@@ -249,12 +309,20 @@ impl Connection {
 
     /// Takes the connection apart, for code that serves it without a runtime.
     pub(super) fn into_parts(self) -> io::Result<Parts> {
-        let Self { transport, unread, peer, admission, seat, .. } = self;
+        let Self { transport, tls, unread, peer, admission, seat, .. } = self;
         let Admission::Client(place, _) = admission else {
             return Err(io::Error::other("the connection has no place"));
         };
+        let (transport, channel) = match tls {
+            None => (transport, None),
+            Some(tls) => {
+                drop(transport);
+                let (transport, channel) = tls.into_channel().map_err(io::Error::other)?;
+                (transport, Some(Box::new(channel)))
+            }
+        };
         let transport = Arc::into_inner(transport).ok_or_else(|| io::Error::other("the socket is in use"))?;
-        Ok(Parts { socket: transport.into_descriptor(), unread: unread.to_vec(), peer, place, seat })
+        Ok(Parts { socket: transport.into_descriptor(), channel, unread: unread.to_vec(), peer, place, seat })
     }
 }
 
@@ -262,6 +330,8 @@ impl Connection {
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) socket: OwnedFd,
+    /// The keys of its TLS. `None`: the client does not use TLS.
+    pub(super) channel: Option<Box<Channel>>,
     pub(super) unread: Vec<u8>,
     pub(super) peer: Peer,
     pub(super) place: Place,

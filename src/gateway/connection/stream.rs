@@ -1,6 +1,7 @@
 //! What pingora asks of a stream.
 
 use super::{Connection, Gate, MOST_AHEAD};
+use crate::fanout::LINGER;
 use async_trait::async_trait;
 use bytes::Buf;
 use pingora::protocols::l4::socket::SocketAddr as PeerAddr;
@@ -14,7 +15,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::timeout;
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -40,16 +42,22 @@ impl AsyncRead for Connection {
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.transport.poll_write(cx, bytes)
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.tls {
+            None => self.transport.poll_write(cx, bytes),
+            Some(tls) => tls.poll_write(cx, bytes),
+        }
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.tls.as_mut().map_or(Poll::Ready(Ok(())), |tls| tls.poll_flush(cx))
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.transport.end())
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.tls {
+            None => Poll::Ready(self.transport.end()),
+            Some(tls) => tls.poll_shutdown(cx),
+        }
     }
 }
 
@@ -62,8 +70,11 @@ impl AsFd for Connection {
 #[async_trait]
 impl Shutdown for Connection {
     async fn shutdown(&mut self) {
-        if let Err(error) = self.transport.end() {
-            log::trace!("client gone before its end: {error}");
+        // A TLS client that takes nothing is not told of the end.
+        match timeout(LINGER, AsyncWriteExt::shutdown(self)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => log::trace!("client gone before its end: {error}"),
+            Err(_) => log::trace!("client took nothing before its end"),
         }
     }
 }

@@ -14,6 +14,8 @@
 //! without a time limit. It accepts a head of up to 1 MiB. It limits the time of each read, but not of a whole head.
 //! The limits of the front hold for every HTTP/1 head of a connection.
 
+mod secure;
+
 use super::Gateway;
 use super::after::After;
 use super::answered::Outcome;
@@ -23,6 +25,7 @@ use super::connection::Connection;
 use super::first::{Judgement, is_blank, judge};
 use super::front_options::{CurrentOptions, FrontOptions};
 use super::gate::Gate;
+use super::handshakes::Handshakes;
 use super::head::{self, Body, Head};
 use super::http2::Http2;
 use super::introduction::Introductions;
@@ -34,7 +37,7 @@ use super::shared::NotJoined;
 use super::times::{LAST_CALL, WITHOUT_A_PLACE, without_a_clock_thread};
 use super::transport::Transport;
 use super::writer::Broken;
-use crate::fanout::{Engine, MOST_KEPT_BYTES};
+use crate::fanout::Engine;
 use crate::upstream::MAX_PEERS;
 use http::{Method, StatusCode};
 use pingora::apps::HttpServerOptions;
@@ -59,6 +62,8 @@ pub struct Front {
     /// True from the beginning of the drain on. No connection then serves another request.
     stopping: ShutdownWatch,
     introductions: Introductions,
+    /// `None`: no client is to use TLS.
+    handshakes: Option<Handshakes>,
     runtime: Handle,
 }
 
@@ -104,7 +109,13 @@ impl Front {
         let (proxy, options) = (Arc::new(proxy), CurrentOptions::new(options));
         let http2 = Http2::new(Arc::clone(&proxy), gateway.clone(), Arc::clone(&places), options.clone());
         let (sessions, introductions, runtime) = (Sessions::new(proxy), Introductions::new(), Handle::current());
-        Self { options, sessions, http2, places, gateway, stopping, introductions, runtime }
+        Self { options, sessions, http2, places, gateway, stopping, introductions, handshakes: None, runtime }
+    }
+
+    /// The same front with TLS. `None`: no client is to use TLS.
+    #[must_use]
+    pub fn with_tls(self, handshakes: Option<Handshakes>) -> Self {
+        Self { handshakes, ..self }
     }
 
     /// The limits of connections, which can be changed.
@@ -116,13 +127,22 @@ impl Front {
     /// Begins to serve a connection that was just accepted, on the current runtime. It is served until it ends or goes to
     /// the engine. If no place is free, it is told so. Returns the task that serves it.
     pub fn accept(self: &Arc<Self>, transport: Transport) -> Option<JoinHandle<()>> {
+        self.admit(transport, false)
+    }
+
+    /// The same for a connection that is to begin with a TLS handshake.
+    pub fn accept_tls(self: &Arc<Self>, transport: Transport) -> Option<JoinHandle<()>> {
+        self.admit(transport, true)
+    }
+
+    fn admit(self: &Arc<Self>, transport: Transport, is_tls: bool) -> Option<JoinHandle<()>> {
         // What a trusted proxy sends counts for the clients that it tells of.
         let peer = transport.peer().map(|peer| peer.ip().to_canonical());
         let is_counted = self.gateway.limits.are_of_addresses() && !self.gateway.routing.get().trusted().trusts(peer);
         let seat = if is_counted { self.gateway.limits.take(peer) } else { Ok(None) };
         let admission = if seat.is_ok() { self.places.admit() } else { self.places.admit_over() };
         let Some(admission) = admission else {
-            self.gateway.turn_away(&transport, seat.err().map_or(Why::NoPlace, Why::Address));
+            self.gateway.turn_away((!is_tls).then_some(&transport), seat.err().map_or(Why::NoPlace, Why::Address));
             return None;
         };
         let (front, mut connection) = (Arc::clone(self), Connection::new(transport, admission));
@@ -132,14 +152,16 @@ impl Front {
         let wait = Wait { is_first: true, until: Instant::now() + time };
         let is_introduced = self.options.get().proxy_protocol && self.gateway.trusts(connection.peer());
         Some(if is_introduced {
-            tokio::spawn(front.serve_introduced(connection, wait))
+            tokio::spawn(front.serve_introduced(connection, wait, is_tls))
+        } else if is_tls {
+            tokio::spawn(front.serve_secured(connection, wait))
         } else {
             tokio::spawn(front.serve_from(connection, wait))
         })
     }
 
     /// Serves a connection that begins with a header of the PROXY protocol.
-    async fn serve_introduced(self: Arc<Self>, mut connection: Connection, wait: Wait) {
+    async fn serve_introduced(self: Arc<Self>, mut connection: Connection, wait: Wait, is_tls: bool) {
         tokio::select! {
             introduced = timeout_at(wait.until, self.introductions.take(&mut connection)) => match introduced {
                 Ok(true) => {
@@ -151,6 +173,9 @@ impl Front {
                 Ok(false) | Err(_) => return,
             },
             () = self.last_call() => return,
+        }
+        if is_tls {
+            return self.serve_secured(connection, wait).await;
         }
         self.serve_from(connection, wait).await;
     }
@@ -183,7 +208,8 @@ impl Front {
             }
             let (back, after) = match first {
                 First::Nothing => return,
-                First::Full => return self.gateway.turn_away(connection.transport(), Why::NoPlace),
+                First::Full if connection.is_secured() => return Box::pin(self.refuse_unread(connection)).await,
+                First::Full => return self.gateway.turn_away(Some(connection.transport()), Why::NoPlace),
                 First::TooLarge => {
                     return Box::pin(refuse(connection, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)).await;
                 }
@@ -292,7 +318,9 @@ impl Front {
             }
             Ok(plan) => plan,
         };
-        if let (Plan::Shared(ask), Some(engine), true) = (&plan, self.gateway.engine(), head.is_plain) {
+        if let (Plan::Shared(ask), Some(engine), true) = (&plan, self.gateway.engine(), head.is_plain)
+            && connection.can_leave()
+        {
             connection.consume(head_bytes);
             return self.join(connection, &head, ask, engine).await;
         }
@@ -382,9 +410,7 @@ impl Front {
                 return answer(connection, &reply, false, self.is_kept(head)).await;
             }
         };
-        // The engine keeps at most this many bytes that the client sent ahead. With more of them, the connection closes
-        // after the response.
-        let is_kept = self.is_kept(head) && connection.ahead() <= MOST_KEPT_BYTES as u64;
+        let is_kept = self.is_kept(head) && connection.comes_back();
         let client = self.gateway.leave(engine, ask, joined, head.version, is_kept).ok()?;
         Some((connection, After::HandOver(Box::new(client))))
     }

@@ -92,7 +92,7 @@ impl Gateway {
                 Ok(joined) => {
                     let engine = self.engine.as_ref().zip(writer.can_hand_over());
                     if let Some((engine, version)) = engine {
-                        let client = self.leave(engine, &ask, joined, version, is_kept && writer.is_little_ahead())?;
+                        let client = self.leave(engine, &ask, joined, version, is_kept && writer.comes_back())?;
                         writer.hand_over();
                         return Ok(Ok(After::HandOver(Box::new(client))));
                     }

@@ -49,6 +49,10 @@ const PREFLIGHT: &str = "origin: https://page.example\naccess-control-request-me
 /// The plan for a request, which is written as `METHOD target` with its fields in lines. `Host` is added unless a
 /// line names it.
 fn planned(line: &str, fields: &str, is_draining: bool) -> String {
+    planned_with(line, fields, |facts| Facts { is_draining, ..facts })
+}
+
+fn planned_with(line: &str, fields: &str, with: impl FnOnce(Facts<'_>) -> Facts<'_>) -> String {
     let config = Config::parse(ROUTES, &SystemSources::beside("x".as_ref())).unwrap();
     let routing = Routing::new(config.routes.routes(), Networks::default(), &mut RouteIds::default());
     let (method, target) = line.split_once(' ').unwrap();
@@ -66,7 +70,8 @@ fn planned(line: &str, fields: &str, is_draining: bool) -> String {
     headers.remove("no-host").map(|_| headers.remove("host"));
     let method = Method::from_bytes(method.as_bytes()).unwrap();
     let request = Request { method: &method, version: Version::HTTP_11, target, authority: None, headers: &headers };
-    match plan(&request, Facts { is_draining, peer: &PEER, refuse: crate::config::Refuse::Retry }, &routing) {
+    let facts = Facts { is_draining: false, peer: &PEER, refuse: crate::config::Refuse::Retry, https: None };
+    match plan(&request, with(facts), &routing) {
         Err(refusal) => {
             let reply = refusal.reply(std::time::Duration::ZERO);
             let soft = if reply.status == http::StatusCode::OK {
@@ -78,7 +83,8 @@ fn planned(line: &str, fields: &str, is_draining: bool) -> String {
         }
         Ok(Plan::Proxy(served, ..)) => format!("proxy {}", served.route.name),
         Ok(Plan::Answer(reply)) => {
-            format!("answer {} {}", reply.status.as_u16(), reply.body.escape_ascii()).trim_end().to_owned()
+            let to = reply.headers.get(http::header::LOCATION).map_or("", |location| location.to_str().unwrap());
+            format!("answer {} {to}{}", reply.status.as_u16(), reply.body.escape_ascii()).trim_end().to_owned()
         }
         Ok(Plan::Private(ask, own)) => {
             let id = ask.last_event_id.map(|id| format!(" after {}", id.escape_ascii()));
@@ -90,6 +96,26 @@ fn planned(line: &str, fields: &str, is_draining: bool) -> String {
             format!("shared {}{}{unreadable}", ask.request.path_and_query(), id.unwrap_or_default())
         }
     }
+}
+
+#[test]
+fn a_client_without_tls_is_sent_to_the_same_url_over_tls() {
+    for (line, fields, expected) in [
+        ("GET /shared/a?b=c&d", "host: a.example", "answer 308 https://a.example/shared/a?b=c&d"),
+        ("GET /shared/a", "host: a.example:8080", "answer 308 https://a.example:8443/shared/a"),
+        ("GET /shared/a", "host: [::1]:8080", "answer 308 https://[::1]:8443/shared/a"),
+        ("POST /nowhere", "host: [::1]", "answer 308 https://[::1]/nowhere"),
+        ("GET http://b.example:80/shared/%2f?", "host: a.example", "answer 308 https://b.example:8443/shared/%2f?"),
+        ("GET /shared/a", "no-host: yes", "refused 400"),
+        ("OPTIONS *", "", "answer 204"),
+        ("CONNECT a.example:443", "", "refused 405"),
+    ] {
+        let planned = planned_with(line, fields, |facts| Facts { https: Some(8443), ..facts });
+        assert_eq!(planned, expected, "{line} {fields}");
+    }
+    const SECURED: Peer = Peer { is_tls: true, ..PEER };
+    let planned = planned_with("GET /shared/a", "", |facts| Facts { https: Some(8443), peer: &SECURED, ..facts });
+    assert_eq!(planned, "shared /shared/a");
 }
 
 #[test]

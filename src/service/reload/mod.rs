@@ -15,10 +15,10 @@ pub use reads::{Read, Reads};
 
 use super::{front_options, memory};
 use crate::access;
-use crate::config::{AdminAccess, Change, Config, ConfigErrors, Fate, Settings};
+use crate::config::{AdminAccess, Change, Config, ConfigErrors, Fate, ServerConfig, Settings};
 use crate::counters::{Reload, process};
 use crate::fanout::Engine;
-use crate::gateway::{CurrentOptions, CurrentRouting, Gateway, RouteIds};
+use crate::gateway::{CurrentOptions, CurrentRouting, CurrentTls, Gateway, RouteIds};
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::quoted::Word;
@@ -49,10 +49,22 @@ pub(super) struct Parts {
     pub(super) gateway: Gateway,
     pub(super) ids: RouteIds,
     pub(super) options: CurrentOptions,
+    /// `None`: no client is to use TLS.
+    pub(super) tls: Option<CurrentTls>,
+    /// The port of the first address at which clients use TLS.
+    pub(super) https_port: Option<u16>,
     /// How many connections the process may have since its start.
     pub(super) room: Room,
     /// Whether the certificates of the system were read at the start.
     pub(super) system: SystemTrust,
+}
+
+impl Parts {
+    /// Sends clients without TLS to the address with TLS, if the configuration asks for that.
+    pub(super) fn redirect(&self, server: &ServerConfig) {
+        let is_asked = server.tls.as_ref().is_some_and(|tls| tls.redirect_http);
+        self.gateway.redirect(self.https_port.filter(|_| is_asked));
+    }
 }
 
 impl Reloader {
@@ -117,6 +129,10 @@ impl Reloader {
         access::want(config.log.access, config.log.access_every);
         self.parts.gateway.limit(server.limits);
         self.parts.options.set(front_options(server, self.parts.room));
+        if let Some((settings, tls)) = self.parts.tls.as_ref().zip(server.tls.as_ref()) {
+            settings.set(tls.identity.server_config());
+        }
+        self.parts.redirect(server);
         self.access.store(Arc::new(server.admin_access.clone()));
         if server.replay_bytes != self.config.server.replay_bytes {
             self.hub.allow_bytes(server.replay_bytes.unwrap_or_else(memory::for_logs));

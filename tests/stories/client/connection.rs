@@ -4,20 +4,26 @@ use super::Socket;
 use super::response::Response;
 use crate::guard::guarded;
 use crate::http1::{Io, Reader};
-use crate::origin::{Authority, Origin, Port};
+use crate::origin::{Authority, Origin, Port, Version};
 use rustls::pki_types::ServerName;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use tokio::io::AsyncWriteExt;
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::{TcpSocket, UnixStream};
+
+/// The authority of the gateways in the TLS mode.
+pub static MODE: LazyLock<Authority> = LazyLock::new(Authority::new);
 
 /// The address that a client connects to.
 #[derive(Debug, Clone)]
 pub enum Target {
     /// A TCP address.
     Tcp(SocketAddr),
+    /// A TCP address at which the gateway of the stories in their TLS mode speaks TLS.
+    Tls(SocketAddr, Version),
     /// A Unix socket.
     Unix(PathBuf),
     /// No address, for a connection that is open already.
@@ -28,7 +34,7 @@ impl Target {
     /// The value of the `Host` header.
     pub fn host(&self) -> String {
         match self {
-            Self::Tcp(addr) => addr.to_string(),
+            Self::Tcp(addr) | Self::Tls(addr, _) => addr.to_string(),
             Self::Unix(_) | Self::None => "localhost".to_owned(),
         }
     }
@@ -62,10 +68,12 @@ impl From<&Port> for Target {
 pub async fn open(
     target: &Target,
     receive_buffer: Option<u32>,
-    tls: Option<(&Authority, &[&str])>,
+    tls: Option<(&Authority, Version)>,
+    protocols: &[&str],
 ) -> (Box<dyn Io>, Socket) {
-    let addr = match target {
-        Target::Tcp(addr) => *addr,
+    let (addr, tls) = match target {
+        Target::Tcp(addr) => (*addr, tls),
+        Target::Tls(addr, version) => (*addr, Some(tls.unwrap_or((&MODE, *version)))),
         Target::Unix(path) => {
             let stream = UnixStream::connect(path).await.unwrap();
             let socket = stream.as_fd().try_clone_to_owned().unwrap();
@@ -80,9 +88,9 @@ pub async fn open(
     let stream = socket.connect(addr).await.unwrap_or_else(|error| panic!("cannot connect to {addr}: {error}"));
     stream.set_nodelay(true).unwrap();
     let socket = stream.as_fd().try_clone_to_owned().unwrap();
-    let Some((authority, protocols)) = tls else { return (Box::new(stream), socket) };
+    let Some((authority, version)) = tls else { return (Box::new(stream), socket) };
     let name = ServerName::try_from("localhost").unwrap();
-    (Box::new(authority.connector(protocols).connect(name, stream).await.unwrap()), socket)
+    (Box::new(authority.connector_of(protocols, version).connect(name, stream).await.unwrap()), socket)
 }
 
 /// An HTTP/1.x connection to the gateway.
@@ -95,7 +103,7 @@ pub struct Connection {
 impl Connection {
     /// A new connection, on which nothing has been sent.
     pub async fn open(target: impl Into<Target>) -> Self {
-        let (io, socket) = guarded("a connection", open(&target.into(), None, None)).await;
+        let (io, socket) = guarded("a connection", open(&target.into(), None, None, &["http/1.1"])).await;
         Self::new(io, socket)
     }
 

@@ -4,13 +4,13 @@ mod connection;
 mod event_stream;
 mod response;
 
-pub use connection::{Connection, Target};
+pub use connection::{Connection, MODE, Target};
 pub use event_stream::{Event, event};
 pub use response::{End, Response};
 
 use crate::guard::guarded;
 use crate::http1::Headers;
-use crate::origin::Authority;
+use crate::origin::{Authority, Version};
 use bytes::Bytes;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -32,7 +32,7 @@ pub struct Client<'a> {
     body: Option<String>,
     speech: Speech,
     receive_buffer: Option<u32>,
-    authority: Option<&'a Authority>,
+    authority: Option<(&'a Authority, Version)>,
 }
 
 impl<'a> Client<'a> {
@@ -105,8 +105,14 @@ impl<'a> Client<'a> {
 
     /// Speaks TLS, trusting this authority.
     #[must_use]
-    pub fn tls(mut self, authority: &'a Authority) -> Self {
-        self.authority = Some(authority);
+    pub fn tls(self, authority: &'a Authority) -> Self {
+        self.tls_of(authority, Version::Tls13)
+    }
+
+    /// Speaks this version of TLS, trusting this authority.
+    #[must_use]
+    pub fn tls_of(mut self, authority: &'a Authority, version: Version) -> Self {
+        self.authority = Some((authority, version));
         self
     }
 
@@ -115,7 +121,7 @@ impl<'a> Client<'a> {
         let what = format!("the answer to {} {}", self.method, self.target);
         let target = target.into();
         let answer = async {
-            let (io, socket) = connection::open(&target, self.receive_buffer, self.tls_with()).await;
+            let (io, socket) = connection::open(&target, self.receive_buffer, self.authority, self.protocols()).await;
             if self.speech == Speech::H2 {
                 return Response::of_h2(self.h2_request(&target), io, socket).await;
             }
@@ -143,9 +149,8 @@ impl<'a> Client<'a> {
         connection.response(self.method == "HEAD").await
     }
 
-    fn tls_with(&self) -> Option<(&Authority, &'static [&'static str])> {
-        let protocols: &[_] = if self.speech == Speech::H2 { &["h2"] } else { &["http/1.1"] };
-        self.authority.map(|authority| (authority, protocols))
+    fn protocols(&self) -> &'static [&'static str] {
+        if self.speech == Speech::H2 { &["h2"] } else { &["http/1.1"] }
     }
 
     fn to_bytes(&self, target: &Target) -> Vec<u8> {

@@ -21,6 +21,14 @@ pub enum End {
     Reset,
 }
 
+impl End {
+    /// The end that an error of a connection of HTTP/1.x means. In TLS, a FIN is an error unless the other side has said
+    /// that it ends.
+    fn of(error: &std::io::Error) -> Self {
+        if error.kind() == std::io::ErrorKind::UnexpectedEof { Self::Cut } else { Self::Reset }
+    }
+}
+
 enum Body {
     Http1 { connection: Connection, framing: Framing, complete: bool },
     H2 { body: RecvStream, _request: SendStream<Bytes>, socket: Socket },
@@ -213,7 +221,7 @@ impl Response {
                 return Some(match deadline.guarded(waiting, connection.reader.fill()).await {
                     Ok(false) => End::Orderly,
                     Ok(true) => panic!("bytes after the end: {:?}", connection.reader.take()),
-                    Err(_) => End::Reset,
+                    Err(error) => End::of(&error),
                 });
             }
             Body::Http1 { connection, framing, complete } => {
@@ -225,7 +233,7 @@ impl Response {
                     }
                     Ok(Piece::Fin) if *framing == Framing::UntilClose => return Some(End::Orderly),
                     Ok(Piece::Fin) => return Some(End::Cut),
-                    Err(_) => return Some(End::Reset),
+                    Err(error) => return Some(End::of(&error)),
                 }
             }
             Body::H2 { body, .. } => match deadline.guarded(waiting, body.data()).await {

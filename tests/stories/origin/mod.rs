@@ -11,7 +11,7 @@ pub use exchange::{Body, Coding, Exchange, over};
 pub use port::Port;
 pub use resuming::ResumingOrigin;
 pub use state::Request;
-pub use tls::Authority;
+pub use tls::{Authority, Version};
 
 use crate::guard::guarded;
 use connection::Serving;

@@ -3,6 +3,7 @@
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::io::Write;
 use std::path::Path;
@@ -17,23 +18,36 @@ pub struct Authority {
     root: CertificateDer<'static>,
     certificate: CertificateDer<'static>,
     key: PrivateKeyDer<'static>,
+    /// The certificate and its key in PEM, for a gateway.
+    pair: [NamedTempFile; 2],
+}
+
+/// The newest version of TLS that a client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    Tls12,
+    Tls13,
 }
 
 impl Authority {
     /// A new authority that nothing else trusts.
     pub fn new() -> Self {
+        Self::of(&["localhost"])
+    }
+
+    /// A new authority, whose certificate is for these names.
+    pub fn of(names: &[&str]) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        let params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
         let certificate = params.signed_by(&key, &issuer).unwrap();
-        let mut file = NamedTempFile::new().unwrap();
-        file.write_all(issuer.pem().as_bytes()).unwrap();
         Self {
-            file,
+            file: file_of(&issuer.pem()),
             root: issuer.der().clone(),
             certificate: certificate.der().clone(),
+            pair: [certificate.pem(), key.serialize_pem()].map(|pem| file_of(&pem)),
             key: PrivateKeyDer::Pkcs8(key.serialize_der().into()),
         }
     }
@@ -41,6 +55,17 @@ impl Authority {
     /// The file of the authority's own certificate, in PEM.
     pub fn path(&self) -> &Path {
         self.file.path()
+    }
+
+    /// The file of the certificate, and that of its key, in PEM.
+    pub fn pair(&self) -> [&Path; 2] {
+        self.pair.each_ref().map(NamedTempFile::path)
+    }
+
+    /// The lines of `[server.tls]` for a gateway with this certificate at a free port.
+    pub fn listens(&self) -> String {
+        let [cert, key] = self.pair();
+        format!("[server.tls]\nlisten = [\"127.0.0.1:0\"]\ncert = {cert:?}\nkey = {key:?}\n")
     }
 
     /// Accepts TLS connections with the signed certificate.
@@ -57,16 +82,48 @@ impl Authority {
 
     /// Makes TLS connections, and trusts this authority only.
     pub fn connector(&self, protocols: &[&str]) -> TlsConnector {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.root.clone()).unwrap();
+        self.connector_of(protocols, Version::Tls13)
+    }
+
+    /// Makes TLS connections of this version, and trusts this authority only.
+    pub fn connector_of(&self, protocols: &[&str], version: Version) -> TlsConnector {
+        TlsConnector::from(Arc::new(self.client_config(protocols, version)))
+    }
+
+    /// What a client of this version needs to trust this authority only.
+    pub fn client_config(&self, protocols: &[&str], version: Version) -> ClientConfig {
         let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(&[match version {
+                Version::Tls12 => &rustls::version::TLS12,
+                Version::Tls13 => &rustls::version::TLS13,
+            }])
             .unwrap()
-            .with_root_certificates(roots)
+            .with_root_certificates(self.roots())
             .with_no_client_auth();
         config.alpn_protocols = named(protocols);
-        TlsConnector::from(Arc::new(config))
+        config
     }
+
+    /// The same for a client that has the certificate of `client`.
+    pub fn client_config_with(&self, protocols: &[&str], version: Version, client: &Self) -> ClientConfig {
+        let mut config = self.client_config(protocols, version);
+        let key = ring::sign::any_supported_type(&client.key).unwrap();
+        let pair = CertifiedKey::new(vec![client.certificate.clone()], key);
+        config.client_auth_cert_resolver = Arc::new(SingleCertAndKey::from(pair));
+        config
+    }
+
+    fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.root.clone()).unwrap();
+        roots
+    }
+}
+
+fn file_of(text: &str) -> NamedTempFile {
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
 }
 
 fn named(protocols: &[&str]) -> Vec<Vec<u8>> {
