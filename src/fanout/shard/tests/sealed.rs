@@ -1,5 +1,6 @@
 //! Clients over TLS 1.3. At the other end is rustls.
 
+use super::super::super::client::{Client, State};
 use super::super::super::sender::{Sender, Sending};
 use super::*;
 use crate::hub::Failure;
@@ -190,6 +191,36 @@ fn a_slow_client_reads_every_event_once_wherever_its_sends_are_cut() {
     });
 }
 
+/// Whatever the size of an event, and so wherever its last send is cut.
+#[test]
+fn the_rest_of_a_record_waits_for_no_other_event() {
+    with_each_sender(Stage::new, |mut stage| {
+        let (_first, publisher) = stage.opened("/a");
+        let mut cut_in_the_last_record = 0;
+        for size in (0..16_000).step_by(400) {
+            let mut slow = stage.sealed_with("/a", hold_little);
+            stage.settle();
+            assert_eq!(slow.take(), OPENING);
+            publish(&publisher, &[&"x".repeat(size)]);
+            stage.settle();
+            let is_waiting = |client: &Client| match &client.state {
+                State::Alone(alone) => alone.is_blocked() && alone.pending().is_empty() && client.link.has_pending(),
+                _ => false,
+            };
+            let clients = stage.shard.members.clients();
+            cut_in_the_last_record += clients.iter().filter(|(_, client)| is_waiting(client)).count();
+            for _ in 0..20 {
+                slow.read();
+                stage.settle();
+            }
+            assert_eq!(slow.data(), "x".repeat(size));
+            drop(slow);
+            stage.settle();
+        }
+        assert!(cut_in_the_last_record > 3, "{cut_in_the_last_record}");
+    });
+}
+
 #[test]
 fn clients_that_start_in_the_past_get_the_past_and_then_the_present() {
     let start = Start::Back(NonZeroUsize::new(2).unwrap());
@@ -331,11 +362,13 @@ fn a_client_that_says_goodbye_or_breaks_the_protocol_is_gone() {
 #[test]
 fn floods_of_records_end_their_client() {
     let mut stage = Stage::new();
-    let (_first, _publisher) = stage.opened("/a");
+    let (_first, publisher) = stage.opened("/a");
     let mut client = stage.sealed("/a");
     let mut asked = 0;
     while stage.departed().is_empty() {
         client.ask_for_keys();
+        // rustls takes few answers in a row without data.
+        publish(&publisher, &["1"]);
         stage.settle();
         client.read();
         asked += 1;
@@ -343,7 +376,7 @@ fn floods_of_records_end_their_client() {
     }
     assert!(asked > 100, "{asked}");
     let mut client = stage.sealed("/a");
-    client.say(&[b'x'; 70_000]);
+    (0..2).for_each(|_| client.say(&[b'x'; 40_000]));
     stage.settle();
     assert_eq!(stage.departed(), [Departure::Left]);
 }
