@@ -59,8 +59,8 @@ pub enum Unhealthy {
     /// The configuration does not say where the process listens.
     #[error("{0} has port 0, so the system chooses a port at each start: set a port that healthcheck can use")]
     UnknownPort(SocketAddr),
-    /// The configuration names no address.
-    #[error("there is no address to ask")]
+    /// The configuration names no address without TLS.
+    #[error("there is no address to ask: set server.admin, or an address without TLS in server.listen")]
     NoAddress,
     /// The runtime for the question cannot start.
     #[error("cannot ask: {0}")]

@@ -65,6 +65,32 @@ async fn a_file_that_the_configuration_names_is_watched_too() {
     assert_eq!(asked.status, 200);
 }
 
+/// A certificate and its key, in PEM.
+fn certificate() -> (String, String) {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_renewed_is_taken_and_half_of_one_is_not() {
+    let (origin, folder) = (Origin::start(), tempdir().unwrap());
+    let path = |name: &str| folder.path().join(name);
+    let ((cert, key), (new_cert, new_key)) = (certificate(), certificate());
+    fs::write(path("tls.crt"), cert).unwrap();
+    fs::write(path("tls.key"), key).unwrap();
+    let tls = format!(
+        "{WATCH}\n[server.tls]\nlisten = [\"127.0.0.1:0\"]\ncert = {:?}\nkey = {:?}",
+        path("tls.crt"),
+        path("tls.key")
+    );
+    let gateway = Gateway::start(&configuration(&tls, [route("/*", &origin)])).await;
+    fs::write(path("tls.crt"), new_cert).unwrap();
+    let refused = gateway.log_line("configuration not reloaded").await;
+    assert!(refused.contains("the key does not belong to the certificate"), "{refused}");
+    fs::write(path("tls.key"), new_key).unwrap();
+    gateway.log_line("configuration reloaded process=(server.tls.cert)").await;
+}
+
 #[tokio::test]
 async fn the_service_manager_is_told_when_a_reload_begins_and_when_it_is_done() {
     let (origin, manager) = (Origin::start(), Manager::new());

@@ -59,7 +59,7 @@ fn a_process_resumes_its_own_sessions_also_over_a_reload() {
     let shared_again = identity(&IdentityOptions { ticket_keys: keys(KEY), ..base.clone() });
     assert!(resumes(&own, &shared, &shared_again.with_tickets_of(&shared)));
     let next = identity(&IdentityOptions { ticket_keys: keys(NEXT), ..base });
-    assert!(!resumes(&own, &shared, &next.clone().with_tickets_of(&shared)));
+    assert!(!resumes(&own, &shared, &next.with_tickets_of(&shared)));
     assert!(!resumes(&own, &shared, &running.with_tickets_of(&shared)));
 }
 

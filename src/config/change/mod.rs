@@ -15,6 +15,8 @@
 mod keys;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_tls;
 
 use super::{Config, ServerConfig};
 use crate::hub::ShareOptions;

@@ -10,7 +10,7 @@ use std::io;
 use std::path::Path;
 
 /// Files whose texts the test chooses.
-struct Files(&'static str);
+pub(super) struct Files(pub(super) &'static str);
 
 impl Sources for Files {
     fn variable(&self, _: &str) -> Result<String, VarError> {
@@ -229,7 +229,7 @@ fn no_key_is_without_a_class() {
     assert_eq!(there_are, decided, "decide what a running process makes of a new key");
 }
 
-fn read(text: &str, secret: &'static str) -> Config {
+pub(super) fn read(text: &str, secret: &'static str) -> Config {
     Config::parse(text, &Files(secret)).unwrap_or_else(|errors| panic!("{errors}"))
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::certificates::{Alpn, ClientAuth};
+use crate::config::ServerConfig;
 
 /// The files that every user may read.
 struct Exposed(Imagined, &'static [&'static str]);
@@ -136,6 +137,62 @@ fn what_is_probably_wrong_is_warned_of() {
         let config = Config::parse(&text, &Exposed(Imagined::usual(), exposed)).unwrap();
         assert_eq!(config.advice(), expected, "{text}");
     }
+}
+
+#[test]
+fn the_files_are_among_those_that_are_watched() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let usual = Imagined::usual();
+    let files = ["tls.crt", "tls.key", "ca.pem", "tickets", "other.crt", "other.key"];
+    for name in files {
+        std::fs::write(at(name), usual.files[name]).unwrap();
+    }
+    let text = with_tls(
+        "client_ca_file = 'ca.pem'\nticket_keys_file = 'tickets'\ncertificates = [{ cert = 'other.crt', key = 'other.key' }]",
+    );
+    std::fs::write(at("m.toml"), text).unwrap();
+    let mut named = Config::load(Some(&at("m.toml"))).unwrap().settings.names;
+    named.sort();
+    let mut expected = files.map(at);
+    expected.sort();
+    assert_eq!(named, expected);
+}
+
+#[test]
+fn who_asks_a_process_does_not_read_its_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("m.toml");
+    std::fs::write(&file, format!("server.admin = '127.0.0.1:9'\n{}", with_tls("client_auth = 'required'"))).unwrap();
+    let errors = Config::load(Some(&file)).unwrap_err().to_string();
+    assert_eq!(errors.lines().count(), 3, "{errors}");
+    assert!(ServerConfig::load(Some(&file)).unwrap().admin.is_some());
+}
+
+#[test]
+fn every_value_of_tls_is_among_the_settings() {
+    let of = |text: &str| {
+        let settings = good(text).settings.all;
+        let of_tls = settings.iter().filter(|of| of.section == "server.tls" || of.key == "tls");
+        of_tls.map(|of| format!("{}.{} = {}", of.section, of.key, of.value.as_ref().unwrap())).collect::<Vec<_>>()
+    };
+    assert_eq!(of("[[routes]]\npath = '/a'\norigin = 'http://o'"), ["server.tls = \"off\""]);
+    let mut written = of(&with_tls("[[server.tls.certificates]]\ncert = 'other.crt'\nkey = 'other.key'"));
+    written.sort();
+    assert_eq!(
+        written,
+        [
+            "server.tls.alpn = [\"h2\",\"http/1.1\"]",
+            "server.tls.cert = \"tls.crt\"",
+            "server.tls.certificates = [{\"cert\":\"other.crt\",\"key\":\"other.key\"}]",
+            "server.tls.client_auth = \"optional\"",
+            "server.tls.client_ca_file = \"off\"",
+            "server.tls.key = \"tls.key\"",
+            "server.tls.listen = [\"0.0.0.0:8443\"]",
+            "server.tls.redirect_http = false",
+            "server.tls.ticket_keys_file = \"off\"",
+        ]
+    );
 }
 
 #[test]
