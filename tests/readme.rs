@@ -10,6 +10,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 
 const README: &str = include_str!("../README.md");
 const LOAD_TESTING: &str = include_str!("../docs/load-testing.md");
@@ -26,10 +27,22 @@ impl Sources for Everything {
         Ok(if name == "ORIGIN" { "http://127.0.0.1:9000" } else { "value" }.to_owned())
     }
 
-    fn text(&self, _: &Path) -> io::Result<String> {
-        Ok("value".to_owned())
+    fn text(&self, path: &Path) -> io::Result<String> {
+        let (certificate, key) = &*PAIR;
+        Ok(match path.extension().and_then(|extension| extension.to_str()) {
+            Some("crt") => certificate.clone(),
+            Some("key") => key.clone(),
+            _ if path.ends_with("ticket-keys") => "01".repeat(32),
+            _ => "value".to_owned(),
+        })
     }
 }
+
+/// The certificate and the key of every server in the documents, in PEM.
+static PAIR: LazyLock<(String, String)> = LazyLock::new(|| {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+});
 
 /// The fenced blocks with this language.
 fn blocks<'a>(text: &'a str, language: &str) -> Vec<&'a str> {
