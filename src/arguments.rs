@@ -45,6 +45,9 @@ pub(crate) enum Command {
         /// Where to listen
         #[arg(long, value_name = "ADDR", default_value_t = DEFAULT_ADDRESS)]
         listen: SocketAddr,
+        /// Listen for clients that use TLS as well, with a certificate that is made for this run
+        #[arg(long, value_name = "ADDR", num_args = 0..=1, default_missing_value = "127.0.0.1:8443")]
+        tls: Option<SocketAddr>,
     },
     /// Ask the process that runs with a configuration whether it is healthy; exit code 0 or 1
     ///

@@ -50,11 +50,11 @@ fn run() -> ExitCode {
         }
     };
     let config = match (arguments.command, arguments.config) {
-        (Some(Command::Demo { listen }), _) => {
+        (Some(Command::Demo { listen, tls }), _) => {
             // One stream of the demo fails on purpose. Its warnings would push the greeting off the screen.
             logger::start("error,manifold::signals=warn");
             logger::write_as(LogFormat::Text);
-            return code_of(block_on(None, demo(DemoOptions { listen, ..DemoOptions::default() })));
+            return code_of(block_on(None, demo(DemoOptions { listen, tls, ..DemoOptions::default() })));
         }
         (Some(Command::Init(arguments)), _) => return init(&arguments),
         (Some(Command::Schema), _) => return print(SCHEMA.as_bytes()),

@@ -8,6 +8,7 @@
 //! The gateway has no special knowledge of the demo. It is configured by a text like any other, and reached over
 //! sockets.
 
+mod certificate;
 mod crowd;
 mod origin;
 mod page;
@@ -17,6 +18,7 @@ mod ticker;
 use crate::config::{Config, ConfigErrors, ListenAddr, SystemSources};
 use crate::service::{Running, Service, StartError};
 use crate::web::{Server, within_reach};
+use certificate::Certificate;
 use crowd::Crowd;
 use origin::{Kind, Switch};
 use page::Page;
@@ -25,7 +27,7 @@ use std::error::Error as _;
 use std::fmt::Write as _;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use ticker::Ticker;
@@ -46,13 +48,15 @@ const WIDE: &str = "share.linger_secs = 1\nreplay.events = 5\nclient.on_lag = \"
 pub struct DemoOptions {
     /// The address where the gateway listens. Port 0: any free port.
     pub listen: SocketAddr,
+    /// The address where the gateway also listens for clients that use TLS. `None`: nowhere.
+    pub tls: Option<SocketAddr>,
     /// The time between two events of the origin.
     pub period: Duration,
 }
 
 impl Default for DemoOptions {
     fn default() -> Self {
-        Self { listen: DEFAULT_ADDRESS, period: DEFAULT_PERIOD }
+        Self { listen: DEFAULT_ADDRESS, tls: None, period: DEFAULT_PERIOD }
     }
 }
 
@@ -68,6 +72,9 @@ pub enum DemoError {
     /// The origin or the page cannot listen.
     #[error("the demo's origin cannot listen on a free port of 127.0.0.1: {0}")]
     Origin(io::Error),
+    /// The certificate cannot be made.
+    #[error("the demo's certificate cannot be made: {0}")]
+    Certificate(io::Error),
     /// The demo's own configuration is wrong.
     #[error("{0}")]
     Config(ConfigErrors),
@@ -78,6 +85,8 @@ pub enum DemoError {
 pub struct Demo {
     running: Running,
     address: SocketAddr,
+    /// The address with TLS, and the certificate there.
+    tls: Option<(SocketAddr, Certificate)>,
     crowd: Arc<Crowd>,
     pair: Arc<Pair>,
     _page: Server,
@@ -94,21 +103,33 @@ impl Demo {
         let origin = Switch::start(Arc::clone(&ticker)).await.map_err(DemoError::Origin)?;
         let page = TcpListener::bind(any_port).await.map_err(DemoError::Origin)?;
         let page_address = page.local_addr().map_err(DemoError::Origin)?;
-        let text = configuration(options.listen, origin.address(), page_address);
+        let certificate = options.tls.map(|address| Certificate::make(address.ip())).transpose();
+        let certificate = certificate.map_err(DemoError::Certificate)?;
+        let tls = options.tls.zip(certificate.as_ref());
+        let text = configuration(options.listen, tls, origin.address(), page_address);
         let config = Config::parse(&text, &SystemSources::beside(Path::new("demo.toml"))).map_err(DemoError::Config)?;
         let running = Service::bind(config).map_err(|error| bind_error(error, options.listen))?.start();
-        let address = running.addresses().iter().find_map(tcp).unwrap_or(options.listen);
+        // The address with TLS comes after the one without.
+        let mut addresses = running.addresses().iter().filter_map(tcp);
+        let address = addresses.next().unwrap_or(options.listen);
+        let tls = addresses.next().zip(certificate);
         let crowd = Arc::new(Crowd::new(address));
         let pair = Arc::new(Pair::new(address, Arc::clone(&ticker), options.period));
         let counters = running.counters();
         let page_state = Page::new(address, &text, ticker, origin, Arc::clone(&crowd), Arc::clone(&pair), counters);
-        Ok(Self { running, address, crowd, pair, _page: Server::start(page, Arc::new(page_state)) })
+        Ok(Self { running, address, tls, crowd, pair, _page: Server::start(page, Arc::new(page_state)) })
     }
 
     /// The address where the gateway listens, with its real port.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The address where the gateway listens for clients that use TLS, with its real port, and the certificate there.
+    #[must_use]
+    pub fn tls(&self) -> Option<(SocketAddr, PathBuf)> {
+        self.tls.as_ref().map(|(address, certificate)| (*address, certificate.cert()))
     }
 
     /// The text for the user who started the demo: the address, and two commands to try.
@@ -123,12 +144,20 @@ impl Demo {
         } else {
             String::new()
         };
+        let over_tls = self.tls().map_or_else(String::new, |(address, cert)| {
+            let (near, cert) = (within_reach(address), cert.display());
+            format!(
+                "\nOver TLS: https://{near}/. The browser warns once, because nobody has signed the certificate. Or try:\n\n    \
+                 curl -N --cacert {cert} https://{near}{}\n",
+                Kind::Ticker.path()
+            )
+        });
         // The shell asks for an id when the command is run, because an id in the text would soon be too old.
         let recent = format!("\"Last-Event-ID: $(curl -s http://{near}{})\"", page::RECENT_ID);
         format!(
             "manifold demo: http://{near}/\n\n{reach}Open this address in a browser, or try:\n\n    {}\n    {}\n\n\
              The second command resumes: it gets the last five events first. Ctrl-C ends the demo.\n\
-             Set the variable RUST_LOG=manifold=info to see what the gateway does.\n",
+             Set the variable RUST_LOG=manifold=info to see what the gateway does.\n{over_tls}",
             curl(near, Kind::Ticker, None),
             curl(near, Kind::Numbered, Some(&recent)),
         )
@@ -149,9 +178,17 @@ fn curl(address: SocketAddr, kind: Kind, header: Option<&str>) -> String {
 }
 
 /// The gateway's configuration, as a user would write it.
-fn configuration(listen: SocketAddr, origin: SocketAddr, page: SocketAddr) -> String {
+fn configuration(
+    listen: SocketAddr,
+    tls: Option<(SocketAddr, &Certificate)>,
+    origin: SocketAddr,
+    page: SocketAddr,
+) -> String {
+    let tls = tls.map_or_else(String::new, |(listen, of)| {
+        format!("[server.tls]\nlisten = [\"{listen}\"]\ncert = {:?}\nkey = {:?}\n\n", of.cert(), of.key())
+    });
     let mut text = format!(
-        "[server]\nlisten = [\"{listen}\"]\n\n\
+        "[server]\nlisten = [\"{listen}\"]\n\n{tls}\
          [defaults.share]\n\
          credentials = \"share\"      # public streams: cookies make no difference\n\
          query = \"none\"\n\n\

@@ -45,7 +45,7 @@ async fn a_demo_that_is_gone_is_not_running_and_has_no_figures() {
     let pressable = "return [...document.querySelectorAll('#origin-switch, #crowd-open, #crowd-close, #slow-switch, \
          #gap')].filter((e) => e.ariaDisabled !== 'true').map((e) => e.id)";
     assert_eq!(browser.script(pressable).await, json!([]));
-    let options = DemoOptions { listen: address, period: Duration::from_millis(100) };
+    let options = DemoOptions { listen: address, period: Duration::from_millis(100), ..DemoOptions::default() };
     let _again = Demo::start(options).await.unwrap();
     shown(&browser, "origin-state", "running").await;
     shown(&browser, "clients", "3").await;
@@ -102,7 +102,8 @@ async fn pasted(command: &str, lines: u32) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_second_line_of_the_greeting_resumes_when_the_log_has_dropped_the_first_events() {
-    let options = DemoOptions { listen: ([127, 0, 0, 1], 0).into(), period: Duration::from_millis(5) };
+    let options =
+        DemoOptions { listen: ([127, 0, 0, 1], 0).into(), period: Duration::from_millis(5), ..DemoOptions::default() };
     let demo = Demo::start(options).await.unwrap();
     let greeting = demo.greeting();
     let commands: Vec<&str> = greeting.lines().map(str::trim).filter(|line| line.starts_with("curl")).collect();

@@ -15,7 +15,9 @@ const PERIOD: Duration = Duration::from_millis(100);
 const SIZES: [(u32, u32); 3] = [(390, 844), (768, 1024), (1280, 900)];
 
 pub async fn demo() -> Demo {
-    Demo::start(DemoOptions { listen: ([127, 0, 0, 1], 0).into(), period: PERIOD }).await.unwrap()
+    Demo::start(DemoOptions { listen: ([127, 0, 0, 1], 0).into(), period: PERIOD, ..DemoOptions::default() })
+        .await
+        .unwrap()
 }
 
 pub async fn browser_at(demo: &Demo) -> Browser {
