@@ -78,7 +78,7 @@ pub(super) async fn accept_all(
 /// What to do about an error of `accept`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Remedy {
-    /// Go on: the connection was gone before it was accepted.
+    /// Accept the next one: the connection was gone before it was accepted.
     Next,
     /// Wait: descriptors or memory are short until other connections end.
     Rest,

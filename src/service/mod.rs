@@ -321,15 +321,15 @@ impl Running {
         &self.reloader.config
     }
 
-    /// Takes a configuration that was read again. If it has errors, the one in force stays. Both are told to the log, to
-    /// the metrics and to the service manager.
+    /// Takes a configuration that was read again. If it has errors, the one in force stays. The log, the metrics
+    /// and the service manager learn of both.
     pub fn reload(&mut self, read: Result<Config, ConfigErrors>) {
         self.reloader.take(read);
         notify::ready();
     }
 
     /// Starts a new process with the same command line and the listening sockets, and resolves once it serves. This
-    /// process goes on serving. If the future or the successor is dropped, the new process is killed.
+    /// process continues to serve. If the future or the successor is dropped, the new process is killed.
     ///
     /// # Errors
     /// When the new process does not come to serve. Then nothing has changed.

@@ -4,7 +4,7 @@
 //! started. A deployment replaces the file at that path, or switches a symbolic link in it, and then sends the signal.
 //! The new process inherits the sockets in the way in which systemd passes them (`LISTEN_FDS`), so that socket
 //! activation uses the same code. The new process writes to a pipe on its standard input when it serves. Until then,
-//! and if it fails, this process goes on as before. No connection is refused in between, because both processes accept
+//! and if it fails, this process continues as before. No connection is refused in between, because both processes accept
 //! from the same queue.
 //!
 //! The first process of a container cannot be replaced. When it ends, the kernel kills every other process of the
