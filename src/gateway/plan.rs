@@ -28,7 +28,7 @@ use crate::quoted::quoted;
 use crate::route::{MediaType, Misfit, Target, Wanted, check_target};
 use crate::upstream::has_come_back;
 use bytes::Bytes;
-use http::header::{HOST, ORIGIN};
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, HOST, ORIGIN};
 use http::uri::{Authority, PathAndQuery};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
 use pingora::http::RequestHeader;
@@ -283,8 +283,9 @@ impl Ask {
         Refusal::on(&self.served, self.cors.clone(), why).to(&self.caller).softly(self.is_soft)
     }
 
-    /// Logs that a page may not read the stream, with the key that would allow it.
-    pub(super) fn tell_unreadable(&self) {
+    /// Logs that a page may not read the stream, with the key that would allow it. `head` is the head of the origin's
+    /// response, if there is one.
+    pub(super) fn tell_unreadable(&self, head: Option<&HeaderMap>) {
         let Some(origin) = &self.unreadable else { return };
         let origin = String::from_utf8_lossy(origin.as_bytes());
         let route = &self.served.route.name;
@@ -294,12 +295,13 @@ impl Ask {
         let advice = if self.cors.is_some() {
             format!("to allow it, add it to cors.origins of the route: {paste}")
         } else {
-            format!(
-                "the route has no [routes.cors]: to allow it, write into the route: cors.origins = {paste} (an \
-                 Access-Control-Allow-Origin of the origin is not passed on)"
-            )
+            format!("the route has no [routes.cors]: to allow it, write into the route: cors.origins = {paste}")
         };
-        log::info!("cors_origin_refused route={route} origin={shown}: {advice}");
+        let sent = head.and_then(|head| head.get(ACCESS_CONTROL_ALLOW_ORIGIN)).map(|allowed| {
+            let allowed = String::from_utf8_lossy(allowed.as_bytes());
+            format!(" (the origin sent Access-Control-Allow-Origin: {}, which is not passed on)", quoted(&allowed))
+        });
+        log::info!("cors_origin_refused route={route} origin={shown}: {advice}{}", sent.unwrap_or_default());
     }
 }
 

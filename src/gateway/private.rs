@@ -45,7 +45,6 @@ impl Gateway {
         writer: &mut Writer<'_>,
     ) -> Result<Departure, Refusal> {
         let Ask { served, request, cors, .. } = ask;
-        ask.tell_unreadable();
         if own.has_odd_names {
             served.preflights.warn_of_odd_names();
         }
@@ -57,6 +56,7 @@ impl Gateway {
             broken = writer.left() => return Ok(broken.into()),
         };
         self.note(served, answer.as_deref());
+        ask.tell_unreadable(answer.as_ref().ok().map(|response| &response.headers));
         let mut response = answer.map_err(|end| ask.refused(Why::Ended(end)))?;
         own.names.map_back(&mut response.headers);
         name_places(&served.route, &mut response.headers);

@@ -60,7 +60,6 @@ impl Gateway {
         let (served, id, asked) = (&ask.served, ask.last_event_id.as_ref(), now());
         let has_credentials = ask.request.has_credentials();
         let policy = &served.policy;
-        ask.tell_unreadable();
         served.warn_unless_shared();
         let refused = |why| NotJoined::Refused(ask.refused(why));
         let is_anothers = |end: &End| is_anothers(end, &policy.share, has_credentials);
@@ -101,6 +100,10 @@ impl Gateway {
             drop(subscription);
             subscription = join_alone().map_err(|error| refused(Why::Join(error)))?;
         };
+        ask.tell_unreadable(match &verdict {
+            Verdict::Live(head) | Verdict::Own(head) => Some(head),
+            Verdict::Held | Verdict::Ended(_) => None,
+        });
         let cors = ask.cors.as_ref();
         let head = match verdict {
             Verdict::Live(head) => stream_head(Some(&head), Mode::Shared, has_credentials, cors),

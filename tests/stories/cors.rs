@@ -75,3 +75,44 @@ async fn without_cors_no_such_header_is_ours_or_the_origins() {
     assert_eq!(origin.request(1).await.headers.one("origin"), None);
     assert_eq!(preflight("/").connect(&gateway).await.status, 405);
 }
+
+#[tokio::test]
+async fn the_log_says_what_the_origin_sent_to_a_page_that_may_not_read() {
+    let origin = Origin::start();
+    let listed = "cors.origins = [\"https://other.example\"]";
+    let gateway = Gateway::with_all([
+        route("/none", &origin),
+        route("/listed", &origin).with(listed),
+        route("/private", &origin).with("share.mode = \"private\"").with(listed),
+        route("/silent", &origin),
+    ])
+    .await;
+    let stream = ("Content-Type", "text/event-stream");
+    let (theirs, forged) =
+        (("Access-Control-Allow-Origin", "*"), ("Access-Control-Allow-Origin", "https://\u{e9} x=\"1\""));
+    let sent = " (the origin sent Access-Control-Allow-Origin: \"*\", which is not passed on)";
+    let (listing, paste) = ("to allow it, add it to cors.origins of the route:", "[\"https://page.example\"]");
+    let writing = "the route has no [routes.cors]: to allow it, write into the route: cors.origins =";
+    let mut bodies = Vec::new();
+    for (path, fields, told) in [
+        ("/none", &[stream, theirs][..], format!("{writing} {paste}{sent}")),
+        ("/listed", &[stream, theirs], format!("{listing} {paste}{sent}")),
+        ("/private", &[stream, theirs], format!("{listing} {paste}{sent}")),
+        (
+            "/none?2",
+            &[stream, forged],
+            format!("{writing} {paste} (the origin sent Access-Control-Allow-Origin: \"https://"),
+        ),
+        ("/silent", &[stream], format!("{writing} {paste}")),
+    ] {
+        let asked = Client::get(path).header("Origin", PAGE).connect(&gateway);
+        let (client, body) =
+            tokio::join!(asked, async { origin.accept().await.head(200, fields, Coding::Chunked).await });
+        assert_eq!(client.header("access-control-allow-origin"), None, "{path}");
+        bodies.push((client, body));
+        let lines = gateway.log_lines("cors_origin_refused", bodies.len()).await;
+        let line = lines.last().unwrap();
+        assert!(if told.ends_with("https://") { line.contains(&told) } else { line.ends_with(&told) }, "{line}");
+    }
+    assert!(!gateway.log().contains("x=\"1\""), "the origin forged a field of the line");
+}
