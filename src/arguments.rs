@@ -68,9 +68,12 @@ pub(crate) enum Command {
         /// The shell
         shell: Shell,
     },
-    /// Print the manual page
+    /// Print the manual page, or write the manual pages of all commands
     #[command(hide = true)]
-    Man,
+    Man {
+        /// The folder for the pages of all commands
+        folder: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, clap::Args)]

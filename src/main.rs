@@ -5,12 +5,12 @@ mod allocator;
 mod arguments;
 mod init;
 mod logger;
+mod manual;
 mod signals;
 
 use arguments::{Arguments, Command, InitArguments, ProbeArguments};
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
-use clap_mangen::Man;
 use manifold::access;
 use manifold::admin::{Question, Unhealthy};
 use manifold::config::{Config, DEFAULT_FILE, LogFormat, SCHEMA, ServerConfig};
@@ -59,7 +59,7 @@ fn run() -> ExitCode {
         (Some(Command::Init(arguments)), _) => return init(&arguments),
         (Some(Command::Schema), _) => return print(SCHEMA.as_bytes()),
         (Some(Command::Completions { shell }), _) => return completions(shell),
-        (Some(Command::Man), _) => return manual_page(),
+        (Some(Command::Man { folder }), _) => return manual(folder.as_deref()),
         (Some(Command::Healthcheck { config }), _) => {
             logger::start("warn");
             logger::write_as(LogFormat::Text);
@@ -104,11 +104,17 @@ fn completions(shell: Shell) -> ExitCode {
     print(&script)
 }
 
-fn manual_page() -> ExitCode {
-    let mut page = Vec::new();
-    match Man::new(Arguments::command()).render(&mut page) {
-        Ok(()) => print(&page),
-        Err(error) => complain(&error.to_string(), 1),
+/// Prints the manual page, or writes the pages of all commands into a folder.
+fn manual(folder: Option<&Path>) -> ExitCode {
+    let Some(folder) = folder else {
+        return match manual::page() {
+            Ok(page) => print(&page),
+            Err(error) => complain(&error.to_string(), 1),
+        };
+    };
+    match manual::write_to(folder) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&format!("man: pages cannot be written into {}: {error}", folder.display()), 1),
     }
 }
 

@@ -28,6 +28,7 @@ const FLOORS: &[&[&str]] = &[
     &["service"],
     &["demo", "probe"],
     &["allocator", "arguments", "init", "logger", "signals"],
+    &["manual"],
     &["main"],
 ];
 
