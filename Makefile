@@ -32,7 +32,8 @@ setup: ## Install what the build needs (cmake, a C compiler), if it is missing
 
 run: setup ## Build and run the demo: gateway, origin and page on 127.0.0.1:8080
 	@[ -x $(call binary,$(or $(PROFILE),demo)) ] || echo "Building the demo. On two cores, the first build takes about three minutes."
-	$(CARGO) build --profile $(or $(PROFILE),demo) --locked $(if $(PROFILE),,--no-default-features)
+	$(if $(PROFILE),,CMAKE_TOOLCHAIN_FILE=$(CURDIR)/scripts/demo.cmake) $(CARGO) build --profile $(or $(PROFILE),demo) --locked \
+		$(if $(PROFILE),,--no-default-features)
 	exec $(call binary,$(or $(PROFILE),demo)) demo $(ARGS)
 
 serve: setup ## Build and run a configuration: make serve CONF=site.toml
