@@ -3,7 +3,8 @@
 //! manifold holds one upstream connection per stream and serves any number of clients from it. A module may import
 //! only modules below it, in this order: `demo` and `probe`, `service`, `admin`, `metrics`, `gateway`, `config`, `route`, then `upstream`,
 //! `fanout` and `downstream`, `hub`, `replay`, `sse`. `access` is below these, `caller`, `certificates`, `counters`, `descriptors`, `fields`, `sync`, `tls` and `web` are below
-//! all of them, and `quoted`, `log_limit` and `version` are below these.
+//! all of them, and `digest`, `log_limit`, `quoted`, `utc` and
+//! `version` are below these.
 
 pub mod access;
 pub mod admin;
@@ -15,6 +16,7 @@ pub mod config;
 pub mod counters;
 pub mod demo;
 pub mod descriptors;
+mod digest;
 pub mod downstream;
 pub mod fanout;
 mod fields;
@@ -31,5 +33,6 @@ pub mod sse;
 mod sync;
 pub mod tls;
 pub mod upstream;
+pub mod utc;
 pub mod version;
 mod web;

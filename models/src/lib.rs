@@ -10,6 +10,8 @@
 pub mod caller;
 #[path = "../../src/counters/mod.rs"]
 pub mod counters;
+#[path = "../../src/digest.rs"]
+pub mod digest;
 #[path = "../../src/fields/mod.rs"]
 #[allow(unused_imports, reason = "the gateway's files hold more than the models use")]
 pub mod fields;

@@ -3,11 +3,11 @@
 use super::chain::Chain;
 use super::key::{Key, KeyKind};
 use super::names::Names;
-use jiff::Timestamp;
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// A certificate chain with the key that belongs to it. Two pairs are equal if their chains are. The key is then the
 /// same, too, because a certificate names its key.
@@ -38,9 +38,9 @@ pub enum InTime {
     /// It is valid.
     Yes,
     /// It becomes valid then.
-    NotYet(Timestamp),
+    NotYet(SystemTime),
     /// It was valid until then.
-    Expired(Timestamp),
+    Expired(SystemTime),
 }
 
 impl Pair {
@@ -78,13 +78,13 @@ impl Pair {
 
     /// When it expires.
     #[must_use]
-    pub fn not_after(&self) -> Timestamp {
+    pub fn not_after(&self) -> SystemTime {
         self.chain.not_after
     }
 
     /// Whether it is valid.
     #[must_use]
-    pub fn is_in_time(&self, now: Timestamp) -> InTime {
+    pub fn is_in_time(&self, now: SystemTime) -> InTime {
         match &self.chain {
             Chain { not_before, .. } if now < *not_before => InTime::NotYet(*not_before),
             Chain { not_after, .. } if now > *not_after => InTime::Expired(*not_after),

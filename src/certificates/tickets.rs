@@ -10,12 +10,12 @@
 //!   random nonces under one key (NIST SP 800-38D, section 8.3) does not limit how many tickets a key of the file seals.
 //! - The session is sealed with AES-256-GCM. The name and the salt are authenticated, too.
 
+use crate::digest::sha256;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hkdf::{HKDF_SHA256, KeyType, Prk};
 use ring::rand::{SecureRandom, SystemRandom};
 use rustls::server::ProducesTickets;
 use rustls_pki_types::UnixTime;
-use sha2::{Digest, Sha256};
 use std::fmt;
 
 /// How long a ticket is good, in seconds: 12 hours, as those of rustls.
@@ -71,7 +71,7 @@ impl TicketKeys {
                 continue;
             }
             let key = unhex(line).ok_or(InvalidTicketKeys::Line(index + 1))?;
-            let digest: [u8; 32] = Sha256::digest(key).into();
+            let digest = sha256(&key);
             if digests.contains(&digest) {
                 return Err(InvalidTicketKeys::Twice(index + 1));
             }

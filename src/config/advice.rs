@@ -3,21 +3,22 @@
 use super::{Config, TlsConfig, Token};
 use crate::certificates::InTime;
 use crate::route::{PathPattern, Route};
-use jiff::Timestamp;
+use crate::utc::rfc3339;
+use std::time::SystemTime;
 
 impl Config {
     /// The warnings, each as one line.
     #[must_use]
     pub fn advice(&self) -> Vec<String> {
         let of_token = self.server.admin_access.token.as_ref().and_then(Token::advice);
-        let of_tls = self.server.tls.as_ref().map(|tls| of_tls(tls, Timestamp::now())).unwrap_or_default();
+        let of_tls = self.server.tls.as_ref().map(|tls| of_tls(tls, SystemTime::now())).unwrap_or_default();
         let of_routes = self.routes.routes().iter().filter_map(|route| of_doubled_path(route));
         of_token.into_iter().chain(of_tls).chain(of_routes).collect()
     }
 }
 
 /// Warns of certificates that clients will refuse or never get, and of keys that others may read.
-fn of_tls(tls: &TlsConfig, now: Timestamp) -> Vec<String> {
+fn of_tls(tls: &TlsConfig, now: SystemTime) -> Vec<String> {
     let mut advice = Vec::new();
     for exposed in &tls.exposed {
         let (key, path) = (&exposed.key, &exposed.path);
@@ -29,9 +30,11 @@ fn of_tls(tls: &TlsConfig, now: Timestamp) -> Vec<String> {
         match pair.is_in_time(now) {
             InTime::Yes => {}
             InTime::NotYet(from) => advice.push(format!(
-                "{key}: the certificate of {path} is valid only from {from} on: until then clients refuse it"
+                "{key}: the certificate of {path} is valid only from {} on: until then clients refuse it",
+                rfc3339(from)
             )),
             InTime::Expired(at) => {
+                let at = rfc3339(at);
                 advice.push(format!("{key}: the certificate of {path} expired at {at}: clients refuse it"));
             }
         }

@@ -6,10 +6,13 @@
 mod json;
 mod queue;
 
+use env_logger::fmt::Formatter;
+use env_logger::fmt::style::{AnsiColor, Style};
 use env_logger::{Target, WriteStyle};
 use log::{LevelFilter, Log, Metadata, Record};
 use manifold::config::LogFormat;
 use manifold::quoted::{OneLine, quoted, reason};
+use manifold::utc::rfc3339;
 use parking_lot::Mutex;
 use queue::Queue;
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -20,6 +23,7 @@ use std::panic::{self, PanicHookInfo};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::SystemTime;
 
 /// The variable that says which lines are written.
 const VARIABLE: &str = "RUST_LOG";
@@ -82,17 +86,19 @@ pub(crate) fn start(default: &str) {
         Some(Err(why)) => (default, Some(format!("{why}: the default is used, {default}"))),
     };
     let mut builder = env_logger::Builder::new();
-    builder.parse_filters(filter).format_timestamp_millis();
+    builder.parse_filters(filter);
     if complaint.is_some() {
         // This line is written whatever the filter says.
         builder.filter_module(module_path!(), LevelFilter::Warn);
     }
-    builder.write_style(match env::var("RUST_LOG_STYLE").as_deref() {
-        Ok("always") => WriteStyle::Always,
-        Ok("never") => WriteStyle::Never,
-        _ if is_in_colour() => WriteStyle::Always,
-        _ => WriteStyle::Never,
-    });
+    let is_coloured = match env::var("RUST_LOG_STYLE").as_deref() {
+        Ok("always") => true,
+        Ok("never") => false,
+        _ => is_in_colour(),
+    };
+    builder.write_style(if is_coloured { WriteStyle::Always } else { WriteStyle::Never });
+    let dim = if is_coloured { AnsiColor::BrightBlack.on_default() } else { Style::new() };
+    builder.format(move |formatter, record| write_line(formatter, dim, record));
     if let Some(queue) = Queue::start() {
         builder.target(Target::Pipe(Box::new(QUEUE.get_or_init(|| queue).clone())));
     }
@@ -104,6 +110,14 @@ pub(crate) fn start(default: &str) {
     }
     panic::set_hook(Box::new(tell_panic));
     *COMPLAINT.lock() = complaint;
+}
+
+/// Writes a record as a line, such as `[2026-11-27T08:00:00.000Z INFO  manifold::service] text`.
+fn write_line(formatter: &mut Formatter, dim: Style, record: &Record<'_>) -> io::Result<()> {
+    let (time, level, target) = (rfc3339(SystemTime::now()), record.level(), record.target());
+    let colour = formatter.default_level_style(level);
+    let text = record.args();
+    writeln!(formatter, "{dim}[{dim:#}{time} {colour}{level:<5}{colour:#} {target}{dim}]{dim:#} {text}")
 }
 
 /// Logs a panic. The standard library would write to standard error itself, and wait for it.

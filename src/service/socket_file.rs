@@ -5,10 +5,9 @@
 //! that time, because no other file can get the inode number of an open one.
 
 use super::bound::BACKLOG;
-use rustix::fs::{Mode, fchmod};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fmt;
-use std::fs::{self, Metadata, Permissions};
+use std::fs::{self, File, Metadata, Permissions};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
@@ -109,7 +108,8 @@ fn unheard(path: &Path, mode: u32) -> io::Result<Socket> {
     // On Linux the file gets the permissions of the socket, except those in the umask. On other systems this may fail,
     // and the file gets all permissions except those in the umask. A client that connects then is refused, because the
     // socket does not listen yet.
-    if let Err(error) = fchmod(&socket, Mode::from_raw_mode(mode)) {
+    let same = File::from(OwnedFd::from(socket.try_clone()?));
+    if let Err(error) = same.set_permissions(Permissions::from_mode(mode)) {
         log::debug!("cannot set the mode of a socket before it is bound: {error}");
     }
     socket.bind(&SockAddr::unix(path)?)?;

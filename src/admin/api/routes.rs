@@ -9,6 +9,7 @@ use crate::config::{Setting, Settings};
 use crate::counters::process;
 use crate::gateway::{Lifecycle, RouteView};
 use crate::upstream::OutageView;
+use crate::utc::rfc3339;
 use http::StatusCode;
 use serde_json::{Value, json};
 use std::time::Instant;
@@ -81,7 +82,7 @@ impl Api {
         let sends_by = self.engine.as_ref().map_or("tasks", crate::fanout::Engine::sends_by);
         Ok(json!({
             "version": env!("CARGO_PKG_VERSION"),
-            "started": shown::rfc3339(self.started),
+            "started": rfc3339(self.started),
             "uptime_secs": secs(self.started.elapsed().unwrap_or_default()),
             "lifecycle": if is_running { "running" } else { "draining" },
             "is_accepting": !facts.accepting.is_finished(),

@@ -2,11 +2,11 @@
 
 use crate::counters::{Label, LastReload};
 use crate::hub::StreamView;
+use crate::utc::rfc3339;
 use crate::web::{self, Reply};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
@@ -60,12 +60,6 @@ pub(super) fn rounded(number: f64) -> f64 {
     (number * 1000.0).round() / 1000.0
 }
 
-/// A time in UTC, to the millisecond (RFC 3339).
-pub(super) fn rfc3339(at: SystemTime) -> String {
-    let at = Timestamp::try_from(at).unwrap_or(Timestamp::UNIX_EPOCH);
-    format!("{at:.3}")
-}
-
 /// A stranger's text, cut. JSON escapes what could do harm in it.
 pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).chars().take(SHOWN).collect()
@@ -114,19 +108,6 @@ pub(super) fn reload(last: &LastReload) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_in_utc() {
-        for (secs, expected) in [
-            (0, "1970-01-01T00:00:00.007Z"),
-            (951_782_399, "2000-02-28T23:59:59.007Z"),
-            (951_782_400, "2000-02-29T00:00:00.007Z"),
-            (1_709_251_200, "2024-03-01T00:00:00.007Z"),
-            (4_102_444_799, "2099-12-31T23:59:59.007Z"),
-        ] {
-            assert_eq!(rfc3339(UNIX_EPOCH + Duration::from_millis(secs * 1000 + 7)), expected);
-        }
-    }
 
     #[test]
     fn values_of_a_query_that_may_be_secrets_are_hidden() {

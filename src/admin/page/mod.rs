@@ -3,11 +3,11 @@
 //!
 //! So a browser gets the files without the token. The page asks for the token and sends it with each question.
 
+use crate::digest::sha256;
 use crate::web::{Reply, reply};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, ETAG, IF_NONE_MATCH, REFERRER_POLICY};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
-use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 
@@ -66,7 +66,7 @@ pub(super) fn file(path: &str) -> Option<&'static File> {
 impl File {
     fn new(&(path, content_type, content): &(&'static str, &'static str, &'static str)) -> Self {
         let mut tag = String::from("\"");
-        for byte in Sha256::digest(content).iter().take(8) {
+        for byte in sha256(content.as_bytes()).iter().take(8) {
             // Writing to a string cannot fail.
             let _infallible = write!(tag, "{byte:02x}");
         }

@@ -1,8 +1,8 @@
 //! What a file is, or what is wrong with it.
 
 use super::*;
-use jiff::Timestamp;
 use rcgen::date_time_ymd;
+use std::time::{Duration, UNIX_EPOCH};
 
 const PKCS8: &str = include_str!("keys/rsa-pkcs8.pem");
 const SEC1: &str = include_str!("keys/p256-sec1.pem");
@@ -81,14 +81,14 @@ fn a_certificate_has_its_time() {
     (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2030, 1, 1));
     let key = KeyPair::generate().unwrap();
     let files = Files { cert: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem() };
-    let at = |time: &str| -> Timestamp { time.parse().unwrap() };
-    let (from, to) = (at("2020-01-01T00:00:00Z"), at("2030-01-01T00:00:00Z"));
+    let at = |secs| UNIX_EPOCH + Duration::from_secs(secs);
+    let (from, to) = (at(1_577_836_800), at(1_893_456_000));
     assert_eq!(files.pair().not_after(), to);
     for (now, expected) in [
-        ("2019-12-31T23:59:59Z", InTime::NotYet(from)),
-        ("2020-01-01T00:00:00Z", InTime::Yes),
-        ("2030-01-01T00:00:00Z", InTime::Yes),
-        ("2030-01-01T00:00:01Z", InTime::Expired(to)),
+        (1_577_836_799, InTime::NotYet(from)),
+        (1_577_836_800, InTime::Yes),
+        (1_893_456_000, InTime::Yes),
+        (1_893_456_001, InTime::Expired(to)),
     ] {
         assert_eq!(files.pair().is_in_time(at(now)), expected, "{now}");
     }

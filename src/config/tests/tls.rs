@@ -115,13 +115,15 @@ fn what_is_probably_wrong_is_warned_of() {
         (
             &[],
             with_tls("").replace("tls.crt", "old.crt").replace("tls.key", "old.key"),
-            &["server.tls.cert: the certificate of old.crt expired at 2020-02-01T00:00:00Z: clients refuse it"],
+            &["server.tls.cert: the certificate of old.crt expired at 2020-02-01T00:00:00.000Z: clients refuse it"],
         ),
         (
             &[],
             with_tls("").replace("tls.crt", "early.crt").replace("tls.key", "early.key"),
-            &["server.tls.cert: the certificate of early.crt is valid only from 3000-01-01T00:00:00Z on: until then \
-               clients refuse it"],
+            &[
+                "server.tls.cert: the certificate of early.crt is valid only from 3000-01-01T00:00:00.000Z on: until then \
+               clients refuse it",
+            ],
         ),
         (
             &[],

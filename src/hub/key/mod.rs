@@ -12,11 +12,11 @@ mod forwarded;
 mod tests;
 
 use super::{QueryPolicy, ShareOptions};
+use crate::digest::Sha256;
 use crate::quoted::Word;
 use forwarded::Forwarded;
 use http::header::HOST;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use sha2::{Digest, Sha256};
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 use url::form_urlencoded;
@@ -182,16 +182,16 @@ fn is_named(pair: &str, names: &[String]) -> bool {
 /// Names and values are each preceded by their length, so that no two different lists are the same bytes.
 fn variant_of(headers: &[(HeaderName, HeaderValue)]) -> [u8; 32] {
     // Most clients of most routes send nothing that is forwarded.
-    static OF_NOTHING: LazyLock<[u8; 32]> = LazyLock::new(|| Sha256::new().finalize().into());
+    static OF_NOTHING: LazyLock<[u8; 32]> = LazyLock::new(|| Sha256::new().finish());
     if headers.is_empty() {
         return *OF_NOTHING;
     }
     let mut digest = Sha256::new();
     for (name, value) in headers {
         for part in [name.as_str().as_bytes(), value.as_bytes()] {
-            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(&(part.len() as u64).to_be_bytes());
             digest.update(part);
         }
     }
-    digest.finalize().into()
+    digest.finish()
 }

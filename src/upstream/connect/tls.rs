@@ -2,6 +2,7 @@
 
 use super::sessions::Sessions;
 use super::trust::{NotOwn, Trust};
+use crate::digest::sha256;
 use crate::upstream::Origin;
 use pingora::{Error, ErrorType};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -9,7 +10,6 @@ use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -123,7 +123,7 @@ impl OwnVerifier {
 
     fn judge(&self, certificate: &[u8], now: UnixTime) -> Result<(), NotOwn> {
         let now = i64::try_from(now.as_secs()).ok().and_then(|secs| ASN1Time::from_timestamp(secs).ok());
-        self.trust.judge(&Sha256::digest(certificate), &self.host, now.unwrap_or_else(ASN1Time::now))
+        self.trust.judge(&sha256(certificate), &self.host, now.unwrap_or_else(ASN1Time::now))
     }
 }
 

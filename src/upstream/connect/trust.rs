@@ -1,5 +1,6 @@
 //! The certificates that a route trusts instead of the system's. They come from its `ca_file`, which is parsed once.
 
+use crate::digest::sha256;
 use pingora::protocols::tls::CaType;
 use pingora::utils::tls::{WrappedX509, parse_x509};
 use rustls::RootCertStore;
@@ -7,7 +8,6 @@ use rustls::client::verify_server_name;
 use rustls::server::ParsedCertificate;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
-use sha2::{Digest, Sha256};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -83,9 +83,8 @@ impl Trust {
             }
             parsed.push(WrappedX509::new(certificate.to_vec(), parse_x509));
         }
-        let digests: Vec<[u8; 32]> =
-            certificates.iter().map(|certificate| Sha256::digest(certificate).into()).collect();
-        let digest = Sha256::digest(digests.concat()).into();
+        let digests: Vec<[u8; 32]> = certificates.iter().map(|certificate| sha256(certificate)).collect();
+        let digest = sha256(digests.as_flattened());
         let (parsed, roots, presents_own) = (parsed.into(), Arc::new(roots), AtomicBool::new(false));
         Ok(Self(Arc::new(Trusted { parsed, roots, digests, digest, presents_own })))
     }
@@ -217,7 +216,7 @@ mod tests {
     #[test]
     fn an_own_certificate_is_byte_for_byte_the_one_that_is_trusted_for_the_host_and_in_time() {
         let at = |year: i32| ASN1Time::from_timestamp(date_time_ymd(year, 6, 1).unix_timestamp()).unwrap();
-        let digest = |certificate: &rcgen::Certificate| Sha256::digest(certificate.der()).to_vec();
+        let digest = |certificate: &rcgen::Certificate| sha256(certificate.der()).to_vec();
         for (names, common_name, host, year, expected) in [
             (&["localhost"][..], "x", "localhost", 2025, Ok(())),
             (&["localhost"], "x", "LOCALHOST", 2025, Ok(())),
