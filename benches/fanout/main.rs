@@ -17,6 +17,7 @@ mod grip;
 mod ledger;
 mod machine;
 mod nchan;
+mod nginx;
 mod options;
 mod pictures;
 mod process;

@@ -105,7 +105,7 @@ impl Server {
         let address = nchan.address;
         let spec = PublisherSpec { work: work.clone(), server: address, to: Publishing::Post };
         Ok(Self {
-            pids: vec![nchan.worker],
+            pids: vec![nchan.nginx.worker],
             address,
             path: nchan::SUBSCRIBE,
             feed: Child::role("publisher", bench.load_cpu, &spec)?,
