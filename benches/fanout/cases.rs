@@ -224,11 +224,11 @@ fn at_once(name: &str, case: Case) -> Case {
 
 fn crowd(name: &str, clients: usize, first_stream: u64, streams: u64) -> Crowd {
     let name = name.to_owned();
-    Crowd { name, clients, first_stream, streams, reads: Reads::Events, at_once: false, returns: None }
+    Crowd { name, clients, first_stream, streams, reads: Reads::Events, at_once: false, returns: None, yields: false }
 }
 
 fn policy() -> Policy {
-    Policy { heartbeat_secs: HEARTBEAT_SECS, stall_secs: 30, shards: 1, log_events: None }
+    Policy { heartbeat_secs: HEARTBEAT_SECS, stall_secs: 30, shards: 1, log_events: None, tls: false }
 }
 
 /// A label such as "1,000 clients".

@@ -1,10 +1,11 @@
 //! A crowd of clients: one thread, one epoll instance, one buffer. Nothing is allocated per event, and every event is
 //! checked.
 
-use super::dial::{ask, dial};
+use super::dial::{dial, request, send};
 use super::event::id;
 use super::specs::{ClientsSpec, Connected, Reads, Received, Window};
 use super::tally::{Reader, Tally};
+use super::tls::{Session, Settings};
 use super::wire::{Item, Response};
 use super::{Failure, clock, say};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -31,11 +32,17 @@ const TICK: u64 = clock::SECOND / 20;
 /// The number of connections that are begun before the sockets are looked at.
 const BEGUN: usize = 128;
 
+/// How much nicer a crowd that yields is than others.
+const YIELDS: i32 = 19;
+
 /// How long to wait for the last events after the end of the window, in seconds.
 pub(crate) const GRACE_SECS: u64 = 20;
 
 /// Connects, reports that, counts within the window that it is given, and reports the counts.
 pub(crate) fn run(spec: ClientsSpec) -> Result<(), Failure> {
+    if spec.crowd.yields {
+        rustix::process::nice(YIELDS)?;
+    }
     let mut crowd = Crowd::new(spec)?;
     crowd.connect()?;
     crowd.wait_for_end()?;
@@ -50,14 +57,20 @@ struct Crowd {
     connected: usize,
     window: Option<Window>,
     tally: Tally,
-    /// The events of one wait, and the bytes of one read. Both buffers are reused.
+    /// `None`: the connections are plain.
+    tls: Option<Settings>,
+    /// The events of one wait, the bytes of one read, and what they contain if they are encrypted. All buffers are
+    /// reused.
     ready: Vec<epoll::Event>,
     buffer: Vec<u8>,
+    plain: Vec<u8>,
 }
 
 struct Client {
     /// `None`: the server ended the connection.
     socket: Option<OwnedFd>,
+    /// `None`: the connection is plain, or the client reads nothing more and only counts bytes.
+    session: Option<Box<Session>>,
     asked: bool,
     /// The client has its response's head, and what it missed.
     connected: bool,
@@ -77,8 +90,9 @@ impl Crowd {
         };
         let tally = Tally::new(all.map(reader), usize::try_from(spec.crowd.streams)?, spec.size)?;
         let clients = Vec::with_capacity(spec.crowd.clients);
-        let (ready, buffer) = (Vec::with_capacity(READY), vec![0; BUFFER]);
-        Ok(Self { spec, epoll, clients, connected: 0, window: None, tally, ready, buffer })
+        let tls = spec.identity.as_ref().map(|identity| Settings::new(identity, 0)).transpose()?;
+        let (ready, buffer, plain) = (Vec::with_capacity(READY), vec![0; BUFFER], Vec::new());
+        Ok(Self { spec, epoll, clients, connected: 0, window: None, tally, tls, ready, buffer, plain })
     }
 
     /// Connects all clients.
@@ -113,8 +127,8 @@ impl Crowd {
         let socket = dial(self.spec.server, number, self.spec.crowd.reads == Reads::Nothing)?;
         let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
         epoll::add(&self.epoll, &socket, EventData::new_u64(u64::try_from(number)?), flags)?;
-        let response = Response::default();
-        self.clients.push(Client { socket: Some(socket), asked: false, connected: false, idle: false, response });
+        let (socket, session, response) = (Some(socket), None, Response::default());
+        self.clients.push(Client { socket, session, asked: false, connected: false, idle: false, response });
         Ok(())
     }
 
@@ -170,7 +184,14 @@ impl Crowd {
             if flags.contains(EventFlags::OUT) && !flags.intersects(EventFlags::ERR | EventFlags::HUP) {
                 let stream = self.spec.crowd.first_stream + u64::try_from(number)? % self.spec.crowd.streams;
                 let last = last_event(&self.spec, number).map(id);
-                ask(socket, &format!("{}{stream}", self.spec.path), last.as_deref())?;
+                let request = request(&format!("{}{stream}", self.spec.path), last.as_deref());
+                match &self.tls {
+                    None => send(socket, request.as_bytes())?,
+                    Some(tls) => {
+                        let session = client.session.insert(Box::new(tls.session()?));
+                        session.begin(socket, request.as_bytes())?;
+                    }
+                }
                 client.asked = true;
             } else if flags.intersects(EventFlags::ERR | EventFlags::HUP) {
                 return Err(format!("client {number} was not let in").into());
@@ -194,7 +215,8 @@ impl Crowd {
         self.read(number, over)
     }
 
-    /// Takes the bytes that have arrived, and only counts them. `to_the_end`: also the end of the connection.
+    /// Takes the bytes that have arrived, and only counts them. Over TLS they stay encrypted. `to_the_end`: also the end
+    /// of the connection.
     fn take(&mut self, number: usize, to_the_end: bool) {
         let client = &mut self.clients[number];
         let Some(socket) = &client.socket else { return };
@@ -220,7 +242,7 @@ impl Crowd {
     fn read(&mut self, number: usize, to_the_end: bool) -> Result<(), Failure> {
         let client = &mut self.clients[number];
         let Some(socket) = &client.socket else { return Ok(()) };
-        let (tally, size) = (&mut self.tally, self.buffer.len());
+        let (tally, plain, size) = (&mut self.tally, &mut self.plain, self.buffer.len());
         let (mut over, mut status) = (false, None);
         loop {
             let read = match rustix::io::read(socket, &mut self.buffer[..]) {
@@ -234,7 +256,15 @@ impl Crowd {
             };
             let now = clock::now();
             tally.bytes(number, read, now);
-            client.response.read(&self.buffer[..read], &mut |item| match item {
+            let bytes = match &mut client.session {
+                None => &self.buffer[..read],
+                Some(session) => {
+                    plain.clear();
+                    session.read(socket, &self.buffer[..read], plain).map_err(|it| format!("client {number}: {it}"))?;
+                    &plain[..]
+                }
+            };
+            client.response.read(bytes, &mut |item| match item {
                 Item::Event { stamp: Some(stamp), size } => tally.event(number, stamp, size, now),
                 Item::Event { stamp: None, .. } => tally.foreign(),
                 Item::Comment => tally.comment(),
@@ -253,6 +283,9 @@ impl Crowd {
         if !self.clients[number].connected && self.clients[number].response.is_begun() && has_all() {
             self.connected += 1;
             self.clients[number].connected = true;
+            if !self.tally.checks(number) {
+                self.clients[number].session = None;
+            }
         }
         if over {
             self.clients[number].socket = None;

@@ -1,5 +1,6 @@
 //! Connections of the clients.
 
+use super::identity::NAME;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, sockopt};
 use std::io;
@@ -32,11 +33,14 @@ pub(crate) fn dial(server: SocketAddr, number: usize, slow: bool) -> io::Result<
     }
 }
 
-/// Asks for `path` on an established connection. `last_event_id`: the id of the newest event that the client got.
-pub(crate) fn ask(socket: &OwnedFd, path: &str, last_event_id: Option<&str>) -> io::Result<()> {
+/// The request for `path`. `last_event_id`: the id of the newest event that the client got.
+pub(crate) fn request(path: &str, last_event_id: Option<&str>) -> String {
     let resume = last_event_id.map_or_else(String::new, |id| format!("Last-Event-ID: {id}\r\n"));
-    let request = format!("GET {path} HTTP/1.1\r\nHost: bench\r\nAccept: text/event-stream\r\n{resume}\r\n");
-    let sent = rustix::net::send(socket, request.as_bytes(), SendFlags::NOSIGNAL)?;
-    // The first bytes of a connection always fit into its send buffer.
-    if sent == request.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+    format!("GET {path} HTTP/1.1\r\nHost: {NAME}\r\nAccept: text/event-stream\r\n{resume}\r\n")
+}
+
+/// Sends the first bytes of an established connection, which always fit into its send buffer.
+pub(crate) fn send(socket: &OwnedFd, bytes: &[u8]) -> io::Result<()> {
+    let sent = rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)?;
+    if sent == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
 }

@@ -2,11 +2,11 @@
 
 use super::clock;
 use super::schedule::{Due, Schedule};
+use super::socket::Socket;
 use super::specs::{Sent, Work};
 use super::{Failure, say};
 use std::collections::VecDeque;
 use std::io::BufRead;
-use std::net::TcpStream;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TryRecvError};
 use std::time::Duration;
 
@@ -25,12 +25,12 @@ pub(crate) enum Message {
     /// The run is over.
     Stop,
     /// This connection takes the events of this stream.
-    Joined(u64, TcpStream),
+    Joined(u64, Socket),
 }
 
 /// Takes events and sends them.
 pub(crate) trait Sink {
-    fn join(&mut self, stream: u64, socket: TcpStream);
+    fn join(&mut self, stream: u64, socket: Socket);
     fn send(&mut self, due: Due) -> Result<(), Failure>;
     fn departed(&self) -> u64;
 }

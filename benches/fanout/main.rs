@@ -14,6 +14,7 @@ mod event;
 mod figures;
 mod goals;
 mod grip;
+mod identity;
 mod ledger;
 mod machine;
 mod nchan;
@@ -24,6 +25,7 @@ mod process;
 mod publisher;
 mod pushes;
 mod pushpin;
+mod reception;
 mod report;
 mod results;
 mod run;
@@ -31,6 +33,7 @@ mod scale;
 mod scenarios;
 mod schedule;
 mod server;
+mod socket;
 mod source;
 mod specs;
 mod statistics;
@@ -38,6 +41,8 @@ mod suite;
 mod svg;
 mod tally;
 mod target;
+mod terminator;
+mod tls;
 mod trial;
 mod varnish;
 mod wire;
@@ -72,7 +77,7 @@ fn play(role: &[OsString]) -> Result<(), Failure> {
     let text = |place: usize| role.get(place).and_then(|arg| arg.to_str()).ok_or("a role lacks a word");
     match text(0)? {
         "exec" => child::exec(text(1)?, role.get(2).ok_or("a role lacks a word")?, &role[3..]),
-        "source" => source::serve(&serde_json::from_str(text(1)?)?),
+        "source" => source::serve(serde_json::from_str(text(1)?)?),
         "grip" => grip::serve(serde_json::from_str(text(1)?)?),
         "publisher" => publisher::publish(&serde_json::from_str(text(1)?)?),
         "clients" => clients::run(serde_json::from_str(text(1)?)?),

@@ -1,6 +1,7 @@
 //! nginx with Nchan. It needs Debian's packages nginx and libnginx-mod-nchan.
 
 use super::Failure;
+use super::identity::Identity;
 use super::nginx::{self, Nginx};
 use super::server::free_address;
 use super::specs::Policy;
@@ -28,30 +29,41 @@ pub(crate) fn version() -> Option<String> {
 /// A running nginx with Nchan.
 #[derive(Debug)]
 pub(crate) struct Nchan {
+    /// Where subscribers connect.
     pub(crate) address: SocketAddr,
+    /// Where events are posted. It is never TLS.
+    pub(crate) publish: SocketAddr,
     pub(crate) nginx: Nginx,
 }
 
 impl Nchan {
-    /// Starts nginx with one worker on core `cpu`. `files`: an empty folder.
-    pub(crate) fn start(cpu: usize, files: &Path, policy: &Policy) -> Result<Self, Failure> {
+    /// Starts nginx with one worker on core `cpu`. `files`: a folder of its own. `identity`: subscribers connect over
+    /// TLS.
+    pub(crate) fn start(
+        cpu: usize,
+        files: &Path,
+        policy: &Policy,
+        identity: Option<&Identity>,
+    ) -> Result<Self, Failure> {
         // nginx cannot report the port that the kernel chose, so a free port is searched for.
-        let address = free_address()?;
+        let publish = free_address()?;
+        let address = if identity.is_some() { free_address()? } else { publish };
+        let secure = identity.map_or_else(String::new, |identity| nginx::listen_tls(address, identity));
         let module = format!("load_module {MODULE};");
-        let nginx = Nginx::start(cpu, files, address, &module, &config(address, policy))?;
-        Ok(Self { address, nginx })
+        let nginx = Nginx::start(cpu, files, address, &module, &config(publish, &secure, policy))?;
+        Ok(Self { address, publish, nginx })
     }
 }
 
-/// Nchan keeps as many events, for as long, as manifold does.
-fn config(address: SocketAddr, policy: &Policy) -> String {
+/// Nchan keeps as many events, for as long, as manifold does. `secure`: the lines that make it listen for TLS.
+fn config(address: SocketAddr, secure: &str, policy: &Policy) -> String {
     let (heartbeat_secs, log_events) = (policy.heartbeat_secs, policy.log_events.unwrap_or(1000));
     format!(
         "  client_max_body_size 1m; client_body_buffer_size 64k;
   nchan_shared_memory_size 512M; nchan_message_buffer_length {log_events}; nchan_message_timeout 5m;
   server {{
     listen {address} backlog=4096;
-    location ~ ^{PUBLISH}(\\d+)$ {{ nchan_publisher; nchan_channel_id $1; }}
+{secure}    location ~ ^{PUBLISH}(\\d+)$ {{ nchan_publisher; nchan_channel_id $1; }}
     location ~ ^{SUBSCRIBE}(\\d+)$ {{
       nchan_subscriber eventsource; nchan_channel_id $1; nchan_subscriber_timeout 0;
       nchan_eventsource_ping_interval {heartbeat_secs};

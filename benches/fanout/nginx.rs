@@ -1,6 +1,7 @@
 //! nginx, alone or with a module. It needs Debian's package nginx.
 
 use super::child::Child;
+use super::identity::Identity;
 use super::process;
 use super::{Failure, clock};
 use std::fs;
@@ -33,7 +34,7 @@ pub(crate) struct Nginx {
 }
 
 impl Nginx {
-    /// Starts nginx with one worker on core `cpu`, and returns when it listens at `address`. `files`: an empty folder.
+    /// Starts nginx with one worker on core `cpu`, and returns when it listens at `address`. `files`: a folder of its own.
     /// `modules` and `http`: the lines that load modules, and those of the block `http`.
     pub(crate) fn start(
         cpu: usize,
@@ -66,6 +67,16 @@ impl Drop for Nginx {
         // A master that is killed would leave its worker behind.
         self.master.terminate();
     }
+}
+
+/// The lines of a block `server` that make it listen at `address` for TLS 1.3. Session tickets are on by default.
+pub(crate) fn listen_tls(address: SocketAddr, identity: &Identity) -> String {
+    let (cert, key) = (identity.cert.display(), identity.key.display());
+    format!(
+        "    listen {address} ssl backlog=4096; ssl_protocols TLSv1.3;
+    ssl_certificate {cert}; ssl_certificate_key {key};
+"
+    )
 }
 
 fn config(files: &Path, modules: &str, http: &str) -> String {

@@ -6,6 +6,7 @@ use super::event::{Stamp, blank};
 use super::nchan;
 use super::pushes::Pushes;
 use super::schedule::Due;
+use super::socket::Socket;
 use super::specs::{PublisherSpec, Publishing};
 use super::{Failure, clock};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -51,7 +52,7 @@ struct Connection {
 }
 
 impl Sink for Posts {
-    fn join(&mut self, _: u64, _: TcpStream) {}
+    fn join(&mut self, _: u64, _: Socket) {}
 
     fn send(&mut self, due: Due) -> Result<(), Failure> {
         for seq in due.seqs {

@@ -6,6 +6,7 @@
 use super::emitter::Sink;
 use super::event::{Stamp, blank, id};
 use super::schedule::Due;
+use super::socket::Socket;
 use super::specs::PublisherSpec;
 use super::{Failure, clock};
 use std::io::{Read, Write};
@@ -50,7 +51,7 @@ impl Pushes {
 }
 
 impl Sink for Pushes {
-    fn join(&mut self, _: u64, _: TcpStream) {}
+    fn join(&mut self, _: u64, _: Socket) {}
 
     fn send(&mut self, due: Due) -> Result<(), Failure> {
         self.frames.clear();

@@ -80,6 +80,7 @@ fn vanguard(case: &Case) -> Crowd {
         reads: Reads::Events,
         at_once: false,
         returns: None,
+        yields: false,
     }
 }
 
@@ -133,6 +134,7 @@ impl Stage<'_> {
         let spec = ClientsSpec {
             crowd: crowd.clone(),
             server: self.server.address,
+            identity: self.server.identity.clone(),
             path: self.server.path.to_owned(),
             size: work.size,
             awaited: self.target.awaited(),

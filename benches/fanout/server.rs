@@ -2,14 +2,16 @@
 
 use super::Failure;
 use super::child::Child;
+use super::identity::Identity;
 use super::nchan::{self, Nchan};
 use super::pushpin::{self, Pushpin};
-use super::specs::{Policy, PublisherSpec, Publishing, Work};
+use super::specs::{Policy, PublisherSpec, Publishing, SourceSpec, Work};
 use super::target::Target;
+use super::terminator::Terminator;
 use super::varnish::{self, Varnish};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// How long a server may take until it listens.
@@ -45,6 +47,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// The path of a stream is this and the stream's number.
     pub(crate) path: &'static str,
+    /// What the server shows to its clients, over TLS. `None`: the connections are plain.
+    pub(crate) identity: Option<Identity>,
     /// The process that sends events when it is told to. For the bare loop it is the server itself.
     pub(crate) feed: Child,
     /// The server's processes, if they are others. They must end before their files are removed.
@@ -61,105 +65,151 @@ enum Process {
     Nchan(Nchan),
     Pushpin(Pushpin),
     Varnish(Varnish),
+    Terminator(Terminator, Child),
+}
+
+/// A server's place, and what it is to do there.
+struct Task<'a> {
+    bench: &'a Bench,
+    work: &'a Work,
+    policy: &'a Policy,
+    /// An empty folder, but for the certificate.
+    files: &'a Path,
+    identity: Option<Identity>,
 }
 
 impl Server {
     pub(crate) fn start(target: Target, bench: &Bench, work: &Work, policy: &Policy) -> Result<Self, Failure> {
-        match target {
-            Target::Floor => Self::floor(bench, work),
-            Target::Manifold => Self::manifold(bench, work, policy),
-            Target::Nchan => Self::nchan(bench, work, policy),
-            Target::Pushpin => Self::pushpin(bench, work, policy),
-            Target::Varnish => Self::varnish(bench, work),
-        }
+        let files = TempDir::with_prefix("manifold-bench-")?;
+        let identity = if policy.tls { Some(Identity::make(files.path())?) } else { None };
+        let task = Task { bench, work, policy, files: files.path(), identity };
+        let server = match target {
+            Target::Floor => Self::floor(task),
+            Target::Manifold => Self::manifold(task),
+            Target::Nchan => Self::nchan(task),
+            Target::Pushpin => Self::pushpin(&task),
+            Target::Varnish => Self::varnish(&task),
+            Target::Terminator => Self::terminator(task),
+        };
+        Ok(Self { _files: Some(files), ..server? })
     }
 
-    fn floor(bench: &Bench, work: &Work) -> Result<Self, Failure> {
-        let feed = Child::role("source", bench.server_cpu, work)?;
-        let address = feed.report("listening", START_SECS)?;
-        let pids = vec![feed.pid()];
-        Ok(Self { pids, address, path: "/s/", feed, _process: None, _origin: None, _files: None })
+    fn floor(task: Task<'_>) -> Result<Self, Failure> {
+        let spec = SourceSpec { work: task.work.clone(), identity: task.identity.clone() };
+        let feed = Child::role("source", task.bench.server_cpu, &spec)?;
+        let (address, pids) = (feed.report("listening", START_SECS)?, vec![feed.pid()]);
+        Ok(Self { identity: task.identity, pids, ..Self::fed(feed, address) })
     }
 
-    fn manifold(bench: &Bench, work: &Work, policy: &Policy) -> Result<Self, Failure> {
-        let feed = Child::role("source", bench.load_cpu, work)?;
-        let files = folder()?;
-        let path = files.path().join("manifold.toml");
-        std::fs::write(&path, config(feed.report("listening", START_SECS)?, policy))?;
-        let process = Child::start("manifold", bench.server_cpu, &bench.manifold, &["-c".as_ref(), path.as_os_str()])?;
-        let address = process.find(START_SECS, |line| line.split_once("listening addr=")?.1.trim().parse().ok())?;
+    fn manifold(task: Task<'_>) -> Result<Self, Failure> {
+        let (feed, process, address) = task.manifold(task.identity.as_ref())?;
         Ok(Self {
             pids: vec![process.pid()],
-            address,
-            path: "/s/",
-            feed,
+            identity: task.identity,
             _process: Some(Process::Manifold(process)),
-            _origin: None,
-            _files: Some(files),
+            ..Self::fed(feed, address)
         })
     }
 
-    fn nchan(bench: &Bench, work: &Work, policy: &Policy) -> Result<Self, Failure> {
-        let files = folder()?;
-        let nchan = Nchan::start(bench.server_cpu, files.path(), policy)?;
+    fn terminator(task: Task<'_>) -> Result<Self, Failure> {
+        let identity = task.identity.as_ref().ok_or("the terminator needs a certificate")?;
+        let (feed, manifold, origin) = task.manifold(None)?;
+        let terminator = Terminator::start(task.bench.server_cpu, task.files, identity, origin)?;
+        let address = terminator.address;
+        Ok(Self {
+            pids: vec![terminator.nginx.worker, manifold.pid()],
+            identity: task.identity,
+            _process: Some(Process::Terminator(terminator, manifold)),
+            ..Self::fed(feed, address)
+        })
+    }
+
+    fn nchan(task: Task<'_>) -> Result<Self, Failure> {
+        let nchan = Nchan::start(task.bench.server_cpu, task.files, task.policy, task.identity.as_ref())?;
+        let spec = PublisherSpec { work: task.work.clone(), server: nchan.publish, to: Publishing::Post };
+        let feed = Child::role("publisher", task.bench.load_cpu, &spec)?;
         let address = nchan.address;
-        let spec = PublisherSpec { work: work.clone(), server: address, to: Publishing::Post };
         Ok(Self {
             pids: vec![nchan.nginx.worker],
-            address,
             path: nchan::SUBSCRIBE,
-            feed: Child::role("publisher", bench.load_cpu, &spec)?,
+            identity: task.identity,
             _process: Some(Process::Nchan(nchan)),
-            _origin: None,
-            _files: Some(files),
+            ..Self::fed(feed, address)
         })
     }
 
-    fn pushpin(bench: &Bench, work: &Work, policy: &Policy) -> Result<Self, Failure> {
-        let origin = Child::role("grip", bench.load_cpu, &policy.heartbeat_secs)?;
-        let files = folder()?;
-        let pushpin = Pushpin::start(bench.server_cpu, files.path(), origin.report("listening", START_SECS)?)?;
-        let spec = PublisherSpec { work: work.clone(), server: pushpin.push, to: Publishing::Push };
+    fn pushpin(task: &Task<'_>) -> Result<Self, Failure> {
+        let origin = Child::role("grip", task.bench.load_cpu, &task.policy.heartbeat_secs)?;
+        let pushpin = Pushpin::start(task.bench.server_cpu, task.files, origin.report("listening", START_SECS)?)?;
+        let spec = PublisherSpec { work: task.work.clone(), server: pushpin.push, to: Publishing::Push };
+        let feed = Child::role("publisher", task.bench.load_cpu, &spec)?;
+        let address = pushpin.address;
         Ok(Self {
             pids: pushpin.pids.clone(),
-            address: pushpin.address,
-            path: "/s/",
-            feed: Child::role("publisher", bench.load_cpu, &spec)?,
             _process: Some(Process::Pushpin(pushpin)),
             _origin: Some(origin),
-            _files: Some(files),
+            ..Self::fed(feed, address)
         })
     }
 
-    fn varnish(bench: &Bench, work: &Work) -> Result<Self, Failure> {
-        let feed = Child::role("source", bench.load_cpu, work)?;
-        let files = folder()?;
-        let varnish = Varnish::start(bench.server_cpu, files.path(), feed.report("listening", START_SECS)?)?;
-        Ok(Self {
-            pids: vec![varnish.worker],
-            address: varnish.address,
-            path: "/s/",
-            feed,
-            _process: Some(Process::Varnish(varnish)),
-            _origin: None,
-            _files: Some(files),
-        })
+    fn varnish(task: &Task<'_>) -> Result<Self, Failure> {
+        let (feed, origin) = task.origin()?;
+        let varnish = Varnish::start(task.bench.server_cpu, task.files, origin)?;
+        let address = varnish.address;
+        Ok(Self { pids: vec![varnish.worker], _process: Some(Process::Varnish(varnish)), ..Self::fed(feed, address) })
     }
+
+    /// A server of which only the process that sends events and the address are known.
+    fn fed(feed: Child, address: SocketAddr) -> Self {
+        let (pids, path) = (Vec::new(), "/s/");
+        Self { pids, address, path, identity: None, feed, _process: None, _origin: None, _files: None }
+    }
+}
+
+impl Task<'_> {
+    /// Starts an origin, which sends the events.
+    fn origin(&self) -> Result<(Child, SocketAddr), Failure> {
+        let spec = SourceSpec { work: self.work.clone(), identity: None };
+        let origin = Child::role("source", self.bench.load_cpu, &spec)?;
+        let address = origin.report("listening", START_SECS)?;
+        Ok((origin, address))
+    }
+
+    /// Starts an origin and the gateway in front of it. Returns both, and the address for clients.
+    fn manifold(&self, identity: Option<&Identity>) -> Result<(Child, Child, SocketAddr), Failure> {
+        let (feed, origin) = self.origin()?;
+        let path = self.files.join("manifold.toml");
+        std::fs::write(&path, config(origin, self.policy, identity))?;
+        let args = ["-c".as_ref(), path.as_os_str()];
+        let process = Child::start("manifold", self.bench.server_cpu, &self.bench.manifold, &args)?;
+        let address = process.find(START_SECS, |line| listening(line, identity.is_some()))?;
+        Ok((feed, process, address))
+    }
+}
+
+/// The address in a line such as "listening addr=127.0.0.1:8443 tls=on" of the gateway's log. `tls`: what listens there
+/// speaks TLS.
+fn listening(line: &str, tls: bool) -> Option<SocketAddr> {
+    let mut words = line.split_once("listening addr=")?.1.split_whitespace();
+    let address = words.next()?.parse().ok()?;
+    (words.any(|word| word == "tls=on") == tls).then_some(address)
 }
 
 /// The gateway's configuration file.
-fn config(origin: SocketAddr, policy: &Policy) -> String {
-    let Policy { heartbeat_secs, stall_secs, shards, log_events } = policy;
+fn config(origin: SocketAddr, policy: &Policy, identity: Option<&Identity>) -> String {
+    let Policy { heartbeat_secs, stall_secs, shards, log_events, tls: _ } = policy;
     let log = log_events.map_or_else(String::new, |events| format!("\n[routes.replay]\nevents = {events}\n"));
+    let tls = identity.map_or_else(String::new, |Identity { cert, key }| {
+        let (cert, key) = (cert.display(), key.display());
+        format!(
+            "[server.tls]\nlisten = [\"127.0.0.1:0\"]\ncert = \"{cert}\"\nkey = \"{key}\"\nalpn = [\"http/1.1\"]\n\n"
+        )
+    });
     format!(
-        "[server]\nlisten = [\"127.0.0.1:0\"]\nthreads = 1\nshards = {shards}\n\n\
+        "[server]\nlisten = [\"127.0.0.1:0\"]\nthreads = 1\nshards = {shards}\n\n{tls}\
          [[routes]]\npath = \"/s/*\"\norigin = \"http://{origin}\"\n\n\
          [routes.client]\nheartbeat_secs = {heartbeat_secs}\nstall_secs = {stall_secs}\n{log}"
     )
-}
-
-fn folder() -> std::io::Result<TempDir> {
-    TempDir::with_prefix("manifold-bench-")
 }
 
 /// An address whose port is free now, for a server that cannot report which one it was given.

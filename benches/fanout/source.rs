@@ -2,15 +2,15 @@
 //! compared with.
 //!
 //! As the origin it has one connection per stream. As the floor it has every client. It makes one system call per
-//! event and socket, so it costs what the kernel costs. When it is late, it sends all due events at once, as the
-//! servers do.
+//! event and socket, so it costs what the kernel costs. Over TLS, it seals each event for each client with rustls. When
+//! it is late, it sends all due events at once, as the servers do.
 
 use super::emitter::{self, Message, Sink};
 use super::event::{Stamp, Template};
 use super::schedule::Due;
-use super::specs::{Chunks, Work};
-use super::{Failure, clock, say};
-use rustix::net::SendFlags;
+use super::socket::Socket;
+use super::specs::{Chunks, SourceSpec};
+use super::{Failure, clock, reception, say};
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -18,23 +18,33 @@ use std::thread;
 use std::time::Duration;
 
 /// A gateway's response head, byte for byte, so that the floor sends as many bytes.
-const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache, no-transform\r\n\
+pub(crate) const HEAD: &[u8] =
+    b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache, no-transform\r\n\
     x-accel-buffering: no\r\nconnection: keep-alive\r\ntransfer-encoding: chunked\r\n\r\n2\r\n:\n\r\n";
 
 /// The longest head of a request.
-const REQUEST: usize = 4096;
+pub(crate) const REQUEST: usize = 4096;
 
 /// A client that takes nothing for this long ends the run, because every client of a run is measured.
-const STALL: Duration = Duration::from_secs(20);
+pub(crate) const STALL: Duration = Duration::from_secs(20);
 
-/// Sends the events of `work` until the standard input ends.
-pub(crate) fn serve(work: &Work) -> Result<(), Failure> {
+/// Sends the events of `spec.work` until the standard input ends.
+pub(crate) fn serve(spec: SourceSpec) -> Result<(), Failure> {
+    let SourceSpec { work, identity } = spec;
     let listener = listen()?;
     say("listening", &listener.local_addr()?)?;
     let (messages, inbox) = sync_channel(20_000);
     let orders = messages.clone();
     thread::spawn(move || emitter::listen_for_orders(&orders));
-    thread::spawn(move || accept(&listener, &messages));
+    thread::spawn(move || match identity {
+        None => accept(&listener, &messages),
+        Some(identity) => {
+            if let Err(error) = reception::receive(&listener, &identity, &messages) {
+                // If this fails too, the failure cannot be reported anywhere. The clients are not answered then.
+                writeln!(io::stderr(), "source: {error}").unwrap_or_default();
+            }
+        }
+    });
     let mut sockets = Sockets {
         streams: (0..work.streams + work.quiet).map(|_| Vec::new()).collect(),
         chunks: work.chunks,
@@ -42,7 +52,7 @@ pub(crate) fn serve(work: &Work) -> Result<(), Failure> {
         batch: Vec::new(),
         departed: 0,
     };
-    emitter::run(work, &inbox, &mut sockets)
+    emitter::run(&work, &inbox, &mut sockets)
 }
 
 /// A listener whose backlog holds a crowd. The standard library's holds 128 connections.
@@ -77,16 +87,16 @@ fn welcome(mut socket: TcpStream) -> io::Result<Message> {
     socket.set_write_timeout(Some(STALL))?;
     socket.set_nodelay(true)?;
     socket.write_all(HEAD)?;
-    Ok(Message::Joined(stream, socket))
+    Ok(Message::Joined(stream, Socket::Plain(socket)))
 }
 
-fn stream_of(request: &[u8]) -> Option<u64> {
+pub(crate) fn stream_of(request: &[u8]) -> Option<u64> {
     let path = str::from_utf8(request).ok()?.strip_prefix("GET /s/")?;
     path.split_once(' ')?.0.parse().ok()
 }
 
 struct Sockets {
-    streams: Vec<Vec<TcpStream>>,
+    streams: Vec<Vec<Socket>>,
     chunks: Chunks,
     template: Template,
     batch: Vec<u8>,
@@ -94,7 +104,7 @@ struct Sockets {
 }
 
 impl Sink for Sockets {
-    fn join(&mut self, stream: u64, socket: TcpStream) {
+    fn join(&mut self, stream: u64, socket: Socket) {
         if let Some(sockets) = usize::try_from(stream).ok().and_then(|stream| self.streams.get_mut(stream)) {
             sockets.push(socket);
         }
@@ -116,7 +126,7 @@ impl Sink for Sockets {
         }
         let (batch, sockets) = (&self.batch, &mut self.streams[usize::try_from(due.stream)?]);
         let before = sockets.len();
-        sockets.retain(|socket| send_all(socket, batch).is_ok());
+        sockets.retain_mut(|socket| socket.send_all(batch).is_ok());
         self.departed += u64::try_from(before - sockets.len())?;
         Ok(())
     }
@@ -124,11 +134,4 @@ impl Sink for Sockets {
     fn departed(&self) -> u64 {
         self.departed
     }
-}
-
-fn send_all(socket: &TcpStream, mut bytes: &[u8]) -> rustix::io::Result<()> {
-    while !bytes.is_empty() {
-        bytes = &bytes[rustix::net::send(socket, bytes, SendFlags::NOSIGNAL)?..];
-    }
-    Ok(())
 }

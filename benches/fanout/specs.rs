@@ -1,5 +1,6 @@
 //! The orders to the processes of a run, as JSON on their command lines, and their reports, as JSON lines.
 
+use super::identity::Identity;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -43,6 +44,8 @@ pub(crate) struct Crowd {
     pub(crate) at_once: bool,
     /// The clients were here before. `None`: they are new.
     pub(crate) returns: Option<Returns>,
+    /// Other crowds have the core first, so that their latency does not include the work of these clients.
+    pub(crate) yields: bool,
 }
 
 /// What the clients do with the bytes of their responses.
@@ -73,11 +76,21 @@ impl Returns {
     }
 }
 
+/// The order to an origin, or to the bare loop.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct SourceSpec {
+    pub(crate) work: Work,
+    /// What the bare loop shows to clients over TLS. `None`: the connections are plain.
+    pub(crate) identity: Option<Identity>,
+}
+
 /// The order to a process of clients.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ClientsSpec {
     pub(crate) crowd: Crowd,
     pub(crate) server: SocketAddr,
+    /// The server that the clients trust, over TLS. `None`: the connections are plain.
+    pub(crate) identity: Option<Identity>,
     /// The path of stream 0 is this and a 0.
     pub(crate) path: String,
     /// The number of bytes in each event's data.
@@ -180,4 +193,6 @@ pub(crate) struct Policy {
     pub(crate) shards: u64,
     /// The number of events that each stream's log keeps. `None`: as many as by default.
     pub(crate) log_events: Option<u64>,
+    /// Clients connect over TLS.
+    pub(crate) tls: bool,
 }

@@ -61,8 +61,7 @@ impl Targets {
     /// are about.
     fn of(options: &Options, others: &BTreeMap<Target, String>) -> Result<Self, Failure> {
         let asked = options.targets.clone().unwrap_or_else(|| Target::value_variants().to_vec());
-        let missing =
-            |target: &Target| !matches!(target, Target::Floor | Target::Manifold) && !others.contains_key(target);
+        let missing = |target: &Target| target.needs().is_some_and(|program| !others.contains_key(&program));
         let (absent, installed) = asked.into_iter().partition::<Vec<_>, _>(missing);
         for target in absent {
             print(&format!("{} is left out: it is not installed (scripts/setup --bench)", target.title()))?;
@@ -107,7 +106,7 @@ fn measure(
                     }
                     Err(error) => {
                         *failed += 1;
-                        print(&format!("  {:30} {:9} failed: {error}", case.name, target.name()))?;
+                        print(&format!("  {:30} {:10} failed: {error}", case.name, target.name()))?;
                     }
                 }
             }
@@ -147,7 +146,7 @@ const COLUMNS: [(&str, usize, usize, Figure); 15] = [
 
 fn heading() -> String {
     let columns = COLUMNS.iter().map(|&(name, width, ..)| format!("{name:>width$}"));
-    format!("  {:30} {:9} {}", "", "", columns.collect::<Vec<_>>().join(" "))
+    format!("  {:30} {:10} {}", "", "", columns.collect::<Vec<_>>().join(" "))
 }
 
 fn row(trial: &Trial) -> String {
@@ -156,7 +155,7 @@ fn row(trial: &Trial) -> String {
         _ => format!("{:>width$}", "-"),
     };
     let columns = COLUMNS.iter().map(cell).collect::<Vec<_>>().join(" ");
-    format!("  {:30} {:9} {columns}", trial.case, trial.target.name())
+    format!("  {:30} {:10} {columns}", trial.case, trial.target.name())
 }
 
 fn print(line: &str) -> Result<(), Failure> {

@@ -17,6 +17,8 @@ pub(crate) enum Target {
     Pushpin,
     /// Varnish, all clients on one streaming fetch
     Varnish,
+    /// nginx that ends TLS in front of manifold, both together
+    Terminator,
 }
 
 impl Target {
@@ -28,6 +30,16 @@ impl Target {
             Self::Nchan => "nchan",
             Self::Pushpin => "pushpin",
             Self::Varnish => "varnish",
+            Self::Terminator => "terminator",
+        }
+    }
+
+    /// The server whose programs must be installed. `None`: nothing must be.
+    pub(crate) fn needs(self) -> Option<Self> {
+        match self {
+            Self::Floor | Self::Manifold => None,
+            Self::Nchan | Self::Pushpin | Self::Varnish => Some(self),
+            Self::Terminator => Some(Self::Nchan),
         }
     }
 
@@ -36,7 +48,7 @@ impl Target {
         match self {
             // Its processes drop messages to each other when more clients come, and answer some clients with 502.
             Self::Pushpin => 16,
-            Self::Floor | Self::Manifold | Self::Nchan | Self::Varnish => 128,
+            Self::Floor | Self::Manifold | Self::Nchan | Self::Varnish | Self::Terminator => 128,
         }
     }
 
@@ -48,6 +60,7 @@ impl Target {
             Self::Nchan => "nginx + Nchan",
             Self::Pushpin => "Pushpin",
             Self::Varnish => "Varnish",
+            Self::Terminator => "nginx + manifold",
         }
     }
 }

@@ -12,6 +12,8 @@ mod event;
 mod figures;
 #[path = "../../benches/fanout/goals.rs"]
 mod goals;
+#[path = "../../benches/fanout/identity.rs"]
+mod identity;
 #[path = "../../benches/fanout/ledger.rs"]
 mod ledger;
 #[path = "../../benches/fanout/machine.rs"]
