@@ -72,6 +72,12 @@ pub(crate) fn coming_us(trial: &Trial) -> f64 {
     if trial.coming_cpu_secs > 0.0 { trial.coming_cpu_secs * 1e6 / clients(trial) } else { f64::NAN }
 }
 
+/// TLS handshakes for each second of the server's processor time, by clients that do nothing else.
+pub(crate) fn handshakes(trial: &Trial) -> f64 {
+    let handshakes = sum(trial, |it| it.handshakes);
+    if handshakes > 0.0 { handshakes / trial.cpu_secs } else { f64::NAN }
+}
+
 /// Processor time of the server, in percent of a core.
 pub(crate) fn cpu_percent(trial: &Trial) -> f64 {
     trial.cpu_secs / trial.secs * 100.0

@@ -14,6 +14,7 @@ mod event;
 mod figures;
 mod goals;
 mod grip;
+mod handshakes;
 mod identity;
 mod ledger;
 mod machine;
@@ -80,6 +81,7 @@ fn play(role: &[OsString]) -> Result<(), Failure> {
         "source" => source::serve(serde_json::from_str(text(1)?)?),
         "grip" => grip::serve(serde_json::from_str(text(1)?)?),
         "publisher" => publisher::publish(&serde_json::from_str(text(1)?)?),
+        "handshakes" => handshakes::run(&serde_json::from_str(text(1)?)?),
         "clients" => clients::run(serde_json::from_str(text(1)?)?),
         other => Err(format!("there is no role {other}").into()),
     }

@@ -19,7 +19,7 @@ const INTRODUCTION: &str = "# What a delivery costs\n\n\
     [results.json](results.json) has every run.\n";
 
 /// The columns of each table: a heading, the decimals, and the figure.
-const COLUMNS: [(&str, usize, Figure); 13] = [
+const COLUMNS: [(&str, usize, Figure); 14] = [
     ("us/delivery", 2, figures::cpu_us),
     ("deliveries/s", 0, figures::deliveries),
     ("p50 ms", 2, figures::p50),
@@ -30,6 +30,7 @@ const COLUMNS: [(&str, usize, Figure); 13] = [
     ("KB/stream", 1, figures::stream_kb),
     ("connections/s", 0, figures::connects),
     ("us/arrival", 1, figures::coming_us),
+    ("handshakes/s", 0, figures::handshakes),
     ("comments/client", 1, figures::comments),
     ("CPU %", 1, figures::cpu_percent),
     ("clients' CPU %", 0, figures::load_percent),

@@ -142,7 +142,8 @@ impl Stage<'_> {
             newest,
             events: work.rate > 0 && crowd.reads != Reads::Nothing && crowd.first_stream < work.streams,
         };
-        let child = Child::role("clients", self.bench.load_cpu, &spec)?;
+        let role = if matches!(crowd.reads, Reads::Handshakes { .. }) { "handshakes" } else { "clients" };
+        let child = Child::role(role, self.bench.load_cpu, &spec)?;
         let connected = child.report("connected", CONNECT_SECS + PATIENCE_SECS)?;
         Ok((child, connected))
     }

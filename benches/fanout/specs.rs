@@ -58,6 +58,11 @@ pub(crate) enum Reads {
     Bytes,
     /// They read nothing after their response's head.
     Nothing,
+    /// They ask for nothing. They make TLS handshakes, one after the other.
+    Handshakes {
+        /// Each resumes a session by a ticket. If not, each is a full one.
+        resumed: bool,
+    },
 }
 
 /// Clients that come back with the id of an event that they got.
@@ -157,8 +162,12 @@ pub(crate) struct Received {
     pub(crate) foreign: u64,
     /// Comment lines: heartbeats.
     pub(crate) comments: u64,
-    /// Connections that the server ended, or whose response was invalid.
+    /// Connections that the server ended, or whose response was invalid. Also handshakes that failed or were of the
+    /// wrong kind.
     pub(crate) closed: u64,
+    /// TLS handshakes that were made within the window, by clients that do nothing else.
+    #[serde(default)]
+    pub(crate) handshakes: u64,
     /// The time from sending to reading, for events that were sent within the window.
     pub(crate) latency: Latency,
 }

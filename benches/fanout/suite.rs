@@ -126,7 +126,7 @@ fn measure(
 }
 
 /// The columns that are printed after each run: a heading, the width, the decimals, and the figure.
-const COLUMNS: [(&str, usize, usize, Figure); 15] = [
+const COLUMNS: [(&str, usize, usize, Figure); 16] = [
     ("us/delivery", 11, 2, figures::cpu_us),
     ("deliveries/s", 12, 0, figures::deliveries),
     ("p50 ms", 8, 2, figures::p50),
@@ -136,6 +136,7 @@ const COLUMNS: [(&str, usize, usize, Figure); 15] = [
     ("KB/stream", 9, 1, figures::stream_kb),
     ("conn/s", 7, 0, figures::connects),
     ("us/arrival", 10, 1, figures::coming_us),
+    ("handshakes/s", 12, 0, figures::handshakes),
     ("cpu %", 6, 1, figures::cpu_percent),
     ("load %", 6, 0, figures::load_percent),
     ("others %", 8, 0, figures::foreign_percent),

@@ -10,7 +10,8 @@ use rustls::client::{ClientSessionStore, Resumption, Tls12ClientSessionValue, Tl
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::ring::{cipher_suite, default_provider, kx_group};
 use rustls::{
-    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, NamedGroup, SignatureScheme,
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, HandshakeKind, NamedGroup,
+    SignatureScheme,
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use std::io::{self, Read, Write};
@@ -71,6 +72,12 @@ impl Session {
             }
         }
         Ok(self.flush(socket)?)
+    }
+
+    /// Whether the handshake is complete, and whether it resumed a session. `None`: it is not complete.
+    pub(crate) fn resumed(&self) -> Option<bool> {
+        let kind = self.0.handshake_kind().filter(|_| !self.0.is_handshaking())?;
+        Some(kind == HandshakeKind::Resumed)
     }
 
     fn flush(&mut self, socket: &OwnedFd) -> io::Result<()> {
