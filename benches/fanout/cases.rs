@@ -17,6 +17,8 @@ const NO_THREADS: &[Target] = &[Target::Floor, Target::Manifold, Target::Nchan, 
 const THREE: &[Target] = &[Target::Floor, Target::Manifold, Target::Nchan];
 const SERVERS: &[Target] = &[Target::Manifold, Target::Nchan, Target::Pushpin];
 const WITH_FLOOR: &[Target] = &[Target::Floor, Target::Manifold];
+/// Those that speak TLS.
+const SECURE: &[Target] = &[Target::Floor, Target::Manifold, Target::Nchan, Target::Terminator];
 const MANIFOLD: &[Target] = &[Target::Manifold];
 
 pub(crate) fn cpu() -> Vec<Case> {
@@ -182,6 +184,47 @@ pub(crate) fn shards() -> Vec<Case> {
         Case { targets: MANIFOLD, policy, ..case(name, 5_000, 1, 10, SIZE) }
     };
     vec![shards(1, "1 shard"), shards(2, "2 shards"), shards(4, "4 shards")]
+}
+
+/// The same load plain and over TLS. Of ten clients one checks its events. The others do not even decrypt them, so that
+/// the clients need less of their core than the server does of its own.
+pub(crate) fn tls() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (size, plain, secure) in [(SIZE, "128 B, plain", "128 B, TLS"), (1_024, "1 KB, plain", "1 KB, TLS")] {
+        let mut plain = Case { targets: MANIFOLD, ..case(plain, 5_000, 1, 10, size) };
+        for crowd in &mut plain.crowds {
+            crowd.reads = Reads::Bytes;
+        }
+        cases.extend([plain.clone(), over_tls(secure, SECURE, plain)]);
+    }
+    let first = Case { vanguard: false, warm_secs: 0, secs: 4, least_secs: 4, ..case("", MANY, 1, 0, SIZE) };
+    let mut plain = Case { targets: MANIFOLD, ..at_once("18,000, plain", first) };
+    for crowd in &mut plain.crowds {
+        crowd.reads = Reads::Bytes;
+    }
+    cases.extend([plain.clone(), over_tls("18,000, TLS", &[Target::Manifold, Target::Nchan], plain)]);
+    for (name, resumed) in [("full handshakes", false), ("resumed handshakes", true)] {
+        let shaking = Crowd { reads: Reads::Handshakes { resumed }, ..crowd("shaking", 64, 0, 1) };
+        let case = Case { crowds: vec![shaking], vanguard: false, secs: 6, ..case(name, 0, 1, 0, SIZE) };
+        cases.push(over_tls(name, THREE, case));
+    }
+    cases.extend(beside_handshakes());
+    cases
+}
+
+/// Clients of one stream over TLS, alone and while others connect to a quiet one. The window is short, so that much of
+/// it is the time of the handshakes.
+fn beside_handshakes() -> [Case; 2] {
+    let alone = Case { targets: WITH_FLOOR, secs: 4, least_secs: 4, ..beside_quiet("", 1_000, 50) };
+    let alone = over_tls("1,000 alone", WITH_FLOOR, alone);
+    let coming = Crowd { at_once: true, yields: true, ..crowd("coming", 2_000, 1, 1) };
+    let acts = vec![Act { at_secs: 1, deed: Deed::Come(coming) }];
+    [alone.clone(), Case { name: "1,000 beside 2,000".to_owned(), acts, ..alone }]
+}
+
+/// The same, over TLS and on other servers.
+fn over_tls(name: &str, targets: &'static [Target], case: Case) -> Case {
+    Case { name: name.to_owned(), targets, policy: Policy { tls: true, ..case.policy }, ..case }
 }
 
 pub(crate) fn clients() -> Vec<Case> {

@@ -60,12 +60,14 @@ pub(crate) fn goals() -> Vec<Goal> {
     goals.extend(coming());
     goals.extend(neighbourly());
     goals.extend(resources());
+    goals.extend(tls());
     goals
 }
 
 const FLOOR: Target = Target::Floor;
 const MANIFOLD: Target = Target::Manifold;
 const NCHAN: Target = Target::Nchan;
+const TERMINATOR: Target = Target::Terminator;
 
 fn costs() -> Vec<Goal> {
     use Scenario::{Bursts, Cpu, Few, Flood, Latency, Shards, Throughput};
@@ -191,6 +193,41 @@ fn resources() -> Vec<Goal> {
         at(Idle, "18,000 clients, no events, a heartbeat every 15 s", "18,000 clients", figures::cpu_percent)
             .at_most(1.5, "% of a core"),
         at(Idle, "no client", "no client", figures::cpu_percent).at_most(0.1, "% of a core"),
+    ]
+}
+
+fn tls() -> Vec<Goal> {
+    use Scenario::Tls;
+    let beside = |work, case, other, figure| Goal {
+        measured: Measured::Ratio((case, other), (case, MANIFOLD)),
+        ..goal(Tls, work, figure)
+    };
+    let (small, large, crowd) = ("128 B, TLS", "1 KB, TLS", "18,000, TLS");
+    let (full, resumed) = ("full handshakes", "resumed handshakes");
+    let (coming, alone) = ("1,000 beside 2,000", "1,000 alone");
+    vec![
+        cases(Tls, "CPU per delivery over TLS: 5,000 clients x 10/s x 128 B", small, "128 B, plain", figures::cpu_us)
+            .at_most(1.20, "x plain"),
+        beside("the same, Nchan's over TLS", small, NCHAN, figures::cpu_us).at_least(1.80, "x manifold's"),
+        beside("the same, nginx's and plain manifold's", small, TERMINATOR, figures::cpu_us).told("x manifold's"),
+        cases(Tls, "CPU per delivery over TLS: 5,000 clients x 10/s x 1 KB", large, "1 KB, plain", figures::cpu_us)
+            .at_most(1.20, "x plain"),
+        beside("the same, Nchan's over TLS", large, NCHAN, figures::cpu_us).at_least(1.80, "x manifold's"),
+        beside("the same, nginx's and plain manifold's", large, TERMINATOR, figures::cpu_us).told("x manifold's"),
+        at(Tls, "memory per connection over TLS: 18,000 at once, 5 s later", crowd, figures::memory_kb)
+            .at_most(0.50, "KB"),
+        Goal { measured: Measured::At((crowd, NCHAN)), ..goal(Tls, "the same, Nchan's", figures::memory_kb) }
+            .told("KB"),
+        ratio(Tls, "full handshakes of one core, ECDSA on P-256", full, FLOOR, figures::handshakes)
+            .at_least(0.90, "x bare rustls"),
+        ratio(Tls, "resumed handshakes of one core", resumed, FLOOR, figures::handshakes).told("x bare rustls"),
+        cases(Tls, "p99 of 1,000 clients while 2,000 others come over TLS", coming, alone, figures::p99)
+            .at_most(2.0, "x alone"),
+        Goal {
+            measured: Measured::Ratio((coming, FLOOR), (alone, FLOOR)),
+            ..goal(Tls, "the same, the floor's", figures::p99)
+        }
+        .told("x alone"),
     ]
 }
 

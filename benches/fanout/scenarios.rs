@@ -48,6 +48,9 @@ pub(crate) enum Scenario {
     Slow,
     /// One, two and four shards on one core: 5,000 clients, 10 events/s
     Shards,
+    /// TLS 1.3 beside plain connections: processor time per delivery, memory per connection, handshakes, and latency
+    /// while 2,000 clients come
+    Tls,
     /// From 100 to 18,000 clients
     Clients,
     /// From 1 to 1,000 events a second
@@ -110,6 +113,7 @@ impl Scenario {
             Self::Neighbours => cases::neighbours(),
             Self::Slow => cases::slow(),
             Self::Shards => cases::shards(),
+            Self::Tls => cases::tls(),
             Self::Clients => cases::clients(),
             Self::Rates => cases::rates(),
             Self::Sizes => cases::sizes(),
