@@ -47,12 +47,14 @@ test: ## Run all tests, installing the browser, origins and clients that they ar
 	$(CARGO) test --locked
 	STORIES_SHARDS=off $(CARGO) test --locked --test stories
 	STORIES_IO_URING=off $(CARGO) test --locked --test stories
+	STORIES_TLS=1.3 $(CARGO) test --locked --test stories
 	$(CARGO) test --locked --manifest-path models/Cargo.toml --test models
 
 test-rust: setup ## Run the tests that need nothing but cargo: no browser, no other programs, no other origins
 	$(CARGO) test --locked --lib --bins --test stories --test arrows --test licenses
 	STORIES_SHARDS=off $(CARGO) test --locked --test stories
 	STORIES_IO_URING=off $(CARGO) test --locked --test stories
+	STORIES_TLS=1.3 $(CARGO) test --locked --test stories
 
 lint: ## Check the format, lints and docs
 	@scripts/setup --lint
