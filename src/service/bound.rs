@@ -58,6 +58,11 @@ impl Bound {
         Ok(Self { address, socket: Socket::Unix(listener), is_tls: false, file: None })
     }
 
+    /// The socket as the log tells of it.
+    pub(super) fn told(&self) -> String {
+        format!("addr={}{}", self.address, if self.is_tls { " tls=on" } else { "" })
+    }
+
     /// Another descriptor of the same socket, for a process that takes this one's place. `None`, with a log line: no
     /// descriptor is left.
     pub(super) fn spare(&self) -> Option<OwnedFd> {

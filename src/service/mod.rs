@@ -141,7 +141,7 @@ impl Service {
         let Sockets { clients, admin, abandoned } = self.sockets;
         let files = clients.iter().chain(&admin).filter_map(|bound| bound.file.clone()).collect();
         let addresses: Vec<_> = clients.iter().map(|bound| bound.address.clone()).collect();
-        let secured: Vec<_> = clients.iter().map(|bound| bound.is_tls).collect();
+        let told: Vec<_> = clients.iter().map(Bound::told).collect();
         let https_port = https_port(&clients);
         let admin_address = admin.as_ref().map(|bound| bound.address.clone());
         let (lifecycle, lifecycle_seen) = watch::channel(Lifecycle::Running);
@@ -176,9 +176,7 @@ impl Service {
             api,
             scraping: Mutex::default(),
         };
-        for (address, is_tls) in addresses.iter().zip(secured) {
-            log::info!("listening addr={address}{}", if is_tls { " tls=on" } else { "" });
-        }
+        told.iter().for_each(|told| log::info!("listening {told}"));
         let admin = admin.and_then(|bound| serve_admin(bound, facts));
         abandoned.into_iter().for_each(SocketFile::remove);
         if !upgrade::say_ready() {

@@ -74,7 +74,8 @@ mod tests {
         let begun = Instant::now();
         let at = |secs| begun + Duration::from_secs(secs);
         // When, when the last byte came, whether bytes are on their way, and what is done.
-        let cases: [(&str, &[(u64, u64, bool, Option<Act>)]); 4] = [
+        type Step = (u64, u64, bool, Option<Act>);
+        let cases: [(&str, &[Step]); 4] = [
             (
                 "silent",
                 &[
