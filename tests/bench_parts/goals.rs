@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 /// A run of 1,000 clients that took 10 s. Each client got 100 events.
 pub(crate) fn trial(case: &str, target: Target, repeat: usize, cpu_secs: f64) -> Trial {
     let latency = Latency { count: 100_000, p50: 1.0, p90: 2.0, p99: cpu_secs, p999: 4.0, max: 5.0 };
-    let received = Received { in_window: 100_000, events: 100_000, latency, ..Received::default() };
+    let received = Received { in_window: 100_000, events: 100_000, handshakes: 1_000, latency, ..Received::default() };
     Trial {
         case: case.to_owned(),
         target,
