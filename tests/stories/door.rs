@@ -1,7 +1,7 @@
 //! Bytes that a client sends before its response is over, and the promise of a head to keep the connection.
 
 use crate::client::{Client, Connection, End};
-use crate::gateway::{Gateway, configuration, route};
+use crate::gateway::{Gateway, WITHOUT_TLS, configuration, route};
 use crate::http1::Framing;
 use crate::origin::Origin;
 use crate::stage::{joined, opened};
@@ -64,7 +64,8 @@ async fn a_stream_without_a_length_ends_with_its_connection_whatever_the_client_
 async fn a_head_that_promises_the_next_request_keeps_its_word_however_much_is_sent_ahead() {
     for (server, settings) in WAYS {
         let origin = Origin::start();
-        let gateway = Gateway::start(&configuration(server, [route("/*", &origin).with(settings)])).await;
+        let route = route("/*", &origin).with(settings).with(WITHOUT_TLS);
+        let gateway = Gateway::start(&configuration(server, [route])).await;
         for padding in [0, 3000, 7000, 40_000] {
             let next = format!("GET /none/{padding} HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(padding));
             let mut connection = Connection::open(&gateway).await;
