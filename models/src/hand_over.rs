@@ -11,8 +11,8 @@ use shuttle::future::block_on;
 use shuttle::sync::Mutex;
 use shuttle::thread;
 use std::fs::File;
-use std::os::fd::OwnedFd;
 use std::num::NonZeroUsize;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -140,6 +140,7 @@ fn hand_over(
             let (stage, engine, fates) = (stage.clone(), engine.clone(), Arc::clone(fates));
             thread::spawn(move || {
                 let arrival = Arrival {
+                    channel: None,
                     socket: File::open("/dev/null").unwrap().into(),
                     unread: Vec::new(),
                     home: Box::new(Place(Arc::clone(&fates))),

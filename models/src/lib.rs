@@ -31,6 +31,13 @@ mod stage;
 pub mod streams;
 mod sync;
 
+/// The models have no sockets, and so no TLS.
+pub mod tls {
+    /// A connection of TLS.
+    #[derive(Debug)]
+    pub struct Channel;
+}
+
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::{Config, MaxSteps, Runner};
 use std::sync::Arc;
