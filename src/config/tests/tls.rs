@@ -179,6 +179,7 @@ fn every_value_of_tls_is_among_the_settings() {
         of_tls.map(|of| format!("{}.{} = {}", of.section, of.key, of.value.as_ref().unwrap())).collect::<Vec<_>>()
     };
     assert_eq!(of("[[routes]]\npath = '/a'\norigin = 'http://o'"), ["server.tls = \"off\""]);
+    assert!(of(&with_tls("")).contains(&"server.tls.certificates = []".to_owned()));
     let mut written = of(&with_tls("[[server.tls.certificates]]\ncert = 'other.crt'\nkey = 'other.key'"));
     written.sort();
     assert_eq!(
