@@ -23,11 +23,6 @@ pub struct ProcessCounters {
 }
 
 impl ProcessCounters {
-    /// Counts a TLS handshake with a client.
-    pub fn handshook(&self, outcome: Handshake) {
-        self.handshakes.add_one(outcome);
-    }
-
     /// Counts a refusal, for the process and for the route that refused. `None`: no route did.
     pub fn refused(&self, route: Option<&RouteCounters>, reason: Refused) {
         self.refusals.add_one(reason);

@@ -114,7 +114,7 @@ impl Handshakes {
         };
         let (result, why) = match done {
             Ok(mut secured) => {
-                process().handshook(secured.how());
+                process().handshakes.add_one(secured.how());
                 secured.leave_runtime();
                 return Some(secured);
             }
@@ -122,7 +122,7 @@ impl Handshakes {
             Err(Failure::Time) => (Handshake::TooSlow, "it took too long".to_owned()),
             Err(Failure::Slow) => (Handshake::TooSlow, "it was slow, and other clients waited".to_owned()),
         };
-        process().handshook(result);
+        process().handshakes.add_one(result);
         if let Some(untold) = self.lines.next(std::time::Instant::now()) {
             let peer = peer.map_or_else(|| "-".to_owned(), |peer| peer.to_string());
             log::info!("TLS handshake failed peer={peer} why={}{untold}", reason(why));

@@ -23,7 +23,7 @@ use super::refusal::Why;
 use super::secured::Secured;
 use super::socket;
 use super::transport::{READ_BYTES, Transport};
-use crate::descriptors::{Descriptors, Promise};
+use crate::descriptors::Promise;
 use crate::fanout::MOST_KEPT_BYTES;
 use crate::tls::Channel;
 use bytes::{Buf, BytesMut};
@@ -84,7 +84,7 @@ impl Connection {
     /// A connection that was just accepted.
     pub(super) fn new(transport: Transport, admission: Admission) -> Self {
         let peer = Peer { socket: transport.peer(), told: None, is_tls: false };
-        Self::around(transport, BytesMut::new(), peer, admission)
+        Self::around(Arc::new(transport), BytesMut::new(), peer, admission)
     }
 
     /// A connection that the engine gives back. `unread`: the bytes that the client sent while the engine served it.
@@ -95,12 +95,11 @@ impl Connection {
         unread: &[u8],
     ) -> Self {
         let admission = Admission::Client(place, None);
-        Self { seat, ..Self::around(transport, BytesMut::from(unread), peer, admission) }
+        Self { seat, ..Self::around(Arc::new(transport), BytesMut::from(unread), peer, admission) }
     }
 
-    fn around(transport: Transport, unread: BytesMut, peer: Peer, admission: Admission) -> Self {
+    fn around(transport: Arc<Transport>, unread: BytesMut, peer: Peer, admission: Admission) -> Self {
         let is_bounded = transport.is_bounded();
-        let transport = Arc::new(transport);
         Self {
             transport,
             tls: None,
@@ -205,11 +204,17 @@ impl Connection {
         self
     }
 
-    /// The places of a guest, which must go when its place is needed.
-    pub(super) fn guest_of(&self) -> Option<Descriptors> {
-        match &self.admission {
+    /// Resolves when the connection is a guest whose place is needed. Otherwise it never resolves.
+    pub(super) fn place_is_needed(&self) -> impl Future<Output = ()> + use<> {
+        let guest_of = match &self.admission {
             Admission::Guest(_, guest) => Some(guest.of().clone()),
             Admission::Client(..) | Admission::Late(_) => None,
+        };
+        async move {
+            match &guest_of {
+                Some(descriptors) => descriptors.needed().await,
+                None => std::future::pending().await,
+            }
         }
     }
 
@@ -229,19 +234,8 @@ impl Connection {
         let tls = handshakes.take(transport, unread, until).await?;
         let transport = Arc::clone(tls.transport());
         peer.is_tls = true;
-        let (unread, is_drained, gate) = (BytesMut::new(), false, Gate::Open);
-        Some(Self {
-            transport,
-            tls: Some(Box::new(tls)),
-            unread,
-            is_drained,
-            is_bounded,
-            gate,
-            peer,
-            admission,
-            seat,
-            over,
-        })
+        let secured = Self::around(transport, BytesMut::new(), peer, admission);
+        Some(Self { tls: Some(Box::new(tls)), is_bounded, seat, over, ..secured })
     }
 
     /// Whether the client uses TLS to this process.
@@ -341,6 +335,7 @@ pub(super) struct Parts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::descriptors::Descriptors;
     use tokio::io::AsyncWriteExt;
     use tokio::net::UnixStream;
     use tokio::sync::mpsc;

@@ -248,14 +248,7 @@ impl Front {
         let mut last_call = false;
         let mut scanned = 0;
         let mut had_none = true;
-        let guest_of = connection.guest_of();
-        let needed = async {
-            match &guest_of {
-                Some(descriptors) => descriptors.needed().await,
-                None => std::future::pending().await,
-            }
-        };
-        let mut needed = pin!(needed);
+        let mut needed = pin!(connection.place_is_needed());
         loop {
             match judge(connection.unread(), scanned, self.options.get().head_bytes) {
                 Judgement::Incomplete => {}

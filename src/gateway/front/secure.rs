@@ -54,13 +54,7 @@ impl Front {
     /// Waits for the first byte of a connection that is to begin with a TLS handshake. A client that sends none costs no
     /// more than one that does not use TLS.
     async fn hello(&self, connection: &mut Connection, wait: Wait) -> Hello {
-        let guest_of = connection.guest_of();
-        let needed = async {
-            match &guest_of {
-                Some(descriptors) => descriptors.needed().await,
-                None => std::future::pending().await,
-            }
-        };
+        let needed = connection.place_is_needed();
         if connection.unread().is_empty() {
             tokio::select! {
                 biased;

@@ -1,7 +1,7 @@
 //! Observes the bytes of an HTTP/2 connection, because the `h2` crate does not report three things: whether the client
 //! leaves a frame unfinished, whether it sends malformed trailers, and whether it accepts the bytes that it is sent.
 
-use super::budget::Budget;
+use super::budget::{Budget, CONTINUATION, DATA, HEADERS};
 use super::names::Names;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -12,11 +12,6 @@ const PREFACE_BYTES: usize = 24;
 /// The length of a frame's header: the payload's length in three bytes, the type, the flags, and the stream's id in
 /// four bytes (RFC 9113 section 4.1).
 const HEADER_BYTES: usize = 9;
-
-/// Types of frames (RFC 9113 section 6).
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const CONTINUATION: u8 = 9;
 
 /// Flags of a HEADERS frame: it is the last frame of its head, it has padding, it has a priority (RFC 9113 section
 /// 6.2).
