@@ -2,6 +2,7 @@
 
 use super::scenarios::Scenario;
 use super::target::Target;
+use super::trial::Case;
 use clap::{Parser, ValueEnum};
 use std::path::PathBuf;
 
@@ -12,6 +13,9 @@ pub(crate) struct Options {
     /// The scenarios to measure; all by default
     #[arg(value_name = "SCENARIO")]
     pub(crate) scenarios: Vec<Scenario>,
+    /// Measure only the cases whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) cases: Option<String>,
     /// Seconds of each window; by default as many as the scenario needs
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=3600))]
     pub(crate) secs: Option<u64>,
@@ -47,6 +51,10 @@ pub(crate) struct Options {
 impl Options {
     pub(crate) fn scenarios(&self) -> Vec<Scenario> {
         if self.scenarios.is_empty() { Scenario::value_variants().to_vec() } else { self.scenarios.clone() }
+    }
+
+    pub(crate) fn wants(&self, case: &Case) -> bool {
+        self.cases.as_ref().is_none_or(|part| case.name.contains(part))
     }
 
     pub(crate) fn repeats(&self, scenario: Scenario) -> usize {

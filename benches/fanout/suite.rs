@@ -93,6 +93,9 @@ fn measure(
     print(&format!("\n{}\n{}", scenario.name(), heading()))?;
     for repeat in 0..options.repeats(scenario) {
         for case in scenario.cases(options.quick, options.secs) {
+            if !options.wants(&case) {
+                continue;
+            }
             let mut turns = targets.of_case(scenario, &case);
             if repeat % 2 == 1 {
                 // The order changes, so that a drift of the machine does not always favour the same server.
