@@ -2,23 +2,25 @@
 
 use super::record::{APPLICATION_DATA, HEADER_BYTES, TAG_BYTES};
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Reads records from `io`, and never beyond the end of one. So between two records rustls holds no byte that would be
-/// lost when its keys are taken. This costs one more read for each record, until the keys are taken.
+/// The most bytes that are read ahead. A client's part of a handshake and a request fit in.
+const READ_BYTES: usize = 4 << 10;
+
+/// Reads records from `io`, and gives the reader no more than the rest of one at a time. So between two records rustls
+/// holds no byte that would be lost when its keys are taken.
 ///
 /// In the handshake, the reader is told after each record that nothing more has come. So a handshake that is complete
 /// ends there, and the client's first data is not read before the count begins.
 #[derive(Debug)]
 pub struct RecordIo<IO> {
     io: IO,
-    header: [u8; HEADER_BYTES],
-    /// How many bytes of the header were read, and how many of them were given to the reader.
-    read: usize,
-    given: usize,
-    /// How many bytes of the payload were not read.
+    /// Bytes that were read and not given to the reader.
+    ahead: Vec<u8>,
+    /// How many bytes of the record that the reader is being given are left, whether they were read or not.
     left: usize,
     /// The bytes of data that the records since [`begin_counting`](Self::begin_counting) hold.
     counted: Option<u64>,
@@ -30,13 +32,13 @@ impl<IO> RecordIo<IO> {
     /// Reads records from `io`, whose next byte is the first of a record.
     #[must_use]
     pub fn new(io: IO) -> Self {
-        Self { io, header: [0; HEADER_BYTES], read: 0, given: 0, left: 0, counted: None, is_to_rest: false }
+        Self { io, ahead: Vec::new(), left: 0, counted: None, is_to_rest: false }
     }
 
-    /// Whether the last byte that was read ends a record.
+    /// Whether the last byte that was read ends a record, and the reader has it.
     #[must_use]
     pub fn at_boundary(&self) -> bool {
-        self.read == 0
+        self.left == 0 && self.ahead.is_empty()
     }
 
     /// Counts from now on. The handshake must be complete.
@@ -44,8 +46,8 @@ impl<IO> RecordIo<IO> {
         self.counted = Some(0);
     }
 
-    /// The bytes of data that the protected records hold which have begun to arrive since the count began, if they hold
-    /// data and no padding. If the reader got fewer, a record held something else, such as a KeyUpdate.
+    /// The bytes of data that the protected records hold which the reader was given since the count began, whole or in
+    /// part, if they hold data and no padding. If they hold less, a record held something else, such as a KeyUpdate.
     #[must_use]
     pub fn counted(&self) -> u64 {
         self.counted.unwrap_or(0)
@@ -61,18 +63,49 @@ impl<IO> RecordIo<IO> {
         &mut self.io
     }
 
-    /// The socket. If this is not [between two records](Self::at_boundary), the beginning of a record is lost.
+    /// The socket. If this is not [between two records](Self::at_boundary), bytes are lost.
     pub fn into_inner(self) -> IO {
         self.io
     }
 
-    /// The header was read.
-    fn begin_record(&mut self) {
-        let [kind, _, _, high, low] = self.header;
-        self.left = usize::from(u16::from_be_bytes([high, low]));
+    /// Begins the next record if its header was read. Returns whether it did.
+    fn begin_record(&mut self) -> bool {
+        let Some(&[kind, _, _, high, low]) = self.ahead.first_chunk::<HEADER_BYTES>() else { return false };
+        let payload = usize::from(u16::from_be_bytes([high, low]));
+        self.left = HEADER_BYTES + payload;
         if let Some(counted) = self.counted.as_mut().filter(|_| kind == APPLICATION_DATA) {
-            *counted += self.left.saturating_sub(1 + TAG_BYTES) as u64;
+            *counted += payload.saturating_sub(1 + TAG_BYTES) as u64;
         }
+        true
+    }
+
+    /// Gives the reader what was read of the record.
+    fn give(&mut self, buf: &mut ReadBuf<'_>) {
+        let most = self.left.min(buf.remaining()).min(self.ahead.len());
+        buf.put_slice(self.ahead.get(..most).unwrap_or_default());
+        if most == self.ahead.len() {
+            // A connection that waits needs no memory.
+            self.ahead = Vec::new();
+        } else {
+            self.ahead.drain(..most);
+        }
+        self.gave(most);
+    }
+
+    fn gave(&mut self, bytes: usize) {
+        self.left -= bytes;
+        self.is_to_rest = self.left == 0;
+    }
+}
+
+impl<IO: AsyncRead + Unpin> RecordIo<IO> {
+    /// Reads bytes that have come. Returns their number. 0: the client has closed its side.
+    fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut room = [MaybeUninit::uninit(); READ_BYTES];
+        let mut room = ReadBuf::uninit(&mut room);
+        ready!(Pin::new(&mut self.io).poll_read(cx, &mut room))?;
+        self.ahead.extend_from_slice(room.filled());
+        Poll::Ready(Ok(room.filled().len()))
     }
 }
 
@@ -86,33 +119,21 @@ impl<IO: AsyncRead + Unpin> AsyncRead for RecordIo<IO> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        while me.read < HEADER_BYTES {
-            let mut header = ReadBuf::new(me.header.get_mut(me.read..).unwrap_or_default());
-            ready!(Pin::new(&mut me.io).poll_read(cx, &mut header))?;
-            match header.filled().len() {
-                0 => return Poll::Ready(Ok(())),
-                read => me.read += read,
-            }
-            if me.read == HEADER_BYTES {
-                me.begin_record();
+        while me.left == 0 && !me.begin_record() {
+            if ready!(me.poll_ahead(cx))? == 0 {
+                return Poll::Ready(Ok(()));
             }
         }
-        if me.given < HEADER_BYTES {
-            let header = me.header.get(me.given..).unwrap_or_default();
-            let header = header.get(..buf.remaining()).unwrap_or(header);
-            buf.put_slice(header);
-            me.given += header.len();
-        } else {
+        if me.ahead.is_empty() {
+            // The rest of a large record is not copied.
             let most = me.left.min(buf.remaining());
-            let mut payload = ReadBuf::new(buf.initialize_unfilled_to(most));
-            ready!(Pin::new(&mut me.io).poll_read(cx, &mut payload))?;
-            let read = payload.filled().len();
-            me.left -= read;
+            let mut rest = ReadBuf::new(buf.initialize_unfilled_to(most));
+            ready!(Pin::new(&mut me.io).poll_read(cx, &mut rest))?;
+            let read = rest.filled().len();
             buf.advance(read);
-        }
-        if me.given == HEADER_BYTES && me.left == 0 {
-            (me.read, me.given) = (0, 0);
-            me.is_to_rest = true;
+            me.gave(read);
+        } else {
+            me.give(buf);
         }
         Poll::Ready(Ok(()))
     }

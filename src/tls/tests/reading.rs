@@ -24,28 +24,42 @@ impl AsyncRead for Pieces {
 
 #[tokio::test]
 async fn no_read_goes_beyond_a_record() {
+    const ENDS: [usize; 5] = [0, 7, 32, 37, 43];
     let records: [&[u8]; 4] = [&[22, 3, 3, 0, 2, 1, 2], &[23, 3, 3, 0, 20], &[23, 3, 3, 0, 0], &[20, 3, 3, 0, 1, 1]];
     let wire = [records[0], records[1], &[7; 20], records[2], records[3]].concat();
-    for size in [1, 2, 5, 6, 100] {
+    for size in [1, 2, 5, 6, 33, 100] {
         for room in [1, 3, 100] {
             let mut io = RecordIo::new(Pieces(wire.clone(), size, false));
             io.begin_counting();
-            let (mut read, mut ends, mut buffer) = (Vec::new(), Vec::new(), vec![0; room]);
+            let (mut read, mut buffer) = (Vec::new(), vec![0; room]);
             loop {
                 assert_eq!(io.read(&mut []).await.unwrap(), 0, "without room nothing is read");
                 let n = io.read(&mut buffer).await.unwrap();
                 if n == 0 {
                     break;
                 }
+                let (from, to) = (read.len(), read.len() + n);
+                assert!(!ENDS.iter().any(|end| (from + 1..to).contains(end)), "{size} {room}: {from} to {to}");
                 read.extend_from_slice(&buffer[..n]);
-                if io.at_boundary() {
-                    ends.push(read.len());
-                }
+                let taken = wire.len() - io.get_ref().0.len();
+                assert_eq!(io.at_boundary(), ENDS.contains(&to) && taken == to, "{size} {room}: {to} of {taken}");
             }
-            assert_eq!((&read, &ends[..]), (&wire, &[7, 32, 37, 43][..]), "{size} {room}");
+            assert_eq!(read, wire, "{size} {room}");
             assert_eq!(io.counted(), 20 - 17, "the header of one record says that it holds data");
         }
     }
+}
+
+#[tokio::test]
+async fn a_record_that_came_with_the_end_of_the_handshake_is_counted() {
+    let wire = [&[22, 3, 3, 0, 2, 1, 2][..], &[23, 3, 3, 0, 20], &[7; 20]].concat();
+    let mut io = RecordIo::new(Pieces(wire, 100, false));
+    let mut buffer = [0; 100];
+    assert_eq!(io.read(&mut buffer).await.unwrap(), 7);
+    assert!(!io.at_boundary(), "the data was read with the handshake");
+    io.begin_counting();
+    assert_eq!(io.read(&mut buffer).await.unwrap(), 25);
+    assert_eq!((io.at_boundary(), io.counted()), (true, 3));
 }
 
 /// A server that reads a request of `bytes` from a client, which then does something more.
