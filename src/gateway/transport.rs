@@ -4,8 +4,8 @@
 use super::watched::Watched;
 use bytes::BytesMut;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
-use std::io;
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, send, sendmsg, shutdown};
+use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -14,6 +14,9 @@ use tokio::io::ReadBuf;
 
 /// The most bytes that are read from a socket at a time.
 pub(super) const READ_BYTES: usize = 4 << 10;
+
+/// The most buffers that are written at a time. Linux takes 1,024 of them.
+const MOST_PARTS: usize = 64;
 
 /// A client's socket. It is registered with the runtime when it is waited for.
 #[derive(Debug)]
@@ -86,6 +89,14 @@ impl Transport {
 
     pub(super) fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.when_ready(cx, Ready::Write, || send(self, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL))
+    }
+
+    /// Writes from several buffers at once.
+    pub(super) fn poll_write_vectored(&self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        // The system refuses more of them at once.
+        let parts = parts.get(..MOST_PARTS).unwrap_or(parts);
+        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        self.when_ready(cx, Ready::Write, || sendmsg(self, parts, &mut SendAncillaryBuffer::default(), flags))
     }
 
     /// Tries an operation until it succeeds or fails. The first time, it is tried before the runtime watches the socket.
