@@ -24,9 +24,8 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
@@ -53,7 +52,7 @@ pub struct CurrentTls(Arc<ArcSwap<ServerConfig>>);
 /// Does the handshakes of clients.
 pub struct Handshakes {
     settings: CurrentTls,
-    room: Arc<Semaphore>,
+    room: Semaphore,
     /// `None` while it is dropped.
     runtime: Option<Runtime>,
     lines: LogLimit,
@@ -101,21 +100,26 @@ impl Handshakes {
             .enable_all()
             .build()?;
         let lines = LogLimit::new(LINES.0, LINES.1);
-        Ok(Self { settings, room: Arc::new(Semaphore::new(MOST_AT_ONCE)), runtime: Some(runtime), lines })
+        Ok(Self { settings, room: Semaphore::new(MOST_AT_ONCE), runtime: Some(runtime), lines })
     }
 
-    /// Does the handshake of a connection by `until`. `before`: the bytes that were read from it. Returns `None` if the
-    /// handshake does not succeed. If the future is dropped, the connection is closed.
+    /// The runtime whose threads are those of the handshakes. `None` while it is dropped.
+    pub(super) fn runtime(&self) -> Option<&Handle> {
+        self.runtime.as_ref().map(Runtime::handle)
+    }
+
+    /// Does the handshake of a connection by `until`, on the current thread, which is to be one of the handshakes.
+    /// `before`: the bytes that were read from it. Returns `None` if the handshake does not succeed. If the future is
+    /// dropped, the connection is closed.
     pub(super) async fn take(&self, transport: Transport, before: BytesMut, until: Instant) -> Option<Secured> {
         let peer = transport.peer();
-        let done = match timeout_at(until, Arc::clone(&self.room).acquire_owned()).await {
-            Ok(Ok(turn)) => self.begin(Socket::new(transport, before), turn, until).await,
+        let done = match timeout_at(until, self.room.acquire()).await {
+            Ok(Ok(_turn)) => self.shake_hands(Socket::new(transport, before), until).await,
             Ok(Err(_)) | Err(_) => Err(Failure::Time),
         };
         let (result, why) = match done {
-            Ok(mut secured) => {
+            Ok(secured) => {
                 process().handshakes.add_one(secured.how());
-                secured.leave_runtime();
                 return Some(secured);
             }
             Err(Failure::Client(error)) => (Handshake::Failed, error.to_string()),
@@ -130,27 +134,18 @@ impl Handshakes {
         None
     }
 
-    async fn begin(&self, socket: Socket, turn: OwnedSemaphorePermit, until: Instant) -> Result<Secured, Failure> {
-        let Some(runtime) = &self.runtime else { return Err(Failure::Time) };
+    async fn shake_hands(&self, socket: Socket, until: Instant) -> Result<Secured, Failure> {
         let capture = Arc::new(Capture::default());
         // The secrets of each connection are taken apart from those of all others.
         let mut settings = ServerConfig::clone(&self.settings.0.load());
         settings.key_log = Arc::clone(&capture) as _;
-        let room = Arc::clone(&self.room);
-        let handshake = async move {
-            let _turn = turn;
-            let accept = TlsAcceptor::from(Arc::new(settings)).accept(RecordIo::new(socket));
-            tokio::select! {
-                biased;
-                done = accept => done.map(|stream| Secured::new(stream, capture)).map_err(Failure::Client),
-                () = sleep_until(until) => Err(Failure::Time),
-                () = is_in_the_way(&room) => Err(Failure::Slow),
-            }
-        };
-        // A set ends its tasks when it is dropped.
-        let mut alone = JoinSet::new();
-        alone.spawn_on(handshake, runtime.handle());
-        alone.join_next().await.and_then(Result::ok).unwrap_or(Err(Failure::Time))
+        let accept = TlsAcceptor::from(Arc::new(settings)).accept(RecordIo::new(socket));
+        tokio::select! {
+            biased;
+            done = accept => done.map(|stream| Secured::new(stream, capture)).map_err(Failure::Client),
+            () = sleep_until(until) => Err(Failure::Time),
+            () = is_in_the_way(&self.room) => Err(Failure::Slow),
+        }
     }
 }
 

@@ -226,16 +226,38 @@ impl Connection {
         }
     }
 
-    /// Does the TLS handshake of a connection by `until`. Returns `None` if it does not succeed.
-    pub(super) async fn secured(self, handshakes: &Handshakes, until: Instant) -> Option<Self> {
+    /// Ends what ties a connection to the runtime in which it was waited for, before its TLS handshake. Another runtime may
+    /// wait for it next.
+    pub(super) fn leave_runtime(&mut self) {
+        if let Some(transport) = Arc::get_mut(&mut self.transport) {
+            transport.leave_runtime();
+        }
+    }
+
+    /// Does the TLS handshake of a connection by `until`, and waits for the first request or for `other_news`. Then the
+    /// connection may be served in another runtime. Returns `None` if the handshake does not succeed, or if the client
+    /// leaves before it sends anything.
+    pub(super) async fn secured(
+        self,
+        handshakes: &Handshakes,
+        until: Instant,
+        other_news: impl Future<Output = ()>,
+    ) -> Option<Self> {
         let Self { transport, unread, is_bounded, mut peer, admission, seat, over, .. } = self;
-        let mut transport = Arc::into_inner(transport)?;
-        transport.leave_runtime();
-        let tls = handshakes.take(transport, unread, until).await?;
+        let mut tls = Box::new(handshakes.take(Arc::into_inner(transport)?, unread, until).await?);
+        let mut unread = BytesMut::new();
+        tokio::select! {
+            biased;
+            read = poll_fn(|cx| tls.poll_read(cx, &mut unread)) => if !read.is_ok_and(|bytes| bytes > 0) {
+                return None;
+            },
+            () = other_news => {}
+        }
+        tls.leave_runtime();
         let transport = Arc::clone(tls.transport());
         peer.is_tls = true;
-        let secured = Self::around(transport, BytesMut::new(), peer, admission);
-        Some(Self { tls: Some(Box::new(tls)), is_bounded, seat, over, ..secured })
+        let secured = Self::around(transport, unread, peer, admission);
+        Some(Self { tls: Some(tls), is_bounded, seat, over, ..secured })
     }
 
     /// Whether the client uses TLS to this process.

@@ -154,7 +154,7 @@ impl Front {
         Some(if is_introduced {
             tokio::spawn(front.serve_introduced(connection, wait, is_tls))
         } else if is_tls {
-            tokio::spawn(front.serve_secured(connection, wait))
+            return front.begin_secured(connection, wait);
         } else {
             tokio::spawn(front.serve_from(connection, wait))
         })
@@ -175,9 +175,10 @@ impl Front {
             () = self.last_call() => return,
         }
         if is_tls {
-            return self.serve_secured(connection, wait).await;
+            drop(self.begin_secured(connection, wait));
+        } else {
+            self.serve_from(connection, wait).await;
         }
-        self.serve_from(connection, wait).await;
     }
 
     /// Resolves a moment after the beginning of a drain.
@@ -421,5 +422,6 @@ mod tests {
     #[test]
     fn a_client_that_is_waited_for_takes_little_memory() {
         assert!(size(Front::serve_from) <= 1_100, "{} bytes", size(Front::serve_from));
+        assert!(size(Front::serve_secured) <= 1_100, "{} bytes", size(Front::serve_secured));
     }
 }

@@ -5,6 +5,7 @@ use super::super::connection::Connection;
 use super::{Front, Wait};
 use http::StatusCode;
 use std::sync::Arc;
+use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
 
 /// The first byte of a TLS record that begins a handshake (RFC 8446, section 5.1).
@@ -35,7 +36,14 @@ impl Hello {
 }
 
 impl Front {
-    /// Serves a connection that begins with a TLS handshake.
+    /// Begins to serve a connection that begins with a TLS handshake. Until the first request has come, it is on the
+    /// threads of the handshakes. Returns the task of that time, or `None` if no client is to use TLS.
+    pub(super) fn begin_secured(self: Arc<Self>, mut connection: Connection, wait: Wait) -> Option<JoinHandle<()>> {
+        let runtime = self.handshakes.as_ref()?.runtime()?.clone();
+        connection.leave_runtime();
+        Some(runtime.spawn(self.serve_secured(connection, wait)))
+    }
+
     pub(super) async fn serve_secured(self: Arc<Self>, mut connection: Connection, wait: Wait) {
         match self.hello(&mut connection, wait).await {
             Hello::Nothing => return,
@@ -47,8 +55,18 @@ impl Front {
             Hello::Tls => {}
         }
         let Some(handshakes) = &self.handshakes else { return };
-        let Some(connection) = connection.secured(handshakes, wait.until).await else { return };
-        self.serve_from(connection, wait).await;
+        let (needed, mut stopping) = (connection.place_is_needed(), self.stopping.clone());
+        let other_news = async move {
+            tokio::select! {
+                () = needed => {}
+                () = sleep_until(wait.until) => {}
+                _ = stopping.wait_for(|stopping| *stopping) => {}
+            }
+        };
+        // Its state is large, and a client that is only waited for has none of it.
+        let secured = Box::pin(connection.secured(handshakes, wait.until, other_news)).await;
+        let Some(connection) = secured else { return };
+        self.runtime.clone().spawn(self.serve_from(connection, wait));
     }
 
     /// Waits for the first byte of a connection that is to begin with a TLS handshake. A client that sends none costs no
