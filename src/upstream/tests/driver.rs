@@ -8,6 +8,7 @@ use crate::upstream::{Origin, UpstreamOptions};
 use http::HeaderMap;
 use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
