@@ -13,7 +13,8 @@ mod watched;
 
 pub use reads::{Read, Reads};
 
-use super::{front_options, memory};
+use super::memory;
+use super::parts::front_options;
 use crate::access;
 use crate::config::{AdminAccess, Change, Config, ConfigErrors, Fate, ServerConfig, Settings};
 use crate::counters::{Reload, process};
