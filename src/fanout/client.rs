@@ -4,7 +4,7 @@ use super::alone::Alone;
 use super::batch::{Batch, Cut};
 use super::bounds::bound_unacknowledged;
 use super::caught_up::Left;
-use super::effort::{Effort, sending};
+use super::effort::{Effort, sending_over};
 use super::group::Group;
 use super::keys::{ClientKey, GroupKey};
 use super::link::{Link, Manner};
@@ -191,7 +191,7 @@ impl Client {
                 }
                 let cursor = alone.cursor;
                 if !alone.pending().is_empty() || self.link.has_pending() {
-                    effort.spend(sending(alone.pending().len()));
+                    effort.spend(sending_over(self.link.is_sealed(), alone.pending().len()));
                     let taken = match sender.send(&self.link, Manner::Now, alone.pending()) {
                         Ok(taken) => taken,
                         Err(departure) => return Next::Departs(departure),
@@ -237,7 +237,7 @@ impl Client {
         effort: &mut Effort,
         now: Instant,
     ) -> Next {
-        effort.spend(sending(batch.bytes.len()));
+        effort.spend(sending_over(self.link.is_sealed(), batch.bytes.len()));
         let taken = match sender.send(&self.link, Manner::Now, &batch.bytes) {
             Ok(taken) => taken,
             Err(departure) => return Next::Departs(departure),

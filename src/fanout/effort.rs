@@ -10,6 +10,13 @@ const SEND: usize = 16;
 /// The bytes that the kernel copies in one unit. A send of 32 KiB costs as much as two small ones.
 const BYTES: usize = 2 << 10;
 
+/// The bytes of plaintext that are sealed for TLS in one unit. With AES it would be half as many again. With
+/// ChaCha20-Poly1305 it would be a quarter.
+const SEALED_BYTES: usize = 1 << 10;
+
+/// Making a client's key ready, before anything is sealed with it.
+const KEY: usize = 1;
+
 /// The most bytes that a socket takes at once. No send buffer is larger.
 const MOST_BYTES: usize = 512 << 10;
 
@@ -37,6 +44,24 @@ pub(super) const GROUP: usize = 2;
 /// The cost of sending `bytes`, or of making a batch of them.
 pub(super) fn sending(bytes: usize) -> usize {
     SEND + bytes.min(MOST_BYTES) / BYTES
+}
+
+/// The cost of sealing `bytes` for one client.
+fn sealing(bytes: usize) -> usize {
+    KEY + bytes.min(MOST_BYTES) / SEALED_BYTES
+}
+
+/// The cost of sending `bytes` to one client. `is_sealed`: over TLS.
+pub(super) fn sending_over(is_sealed: bool, bytes: usize) -> usize {
+    sending(bytes) + if is_sealed { sealing(bytes) } else { 0 }
+}
+
+/// The cost of sending `bytes` to one of `clients`, of which `sealed` use TLS. It is that of an average one.
+pub(super) fn sending_among(sealed: usize, clients: usize, bytes: usize) -> usize {
+    if sealed == 0 {
+        return sending(bytes);
+    }
+    sending(bytes) + (sealing(bytes) * sealed).div_ceil(clients.max(sealed))
 }
 
 /// What newcomers may cost in a turn, and what those who are behind may, as long as live clients have something to be
@@ -138,6 +163,17 @@ mod tests {
         for (bytes, cost) in [(0, 16), (128, 16), (4 << 10, 18), (32 << 10, 32), (64 << 10, 48), (16 << 20, 272)] {
             assert_eq!(sending(bytes), cost, "{bytes}");
         }
+    }
+
+    #[test]
+    fn sends_over_tls_cost_what_is_sealed_too() {
+        for (bytes, cost) in [(0, 17), (128, 17), (1 << 10, 18), (4 << 10, 23), (64 << 10, 113), (16 << 20, 785)] {
+            assert_eq!((sending_over(false, bytes), sending_over(true, bytes)), (sending(bytes), cost), "{bytes}");
+            assert_eq!(sending_among(9, 9, bytes), cost, "{bytes}");
+            assert_eq!(sending_among(0, 9, bytes), sending(bytes), "{bytes}");
+        }
+        assert_eq!(sending_among(1, 1000, 128), 17, "a part of a unit is a unit");
+        assert_eq!(sending_among(500, 1000, 64 << 10), 48 + 33);
     }
 
     #[test]

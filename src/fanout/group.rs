@@ -44,6 +44,8 @@ pub(super) struct Group {
     /// What the clients of the group are still to be told of a change of its terms.
     pub(super) news: News,
     pub(super) clients: usize,
+    /// How many of them use TLS.
+    pub(super) sealed: usize,
     /// The clients that share a cursor.
     pub(super) caught_up: CaughtUp,
     /// The clients that are served alone, and whose sockets accept no more bytes.
@@ -122,6 +124,7 @@ impl Group {
             terms,
             news: News::default(),
             clients: 0,
+            sealed: 0,
             caught_up: CaughtUp::new(now),
             behind: Behind::default(),
             changes: 0,

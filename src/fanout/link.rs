@@ -52,6 +52,11 @@ impl Link {
         self.channel.as_ref().map(|channel| channel.borrow_mut())
     }
 
+    /// Whether the connection is TLS.
+    pub(super) fn is_sealed(&self) -> bool {
+        self.channel.is_some()
+    }
+
     /// Whether sealed bytes wait to be sent.
     pub(super) fn has_pending(&self) -> bool {
         self.channel.as_ref().is_some_and(|channel| channel.borrow().has_pending())

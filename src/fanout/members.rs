@@ -94,12 +94,11 @@ impl Members {
 
     /// Puts a client into its group.
     pub(super) fn insert(&mut self, client: Client) -> ClientKey {
-        let group = client.group;
-        let key = self.clients.insert(client);
-        if let Some(group) = self.groups.get_mut(group) {
+        if let Some(group) = self.groups.get_mut(client.group) {
             group.clients += 1;
+            group.sealed += usize::from(client.link.is_sealed());
         }
-        key
+        self.clients.insert(client)
     }
 
     /// Removes a client, and its group if it was the last client there.
@@ -110,6 +109,7 @@ impl Members {
                 group.behind.unblock(key, alone.cursor);
             }
             group.clients -= 1;
+            group.sealed -= usize::from(client.link.is_sealed());
             if group.clients == 0 {
                 self.by_id.remove(&group.id);
                 self.groups.remove(client.group);

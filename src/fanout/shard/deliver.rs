@@ -2,7 +2,7 @@
 
 use super::super::batch::Batch;
 use super::super::client::{Next, State};
-use super::super::effort::{GROUP, JOINING, JUDGEMENT, TURN, sending};
+use super::super::effort::{GROUP, JOINING, JUDGEMENT, TURN, sending_among};
 use super::super::group::Begun;
 use super::super::keys::{ClientKey, GroupKey};
 use super::super::sender::{Piece, Stopped};
@@ -122,7 +122,7 @@ impl Shard {
     fn go_on_with_pass(&mut self, key: GroupKey) -> bool {
         let Some(group) = self.members.group(key) else { return false };
         let Some(batch) = group.caught_up.pass().batch().map(Arc::clone) else { return false };
-        let cost = sending(batch.bytes.len());
+        let cost = sending_among(group.sealed, group.clients, batch.bytes.len());
         let mut effort = self.effort.part(PASS);
         let slice = std::iter::from_fn(|| group.caught_up.next()).take(effort.pieces(cost));
         effort.spend(cost * self.wave.add(key, batch, slice));

@@ -3,7 +3,7 @@
 use super::super::alone::Alone;
 use super::super::batch::Cut;
 use super::super::client::{Client, State};
-use super::super::effort::{DEPARTURE, RECEIVE, sending};
+use super::super::effort::{DEPARTURE, RECEIVE, sending_over};
 use super::super::group::Group;
 use super::super::keys::ClientKey;
 use super::super::link::Manner;
@@ -90,7 +90,7 @@ impl Shard {
                     break;
                 }
             }
-            self.effort.spend(sending(last.pending().len()));
+            self.effort.spend(sending_over(client.link.is_sealed(), last.pending().len()));
             let Ok(taken) = self.sender.send(&client.link, manner, last.pending()) else { return self.remove(key) };
             last.took(taken, now);
             if taken.is_cut_short {

@@ -2,7 +2,7 @@
 
 use super::super::batch::{Cut, Framing};
 use super::super::client::State;
-use super::super::effort::{LOOK, sending};
+use super::super::effort::{LOOK, sending_over};
 use super::super::keys::{ClientKey, Key};
 use super::super::policy::{Due, LastSent};
 use super::super::sender::{Piece, Stopped};
@@ -68,7 +68,7 @@ impl Shard {
         match client.schedule.due(group.terms.pace(), client.standing(group), now) {
             None => {}
             Some(Due::Heartbeat) => {
-                self.effort.spend(sending(HEARTBEAT.len()));
+                self.effort.spend(sending_over(client.link.is_sealed(), HEARTBEAT.len()));
                 client.trust.forgive(&client.link, group.terms.pace().stall);
                 return Some(group.framing());
             }

@@ -1,5 +1,6 @@
 //! Clients over TLS 1.3. At the other end is rustls.
 
+mod bounds;
 mod ends;
 
 use super::super::super::client::{Client, State};
