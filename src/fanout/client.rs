@@ -155,7 +155,8 @@ impl Client {
             group.feed.leave(seat, cut.needs);
         }
         self.state = State::Alone(Box::new(Alone::after(cut, now)));
-        self.block(now);
+        // It keeps up until it is found slow, so it does not depart here.
+        self.block(group, now);
     }
 
     /// The client, whose socket accepts no more bytes, fell off the log, or is in the middle of a frame that the log has
@@ -199,9 +200,9 @@ impl Client {
                     alone.took(taken, now);
                     self.last_sent = LastSent::with_others(now);
                     if taken.is_cut_short {
-                        self.block(now);
-                        return Next::Blocked;
+                        return self.block(group, now);
                     }
+                    self.link.count_kept(&group.feed);
                 }
                 cursor
             }
@@ -256,8 +257,7 @@ impl Client {
         if !taken.is_cut_short {
             return Next::Ready;
         }
-        self.block(now);
-        Next::Blocked
+        self.block(group, now)
     }
 
     /// How long ago the client's request came.
@@ -284,16 +284,21 @@ impl Client {
     }
 
     /// The socket of the client, which is served alone, accepts no more bytes. From now on the shard observes whether the
-    /// client stalls.
-    fn block(&mut self, now: Instant) {
-        if let State::Alone(alone) = &mut self.state {
-            alone.block(&self.link);
-            if !self.trust.is_given() {
-                // This is not done before, because most clients are never sent so much. A Unix socket is bounded already.
-                bound_unacknowledged(&self.link);
-            }
-            self.trust.begin(&self.link, now);
+    /// client stalls. A client that was slow before departs, if such clients keep too much together.
+    fn block(&mut self, group: &Group, now: Instant) -> Next {
+        let State::Alone(alone) = &mut self.state else { return Next::Nothing };
+        alone.block(&self.link);
+        if !self.trust.is_given() {
+            // This is not done before, because most clients are never sent so much. A Unix socket is bounded already.
+            bound_unacknowledged(&self.link);
         }
+        self.trust.begin(&self.link, now);
+        let keeps_up = self.seat.as_ref().is_some_and(Seat::has_hold);
+        if self.link.count_kept(&group.feed) && !keeps_up {
+            alone.goes(Departure::Lagged);
+            return Next::Departs(Departure::Lagged);
+        }
+        Next::Blocked
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::sending::{gone, receive, send_last, send_some};
 use super::strays::Strays;
-use crate::hub::Departure;
+use crate::hub::{Departure, Feed, Kept};
 use crate::tls::{Channel, Over};
 use rustix::io::Errno;
 use std::cell::{RefCell, RefMut};
@@ -12,9 +12,17 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 #[derive(Debug)]
 pub(super) struct Link {
     socket: OwnedFd,
-    /// `None`: the connection is plain. A wave borrows the links of many clients at a time and seals for each of them, so
-    /// the channel is in a cell.
-    channel: Option<Box<RefCell<Channel>>>,
+    /// `None`: the connection is plain.
+    secured: Option<Box<Secured>>,
+}
+
+/// What belongs to a connection of TLS.
+#[derive(Debug)]
+struct Secured {
+    /// A wave borrows the links of many clients at a time and seals for each of them, so the channel is in a cell.
+    channel: RefCell<Channel>,
+    /// What the channel kept when it was last counted. `None`: nothing.
+    kept: Option<Kept>,
 }
 
 /// How bytes are sent to a socket.
@@ -40,7 +48,8 @@ pub(super) struct Taken {
 
 impl Link {
     pub(super) fn new(socket: OwnedFd, channel: Option<Box<Channel>>) -> Self {
-        Self { socket, channel: channel.map(|channel| Box::new(RefCell::new(*channel))) }
+        let secured = channel.map(|channel| Box::new(Secured { channel: RefCell::new(*channel), kept: None }));
+        Self { socket, secured }
     }
 
     pub(super) fn socket(&self) -> &OwnedFd {
@@ -49,17 +58,28 @@ impl Link {
 
     /// The channel, if the connection is TLS. It must not be kept while the link is used otherwise.
     pub(super) fn channel(&self) -> Option<RefMut<'_, Channel>> {
-        self.channel.as_ref().map(|channel| channel.borrow_mut())
+        self.secured.as_ref().map(|secured| secured.channel.borrow_mut())
     }
 
     /// Whether the connection is TLS.
     pub(super) fn is_sealed(&self) -> bool {
-        self.channel.is_some()
+        self.secured.is_some()
     }
 
     /// Whether sealed bytes wait to be sent.
     pub(super) fn has_pending(&self) -> bool {
-        self.channel.as_ref().is_some_and(|channel| channel.borrow().has_pending())
+        self.secured.as_ref().is_some_and(|secured| secured.channel.borrow().has_pending())
+    }
+
+    /// Counts what the channel keeps in memory at present. It is called whenever that may have become more, and when a client
+    /// goes on that kept something. Returns whether such clients keep too much together.
+    pub(super) fn count_kept(&mut self, feed: &Feed) -> bool {
+        let Some(secured) = &mut self.secured else { return false };
+        let bytes = secured.channel.get_mut().kept();
+        if secured.kept.as_ref().map_or(0, Kept::bytes) != bytes {
+            secured.kept = (bytes > 0).then(|| feed.keep(bytes));
+        }
+        secured.kept.as_ref().is_some_and(Kept::is_too_much)
     }
 
     /// Sends what the socket takes now, after what is pending. `scratch` is where it is sealed. Returns why the client
@@ -113,6 +133,11 @@ impl Link {
         })
     }
 
+    /// Whether a TLS record has arrived in part.
+    pub(super) fn is_within_record(&self) -> bool {
+        self.secured.as_ref().is_some_and(|secured| secured.channel.borrow().is_within_record())
+    }
+
     /// The response has ended in order. On TLS, close_notify is pending.
     pub(super) fn close(&self) {
         if let Some(mut channel) = self.channel() {
@@ -122,7 +147,7 @@ impl Link {
 
     /// The socket of a plain connection. A connection of TLS cannot serve another request, because its channel is gone.
     pub(super) fn into_plain(self) -> Option<OwnedFd> {
-        self.channel.is_none().then_some(self.socket)
+        self.secured.is_none().then_some(self.socket)
     }
 }
 

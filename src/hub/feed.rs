@@ -1,10 +1,10 @@
 //! A stream as it is read for many clients at once.
 
-use super::Pin;
 use super::hold::{Handed, Hold};
 use super::seat::Seat;
 use super::sharing::Audience;
 use super::stream::{Reading, Stream};
+use super::{Kept, Pin};
 use crate::replay::{Gap, Seq};
 use crate::sse::Frame;
 use bytes::Bytes;
@@ -145,6 +145,12 @@ impl Feed {
     /// bytes in memory. A small rest is copied. `None`: such clients keep too much already.
     pub fn pin(&self, rest: &mut Bytes, whole: usize) -> Option<Pin> {
         self.stream.membership.budget.pins.pin(rest, whole)
+    }
+
+    /// Counts bytes that are kept for one client alone, beside the log.
+    #[must_use]
+    pub fn keep(&self, bytes: usize) -> Kept {
+        self.stream.membership.budget.pins.keep(bytes)
     }
 
     /// The number of log entries that a client at `cursor` was not given.

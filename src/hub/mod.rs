@@ -48,7 +48,7 @@ pub use end::{Answer, End, Failure};
 pub use feed::{Feed, FeedId, Watcher};
 pub use key::{RouteId, StreamKey, StreamRequest};
 pub use options::{CookiePolicy, Credentials, Mode, QueryPolicy, ShareOptions, SubscriberLimits};
-pub use pins::Pin;
+pub use pins::{Kept, Pin};
 pub use publisher::{PATIENCE_WITH_READERS, Publisher};
 pub use seat::{Course, Seat};
 pub use sharing::Sharing;
@@ -287,7 +287,8 @@ impl Hub {
         self.streams.budget.held()
     }
 
-    /// The bytes that slow clients keep of events that the logs have dropped.
+    /// The bytes that clients keep beside the logs: events that the logs have dropped, for slow clients, and parts of TLS
+    /// records.
     #[must_use]
     pub fn pinned_bytes(&self) -> usize {
         self.streams.budget.pins.bytes()

@@ -3,6 +3,9 @@
 //! A client whose connection accepts no more is in the middle of an event. The rest of that event is still to be sent
 //! whole, however long that takes and whatever the log drops meanwhile. So what all such clients keep together has a
 //! bound of its own. Clients in the same event keep it once.
+//!
+//! Some clients keep bytes that are theirs alone: parts of TLS records. For all of these together there is a bound of the
+//! same size.
 
 use crate::sync::{AtomicUsize, Ordering};
 use bytes::Bytes;
@@ -28,6 +31,15 @@ const SMALL_PART: usize = 4;
 pub(super) struct Pins {
     most: AtomicUsize,
     pinned: Mutex<Pinned>,
+    /// The bytes that are kept for one client alone.
+    of_clients: AtomicUsize,
+}
+
+/// Bytes that are kept for one client alone. Dropping this means that they are freed.
+#[derive(Debug)]
+pub struct Kept {
+    pins: Arc<Pins>,
+    bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -48,7 +60,13 @@ pub struct Pin {
 impl Pins {
     /// Pins beside logs that hold `of_logs` bytes together.
     pub(super) fn beside(of_logs: usize) -> Self {
-        Self { most: AtomicUsize::new(most_beside(of_logs)), pinned: Mutex::default() }
+        Self { most: AtomicUsize::new(most_beside(of_logs)), pinned: Mutex::default(), of_clients: AtomicUsize::new(0) }
+    }
+
+    /// Counts bytes that are kept for one client alone.
+    pub(super) fn keep(self: &Arc<Self>, bytes: usize) -> Kept {
+        self.of_clients.fetch_add(bytes, Ordering::Relaxed);
+        Kept { pins: Arc::clone(self), bytes }
     }
 
     /// The logs may hold `of_logs` bytes together from now on.
@@ -80,7 +98,28 @@ impl Pins {
 
     /// The bytes that slow clients keep.
     pub(super) fn bytes(&self) -> usize {
-        self.pinned.lock().bytes
+        self.pinned.lock().bytes + self.of_clients.load(Ordering::Relaxed)
+    }
+}
+
+impl Kept {
+    /// The number of the bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether more is kept for all such clients than may be.
+    #[must_use]
+    pub fn is_too_much(&self) -> bool {
+        let Pins { most, of_clients, .. } = &*self.pins;
+        of_clients.load(Ordering::Relaxed) > most.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.pins.of_clients.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -108,7 +147,7 @@ mod tests {
 
     /// Pins that may keep 1000 bytes.
     fn pins() -> Arc<Pins> {
-        Arc::new(Pins { most: AtomicUsize::new(1000), pinned: Mutex::default() })
+        Arc::new(Pins { most: AtomicUsize::new(1000), ..Pins::beside(0) })
     }
 
     #[test]
@@ -126,6 +165,21 @@ mod tests {
         assert!(pins.pin(&mut Bytes::from(vec![b'y'; 1000]), 1000).is_some());
         assert!(pins.pin(&mut Bytes::from(vec![b'y'; 1001]), 1001).is_none());
         assert_eq!(pins.bytes(), 0, "what is refused is not counted");
+    }
+
+    #[test]
+    fn what_is_kept_for_single_clients_is_counted_beside_the_events() {
+        let pins = pins();
+        let first = pins.keep(600);
+        let event = pins.pin(&mut Bytes::from(vec![b'x'; 1000]), 1000);
+        assert!(event.is_some() && !first.is_too_much());
+        let second = pins.keep(401);
+        assert!(first.is_too_much() && second.is_too_much());
+        assert_eq!(pins.bytes(), 2001);
+        drop(first);
+        assert!(!second.is_too_much());
+        drop((second, event));
+        assert_eq!(pins.bytes(), 0);
     }
 
     #[test]

@@ -174,6 +174,12 @@ impl Channel {
         self.pending.is_some()
     }
 
+    /// Whether a record has not arrived completely.
+    #[must_use]
+    pub fn is_within_record(&self) -> bool {
+        self.arriving.is_some()
+    }
+
     /// Ends the connection in order: close_notify is pending (RFC 8446, section 6.1). Nothing can be sealed after it.
     pub fn close(&mut self) {
         self.put_last([1, 0]);
@@ -220,9 +226,10 @@ impl Channel {
         self.tx.algorithm
     }
 
-    /// The memory that the channel keeps beyond its own.
-    #[cfg(any(test, fuzzing))]
-    pub(super) fn kept(&self) -> usize {
+    /// The memory that the channel keeps beyond its own: sealed bytes that were not sent, and a record that has not arrived
+    /// completely.
+    #[must_use]
+    pub fn kept(&self) -> usize {
         [&self.pending, &self.arriving].into_iter().flatten().map(|kept| kept.capacity()).sum()
     }
 }

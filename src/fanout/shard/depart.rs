@@ -95,6 +95,7 @@ impl Shard {
             last.took(taken, now);
             if taken.is_cut_short {
                 last.block(&client.link);
+                client.link.count_kept(&group.feed);
                 return self.arm(key);
             }
         }
@@ -112,6 +113,7 @@ impl Shard {
         let Some((client, _)) = self.members.of(key) else { return };
         let Client { link, strays, state, .. } = client;
         let most = if matches!(state, State::Closing { .. }) { MOST_LATE_BYTES } else { MOST_STRAY_BYTES };
+        let is_sealed = link.is_sealed();
         self.effort.spend(RECEIVE);
         let received = link.receive(most.saturating_sub(strays.bytes()), strays);
         if received.is_err() && link.has_pending() {
@@ -125,6 +127,22 @@ impl Shard {
             (Ok(()), _) => {}
             (Err(_), State::Closing { .. } | State::Parting(_)) => self.remove(key),
             (Err(departure), _) => self.depart(key, &departure, now),
+        }
+        if is_sealed {
+            self.bound_arriving(key, now);
+        }
+    }
+
+    /// Counts what is kept of a client's TLS records. A client of which a record has arrived in part departs, if too much is
+    /// kept for all clients.
+    fn bound_arriving(&mut self, key: ClientKey, now: Instant) {
+        let Some((client, group)) = self.members.of(key) else { return };
+        if !client.link.count_kept(&group.feed) || !client.link.is_within_record() {
+            return;
+        }
+        match client.state {
+            State::Closing { .. } | State::Parting(_) => self.remove(key),
+            State::CaughtUp { .. } | State::Waiting { .. } | State::Alone(_) => self.depart(key, &Departure::Left, now),
         }
     }
 

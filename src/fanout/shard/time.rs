@@ -8,7 +8,7 @@ use super::super::policy::{Due, LastSent};
 use super::super::sender::{Piece, Stopped};
 use super::super::terms::Sent;
 use super::Shard;
-use crate::hub::Seat;
+use crate::hub::{Departure, Seat};
 use crate::sse::{HEARTBEAT, HEARTBEAT_CHUNK};
 use bytes::Bytes;
 use std::time::Instant;
@@ -75,8 +75,13 @@ impl Shard {
             Some(Due::Slowness) => {
                 client.seat.iter_mut().for_each(Seat::found_slow);
                 group.behind.has_dropped();
-                let group = client.group;
+                let (group, keeps_too_much) = (client.group, client.link.count_kept(&group.feed));
                 self.schedule(group);
+                if keeps_too_much {
+                    self.gone(key, Departure::Lagged);
+                    // At once, so that no more clients depart than must.
+                    self.depart(key, &Departure::Lagged, now);
+                }
             }
             Some(Due::End(because)) => self.depart(key, &because.into(), now),
             Some(Due::Stall) => self.stalled(key, now),
