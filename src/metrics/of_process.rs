@@ -18,7 +18,7 @@ pub struct ProcessValues {
     pub most_connections: usize,
     /// What all streams hold.
     pub held_bytes: usize,
-    /// What slow clients keep of events that the logs have dropped.
+    /// What clients keep beside the logs.
     pub pinned_bytes: usize,
     /// When the process started.
     pub started: SystemTime,
@@ -96,7 +96,7 @@ pub(super) const OF_PROCESS: &[Family<ProcessValues>] = &[
     },
     Family {
         name: "manifold_pinned_bytes",
-        help: "Memory of events that the logs have dropped and that slow clients still need.",
+        help: "Memory that clients need beside the logs: dropped events that slow clients still get, and parts of TLS records.",
         read: Read::Gauge(|of| of.pinned_bytes as u64),
     },
     Family {
