@@ -24,6 +24,8 @@ pub(super) enum Read<S: 'static> {
     CounterBy(&'static str, fn(&S) -> Vec<(&'static str, u64)>),
     /// A gauge for each value of a label.
     GaugeBy(&'static str, fn(&S) -> Vec<(&'static str, u64)>),
+    /// A number with digits behind the point for each of several things with names. Each name is there once.
+    MeasureOfEach(&'static str, fn(&S) -> Vec<(String, f64)>),
     /// A counter of seconds for each of several things with numbers.
     SecondsOfEach(&'static str, fn(&S) -> Vec<f64>),
     Histogram(fn(&S) -> Snapshot),
@@ -60,7 +62,7 @@ impl<S> Read<S> {
     pub(super) fn kind(&self) -> MetricType {
         match self {
             Self::Counter(_) | Self::CounterBy(..) | Self::Seconds(_) | Self::SecondsOfEach(..) => MetricType::Counter,
-            Self::Gauge(_) | Self::GaugeBy(..) | Self::Measure(_) => MetricType::Gauge,
+            Self::Gauge(_) | Self::GaugeBy(..) | Self::Measure(_) | Self::MeasureOfEach(..) => MetricType::Gauge,
             Self::Histogram(_) => MetricType::Histogram,
             Self::Info(_) => MetricType::Info,
         }
@@ -84,6 +86,10 @@ impl<S> Read<S> {
             Self::Seconds(read) => read(source).map(|n| one(Value::Counter(Number::Real(n)))).unwrap_or_default(),
             Self::CounterBy(label, read) => by(label, read(source), Value::Counter),
             Self::GaugeBy(label, read) => by(label, read(source), Value::Gauge),
+            Self::MeasureOfEach(label, read) => {
+                let each = |(name, n)| figure(vec![(*label, name)], Value::Gauge(Number::Real(n)));
+                read(source).into_iter().map(each).collect()
+            }
             Self::SecondsOfEach(label, read) => {
                 let each = |(number, seconds): (usize, f64)| {
                     figure(vec![(*label, number.to_string())], Value::Counter(Number::Real(seconds)))

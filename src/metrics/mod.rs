@@ -15,12 +15,16 @@ pub use format::Format;
 pub use of_process::ProcessValues;
 pub use system::SystemValues;
 
+use crate::certificates::Identity;
 use crate::counters::CountersByRoute;
 use crate::fanout::Engine;
 use crate::gateway::CurrentRouting;
 use crate::hub::Hub;
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use now::Now;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// What the figures are read from.
@@ -31,8 +35,12 @@ pub struct Metrics {
     engine: Option<Engine>,
     /// The most connections of clients at once.
     most_connections: usize,
+    certificates: Arc<ArcSwap<Expiries>>,
     started: SystemTime,
 }
+
+/// The first names of certificates, and when these expire. A certificate without a name is called `-`.
+type Expiries = BTreeMap<String, SystemTime>;
 
 /// The figures cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +51,19 @@ impl Metrics {
     /// The figures of a process that has just started.
     #[must_use]
     pub fn new(routing: CurrentRouting, hub: Hub, engine: Option<Engine>, most_connections: usize) -> Self {
-        Self { routing, hub, engine, most_connections, started: SystemTime::now() }
+        let (certificates, started) = (Arc::default(), SystemTime::now());
+        Self { routing, hub, engine, most_connections, certificates, started }
+    }
+
+    /// Clients that use TLS are shown the certificates of this identity from now on. `None`: there are no such clients.
+    pub fn are_of(&self, identity: Option<&Identity>) {
+        let mut expiries = Expiries::new();
+        for pair in identity.into_iter().flat_map(|identity| &identity.options().pairs) {
+            let (name, end) = (pair.names().all().next(), pair.not_after());
+            let earliest = expiries.entry(name.unwrap_or_else(|| "-".to_owned())).or_insert(end);
+            *earliest = end.min(*earliest);
+        }
+        self.certificates.store(Arc::new(expiries));
     }
 
     /// The hub that is looked at.

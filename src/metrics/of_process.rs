@@ -1,10 +1,11 @@
 //! The figures of the process.
 
-use super::Metrics;
 use super::figures::{Family, Read};
 use super::system::SystemValues;
+use super::{Expiries, Metrics};
 use crate::counters::process;
 use crate::fanout::Engine;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What the figures of the process are read from, at one moment.
@@ -20,6 +21,8 @@ pub struct ProcessValues {
     pub held_bytes: usize,
     /// What clients keep beside the logs.
     pub pinned_bytes: usize,
+    /// The certificates that clients are shown: the first name of each, and when it expires.
+    pub certificates: Arc<Expiries>,
     /// When the process started.
     pub started: SystemTime,
 }
@@ -32,6 +35,7 @@ impl ProcessValues {
             most_connections: of.most_connections,
             held_bytes: of.hub.held_bytes(),
             pinned_bytes: of.hub.pinned_bytes(),
+            certificates: of.certificates.load_full(),
             started: of.started,
         }
     }
@@ -73,6 +77,13 @@ pub(super) const OF_PROCESS: &[Family<ProcessValues>] = &[
         name: "manifold_tls_handshakes",
         help: "TLS handshakes with clients, by outcome.",
         read: Read::CounterBy("outcome", |_| process().handshakes.values()),
+    },
+    Family {
+        name: "manifold_tls_certificate_expiry_timestamp_seconds",
+        help: "The time at which the certificate with this first name expires, in seconds since 1970. The earliest, if several have it.",
+        read: Read::MeasureOfEach("name", |of| {
+            of.certificates.iter().filter_map(|(name, at)| Some((name.clone(), seconds_since_1970(*at)?))).collect()
+        }),
     },
     Family {
         name: "manifold_config_reloads",

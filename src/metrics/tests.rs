@@ -136,7 +136,10 @@ fn the_table_in_the_documentation_names_every_figure_and_no_other() {
 
 fn label<S>(read: &Read<S>) -> &'static str {
     match read {
-        Read::CounterBy(label, _) | Read::GaugeBy(label, _) | Read::SecondsOfEach(label, _) => label,
+        Read::CounterBy(label, _)
+        | Read::GaugeBy(label, _)
+        | Read::MeasureOfEach(label, _)
+        | Read::SecondsOfEach(label, _) => label,
         Read::Info(_) => "version",
         _ => "",
     }

@@ -37,6 +37,7 @@ pub(super) struct Reloader {
     parts: Parts,
     pub(super) routing: CurrentRouting,
     hub: Hub,
+    metrics: Metrics,
     pub(super) engine: Option<Engine>,
     /// Who may ask at the admin address.
     pub(super) access: Arc<ArcSwap<AdminAccess>>,
@@ -73,7 +74,8 @@ impl Reloader {
         let access = Arc::new(ArcSwap::from_pointee(config.server.admin_access.clone()));
         let settings = Arc::new(ArcSwap::from_pointee(config.settings.clone()));
         let (routing, hub) = (metrics.routing().clone(), metrics.hub().clone());
-        Self { config, parts, routing, hub, engine, access, settings }
+        metrics.are_of(config.server.tls.as_ref().map(|tls| &tls.identity));
+        Self { config, parts, routing, hub, metrics: metrics.clone(), engine, access, settings }
     }
 
     /// Takes another configuration.
@@ -132,6 +134,7 @@ impl Reloader {
         self.parts.options.set(front_options(server, self.parts.room));
         if let Some((settings, tls)) = self.parts.tls.as_ref().zip(server.tls.as_ref()) {
             settings.set(tls.identity.server_config());
+            self.metrics.are_of(Some(&tls.identity));
         }
         self.parts.redirect(server);
         self.access.store(Arc::new(server.admin_access.clone()));
