@@ -7,7 +7,7 @@ use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// A certificate chain with the key that belongs to it. Two pairs are equal if their chains are. The key is then the
 /// same, too, because a certificate names its key.
@@ -17,6 +17,9 @@ pub struct Pair {
     pub(super) certified: Arc<CertifiedKey>,
     kind: KeyKind,
 }
+
+/// How long before its end a certificate should have been renewed. Authorities that renew by themselves do so earlier.
+const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// Why a key and a chain are not a [`Pair`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +42,8 @@ pub enum InTime {
     Yes,
     /// It becomes valid then.
     NotYet(SystemTime),
+    /// It is valid, and expires then, which is soon.
+    Soon(SystemTime),
     /// It was valid until then.
     Expired(SystemTime),
 }
@@ -88,6 +93,7 @@ impl Pair {
         match &self.chain {
             Chain { not_before, .. } if now < *not_before => InTime::NotYet(*not_before),
             Chain { not_after, .. } if now > *not_after => InTime::Expired(*not_after),
+            Chain { not_after, .. } if now + SOON > *not_after => InTime::Soon(*not_after),
             _ => InTime::Yes,
         }
     }

@@ -1,7 +1,7 @@
 //! Warns of a configuration that is valid but probably not what its author meant.
 
 use super::{Config, TlsConfig, Token};
-use crate::certificates::InTime;
+use crate::certificates::{InTime, Pair};
 use crate::route::{PathPattern, Route};
 use crate::utc::rfc3339;
 use std::time::SystemTime;
@@ -15,6 +15,30 @@ impl Config {
         let of_routes = self.routes.routes().iter().filter_map(|route| of_doubled_path(route));
         of_token.into_iter().chain(of_tls).chain(of_routes).collect()
     }
+
+    /// What of the [advice](Self::advice) depends on the time, so that it may be new though nothing else is.
+    #[must_use]
+    pub fn advice_in_time(&self) -> Vec<String> {
+        let Some(tls) = &self.server.tls else { return Vec::new() };
+        let now = SystemTime::now();
+        let pairs = tls.identity.options().pairs.iter().zip(&tls.files);
+        pairs.filter_map(|(pair, file)| of_time(pair, &file.key, &file.path, now)).collect()
+    }
+}
+
+/// Warns of a certificate that is not valid, or not for long.
+fn of_time(pair: &Pair, key: &str, path: &str, now: SystemTime) -> Option<String> {
+    Some(match pair.is_in_time(now) {
+        InTime::Yes => return None,
+        InTime::NotYet(from) => format!(
+            "{key}: the certificate of {path} is valid only from {} on: until then clients refuse it",
+            rfc3339(from)
+        ),
+        InTime::Soon(at) => format!("{key}: the certificate of {path} expires at {}: renew it", rfc3339(at)),
+        InTime::Expired(at) => {
+            format!("{key}: the certificate of {path} expired at {}: clients refuse it", rfc3339(at))
+        }
+    })
 }
 
 /// Warns of certificates that clients will refuse or never get, and of keys that others may read.
@@ -27,17 +51,7 @@ fn of_tls(tls: &TlsConfig, now: SystemTime) -> Vec<String> {
     let pairs = &tls.identity.options().pairs;
     for (pair, file) in pairs.iter().zip(&tls.files) {
         let (key, path) = (&file.key, &file.path);
-        match pair.is_in_time(now) {
-            InTime::Yes => {}
-            InTime::NotYet(from) => advice.push(format!(
-                "{key}: the certificate of {path} is valid only from {} on: until then clients refuse it",
-                rfc3339(from)
-            )),
-            InTime::Expired(at) => {
-                let at = rfc3339(at);
-                advice.push(format!("{key}: the certificate of {path} expired at {at}: clients refuse it"));
-            }
-        }
+        advice.extend(of_time(pair, key, path, now));
         if pair.names().is_for_nothing() {
             advice.push(format!("{key}: the certificate of {path} has no names (subjectAltName): clients refuse it"));
         }

@@ -87,7 +87,9 @@ fn a_certificate_has_its_time() {
     for (now, expected) in [
         (1_577_836_799, InTime::NotYet(from)),
         (1_577_836_800, InTime::Yes),
-        (1_893_456_000, InTime::Yes),
+        (1_893_456_000 - 14 * 86_400, InTime::Yes),
+        (1_893_456_001 - 14 * 86_400, InTime::Soon(to)),
+        (1_893_456_000, InTime::Soon(to)),
         (1_893_456_001, InTime::Expired(to)),
     ] {
         assert_eq!(files.pair().is_in_time(at(now)), expected, "{now}");

@@ -104,6 +104,9 @@ impl Reloader {
             let what = if is_all { "nothing changed" } else { "nothing changed that a running process can apply" };
             log::info!("configuration read again: {what}");
             process().reloads.note(Reload::Unchanged, what);
+            for advice in self.config.advice_in_time() {
+                log::warn!("{advice}");
+            }
         } else {
             let what = in_words(&change);
             log::info!("configuration reloaded {what}");
