@@ -10,15 +10,18 @@ use super::limits::Seat;
 use super::served::StreamRoute;
 use super::times::ANSWER_TIME;
 use crate::fanout::{Arrival, Delivery, Engine, limit_stall};
+use crate::quoted::reason;
 use std::fmt;
 use std::sync::Arc;
 use tokio::time::timeout;
 
-/// A client that is to be handed over. Dropping this value before the hand-over takes the client off its stream, and
+/// A client that is to be handed over. Dropping this value before the engine has the client takes it off its stream, and
 /// counts a failed hand-over.
 pub(super) struct HandOver {
     /// `None` once the hand-over has begun.
     client: Option<Leaving>,
+    /// The engine has the client.
+    is_given: bool,
     served: Arc<StreamRoute>,
 }
 
@@ -30,44 +33,57 @@ pub(super) struct Leaving {
     pub(super) seat: Option<Arc<Seat>>,
 }
 
+/// Why a client did not come to the engine.
+enum Lost {
+    /// Because of what the client did.
+    Client(String),
+    /// Because of what this process did.
+    Engine(String),
+}
+
 impl HandOver {
     pub(super) fn new(served: Arc<StreamRoute>, client: Leaving) -> Self {
-        Self { client: Some(client), served }
+        Self { client: Some(client), is_given: false, served }
     }
 
     /// Gives the client and its connection to the engine. `front` serves the connection again after the response.
-    pub(super) async fn complete(mut self, mut connection: Connection, front: &Arc<Front>) {
+    pub(super) async fn complete(mut self, connection: Connection, front: &Arc<Front>) {
         let Some(client) = self.client.take() else { return };
+        let given = self.give(client, connection, front).await;
+        self.is_given = given.is_ok();
+        match given {
+            Ok(()) => {}
+            Err(Lost::Client(why)) => {
+                let route = &self.served.route.name;
+                log::debug!("client lost in its hand-over route={route} why={}", reason(why));
+            }
+            Err(Lost::Engine(why)) => {
+                let route = &self.served.route.name;
+                log::error!("cannot hand a client over to the delivery engine route={route} why={}", reason(why));
+            }
+        }
+    }
+
+    async fn give(&self, client: Leaving, mut connection: Connection, front: &Arc<Front>) -> Result<(), Lost> {
         connection.bound();
         limit_stall(&connection, Some(self.served.policy.client.stall));
         // The client may have begun to send something meanwhile.
         if !timeout(ANSWER_TIME, connection.finish_record()).await.unwrap_or(false) {
-            log::debug!("client gone before it was handed over route={}", self.served.route.name);
-            self.served.counters.hand_overs_failed.add(1);
-            return;
+            return Err(Lost::Client("it left".to_owned()));
         }
         let is_secured = connection.is_secured();
-        let why = match connection.into_parts() {
-            Ok(Parts { socket, channel, unread, peer, place, seat }) => {
-                let Leaving { engine, delivery, seat: of_request } = client;
-                // A TLS connection does not come back, so nothing of its peer is kept.
-                let peer = if is_secured { Peer { told: None, is_tls: false, ..peer } } else { peer };
-                let home = Box::new(AtTheFront::new(Arc::downgrade(front), place, &peer).seated(seat, of_request));
-                match engine.adopt(Arrival { delivery, socket, channel, unread, home }).await {
-                    Ok(()) => return,
-                    Err(refused) => refused.to_string(),
-                }
-            }
-            Err(error) if is_secured => {
-                // The client sent something after its request that rustls keeps for itself.
-                log::debug!("client lost in its hand-over route={} why={error}", self.served.route.name);
-                self.served.counters.hand_overs_failed.add(1);
-                return;
-            }
-            Err(error) => error.to_string(),
+        let Parts { socket, channel, unread, peer, place, seat } = match connection.into_parts() {
+            Ok(parts) => parts,
+            // The client sent something after its request that rustls keeps for itself.
+            Err(error) if is_secured => return Err(Lost::Client(error.to_string())),
+            Err(error) => return Err(Lost::Engine(error.to_string())),
         };
-        log::error!("cannot hand a client over to the delivery engine route={} why={why:?}", self.served.route.name);
-        self.served.counters.hand_overs_failed.add(1);
+        let Leaving { engine, delivery, seat: of_request } = client;
+        // A TLS connection does not come back, so nothing of its peer is kept.
+        let peer = if is_secured { Peer { told: None, is_tls: false, ..peer } } else { peer };
+        let home = Box::new(AtTheFront::new(Arc::downgrade(front), place, &peer).seated(seat, of_request));
+        let arrival = Arrival { delivery, socket, channel, unread, home };
+        engine.adopt(arrival).await.map_err(|refused| Lost::Engine(refused.to_string()))
     }
 }
 
@@ -75,6 +91,8 @@ impl Drop for HandOver {
     fn drop(&mut self) {
         if self.client.is_some() {
             log::debug!("client gone before it was handed over route={}", self.served.route.name);
+        }
+        if !self.is_given {
             self.served.counters.hand_overs_failed.add(1);
         }
     }
