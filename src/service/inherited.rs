@@ -50,7 +50,7 @@ impl Inherited {
         let close = |Bound { address, file, .. }: Bound| {
             log::warn!(
                 "an inherited socket matches no configured address, and is closed addr={address}: add the address to \
-                 server.listen, or pass no socket for it"
+                 server.listen or server.tls.listen, or pass no socket for it"
             );
             file
         };
