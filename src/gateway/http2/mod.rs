@@ -10,6 +10,12 @@
 //!               └─ a stalled client, an unfinished head, many malformed requests, a flood of frames ▶ closed
 //! ```
 //!
+//! A stream gets a part of the connection's flow-control window only as far as its own window reaches, and asks for at
+//! most one piece of its events at a time. So a stream that is not read holds up no neighbour, as long as the client lets
+//! the connection have more than such streams. If it does not, what they took is missing for the others until the client
+//! gives it back, or until the streams have stalled. The `h2` crate does not tell how much is left of the connection's
+//! window, so no part of it can be kept free here.
+//!
 //! The `h2` crate implements the protocol, and pingora serves each request. Only the task here sees the connection as a
 //! whole. So it enforces the limits of the connection: places, the time for a head, the idle time, and the time in
 //! which the client must accept bytes.
