@@ -39,6 +39,7 @@ mod crowd_at_the_limit;
 mod descriptors;
 mod http2;
 mod http2_floods;
+mod http2_malformed;
 mod http2_requests;
 mod ids;
 mod lifecycle;
