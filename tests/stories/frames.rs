@@ -3,7 +3,9 @@
 
 use crate::gateway::Gateway;
 use crate::guard::guarded;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use crate::origin::Authority;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
 /// The connection preface (RFC 9113 section 3.4).
@@ -30,6 +32,7 @@ pub const PADDED: u8 = 8;
 /// Codes of errors (RFC 9113 section 7).
 pub const NO_ERROR: u32 = 0;
 pub const PROTOCOL_ERROR: u32 = 1;
+pub const REFUSED_STREAM: u32 = 7;
 pub const ENHANCE_YOUR_CALM: u32 = 11;
 
 /// `SETTINGS_INITIAL_WINDOW_SIZE`.
@@ -161,9 +164,14 @@ pub fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     block
 }
 
+/// What frames are sent over.
+trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+
 /// A connection on which the story sends and receives each frame itself.
 pub struct Frames {
-    stream: TcpStream,
+    stream: Box<dyn Wire>,
     held: Vec<u8>,
 }
 
@@ -185,6 +193,20 @@ impl Frames {
         }
         let stream = guarded("a connection", socket.connect(gateway.addr())).await.unwrap();
         stream.set_nodelay(true).unwrap();
+        Self::begun(Box::new(stream), settings).await
+    }
+
+    /// A connection like that of [`Self::open`] over TLS, to a gateway with the certificate of this authority.
+    pub async fn open_tls(gateway: &Gateway, authority: &Authority, settings: &[(u16, u32)]) -> Self {
+        let stream = guarded("a connection", TcpStream::connect(gateway.tls_addr().unwrap())).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let stream = guarded("a handshake", authority.connector(&["h2"]).connect(name, stream)).await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+        Self::begun(Box::new(stream), settings).await
+    }
+
+    async fn begun(stream: Box<dyn Wire>, settings: &[(u16, u32)]) -> Self {
         let mut connection = Self { stream, held: Vec::new() };
         let settings: Vec<u8> = [&[NO_TABLE], settings]
             .concat()
@@ -204,8 +226,11 @@ impl Frames {
 
     /// Sends bytes.
     pub async fn bytes(&mut self, bytes: &[u8]) {
-        let sent = guarded("bytes to be taken", self.stream.write_all(bytes)).await;
-        drop(sent);
+        let sent = async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        };
+        drop(guarded("bytes to be taken", sent).await);
     }
 
     /// The next frame. `None`: the connection has ended.

@@ -2,14 +2,13 @@
 
 use crate::client::Client;
 use crate::frames::{
-    ACK, DATA, END_STREAM, ENHANCE_YOUR_CALM, Ended, Frame, Frames, GOAWAY, HEADERS, NO_ERROR, PING, RST_STREAM,
-    SETTINGS, WINDOW, request,
+    DATA, END_STREAM, ENHANCE_YOUR_CALM, Ended, Frame, Frames, GOAWAY, HEADERS, NO_ERROR, PING, RST_STREAM, SETTINGS,
+    WINDOW, request,
 };
 use crate::gateway::{Gateway, configuration, route};
 use crate::guard::guarded;
 use crate::origin::{Coding, Origin};
 use crate::stage::numbered;
-use rustix::process::Signal;
 
 /// The largest flow-control window (RFC 9113 section 6.9.1).
 const WIDE: u32 = (1 << 31) - 1;
@@ -312,27 +311,4 @@ async fn a_body_that_nobody_wants_hinders_nobody() {
     assert_eq!((exchange.request.target.as_str(), exchange.request.body.len()), ("/post", 20_000));
     exchange.reply(200, &[], "ok").await;
     assert_eq!(client.ended(19).await, Ended::Answered(200, b"ok".to_vec()));
-}
-
-#[tokio::test]
-async fn a_drain_says_goodbye_and_streams_end_in_order() {
-    let origin = Origin::start();
-    let mut gateway = Gateway::with(route("/*", &origin)).await;
-    let (idle, mut client) = (Frames::open(&gateway, &[]).await, Frames::open(&gateway, &[]).await);
-    client.send(&[Frame::get(1, "/")]).await;
-    let _body = origin.stream().await;
-    assert_eq!(client.status(1).await, 200);
-    gateway.signal(Signal::TERM);
-    for (mut client, stream) in [(idle, None), (client, Some(1))] {
-        let (mut goodbye, mut ended) = (false, stream.is_none());
-        while let Some(frame) = client.next().await {
-            goodbye |= frame.kind == GOAWAY && frame.code() == NO_ERROR;
-            ended |= frame.kind == DATA && Some(frame.stream) == stream && frame.ends_stream();
-            if frame.is(PING, 0) {
-                client.send(&[Frame::new(PING, ACK, 0, frame.payload)]).await;
-            }
-        }
-        assert!(goodbye && ended, "{stream:?}");
-    }
-    assert_eq!(gateway.exit_code().await, 0, "{}", gateway.log());
 }
