@@ -42,15 +42,8 @@ pub struct Channel {
     /// The number of the client's next record. The keys are made anew when something arrives, because clients send
     /// hardly anything.
     pub(super) rx_seq: u64,
-    /// Sealed bytes that go before everything else. Boxed, because few clients have any.
-    #[expect(clippy::box_collection, reason = "a client that has none, as nearly all do, has room for a pointer only")]
-    pending: Option<Box<Vec<u8>>>,
-    /// The beginning of a record that has not arrived completely.
-    #[expect(
-        clippy::box_collection,
-        reason = "a client that sends none, as nearly all do, has room for a pointer only"
-    )]
-    pub(super) arriving: Option<Box<Vec<u8>>>,
+    /// Boxed, because few clients have any: one that has none has room for a pointer only.
+    aside: Option<Box<Aside>>,
     /// How many more records without data the client may send.
     pub(super) idle_left: u16,
     /// How many bytes of a KeyUpdate have arrived. What they are is known.
@@ -59,6 +52,15 @@ pub struct Channel {
     answers: bool,
     /// The last record was sealed: close_notify or a fatal alert.
     is_closed: bool,
+}
+
+/// Parts of records.
+#[derive(Default)]
+struct Aside {
+    /// Sealed bytes that go before everything else.
+    pending: Vec<u8>,
+    /// The beginning of a record that has not arrived completely.
+    arriving: Vec<u8>,
 }
 
 /// Bytes that were sealed and are being sent. See [`Channel::settle`].
@@ -100,8 +102,7 @@ impl Channel {
             tx_secret,
             rx_secret,
             rx_seq,
-            pending: None,
-            arriving: None,
+            aside: None,
             idle_left: MOST_IDLE,
             key_update_bytes: 0,
             answers: false,
@@ -147,10 +148,10 @@ impl Channel {
         let end = sealed.before + begun_plain + begun * OVERHEAD_BYTES;
         let rest = wire.get(taken..end).unwrap_or_default();
         if rest.is_empty() {
-            self.pending = None;
+            self.set_pending(Vec::new());
             self.answers = false;
         } else if taken > 0 {
-            let pending = self.pending.get_or_insert_default();
+            let pending = &mut self.aside.get_or_insert_default().pending;
             pending.clear();
             pending.extend_from_slice(rest);
         }
@@ -159,7 +160,27 @@ impl Channel {
 
     /// The sealed bytes that go before everything else.
     pub(super) fn pending(&self) -> &[u8] {
-        self.pending.as_ref().map_or(&[], |pending| &pending[..])
+        self.aside.as_ref().map_or(&[], |aside| &aside.pending)
+    }
+
+    fn set_pending(&mut self, pending: Vec<u8>) {
+        if let Some(aside) = &mut self.aside {
+            aside.pending = pending;
+            self.aside.take_if(|aside| aside.is_empty());
+        }
+    }
+
+    /// Takes the beginning of a record that has not arrived completely.
+    pub(super) fn take_arriving(&mut self) -> Vec<u8> {
+        let arriving = self.aside.as_mut().map(|aside| std::mem::take(&mut aside.arriving));
+        self.aside.take_if(|aside| aside.is_empty());
+        arriving.unwrap_or_default()
+    }
+
+    pub(super) fn put_arriving(&mut self, arriving: Vec<u8>) {
+        if !arriving.is_empty() {
+            self.aside.get_or_insert_default().arriving = arriving;
+        }
     }
 
     /// Whether the connection has ended: nothing more can be sealed.
@@ -171,13 +192,13 @@ impl Channel {
     /// Whether sealed bytes wait to be sent.
     #[must_use]
     pub fn has_pending(&self) -> bool {
-        self.pending.is_some()
+        !self.pending().is_empty()
     }
 
     /// Whether a record has not arrived completely.
     #[must_use]
     pub fn is_within_record(&self) -> bool {
-        self.arriving.is_some()
+        self.aside.as_ref().is_some_and(|aside| !aside.arriving.is_empty())
     }
 
     /// Ends the connection in order: close_notify is pending (RFC 8446, section 6.1). Nothing can be sealed after it.
@@ -219,7 +240,7 @@ impl Channel {
     /// Seals a record behind what is pending. Returns whether it did.
     fn put(&mut self, kind: u8, content: &[u8]) -> bool {
         let Ok(expanded) = self.tx.expanded() else { return false };
-        record::seal(&mut self.tx, &expanded, kind, content, self.pending.get_or_insert_default()).is_ok()
+        record::seal(&mut self.tx, &expanded, kind, content, &mut self.aside.get_or_insert_default().pending).is_ok()
     }
 
     pub(super) fn algorithm(&self) -> Algorithm {
@@ -230,7 +251,13 @@ impl Channel {
     /// completely.
     #[must_use]
     pub fn kept(&self) -> usize {
-        [&self.pending, &self.arriving].into_iter().flatten().map(|kept| kept.capacity()).sum()
+        self.aside.as_ref().map_or(0, |aside| aside.pending.capacity() + aside.arriving.capacity())
+    }
+}
+
+impl Aside {
+    fn is_empty(&self) -> bool {
+        self.pending.is_empty() && self.arriving.is_empty()
     }
 }
 

@@ -66,7 +66,7 @@ impl Channel {
     pub fn receive(&mut self, mut bytes: &mut [u8], mut said: impl FnMut(&[u8])) -> Result<(), Over> {
         let mut opener = None;
         while !bytes.is_empty() {
-            let whole = match bytes.first_chunk().copied().filter(|_| self.arriving.is_none()) {
+            let whole = match bytes.first_chunk().copied().filter(|_| !self.is_within_record()) {
                 Some(header) => Some((header, HEADER_BYTES + record::payload_bytes(header)?)),
                 None => None,
             };
@@ -77,7 +77,7 @@ impl Channel {
                 continue;
             }
             // What follows was cut to pieces on its way, or began so.
-            let mut arriving = self.arriving.take().unwrap_or_default();
+            let mut arriving = self.take_arriving();
             let taken = collect(&mut arriving, bytes)?;
             bytes = bytes.get_mut(taken..).unwrap_or_default();
             let whole = arriving.first_chunk().copied().map(|header| Ok((header, record::payload_bytes(header)?)));
@@ -85,7 +85,7 @@ impl Channel {
                 Some((header, payload)) if arriving.len() == HEADER_BYTES + payload => {
                     self.take(&mut opener, header, arriving.get_mut(HEADER_BYTES..).unwrap_or_default(), &mut said)?;
                 }
-                _ => self.arriving = Some(arriving),
+                _ => self.put_arriving(arriving),
             }
         }
         Ok(())

@@ -189,7 +189,7 @@ fn a_client_that_broke_the_protocol_is_told() {
 
 #[test]
 fn a_channel_takes_little_memory() {
-    assert_eq!(size_of::<Channel>(), 184);
+    assert_eq!(size_of::<Channel>(), 176);
     let (_, channel) = connected(SUITES[0]);
     assert_eq!(channel.kept(), 0);
 }
