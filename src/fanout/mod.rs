@@ -19,7 +19,7 @@
 //!
 //! A batch is built once and sent to every client on the roster, so nothing is copied or queued per client. A client
 //! costs a socket and a cursor, not a task. The engine gets response heads as bytes and a route's policy as
-//! [`Terms`]. Of HTTP it knows only the chunked coding.
+//! [`Terms`]. Of HTTP it knows only the chunked coding; [`h2`] is HTTP/2, which no client speaks with it yet.
 
 mod alone;
 mod arrival;
@@ -31,6 +31,7 @@ mod client;
 mod effort;
 mod engine;
 mod group;
+pub mod h2;
 mod inbox;
 mod keys;
 mod line;

@@ -1,0 +1,21 @@
+//! HTTP/2 toward clients (RFC 9113), and its compression of fields (RFC 7541): bytes, values and instants in; bytes and
+//! values out. It has no socket and no clock, and nothing in it panics.
+//!
+//! Strangers' bytes come first here. Every limit is in [`limits`], with its reason.
+
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+#![cfg_attr(
+    test,
+    allow(clippy::cast_possible_truncation, clippy::string_slice, reason = "a panic is a test's way to fail")
+)]
+
+mod fields;
+mod frame;
+mod hpack;
+pub mod limits;
+mod request;
+
+pub use fields::Fields;
+pub use frame::{Code, PREFACE, StreamId};
+pub use hpack::{Block, Decoder, Error};
+pub use request::{Malformed, Request};
