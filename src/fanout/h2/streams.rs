@@ -1,0 +1,186 @@
+//! The streams of a connection.
+//!
+//! ```text
+//!              ┌─────────▶ Deciding ───head───▶ Begun ─┐
+//!   a request ─┤              │                   │    │ the last words, or a reset of ours
+//!              │              └───────────────────┴────┤
+//!              └─ it is refused, or malformed ─────────┤
+//!                                                      ▼
+//!      the client may still send of its request ────▶ Over ── its end, or its reset ──▶ gone
+//!      it has sent all ───────────────────────────────────────────────────────────────▶ gone
+//! ```
+//!
+//! A reset by the client ends each of them.
+
+use super::frame::{Code, StreamId};
+use super::limits::{MOST_DEAD, MOST_DECIDING, MOST_STREAMS};
+use super::windows::Sending;
+
+/// A stream.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stream {
+    pub(super) id: StreamId,
+    pub(super) sending: Sending,
+    /// Bytes that it was sent in this turn.
+    pub(super) turn: u16,
+    /// What the caller calls it.
+    pub(super) label: u32,
+    pub(super) answer: Answer,
+    /// The client has not sent all of the request.
+    pub(super) is_request_open: bool,
+}
+
+/// How far the answer to a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// Nobody has decided what it is.
+    Deciding,
+    /// Its head is sent.
+    Begun,
+    /// It has ended, or was reset. What the client still sends is dropped.
+    Over,
+}
+
+/// The streams of a connection, in the order of their identifiers.
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    list: Vec<Stream>,
+}
+
+impl Streams {
+    pub(super) fn get(&self, id: StreamId) -> Option<&Stream> {
+        self.list.get(self.place(id)?)
+    }
+
+    pub(super) fn get_mut(&mut self, id: StreamId) -> Option<&mut Stream> {
+        let place = self.place(id)?;
+        self.list.get_mut(place)
+    }
+
+    fn place(&self, id: StreamId) -> Option<usize> {
+        self.list.binary_search_by_key(&id, |stream| stream.id).ok()
+    }
+
+    /// Adds a stream. Its identifier must be higher than those of the others.
+    pub(super) fn add(&mut self, stream: Stream) {
+        debug_assert!(self.list.last().is_none_or(|last| last.id < stream.id));
+        self.list.push(stream);
+        self.forget_dead();
+    }
+
+    pub(super) fn remove(&mut self, id: StreamId) -> Option<Stream> {
+        let place = self.place(id)?;
+        let removed = self.list.remove(place);
+        if self.list.is_empty() {
+            self.list = Vec::new();
+        }
+        Some(removed)
+    }
+
+    /// The answer of a stream is over: the stream is gone, or dead if the client may still send of the request. Returns
+    /// the stream as it was, unless it was over before.
+    pub(super) fn end(&mut self, id: StreamId) -> Option<Stream> {
+        let stream = self.get_mut(id).filter(|stream| stream.answer != Answer::Over)?;
+        let was = *stream;
+        stream.answer = Answer::Over;
+        if was.is_request_open {
+            self.forget_dead();
+        } else {
+            self.remove(id);
+        }
+        Some(was)
+    }
+
+    /// Forgets the oldest dead stream if there are too many.
+    fn forget_dead(&mut self) {
+        let mut dead = self.list.iter().filter(|stream| stream.answer == Answer::Over).map(|stream| stream.id);
+        if let Some(oldest) = dead.next().filter(|_| dead.count() >= MOST_DEAD) {
+            self.remove(oldest);
+        }
+    }
+
+    /// Whether the client has as many streams as it may.
+    pub(super) fn are_full(&self) -> bool {
+        self.list.iter().filter(|stream| stream.answer != Answer::Over).count() >= MOST_STREAMS
+    }
+
+    /// Whether no request is read until others are decided.
+    pub(super) fn are_many_deciding(&self) -> bool {
+        self.list.iter().filter(|stream| stream.answer == Answer::Deciding).count() >= MOST_DECIDING
+    }
+
+    /// Whether no stream is answered. There may be dead ones.
+    pub(super) fn are_over(&self) -> bool {
+        self.list.iter().all(|stream| stream.answer == Answer::Over)
+    }
+
+    /// The client changed the window that streams have at first, and so that of each stream (RFC 9113, section 6.9.2).
+    ///
+    /// # Errors
+    /// `FLOW_CONTROL_ERROR` if a window became too large.
+    pub(super) fn shift(&mut self, by: i32) -> Result<(), Code> {
+        self.list.iter_mut().try_for_each(|stream| stream.sending.shift(by))
+    }
+}
+
+/// The body of a request that the client has not sent whole.
+#[derive(Debug)]
+pub(super) struct Body {
+    pub(super) stream: StreamId,
+    pub(super) window: super::windows::Receiving,
+    /// Bytes that are missing, if the request says how many there are.
+    pub(super) missing: Option<u64>,
+    /// Somebody reads it, so its window is the large one.
+    pub(super) is_read: bool,
+}
+
+const _: () = assert!(size_of::<Stream>() <= 24, "there may be hundreds of streams on a connection");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(id: u32, answer: Answer) -> Stream {
+        let is_request_open = answer == Answer::Over;
+        Stream { id: StreamId(id), sending: Sending::new(1), turn: 0, label: 0, answer, is_request_open }
+    }
+
+    #[test]
+    fn a_stream_is_gone_when_both_sides_have_ended() {
+        let mut streams = Streams::default();
+        for (id, is_request_open) in [(1, false), (3, true)] {
+            streams.add(Stream { is_request_open, ..stream(id, Answer::Begun) });
+            assert!(streams.end(StreamId(id)).is_some_and(|was| was.answer == Answer::Begun));
+            assert!(streams.end(StreamId(id)).is_none(), "it ends once");
+            assert_eq!(streams.get(StreamId(id)).is_some(), is_request_open);
+        }
+        assert!(streams.are_over());
+        assert!(streams.remove(StreamId(3)).is_some() && streams.remove(StreamId(1)).is_none());
+        assert_eq!(streams.list.capacity(), 0, "a connection without streams is small");
+    }
+
+    #[test]
+    fn the_dead_are_few_and_the_oldest_is_forgotten() {
+        let mut streams = Streams::default();
+        streams.add(stream(1, Answer::Begun));
+        let ids = (3..).step_by(2);
+        ids.take(MOST_DEAD).for_each(|id| streams.add(stream(id, Answer::Over)));
+        assert!(streams.get(StreamId(3)).is_some());
+        streams.add(stream(1001, Answer::Over));
+        assert!(streams.get(StreamId(3)).is_none() && streams.get(StreamId(5)).is_some());
+        streams.add(Stream { is_request_open: true, ..stream(1003, Answer::Begun) });
+        streams.end(StreamId(1003));
+        assert!(streams.get(StreamId(5)).is_none() && streams.get(StreamId(1)).is_some());
+    }
+
+    #[test]
+    fn the_dead_take_no_place() {
+        let mut streams = Streams::default();
+        let mut ids = (1..).step_by(2);
+        ids.by_ref().take(MOST_DEAD).for_each(|id| streams.add(stream(id, Answer::Over)));
+        ids.by_ref().take(MOST_STREAMS - 1).for_each(|id| streams.add(stream(id, Answer::Begun)));
+        assert!(!streams.are_full());
+        streams.add(stream(ids.next().unwrap(), Answer::Deciding));
+        assert!(streams.are_full() && !streams.are_many_deciding());
+    }
+}
