@@ -23,6 +23,15 @@ pub struct Browser {
 impl Browser {
     /// Starts with an empty page.
     pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// Starts with an empty page. It takes every certificate.
+    pub async fn trusting() -> Self {
+        Self::with(&["--ignore-certificate-errors"]).await
+    }
+
+    async fn with(further: &[&str]) -> Self {
         let (program, driver) = start_driver().await;
         let profile = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let mut arguments = vec![
@@ -35,6 +44,7 @@ impl Browser {
             "--disable-dev-shm-usage".to_owned(),
             format!("--user-data-dir={}", profile.path().display()),
         ];
+        arguments.extend(further.iter().map(|&argument| argument.to_owned()));
         if rustix::process::geteuid().is_root() {
             arguments.push("--no-sandbox".to_owned());
         }

@@ -41,6 +41,11 @@ impl Line {
         format!("{}{path}", self.port.url())
     }
 
+    /// The same for clients that use TLS. Certificates have names.
+    pub fn secured_url(&self, path: &str) -> String {
+        format!("https://localhost:{}{path}", self.port.addr().port())
+    }
+
     /// Ends every connection, and every new one, until the line is mended.
     pub fn cut(&self) {
         self.whole.send_replace(false);

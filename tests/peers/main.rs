@@ -35,3 +35,4 @@ mod nginx;
 mod origins;
 mod probe;
 mod resuming;
+mod tls;

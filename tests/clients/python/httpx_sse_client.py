@@ -1,6 +1,8 @@
 """httpx-sse, with the loop around it that its users write. Prints what it hears, one JSON object a line.
 
     pip install -r requirements.txt && python httpx_sse_client.py http://127.0.0.1:8080/ticks/a
+
+With `--http2` it speaks HTTP/2 where the server offers it.
 """
 
 import json
@@ -16,7 +18,7 @@ def say(**report):
 
 
 last_id = ""
-with httpx.Client(timeout=None) as client:
+with httpx.Client(timeout=None, http2="--http2" in sys.argv) as client:
     while True:
         try:
             headers = {"Last-Event-ID": last_id} if last_id else {}

@@ -1,0 +1,188 @@
+//! Clients of other ecosystems over TLS, with HTTP/1.1 and with HTTP/2. Each loses its connection and resumes.
+
+use crate::browser::Browser;
+use crate::ecosystem::{go, node, python};
+use crate::gateway::{Gateway, Route, configuration, route};
+use crate::line::Line;
+use crate::listener::Listener;
+use crate::origin::{Authority, Origin};
+use crate::program::Program;
+use crate::resuming::quick;
+use serde_json::Value;
+use std::path::Path;
+use tokio::process::Command;
+
+const HTTP1: &str = "http/1.1";
+const H2: &str = "h2";
+
+/// Which certificates Node, Go and Python trust.
+const TRUST: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"];
+
+/// A gateway that offers this protocol only, over TLS.
+async fn secured(routes: impl IntoIterator<Item = Route>, authority: &Authority, protocol: &str) -> Gateway {
+    let tls = authority.listens();
+    let gateway = Gateway::spawn(&format!("{}\n{tls}alpn = [{protocol:?}]\n", configuration("", routes)));
+    gateway.log_line(" tls=on").await;
+    gateway
+}
+
+/// A client hears all events of a stream, although its connection is cut in between.
+async fn it_resumes(protocol: &str, mut command: Command) {
+    let (origin, authority) = (Origin::start(), Authority::new());
+    let gateway = secured([quick(&origin)], &authority, protocol).await;
+    let line = Line::to(gateway.tls_addr().unwrap());
+    command.arg(line.secured_url("/a"));
+    if protocol == H2 {
+        command.arg("--http2");
+    }
+    for variable in TRUST {
+        command.env(variable, authority.path());
+    }
+    let (mut client, mut body) = tokio::join!(async { Listener::program(command) }, origin.stream());
+    for n in 1..=3 {
+        body.event(&format!("data: {n}\n\n")).await;
+        assert_eq!(client.data().await, n.to_string());
+    }
+    line.cut();
+    body.event("data: 4\n\n").await;
+    body.event("data: 5\n\n").await;
+    line.mend();
+    body.event("data: 6\n\n").await;
+    for n in 4..=6 {
+        assert_eq!(client.data().await, n.to_string());
+    }
+    assert_eq!(origin.requests().len(), 1, "the gateway held the stream");
+}
+
+#[tokio::test]
+async fn node_resumes() {
+    it_resumes(HTTP1, node("clients/node/eventsource.mjs")).await;
+}
+
+#[tokio::test]
+async fn go_resumes_over_http_1() {
+    let mut command = go("clients/go/main.go").await;
+    command.env("GODEBUG", "http2client=0");
+    it_resumes(HTTP1, command).await;
+}
+
+#[tokio::test]
+async fn go_resumes_over_http_2() {
+    it_resumes(H2, go("clients/go/main.go").await).await;
+}
+
+#[tokio::test]
+async fn python_resumes_over_http_1() {
+    it_resumes(HTTP1, python("clients/python/httpx_sse_client.py")).await;
+}
+
+#[tokio::test]
+async fn python_resumes_over_http_2() {
+    it_resumes(H2, python("clients/python/httpx_sse_client.py")).await;
+}
+
+/// curl, with the protocol that it must speak.
+fn curl(arguments: &[&str], authority: &Path) -> Program {
+    let mut command = Command::new("curl");
+    command.args(["--no-buffer", "--silent", "--show-error", "--fail", "--cacert"]).arg(authority).args(arguments);
+    Program::run(command)
+}
+
+async fn until(curl: &mut Program, line: &str) {
+    while curl.line().await != line {}
+}
+
+#[tokio::test]
+async fn curl_resumes_over_every_protocol() {
+    for (protocol, option) in [(HTTP1, "--http1.1"), (H2, "--http2"), (H2, "--http2-prior-knowledge")] {
+        let (origin, authority) = (Origin::start(), Authority::new());
+        let gateway = secured([route("/*", &origin)], &authority, protocol).await;
+        let url = match option {
+            "--http2-prior-knowledge" => format!("http://{}/a", gateway.addr()),
+            _ => format!("https://localhost:{}/a", gateway.tls_addr().unwrap().port()),
+        };
+        let path = authority.path();
+        let (mut first, mut body) = tokio::join!(async { curl(&[option, &url], path) }, origin.stream());
+        for n in 1..=3 {
+            body.event(&format!("id: {n}\ndata: {n}\n\n")).await;
+        }
+        until(&mut first, "data: 3").await;
+        let mut second = curl(&[option, "--header", "Last-Event-ID: 2", &url], path);
+        while let Some(line) = second.line_or_end().await {
+            assert_ne!(line, "data: 2", "{option}");
+            if line == "data: 3" {
+                break;
+            }
+        }
+        assert_eq!(origin.requests().len(), 1, "{option}: both shared");
+    }
+}
+
+/// What each EventSource of the page has heard, when each has so many events.
+async fn heard(page: &Browser, events: usize) -> Value {
+    page.run(&format!(
+        "return new Promise((done) => {{
+            const look = () => heard.every((one) => one.length >= {events}) ? done(heard) : setTimeout(look, 20);
+            look();
+        }});"
+    ))
+    .await
+}
+
+/// Many EventSources of one page resume after their connections were cut. A reader beside them that reads nothing is not
+/// in their way.
+async fn sources_of_a_page_resume(protocol: &str, sources: usize) {
+    let (origin, authority) = (Origin::start(), Authority::new());
+    let pages = Origin::answering(async |asked| asked.reply(200, &[("Content-Type", "text/html")], "a page").await);
+    let proxied = ["/page", "/favicon.ico"].map(|path| route(path, &pages).with("kind = \"proxy\""));
+    let gateway = secured(proxied.into_iter().chain([quick(&origin)]), &authority, protocol).await;
+    let line = Line::to(gateway.tls_addr().unwrap());
+    let page = Browser::trusting().await;
+    page.open(&line.secured_url("/page")).await;
+    let (url, unread) = (line.secured_url("/a"), line.secured_url("/unread"));
+    let open = format!(
+        "window.heard = Array.from({{ length: {sources} }}, () => []);
+         return Promise.all(heard.map((one) => new Promise((opened) => {{
+             const source = new EventSource({url:?});
+             source.onmessage = ({{ data }}) => one.push(data);
+             source.onopen = () => opened(null);
+         }})));"
+    );
+    let (_, mut body) = tokio::join!(page.run(&open), origin.stream());
+    body.event("data: 1\n\n").await;
+    let expected = |events: usize| Value::from(vec![(1..=events).map(|n| n.to_string()).collect::<Vec<_>>(); sources]);
+    assert_eq!(heard(&page, 1).await, expected(1));
+
+    let stop = format!("window.stopped = fetch({unread:?}); return stopped.then(() => null);");
+    let large = format!("data: {}\n\n", "x".repeat(900_000));
+    let stopped = async {
+        let mut body = origin.stream().await;
+        for _ in 0..10 {
+            body.event(&large).await;
+        }
+        body
+    };
+    let (_, _unread) = tokio::join!(page.run(&stop), stopped);
+    body.event("data: 2\n\n").await;
+    assert_eq!(heard(&page, 2).await, expected(2));
+
+    line.cut();
+    body.event("data: 3\n\n").await;
+    body.event("data: 4\n\n").await;
+    line.mend();
+    body.event("data: 5\n\n").await;
+    assert_eq!(heard(&page, 5).await, expected(5));
+    body.event("data: 6\n\n").await;
+    assert_eq!(heard(&page, 6).await, expected(6));
+}
+
+#[tokio::test]
+async fn fifty_sources_of_a_page_in_chromium_share_a_connection_and_resume() {
+    sources_of_a_page_resume(H2, 50).await;
+}
+
+/// Chromium opens six connections to a host. One of them is for the reader that reads nothing.
+#[tokio::test]
+async fn sources_of_a_page_in_chromium_resume_over_http_1() {
+    sources_of_a_page_resume(HTTP1, 5).await;
+}
