@@ -21,8 +21,8 @@ SCENARIOS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test test-rust lint configs check licenses audit fuzz bench image try-image package \
-	try-package
+.PHONY: help setup run serve test test-rust test-modes lint configs check licenses audit fuzz bench image try-image \
+	package try-package
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,11 @@ test-rust: setup ## Run the tests that need nothing but cargo: no browser, no ot
 	STORIES_SHARDS=off $(CARGO) test --locked --test stories
 	STORIES_IO_URING=off $(CARGO) test --locked --test stories
 	STORIES_TLS=1.3 $(CARGO) test --locked --test stories
+
+test-modes: setup ## Run the stories in the modes that the gate leaves out: TLS 1.2, and HTTP/2 with and without TLS
+	STORIES_TLS=1.2 $(CARGO) test --locked --test stories
+	STORIES_HTTP2=1 $(CARGO) test --locked --test stories
+	STORIES_HTTP2=1 STORIES_TLS=1.3 $(CARGO) test --locked --test stories
 
 lint: ## Check the format, lints and docs
 	@scripts/setup --lint

@@ -18,6 +18,9 @@ mod guard;
 #[path = "../stories/http1.rs"]
 #[allow(dead_code, unused_imports, reason = "the stories need more of it than is needed here")]
 mod http1;
+#[path = "../stories/mode.rs"]
+#[allow(dead_code, unused_imports, reason = "the stories need more of it than is needed here")]
+mod mode;
 #[path = "../stories/origin/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the stories need more of it than is needed here")]
 mod origin;

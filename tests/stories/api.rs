@@ -13,7 +13,8 @@ async fn a_stream_its_clients_and_its_events_are_told() {
     let origin = Origin::start();
     let gateway = Gateway::start(&configuration(ADMIN, [route("/*", &origin)])).await;
     let admin = gateway.admin().await;
-    let (first, mut body) = tokio::join!(Client::get("/a?symbol=X&token=planted").connect(&gateway), origin.stream());
+    let (first, mut body) =
+        tokio::join!(Client::get("/a?symbol=X&token=planted").http11().connect(&gateway), origin.stream());
     let mut first = first.stream();
     let mut second = joined(Client::get("/a?symbol=X&token=planted").h2(), &gateway).await;
     for n in 1..=3 {

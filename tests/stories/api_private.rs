@@ -16,7 +16,7 @@ async fn streams_of_a_private_route_are_listed_with_their_client_and_can_be_clos
     let gateway = Gateway::start(&configuration(ADMIN, routes)).await;
     let admin = gateway.admin().await;
     let (mut shared, mut of_shared) = opened(Client::get("/a"), &gateway, &origin).await;
-    let one = Client::get("/own?symbol=X&token=planted").header("User-Agent", "one");
+    let one = Client::get("/own?symbol=X&token=planted").http11().header("User-Agent", "one");
     let (mut one, mut of_one) = opened(one, &gateway, &origin).await;
     let (mut two, mut of_two) = opened(Client::get("/own").h2(), &gateway, &origin).await;
     for n in 1..=3 {

@@ -1,7 +1,8 @@
 //! The address, scheme and host of a client that comes through other proxies.
 
 use crate::client::{Client, Connection};
-use crate::gateway::{Gateway, WITHOUT_TLS, configuration, route};
+use crate::gateway::{Gateway, configuration, route};
+use crate::mode::WITHOUT_TLS;
 use crate::origin::Origin;
 use crate::stage::{asked, joined, opened};
 use rustix::process::Signal;

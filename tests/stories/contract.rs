@@ -3,12 +3,11 @@
 #[path = "../support/contract.rs"]
 mod cases;
 
-use crate::client::{Client, Response};
+use crate::client::{Client, Response, Target};
 use crate::gateway::{Gateway, route};
 use crate::origin::{Coding, Origin};
 use cases::{Case, Connection};
 use std::cell::Cell;
-use std::net::SocketAddr;
 
 /// The options by which a client cannot tell manifold from a plain proxy.
 const SHARED: &str = "replay.ids = \"origin\"\nshare.linger_secs = 1\nupstream.on_close = \"close\"\n\
@@ -19,7 +18,7 @@ const PRIVATE: &str = "share.mode = \"private\"\nclient.heartbeat_secs = \"off\"
 async fn every_case_passes_with_nothing_between() {
     let origin = Origin::start();
     for (n, case) in cases::cases().iter().enumerate() {
-        let life = pass(case, n, origin.addr(), &origin).await;
+        let life = pass(case, n, Target::from(&origin), &origin).await;
         assert_eq!((life.comments, life.retries), (case.comments.clone(), case.retry.clone()), "{}", case.name);
     }
 }
@@ -29,7 +28,7 @@ async fn every_case_passes_on_a_shared_route() {
     let origin = Origin::start();
     let gateway = Gateway::with(route("/*", &origin).with(SHARED)).await;
     for (n, case) in cases::cases().iter().enumerate() {
-        let comments = pass(case, n, gateway.addr(), &origin).await.comments;
+        let comments = pass(case, n, gateway.target(), &origin).await.comments;
         assert!(comments.iter().all(String::is_empty), "{}: {comments:?}", case.name);
     }
 }
@@ -39,7 +38,7 @@ async fn every_case_passes_on_a_private_route() {
     let origin = Origin::start();
     let gateway = Gateway::with(route("/*", &origin).with(PRIVATE)).await;
     for (n, case) in cases::cases().iter().enumerate() {
-        let life = pass(case, n, gateway.addr(), &origin).await;
+        let life = pass(case, n, gateway.target(), &origin).await;
         assert_eq!((life.comments, life.retries), (case.comments.clone(), case.retry.clone()), "{}", case.name);
     }
 }
@@ -64,7 +63,7 @@ impl Life {
 }
 
 /// Runs a case on a path of its own.
-async fn pass(case: &Case, n: usize, gateway: SocketAddr, origin: &Origin) -> Life {
+async fn pass(case: &Case, n: usize, gateway: Target, origin: &Origin) -> Life {
     let before = origin.requests().len();
     let served = Cell::new(0);
     let serve = async {
@@ -109,12 +108,12 @@ async fn answer(connection: &Connection, case: &Case, origin: &Origin, served: &
 }
 
 /// Connects, reads to the end and reconnects, until the case has no more answers or an answer is not a stream.
-async fn live(case: &Case, target: String, gateway: SocketAddr, served: &Cell<usize>) -> Life {
+async fn live(case: &Case, target: String, gateway: Target, served: &Cell<usize>) -> Life {
     let mut life = Life::default();
     loop {
         let client = Client::get(&target).header("Accept", "text/event-stream").header("Cache-Control", "no-cache");
         let client = if life.last_id.is_empty() { client } else { client.after(&life.last_id) };
-        let mut response = client.connect(gateway).await.resumed_from(&life.last_id);
+        let mut response = client.connect(gateway.clone()).await.resumed_from(&life.last_id);
         let redirected = response.header("location").is_some_and(|location| location.ends_with(&target));
         if response.status != 200 && !redirected {
             return life;

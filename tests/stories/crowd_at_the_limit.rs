@@ -2,8 +2,9 @@
 
 use crate::client::{Client, Connection};
 use crate::descriptors::{limited, origin};
-use crate::gateway::{Gateway, WITHOUT_TLS, configuration, route};
+use crate::gateway::{Gateway, configuration, route};
 use crate::guard::guarded;
+use crate::mode::WITHOUT_TLS;
 use crate::origin::Origin;
 use crate::stage::{numbered, opened};
 

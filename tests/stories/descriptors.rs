@@ -1,13 +1,15 @@
 //! The process's limit of open files, when there are more clients than it allows.
 
 use crate::client::{Client, Connection, Response};
-use crate::gateway::{
-    BINARY, Gateway, WITHOUT_TLS, command, config_file, configuration, on_the_path_under_test, route,
-};
+use crate::gateway::{BINARY, Gateway, command, config_file, configuration, on_the_path_under_test, route};
 use crate::guard::guarded;
 use crate::origin::{Origin, over};
 use crate::stage::{joined, numbered, opened};
 use tempfile::NamedTempFile;
+
+/// The marks of a story in which the gateway refuses connections before it reads from them. It does so in HTTP/1.1 and
+/// in the clear.
+const REFUSED_AT_THE_DOOR: &str = "# HTTP/1.1 only\n# without TLS";
 
 /// A gateway that a shell starts after this command.
 pub async fn limited(ulimit: &str, text: &str) -> (Gateway, NamedTempFile) {
@@ -19,7 +21,8 @@ pub async fn limited(ulimit: &str, text: &str) -> (Gateway, NamedTempFile) {
 fn spawned(ulimit: &str, text: &str) -> (Gateway, NamedTempFile) {
     let file = config_file(&on_the_path_under_test(text));
     let script = format!("{ulimit} && exec \"$0\" -c \"$1\"");
-    let gateway = Gateway::run_by(command("sh", &["-c", &script, BINARY, file.path().to_str().unwrap()]));
+    let gateway =
+        Gateway::run_by(command("sh", &["-c", &script, BINARY, file.path().to_str().unwrap()])).with_marks_of(text);
     (gateway, file)
 }
 
@@ -34,9 +37,8 @@ pub fn origin() -> Origin {
 
 /// Clients that come all at once, each on a stream of its own.
 async fn crowd(gateway: &Gateway, numbers: std::ops::Range<usize>) -> Vec<Response> {
-    let addr = gateway.addr();
     let clients: Vec<_> =
-        numbers.map(|n| tokio::spawn(async move { Client::get(format!("/{n}")).connect(addr).await })).collect();
+        numbers.map(|n| tokio::spawn(Client::get(format!("/{n}")).connect(gateway.target()))).collect();
     let mut responses = Vec::new();
     for client in clients {
         responses.push(guarded("an answer", client).await.unwrap());
@@ -76,8 +78,11 @@ async fn more_clients_than_the_hard_limit_allows_are_an_error() {
 #[tokio::test]
 async fn with_a_stream_for_each_client_everybody_is_served_or_told_and_who_leaves_makes_room() {
     let origin = origin();
-    let (gateway, _file) =
-        limited("ulimit -n 300", &configuration("", [route("/*", &origin).with("share.linger_secs = 0.1")])).await;
+    let (gateway, _file) = limited(
+        "ulimit -n 300",
+        &configuration(REFUSED_AT_THE_DOOR, [route("/*", &origin).with("share.linger_secs = 0.1")]),
+    )
+    .await;
     let mut served = Vec::new();
     let mut refused = 0;
     for mut client in crowd(&gateway, 0..220).await {
@@ -99,7 +104,7 @@ async fn with_a_stream_for_each_client_everybody_is_served_or_told_and_who_leave
     guarded("room for new clients", async {
         let mut n = 220;
         while served.len() < before {
-            let mut client = Client::get(format!("/{n}")).connect(gateway.addr()).await;
+            let mut client = Client::get(format!("/{n}")).connect(&gateway).await;
             n += 1;
             if client.status == 200 {
                 assert_eq!(client.next_data().await, "1");
@@ -113,7 +118,7 @@ async fn with_a_stream_for_each_client_everybody_is_served_or_told_and_who_leave
 #[tokio::test]
 async fn those_that_say_nothing_do_not_keep_an_answer_from_the_others() {
     let origin = origin();
-    let (gateway, _file) = limited("ulimit -n 300", &configuration(WITHOUT_TLS, [route("/*", &origin)])).await;
+    let (gateway, _file) = limited("ulimit -n 300", &configuration(REFUSED_AT_THE_DOOR, [route("/*", &origin)])).await;
     let mut silent = Vec::new();
     for _ in 0..400 {
         silent.push(Connection::open(&gateway).await);

@@ -1,8 +1,9 @@
 //! Bytes that a client sends before its response is over, and the promise of a head to keep the connection.
 
 use crate::client::{Client, Connection, End};
-use crate::gateway::{Gateway, WITHOUT_TLS, configuration, route};
+use crate::gateway::{Gateway, configuration, route};
 use crate::http1::Framing;
+use crate::mode::WITHOUT_TLS;
 use crate::origin::Origin;
 use crate::stage::{joined, opened};
 use rustix::process::Signal;

@@ -1,9 +1,9 @@
 //! The gateway: the real binary, with a configuration of the story, and its log.
 
-use crate::client::{MODE, Target};
+use crate::client::{AUTHORITY, Target};
 use crate::guard::guarded;
-use crate::origin::{Origin, ResumingOrigin};
-use crate::origin::{Port, Version};
+use crate::mode::Mode;
+use crate::origin::{Origin, Port, ResumingOrigin};
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -70,9 +70,6 @@ impl Url for str {
 /// Reconnects almost without delay. A story waits for what happens and not for the clock.
 const QUICK: &str = "[defaults.upstream]\nbackoff_min_ms = 1\nbackoff_max_ms = 20\n";
 
-/// A line of the configuration of a story that is about clients without TLS.
-pub const WITHOUT_TLS: &str = "# without TLS";
-
 const ANY_PORT: &str = "[server]\nlisten = [\"127.0.0.1:0\"]\n";
 
 /// A configuration with these lines under `[server]` and these routes.
@@ -87,6 +84,8 @@ pub struct Gateway {
     log: watch::Receiver<Log>,
     /// The file of the configuration. `None`: it runs without one.
     config: Option<NamedTempFile>,
+    /// What clients speak to it whose stories choose no other protocol.
+    mode: Mode,
 }
 
 #[derive(Default)]
@@ -110,6 +109,10 @@ impl Gateway {
     pub async fn start(config: &str) -> Self {
         let gateway = Self::spawn(config);
         gateway.log_line("listening addr=").await;
+        // The line of its address for TLS may come later.
+        if on_the_path_under_test(config).ends_with(&AUTHORITY.listens()) {
+            gateway.log_line(" tls=on").await;
+        }
         gateway
     }
 
@@ -122,7 +125,7 @@ impl Gateway {
     pub fn spawn_with(config: &str, variables: &[(&str, &str)]) -> Self {
         let file = config_file(&on_the_path_under_test(config));
         let path = file.path().to_str().unwrap().to_owned();
-        Self { config: Some(file), ..Self::spawn_on(&["-c", &path], variables) }
+        Self { config: Some(file), ..Self::spawn_on(&["-c", &path], variables).with_marks_of(config) }
     }
 
     /// Runs with these arguments and environment variables only, and does not wait for anything.
@@ -144,7 +147,13 @@ impl Gateway {
             }
             log.send_modify(|log| log.ended = true);
         });
-        Self { child, log: lines, config: None }
+        Self { child, log: lines, config: None, mode: Mode::chosen() }
+    }
+
+    /// Heeds the marks in its configuration of what its story is about.
+    #[must_use]
+    pub fn with_marks_of(self, config: &str) -> Self {
+        Self { mode: Mode::of(config), ..self }
     }
 
     /// Runs the binary until it exits. Returns the exit code and the output.
@@ -173,6 +182,14 @@ impl Gateway {
         let is_of_clients = |line: &&String| !line.contains("admin listening") && !line.contains(" tls");
         let of_clients = lines.iter().filter(is_of_clients);
         of_clients.filter_map(|line| address_in(line)).collect()
+    }
+
+    /// Where clients reach it, and how, if their story says nothing else.
+    pub fn target(&self) -> Target {
+        match self.tls_addr().filter(|_| self.mode.tls().is_some()) {
+            Some(addr) => Target::Gateway(addr, self.mode),
+            None => Target::Gateway(self.addr(), self.mode.without_tls()),
+        }
     }
 
     /// The first address at which it speaks TLS. `None`: there is none.
@@ -263,24 +280,12 @@ fn address_in(line: &str) -> Option<SocketAddr> {
 
 impl From<&Gateway> for Target {
     fn from(gateway: &Gateway) -> Self {
-        match (mode(), gateway.tls_addr()) {
-            (Some(version), Some(addr)) => Self::Tls(addr, version),
-            _ => gateway.addr().into(),
-        }
-    }
-}
-
-/// The version of TLS that clients speak whose stories name no other, if `STORIES_TLS` is 1.2 or 1.3.
-fn mode() -> Option<Version> {
-    match std::env::var("STORIES_TLS").ok()?.as_str() {
-        "1.2" => Some(Version::Tls12),
-        "1.3" => Some(Version::Tls13),
-        other => panic!("STORIES_TLS is {other:?}"),
+        gateway.target()
     }
 }
 
 /// With `STORIES_SHARDS=off`, every story that does not set `shards` runs without the delivery engine. With
-/// `STORIES_IO_URING=off`, the engine sends to each client with a call of its own. With `STORIES_TLS`, the gateway of a
+/// `STORIES_IO_URING=off`, the engine sends to each client with a call of its own. In a mode over TLS, the gateway of a
 /// story that does not choose its addresses speaks TLS at a second one, unless the story is about clients without TLS.
 pub fn on_the_path_under_test(config: &str) -> String {
     let mut config = config.to_owned();
@@ -291,12 +296,11 @@ pub fn on_the_path_under_test(config: &str) -> String {
             config = config.replacen("[server]\n", &format!("[server]\n{key} = {value:?}\n"), 1);
         }
     }
-    if mode().is_some()
+    if Mode::of(&config).tls().is_some()
         && config.starts_with("[server]\nlisten = [\"127.0.0.1:0\"]\n")
         && !config.contains("server.tls")
-        && !config.contains(WITHOUT_TLS)
     {
-        config += &format!("\n{}", MODE.listens());
+        config += &format!("\n{}", AUTHORITY.listens());
     }
     config
 }

@@ -12,10 +12,9 @@ const PLACES: usize = 50;
 
 /// Asks for a stream with many clients at once. Returns those that were served.
 async fn fought(gateway: &Gateway, path: impl Fn(usize) -> String) -> Vec<Response> {
-    let addr = gateway.addr();
     let asking = (0..FIGHT).map(|n| {
         let client = Client::get(path(n)).header("Accept", "text/event-stream");
-        tokio::spawn(client.connect(addr))
+        tokio::spawn(client.connect(gateway.target()))
     });
     let asking: Vec<_> = asking.collect();
     let mut served = Vec::new();

@@ -50,7 +50,7 @@ async fn heads_and_bodies_are_never_logged_whatever_is_asked_for() {
             body.end().await;
         }
         // Both the client and the origin send a head that cannot be read.
-        let odd = with_secrets(Client::get("/proxy/odd")).header("X-Worse", format!("{SECRET}\0"));
+        let odd = with_secrets(Client::get("/proxy/odd").http11()).header("X-Worse", format!("{SECRET}\0"));
         drop(odd.connect(&gateway).await);
         let answer = format!("HTTP/1.1 200 OK\r\nSet-Cookie: a={SECRET}\r\nno field {SECRET}\r\n\r\n");
         // If the connection was a kept one, the origin gets the request again.

@@ -12,6 +12,7 @@ mod gateway;
 mod guard;
 mod hardening;
 mod http1;
+mod mode;
 mod origin;
 mod stage;
 mod stuck_log;

@@ -129,8 +129,8 @@ async fn a_client_whose_stream_gets_no_connection_any_more_is_closed_for_a_limit
     let options = "upstream.max_upstreams = 1\nupstream.on_error = \"reflect\"\nupstream.head_timeout_secs = 3";
     let gateway = Gateway::start(&configuration(ADMIN, [route("/*", &origin).with(options)])).await;
     let (mut first, body) = opened(Client::get("/a"), &gateway, &origin).await;
-    let address = gateway.addr();
-    let second = tokio::spawn(async move { Client::get("/b").connect(address).await });
+    let target = gateway.target();
+    let second = tokio::spawn(async move { Client::get("/b").connect(target).await });
     gateway.log_line("max_upstreams connections are open").await;
     body.end().await;
     let exchange = origin.accept().await;

@@ -64,8 +64,8 @@ async fn streams_that_begin_together_make_one_connection() {
     let gateway = Gateway::with(multiplexed("/*", &origin, BOTH)).await;
     let clients: Vec<_> = (0..50)
         .map(|n| {
-            let address = gateway.addr();
-            tokio::spawn(async move { Client::get(format!("/{n}")).connect(address).await.stream() })
+            let target = gateway.target();
+            tokio::spawn(async move { Client::get(format!("/{n}")).connect(target).await.stream() })
         })
         .collect();
     let mut bodies = Vec::new();

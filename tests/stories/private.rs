@@ -47,7 +47,7 @@ async fn what_a_client_says_reaches_the_origin_and_what_the_origin_says_the_clie
     ];
     let client = said.iter().fold(Client::get("/a?b=c"), |client, (name, value)| client.header(name, value));
     let (client, _body) =
-        tokio::join!(client.header("Connection", "X-Hop").header("X-Hop", 1).connect(&gateway), async {
+        tokio::join!(client.http11().header("Connection", "X-Hop").header("X-Hop", 1).connect(&gateway), async {
             origin.accept().await.head(200, &answered, Coding::Chunked).await
         });
     let request = origin.request(1).await;

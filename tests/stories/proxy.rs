@@ -55,7 +55,7 @@ async fn a_streamed_answer_is_passed_on_as_it_comes() {
 async fn a_connection_may_be_upgraded() {
     let origin = Origin::start();
     let gateway = Gateway::with(proxy(&origin)).await;
-    let client = Client::get("/socket").header("Connection", "Upgrade").header("Upgrade", "websocket");
+    let client = Client::get("/socket").http11().header("Connection", "Upgrade").header("Upgrade", "websocket");
     let (client, (mut tunnel, mut writer)) = tokio::join!(client.connect(&gateway), async {
         let headers = [("Connection", "Upgrade"), ("Upgrade", "websocket")];
         origin.accept().await.head(101, &headers, Coding::Bare).await.upgraded()

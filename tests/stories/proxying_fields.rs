@@ -2,9 +2,10 @@
 //! learn.
 
 use crate::client::{Client, Connection, End};
-use crate::gateway::{Gateway, Route, Url, WITHOUT_TLS, route};
+use crate::gateway::{Gateway, Route, Url, route};
 use crate::guard::guarded;
 use crate::http1::Framing;
+use crate::mode::WITHOUT_TLS;
 use crate::origin::{Coding, Origin, Port};
 use crate::stage::{asked, seen};
 use std::task::Poll;
@@ -80,6 +81,7 @@ async fn what_is_of_one_connection_stays_behind() {
     let origin = Origin::start();
     let gateway = Gateway::with(proxy(&origin)).await;
     let client = Client::get("/")
+        .http11()
         .header("Connection", "close, X-Hop")
         .header("X-Hop", "1")
         .header("Keep-Alive", "timeout=5")

@@ -223,8 +223,8 @@ async fn a_client_whose_stream_ended_before_its_response_began_comes_back() {
         let origin = Origin::start();
         let route = route("/*", &origin).with("upstream.on_error = \"reflect\"\ncors.origins = [\"*\"]");
         let gateway = Gateway::start(&configuration(&format!("{ADMIN}\nlimits.refuse = {refuse:?}"), [route])).await;
-        let (admin, address) = (gateway.admin().await, gateway.addr());
-        let waits = tokio::spawn(async move { event_source("/a").connect(address).await });
+        let (admin, target) = (gateway.admin().await, gateway.target());
+        let waits = tokio::spawn(async move { event_source("/a").connect(target).await });
         let unanswered = origin.accept().await;
         let id = only_stream(admin).await;
         assert_eq!(act(admin, "POST", &format!("/api/streams/{id}/close")).await.0, 202);

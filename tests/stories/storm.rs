@@ -1,11 +1,11 @@
 //! Every client gets each event exactly once and in order, whatever dies.
 
-use crate::client::{Client, Response};
+use crate::client::{Client, Response, Target};
 use crate::gateway::{Gateway, configuration, route};
 use crate::guard::guarded;
+use crate::mode::Mode;
 use crate::origin::{Port, ResumingOrigin};
 use rustix::process::Signal;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -28,7 +28,7 @@ async fn two_hundred_clients_see_each_event_once_while_the_origin_dies_twenty_ti
     let progress = watch::Sender::new(0);
     let mut clients = JoinSet::new();
     for seed in 0..CLIENTS {
-        clients.spawn(life(gateway.addr(), progress.clone(), seed));
+        clients.spawn(life(gateway.target(), progress.clone(), seed));
     }
     let mut chance = fastrand::Rng::with_seed(CLIENTS);
     let mut published = 0;
@@ -54,15 +54,15 @@ fn publish(origin: &ResumingOrigin, n: u64) -> u64 {
 }
 
 /// A client that reads every event, drops its connection now and then, and resumes.
-async fn life(gateway: SocketAddr, progress: watch::Sender<u64>, seed: u64) {
+async fn life(gateway: Target, progress: watch::Sender<u64>, seed: u64) {
     let mut chance = fastrand::Rng::with_seed(seed);
     let mut seen = 0;
     let mut client: Option<Response> = None;
     while seen < LAST {
         let mut open = match client.take() {
             Some(open) => open,
-            None if seen == 0 => Client::get("/ticks").connect(gateway).await.stream(),
-            None => Client::get("/ticks").after(seen).connect(gateway).await.stream(),
+            None if seen == 0 => Client::get("/ticks").connect(gateway.clone()).await.stream(),
+            None => Client::get("/ticks").after(seen).connect(gateway.clone()).await.stream(),
         };
         let event = open.next_event().await;
         assert_eq!(
@@ -206,6 +206,7 @@ impl Weather {
 
     /// Asks until there is an answer. Returns the answer, when it was asked for, and when the gateway started.
     async fn ask(&self, id: Option<String>) -> (Response, Instant, Instant) {
+        let target = Target::Gateway(self.port.addr(), Mode::chosen().without_tls());
         loop {
             let up = *guarded("the gateway", self.up.subscribe().wait_for(Option::is_some)).await.unwrap();
             let (client, asked_at) = (Client::get("/ticks"), Instant::now());
@@ -213,7 +214,7 @@ impl Weather {
                 Some(id) => client.after(id),
                 None => client,
             };
-            match client.try_connect(self.port.addr()).await {
+            match client.try_connect(target.clone()).await {
                 Some(answer) => return (answer, asked_at, up.unwrap()),
                 // The gateway died meanwhile.
                 None => tokio::task::yield_now().await,

@@ -88,7 +88,8 @@ async fn what_is_of_one_connection_stays_behind_on_both_sides() {
         ("Trailer", "X-T"),
         ("X-Stays", "1"),
     ];
-    let client = saying(Client::get("/"), &hops).header("Expect", "100-continue").header("HTTP2-Settings", "AA");
+    let client =
+        saying(Client::get("/").http11(), &hops).header("Expect", "100-continue").header("HTTP2-Settings", "AA");
     let answer = asked(client, &gateway, &origin, async |ask| {
         ask.reply(200, &hops, "whole").await;
     });
@@ -101,7 +102,7 @@ async fn what_is_of_one_connection_stays_behind_on_both_sides() {
     assert_eq!((request.headers.one("expect"), request.headers.one("http2-settings")), (None, None));
     assert_eq!((request.headers.one("x-stays"), answer.header("x-stays")), (Some("1"), Some("1")));
     // A client cannot remove the fields that manifold sets.
-    let client = Client::get("/").header("Connection", "X-Forwarded-For, Host, X-Forwarded-Proto");
+    let client = Client::get("/").http11().header("Connection", "X-Forwarded-For, Host, X-Forwarded-Proto");
     let request = seen(client, &gateway, &origin).await;
     for name in ["x-forwarded-for", "host", "x-forwarded-proto"] {
         assert_eq!(request.headers.all(name).len(), 1, "{name}");
@@ -232,7 +233,7 @@ async fn a_connection_goes_on_after_an_answer() {
     let origin = Origin::start();
     let gateway = Gateway::with(private(&origin)).await;
     let kept = |path: &str, is_http10: bool| {
-        let client = Client::get(path).header("Connection", "keep-alive");
+        let client = Client::get(path).http11().header("Connection", "keep-alive");
         if is_http10 { client.http10() } else { client }
     };
     for is_http10 in [false, true] {

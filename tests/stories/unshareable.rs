@@ -64,11 +64,10 @@ async fn each_client_of_a_crowd_that_waits_for_one_response_gets_one_of_its_own(
     const CLIENTS: usize = 200;
     let origin = Origin::start();
     let gateway = Gateway::with(route("/*", &origin)).await;
-    let addr = gateway.addr();
     let mut clients = JoinSet::new();
     for n in 0..CLIENTS {
         let client = if n % 4 == 0 { Client::get("/me").h2() } else { Client::get("/me") };
-        drop(clients.spawn(client.connect(addr)));
+        drop(clients.spawn(client.connect(gateway.target())));
     }
     let mut bodies = Vec::new();
     for n in 0..CLIENTS {
@@ -261,7 +260,7 @@ async fn an_answer_that_is_no_stream_is_not_shared_either() {
     }
     let (mut waiting, mut bodies) = (JoinSet::new(), HashSet::new());
     for _ in 0..5 {
-        drop(waiting.spawn(Client::get("/crowd").connect(gateway.addr())));
+        drop(waiting.spawn(Client::get("/crowd").connect(gateway.target())));
     }
     for n in 0..5 {
         origin.accept().await.reply(404, &[("Set-Cookie", "a=1")], &format!("not for {n}")).await;

@@ -12,7 +12,7 @@ fn proxy(origin: &(impl Url + ?Sized)) -> Route {
 }
 
 fn upgrading(protocol: &str) -> Client<'static> {
-    Client::get("/socket").header("Connection", "Upgrade").header("Upgrade", protocol)
+    Client::get("/socket").http11().header("Connection", "Upgrade").header("Upgrade", protocol)
 }
 
 /// Sends a frame in each direction.
@@ -135,7 +135,7 @@ async fn a_protocol_is_asked_for_only_where_the_connection_names_it() {
     let origin = Origin::start();
     let gateway = Gateway::with(proxy(&origin)).await;
     let headers = [("Upgrade", "foo, h2c"), ("Connection", "Upgrade")];
-    let client = Client::get("/socket").header("Upgrade", "websocket");
+    let client = Client::get("/socket").http11().header("Upgrade", "websocket");
     for (client, shown) in [(client, Some("foo")), (Client::get("/socket").h2(), None)] {
         let client = asked(client, &gateway, &origin, async |ask| ask.reply(426, &headers, "").await).await;
         assert_eq!((client.status, client.header("upgrade")), (426, shown));

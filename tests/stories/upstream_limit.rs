@@ -12,8 +12,8 @@ fn limited(path: &str, origin: &Origin, most: usize) -> Route {
 
 /// A client whose stream waits for a connection. It is there as soon as its stream waits.
 async fn waiting(path: &'static str, gateway: &Gateway) -> JoinHandle<crate::client::Response> {
-    let address = gateway.addr();
-    let client = tokio::spawn(async move { Client::get(path).connect(address).await });
+    let target = gateway.target();
+    let client = tokio::spawn(async move { Client::get(path).connect(target).await });
     gateway.log_line(&format!("stream={path}#")).await;
     client
 }
@@ -156,8 +156,8 @@ async fn a_proxied_request_that_waits_finds_the_kept_connection_of_another() {
     let gateway = Gateway::with(proxy.with("upstream.connect_timeout_secs = 60")).await;
     let requests: Vec<_> = (0..10)
         .map(|n| {
-            let address = gateway.addr();
-            tokio::spawn(async move { Client::get(format!("/{n}")).connect(address).await.status })
+            let target = gateway.target();
+            tokio::spawn(async move { Client::get(format!("/{n}")).connect(target).await.status })
         })
         .collect();
     for _ in 0..10 {

@@ -1,8 +1,9 @@
 //! Exact bytes: heads, framing, methods, versions, heartbeats.
 
 use crate::client::{Client, Connection, End, event};
-use crate::gateway::{Gateway, WITHOUT_TLS, configuration, route};
+use crate::gateway::{Gateway, configuration, route};
 use crate::http1::Framing;
+use crate::mode::{HTTP1_ONLY, WITHOUT_TLS};
 use crate::origin::{Coding, Origin};
 use crate::stage::{gap, joined, numbered, opened};
 use rustix::process::Signal;
@@ -14,7 +15,7 @@ const OFTEN: &str = "client.heartbeat_secs = 0.01";
 async fn a_stream_has_the_head_that_every_middlebox_understands() {
     let origin = Origin::start();
     // Over TLS the engine does not keep the connection.
-    let gateway = Gateway::with(route("/*", &origin).with(WITHOUT_TLS)).await;
+    let gateway = Gateway::with(route("/*", &origin).with(WITHOUT_TLS).with(HTTP1_ONLY)).await;
     let theirs = [
         ("Content-Type", "text/event-stream"),
         ("Cache-Control", "max-age=60"),

@@ -4,8 +4,10 @@ use super::Socket;
 use super::response::Response;
 use crate::guard::guarded;
 use crate::http1::{Io, Reader};
+use crate::mode::Mode;
 use crate::origin::{Authority, Origin, Port, Version};
 use rustls::pki_types::ServerName;
+use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -14,16 +16,16 @@ use tokio::io::AsyncWriteExt;
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::net::{TcpSocket, UnixStream};
 
-/// The authority of the gateways in the TLS mode.
-pub static MODE: LazyLock<Authority> = LazyLock::new(Authority::new);
+/// The authority of the gateways in the modes over TLS.
+pub static AUTHORITY: LazyLock<Authority> = LazyLock::new(Authority::new);
 
 /// The address that a client connects to.
 #[derive(Debug, Clone)]
 pub enum Target {
     /// A TCP address.
     Tcp(SocketAddr),
-    /// A TCP address at which the gateway of the stories in their TLS mode speaks TLS.
-    Tls(SocketAddr, Version),
+    /// The TCP address of a gateway, and what a client speaks there if its story chooses no other protocol.
+    Gateway(SocketAddr, Mode),
     /// A Unix socket.
     Unix(PathBuf),
     /// No address, for a connection that is open already.
@@ -34,9 +36,27 @@ impl Target {
     /// The value of the `Host` header.
     pub fn host(&self) -> String {
         match self {
-            Self::Tcp(addr) | Self::Tls(addr, _) => addr.to_string(),
+            Self::Tcp(addr) | Self::Gateway(addr, _) => addr.to_string(),
             Self::Unix(_) | Self::None => "localhost".to_owned(),
         }
+    }
+
+    /// What a client speaks there if its story chooses no other protocol.
+    fn mode(&self) -> Mode {
+        match self {
+            Self::Gateway(_, mode) => *mode,
+            Self::Tcp(_) | Self::Unix(_) | Self::None => Mode::Http1,
+        }
+    }
+
+    /// Whether that is HTTP/2.
+    pub(super) fn is_http2(&self) -> bool {
+        self.mode().is_http2()
+    }
+
+    /// The TLS of that.
+    pub(super) fn tls(&self) -> Option<(&'static Authority, Version)> {
+        self.mode().tls().map(|version| (&*AUTHORITY, version))
     }
 }
 
@@ -64,33 +84,39 @@ impl From<&Port> for Target {
     }
 }
 
+/// What a client wants of a connection.
+#[derive(Clone, Copy, Default)]
+pub struct Wants<'a> {
+    /// The size of the socket's receive buffer.
+    pub receive_buffer: Option<u32>,
+    /// Whom it trusts, and the version of TLS. `None`: as the target says.
+    pub tls: Option<(&'a Authority, Version)>,
+    /// Whether it will speak HTTP/2.
+    pub http2: bool,
+}
+
 /// Connects to a target. TLS is for the name `localhost`.
-pub async fn open(
-    target: &Target,
-    receive_buffer: Option<u32>,
-    tls: Option<(&Authority, Version)>,
-    protocols: &[&str],
-) -> (Box<dyn Io>, Socket) {
-    let (addr, tls) = match target {
-        Target::Tcp(addr) => (*addr, tls),
-        Target::Tls(addr, version) => (*addr, Some(tls.unwrap_or((&MODE, *version)))),
+pub async fn open(target: &Target, wants: Wants<'_>) -> io::Result<(Box<dyn Io>, Socket)> {
+    let addr = match target {
+        Target::Tcp(addr) | Target::Gateway(addr, _) => *addr,
         Target::Unix(path) => {
-            let stream = UnixStream::connect(path).await.unwrap();
-            let socket = stream.as_fd().try_clone_to_owned().unwrap();
-            return (Box::new(stream), socket);
+            let stream = UnixStream::connect(path).await?;
+            let socket = stream.as_fd().try_clone_to_owned()?;
+            return Ok((Box::new(stream), socket));
         }
         Target::None => panic!("nothing to connect to"),
     };
-    let socket = TcpSocket::new_v4().unwrap();
-    if let Some(size) = receive_buffer {
-        socket.set_recv_buffer_size(size).unwrap();
+    let socket = TcpSocket::new_v4()?;
+    if let Some(size) = wants.receive_buffer {
+        socket.set_recv_buffer_size(size)?;
     }
-    let stream = socket.connect(addr).await.unwrap_or_else(|error| panic!("cannot connect to {addr}: {error}"));
-    stream.set_nodelay(true).unwrap();
-    let socket = stream.as_fd().try_clone_to_owned().unwrap();
-    let Some((authority, version)) = tls else { return (Box::new(stream), socket) };
+    let stream = socket.connect(addr).await?;
+    stream.set_nodelay(true)?;
+    let socket = stream.as_fd().try_clone_to_owned()?;
+    let Some((authority, version)) = wants.tls.or_else(|| target.tls()) else { return Ok((Box::new(stream), socket)) };
     let name = ServerName::try_from("localhost").unwrap();
-    (Box::new(authority.connector_of(protocols, version).connect(name, stream).await.unwrap()), socket)
+    let protocols = if wants.http2 { &["h2"] } else { &["http/1.1"] };
+    Ok((Box::new(authority.connector_of(protocols, version).connect(name, stream).await?), socket))
 }
 
 /// An HTTP/1.x connection to the gateway.
@@ -103,22 +129,10 @@ pub struct Connection {
 impl Connection {
     /// A new connection, on which nothing has been sent.
     pub async fn open(target: impl Into<Target>) -> Self {
-        let (io, socket) = guarded("a connection", open(&target.into(), None, None, &["http/1.1"])).await;
+        let target = target.into();
+        let opened = guarded("a connection", open(&target, Wants::default())).await;
+        let (io, socket) = opened.unwrap_or_else(|error| panic!("cannot connect to {target:?}: {error}"));
         Self::new(io, socket)
-    }
-
-    /// A new connection, or `None` if nothing listens there.
-    pub(super) async fn try_open(addr: SocketAddr) -> Option<Self> {
-        let stream = TcpSocket::new_v4().unwrap().connect(addr).await.ok()?;
-        stream.set_nodelay(true).ok()?;
-        let socket = stream.as_fd().try_clone_to_owned().unwrap();
-        Some(Self::new(Box::new(stream), socket))
-    }
-
-    /// The next answer on this connection, or `None` if the connection breaks first.
-    pub(super) async fn try_response(mut self) -> Option<Response> {
-        let head = self.reader.head().await.ok()??;
-        Some(Response::of_http1(head, self, false))
     }
 
     pub(super) fn new(io: Box<dyn Io>, socket: Socket) -> Self {
@@ -138,11 +152,17 @@ impl Connection {
     }
 
     /// The next answer on this connection. `head_only`: the request was a HEAD.
-    pub async fn response(mut self, head_only: bool) -> Response {
-        let head = guarded("the head of an answer", self.reader.head()).await.expect("a head and no error");
-        let head =
-            head.unwrap_or_else(|| panic!("the connection ended without a head, after {:?}", self.reader.take()));
-        Response::of_http1(head, self, head_only)
+    pub async fn response(self, head_only: bool) -> Response {
+        let response = guarded("the head of an answer", self.try_response(head_only)).await;
+        response.unwrap_or_else(|error| panic!("no head of an answer: {error}"))
+    }
+
+    /// The next answer on this connection, or why there is none.
+    pub(super) async fn try_response(mut self, head_only: bool) -> io::Result<Response> {
+        match self.reader.head().await? {
+            Some(head) => Ok(Response::of_http1(head, self, head_only)),
+            None => Err(io::Error::other(format!("the connection ended after {:?}", self.reader.take()))),
+        }
     }
 
     /// Everything that comes until the gateway closes the connection.

@@ -4,7 +4,7 @@ mod connection;
 mod event_stream;
 mod response;
 
-pub use connection::{Connection, MODE, Target};
+pub use connection::{AUTHORITY, Connection, Target};
 pub use event_stream::{Event, event};
 pub use response::{End, Response};
 
@@ -12,15 +12,18 @@ use crate::guard::guarded;
 use crate::http1::Headers;
 use crate::origin::{Authority, Version};
 use bytes::Bytes;
-use std::net::SocketAddr;
+use connection::Wants;
+use std::io;
 use std::os::fd::OwnedFd;
 
 /// The protocol of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Speech {
+    /// That of the target.
+    OfTarget,
     Http10,
     Http11,
-    H2,
+    Http2,
 }
 
 /// A request, built up.
@@ -36,7 +39,7 @@ pub struct Client<'a> {
 }
 
 impl<'a> Client<'a> {
-    /// `GET` of a target, in HTTP/1.1.
+    /// `GET` of a target, in the protocol of the stories' mode.
     pub fn get(target: impl Into<String>) -> Self {
         Self::method("GET", target)
     }
@@ -48,7 +51,7 @@ impl<'a> Client<'a> {
             target: target.into(),
             headers: Headers::default(),
             body: None,
-            speech: Speech::Http11,
+            speech: Speech::OfTarget,
             receive_buffer: None,
             authority: None,
         }
@@ -87,10 +90,17 @@ impl<'a> Client<'a> {
         self
     }
 
+    /// Speaks HTTP/1.1 in each mode, because the request is about it.
+    #[must_use]
+    pub fn http11(mut self) -> Self {
+        self.speech = Speech::Http11;
+        self
+    }
+
     /// Speaks HTTP/2: in the clear with prior knowledge, or over TLS.
     #[must_use]
     pub fn h2(mut self) -> Self {
-        self.speech = Speech::H2;
+        self.speech = Speech::Http2;
         self
     }
 
@@ -120,37 +130,37 @@ impl<'a> Client<'a> {
     pub async fn connect(self, target: impl Into<Target>) -> Response {
         let what = format!("the answer to {} {}", self.method, self.target);
         let target = target.into();
-        let answer = async {
-            let (io, socket) = connection::open(&target, self.receive_buffer, self.authority, self.protocols()).await;
-            if self.speech == Speech::H2 {
-                return Response::of_h2(self.h2_request(&target), io, socket).await;
-            }
-            let mut connection = Connection::new(io, socket);
-            connection.send(&self.to_bytes(&target)).await;
-            connection.response(self.method == "HEAD").await
-        };
-        guarded(what, Box::pin(answer)).await
+        let answer = guarded(&what, Box::pin(self.ask(&target))).await;
+        answer.unwrap_or_else(|error| panic!("{what} did not come from {target:?}: {error}"))
     }
 
     /// Connects and asks, although the gateway may be dead or die. `None`: no head of an answer came.
-    pub async fn try_connect(self, addr: SocketAddr) -> Option<Response> {
+    pub async fn try_connect(self, target: impl Into<Target>) -> Option<Response> {
         let what = format!("the answer to {} {}, or its failure", self.method, self.target);
-        let answer = async {
-            let mut connection = Connection::try_open(addr).await?;
-            connection.send(&self.to_bytes(&addr.into())).await;
-            connection.try_response().await
+        guarded(what, Box::pin(self.ask(&target.into()))).await.ok()
+    }
+
+    async fn ask(self, target: &Target) -> io::Result<Response> {
+        let http2 = match self.speech {
+            Speech::OfTarget => target.is_http2(),
+            Speech::Http10 | Speech::Http11 => false,
+            Speech::Http2 => true,
         };
-        guarded(what, Box::pin(answer)).await
+        let wants = Wants { receive_buffer: self.receive_buffer, tls: self.authority, http2 };
+        let (io, socket) = connection::open(target, wants).await?;
+        if http2 {
+            let answer = Response::of_http2(self.http2_request(target), self.receive_buffer, io, socket);
+            return answer.await.map_err(io::Error::other);
+        }
+        let mut connection = Connection::new(io, socket);
+        connection.send(&self.to_bytes(target)).await;
+        connection.try_response(self.method == "HEAD").await
     }
 
     /// Asks on a connection that is open already.
     pub async fn on(self, mut connection: Connection) -> Response {
         connection.send(&self.to_bytes(&Target::None)).await;
         connection.response(self.method == "HEAD").await
-    }
-
-    fn protocols(&self) -> &'static [&'static str] {
-        if self.speech == Speech::H2 { &["h2"] } else { &["http/1.1"] }
     }
 
     fn to_bytes(&self, target: &Target) -> Vec<u8> {
@@ -167,9 +177,11 @@ impl<'a> Client<'a> {
         head.into_bytes()
     }
 
-    fn h2_request(&self, target: &Target) -> http::Request<Bytes> {
-        let uri =
-            format!("http://{}{}", self.headers.one("host").map_or_else(|| target.host(), str::to_owned), self.target);
+    fn http2_request(&self, target: &Target) -> http::Request<Bytes> {
+        let scheme = if self.authority.is_some() || target.tls().is_some() { "https" } else { "http" };
+        let host = self.headers.one("host").map_or_else(|| target.host(), str::to_owned);
+        // The text of a URI has no place for an asterisk (RFC 9113, section 8.3.1).
+        let uri = http::Uri::builder().scheme(scheme).authority(host).path_and_query(&*self.target).build().unwrap();
         let mut request = http::Request::builder().method(self.method).uri(uri).version(http::Version::HTTP_2);
         for (name, value) in self.headers.0.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("host")) {
             request = request.header(name.to_ascii_lowercase(), value);

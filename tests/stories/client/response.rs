@@ -15,9 +15,9 @@ pub enum End {
     /// The answer was complete in its framing. In HTTP/1.x a FIN followed, unless the head said that the connection
     /// is kept. In HTTP/2 the stream ended.
     Orderly,
-    /// A FIN before the answer was complete.
+    /// A FIN before the answer was complete, or in HTTP/2 a reset of the stream.
     Cut,
-    /// A reset of the connection or of the stream.
+    /// A reset of the connection.
     Reset,
 }
 
@@ -27,11 +27,16 @@ impl End {
     fn of(error: &std::io::Error) -> Self {
         if error.kind() == std::io::ErrorKind::UnexpectedEof { Self::Cut } else { Self::Reset }
     }
+
+    fn of_http2(error: &h2::Error) -> Self {
+        let is_reset = error.get_io().is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionReset);
+        if is_reset { Self::Reset } else { Self::Cut }
+    }
 }
 
 enum Body {
     Http1 { connection: Connection, framing: Framing, complete: bool },
-    H2 { body: RecvStream, _request: SendStream<Bytes>, socket: Socket },
+    Http2 { body: RecvStream, _request: SendStream<Bytes>, socket: Socket },
 }
 
 /// An answer whose head has come.
@@ -42,7 +47,7 @@ pub struct Response {
     pub headers: Headers,
     /// The body so far, without framing.
     pub bytes: Vec<u8>,
-    /// How the body is framed; `None` in h2.
+    /// How the body is framed; `None` in HTTP/2.
     pub framing: Option<Framing>,
     stream: EventStream,
     body: Body,
@@ -59,19 +64,29 @@ impl Response {
         Self::new(status, head.headers, Some(framing), body)
     }
 
-    pub(super) async fn of_h2(request: http::Request<Bytes>, io: Box<dyn Io>, socket: Socket) -> Self {
-        let (sender, connection) = h2::client::handshake(io).await.unwrap();
+    /// Asks over HTTP/2, and waits for the head. `window`: the client takes this many bytes before the story reads them.
+    pub(super) async fn of_http2(
+        request: http::Request<Bytes>,
+        window: Option<u32>,
+        io: Box<dyn Io>,
+        socket: Socket,
+    ) -> Result<Self, h2::Error> {
+        let mut client = h2::client::Builder::new();
+        if let Some(window) = window {
+            client.initial_window_size(window);
+        }
+        let (sender, connection) = client.handshake(io).await?;
         tokio::spawn(connection);
         let (head, content) = request.into_parts();
-        let mut sender = sender.ready().await.unwrap();
+        let mut sender = sender.ready().await?;
         let request = http::Request::from_parts(head, ());
-        let (answer, mut send) = sender.send_request(request, content.is_empty()).unwrap();
+        let (answer, mut send) = sender.send_request(request, content.is_empty())?;
         if !content.is_empty() {
-            send.send_data(content, true).unwrap();
+            send.send_data(content, true)?;
         }
-        let (head, body) = answer.await.unwrap().into_parts();
-        let body = Body::H2 { body, _request: send, socket };
-        Self::new(head.status.as_u16(), Headers::from(&head.headers), None, body)
+        let (head, body) = answer.await?.into_parts();
+        let body = Body::Http2 { body, _request: send, socket };
+        Ok(Self::new(head.status.as_u16(), Headers::from(&head.headers), None, body))
     }
 
     fn new(status: u16, headers: Headers, framing: Option<Framing>, body: Body) -> Self {
@@ -188,13 +203,13 @@ impl Response {
 
     /// The connection, after a complete answer or after a change of the protocol.
     pub fn into_connection(self) -> Connection {
-        let Body::Http1 { connection, .. } = self.body else { panic!("in h2 a connection is not ours") };
+        let Body::Http1 { connection, .. } = self.body else { panic!("in HTTP/2 a connection is not ours") };
         connection
     }
 
     /// Closes with a reset.
     pub fn reset(self) {
-        let (Body::H2 { socket, .. } | Body::Http1 { connection: Connection { socket, .. }, .. }) = &self.body;
+        let (Body::Http2 { socket, .. } | Body::Http1 { connection: Connection { socket, .. }, .. }) = &self.body;
         rustix::net::connect_unspec(socket).unwrap();
     }
 
@@ -236,12 +251,12 @@ impl Response {
                     Err(error) => return Some(End::of(&error)),
                 }
             }
-            Body::H2 { body, .. } => match deadline.guarded(waiting, body.data()).await {
+            Body::Http2 { body, .. } => match deadline.guarded(waiting, body.data()).await {
                 Some(Ok(data)) => {
                     body.flow_control().release_capacity(data.len()).unwrap();
                     data
                 }
-                Some(Err(_)) => return Some(End::Reset),
+                Some(Err(error)) => return Some(End::of_http2(&error)),
                 None => return Some(End::Orderly),
             },
         };
