@@ -39,11 +39,12 @@ impl Authority {
     pub fn of(names: &[&str]) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        // OpenSSL takes a certificate for self-signed if its authority has the same name.
-        params.distinguished_name.push(DnType::CommonName, "an authority of a test");
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        // OpenSSL takes a certificate for self-signed if its authority has the same name.
+        params.distinguished_name.push(DnType::CommonName, "a server of a test");
         let certificate = params.signed_by(&key, &issuer).unwrap();
         Self {
             file: file_of(&issuer.pem()),
