@@ -177,7 +177,7 @@ async fn sources_of_a_page_resume(protocol: &str, sources: usize) {
 }
 
 #[tokio::test]
-async fn fifty_sources_of_a_page_in_chromium_share_a_connection_and_resume() {
+async fn fifty_sources_of_a_page_in_chromium_resume_over_http_2() {
     sources_of_a_page_resume(H2, 50).await;
 }
 
