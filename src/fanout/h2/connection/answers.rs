@@ -28,14 +28,14 @@ impl Connection {
 
     /// An interim response, such as 103. More of them and the head of the response follow.
     pub fn interim(&mut self, stream: StreamId, block: &[u8], out: &mut Vec<u8>) {
-        if self.streams.get(stream).is_some_and(|known| known.answer == Answer::Deciding) {
+        if self.is_deciding(stream) {
             encode::headers(out, stream, block, false);
         }
     }
 
     /// A response without a body: its head.
     pub fn head_only(&mut self, stream: StreamId, block: &[u8], now: Instant, out: &mut Vec<u8>) {
-        if self.streams.get(stream).is_some_and(|known| known.answer == Answer::Deciding) {
+        if self.is_deciding(stream) {
             encode::headers(out, stream, block, true);
             self.end(stream, now, out);
         }
@@ -43,7 +43,7 @@ impl Connection {
 
     /// The end of a response: its trailers.
     pub fn end_with_trailers(&mut self, stream: StreamId, block: &[u8], now: Instant, out: &mut Vec<u8>) {
-        if self.streams.get(stream).is_some_and(|known| known.answer == Answer::Begun) {
+        if self.is_begun(stream) {
             encode::headers(out, stream, block, true);
             self.end(stream, now, out);
         }
@@ -80,6 +80,11 @@ impl Connection {
             self.sending.take(taken);
         }
         taken
+    }
+
+    /// Whether a stream waits for its head.
+    fn is_deciding(&self, stream: StreamId) -> bool {
+        self.streams.get(stream).is_some_and(|known| known.answer == Answer::Deciding)
     }
 
     /// Whether a stream has a head and no end.

@@ -8,7 +8,7 @@ use super::super::limits::{COST_OF_RESET, MOST_BLOCK_BYTES, MOST_CONTINUATIONS};
 use super::super::request::{Request, check_trailers};
 use super::super::streams::{Answer, Stream};
 use super::super::windows::Sending;
-use super::{Begun, Connection, Event, Phase, Step};
+use super::{Connection, Event, Phase, Step};
 
 /// What the frame HEADERS says of its block.
 #[derive(Debug, Clone, Copy)]
@@ -57,8 +57,7 @@ impl Connection {
             return self.block(opening, block, now, out);
         }
         let open = OpenBlock { opening, bytes: block.to_vec(), continuations: 0 };
-        let begun = self.begun.get_or_insert_with(|| Box::new(Begun { half: Vec::new(), block: None, until: None }));
-        begun.block = Some(open);
+        self.begun.get_or_insert_default().block = Some(open);
         Ok(Step::On)
     }
 

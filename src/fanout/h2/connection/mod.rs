@@ -145,7 +145,7 @@ enum Announced {
 }
 
 /// The beginning of a frame or of a block of fields.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Begun {
     /// The frame as far as it came.
     half: Vec<u8>,

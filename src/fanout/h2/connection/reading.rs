@@ -11,7 +11,7 @@
 use super::super::clock::Tick;
 use super::super::frame::{Code, HEAD_BYTES, Head, PREFACE, StreamId, flag, kind};
 use super::super::limits::{HALF_TIMEOUT, MOST_FRAME_BYTES};
-use super::{Begun, Connection, Phase, Step};
+use super::{Connection, Phase, Step};
 
 /// What the next byte belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,9 +108,7 @@ impl Connection {
     /// Keeps all that came until there is more.
     fn keep<'i>(&mut self, input: &mut &[u8]) -> Step<'i> {
         if !input.is_empty() {
-            let begun = Begun { half: Vec::new(), block: None, until: None };
-            let begun = self.begun.get_or_insert_with(|| Box::new(begun));
-            begun.half.extend_from_slice(split(input, usize::MAX));
+            self.begun.get_or_insert_default().half.extend_from_slice(split(input, usize::MAX));
         }
         Step::Wait
     }
