@@ -148,7 +148,7 @@ impl Channel {
         let end = sealed.before + begun_plain + begun * OVERHEAD_BYTES;
         let rest = wire.get(taken..end).unwrap_or_default();
         if rest.is_empty() {
-            self.set_pending(Vec::new());
+            self.drop_pending();
             self.answers = false;
         } else if taken > 0 {
             let pending = &mut self.aside.get_or_insert_default().pending;
@@ -163,9 +163,9 @@ impl Channel {
         self.aside.as_ref().map_or(&[], |aside| &aside.pending)
     }
 
-    fn set_pending(&mut self, pending: Vec<u8>) {
+    fn drop_pending(&mut self) {
         if let Some(aside) = &mut self.aside {
-            aside.pending = pending;
+            aside.pending = Vec::new();
             self.aside.take_if(|aside| aside.is_empty());
         }
     }
