@@ -69,9 +69,7 @@ impl Secured {
 
     /// Makes the runtime that next waits for the socket the one that watches it. Nothing else may use the socket.
     pub(super) fn leave_runtime(&mut self) {
-        if let Some(transport) = Arc::get_mut(&mut self.stream.get_mut().0.get_mut().transport) {
-            transport.leave_runtime();
-        }
+        Transport::leave_runtime(&mut self.stream.get_mut().0.get_mut().transport);
     }
 
     /// Appends plaintext that has come to `bytes`, at most [`READ_BYTES`]. 0: the client has closed its side.

@@ -9,6 +9,7 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::ReadBuf;
 
@@ -17,6 +18,9 @@ pub(super) const READ_BYTES: usize = 4 << 10;
 
 /// The most buffers that are written at a time. Linux takes 1,024 of them.
 const MOST_PARTS: usize = 64;
+
+/// A send takes what the socket takes at once, and an error is no signal.
+const AT_ONCE: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
 
 /// A client's socket. It is registered with the runtime when it is waited for.
 #[derive(Debug)]
@@ -47,9 +51,12 @@ impl Transport {
         Self { is_bounded: is_tcp, ..Self::new(socket, peer) }
     }
 
-    /// Ends what ties the socket to the runtime in which it was waited for. Another runtime may wait for it next.
-    pub(super) fn leave_runtime(&mut self) {
-        self.watched.unregister();
+    /// Ends what ties the socket to the runtime in which it was waited for. Another runtime may wait for it next. It does
+    /// nothing while others use the socket.
+    pub(super) fn leave_runtime(this: &mut Arc<Self>) {
+        if let Some(this) = Arc::get_mut(this) {
+            this.watched.unregister();
+        }
     }
 
     /// Whether the listener has handed down the bound of unsent bytes.
@@ -88,15 +95,14 @@ impl Transport {
     }
 
     pub(super) fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.when_ready(cx, Ready::Write, || send(self, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL))
+        self.when_ready(cx, Ready::Write, || send(self, bytes, AT_ONCE))
     }
 
     /// Writes from several buffers at once.
     pub(super) fn poll_write_vectored(&self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         // The system refuses more of them at once.
         let parts = parts.get(..MOST_PARTS).unwrap_or(parts);
-        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-        self.when_ready(cx, Ready::Write, || sendmsg(self, parts, &mut SendAncillaryBuffer::default(), flags))
+        self.when_ready(cx, Ready::Write, || sendmsg(self, parts, &mut SendAncillaryBuffer::default(), AT_ONCE))
     }
 
     /// Tries an operation until it succeeds or fails. The first time, it is tried before the runtime watches the socket.
@@ -129,9 +135,8 @@ impl Transport {
 
     /// Sends the last bytes, closes our side and drops what the peer has sent. It waits for nothing.
     pub(super) fn say_and_end(&self, bytes: &[u8]) {
-        let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         // A peer that is gone or takes nothing is not told.
-        let _sent = send(self, bytes, flags).and_then(|_| shutdown(self.as_fd(), Shutdown::Write));
+        let _sent = send(self, bytes, AT_ONCE).and_then(|_| shutdown(self.as_fd(), Shutdown::Write));
         // A socket that is closed with unread bytes sends a reset, which may destroy what was said.
         let mut dropped = [0; 4096];
         while recv(self, &mut dropped[..], RecvFlags::DONTWAIT).is_ok_and(|(_, n)| n > 0) {}

@@ -229,9 +229,7 @@ impl Connection {
     /// Ends what ties a connection to the runtime in which it was waited for, before its TLS handshake. Another runtime may
     /// wait for it next.
     pub(super) fn leave_runtime(&mut self) {
-        if let Some(transport) = Arc::get_mut(&mut self.transport) {
-            transport.leave_runtime();
-        }
+        Transport::leave_runtime(&mut self.transport);
     }
 
     /// Does the TLS handshake of a connection by `until`, and waits for the first request or for `other_news`. Then the
