@@ -6,14 +6,15 @@ use crate::program::Program;
 use crate::site::Site;
 use tokio::process::Command;
 
-fn curl(arguments: &[&str]) -> Program {
+/// curl, which fails if the answer is an error.
+pub fn curl(arguments: &[&str]) -> Program {
     let mut command = Command::new("curl");
     command.args(["--no-buffer", "--silent", "--show-error", "--fail"]).args(arguments);
     Program::run(command)
 }
 
 /// The lines up to an event with this data, and the event's id.
-async fn until(curl: &mut Program, data: &str) -> (Vec<String>, String) {
+pub async fn until(curl: &mut Program, data: &str) -> (Vec<String>, String) {
     let (mut before, mut id) = (Vec::new(), String::new());
     loop {
         let line = curl.line().await;
