@@ -43,6 +43,7 @@ mod svg;
 mod tally;
 mod target;
 mod terminator;
+mod text;
 mod tls;
 mod trial;
 mod varnish;

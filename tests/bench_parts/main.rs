@@ -42,6 +42,8 @@ mod svg;
 mod tally;
 #[path = "../../benches/fanout/target.rs"]
 mod target;
+#[path = "../../benches/fanout/text.rs"]
+mod text;
 #[path = "../../benches/fanout/trial.rs"]
 mod trial;
 #[path = "../../benches/fanout/wire.rs"]

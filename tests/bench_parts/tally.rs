@@ -3,7 +3,8 @@
 use crate::event::{Stamp, Template};
 use crate::specs::Window;
 use crate::tally::*;
-use crate::wire::{Item, Response};
+use crate::text::Item;
+use crate::wire::Response;
 
 const SIZE: usize = 128;
 

@@ -1,6 +1,7 @@
 //! Responses are parsed at any split of their bytes.
 
 use crate::event::{Stamp, Template};
+use crate::text::Item;
 use crate::wire::*;
 
 fn items(pieces: impl IntoIterator<Item = impl AsRef<[u8]>>) -> Vec<Item> {
