@@ -6,7 +6,7 @@ use super::event::id;
 use super::specs::{ClientsSpec, Connected, Reads, Received, Window};
 use super::tally::{Reader, Tally};
 use super::text::Item;
-use super::tls::{Session, Settings};
+use super::tls::{HTTP_1, Session, Settings};
 use super::wire::Response;
 use super::{Failure, clock, say};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
@@ -91,7 +91,7 @@ impl Crowd {
         };
         let tally = Tally::new(all.map(reader), usize::try_from(spec.crowd.streams)?, spec.size)?;
         let clients = Vec::with_capacity(spec.crowd.clients);
-        let tls = spec.identity.as_ref().map(|identity| Settings::new(identity, 0)).transpose()?;
+        let tls = spec.identity.as_ref().map(|identity| Settings::new(identity, HTTP_1, 0)).transpose()?;
         let (ready, buffer, plain) = (Vec::with_capacity(READY), vec![0; BUFFER], Vec::new());
         Ok(Self { spec, epoll, clients, connected: 0, window: None, tally, tls, ready, buffer, plain })
     }
@@ -190,7 +190,7 @@ impl Crowd {
                     None => send(socket, request.as_bytes())?,
                     Some(tls) => {
                         let session = client.session.insert(Box::new(tls.session()?));
-                        session.begin(socket, request.as_bytes())?;
+                        session.send(socket, request.as_bytes())?;
                     }
                 }
                 client.asked = true;

@@ -3,7 +3,7 @@
 
 use super::dial::dial;
 use super::specs::{ClientsSpec, Connected, Reads, Received, Window};
-use super::tls::{Session, Settings};
+use super::tls::{HTTP_1, Session, Settings};
 use super::{Failure, clock, say};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
@@ -29,7 +29,7 @@ pub(crate) fn run(spec: &ClientsSpec) -> Result<(), Failure> {
     let all = spec.crowd.clients;
     let mut crowd = Crowd {
         spec,
-        settings: Settings::new(identity, if resumed { 2 * all } else { 0 })?,
+        settings: Settings::new(identity, HTTP_1, if resumed { 2 * all } else { 0 })?,
         resumed,
         epoll: epoll::create(CreateFlags::CLOEXEC)?,
         visits: Vec::with_capacity(all),
@@ -118,7 +118,7 @@ impl Crowd<'_> {
         let Visit { socket, session } = &mut self.visits[place];
         let Some(session) = session else {
             if flags.contains(EventFlags::OUT) && !flags.intersects(EventFlags::ERR | EventFlags::HUP) {
-                session.insert(Box::new(self.settings.session()?)).begin(socket, &[])?;
+                session.insert(Box::new(self.settings.session()?)).send(socket, &[])?;
             } else if flags.intersects(EventFlags::ERR | EventFlags::HUP) {
                 self.next(place, false)?;
             }

@@ -6,7 +6,7 @@ use super::emitter::Message;
 use super::identity::Identity;
 use super::socket::Socket;
 use super::source::{HEAD, REQUEST, STALL, stream_of};
-use super::tls::HTTP;
+use super::tls::HTTP_1;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::io::Errno;
 use rustls::crypto::ring;
@@ -65,7 +65,7 @@ fn config(identity: &Identity) -> Result<Arc<ServerConfig>, Failure> {
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = ring::Ticketer::new()?;
     config.send_tls13_tickets = 1;
-    config.alpn_protocols = vec![HTTP.to_vec()];
+    config.alpn_protocols = vec![HTTP_1.to_vec()];
     Ok(Arc::new(config))
 }
 

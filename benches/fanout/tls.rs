@@ -18,17 +18,18 @@ use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-/// The only protocol that clients offer.
-pub(crate) const HTTP: &[u8] = b"http/1.1";
+/// The names of the protocols in ALPN. A client offers one of them.
+pub(crate) const HTTP_1: &[u8] = b"http/1.1";
+pub(crate) const HTTP_2: &[u8] = b"h2";
 
 /// What all clients of a process have in common.
 #[derive(Debug)]
 pub(crate) struct Settings(Arc<ClientConfig>);
 
 impl Settings {
-    /// The clients trust only `identity`. They keep up to `tickets` session tickets, and resume a session if they have
+    /// The clients trust only `identity`, and speak only `protocol`. They keep up to `tickets` session tickets, and resume a session if they have
     /// one. With 0 they accept the tickets of the server, as every browser does, but each handshake is a full one.
-    pub(crate) fn new(identity: &Identity, tickets: usize) -> Result<Self, Failure> {
+    pub(crate) fn new(identity: &Identity, protocol: &[u8], tickets: usize) -> Result<Self, Failure> {
         let provider = CryptoProvider {
             cipher_suites: vec![cipher_suite::TLS13_AES_128_GCM_SHA256],
             kx_groups: vec![kx_group::X25519],
@@ -38,7 +39,7 @@ impl Settings {
         let config = config.with_protocol_versions(&[&rustls::version::TLS13])?.dangerous();
         let config = config.with_custom_certificate_verifier(Arc::new(Known(identity.certificate()?)));
         let mut config = config.with_no_client_auth();
-        config.alpn_protocols = vec![HTTP.to_vec()];
+        config.alpn_protocols = vec![protocol.to_vec()];
         config.resumption = Resumption::store(Arc::new(Tickets { most: tickets, kept: Mutex::default() }));
         Ok(Self(Arc::new(config)))
     }
@@ -53,9 +54,9 @@ impl Settings {
 pub(crate) struct Session(ClientConnection);
 
 impl Session {
-    /// Begins the handshake. `request` is sent at its end.
-    pub(crate) fn begin(&mut self, socket: &OwnedFd, request: &[u8]) -> Result<(), Failure> {
-        self.0.writer().write_all(request)?;
+    /// Sends `bytes`. The first call begins the handshake, and the bytes are sent at its end.
+    pub(crate) fn send(&mut self, socket: &OwnedFd, bytes: &[u8]) -> Result<(), Failure> {
+        self.0.writer().write_all(bytes)?;
         Ok(self.flush(socket)?)
     }
 
