@@ -2,7 +2,7 @@
 
 use super::scale::number;
 use super::scenarios::{HEARTBEAT_SECS, READERS};
-use super::specs::{Chunks, Crowd, Policy, Reads, Returns, Work};
+use super::specs::{Chunks, Crowd, Http2, Policy, Reads, Returns, Work};
 use super::target::Target;
 use super::trial::{Act, Case, Deed};
 
@@ -20,6 +20,9 @@ const WITH_FLOOR: &[Target] = &[Target::Floor, Target::Manifold];
 /// Those that speak TLS.
 const SECURE: &[Target] = &[Target::Floor, Target::Manifold, Target::Nchan, Target::Terminator];
 const MANIFOLD: &[Target] = &[Target::Manifold];
+/// Those that speak HTTP/2.
+const HTTP_2: &[Target] = &[Target::Manifold, Target::Session, Target::Nchan];
+const HTTP_2_MANIFOLD: &[Target] = &[Target::Manifold, Target::Session];
 
 pub(crate) fn cpu() -> Vec<Case> {
     let many = Case { targets: NO_THREADS, ..case("18,000 clients", MANY, 1, 1, SIZE) };
@@ -232,6 +235,51 @@ fn over_tls(name: &str, targets: &'static [Target], case: Case) -> Case {
     Case { name: name.to_owned(), targets, policy: Policy { tls: true, ..case.policy }, ..case }
 }
 
+/// The clients of one stream, with a connection each and with fewer connections. In a name, the number of connections
+/// comes first.
+pub(crate) fn http2() -> Vec<Case> {
+    let five_thousand = Case { targets: MANIFOLD, secs: 6, least_secs: 2, ..case("", 5_000, 1, 10, SIZE) };
+    let plain = Case { name: "5,000 x 1, HTTP/1.1".to_owned(), ..five_thousand.clone() };
+    let mut cases = vec![
+        plain,
+        over_http2("5,000 x 1, h2c", 1, HTTP_2, five_thousand.clone()),
+        over_http2("1,000 x 5, h2c", 5, HTTP_2, five_thousand.clone()),
+        over_http2("50 x 100, h2c", 100, HTTP_2, five_thousand.clone()),
+        over_tls("5,000 x 1, TLS, HTTP/1.1", MANIFOLD, five_thousand.clone()),
+    ];
+    for (name, clients) in [("5,000 x 1, TLS, h2", 1), ("50 x 100, TLS, h2", 100)] {
+        cases.push(over_tls(name, HTTP_2, over_http2(name, clients, HTTP_2, five_thousand.clone())));
+    }
+    for (name, all, clients) in
+        [("5,000 x 1, no events", 5_000, 1), ("50 x 1, no events", 50, 1), ("50 x 100, no events", 5_000, 100)]
+    {
+        let idle = Case { vanguard: false, warm_secs: 0, secs: 4, least_secs: 4, ..case("", all, 1, 0, SIZE) };
+        cases.push(over_http2(name, clients, HTTP_2, at_once(name, idle)));
+    }
+    cases.extend(beside_stalled());
+    cases
+}
+
+/// Some streams of each connection, alone and beside one more whose window is never opened again. The events are large,
+/// so that this window is used up in the warm-up.
+fn beside_stalled() -> [Case; 2] {
+    let policy = Policy { stall_secs: 600, ..policy() };
+    let case = |clients| Case { warm_secs: 8, secs: 6, policy: policy.clone(), ..case("", clients, 1, 10, 1_024) };
+    let alone = over_http2("50 x 99 alone", 99, HTTP_2_MANIFOLD, case(50 * 99));
+    let mut beside = over_http2("50 x 99 beside a stalled one", 100, HTTP_2_MANIFOLD, case(50 * 100));
+    for crowd in &mut beside.crowds {
+        crowd.http2 = Some(Http2 { clients: 100, stalled: true });
+    }
+    [alone, beside]
+}
+
+/// The same over HTTP/2 and on other servers, with this many clients on each connection.
+fn over_http2(name: &str, clients: usize, targets: &'static [Target], case: Case) -> Case {
+    let http2 = Some(Http2 { clients, stalled: false });
+    let crowds = case.crowds.into_iter().map(|crowd| Crowd { http2, ..crowd }).collect();
+    Case { name: name.to_owned(), targets, crowds, policy: Policy { http2: true, ..case.policy }, ..case }
+}
+
 pub(crate) fn clients() -> Vec<Case> {
     let clients = |clients| Case { secs: 6, ..case(&named(clients, "clients"), clients, 1, 10, SIZE) };
     [100, 1_000, 5_000, 10_000, MANY].map(clients).to_vec()
@@ -272,11 +320,21 @@ fn at_once(name: &str, case: Case) -> Case {
 
 fn crowd(name: &str, clients: usize, first_stream: u64, streams: u64) -> Crowd {
     let name = name.to_owned();
-    Crowd { name, clients, first_stream, streams, reads: Reads::Events, at_once: false, returns: None, yields: false }
+    Crowd {
+        name,
+        clients,
+        first_stream,
+        streams,
+        reads: Reads::Events,
+        at_once: false,
+        returns: None,
+        http2: None,
+        yields: false,
+    }
 }
 
 fn policy() -> Policy {
-    Policy { heartbeat_secs: HEARTBEAT_SECS, stall_secs: 30, shards: 1, log_events: None, tls: false }
+    Policy { heartbeat_secs: HEARTBEAT_SECS, stall_secs: 30, shards: 1, log_events: None, tls: false, http2: false }
 }
 
 /// A label such as "1,000 clients".

@@ -46,12 +46,12 @@ pub(crate) fn slowest(trial: &Trial) -> f64 {
     readers(trial).map_or(f64::NAN, |it| it.latency.max)
 }
 
-/// The server's own memory per connection, in KB, if there are so many that what else changes does not count.
+/// The server's own memory per client, in KB, if there are so many that what else changes does not count.
 pub(crate) fn memory_kb(trial: &Trial) -> f64 {
     if trial.clients - trial.left < MANY_CLIENTS {
         return f64::NAN;
     }
-    (float(trial.busy_kb) - float(trial.idle_kb)) / (clients(trial) - count(trial.left))
+    growth_kb(trial) / (clients(trial) - count(trial.left))
 }
 
 /// The server's own memory per stream with its clients, in KB, if there are many streams.
@@ -59,7 +59,12 @@ pub(crate) fn stream_kb(trial: &Trial) -> f64 {
     if trial.streams < MANY_STREAMS {
         return f64::NAN;
     }
-    (float(trial.busy_kb) - float(trial.idle_kb)) / float(trial.streams)
+    growth_kb(trial) / float(trial.streams)
+}
+
+/// What the server's own memory grew by, in KB.
+pub(crate) fn growth_kb(trial: &Trial) -> f64 {
+    float(trial.busy_kb) - float(trial.idle_kb)
 }
 
 /// Connections per second, each counted until its response's head.
@@ -127,7 +132,8 @@ fn readers(trial: &Trial) -> Option<&Received> {
     trial.received.get(READERS)
 }
 
-fn clients(trial: &Trial) -> f64 {
+/// The clients that connected.
+pub(crate) fn clients(trial: &Trial) -> f64 {
     count(trial.clients)
 }
 
@@ -155,17 +161,16 @@ impl Runs<'_> {
         self.of(case, target).map(figure).reduce(f64::max)
     }
 
-    /// `combine` over two figures of the same repeat.
+    /// `combine` over two runs of the same repeat.
     pub(crate) fn paired(
         &self,
         left: (&str, Target),
         right: (&str, Target),
-        figure: Figure,
-        combine: fn(f64, f64) -> f64,
+        combine: impl Fn(&Trial, &Trial) -> f64,
     ) -> Option<Spread> {
         let pairs = self.of(left.0, left.1).filter_map(|trial| {
             let other = self.of(right.0, right.1).find(|other| other.repeat == trial.repeat)?;
-            Some(combine(figure(trial), figure(other)))
+            Some(combine(trial, other))
         });
         Spread::of(pairs.collect())
     }

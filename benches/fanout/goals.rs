@@ -32,6 +32,8 @@ pub(crate) enum Measured {
     Ratio(Place, Place),
     /// The first one less the second one.
     Difference(Place, Place),
+    /// The same for each client that the first one has more than the second one.
+    PerFurtherClient(Place, Place),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +63,7 @@ pub(crate) fn goals() -> Vec<Goal> {
     goals.extend(neighbourly());
     goals.extend(resources());
     goals.extend(tls());
+    goals.extend(http2());
     goals
 }
 
@@ -134,7 +137,7 @@ fn neighbourly() -> Vec<Goal> {
     use Scenario::{Departure, Neighbours, Quiet, Slow};
     let above = |goal: Goal| match goal.measured {
         Measured::Ratio(left, right) => Goal { measured: Measured::Difference(left, right), decimals: 1, ..goal },
-        Measured::At(_) | Measured::Difference(..) => goal,
+        Measured::At(_) | Measured::Difference(..) | Measured::PerFurtherClient(..) => goal,
     };
     vec![
         above(cases(
@@ -234,6 +237,48 @@ fn tls() -> Vec<Goal> {
     ]
 }
 
+fn http2() -> Vec<Goal> {
+    use Scenario::Http2;
+    let (plain, one, five, hundred) = ("5,000 x 1, HTTP/1.1", "5,000 x 1, h2c", "1,000 x 5, h2c", "50 x 100, h2c");
+    let (plain_tls, one_tls, hundred_tls) = ("5,000 x 1, TLS, HTTP/1.1", "5,000 x 1, TLS, h2", "50 x 100, TLS, h2");
+    let (idle, idle_one, idle_hundred) = ("5,000 x 1, no events", "50 x 1, no events", "50 x 100, no events");
+    let beside = |work, case| Goal {
+        measured: Measured::Ratio((case, NCHAN), (case, MANIFOLD)),
+        ..goal(Http2, work, figures::cpu_us)
+    };
+    let cases = |work, case, other, figure| cases(Http2, work, case, other, figure);
+    vec![
+        cases("CPU per delivery over h2c: 5,000 connections x 1 stream x 10/s x 128 B", one, plain, figures::cpu_us)
+            .at_most(1.05, "x HTTP/1.1"),
+        beside("the same, Nchan's over h2c", one).at_least(2.0, "x manifold's"),
+        cases("CPU per delivery over h2c: 1,000 connections x 5 streams", five, plain, figures::cpu_us)
+            .told("x HTTP/1.1"),
+        cases("CPU per delivery over h2c: 50 connections x 100 streams", hundred, plain, figures::cpu_us)
+            .at_most(0.05, "x HTTP/1.1"),
+        beside("the same, Nchan's over h2c", hundred).told("x manifold's"),
+        at(Http2, "memory of a connection of h2c with one stream, 5,000 at once", idle, figures::memory_kb)
+            .at_most(0.50, "KB"),
+        Goal {
+            measured: Measured::PerFurtherClient((idle_hundred, MANIFOLD), (idle_one, MANIFOLD)),
+            ..goal(Http2, "memory of a further stream, 50 connections with 100 instead of 1", figures::growth_kb)
+        }
+        .at_most(0.12, "KB"),
+        cases("CPU per delivery over TLS and h2: 5,000 connections x 1 stream", one_tls, plain_tls, figures::cpu_us)
+            .at_most(1.30, "x TLS and HTTP/1.1"),
+        beside("the same, Nchan's over TLS and h2", one_tls).told("x manifold's"),
+        cases("CPU per delivery over TLS and h2: 50 connections x 100", hundred_tls, plain_tls, figures::cpu_us)
+            .told("x TLS and HTTP/1.1"),
+        beside("the same, Nchan's over TLS and h2", hundred_tls).told("x manifold's"),
+        cases(
+            "p99 of 99 streams of a connection beside one that stalled, 50 connections",
+            "50 x 99 beside a stalled one",
+            "50 x 99 alone",
+            figures::p99,
+        )
+        .at_most(1.1, "x without it"),
+    ]
+}
+
 /// The deliveries per second that count as a million. It is a little less, because some events of the window are
 /// still on their way when it ends.
 const NEARLY_A_MILLION: f64 = 995_000.0;
@@ -276,7 +321,9 @@ impl Goal {
     pub(crate) fn places(&self) -> Vec<Place> {
         match self.measured {
             Measured::At(place) => vec![place],
-            Measured::Ratio(left, right) | Measured::Difference(left, right) => vec![left, right],
+            Measured::Ratio(left, right)
+            | Measured::Difference(left, right)
+            | Measured::PerFurtherClient(left, right) => vec![left, right],
         }
     }
 
@@ -298,10 +345,14 @@ impl Goal {
     }
 
     fn spread(&self, runs: Runs<'_>) -> Option<Spread> {
+        let figure = self.figure;
         match self.measured {
-            Measured::At((case, target)) => runs.spread(case, target, self.figure),
-            Measured::Ratio(left, right) => runs.paired(left, right, self.figure, |left, right| left / right),
-            Measured::Difference(left, right) => runs.paired(left, right, self.figure, |left, right| left - right),
+            Measured::At((case, target)) => runs.spread(case, target, figure),
+            Measured::Ratio(left, right) => runs.paired(left, right, |left, right| figure(left) / figure(right)),
+            Measured::Difference(left, right) => runs.paired(left, right, |left, right| figure(left) - figure(right)),
+            Measured::PerFurtherClient(left, right) => runs.paired(left, right, |left, right| {
+                (figure(left) - figure(right)) / (figures::clients(left) - figures::clients(right))
+            }),
         }
     }
 

@@ -15,9 +15,11 @@ mod figures;
 mod goals;
 mod grip;
 mod handshakes;
+mod http2;
 mod identity;
 mod ledger;
 mod machine;
+mod multiplexed;
 mod nchan;
 mod nginx;
 mod options;
@@ -83,6 +85,7 @@ fn play(role: &[OsString]) -> Result<(), Failure> {
         "grip" => grip::serve(serde_json::from_str(text(1)?)?),
         "publisher" => publisher::publish(&serde_json::from_str(text(1)?)?),
         "handshakes" => handshakes::run(&serde_json::from_str(text(1)?)?),
+        "multiplexed" => multiplexed::run(serde_json::from_str(text(1)?)?),
         "clients" => clients::run(serde_json::from_str(text(1)?)?),
         other => Err(format!("there is no role {other}").into()),
     }

@@ -31,7 +31,7 @@ pub(crate) fn version() -> Option<String> {
 pub(crate) struct Nchan {
     /// Where subscribers connect.
     pub(crate) address: SocketAddr,
-    /// Where events are posted. It is never TLS.
+    /// Where events are posted. It is never TLS, and never HTTP/2.
     pub(crate) publish: SocketAddr,
     pub(crate) nginx: Nginx,
 }
@@ -47,23 +47,30 @@ impl Nchan {
     ) -> Result<Self, Failure> {
         // nginx cannot report the port that the kernel chose, so a free port is searched for.
         let publish = free_address()?;
-        let address = if identity.is_some() { free_address()? } else { publish };
-        let secure = identity.map_or_else(String::new, |identity| nginx::listen_tls(address, identity));
+        let separate = identity.is_some() || policy.http2;
+        let address = if separate { free_address()? } else { publish };
+        let listen = match identity {
+            Some(identity) => nginx::listen_tls(address, identity, policy.http2),
+            // What listens for HTTP/2 without TLS understands no HTTP/1.1.
+            None if policy.http2 => format!("    listen {address} http2 backlog=4096;\n"),
+            None => String::new(),
+        };
         let module = format!("load_module {MODULE};");
-        let nginx = Nginx::start(cpu, files, address, &module, &config(publish, &secure, policy))?;
+        let nginx = Nginx::start(cpu, files, address, &module, &config(publish, &listen, policy))?;
         Ok(Self { address, publish, nginx })
     }
 }
 
-/// Nchan keeps as many events, for as long, as manifold does. `secure`: the lines that make it listen for TLS.
-fn config(address: SocketAddr, secure: &str, policy: &Policy) -> String {
+/// Nchan keeps as many events, for as long, as manifold does. `listen`: the lines that make it listen elsewhere,
+/// for TLS or HTTP/2.
+fn config(address: SocketAddr, listen: &str, policy: &Policy) -> String {
     let (heartbeat_secs, log_events) = (policy.heartbeat_secs, policy.log_events.unwrap_or(1000));
     format!(
         "  client_max_body_size 1m; client_body_buffer_size 64k;
   nchan_shared_memory_size 512M; nchan_message_buffer_length {log_events}; nchan_message_timeout 5m;
   server {{
     listen {address} backlog=4096;
-{secure}    location ~ ^{PUBLISH}(\\d+)$ {{ nchan_publisher; nchan_channel_id $1; }}
+{listen}    location ~ ^{PUBLISH}(\\d+)$ {{ nchan_publisher; nchan_channel_id $1; }}
     location ~ ^{SUBSCRIBE}(\\d+)$ {{
       nchan_subscriber eventsource; nchan_channel_id $1; nchan_subscriber_timeout 0;
       nchan_eventsource_ping_interval {heartbeat_secs};

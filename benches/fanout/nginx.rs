@@ -70,10 +70,12 @@ impl Drop for Nginx {
 }
 
 /// The lines of a block `server` that make it listen at `address` for TLS 1.3. Session tickets are on by default.
-pub(crate) fn listen_tls(address: SocketAddr, identity: &Identity) -> String {
+/// `http2`: clients may choose HTTP/2.
+pub(crate) fn listen_tls(address: SocketAddr, identity: &Identity, http2: bool) -> String {
+    let http2 = if http2 { " http2" } else { "" };
     let (cert, key) = (identity.cert.display(), identity.key.display());
     format!(
-        "    listen {address} ssl backlog=4096; ssl_protocols TLSv1.3;
+        "    listen {address} ssl{http2} backlog=4096; ssl_protocols TLSv1.3;
     ssl_certificate {cert}; ssl_certificate_key {key};
 "
     )

@@ -4,7 +4,7 @@ use super::child::Child;
 use super::clients::GRACE_SECS;
 use super::process::{self, CpuTime, float};
 use super::server::{Bench, Server};
-use super::specs::{ClientsSpec, Connected, Crowd, Reads, Window};
+use super::specs::{ClientsSpec, Connected, Crowd, Http2, Reads, Window};
 use super::target::Target;
 use super::trial::{Act, Case, Deed, Trial};
 use super::{Failure, clock};
@@ -80,6 +80,7 @@ fn vanguard(case: &Case) -> Crowd {
         reads: Reads::Events,
         at_once: false,
         returns: None,
+        http2: case.crowds.first().and_then(|crowd| crowd.http2).map(|http2| Http2 { stalled: false, ..http2 }),
         yields: false,
     }
 }
@@ -142,7 +143,11 @@ impl Stage<'_> {
             newest,
             events: work.rate > 0 && crowd.reads != Reads::Nothing && crowd.first_stream < work.streams,
         };
-        let role = if matches!(crowd.reads, Reads::Handshakes { .. }) { "handshakes" } else { "clients" };
+        let role = match crowd.reads {
+            Reads::Handshakes { .. } => "handshakes",
+            Reads::Events | Reads::Bytes | Reads::Nothing if crowd.http2.is_some() => "multiplexed",
+            Reads::Events | Reads::Bytes | Reads::Nothing => "clients",
+        };
         let child = Child::role(role, self.bench.load_cpu, &spec)?;
         let connected = child.report("connected", CONNECT_SECS + PATIENCE_SECS)?;
         Ok((child, connected))

@@ -51,6 +51,11 @@ pub(crate) enum Scenario {
     /// TLS 1.3 beside plain connections: processor time per delivery, memory per connection, handshakes, and latency
     /// while 2,000 clients come
     Tls,
+    /// HTTP/2 beside HTTP/1.1, plain and over TLS: processor time per delivery, memory per connection and per stream, and
+    /// latency beside a stream that stalled
+    #[value(name = "h2")]
+    #[serde(rename = "h2")]
+    Http2,
     /// From 100 to 18,000 clients
     Clients,
     /// From 1 to 1,000 events a second
@@ -114,6 +119,7 @@ impl Scenario {
             Self::Slow => cases::slow(),
             Self::Shards => cases::shards(),
             Self::Tls => cases::tls(),
+            Self::Http2 => cases::http2(),
             Self::Clients => cases::clients(),
             Self::Rates => cases::rates(),
             Self::Sizes => cases::sizes(),

@@ -12,6 +12,7 @@ use super::varnish::{self, Varnish};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use tempfile::TempDir;
 
 /// How long a server may take until it listens.
@@ -27,6 +28,8 @@ pub(crate) struct Bench {
     pub(crate) load_cpu: usize,
     /// The pause between two steps of a run, in which what is under way ends, in nanoseconds.
     pub(crate) pause: u64,
+    /// The gateway has the key `[server] http2`, which says what serves HTTP/2.
+    pub(crate) chooses_http2: bool,
 }
 
 /// The versions of the other servers that are installed.
@@ -85,7 +88,8 @@ impl Server {
         let task = Task { bench, work, policy, files: files.path(), identity };
         let server = match target {
             Target::Floor => Self::floor(task),
-            Target::Manifold => Self::manifold(task),
+            Target::Manifold => Self::manifold(task, "engine"),
+            Target::Session => Self::manifold(task, "session"),
             Target::Nchan => Self::nchan(task),
             Target::Pushpin => Self::pushpin(&task),
             Target::Varnish => Self::varnish(&task),
@@ -101,8 +105,10 @@ impl Server {
         Ok(Self { identity: task.identity, pids, ..Self::fed(feed, address) })
     }
 
-    fn manifold(task: Task<'_>) -> Result<Self, Failure> {
-        let (feed, process, address) = task.manifold(task.identity.as_ref())?;
+    /// `http2`: what serves HTTP/2, if the gateway has a choice.
+    fn manifold(task: Task<'_>, http2: &str) -> Result<Self, Failure> {
+        let http2 = (task.policy.http2 && task.bench.chooses_http2).then_some(http2);
+        let (feed, process, address) = task.manifold(task.identity.as_ref(), http2)?;
         Ok(Self {
             pids: vec![process.pid()],
             identity: task.identity,
@@ -113,7 +119,7 @@ impl Server {
 
     fn terminator(task: Task<'_>) -> Result<Self, Failure> {
         let identity = task.identity.as_ref().ok_or("the terminator needs a certificate")?;
-        let (feed, manifold, origin) = task.manifold(None)?;
+        let (feed, manifold, origin) = task.manifold(None, None)?;
         let terminator = Terminator::start(task.bench.server_cpu, task.files, identity, origin)?;
         let address = terminator.address;
         Ok(Self {
@@ -176,10 +182,14 @@ impl Task<'_> {
     }
 
     /// Starts an origin and the gateway in front of it. Returns both, and the address for clients.
-    fn manifold(&self, identity: Option<&Identity>) -> Result<(Child, Child, SocketAddr), Failure> {
+    fn manifold(
+        &self,
+        identity: Option<&Identity>,
+        http2: Option<&str>,
+    ) -> Result<(Child, Child, SocketAddr), Failure> {
         let (feed, origin) = self.origin()?;
         let path = self.files.join("manifold.toml");
-        std::fs::write(&path, config(origin, self.policy, identity))?;
+        std::fs::write(&path, config(origin, self.policy, identity, http2))?;
         let args = ["-c".as_ref(), path.as_os_str()];
         let process = Child::start("manifold", self.bench.server_cpu, &self.bench.manifold, &args)?;
         let address = process.find(START_SECS, |line| listening(line, identity.is_some()))?;
@@ -196,20 +206,29 @@ fn listening(line: &str, tls: bool) -> Option<SocketAddr> {
 }
 
 /// The gateway's configuration file.
-fn config(origin: SocketAddr, policy: &Policy, identity: Option<&Identity>) -> String {
-    let Policy { heartbeat_secs, stall_secs, shards, log_events, tls: _ } = policy;
+fn config(origin: SocketAddr, policy: &Policy, identity: Option<&Identity>, http2: Option<&str>) -> String {
+    let Policy { heartbeat_secs, stall_secs, shards, log_events, tls: _, http2: over_http2 } = policy;
+    let alpn = if *over_http2 { "h2" } else { "http/1.1" };
+    let http2 = http2.map_or_else(String::new, |value| format!("http2 = \"{value}\"\n"));
     let log = log_events.map_or_else(String::new, |events| format!("\n[routes.replay]\nevents = {events}\n"));
     let tls = identity.map_or_else(String::new, |Identity { cert, key }| {
         let (cert, key) = (cert.display(), key.display());
-        format!(
-            "[server.tls]\nlisten = [\"127.0.0.1:0\"]\ncert = \"{cert}\"\nkey = \"{key}\"\nalpn = [\"http/1.1\"]\n\n"
-        )
+        format!("[server.tls]\nlisten = [\"127.0.0.1:0\"]\ncert = \"{cert}\"\nkey = \"{key}\"\nalpn = [\"{alpn}\"]\n\n")
     });
     format!(
-        "[server]\nlisten = [\"127.0.0.1:0\"]\nthreads = 1\nshards = {shards}\n\n{tls}\
+        "[server]\nlisten = [\"127.0.0.1:0\"]\nthreads = 1\nshards = {shards}\n{http2}\n{tls}\
          [[routes]]\npath = \"/s/*\"\norigin = \"http://{origin}\"\n\n\
          [routes.client]\nheartbeat_secs = {heartbeat_secs}\nstall_secs = {stall_secs}\n{log}"
     )
+}
+
+/// Whether `manifold` has the key `[server] http2`, which says what serves HTTP/2.
+pub(crate) fn chooses_http2(manifold: &Path) -> Result<bool, Failure> {
+    let files = TempDir::with_prefix("manifold-bench-")?;
+    let path = files.path().join("manifold.toml");
+    let toml = "[server]\nhttp2 = \"engine\"\n\n[[routes]]\npath = \"/s/*\"\norigin = \"http://127.0.0.1:1\"\n";
+    std::fs::write(&path, toml)?;
+    Ok(Command::new(manifold).arg("--test").arg("-c").arg(&path).output()?.status.success())
 }
 
 /// An address whose port is free now, for a server that cannot report which one it was given.

@@ -44,6 +44,8 @@ pub(crate) struct Crowd {
     pub(crate) at_once: bool,
     /// The clients were here before. `None`: they are new.
     pub(crate) returns: Option<Returns>,
+    /// `None`: each client has a connection of HTTP/1.1.
+    pub(crate) http2: Option<Http2>,
     /// Other crowds have the core first, so that their latency does not include the work of these clients.
     pub(crate) yields: bool,
 }
@@ -63,6 +65,16 @@ pub(crate) enum Reads {
         /// Each resumes a session by a ticket. If not, each is a full one.
         resumed: bool,
     },
+}
+
+/// Clients that share connections of HTTP/2. They check every event, and they are new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Http2 {
+    /// The number of clients on each connection. Each has a request of its own. It is not 0.
+    pub(crate) clients: usize,
+    /// The first client of each connection never opens its window, so after a while the server may send it nothing. Its
+    /// events are not counted.
+    pub(crate) stalled: bool,
 }
 
 /// Clients that come back with the id of an event that they got.
@@ -204,4 +216,6 @@ pub(crate) struct Policy {
     pub(crate) log_events: Option<u64>,
     /// Clients connect over TLS.
     pub(crate) tls: bool,
+    /// Clients speak HTTP/2.
+    pub(crate) http2: bool,
 }

@@ -32,9 +32,10 @@ pub(crate) fn run(options: &Options) -> Result<(), Failure> {
         server_cpu: options.server_cpu.unwrap_or(first),
         load_cpu: options.load_cpu.unwrap_or(last),
         pause: if options.quick { clock::SECOND / 2 } else { clock::SECOND },
+        chooses_http2: server::chooses_http2(&options.manifold)?,
     };
     let others = server::others();
-    let targets = Targets::of(options, &others)?;
+    let targets = Targets::of(options, &others, bench.chooses_http2)?;
     let mut failed = 0;
     for scenario in options.scenarios() {
         let trials = measure(scenario, &targets, &bench, options, &mut failed)?;
@@ -59,8 +60,12 @@ struct Targets {
 impl Targets {
     /// Those that were asked for and are installed. If none were asked for and the run is quick, those that the goals
     /// are about.
-    fn of(options: &Options, others: &BTreeMap<Target, String>) -> Result<Self, Failure> {
-        let asked = options.targets.clone().unwrap_or_else(|| Target::value_variants().to_vec());
+    fn of(options: &Options, others: &BTreeMap<Target, String>, chooses_http2: bool) -> Result<Self, Failure> {
+        let mut asked = options.targets.clone().unwrap_or_else(|| Target::value_variants().to_vec());
+        if !chooses_http2 {
+            // The gateway serves HTTP/2 in one way, and is measured once.
+            asked.retain(|&target| target != Target::Session);
+        }
         let missing = |target: &Target| target.needs().is_some_and(|program| !others.contains_key(&program));
         let (absent, installed) = asked.into_iter().partition::<Vec<_>, _>(missing);
         for target in absent {

@@ -11,6 +11,8 @@ pub(crate) enum Target {
     Floor,
     /// This project's gateway, with one worker thread and one shard unless the case says otherwise
     Manifold,
+    /// The same with HTTP/2 as pingora serves it, if the gateway has a choice
+    Session,
     /// nginx with Nchan, one worker
     Nchan,
     /// Pushpin, all its processes
@@ -27,6 +29,7 @@ impl Target {
         match self {
             Self::Floor => "floor",
             Self::Manifold => "manifold",
+            Self::Session => "session",
             Self::Nchan => "nchan",
             Self::Pushpin => "pushpin",
             Self::Varnish => "varnish",
@@ -37,7 +40,7 @@ impl Target {
     /// The server whose programs must be installed. `None`: nothing must be.
     pub(crate) fn needs(self) -> Option<Self> {
         match self {
-            Self::Floor | Self::Manifold => None,
+            Self::Floor | Self::Manifold | Self::Session => None,
             Self::Nchan | Self::Pushpin | Self::Varnish => Some(self),
             Self::Terminator => Some(Self::Nchan),
         }
@@ -48,7 +51,7 @@ impl Target {
         match self {
             // Its processes drop messages to each other when more clients come, and answer some clients with 502.
             Self::Pushpin => 16,
-            Self::Floor | Self::Manifold | Self::Nchan | Self::Varnish | Self::Terminator => 128,
+            Self::Floor | Self::Manifold | Self::Session | Self::Nchan | Self::Varnish | Self::Terminator => 128,
         }
     }
 
@@ -57,6 +60,7 @@ impl Target {
         match self {
             Self::Floor => "bare send()",
             Self::Manifold => "manifold",
+            Self::Session => "manifold, pingora's HTTP/2",
             Self::Nchan => "nginx + Nchan",
             Self::Pushpin => "Pushpin",
             Self::Varnish => "Varnish",

@@ -18,7 +18,8 @@ impl Terminator {
     /// Starts nginx with one worker on core `cpu`, in front of `origin`. `files`: a folder of its own.
     pub(crate) fn start(cpu: usize, files: &Path, identity: &Identity, origin: SocketAddr) -> Result<Self, Failure> {
         let address = free_address()?;
-        let nginx = Nginx::start(cpu, files, address, "", &config(&nginx::listen_tls(address, identity), origin))?;
+        let nginx =
+            Nginx::start(cpu, files, address, "", &config(&nginx::listen_tls(address, identity, false), origin))?;
         Ok(Self { address, nginx })
     }
 }

@@ -12,6 +12,8 @@ mod event;
 mod figures;
 #[path = "../../benches/fanout/goals.rs"]
 mod goals;
+#[path = "../../benches/fanout/http2/mod.rs"]
+mod http2;
 #[path = "../../benches/fanout/identity.rs"]
 mod identity;
 #[path = "../../benches/fanout/ledger.rs"]
@@ -53,6 +55,8 @@ mod wire;
 mod event_tests;
 #[path = "goals.rs"]
 mod goal_tests;
+#[path = "http2.rs"]
+mod http2_tests;
 #[path = "ledger.rs"]
 mod ledger_tests;
 #[path = "pictures.rs"]

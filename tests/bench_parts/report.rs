@@ -26,8 +26,12 @@ fn results() -> Results {
         let cases = scenario.cases(false, None).into_iter();
         let trials = cases.flat_map(|case| {
             let streams = case.work.streams;
-            let run =
-                move |(repeat, target): (usize, Target)| Trial { streams, ..trial(&case.name, target, repeat, 1.0) };
+            let clients = case.crowds.iter().map(|crowd| crowd.clients).sum::<usize>();
+            let run = move |(repeat, target): (usize, Target)| Trial {
+                streams,
+                clients,
+                ..trial(&case.name, target, repeat, 1.0)
+            };
             [0, 1]
                 .into_iter()
                 .flat_map(|repeat| case.targets.iter().map(move |&target| (repeat, target)))
