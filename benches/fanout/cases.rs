@@ -261,12 +261,12 @@ pub(crate) fn http2() -> Vec<Case> {
 }
 
 /// Some streams of each connection, alone and beside one more whose window is never opened again. The events are large,
-/// so that this window is used up in the warm-up.
+/// so that this window is used up in the warm-up, also in a short one.
 fn beside_stalled() -> [Case; 2] {
     let policy = Policy { stall_secs: 600, ..policy() };
-    let case = |clients| Case { warm_secs: 8, secs: 6, policy: policy.clone(), ..case("", clients, 1, 10, 1_024) };
-    let alone = over_http2("50 x 99 alone", 99, HTTP_2_MANIFOLD, case(50 * 99));
-    let mut beside = over_http2("50 x 99 beside a stalled one", 100, HTTP_2_MANIFOLD, case(50 * 100));
+    let case = |clients| Case { warm_secs: 8, secs: 6, policy: policy.clone(), ..case("", clients, 1, 10, 2_048) };
+    let alone = over_http2("20 x 99 alone", 99, HTTP_2_MANIFOLD, case(20 * 99));
+    let mut beside = over_http2("20 x 99 beside a stalled one", 100, HTTP_2_MANIFOLD, case(20 * 100));
     for crowd in &mut beside.crowds {
         crowd.http2 = Some(Http2 { clients: 100, stalled: true });
     }

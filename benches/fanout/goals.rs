@@ -270,9 +270,9 @@ fn http2() -> Vec<Goal> {
             .told("x TLS and HTTP/1.1"),
         beside("the same, Nchan's over TLS and h2", hundred_tls).told("x manifold's"),
         cases(
-            "p99 of 99 streams of a connection beside one that stalled, 50 connections",
-            "50 x 99 beside a stalled one",
-            "50 x 99 alone",
+            "p99 of 99 streams of a connection beside one that stalled, 20 connections",
+            "20 x 99 beside a stalled one",
+            "20 x 99 alone",
             figures::p99,
         )
         .at_most(1.1, "x without it"),

@@ -135,8 +135,17 @@ impl Crowd {
             let grace = if self.spec.events { GRACE_SECS * clock::SECOND } else { 0 };
             let now = clock::now();
             if now > window.until + grace || (now > window.until && self.tally.is_complete()) {
-                return Ok(());
+                return self.check_stalled();
             }
+        }
+    }
+
+    /// A stream that still has room for an event has not stalled. What was measured beside it means nothing.
+    fn check_stalled(&self) -> Result<(), Failure> {
+        let left = self.connections.iter().filter_map(|connection| connection.conversation.left_to_stalled());
+        match left.max().filter(|&left| usize::try_from(left).is_ok_and(|left| left > self.spec.size)) {
+            Some(left) => Err(format!("a stream that should have stalled has room for {left} bytes").into()),
+            None => Ok(()),
         }
     }
 

@@ -182,6 +182,7 @@ fn a_stalled_stream_opens_no_window_and_holds_its_bytes_of_the_connections() {
     let large = frame(DATA, 0, 1, &[b'\n'; 16_000]);
     let (_, answer) = read(&mut conversation, [&large[..]; 4]).unwrap();
     assert!(answer.is_empty());
+    assert_eq!(conversation.left_to_stalled(), Some(STREAM_WINDOW - 64_000));
     assert!(read(&mut conversation, [&large[..]]).unwrap_err().contains("more than a window"));
 
     // Its neighbour gets back what it reads, but never the bytes of the stalled one.

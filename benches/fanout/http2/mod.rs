@@ -95,6 +95,11 @@ impl Conversation {
         self.streams.iter().filter(|stream| !stream.over).count()
     }
 
+    /// The bytes that the server may still send to the stream that stalls. `None`: none does.
+    pub(crate) fn left_to_stalled(&self) -> Option<u32> {
+        self.streams.iter().find(|stream| stream.stalled).map(|stream| stream.room)
+    }
+
     /// Reads the next bytes. Passes what they contain to `sink`, with the place of the stream. Appends to `answer` what
     /// the client must send. An error ends the connection.
     pub(crate) fn read(
