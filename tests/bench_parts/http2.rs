@@ -203,6 +203,8 @@ fn padding_counts_for_the_window_and_is_no_text() {
     let mut conversation = answered(1, false);
     let padded = frame(DATA, 8, 1, &[&[9], &event(3)[..], &[0; 9]].concat());
     assert_eq!(read(&mut conversation, padded.chunks(1)).unwrap().0, [(0, is_event(3))]);
+    let plain = frame(DATA, 0, 1, &event(4));
+    assert_eq!(read(&mut conversation, [&plain[..]]).unwrap().0, [(0, is_event(4))]);
     let all_padding = frame(DATA, 8, 1, &[&[255], &[0; 255][..]].concat());
     for _ in 0..=STREAM_WINDOW / 256 / 2 {
         let (items, answer) = read(&mut conversation, [&all_padding[..]]).unwrap();
@@ -260,7 +262,6 @@ fn what_no_server_may_send_ends_the_connection() {
         ("a string that is cut off", frame(HEADERS, END_HEADERS, 1, &cut_string)),
         ("data before a head", frame(DATA, 0, 1, b":\n")),
         ("a stream that nobody asked for", [head.clone(), frame(DATA, 0, 3, b":\n")].concat()),
-        ("an even stream", [head.clone(), frame(DATA, 0, 2, b":\n")].concat()),
         ("data after the end", [head.clone(), frame(DATA, 1, 1, b":\n"), frame(DATA, 0, 1, b":\n")].concat()),
         ("more padding than payload", [head, frame(DATA, 8, 1, &[9, 0])].concat()),
         ("the end of the connection", frame(GOAWAY, 0, 0, &[0, 0, 0, 0, 0, 0, 0, 11])),
@@ -270,4 +271,6 @@ fn what_no_server_may_send_ends_the_connection() {
     ] {
         assert!(read(&mut Conversation::new(1, false), [&sent[..]]).is_err(), "{what}");
     }
+    let even = frame(DATA, 0, 2, b":\n");
+    assert!(read(&mut answered(2, false), [&even[..]]).unwrap_err().contains("stream 2"));
 }
