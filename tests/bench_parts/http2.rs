@@ -33,11 +33,12 @@ const NGINX_404: &str =
 fn bytes(hex: &str) -> Vec<u8> {
     let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
     assert!(rest.is_empty());
-    pairs.iter().map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
+    let byte = |pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok();
+    pairs.iter().map(|pair| byte(pair).expect("two digits")).collect()
 }
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let length = u32::try_from(payload.len()).expect("a short payload").to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
@@ -50,11 +51,14 @@ fn plain_head() -> Vec<u8> {
     [&[0x88, 0x10, 12], &b"content-type"[..], &[17], b"text/event-stream"].concat()
 }
 
+/// What came, each with the place of its stream.
+type Items = Vec<(usize, Item)>;
+
 /// What `conversation` makes of some pieces: the items, and what it answers.
 fn read<'a>(
     conversation: &mut Conversation,
     pieces: impl IntoIterator<Item = &'a [u8]>,
-) -> Result<(Vec<(usize, Item)>, Vec<u8>), String> {
+) -> Result<(Items, Vec<u8>), String> {
     let (mut items, mut answer) = (Vec::new(), Vec::new());
     for piece in pieces {
         conversation.read(piece, &mut answer, &mut |place, item| items.push((place, item)))?;
@@ -67,14 +71,14 @@ fn answered(streams: usize, stalled: bool) -> Conversation {
     let mut conversation = Conversation::new(streams, stalled);
     for place in 0..streams {
         let head = frame(HEADERS, END_HEADERS, id(place), &plain_head());
-        let (items, _) = read(&mut conversation, [&head[..]]).unwrap();
+        let (items, _) = read(&mut conversation, [&head[..]]).expect("a head");
         assert_eq!(items, [(place, Item::Head { status: Some(200) })]);
     }
     conversation
 }
 
 fn id(place: usize) -> u32 {
-    u32::try_from(2 * place + 1).unwrap()
+    u32::try_from(2 * place + 1).expect("a small place")
 }
 
 fn stamp(seq: u64) -> Stamp {
