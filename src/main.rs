@@ -13,7 +13,7 @@ use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 use manifold::access;
 use manifold::admin::{Question, Unhealthy};
-use manifold::config::{Config, DEFAULT_FILE, LogFormat, SCHEMA, ServerConfig};
+use manifold::config::{Addresses, Config, DEFAULT_FILE, LogFormat, SCHEMA};
 use manifold::demo::{Demo, DemoOptions};
 use manifold::probe::{Verdict, probe, probe_routes};
 use manifold::quoted::Word;
@@ -63,8 +63,8 @@ fn run() -> ExitCode {
         (Some(Command::Healthcheck { config }), _) => {
             logger::start("warn");
             logger::write_as(LogFormat::Text);
-            return match ServerConfig::load(config.as_deref()) {
-                Ok(server) => healthcheck(&server),
+            return match Addresses::load(config.as_deref()) {
+                Ok(addresses) => healthcheck(&addresses),
                 Err(errors) => complain(&errors.to_string(), EX_USAGE),
             };
         }
@@ -138,8 +138,8 @@ fn source(named: Option<&Path>) -> String {
     if is_read { Word(&file.to_string_lossy()).to_string() } else { "environment".to_owned() }
 }
 
-fn healthcheck(server: &ServerConfig) -> ExitCode {
-    let asked = Question::of(server).and_then(|question| {
+fn healthcheck(addresses: &Addresses) -> ExitCode {
+    let asked = Question::of(addresses).and_then(|question| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         runtime.map_err(Unhealthy::NoRuntime)?.block_on(question.ask())
     });

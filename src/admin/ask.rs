@@ -1,6 +1,7 @@
 //! `manifold healthcheck`: asks a running process with the same configuration whether it is healthy.
 
-use crate::config::{ListenAddr, ServerConfig};
+use super::unverified;
+use crate::config::{Addresses, ListenAddr};
 use crate::web::within_reach;
 use bytes::Bytes;
 use http::header::{CONNECTION, HOST};
@@ -26,6 +27,8 @@ const MAX_ANSWER: usize = 256;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Question {
     address: ListenAddr,
+    /// Whether the address speaks TLS. It is then a TCP address.
+    is_tls: bool,
     subject: Subject,
 }
 
@@ -49,7 +52,8 @@ impl Subject {
 impl fmt::Display for Question {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (method, target) = self.subject.request();
-        write!(f, "{}, {method} {target}", self.address)
+        let tls = if self.is_tls { " with TLS" } else { "" };
+        write!(f, "{}{tls}, {method} {target}", self.address)
     }
 }
 
@@ -59,15 +63,24 @@ pub enum Unhealthy {
     /// The configuration does not say where the process listens.
     #[error("{0} has port 0, so the system chooses a port at each start: set a port that healthcheck can use")]
     UnknownPort(SocketAddr),
-    /// The configuration names no address without TLS.
-    #[error("there is no address to ask: set server.admin, or an address without TLS in server.listen")]
+    /// The configuration names no address.
+    #[error("there is no address to ask: set server.admin")]
     NoAddress,
+    /// Only clients with a certificate may ask, and this one has none.
+    #[error(
+        "{0} is only for clients with a certificate (server.tls.client_auth is \"required\"), and healthcheck has none: \
+         set server.admin"
+    )]
+    NeedsCertificate(SocketAddr),
     /// The runtime for the question cannot start.
     #[error("cannot ask: {0}")]
     NoRuntime(io::Error),
     /// No process listens on the address, or it cannot be reached.
     #[error("{0} cannot be reached: {1}")]
     Unreachable(ListenAddr, io::Error),
+    /// The address did not answer in TLS, or closed the connection.
+    #[error("{0} made no TLS handshake: {1}")]
+    NoHandshake(ListenAddr, io::Error),
     /// The answer was not HTTP, or the connection was lost.
     #[error("{0} gave no answer: {1}")]
     NoAnswer(ListenAddr, hyper::Error),
@@ -80,21 +93,25 @@ pub enum Unhealthy {
 }
 
 impl Question {
-    /// The question for a process with this configuration: whether it is ready or, without an admin address, whether
-    /// its first listener answers. If the listener is on a wildcard address, the loopback address is asked.
+    /// The question for a process with these addresses: whether it is ready or, without an admin address, whether its
+    /// first listener answers. A listener with TLS is asked only if there is no other. If the listener is on a wildcard
+    /// address, the loopback address is asked.
     ///
     /// # Errors
-    /// Fails when the configuration does not name the port.
-    pub fn of(server: &ServerConfig) -> Result<Self, Unhealthy> {
-        let (address, subject) = match (&server.admin, server.listen.first()) {
-            (Some(admin), _) => (admin.clone(), Subject::Ready),
-            (None, Some(first)) => (first.clone(), Subject::Answers),
-            (None, None) => return Err(Unhealthy::NoAddress),
+    /// Fails when the configuration does not name the port, and when only clients with a certificate may ask.
+    pub fn of(addresses: &Addresses) -> Result<Self, Unhealthy> {
+        let Addresses { admin, listen, tls, needs_certificate } = addresses;
+        let (address, is_tls, subject) = match (admin, listen.first(), tls.first()) {
+            (Some(admin), _, _) => (admin.clone(), false, Subject::Ready),
+            (None, Some(first), _) => (first.clone(), false, Subject::Answers),
+            (None, None, Some(first)) if *needs_certificate => return Err(Unhealthy::NeedsCertificate(*first)),
+            (None, None, Some(first)) => (ListenAddr::Tcp(*first), true, Subject::Answers),
+            (None, None, None) => return Err(Unhealthy::NoAddress),
         };
         match address {
             ListenAddr::Tcp(tcp) if tcp.port() == 0 => Err(Unhealthy::UnknownPort(tcp)),
-            ListenAddr::Tcp(tcp) => Ok(Self { address: ListenAddr::Tcp(within_reach(tcp)), subject }),
-            ListenAddr::Unix(_) => Ok(Self { address, subject }),
+            ListenAddr::Tcp(tcp) => Ok(Self { address: ListenAddr::Tcp(within_reach(tcp)), is_tls, subject }),
+            ListenAddr::Unix(_) => Ok(Self { address, is_tls, subject }),
         }
     }
 
@@ -113,7 +130,13 @@ impl Question {
         let unreachable = |error| Unhealthy::Unreachable(self.address.clone(), error);
         match &self.address {
             ListenAddr::Tcp(address) => {
-                self.exchange_on(TcpStream::connect(address).await.map_err(unreachable)?, address.to_string()).await
+                let (stream, host) = (TcpStream::connect(address).await.map_err(unreachable)?, address.to_string());
+                if !self.is_tls {
+                    return self.exchange_on(stream, host).await;
+                }
+                let secured = unverified::handshake(stream, address.ip()).await;
+                let secured = secured.map_err(|error| Unhealthy::NoHandshake(self.address.clone(), error))?;
+                self.exchange_on(secured, host).await
             }
             ListenAddr::Unix(path) => {
                 self.exchange_on(UnixStream::connect(path).await.map_err(unreachable)?, "localhost".to_owned()).await

@@ -20,6 +20,7 @@ mod page;
 mod readiness;
 #[cfg(test)]
 mod tests;
+mod unverified;
 
 pub use api::Api;
 pub use ask::{Question, Unhealthy};

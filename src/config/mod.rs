@@ -13,6 +13,7 @@
 //! Every error is collected with its place, key, value and rule, and all are reported at once. An error under
 //! `[defaults]` is reported once, there. The values of upstream headers are never part of a message.
 
+mod addresses;
 mod admin;
 mod advice;
 mod change;
@@ -35,6 +36,7 @@ mod tests;
 mod tls;
 mod value;
 
+pub use addresses::Addresses;
 pub use admin::{AdminAccess, Token};
 pub use change::{Change, Fate, RouteChange, Waiting};
 pub use error::{ConfigError, ConfigErrors};
@@ -80,7 +82,7 @@ const NOTHING: &str = "there is no configuration: give a file with -c FILE (the 
 #[derive(Clone, Copy, PartialEq)]
 enum Part {
     Whole,
-    /// `[server]` without `[server.tls]`. Errors elsewhere do not matter.
+    /// `[server]` without the files of `[server.tls]`. Errors elsewhere do not matter.
     Server,
 }
 
@@ -118,26 +120,12 @@ impl Config {
 
     fn of(mut root: Section<'_>, sources: &dyn Sources) -> Self {
         let mut settings = Settings::of(&root, sources);
-        let server = server::read(root.section("server"), sources, Part::Whole);
+        let server = server::read(root.section("server"), sources);
         let log = log::read(root.section("log"));
         let routes = routes::read(&mut root, sources);
         root.finish();
         settings.name(&routes);
         Self { server, log, routes, settings }
-    }
-}
-
-impl ServerConfig {
-    /// Reads `[server]` as [`Config::load`] does, and nothing else. It is for a program that asks a running process.
-    /// The rest of the file may have changed since that process read it. `[server.tls]` is not read either: the program
-    /// may not be allowed to read the keys, and a certificate that is being replaced does not concern it.
-    ///
-    /// # Errors
-    /// As for [`Config::load`], but for `[server]` alone.
-    pub fn load(named: Option<&Path>) -> Result<Self, ConfigErrors> {
-        let read =
-            load(named, Part::Server, |mut root, sources| server::read(root.section("server"), sources, Part::Server));
-        read.map(|(server, _)| server)
     }
 }
 

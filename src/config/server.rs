@@ -1,6 +1,5 @@
 //! `[server]`: sockets, threads and limits of the process.
 
-use super::Part;
 use super::admin::{self, AdminAccess};
 use super::limits::{self, ServerLimits};
 use super::networks::{Networks, trusted};
@@ -120,7 +119,14 @@ impl fmt::Display for ListenAddr {
     }
 }
 
-pub(super) fn read(mut section: Section<'_>, sources: &dyn Sources, part: Part) -> ServerConfig {
+pub(super) fn read(section: Section<'_>, sources: &dyn Sources) -> ServerConfig {
+    let (server, tls) = without_tls(section, sources);
+    let tls = tls::read(tls, &server.listen, server.admin.as_ref(), sources);
+    ServerConfig { tls, ..server }
+}
+
+/// Reads everything but `[server.tls]`, and returns that table.
+pub(super) fn without_tls<'a>(mut section: Section<'a>, sources: &dyn Sources) -> (ServerConfig, Section<'a>) {
     let mut server = ServerConfig::default();
     if let Some(item) = section.take("listen") {
         server.listen = listen(&item, section.peek("tls").is_some());
@@ -150,11 +156,8 @@ pub(super) fn read(mut section: Section<'_>, sources: &dyn Sources, part: Part) 
     section.set(&mut server.watch, "watch", boolean);
     server.limits = limits::of_server(section.section("limits"));
     let tls = section.section("tls");
-    if part == Part::Whole {
-        server.tls = tls::read(tls, &server.listen, server.admin.as_ref(), sources);
-    }
     section.finish();
-    server
+    (server, tls)
 }
 
 fn head_bytes(value: &DeValue<'_>) -> Result<usize, Rule> {

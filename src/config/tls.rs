@@ -1,7 +1,7 @@
 //! `[server.tls]`: the addresses for clients that speak TLS, and the certificates there.
 
 use super::reader::{Item, Rule, Section};
-use super::server::{ListenAddr, tcp_addr};
+use super::server::{ListenAddr, ServerConfig, tcp_addr};
 use super::sources::Sources;
 use super::value::{boolean, word};
 use crate::certificates::{
@@ -31,6 +31,7 @@ const CERT: &str = "it is the file of the certificate, in PEM. To try TLS, this 
 const KEY: &str = "it is the file of the private key of the certificate, in PEM";
 const CERTIFICATES_RULE: &str = "must be written [[server.tls.certificates]], once for each certificate";
 const ALPN: [(&str, Alpn); 2] = [(Alpn::Http2.name(), Alpn::Http2), (Alpn::Http1.name(), Alpn::Http1)];
+const CLIENT_AUTH: [(&str, ClientAuth); 2] = [("optional", ClientAuth::Optional), ("required", ClientAuth::Required)];
 const ALPN_RULE: &str = "must be a list of protocols such as [\"h2\", \"http/1.1\"]";
 const UNIX_RULE: &str = "must be a TCP address: TLS protects nothing on a Unix socket, so write it into server.listen";
 
@@ -113,6 +114,19 @@ pub(super) fn read(
     Some(TlsConfig { listen, identity, redirect_http, files: files.certs, exposed: files.exposed })
 }
 
+/// Reads only the addresses of the table, and whether a client there needs a certificate. `server`: what is around the
+/// table.
+pub(super) fn addresses_of(mut section: Section<'_>, server: &ServerConfig) -> (Vec<SocketAddr>, bool) {
+    if !section.is_present() {
+        return (Vec::new(), false);
+    }
+    let item = required(&mut section, "listen", LISTEN);
+    let listen = item.map(|item| addresses(&item, &server.listen, server.admin.as_ref()));
+    let mut auth = ClientAuth::Optional;
+    section.set(&mut auth, "client_auth", word(&CLIENT_AUTH));
+    (listen.unwrap_or_default(), auth == ClientAuth::Required)
+}
+
 /// Takes out a key that must be there.
 fn required<'a>(section: &mut Section<'a>, key: &'static str, rule: &str) -> Option<Item<'a>> {
     let item = section.take(key);
@@ -166,8 +180,7 @@ fn protocol(name: &str) -> Result<Alpn, Rule> {
 fn clients(section: &mut Section<'_>, files: &mut Files<'_>) -> Option<Clients> {
     let authorities = named(section, "client_ca_file");
     let mut auth = ClientAuth::Optional;
-    let words = [("optional", ClientAuth::Optional), ("required", ClientAuth::Required)];
-    let item = section.set(&mut auth, "client_auth", word(&words));
+    let item = section.set(&mut auth, "client_auth", word(&CLIENT_AUTH));
     if let Some(item) = item.filter(|_| auth == ClientAuth::Required && authorities.is_none()) {
         item.fail("needs server.tls.client_ca_file, which says who signs the certificates of clients");
     }

@@ -11,6 +11,7 @@ mod frames;
 mod gateway;
 mod guard;
 mod hardening;
+mod healthcheck_tls;
 mod http1;
 mod mode;
 mod origin;

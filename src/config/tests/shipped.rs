@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::config::report::Report;
-use crate::config::{Part, reader::Section, routes, server};
 use crate::config::{ServerConfig, TlsConfig};
+use crate::config::{reader::Section, routes, server};
 use crate::downstream::CorsOptions;
 use crate::route::ProxyPolicy;
 use std::path::PathBuf;
@@ -78,7 +78,7 @@ fn every_key_is_in_the_commented_file() {
     let report = Report::new("[[routes]]\npath = '/a'\norigin = 'http://o'");
     let tables = report.document().unwrap();
     let mut root = Section::root(&report, tables.get_ref());
-    server::read(root.section("server"), &Imagined::usual(), Part::Whole);
+    server::read(root.section("server"), &Imagined::usual());
     routes::read(&mut root, &Imagined::default());
     let vocabulary = report.vocabulary();
     assert!(vocabulary.len() > 60, "{}", vocabulary.len());

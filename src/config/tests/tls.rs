@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::certificates::{Alpn, ClientAuth};
-use crate::config::ServerConfig;
+use crate::config::Addresses;
 
 /// The files that every user may read.
 struct Exposed(Imagined, &'static [&'static str]);
@@ -168,7 +168,9 @@ fn who_asks_a_process_does_not_read_its_keys() {
     std::fs::write(&file, format!("server.admin = '127.0.0.1:9'\n{}", with_tls("client_auth = 'required'"))).unwrap();
     let errors = Config::load(Some(&file)).unwrap_err().to_string();
     assert_eq!(errors.lines().count(), 3, "{errors}");
-    assert!(ServerConfig::load(Some(&file)).unwrap().admin.is_some());
+    let addresses = Addresses::load(Some(&file)).unwrap();
+    assert!(addresses.admin.is_some() && addresses.needs_certificate, "{addresses:?}");
+    assert_eq!(addresses.tls, ["0.0.0.0:8443".parse().unwrap()]);
 }
 
 #[test]

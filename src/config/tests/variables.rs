@@ -1,8 +1,7 @@
 //! Variables in strings, variables over a file, and variables alone.
 
 use super::*;
-use crate::config::ListenAddr;
-use crate::config::{Part, ServerConfig, Variables, read, server};
+use crate::config::{Addresses, ListenAddr, Part, Variables, read};
 
 const FILE: &str = "[[routes]]\npath = '/a'\norigin = 'http://o'\n";
 
@@ -226,10 +225,10 @@ fn a_reference_that_cannot_be_replaced_names_key_and_variable_and_is_told_once()
 
 #[test]
 fn the_server_alone_is_read_whatever_is_wrong_elsewhere() {
-    let of_server = |text: &str| -> Result<ServerConfig, ConfigErrors> {
+    let of_server = |text: &str| -> Result<Addresses, ConfigErrors> {
         let sources = environment(&[("MANIFOLD_ADMIN", "127.0.0.1:9"), ("MANIFOLD_ORIGIN", "nonsense")]);
         read(text, Variables::OverFile, Part::Server, &sources, |mut root, sources| {
-            server::read(root.section("server"), sources, Part::Server)
+            Addresses::read(root.section("server"), sources)
         })
     };
     let server = of_server("odd = 1\n[server]\nlisten = ['127.0.0.1:1']\n[[routes]]\norigin = '${NONE}'").unwrap();
