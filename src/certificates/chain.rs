@@ -1,12 +1,12 @@
 //! A certificate with those of the authorities between it and a root.
 
 use super::names::Names;
+use super::validity::Validity;
 use crate::digest::{Sha256, sha256};
 use rustls::server::ParsedCertificate;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::{PemObject, SectionKind};
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// A certificate, followed by those of the authorities between it and a root. Two chains are equal if they are the same
@@ -16,8 +16,7 @@ pub struct Chain {
     /// There is at least one. The first is the server's own.
     pub(super) certificates: Vec<CertificateDer<'static>>,
     pub(super) names: Names,
-    pub(super) not_before: SystemTime,
-    pub(super) not_after: SystemTime,
+    pub(super) validity: Validity,
 }
 
 /// Why a text is not a [`Chain`].
@@ -48,15 +47,9 @@ impl Chain {
         let parsed = parsed(own).ok_or(InvalidChain::Certificate(1))?;
         // rustls accepts fewer certificates than `x509_parser`: only those of version 3.
         ParsedCertificate::try_from(own).map_err(|_| InvalidChain::Certificate(1))?;
-        let (names, validity) = (Names::of(&parsed), parsed.validity());
-        let (not_before, not_after) = (at(validity.not_before.timestamp()), at(validity.not_after.timestamp()));
-        Ok(Self { certificates, names, not_before, not_after })
+        let (names, validity) = (Names::of(&parsed), Validity::of(parsed.validity()));
+        Ok(Self { certificates, names, validity })
     }
-}
-
-/// The time so many seconds after 1970. A time before that is as good as its beginning.
-fn at(secs: i64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(u64::try_from(secs).unwrap_or(0))
 }
 
 /// All certificates of a text in PEM. There is at least one.

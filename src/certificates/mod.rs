@@ -15,16 +15,20 @@ mod identity;
 mod key;
 mod names;
 mod pair;
+mod presented;
 mod subject;
 #[cfg(test)]
 mod tests;
 mod tickets;
+mod validity;
 
 pub use chain::{Chain, InvalidChain};
 pub use clients::{Authorities, ClientAuth, Clients};
 pub use identity::{Alpn, Identity, IdentityOptions, NoIdentity};
 pub use key::{InvalidKey, Key, KeyKind};
 pub use names::Names;
-pub use pair::{InTime, Pair, Unrelated};
+pub use pair::{Pair, Unrelated};
+pub use presented::Presented;
 pub use subject::{AlternativeName, Subject};
 pub use tickets::{InvalidTicketKeys, TicketKeys};
+pub use validity::InTime;

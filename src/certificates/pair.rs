@@ -3,11 +3,12 @@
 use super::chain::Chain;
 use super::key::{Key, KeyKind};
 use super::names::Names;
+use super::validity::InTime;
 use rustls::server::ParsedCertificate;
 use rustls::sign::CertifiedKey;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 /// A certificate chain with the key that belongs to it. Two pairs are equal if their chains are. The key is then the
 /// same, too, because a certificate names its key.
@@ -17,9 +18,6 @@ pub struct Pair {
     pub(super) certified: Arc<CertifiedKey>,
     kind: KeyKind,
 }
-
-/// How long before its end a certificate should have been renewed. Authorities that renew by themselves do so earlier.
-const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// Why a key and a chain are not a [`Pair`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -33,19 +31,6 @@ pub enum Unrelated {
          before those of authorities"
     )]
     Later(usize),
-}
-
-/// Whether a certificate is valid at an instant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InTime {
-    /// It is valid.
-    Yes,
-    /// It becomes valid then.
-    NotYet(SystemTime),
-    /// It is valid, and expires then, which is soon.
-    Soon(SystemTime),
-    /// It was valid until then.
-    Expired(SystemTime),
 }
 
 impl Pair {
@@ -84,18 +69,13 @@ impl Pair {
     /// When it expires.
     #[must_use]
     pub fn not_after(&self) -> SystemTime {
-        self.chain.not_after
+        self.chain.validity.not_after
     }
 
     /// Whether it is valid.
     #[must_use]
     pub fn is_in_time(&self, now: SystemTime) -> InTime {
-        match &self.chain {
-            Chain { not_before, .. } if now < *not_before => InTime::NotYet(*not_before),
-            Chain { not_after, .. } if now > *not_after => InTime::Expired(*not_after),
-            Chain { not_after, .. } if now + SOON > *not_after => InTime::Soon(*not_after),
-            _ => InTime::Yes,
-        }
+        self.chain.validity.is_in_time(now)
     }
 }
 

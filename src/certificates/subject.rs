@@ -90,7 +90,7 @@ impl fmt::Display for AlternativeName {
 }
 
 /// A distinguished name as text: its parts from the last to the first (RFC 4514, section 2.1).
-fn distinguished(name: &X509Name<'_>) -> String {
+pub(super) fn distinguished(name: &X509Name<'_>) -> String {
     let mut parts: Vec<String> =
         name.iter_rdn().map(|part| part.iter().map(attribute).collect::<Vec<_>>().join("+")).collect();
     parts.reverse();
