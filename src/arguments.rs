@@ -8,6 +8,8 @@ use manifold::probe::{BadQuestion, ProbeOptions, Question};
 use manifold::route::PathPattern;
 use manifold::upstream::Origin;
 use manifold::version::VERSION;
+use std::fs;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -52,7 +54,7 @@ pub(crate) enum Command {
     /// Ask the process that runs with a configuration whether it is healthy; exit code 0 or 1
     ///
     /// It asks the admin address whether the process is ready. Without an admin address, it asks whether the first
-    /// listener answers.
+    /// listener answers. An address with TLS is asked only if there is no other, and its certificate is not verified.
     Healthcheck {
         /// The configuration file, with the same default as for running
         #[arg(short, long, value_name = "FILE")]
@@ -108,6 +110,9 @@ pub(crate) struct ProbeArguments {
     /// The Last-Event-ID of the first request
     #[arg(long, value_name = "ID")]
     pub(crate) last_event_id: Option<String>,
+    /// Trust the certificates of this file (PEM) instead of the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
     /// Print the report as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -115,6 +120,9 @@ pub(crate) struct ProbeArguments {
 
 impl ProbeArguments {
     pub(crate) fn question(&self) -> Result<Question, BadQuestion> {
+        let unreadable =
+            |file: &Path, error: io::Error| BadQuestion::NoCaFile(file.display().to_string(), error.to_string());
+        let ca = self.ca_file.as_deref().map(|file| fs::read(file).map_err(|error| unreadable(file, error)));
         Question::new(&ProbeOptions {
             url: self.url.clone(),
             listen: Duration::from_secs(self.secs),
@@ -122,6 +130,7 @@ impl ProbeArguments {
             origin: self.origin.clone(),
             credentials: self.credentials,
             last_event_id: self.last_event_id.clone(),
+            ca: ca.transpose()?,
         })
     }
 }

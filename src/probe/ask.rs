@@ -2,7 +2,9 @@
 
 use super::facts::{Connection, Head};
 use super::question::Target;
-use crate::upstream::{Connector, Origin, SystemTrust, USER_AGENT, Unanswered, UpstreamOptions, Wire};
+use crate::upstream::{
+    Connector, NamedBy, NoWire, Origin, SystemTrust, SystemTrustError, USER_AGENT, Unanswered, UpstreamOptions, Wire,
+};
 use bytes::Bytes;
 use http::header::{ACCEPT, CACHE_CONTROL, HOST, HeaderMap, USER_AGENT as USER_AGENT_FIELD};
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
@@ -10,7 +12,7 @@ use http_body_util::Empty;
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
@@ -21,8 +23,10 @@ const MAX_FIELDS: usize = 256;
 const UNWINDING: Duration = Duration::from_secs(1);
 
 /// Makes connections and sends requests.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Asker {
+    /// Where the targets are named.
+    named_by: NamedBy,
     /// The connectors for targets in the clear and over TLS.
     plain: Option<Connector>,
     tls: Option<Connector>,
@@ -32,6 +36,7 @@ pub(super) struct Asker {
 pub(super) struct Link {
     sender: Sender,
     origin: Origin,
+    named_by: NamedBy,
     /// Drives the connection.
     task: JoinHandle<Result<(), hyper::Error>>,
 }
@@ -49,6 +54,32 @@ pub(super) struct Answer {
     pub since: Instant,
 }
 
+/// Why there is no connection.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NoConnection {
+    /// The certificates of the system cannot be used.
+    #[error("{why}", why = without_trust(.0, *.1))]
+    Trust(SystemTrustError, NamedBy),
+    /// There is none to the server.
+    #[error(transparent)]
+    NoWire(#[from] NoWire),
+    /// There is one, but HTTP did not begin on it in time.
+    #[error("HTTP did not begin in time")]
+    Late,
+    /// There is one, but HTTP did not begin on it.
+    #[error("HTTP did not begin: {0}")]
+    NoHttp(String),
+}
+
+fn without_trust(why: &SystemTrustError, named_by: NamedBy) -> String {
+    match named_by {
+        NamedBy::Route => why.to_string(),
+        NamedBy::Url => {
+            format!("{}: a URL with https:// needs the system's certificates, unless there is --ca-file", why.cause())
+        }
+    }
+}
+
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum NoAnswer {
@@ -61,51 +92,59 @@ pub(super) enum NoAnswer {
 }
 
 impl Asker {
+    /// Nothing is connected yet.
+    pub(super) fn new(named_by: NamedBy) -> Self {
+        Self { named_by, plain: None, tls: None }
+    }
+
     /// Makes a connection, by the trust and with the time limits of `options`.
     ///
     /// # Errors
-    /// Why there is none, with advice.
+    /// Why there is none.
     pub(super) async fn connect(
         &mut self,
         target: &Target,
         options: &UpstreamOptions,
-    ) -> Result<(Link, Connection), String> {
-        let connector = self.connector(&target.origin, options)?;
-        let wire = connector.wire(&target.origin, options).await?;
-        let connection = Connection { address: wire.address, took: wire.took, tls: wire.tls.clone() };
-        let link = timeout(options.connect_timeout, Link::over(wire, &target.origin)).await;
-        Ok((link.unwrap_or_else(|_| Err("HTTP did not begin in time".to_owned()))?, connection))
+    ) -> Result<(Link, Connection), NoConnection> {
+        let named_by = self.named_by;
+        let connector =
+            self.connector(&target.origin, options).map_err(|error| NoConnection::Trust(error, named_by))?;
+        let wire = connector.wire(&target.origin, named_by, options).await?;
+        let (address, took, tls) = (wire.address, wire.took, wire.tls.clone());
+        let connection = Connection { address, took, tls, at: SystemTime::now() };
+        let link = timeout(options.connect_timeout, Link::over(wire, &target.origin, named_by)).await;
+        Ok((link.unwrap_or(Err(NoConnection::Late))?, connection))
     }
 
-    fn connector(&mut self, origin: &Origin, options: &UpstreamOptions) -> Result<Connector, String> {
+    fn connector(&mut self, origin: &Origin, options: &UpstreamOptions) -> Result<Connector, SystemTrustError> {
         if !origin.is_tls() || options.trusted.is_some() {
             return Ok(self.plain.get_or_insert_with(Connector::new).clone());
         }
         if let Some(connector) = &self.tls {
             return Ok(connector.clone());
         }
-        let connector = Connector::trusting(SystemTrust::read().map_err(|error| error.to_string())?);
+        let connector = Connector::trusting(SystemTrust::read()?);
         Ok(self.tls.insert(connector).clone())
     }
 }
 
 impl Link {
-    async fn over(wire: Wire, origin: &Origin) -> Result<Self, String> {
+    async fn over(wire: Wire, origin: &Origin, named_by: NamedBy) -> Result<Self, NoConnection> {
+        let no_http = |error: hyper::Error| NoConnection::NoHttp(error.to_string());
         let (is_http2, origin) = (wire.is_http2, origin.clone());
         let stream = TokioIo::new(wire.into_stream());
         // A connection ends when its sender and the bodies of its answers are dropped. Its errors are those of the
         // requests, too.
         let (sender, task) = if is_http2 {
-            let (sender, connection) =
-                http2::handshake(TokioExecutor::new(), stream).await.map_err(|error| error.to_string())?;
+            let (sender, connection) = http2::handshake(TokioExecutor::new(), stream).await.map_err(no_http)?;
             (Sender::Http2(sender), tokio::spawn(connection))
         } else {
             let mut http = http1::Builder::new();
             http.max_headers(MAX_FIELDS);
-            let (sender, connection) = http.handshake(stream).await.map_err(|error| error.to_string())?;
+            let (sender, connection) = http.handshake(stream).await.map_err(no_http)?;
             (Sender::Http1(sender), tokio::spawn(connection))
         };
-        Ok(Self { sender, origin, task })
+        Ok(Self { sender, origin, named_by, task })
     }
 
     /// Sends a request, and waits for the head of its answer.
@@ -136,8 +175,8 @@ impl Link {
         };
         match timeout(patience, answered).await {
             Err(_) => Err(NoAnswer::Late),
-            Ok(Err(error)) if error.is_parse() => Err(NoAnswer::Garbled(words(&error, &self.origin))),
-            Ok(Err(error)) => Err(NoAnswer::Failed(words(&error, &self.origin))),
+            Ok(Err(error)) if error.is_parse() => Err(NoAnswer::Garbled(words(&error, (&self.origin, self.named_by)))),
+            Ok(Err(error)) => Err(NoAnswer::Failed(words(&error, (&self.origin, self.named_by)))),
             Ok(Ok(response)) => Ok(Answer::of(response, since)),
         }
     }
@@ -194,7 +233,7 @@ impl Answer {
 }
 
 /// Why a request brought no answer, in the words of the log.
-fn words(error: &hyper::Error, origin: &Origin) -> String {
+fn words(error: &hyper::Error, (origin, named_by): (&Origin, NamedBy)) -> String {
     if error.is_parse_too_large() {
         return "the response head is larger than 400 KiB or has more than 256 fields, which is the limit".to_owned();
     }
@@ -202,13 +241,13 @@ fn words(error: &hyper::Error, origin: &Origin) -> String {
         // hyper tells the kinds of these errors only in their texts.
         let said = error.to_string();
         return if said.contains("version") || said.contains("status") {
-            Unanswered::NoHttp.words(origin)
+            Unanswered::NoHttp.words(origin, named_by)
         } else {
             "a field of the response head is malformed".to_owned()
         };
     }
     if error.is_incomplete_message() || error.is_closed() || error.is_canceled() || is_reset(error) {
-        return Unanswered::Closed.words(origin);
+        return Unanswered::Closed.words(origin, named_by);
     }
     let mut said = error.to_string();
     let mut cause = std::error::Error::source(error);

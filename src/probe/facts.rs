@@ -1,13 +1,15 @@
 //! What a probe has learned, before it is judged.
 
+use super::ask::NoConnection;
 use super::flow::Flow;
 use super::lines::Lines;
 use super::reading::Ending;
 use super::resumed::Resumed;
+use crate::upstream::Secured;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode, Version};
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// Everything that a probe has learned of one URL.
 #[derive(Debug, Default)]
@@ -16,8 +18,10 @@ pub(super) struct Facts {
     pub patience: Duration,
     /// Redirects that were followed, and one that was not.
     pub hops: Vec<Hop>,
+    /// The host that was asked last.
+    pub host: String,
     /// The connection, or why there is none.
-    pub connection: Option<Result<Connection, String>>,
+    pub connection: Option<Result<Connection, NoConnection>>,
     /// The head of the answer, or why there is none.
     pub head: Option<Result<Head, NoHead>>,
     /// The answer that is compressed, if one is.
@@ -50,8 +54,10 @@ pub(super) struct Connection {
     pub address: SocketAddr,
     /// The time for name look-up, TCP and TLS.
     pub took: Duration,
-    /// The version of TLS.
-    pub tls: Option<String>,
+    /// What TLS has agreed on. `None`: the connection is in the clear.
+    pub tls: Option<Secured>,
+    /// When it was made.
+    pub at: SystemTime,
 }
 
 /// The head of an answer.

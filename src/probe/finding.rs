@@ -26,8 +26,12 @@ impl fmt::Display for Verdict {
 /// What a finding is about. docs/troubleshooting.md has a section for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
-    /// Name look-up, TCP and TLS.
+    /// Name look-up, TCP, and why TLS failed.
     Connection,
+    /// The version of TLS, and the protocol that the server chose.
+    Tls,
+    /// Whom the certificate is for, who issued it, and when it expires.
+    Certificate,
     /// Answers that lead to another URL.
     Redirect,
     /// The version of HTTP.
@@ -76,8 +80,10 @@ pub enum Key {
 
 impl Key {
     /// Every key, in the order of a report.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::Connection,
+        Self::Tls,
+        Self::Certificate,
         Self::Redirect,
         Self::Protocol,
         Self::Status,
@@ -107,6 +113,8 @@ impl Key {
     pub fn name(self) -> &'static str {
         match self {
             Self::Connection => "connection",
+            Self::Tls => "tls",
+            Self::Certificate => "certificate",
             Self::Redirect => "redirect",
             Self::Protocol => "protocol",
             Self::Status => "status",

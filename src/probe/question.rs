@@ -2,7 +2,7 @@
 
 use super::facts::Page;
 use crate::fields::is_origin;
-use crate::upstream::{InvalidOrigin, Origin};
+use crate::upstream::{InvalidOrigin, InvalidTrust, Origin, Trust};
 use http::header::{ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_LANGUAGE, COOKIE, HOST};
 use http::{HeaderName, HeaderValue};
 use std::time::Duration;
@@ -26,6 +26,8 @@ pub struct ProbeOptions {
     pub credentials: bool,
     /// The `Last-Event-ID` of the first request.
     pub last_event_id: Option<String>,
+    /// The certificates in PEM that are trusted instead of the system's.
+    pub ca: Option<Vec<u8>>,
 }
 
 /// Why a command line asks nothing. No value of a header is shown.
@@ -52,6 +54,12 @@ pub enum BadQuestion {
     /// An id that no header can hold.
     #[error("--last-event-id must not contain control characters")]
     LastEventId,
+    /// A file of certificates that cannot be read: its path, and why.
+    #[error("--ca-file {0}: the file cannot be read: {1}")]
+    NoCaFile(String, String),
+    /// A file of certificates that holds none, or bad ones.
+    #[error("--ca-file: {0}")]
+    CaFile(InvalidTrust),
 }
 
 /// A server, and what it is asked for.
@@ -69,6 +77,7 @@ pub struct Question {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) page: Option<Page>,
     pub(super) last_event_id: Option<HeaderValue>,
+    pub(super) trusted: Option<Trust>,
     /// Texts that must not be shown, wherever they come from.
     pub(super) secrets: Vec<String>,
 }
@@ -96,11 +105,12 @@ impl Question {
         let page = options.origin.as_deref().map(|origin| page(origin, options.credentials, &headers)).transpose()?;
         let last_event_id = options.last_event_id.as_deref().map(HeaderValue::from_str).transpose();
         let last_event_id = last_event_id.map_err(|_| BadQuestion::LastEventId)?;
+        let trusted = options.ca.as_deref().map(Trust::from_pem).transpose().map_err(BadQuestion::CaFile)?;
         let secrets = headers.iter().filter(|(name, _)| !is_harmless(name)).flat_map(|(_, value)| secrets_of(value));
         let mut secrets: Vec<String> = secrets.collect();
         // A longer secret may hold a shorter one.
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
-        Ok(Self { target, listen: options.listen, headers, page, last_event_id, secrets })
+        Ok(Self { target, listen: options.listen, headers, page, last_event_id, trusted, secrets })
     }
 }
 
@@ -218,6 +228,7 @@ mod tests {
             (origin("a.example"), "--origin must be an origin"),
             (with(&|options| options.credentials = true), "--credentials needs --origin"),
             (with(&|options| options.last_event_id = Some("\n".to_owned())), "--last-event-id must not contain"),
+            (with(&|options| options.ca = Some(b"s3cret".to_vec())), "--ca-file: the file contains no certificate"),
         ] {
             assert!(told.contains(expected) && !told.contains("s3cret"), "{told}");
         }

@@ -6,7 +6,7 @@ use super::question::Target;
 use super::report::wrapped;
 use crate::quoted::quoted;
 use crate::route::{Hosts, PathPattern, Route, RouteKind, RouteTable};
-use crate::upstream::{UpstreamOptions, unusable};
+use crate::upstream::{NamedBy, UpstreamOptions, unusable};
 use http::header::HOST;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use std::fmt;
@@ -82,7 +82,7 @@ async fn ask(route: &Route, options: &UpstreamOptions) -> Result<Told, Told> {
     };
     let target = Target { origin: route.origin.clone(), path_and_query: route.upstream_path(path) };
     let url = target.shown();
-    let mut asker = Asker::default();
+    let mut asker = Asker::new(NamedBy::Route);
     let connected = asker.connect(&target, options).await;
     let (mut link, connection) = connected.map_err(|why| (Verdict::Wrong, format!("{root}: no connection: {why}")))?;
     if is_prefix {

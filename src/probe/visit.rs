@@ -9,7 +9,7 @@ use super::question::{Question, Target};
 use super::reading::Reading;
 use super::resumed::{Resumed, resumed, to_ask};
 use crate::sse::is_event_stream;
-use crate::upstream::UpstreamOptions;
+use crate::upstream::{NamedBy, UpstreamOptions};
 use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, CONTENT_ENCODING, CONTENT_TYPE, LOCATION, ORIGIN,
@@ -40,7 +40,8 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Asks everything.
 pub(super) async fn visit(question: Question) -> Facts {
     let mut facts = Facts { patience: question.listen, page: question.page.clone(), ..Facts::default() };
-    let mut visit = Visit { asker: Asker::default(), options: UpstreamOptions::default(), question };
+    let options = UpstreamOptions { trusted: question.trusted.clone(), ..UpstreamOptions::default() };
+    let mut visit = Visit { asker: Asker::new(NamedBy::Url), options, question };
     let Some(answer) = visit.first(&mut facts).await else { return facts };
     if answer.head.status == StatusCode::OK {
         visit.listen(answer, &mut facts).await;
@@ -69,6 +70,7 @@ impl Visit {
     /// The first answer that is no redirect.
     async fn first(&mut self, facts: &mut Facts) -> Option<Answer> {
         loop {
+            self.question.target.origin.bare_host().clone_into(&mut facts.host);
             let connected = self.asker.connect(&self.question.target, &self.options).await;
             let (mut link, connection) = match connected {
                 Ok(connected) => connected,
@@ -180,7 +182,7 @@ impl Visit {
     /// Asks for the stream again, on another connection and without compression.
     async fn again(&mut self, id: Option<&Bytes>) -> Result<Answer, NoAnswer> {
         let connected = self.asker.connect(&self.question.target, &self.options).await;
-        let (mut link, _) = connected.map_err(NoAnswer::Failed)?;
+        let (mut link, _) = connected.map_err(|why| NoAnswer::Failed(why.to_string()))?;
         let mut fields = self.fields("identity");
         if let Some(id) = id.and_then(|id| HeaderValue::from_bytes(id).ok()) {
             fields.insert(LAST_EVENT_ID, id);
@@ -272,7 +274,7 @@ impl Visit {
 
 /// A connection for a question aside.
 async fn aside(question: &Question, options: &UpstreamOptions) -> Option<Link> {
-    Asker::default().connect(&question.target, options).await.ok().map(|(link, _)| link)
+    Asker::new(NamedBy::Url).connect(&question.target, options).await.ok().map(|(link, _)| link)
 }
 
 /// The coding of a body that is encoded. Some servers say `none` to keep proxies from compressing.

@@ -26,8 +26,8 @@ mod via;
 
 pub use backfill::backfill;
 pub use connect::{
-    ConnectError, Connector, Dial, InvalidTrust, Line, MAX_PEERS, Request, Response, Shortage, SystemTrust,
-    SystemTrustError, Trust, USER_AGENT, Unanswered, Usage, Wire, reason,
+    ConnectError, Connector, Dial, InvalidTrust, Line, MAX_PEERS, NamedBy, NoWire, Refusal, Request, Response, Secured,
+    Shortage, SystemTrust, SystemTrustError, Trust, USER_AGENT, Unanswered, Usage, Wire, reason,
 };
 pub use driver::Driver;
 pub use exchange::{Outcome, asks_to_return, attempt, unusable};

@@ -61,6 +61,7 @@ mod private;
 mod probe;
 mod probe_routes;
 mod probe_secrets;
+mod probe_tls;
 mod proxy;
 mod proxying;
 mod proxying_fields;

@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 use time::{Duration, OffsetDateTime};
 
 /// A certificate for these names with its key, and when it expires, in seconds since 1970.
-fn certificate(names: &[&str], from: i64, to: i64) -> ([NamedTempFile; 2], i64) {
+pub fn certificate(names: &[&str], from: i64, to: i64) -> ([NamedTempFile; 2], i64) {
     let mut params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap();
     let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap();
     (params.not_before, params.not_after) = (now + Duration::days(from), now + Duration::days(to));
@@ -20,7 +20,7 @@ fn certificate(names: &[&str], from: i64, to: i64) -> ([NamedTempFile; 2], i64) 
     ([params.self_signed(&key).unwrap().pem(), key.serialize_pem()].map(|pem| config_file(&pem)), end)
 }
 
-fn lines(certificates: &[&[NamedTempFile; 2]]) -> String {
+pub fn lines(certificates: &[&[NamedTempFile; 2]]) -> String {
     let mut lines = String::new();
     for (n, [cert, key]) in certificates.iter().enumerate() {
         let table = if n == 0 { "[server.tls]\nlisten = [\"127.0.0.1:0\"]" } else { "[[server.tls.certificates]]" };

@@ -2,7 +2,7 @@
 
 use super::super::facts::{Again, Facts, Head, HeadMethod, NoHead};
 use super::super::finding::{Finding, Key};
-use super::time;
+use super::{time, tls};
 use crate::quoted::quoted;
 use http::header::{CONNECTION, CONTENT_TYPE};
 use http::{StatusCode, Version};
@@ -11,23 +11,19 @@ pub(super) fn of(facts: &Facts) -> Vec<Finding> {
     let mut found = Vec::new();
     match &facts.connection {
         Some(Ok(connection)) => {
-            let tls = connection.tls.as_ref().map(|version| format!(", {version}, its certificate is trusted"));
-            let seen =
-                format!("Connected to {} in {}{}.", connection.address, time(connection.took), tls.unwrap_or_default());
+            let seen = format!("Connected to {} in {}.", connection.address, time(connection.took));
             found.push(Finding::good(Key::Connection, seen));
+            found.extend(connection.tls.iter().flat_map(|tls| tls::of(tls, connection.at)));
         }
-        Some(Err(why)) => found.push(Finding::wrong(
-            Key::Connection,
-            format!("No connection: {why}."),
-            "Nothing else can be checked.",
-        )),
+        Some(Err(why)) => found.push(tls::no_connection(why, &facts.host)),
         None => {}
     }
     found.extend(facts.hops.iter().map(redirect));
+    let is_tls = facts.connection.iter().flatten().any(|connection| connection.tls.is_some());
     match &facts.head {
         Some(Ok(head)) => {
             found.push(protocol(head.version));
-            found.push(status(head.status));
+            found.push(status(head.status, is_tls));
         }
         Some(Err(NoHead::Late)) => found.push(Finding::wrong(
             Key::HeadTime,
@@ -83,13 +79,14 @@ fn protocol(version: Version) -> Finding {
     }
 }
 
-fn status(status: StatusCode) -> Finding {
+fn status(status: StatusCode, is_tls: bool) -> Finding {
     let seen = format!("The status is {}.", status.as_u16());
     let for_ever = "Any status but 200 ends an EventSource for ever: it does not try again by itself.";
     let wrong = |advice: &str| Finding::wrong(Key::Status, seen.clone(), format!("{for_ever} {advice}"));
     match status.as_u16() {
         200 => Finding::good(Key::Status, seen),
         204 => wrong("204 does so on purpose. Answer 200 as long as there may be events."),
+        400 if !is_tls => wrong("If the server speaks TLS at this port, the URL must begin with https://."),
         401 | 403 | 407 => {
             wrong("Give what the origin demands with --header, for example --header 'authorization: ...'.")
         }

@@ -8,6 +8,7 @@ mod proxies;
 mod resume;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub(super) use connection::says_that_it_lives;
 

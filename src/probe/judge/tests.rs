@@ -9,8 +9,9 @@ use super::super::lines::Lines;
 use super::super::reading::Ending;
 use super::super::resumed::Resumed;
 use super::findings;
+use crate::upstream::NoWire;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Version};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
@@ -44,12 +45,14 @@ fn stream() -> Stream {
 
 /// The facts of a stream with which all is well.
 fn well() -> Facts {
-    let connection = Connection { address: ([127, 0, 0, 1], 9).into(), took: secs(0), tls: Some("TLS 1.3".to_owned()) };
+    let connection =
+        Connection { address: ([127, 0, 0, 1], 9).into(), took: secs(0), tls: None, at: SystemTime::UNIX_EPOCH };
     let (status, version) = (StatusCode::OK, Version::HTTP_11);
     let page = Page { origin: "https://a.example".to_owned(), credentials: false, asks: Vec::new(), preflight: None };
     Facts {
         patience: secs(10),
         hops: Vec::new(),
+        host: "127.0.0.1".to_owned(),
         connection: Some(Ok(connection)),
         head: Some(Ok(Head { fields: fields(&format!("{WELL}\naccess-control-allow-origin: *")), ..Head::default() })),
         compressed: None,
@@ -81,8 +84,8 @@ fn where_all_is_well_nothing_is_to_be_done_and_everything_was_looked_at() {
         is(finding, Verdict::Good, "");
     }
     let keys: Vec<_> = all.iter().map(|finding| finding.key).collect();
-    // These are told only if there is something to tell.
-    let silent = [Key::Redirect, Key::Length, Key::Preflight];
+    // These are told only if there is something to tell. The connection of these facts is in the clear.
+    let silent = [Key::Redirect, Key::Length, Key::Preflight, Key::Tls, Key::Certificate];
     let expected: Vec<_> = Key::ALL.into_iter().filter(|key| !silent.contains(key)).collect();
     assert_eq!(keys, expected);
 }
@@ -155,7 +158,10 @@ fn a_status_other_than_200_ends_an_event_source_for_ever() {
     }
     let failed = |facts: &mut Facts| facts.head = Some(Err(NoHead::Failed("closed by the origin".to_owned())));
     is(&told(Key::Status, failed), Verdict::Wrong, "no answer: closed by the origin");
-    let refused = |facts: &mut Facts| facts.connection = Some(Err("127.0.0.1:9: connection refused".to_owned()));
+    let refused = |facts: &mut Facts| {
+        let why = NoWire::Unreachable("127.0.0.1:9: connection refused".to_owned());
+        facts.connection = Some(Err(why.into()));
+    };
     is(&told(Key::Connection, refused), Verdict::Wrong, "No connection: 127.0.0.1:9: connection refused.");
     for (refused, verdict) in [(None, Verdict::Note), (Some("it is the sixth redirect"), Verdict::Wrong)] {
         let hop = Hop { status: StatusCode::FOUND, to: "http://h/b".to_owned(), refused };

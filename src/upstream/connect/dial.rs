@@ -4,8 +4,8 @@ use super::admission::{Admission, Admitted};
 use super::line::Line;
 use super::places::{Held, Places};
 use super::queue::{Slot, Slots};
-use super::reason::{advised, reason};
-use super::socket::{PROBE_AFTER, Unconnected, connect};
+use super::reason::{NamedBy, advised, reason};
+use super::socket::{self, PROBE_AFTER, Unconnected, connect};
 use super::upgrading::Upgrading;
 use super::verification::Verification;
 use crate::upstream::met::Met;
@@ -43,6 +43,7 @@ const NO_PLACE: ErrorType = ErrorType::HTTPStatus(503);
 pub struct Dial {
     patience: Duration,
     usage: Usage,
+    named_by: NamedBy,
     places: Places,
     slots: Arc<Slots>,
     /// The most connections to the origin.
@@ -113,7 +114,7 @@ pub(super) struct Connected {
 impl Dial {
     pub(super) fn new(
         addresses: Vec<SocketAddr>,
-        origin: &Origin,
+        (origin, named_by): (&Origin, NamedBy),
         options: &UpstreamOptions,
         usage: Usage,
         (places, slots): (Places, Arc<Slots>),
@@ -123,7 +124,7 @@ impl Dial {
         let state = State { race, all_refused: true, all_late: true, all_without_place: true, ..State::default() };
         let (patience, most) = (options.connect_timeout, options.most_upstreams());
         let (verification, state) = (Verification::new(origin, options), Mutex::new(state));
-        Arc::new(Self { patience, usage, places, slots, most, verification, met, state })
+        Arc::new(Self { patience, usage, named_by, places, slots, most, verification, met, state })
     }
 
     /// Whether there is the right to a connection.
@@ -192,8 +193,12 @@ impl Dial {
         if self.verification.changes(error) {
             self.again();
         } else {
-            self.note(advised(error, origin, !self.met.has_answered(origin)));
+            self.note(self.advised(error, origin));
         }
+    }
+
+    fn advised(&self, error: &Error, origin: &Origin) -> String {
+        advised(error, (origin, self.named_by), !self.met.has_answered(origin))
     }
 
     /// What there was none of, so that no connection was made.
@@ -213,8 +218,8 @@ impl Dial {
         if !is_unanswered {
             return reason(error);
         }
-        self.note(advised(error, origin, !self.met.has_answered(origin)));
-        self.failures().unwrap_or_else(|| advised(error, origin, !self.met.has_answered(origin)))
+        self.note(self.advised(error, origin));
+        self.failures().unwrap_or_else(|| self.advised(error, origin))
     }
 
     /// Notes why the newest connection failed. Nothing is noted if this attempt has made no connection. Addresses that
@@ -277,7 +282,7 @@ impl Dial {
                 let (shortage, why) = if is_full {
                     (Shortage::Upstreams, format!("max_upstreams ({}) connections are open", self.most))
                 } else {
-                    (Shortage::Descriptors, Unconnected::NoPlace.to_string())
+                    (Shortage::Descriptors, socket::NO_PLACE.to_owned())
                 };
                 state.shortage = Some(shortage);
                 Error::e_explain(NO_PLACE, why)
@@ -310,8 +315,10 @@ impl Dial {
         };
         // The next address may have a kept connection, so the race stops after each failure.
         let one_by_one = self.usage == Usage::Kept;
-        let connected =
-            race::run(&mut race, one_by_one, connect, |address, why| self.state.lock().failed(address, &why)).await;
+        let connected = race::run(&mut race, one_by_one, connect, |address, why| {
+            self.state.lock().failed(address, &why, self.named_by)
+        })
+        .await;
         let kind = {
             let mut state = self.state.lock();
             state.race = race;
@@ -332,11 +339,11 @@ impl Dial {
 }
 
 impl State {
-    fn failed(&mut self, address: SocketAddr, why: &Unconnected) {
+    fn failed(&mut self, address: SocketAddr, why: &Unconnected, named_by: NamedBy) {
         self.all_late &= matches!(why, Unconnected::Late);
         self.all_without_place &= matches!(why, Unconnected::NoPlace);
         self.all_refused &= matches!(why, Unconnected::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused);
-        self.failures.push((address, why.to_string()));
+        self.failures.push((address, why.words(named_by)));
     }
 }
 

@@ -15,6 +15,7 @@ mod pool;
 mod queue;
 mod reach;
 mod reason;
+mod refusal;
 mod response;
 mod sessions;
 mod sharing;
@@ -41,12 +42,13 @@ mod wire;
 pub use dial::{Dial, Shortage, Usage};
 pub use line::Line;
 pub(super) use places::WhenFull;
-pub use reason::reason;
+pub use reason::{NamedBy, reason};
+pub use refusal::Refusal;
 pub use response::Response;
 pub use system::{SystemTrust, SystemTrustError};
 pub use trust::{InvalidTrust, Trust};
 pub(super) use turns::{Turn, Turns};
-pub use wire::{Unanswered, Wire};
+pub use wire::{NoWire, Secured, Unanswered, Wire};
 
 use super::lookup::Lookups;
 use super::met::Met;
@@ -65,6 +67,7 @@ use sharing::Shared;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use tls::NoHandshake;
 use transport::Transport;
 
 /// The value of `User-Agent`, unless the route's upstream headers name another.
@@ -253,7 +256,8 @@ impl Connector {
                 }
             }
         }
-        let dial = self.resolved(origin, options, Usage::Stream).await.map_err(ConnectError::Unreachable)?;
+        let dial =
+            self.resolved((origin, NamedBy::Route), options, Usage::Stream).await.map_err(ConnectError::Unreachable)?;
         while ready.is_some() || dial.has_more() {
             let made = match ready.take() {
                 Some(transport) => Ok(transport),
@@ -301,11 +305,23 @@ impl Connector {
         origin: &Origin,
         options: &UpstreamOptions,
     ) -> pingora::Result<Transport> {
-        let Connected { stream, address, held } = dial.connected().await?;
+        let connected = dial.connected().await?;
+        Ok(self.secured(connected, reach, origin, options).await?)
+    }
+
+    /// Makes the handshake on a connection, if the origin speaks TLS.
+    async fn secured(
+        &self,
+        connected: Connected,
+        reach: &Reach,
+        origin: &Origin,
+        options: &UpstreamOptions,
+    ) -> Result<Transport, NoHandshake> {
+        let Connected { stream, address, held } = connected;
         if !origin.is_tls() {
             return Ok(Transport::tcp(stream, address, held));
         }
-        let tls = self.reaches.tls(reach, origin, options.trusted.as_ref())?;
+        let tls = self.reaches.tls(reach, origin, options.trusted.as_ref()).map_err(NoHandshake::NoTls)?;
         let stream = tls.handshake(stream, options.connect_timeout).await?;
         Ok(Transport::tls(stream, address, held))
     }
@@ -315,21 +331,26 @@ impl Connector {
     /// # Errors
     /// Fails with a sentence that names the host.
     pub async fn dial(&self, origin: &Origin, options: &UpstreamOptions, usage: Usage) -> Result<Arc<Dial>, String> {
-        self.resolved(origin, options, usage).await
+        self.resolved((origin, NamedBy::Route), options, usage).await
     }
 
-    async fn resolved(&self, origin: &Origin, options: &UpstreamOptions, usage: Usage) -> Result<Arc<Dial>, String> {
+    async fn resolved(
+        &self,
+        (origin, named_by): (&Origin, NamedBy),
+        options: &UpstreamOptions,
+        usage: Usage,
+    ) -> Result<Arc<Dial>, String> {
         let host = origin.bare_host();
         let found = self.lookups.find(host, origin.port(), options.connect_timeout).await;
-        let found =
-            found.map_err(|why| format!("cannot resolve {host}: {why}: correct the route's origin, or its DNS"))?;
+        let place = named_by.place();
+        let found = found.map_err(|why| format!("cannot resolve {host}: {why}: correct {place}, or its DNS"))?;
         let order = in_order(&found, fastrand::usize(..));
         let order = match &self.turn {
             Some(turn) => turn.in_turn(order),
             None => order,
         };
         let slots = Arc::clone(&self.reaches.to(origin, options.trusted.as_ref()).slots);
-        Ok(Dial::new(order, origin, options, usage, (self.places.clone(), slots), self.met.clone()))
+        Ok(Dial::new(order, (origin, named_by), options, usage, (self.places.clone(), slots), self.met.clone()))
     }
 }
 

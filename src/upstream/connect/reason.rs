@@ -4,11 +4,45 @@ use super::trust::NotOwn;
 use crate::upstream::Origin;
 use pingora::ErrorType;
 
+/// Where its author has named an origin. Advice tells what to change there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamedBy {
+    /// In the configuration, as the origin of a route.
+    Route,
+    /// On the command line of a probe, by a URL.
+    Url,
+}
+
+impl NamedBy {
+    pub(super) fn place(self) -> &'static str {
+        match self {
+            Self::Route => "the route's origin",
+            Self::Url => "the URL",
+        }
+    }
+
+    /// How certificates are named that are to be trusted.
+    fn trusting(self) -> &'static str {
+        match self {
+            Self::Route => "in upstream.ca_file",
+            Self::Url => "with --ca-file",
+        }
+    }
+
+    /// Begins a sentence that ends with the right URL.
+    fn is_then(self) -> &'static str {
+        match self {
+            Self::Route => "the route's origin is then",
+            Self::Url => "it is then",
+        }
+    }
+}
+
 /// Explains a failure for one log line, with advice if there is any. `is_stranger`: the origin has never answered, so
-/// the configuration may be wrong about whether it speaks TLS.
-pub(super) fn advised(error: &pingora::Error, origin: &Origin, is_stranger: bool) -> String {
+/// its author may be wrong about whether it speaks TLS.
+pub(super) fn advised(error: &pingora::Error, (origin, named_by): (&Origin, NamedBy), is_stranger: bool) -> String {
     let said = reason(error);
-    match advice(error.etype(), &said, origin, is_stranger) {
+    match advice(error.etype(), &said, (origin, named_by), is_stranger) {
         Some(advice) => format!("{said}: {advice}"),
         None => said,
     }
@@ -69,77 +103,81 @@ fn root(error: &pingora::Error) -> &pingora::Error {
 
 /// The advice to the author of the configuration. `said`: the explanation of the failure. It is searched for words of
 /// rustls, because pingora keeps only the text of a failed handshake.
-fn advice(kind: &ErrorType, said: &str, origin: &Origin, is_stranger: bool) -> Option<String> {
+fn advice(kind: &ErrorType, said: &str, (origin, named_by): (&Origin, NamedBy), is_stranger: bool) -> Option<String> {
     match kind {
-        ErrorType::ConnectRefused => Some("start the origin, or correct the route's origin".to_owned()),
-        ErrorType::TLSHandshakeFailure => of_handshake(said, origin),
+        ErrorType::ConnectRefused => Some(format!("start the origin, or correct {}", named_by.place())),
+        ErrorType::TLSHandshakeFailure => of_handshake(said, origin, named_by),
         // Failed TCP connections get their advice elsewhere. Here the TCP connection was made, and the TLS handshake
         // timed out.
-        ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout if origin.is_tls() => Some(speaks_plainly(origin)),
-        ErrorType::InvalidHTTPHeader if said == NO_HTTP && !origin.is_tls() => Some(speaks_tls(origin)),
+        ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout if origin.is_tls() => {
+            Some(speaks_plainly(origin, named_by))
+        }
+        ErrorType::InvalidHTTPHeader if said == NO_HTTP && !origin.is_tls() => Some(speaks_tls(origin, named_by)),
         ErrorType::ConnectionClosed | ErrorType::ReadError | ErrorType::WriteError
             if is_stranger && !origin.is_tls() =>
         {
-            Some(speaks_tls(origin))
+            Some(speaks_tls(origin, named_by))
         }
         _ => None,
     }
 }
 
 /// The advice on a failed TLS handshake, chosen by the words of rustls. The first match counts.
-fn of_handshake(said: &str, origin: &Origin) -> Option<String> {
-    let at = url("https", origin);
+fn of_handshake(said: &str, origin: &Origin, named_by: NamedBy) -> Option<String> {
+    let (at, trusting, place) = (url("https", origin), named_by.trusting(), named_by.place());
     let host = origin.bare_host();
     let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
     let advice = if says(&["UnknownIssuer"]) {
-        "its certificate is not trusted: name the file of its authority in upstream.ca_file".to_owned()
+        format!("its certificate is not trusted: name the file of its authority {trusting}")
     } else if says(&["CaUsedAsEndEntity"]) {
         format!(
             "its certificate is one of an authority (CA:TRUE), as openssl req -x509 makes them: name the file of this \
-             very certificate in upstream.ca_file if it is for {host}, or make a certificate for {host} with -addext \
+             very certificate {trusting} if it is for {host}, or make a certificate for {host} with -addext \
              basicConstraints=critical,CA:FALSE"
         )
     } else if says(&["BadSignature"]) {
         format!(
             "another authority of the same name signed its certificate: name the file of the authority that signed the \
-             certificate of {at} in upstream.ca_file"
+             certificate of {at} {trusting}"
         )
     } else if says(&["certificate expired", "Expired"]) {
         format!("renew the certificate of {at}, or set the clock of this machine")
     } else if says(&["not valid yet", "NotValidYet"]) {
         format!("set the clock of this machine, or issue the certificate of {at} again")
     } else if says(&["not valid for name", "NotValidForName"]) {
-        format!("its certificate is not for {host}: the route's origin must name a host of the certificate")
+        format!("its certificate is not for {host}: {place} must name a host of the certificate")
     } else if says(&[&NotOwn::Another.to_string()]) {
-        format!("name the file of the certificate of {at}, or of its authority, in upstream.ca_file")
+        format!("name the file of the certificate of {at}, or of its authority, {trusting}")
     } else if says(&["UnsupportedCertVersion"]) {
         format!("the certificate of {at} is of X.509 version 1: make one of version 3, as openssl req -x509 does")
     } else if says(&["extended key usage", "InvalidPurpose"]) {
         format!("the certificate of {at} is not for servers: make one with -addext extendedKeyUsage=serverAuth")
     } else if says(&["UnrecognisedName"]) {
-        format!("the origin does not serve the host {host}: the route's origin must name a host that it serves")
+        format!("the origin does not serve the host {host}: {place} must name a host that it serves")
     } else if says(&["CertificateRequired"]) {
         format!("{at} demands a certificate from its clients, and manifold has none")
     } else if says(&["InvalidContentType", "InvalidMessage", "corrupt message"]) {
-        format!("the origin did not answer in TLS: {}", speaks_plainly(origin))
+        format!("the origin did not answer in TLS: {}", speaks_plainly(origin, named_by))
     } else if says(&["reset", "eof", "EOF", "closed connection", "roken pipe", "peer closed"]) {
-        speaks_plainly(origin)
+        speaks_plainly(origin, named_by)
     } else {
         return None;
     };
     Some(advice)
 }
 
-fn speaks_plainly(origin: &Origin) -> String {
+fn speaks_plainly(origin: &Origin, named_by: NamedBy) -> String {
     format!(
-        "if the origin speaks plain HTTP, its URL must begin with http://: the route's origin is then {}",
+        "if the origin speaks plain HTTP, its URL must begin with http://: {} {}",
+        named_by.is_then(),
         url("http", origin)
     )
 }
 
-fn speaks_tls(origin: &Origin) -> String {
+fn speaks_tls(origin: &Origin, named_by: NamedBy) -> String {
     format!(
-        "if the origin speaks TLS, its URL must begin with https://: the route's origin is then {}",
+        "if the origin speaks TLS, its URL must begin with https://: {} {}",
+        named_by.is_then(),
         url("https", origin)
     )
 }
@@ -187,9 +225,10 @@ mod tests {
             (TLS, "tls handshake eof", PLAIN),
             (ErrorType::ConnectTimedout, "", PLAIN),
         ] {
-            let error = Error::explain(kind, words.to_owned());
+            let (error, origin) =
+                (Error::explain(kind, words.to_owned()), Origin::parse("https://o:8443/base").unwrap());
             for is_stranger in [false, true] {
-                let told = advised(&error, &Origin::parse("https://o:8443/base").unwrap(), is_stranger);
+                let told = advised(&error, (&origin, NamedBy::Route), is_stranger);
                 assert!(told.contains(expected), "{words}: {told}");
             }
         }
@@ -200,11 +239,34 @@ mod tests {
         let (plain, tls) = (Origin::parse("http://o").unwrap(), Origin::parse("https://o").unwrap());
         let advice =
             ": if the origin speaks TLS, its URL must begin with https://: the route's origin is then https://o:80";
+        let advised =
+            |error: &Error, origin: &Origin, is_stranger| advised(error, (origin, NamedBy::Route), is_stranger);
         for kind in [ErrorType::ConnectionClosed, ErrorType::ReadError, ErrorType::WriteError] {
             let error = Error::new(kind);
             assert!(advised(&error, &plain, true).ends_with(advice));
             assert!(!advised(&error, &plain, false).contains("TLS"), "the origin spoke HTTP before");
             assert!(!advised(&error, &tls, true).contains("must begin"));
         }
+    }
+
+    #[test]
+    fn advice_for_a_url_names_what_the_command_line_has() {
+        let origin = Origin::parse("https://o:8443").unwrap();
+        for (words, expected) in [
+            ("UnknownIssuer", "its certificate is not trusted: name the file of its authority with --ca-file"),
+            ("CaUsedAsEndEntity", "name the file of this very certificate with --ca-file if it is for o"),
+            ("BadSignature", "the certificate of https://o:8443 with --ca-file"),
+            (&NotOwn::Another.to_string(), "or of its authority, with --ca-file"),
+            ("NotValidForName", "the URL must name a host of the certificate"),
+            ("UnrecognisedName", "the URL must name a host that it serves"),
+            ("InvalidContentType", "its URL must begin with http://: it is then http://o:8443"),
+            ("Expired", "renew the certificate of https://o:8443"),
+        ] {
+            let error = Error::explain(ErrorType::TLSHandshakeFailure, words.to_owned());
+            let told = advised(&error, (&origin, NamedBy::Url), true);
+            assert!(told.contains(expected) && !told.contains("route") && !told.contains("upstream"), "{told}");
+        }
+        let refused = Error::new(ErrorType::ConnectRefused);
+        assert!(advised(&refused, (&origin, NamedBy::Url), true).ends_with("start the origin, or correct the URL"));
     }
 }

@@ -7,7 +7,7 @@ use super::places::WhenFull;
 use super::pool::{Outcome, Way};
 use super::queue::Slot;
 use super::reach::Reach;
-use super::reason::advised;
+use super::reason::{NamedBy, advised};
 use super::transport::Transport;
 use super::{ConnectError, Connector, Response};
 use crate::quoted;
@@ -65,7 +65,7 @@ impl Connector {
                 Ok(response) => return Ok(Shared::Response(response)),
                 Err(NoHead::Late) => return Err(ConnectError::HeadTimeout),
                 Err(NoHead::Broken(error)) => {
-                    let why = advised(&error, origin, !self.met.has_answered(origin));
+                    let why = advised(&error, (origin, NamedBy::Route), !self.met.has_answered(origin));
                     return Err(ConnectError::Unreachable(format!("{address}: {why}")));
                 }
                 Err(NoHead::Unsent | NoHead::Endless) => {}
@@ -151,7 +151,7 @@ impl Connector {
     }
 
     async fn connected_shared(&self, reach: &Reach, origin: &Origin, options: &UpstreamOptions) -> Outcome {
-        let dial = match self.resolved(origin, options, Usage::Stream).await {
+        let dial = match self.resolved((origin, NamedBy::Route), options, Usage::Stream).await {
             Ok(dial) => dial,
             Err(why) => return Outcome::Failed(why.into()),
         };

@@ -1,7 +1,7 @@
 //! The TCP socket of a connection to an origin.
 
+use super::reason::NamedBy;
 use socket2::{SockRef, TcpKeepalive};
-use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -19,6 +19,9 @@ const PROBES: u32 = 3;
 /// How long the origin's host may leave sent bytes unacknowledged. It is as long as the probes take.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 
+/// The explanation when there is no place for a connection.
+pub(super) const NO_PLACE: &str = "no descriptor is left for a connection to the origin";
+
 /// Why no TCP connection was made.
 #[derive(Debug)]
 pub(super) enum Unconnected {
@@ -27,15 +30,16 @@ pub(super) enum Unconnected {
     NoPlace,
 }
 
-impl fmt::Display for Unconnected {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Unconnected {
+    /// Explains it for one log line, with advice if there is any.
+    pub(super) fn words(&self, named_by: NamedBy) -> String {
         match self {
             Self::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                f.write_str("connection refused: start the origin, or correct the route's origin")
+                format!("connection refused: start the origin, or correct {}", named_by.place())
             }
-            Self::Io(error) => error.fmt(f),
-            Self::Late => f.write_str("connect timed out"),
-            Self::NoPlace => f.write_str("no descriptor is left for a connection to the origin"),
+            Self::Io(error) => error.to_string(),
+            Self::Late => "connect timed out".to_owned(),
+            Self::NoPlace => NO_PLACE.to_owned(),
         }
     }
 }

@@ -33,6 +33,14 @@ pub enum SystemTrust {
 #[error("{0}: a route over https:// needs the system's certificates, unless it has an upstream.ca_file")]
 pub struct SystemTrustError(String);
 
+impl SystemTrustError {
+    /// Why, without advice.
+    #[must_use]
+    pub fn cause(&self) -> &str {
+        &self.0
+    }
+}
+
 impl SystemTrust {
     /// Reads the certificates once, to make sure that pingora can read them.
     ///

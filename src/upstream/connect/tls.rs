@@ -10,6 +10,7 @@ use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
@@ -20,6 +21,27 @@ use x509_parser::prelude::ASN1Time;
 
 /// The protocols that are offered (RFC 7301), the preferred one first.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+/// Why there is no TLS on a connection.
+#[derive(Debug)]
+pub(super) enum NoHandshake {
+    /// It could not begin.
+    NoTls(Box<Error>),
+    /// The origin is not verified, or does not answer in TLS.
+    Failed(io::Error),
+    /// It was too slow.
+    Late,
+}
+
+impl From<NoHandshake> for Box<Error> {
+    fn from(why: NoHandshake) -> Self {
+        match why {
+            NoHandshake::NoTls(error) => error,
+            NoHandshake::Failed(error) => Error::explain(ErrorType::TLSHandshakeFailure, error.to_string()).into_up(),
+            NoHandshake::Late => Error::new_up(ErrorType::TLSHandshakeTimedout),
+        }
+    }
+}
 
 /// What TLS connections to one origin have in common.
 #[derive(Debug)]
@@ -67,14 +89,14 @@ impl Tls {
         &self,
         stream: TcpStream,
         patience: Duration,
-    ) -> pingora::Result<TlsStream<TcpStream>> {
+    ) -> Result<TlsStream<TcpStream>, NoHandshake> {
         let connector = TlsConnector::from(Arc::clone(&self.config));
         let name = self.name.clone();
         let (running, handshake) = self.sessions.begin(|| connector.connect(name, stream)).await;
         let stream = match timeout(patience, handshake).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(Error::explain(ErrorType::TLSHandshakeFailure, error.to_string()).into_up()),
-            Err(_) => return Err(Error::new_up(ErrorType::TLSHandshakeTimedout)),
+            Ok(Err(error)) => return Err(NoHandshake::Failed(error)),
+            Err(_) => return Err(NoHandshake::Late),
         };
         running.done();
         Ok(stream)

@@ -9,6 +9,7 @@ use pingora::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest,
     UniqueID, UniqueIDType,
 };
+use rustls::ClientConnection;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
@@ -75,23 +76,17 @@ impl Transport {
         }
     }
 
-    /// The version of TLS. `None`: the connection is in the clear.
-    pub(super) fn tls_version(&self) -> Option<String> {
+    /// The state of TLS. `None`: the connection is in the clear.
+    pub(super) fn session(&self) -> Option<&ClientConnection> {
         match &self.layer {
             Layer::Tcp(_) => None,
-            Layer::Tls(stream) => {
-                let version = stream.get_ref().1.protocol_version().and_then(|version| version.as_str());
-                Some(version.map_or_else(|| "TLS".to_owned(), |version| version.replace("TLSv1_", "TLS 1.")))
-            }
+            Layer::Tls(stream) => Some(stream.get_ref().1),
         }
     }
 
     /// Whether TLS has agreed on HTTP/2 (RFC 7301).
     pub(super) fn speaks_http2(&self) -> bool {
-        match &self.layer {
-            Layer::Tcp(_) => false,
-            Layer::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
-        }
+        self.session().is_some_and(|session| session.alpn_protocol() == Some(b"h2"))
     }
 }
 

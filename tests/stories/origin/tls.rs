@@ -73,8 +73,17 @@ impl Authority {
 
     /// Accepts TLS connections with the signed certificate.
     pub fn acceptor(&self, protocols: &[&str]) -> TlsAcceptor {
+        self.acceptor_of(protocols, rustls::DEFAULT_VERSIONS)
+    }
+
+    /// Accepts TLS connections of these versions with the signed certificate.
+    pub fn acceptor_of(
+        &self,
+        protocols: &[&str],
+        versions: &[&'static rustls::SupportedProtocolVersion],
+    ) -> TlsAcceptor {
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap()
             .with_no_client_auth()
             .with_single_cert(vec![self.certificate.clone()], self.key.clone_key())
