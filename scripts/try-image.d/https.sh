@@ -1,4 +1,5 @@
-# To be sourced by scripts/try-image: an origin behind TLS, whose certificate is from an authority that is made here.
+# To be sourced by scripts/try-image: an origin behind TLS, and manifold itself with TLS for its clients. Their certificate is from
+# an authority that is made here.
 # shellcheck shell=bash disable=SC2154
 
 tls=$folder/tls
@@ -56,4 +57,36 @@ processes+=($!)
 await "an unknown authority is named in the log" logged "$CONTAINER" "certificate"
 ! grep -q '^data: ' "$folder/untrusted" || false_fact "an https origin of an unknown authority was read"
 fact "an https origin of an unknown authority is refused, and the log says why"
+same "it ends" "$(end)" 0
+
+# The same certificate and key for clients. There is no other address, so the health check asks this one.
+mkdir "$tls/mounted"
+cp "$tls/origin.crt" "$tls/mounted/tls.crt"
+cp "$tls/origin.key" "$tls/mounted/tls.key"
+chmod 644 "$tls/mounted"/*
+free_port
+SECURE=127.0.0.1:$PORT
+cat >"$folder/secure.toml" <<END
+[server]
+listen = []
+
+[server.tls]
+listen = ["$SECURE"]
+cert = "/run/secrets/tls.crt"
+key = "/run/secrets/tls.key"
+
+[[routes]]
+path = "/*"
+origin = "http://$ORIGIN"
+END
+secure=(--volume "$folder/secure.toml:/etc/manifold/manifold.toml:ro" --volume "$tls/mounted:/run/secrets:ro")
+CONTAINER=$prefix-secure
+containers+=("$CONTAINER")
+"$engine" run --detach --name "$CONTAINER" --network host "${RUN_FLAGS[@]}" "${HARDENED[@]}" "${secure[@]}" "$IMAGE" >/dev/null
+await "$CONTAINER listens on $SECURE" logged "$CONTAINER" "listening addr=$SECURE"
+CURL_CA_BUNDLE=$tls/authority.crt events "https://$SECURE/events" 3 "$folder/secure"
+fact "a stream is read through it over TLS, with a mounted certificate and key"
+"$engine" exec "$CONTAINER" /usr/local/bin/manifold healthcheck >"$folder/said" 2>&1 ||
+    false_fact "its health check over TLS: $(cat "$folder/said")"
+fact "its health check over TLS: $(cat "$folder/said")"
 same "it ends" "$(end)" 0

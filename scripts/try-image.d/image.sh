@@ -11,7 +11,7 @@ same "the image's user" "$(of_image .Config.User)" 65532:65532
 same "its stop signal" "$(of_image .Config.StopSignal)" SIGTERM
 same "its entry point" "$(of_image 'json .Config.Entrypoint')" '["/usr/local/bin/manifold"]'
 # shellcheck disable=SC2016
-same "its ports" "$(of_image 'range $port, $_ := .Config.ExposedPorts}}{{$port}} {{end')" "8080/tcp 9090/tcp "
+same "its ports" "$(of_image 'range $port, $_ := .Config.ExposedPorts}}{{$port}} {{end')" "8080/tcp 8443/tcp 9090/tcp "
 case $engine in
     *podman) check=$(of_image 'json .HealthCheck.Test') ;;
     *) check=$(of_image 'json .Config.Healthcheck.Test') ;;
