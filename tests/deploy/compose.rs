@@ -112,3 +112,48 @@ async fn the_configuration_loads_and_its_routes_lead_to_the_services() {
     assert_eq!(mounted, [format!("./{source}:/etc/manifold/manifold.toml:ro")]);
     assert!(table(&config, "server").contains_key("admin"));
 }
+
+/// The example of docs/container.md, in which manifold speaks TLS.
+#[tokio::test]
+async fn the_example_with_tls_names_what_its_configuration_needs() {
+    let document = text("docs/container.md");
+    let block = |language: &str, mark: &str| {
+        let fence = format!("\n```{language}\n");
+        let mut blocks = document.split(&fence).skip(1);
+        let found =
+            blocks.find_map(|rest| rest.split_once("\n```").map(|(block, _)| block).filter(|b| b.contains(mark)));
+        found.unwrap_or_else(|| panic!("no {language} with {mark:?}")).to_owned()
+    };
+    let (compose, config) = (block("yaml", "services:"), block("toml", "# secure.toml"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("compose.yaml");
+    std::fs::write(&file, &compose).unwrap();
+    let mut check = python_tool("check-jsonschema");
+    succeeds(check.args(["--builtin-schema", "vendor.compose-spec"]).arg(&file), "").await;
+    let manifold = yaml(&compose).await.remove(0)["services"]["manifold"].take();
+    let volumes = ["./secure.toml:/etc/manifold/manifold.toml:ro", "./tls:/run/secrets:ro"];
+    assert_eq!(strings(&manifold["volumes"]), volumes);
+    assert_eq!(manifold["read_only"], true);
+    // The configuration loads with a certificate and a key where the folder is mounted.
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    for (name, pem) in [("tls.crt", made.cert.pem()), ("tls.key", made.signing_key.serialize_pem())] {
+        assert!(config.contains(&format!("\"/run/secrets/{name}\"")), "{config}");
+        std::fs::write(folder.path().join(name), pem).unwrap();
+    }
+    let here = config.replace("/run/secrets", folder.path().to_str().unwrap());
+    let secure = folder.path().join("secure.toml");
+    std::fs::write(&secure, here).unwrap();
+    loads(&secure).await;
+    let [listen] = &secured_addresses(&config)[..] else { panic!("several addresses: {config}") };
+    let port = listen.rsplit_once(':').unwrap().1;
+    assert_eq!(strings(&manifold["ports"]), [format!("443:{port}")]);
+    let exposed = text("docker/Dockerfile");
+    let exposed = exposed.lines().find_map(|line| line.strip_prefix("EXPOSE ")).unwrap();
+    assert!(exposed.split(' ').any(|one| one == port), "{exposed}");
+}
+
+/// The addresses under `server.tls.listen`.
+fn secured_addresses(config: &str) -> Vec<String> {
+    let listen = &table(config, "server")["tls"]["listen"];
+    listen.as_array().unwrap().iter().map(|address| address.as_str().unwrap().to_owned()).collect()
+}
