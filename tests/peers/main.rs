@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a builder that cannot do its work fails the test")]
 #![allow(unreachable_pub, reason = "nothing here is reached from outside the test binary")]
 
+#[path = "../stories/admin_api.rs"]
+#[allow(dead_code, reason = "the stories need more of it than is needed here")]
+mod admin_api;
 #[path = "../stories/client/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "the stories need more of it than is needed here")]
 mod client;
@@ -34,8 +37,10 @@ mod curl;
 mod documented;
 mod fronts;
 mod newcomer;
+mod nghttp2;
 mod nginx;
 mod origins;
 mod probe;
 mod resuming;
+mod scanners;
 mod tls;

@@ -1,6 +1,9 @@
 //! A certificate authority that only the story knows, and the origin's certificate, which it signed.
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, CrlDistributionPoint, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, KeyUsagePurpose,
+};
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -9,6 +12,7 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::NamedTempFile;
+use time::{Duration, OffsetDateTime};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// A certificate authority and the certificate that it signed, which is for `localhost`.
@@ -37,12 +41,31 @@ impl Authority {
 
     /// A new authority, whose certificate is for these names.
     pub fn of(names: &[&str]) -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let key = KeyPair::generate().unwrap();
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-        let mut params = CertificateParams::new(names).unwrap();
+        Self::signing(CertificateParams::new(names).unwrap())
+    }
+
+    /// A new authority, whose certificate is like those of public authorities: it is valid for some weeks, says what it
+    /// is for, and where a list of revoked certificates would be.
+    #[allow(dead_code, reason = "the stories do not need it")]
+    pub fn like_a_public_one() -> Self {
+        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        let now = OffsetDateTime::now_utc();
+        (params.not_before, params.not_after) = (now - Duration::days(1), now + Duration::days(80));
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        // Nothing asks for it.
+        let uris = vec!["http://127.0.0.1/revoked.crl".to_owned()];
+        params.crl_distribution_points = vec![CrlDistributionPoint { uris }];
+        Self::signing(params)
+    }
+
+    fn signing(mut params: CertificateParams) -> Self {
+        let mut of_issuer = CertificateParams::default();
+        of_issuer.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(of_issuer, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
         // OpenSSL takes a certificate for self-signed if its authority has the same name.
         params.distinguished_name.push(DnType::CommonName, "a server of a test");
         let certificate = params.signed_by(&key, &issuer).unwrap();
