@@ -1,5 +1,6 @@
 //! Clients of other ecosystems over TLS, with HTTP/1.1 and with HTTP/2. Each loses its connection and resumes.
 
+use crate::admin_api::{self, ADMIN};
 use crate::browser::Browser;
 use crate::curl::{curl, until};
 use crate::ecosystem::{go, node, python};
@@ -9,6 +10,7 @@ use crate::listener::Listener;
 use crate::origin::{Authority, Origin};
 use crate::resuming::quick;
 use serde_json::Value;
+use std::collections::HashMap;
 use tokio::process::Command;
 
 const HTTP1: &str = "http/1.1";
@@ -20,9 +22,27 @@ const TRUST: [&str; 2] = ["NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE"];
 /// A gateway that offers this protocol only, over TLS.
 async fn secured(routes: impl IntoIterator<Item = Route>, authority: &Authority, protocol: &str) -> Gateway {
     let tls = authority.listens();
-    let gateway = Gateway::spawn(&format!("{}\n{tls}alpn = [{protocol:?}]\n", configuration("", routes)));
+    let gateway = Gateway::spawn(&format!("{}\n{tls}alpn = [{protocol:?}]\n", configuration(ADMIN, routes)));
     gateway.log_line(" tls=on").await;
     gateway
+}
+
+/// The API's description of the stream with this key, when it is as expected.
+async fn stream_until(gateway: &Gateway, key: &str, expected: impl Fn(&Value) -> bool) -> Value {
+    let admin = gateway.admin().await;
+    let path = format!("/api/streams?q={key}");
+    let listed = admin_api::until(admin, &path, "Streams", |page| page["total"] == 1).await;
+    let path = format!("/api/streams/{}", listed["streams"][0]["id"].as_str().unwrap());
+    admin_api::until(admin, &path, "StreamDetail", expected).await
+}
+
+/// Fails unless all clients of a stream speak this protocol, as the API says.
+async fn speak(gateway: &Gateway, key: &str, protocol: &str) {
+    let name = if protocol == H2 { "HTTP/2" } else { "HTTP/1.1" };
+    let told = stream_until(gateway, key, |told| told["subscribers"] != Value::from([(); 0])).await;
+    for client in told["subscribers"].as_array().unwrap() {
+        assert_eq!(client["protocol"], name, "{client}");
+    }
 }
 
 /// A client hears all events of a stream, although its connection is cut in between.
@@ -42,6 +62,7 @@ async fn it_resumes(protocol: &str, mut command: Command) {
         body.event(&format!("data: {n}\n\n")).await;
         assert_eq!(client.data().await, n.to_string());
     }
+    speak(&gateway, "/a", protocol).await;
     line.cut();
     body.event("data: 4\n\n").await;
     body.event("data: 5\n\n").await;
@@ -80,24 +101,84 @@ async fn python_resumes_over_http_2() {
     it_resumes(H2, python("clients/python/httpx_sse_client.py")).await;
 }
 
+/// Node's own `http2` leaves its session, and then loses one. Each stream goes on without a loss and a duplicate.
+#[tokio::test]
+async fn streams_of_a_session_of_node_resume_over_http_2() {
+    const PATHS: [&str; 3] = ["/a", "/b", "/c"];
+    let (origin, authority) = (Origin::start(), Authority::new());
+    let gateway = secured([quick(&origin)], &authority, H2).await;
+    let line = Line::to(gateway.tls_addr().unwrap());
+    let mut command = node("clients/node/http2.mjs");
+    command.arg(line.secured_url("")).arg("2").args(PATHS).env(TRUST[0], authority.path());
+    let mut client = Listener::program(command);
+    let mut bodies = Vec::new();
+    for _ in PATHS {
+        let asked = origin.accept().await;
+        bodies.push((asked.request.target.clone(), asked.sse().await));
+    }
+    let mut sent = 0;
+    let mut send = async |more: usize| {
+        for n in sent + 1..=sent + more {
+            for (path, body) in &mut bodies {
+                body.event(&format!("id: {n}\ndata: {path} {n}\n\n")).await;
+            }
+        }
+        sent += more;
+    };
+    let mut heard: HashMap<String, usize> = HashMap::new();
+    let mut until = async |n: usize| {
+        while heard.len() < PATHS.len() || heard.values().any(|heard| *heard < n) {
+            let data = client.data().await;
+            let (path, number) = data.split_once(' ').unwrap();
+            let last = heard.entry(path.to_owned()).or_default();
+            *last += 1;
+            assert_eq!(number, last.to_string(), "{path}");
+        }
+    };
+    // It leaves its session after two events on each stream.
+    send(4).await;
+    until(4).await;
+    for path in PATHS {
+        speak(&gateway, path, H2).await;
+    }
+    line.cut();
+    send(3).await;
+    line.mend();
+    send(3).await;
+    until(10).await;
+    assert_eq!(origin.requests().len(), PATHS.len(), "the gateway held the streams");
+}
+
 #[tokio::test]
 async fn curl_resumes_over_every_protocol() {
     for (protocol, option) in [(HTTP1, "--http1.1"), (H2, "--http2"), (H2, "--http2-prior-knowledge")] {
         let (origin, authority) = (Origin::start(), Authority::new());
         let gateway = secured([route("/*", &origin)], &authority, protocol).await;
-        let url = match option {
-            "--http2-prior-knowledge" => format!("http://{}/a", gateway.addr()),
-            _ => format!("https://localhost:{}/a", gateway.tls_addr().unwrap().port()),
-        };
+        let (line, url);
+        if option == "--http2-prior-knowledge" {
+            line = Line::to(gateway.addr());
+            url = line.url("/a");
+        } else {
+            line = Line::to(gateway.tls_addr().unwrap());
+            url = line.secured_url("/a");
+        }
         let asked = [option, "--cacert", authority.path().to_str().unwrap(), &url];
         let (mut first, mut body) = tokio::join!(async { curl(&asked) }, origin.stream());
         for n in 1..=3 {
             body.event(&format!("id: {n}\ndata: {n}\n\n")).await;
         }
-        until(&mut first, "3").await;
-        let mut second = curl(&[&asked[..], &["--header", "Last-Event-ID: 2"]].concat());
-        let (before, _) = until(&mut second, "3").await;
-        assert!(!before.contains(&"data: 2".to_owned()), "{option}: {before:?}");
+        let (_, id) = until(&mut first, "3").await;
+        speak(&gateway, "/a", protocol).await;
+        line.cut();
+        assert_ne!(first.exit_code().await, 0, "{option}: it was cut off");
+        body.event("id: 4\ndata: 4\n\n").await;
+        line.mend();
+        let mut second = curl(&[&asked[..], &["--header", &format!("Last-Event-ID: {id}")]].concat());
+        let (before, _) = until(&mut second, "4").await;
+        assert!(!before.iter().any(|line| line.starts_with("data:")), "{option}: {before:?}");
+        body.event("id: 5\ndata: 5\n\n").await;
+        let (before, _) = until(&mut second, "5").await;
+        assert!(!before.iter().any(|line| line.starts_with("data:")), "{option}: {before:?}");
         assert_eq!(origin.requests().len(), 1, "{option}: both shared");
     }
 }
