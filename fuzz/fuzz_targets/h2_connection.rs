@@ -38,7 +38,7 @@ fn events(now: Instant, pieces: &[&[u8]]) -> Vec<String> {
 fn answer(connection: &mut Connection, event: &Event<'_>, now: Instant, out: &mut Vec<u8>) {
     let mut outgoing = Outgoing::default();
     match event {
-        Event::Request { stream, .. } | Event::TooLarge { stream } => {
+        Event::Request { stream, .. } | Event::Unfit { stream, .. } => {
             let mut block = Vec::new();
             encode::status(&mut block, 200);
             connection.head(*stream, &block, out);

@@ -2,11 +2,9 @@
 
 use super::batch::Cut;
 use super::link::Taken;
-use super::on_the_way::on_the_way;
 use crate::hub::{Departure, Feed, Pin};
 use crate::replay::Seq;
 use bytes::{Buf, Bytes};
-use std::os::fd::AsFd;
 use std::time::Instant;
 
 /// The state of a client that is served alone, with a cursor and unsent bytes of its own.
@@ -97,10 +95,10 @@ impl Alone {
         std::mem::replace(&mut self.blocked, false)
     }
 
-    /// The socket accepts no more bytes.
-    pub(super) fn block(&mut self, socket: impl AsFd) {
+    /// The socket accepts no more bytes. `on_the_way`: those that are on their way to the client.
+    pub(super) fn block(&mut self, on_the_way: u32) {
         self.blocked = true;
-        self.on_the_way = on_the_way(socket);
+        self.on_the_way = on_the_way;
     }
 
     /// The socket took the beginning of `pending`, or all of it.
@@ -141,11 +139,12 @@ impl Alone {
     }
 
     /// Whether the client received bytes since the shard last looked, though its socket is not writable yet.
-    pub(super) fn arrived(&mut self, socket: impl AsFd, now: Instant) -> bool {
+    /// `on_the_way`: the bytes that are on their way to it now.
+    pub(super) fn arrived(&mut self, on_the_way: impl FnOnce() -> u32, now: Instant) -> bool {
         if !self.blocked {
             return false;
         }
-        let before = std::mem::replace(&mut self.on_the_way, on_the_way(socket));
+        let before = std::mem::replace(&mut self.on_the_way, on_the_way());
         let has_taken = self.on_the_way < before;
         if has_taken {
             self.accepted = now;

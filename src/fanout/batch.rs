@@ -12,6 +12,8 @@ pub enum Framing {
     Chunked,
     /// The plain text, which ends with the connection: HTTP/1.0.
     UntilClose,
+    /// The plain text, which the connection puts into DATA frames: HTTP/2.
+    Data,
 }
 
 impl Framing {
@@ -20,7 +22,7 @@ impl Framing {
     pub fn wire(self, frame: &Frame) -> &[u8] {
         match self {
             Self::Chunked => frame.chunk(),
-            Self::UntilClose => frame.text(),
+            Self::UntilClose | Self::Data => frame.text(),
         }
     }
 
@@ -28,7 +30,7 @@ impl Framing {
     pub(super) fn shared_wire(self, frame: &Frame) -> Bytes {
         match self {
             Self::Chunked => frame.shared_chunk(),
-            Self::UntilClose => frame.shared_text(),
+            Self::UntilClose | Self::Data => frame.shared_text(),
         }
     }
 
@@ -36,7 +38,7 @@ impl Framing {
     pub(super) fn end(self) -> &'static [u8] {
         match self {
             Self::Chunked => b"0\r\n\r\n",
-            Self::UntilClose => b"",
+            Self::UntilClose | Self::Data => b"",
         }
     }
 }
@@ -144,7 +146,7 @@ mod tests {
 
     #[test]
     fn wherever_a_batch_is_cut_the_rest_and_the_frames_after_it_complete_it() {
-        for framing in [Framing::Chunked, Framing::UntilClose] {
+        for framing in [Framing::Chunked, Framing::UntilClose, Framing::Data] {
             let batch = Batch::new(framing, Seq(7), Seq(10), frames());
             for taken in 0..=batch.bytes.len() {
                 let cut = batch.cut(taken);

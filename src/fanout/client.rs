@@ -7,10 +7,11 @@ use super::caught_up::Left;
 use super::effort::{Effort, sending_over};
 use super::group::Group;
 use super::keys::{ClientKey, GroupKey};
-use super::link::{Link, Manner};
+use super::link::Manner;
+use super::output::Output;
 use super::policy::{Fallen, LastSent, Schedule, Standing, Then};
 use super::replays::Replays;
-use super::sender::Sender;
+use super::sink::Sink;
 use super::strays::Strays;
 use super::terms::{Home, Sent};
 use super::trust::Trust;
@@ -23,7 +24,7 @@ use std::time::{Duration, Instant};
 /// A client of a shard.
 #[derive(Debug)]
 pub(super) struct Client {
-    pub(super) link: Link,
+    pub(super) sink: Sink,
     pub(super) group: GroupKey,
     pub(super) strays: Strays,
     pub(super) state: State,
@@ -46,6 +47,8 @@ pub(super) struct Client {
     pub(super) asked: u64,
     /// It was sent no event so far.
     pub(super) is_new: bool,
+    /// It departs because it takes nothing.
+    pub(super) is_stalled: bool,
 }
 
 /// The state of a client.
@@ -112,9 +115,9 @@ impl Client {
     }
 
     /// Looks whether bytes arrived at the client, if its socket accepts no more.
-    pub(super) fn look(&mut self, now: Instant) -> bool {
+    pub(super) fn look(&mut self, output: &Output, now: Instant) -> bool {
         match &mut self.state {
-            State::Alone(alone) | State::Parting(alone) => alone.arrived(&self.link, now),
+            State::Alone(alone) | State::Parting(alone) => alone.arrived(|| output.on_the_way(&self.sink), now),
             State::CaughtUp { .. } | State::Waiting { .. } | State::Closing { .. } => false,
         }
     }
@@ -122,7 +125,9 @@ impl Client {
     /// The client joins those who are caught up. `sent`: what those were sent before it came.
     pub(super) fn catch_up(&mut self, sent: Sent, stall: Duration, now: Instant) {
         self.sent -= sent;
-        self.trust.end(&self.link, stall, now);
+        if let Some(link) = self.sink.link() {
+            self.trust.end(link, stall, now);
+        }
     }
 
     /// The client leaves those who are caught up. It is ahead of them until it is known what becomes of it.
@@ -139,24 +144,24 @@ impl Client {
 
     /// The client took only the beginning of a batch that was sent to all who are caught up. It is no longer one of
     /// them.
-    pub(super) fn fall_behind(&mut self, batch: &Batch, taken: usize, group: &Group, now: Instant) {
+    pub(super) fn fall_behind(&mut self, batch: &Batch, taken: usize, group: &Group, output: &Output, now: Instant) {
         let cut = batch.cut(taken);
         self.sent -= batch.sent;
         self.sent += cut.sent;
         self.last_sent = LastSent::with_others(now);
         group.count(cut.sent);
-        self.block_after(cut, group, now);
+        self.block_after(cut, group, output, now);
     }
 
     /// The client left those who are caught up, because its socket accepts no more bytes. It may keep up all the same, so
     /// the log keeps the frame in whose middle the client is, and what follows.
-    pub(super) fn block_after(&mut self, cut: Cut, group: &Group, now: Instant) {
+    pub(super) fn block_after(&mut self, cut: Cut, group: &Group, output: &Output, now: Instant) {
         if let Some(seat) = &mut self.seat {
             group.feed.leave(seat, cut.needs);
         }
         self.state = State::Alone(Box::new(Alone::after(cut, now)));
         // It keeps up until it is found slow, so it does not depart here.
-        self.block(group, now);
+        self.block(group, output, now);
     }
 
     /// The client, whose socket accepts no more bytes, fell off the log, or is in the middle of a frame that the log has
@@ -180,7 +185,7 @@ impl Client {
         &mut self,
         group: &mut Group,
         replays: &mut Replays,
-        sender: &mut Sender,
+        output: &mut Output,
         effort: &mut Effort,
         now: Instant,
     ) -> Next {
@@ -191,18 +196,18 @@ impl Client {
                     return Next::Departs(departure);
                 }
                 let cursor = alone.cursor;
-                if !alone.pending().is_empty() || self.link.has_pending() {
-                    effort.spend(sending_over(self.link.is_sealed(), alone.pending().len()));
-                    let taken = match sender.send(&self.link, Manner::Now, alone.pending()) {
+                if !alone.pending().is_empty() || self.sink.has_pending() {
+                    effort.spend(sending_over(self.sink.is_sealed(), alone.pending().len()));
+                    let taken = match output.send(&self.sink, Manner::Now, alone.pending()) {
                         Ok(taken) => taken,
                         Err(departure) => return Next::Departs(departure),
                     };
                     alone.took(taken, now);
                     self.last_sent = LastSent::with_others(now);
                     if taken.is_cut_short {
-                        return self.block(group, now);
+                        return self.block(group, output, now);
                     }
-                    self.link.count_kept(&group.feed);
+                    self.sink.count_kept(&group.feed);
                 }
                 cursor
             }
@@ -215,7 +220,7 @@ impl Client {
         }
         let Some(seat) = &mut self.seat else { return Next::Nothing };
         let reading = match group.replay(seat, cursor, replays, effort, now) {
-            Ok(batch) => return self.send_own(&batch, group, sender, effort, now),
+            Ok(batch) => return self.send_own(&batch, group, output, effort, now),
             Err(reading) => reading,
         };
         match group.terms.pace().then(reading) {
@@ -234,12 +239,12 @@ impl Client {
         &mut self,
         batch: &Batch,
         group: &Group,
-        sender: &mut Sender,
+        output: &mut Output,
         effort: &mut Effort,
         now: Instant,
     ) -> Next {
-        effort.spend(sending_over(self.link.is_sealed(), batch.bytes.len()));
-        let taken = match sender.send(&self.link, Manner::Now, &batch.bytes) {
+        effort.spend(sending_over(self.sink.is_sealed(), batch.bytes.len()));
+        let taken = match output.send(&self.sink, Manner::Now, &batch.bytes) {
             Ok(taken) => taken,
             Err(departure) => return Next::Departs(departure),
         };
@@ -257,7 +262,7 @@ impl Client {
         if !taken.is_cut_short {
             return Next::Ready;
         }
-        self.block(group, now)
+        self.block(group, output, now)
     }
 
     /// How long ago the client's request came.
@@ -285,16 +290,18 @@ impl Client {
 
     /// The socket of the client, which is served alone, accepts no more bytes. From now on the shard observes whether the
     /// client stalls. A client that was slow before departs, if such clients keep too much together.
-    fn block(&mut self, group: &Group, now: Instant) -> Next {
+    fn block(&mut self, group: &Group, output: &Output, now: Instant) -> Next {
         let State::Alone(alone) = &mut self.state else { return Next::Nothing };
-        alone.block(&self.link);
-        if !self.trust.is_given() {
-            // This is not done before, because most clients are never sent so much. A Unix socket is bounded already.
-            bound_unacknowledged(&self.link);
+        alone.block(output.on_the_way(&self.sink));
+        if let Some(link) = self.sink.link() {
+            if !self.trust.is_given() {
+                // This is not done before, because most clients are never sent so much. A Unix socket is bounded already.
+                bound_unacknowledged(link);
+            }
+            self.trust.begin(link, now);
         }
-        self.trust.begin(&self.link, now);
         let keeps_up = self.seat.as_ref().is_some_and(Seat::has_hold);
-        if self.link.count_kept(&group.feed) && !keeps_up {
+        if self.sink.count_kept(&group.feed) && !keeps_up {
             alone.goes(Departure::Lagged);
             return Next::Departs(Departure::Lagged);
         }

@@ -64,6 +64,15 @@ pub(super) fn sending_among(sealed: usize, clients: usize, bytes: usize) -> usiz
     sending(bytes) + (sealing(bytes) * sealed).div_ceil(clients.max(sealed))
 }
 
+/// Noting `bytes` for a stream of a connection that carries others, too.
+const NOTE: usize = 1;
+
+/// The cost of sending `bytes` on one stream, where `carriers` connections carry `streams`. What the streams of a
+/// connection are sent in a turn goes out in one send.
+pub(super) fn noting(carriers: usize, streams: usize, bytes: usize) -> usize {
+    NOTE + (SEND * carriers).div_ceil(streams.max(carriers).max(1)) + bytes.min(MOST_BYTES) / BYTES
+}
+
 /// What newcomers may cost in a turn, and what those who are behind may, as long as live clients have something to be
 /// sent. A pass over live clients then takes at most a third longer than alone.
 const BESIDE_LIVE: usize = TURN / 8;

@@ -1,6 +1,7 @@
 //! The engine's handle: starts the shards and gives each arriving client to one of them.
 
 use super::arrival::Arrival;
+use super::joining::Carried;
 use super::question::{ClientView, Question, shorten};
 use super::sender::Sending;
 use super::shard::{Shard, ShardInbox};
@@ -97,6 +98,18 @@ impl Engine {
         Err(Refused)
     }
 
+    /// Gives a connection of HTTP/2 to the shard with the fewest clients. Waits while too many are on their way there.
+    ///
+    /// # Errors
+    /// Fails when that shard has ended. The connection is then closed.
+    pub async fn carry(&self, carried: Carried) -> Result<(), Refused> {
+        let door = self.shards.doors.get(self.shards.emptiest()).ok_or(Refused)?;
+        // The shard gives the permit back when it takes the connection in.
+        door.room.acquire().await.map_err(|_| Refused)?.forget();
+        door.inbox.post(Box::new(carried));
+        Ok(())
+    }
+
     /// How the shards send, in a word.
     #[must_use]
     pub fn sends_by(&self) -> &'static str {
@@ -139,7 +152,7 @@ impl Engine {
     pub async fn dismiss(&self, stream: usize, shard: usize, place: u32, asked: u64) -> bool {
         let Some(door) = self.shards.doors.get(shard) else { return false };
         let (reply, answer) = oneshot::channel();
-        door.inbox.question(Box::new(Question::Dismiss { stream, place, asked, reply }));
+        door.inbox.post(Box::new(Question::Dismiss { stream, place, asked, reply }));
         answer.await.unwrap_or(false)
     }
 
@@ -147,7 +160,7 @@ impl Engine {
     fn ask<T>(&self, question: impl Fn(oneshot::Sender<T>) -> Question) -> Vec<oneshot::Receiver<T>> {
         let ask = |door: &Door| {
             let (reply, answer) = oneshot::channel();
-            door.inbox.question(Box::new(question(reply)));
+            door.inbox.post(Box::new(question(reply)));
             answer
         };
         self.shards.doors.iter().map(ask).collect()
@@ -174,6 +187,11 @@ impl Shards {
         if subscription.nth() <= TOGETHER {
             return subscription.number_of_stream() % self.doors.len();
         }
+        self.emptiest()
+    }
+
+    /// The index of the shard with the fewest clients.
+    fn emptiest(&self) -> usize {
         let fewest = self.doors.iter().enumerate().min_by_key(|(_, door)| door.load());
         fewest.map_or(0, |(index, _)| index)
     }

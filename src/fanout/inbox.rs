@@ -49,8 +49,8 @@ pub(super) struct Told<A, D> {
     pub(super) changed: Vec<GroupKey>,
     /// The groups whose publishers ask whether clients receive bytes. Bounded in the same way.
     pub(super) asked: Vec<GroupKey>,
-    /// Questions about clients. The inbox does not look into them. Bounded by those who ask.
-    pub(super) questions: Vec<Box<dyn Any + Send>>,
+    /// Other messages, into which the inbox does not look. Bounded by those who post them.
+    pub(super) posted: Vec<Box<dyn Any + Send>>,
     pub(super) drain: Option<D>,
     /// The policies of routes changed.
     pub(super) renew: bool,
@@ -63,7 +63,7 @@ impl<A, D> Default for Told<A, D> {
             arrivals: Vec::new(),
             changed: Vec::new(),
             asked: Vec::new(),
-            questions: Vec::new(),
+            posted: Vec::new(),
             drain: None,
             renew: false,
             is_closed: false,
@@ -111,14 +111,14 @@ impl<A, D, W: Wake> Inbox<A, D, W> {
         self.clients.load(Ordering::Relaxed)
     }
 
-    /// Hands a question over. Drops it if the shard has ended.
-    pub(super) fn question(&self, question: Box<dyn Any + Send>) {
+    /// Hands a message over. Drops it if the shard has ended.
+    pub(super) fn post(&self, message: Box<dyn Any + Send>) {
         {
             let mut told = self.told.lock();
             if told.is_closed {
                 return;
             }
-            told.questions.push(question);
+            told.posted.push(message);
         }
         self.wake();
     }
@@ -141,7 +141,7 @@ impl<A, D, W: Wake> Inbox<A, D, W> {
         let dropped = {
             let mut told = self.told.lock();
             told.is_closed = true;
-            std::mem::take(&mut told.arrivals)
+            (std::mem::take(&mut told.arrivals), std::mem::take(&mut told.posted))
         };
         drop(dropped);
         self.wake();
@@ -179,7 +179,7 @@ impl<A, D, W: Wake> Inbox<A, D, W> {
         std::mem::swap(&mut waiting.arrivals, &mut told.arrivals);
         std::mem::swap(&mut waiting.changed, &mut told.changed);
         std::mem::swap(&mut waiting.asked, &mut told.asked);
-        std::mem::swap(&mut waiting.questions, &mut told.questions);
+        std::mem::swap(&mut waiting.posted, &mut told.posted);
         told.drain = waiting.drain.take();
         told.renew = std::mem::take(&mut waiting.renew);
         !waiting.is_closed
@@ -192,7 +192,7 @@ impl<A, D, W: Wake> Inbox<A, D, W> {
         let is_empty = told.arrivals.is_empty()
             && told.changed.is_empty()
             && told.asked.is_empty()
-            && told.questions.is_empty()
+            && told.posted.is_empty()
             && told.drain.is_none()
             && !told.renew
             && !told.is_closed;

@@ -5,8 +5,12 @@ use super::strays::Strays;
 use crate::hub::{Departure, Feed, Kept};
 use crate::tls::{Channel, Over};
 use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
 use std::cell::{RefCell, RefMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// The most bytes that are read at a time.
+const READ_BYTES: usize = 16 << 10;
 
 /// A client's connection.
 #[derive(Debug)]
@@ -47,6 +51,17 @@ pub(super) struct Taken {
     pub(super) any: bool,
     /// The socket accepts no more: some of the bytes were not taken, or the channel keeps some that were.
     pub(super) is_cut_short: bool,
+}
+
+/// What a read found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Read {
+    /// So many bytes came.
+    Some(usize),
+    /// Nothing more came.
+    Nothing,
+    /// The client has closed its side, broke the protocol, or is gone.
+    Gone(Departure),
 }
 
 impl Link {
@@ -134,6 +149,33 @@ impl Link {
                 gone(Errno::PIPE)
             }),
         })
+    }
+
+    /// Reads some of what the client sent, and adds it to `said`.
+    pub(super) fn read(&self, said: &mut Vec<u8>) -> Read {
+        let mut buffer = [0_u8; READ_BYTES];
+        let bytes = loop {
+            match recv(&self.socket, &mut buffer[..], RecvFlags::DONTWAIT) {
+                Ok((_, 0)) => return Read::Gone(Departure::Left),
+                Ok((_, bytes)) => break bytes,
+                Err(Errno::AGAIN) => return Read::Nothing,
+                Err(Errno::INTR) => {}
+                Err(error) => return Read::Gone(gone(error)),
+            }
+        };
+        let came = buffer.get_mut(..bytes).unwrap_or_default();
+        match self.channel().filter(|channel| !channel.is_closed()) {
+            None => said.extend_from_slice(came),
+            Some(mut channel) => {
+                if let Err(over) = channel.receive(came, |plain| said.extend_from_slice(plain)) {
+                    if let Over::Broken(alert) = over {
+                        channel.fail(alert);
+                    }
+                    return Read::Gone(Departure::Left);
+                }
+            }
+        }
+        Read::Some(bytes)
     }
 
     /// Whether a TLS record has arrived in part.

@@ -4,8 +4,8 @@ use super::batch::Framing;
 use super::client::{Client, State};
 use super::group::{Group, GroupId, Number};
 use super::keys::{ClientKey, GroupKey};
-use super::link::Link;
 use super::shard::ShardInbox;
+use super::sink::Sink;
 use super::table::Table;
 use super::terms::Terms;
 use crate::hub::{Feed, Seat};
@@ -36,9 +36,9 @@ impl Members {
         Some((client, group))
     }
 
-    /// A client's connection. `None`: the client has gone.
-    pub(super) fn link(&self, key: ClientKey) -> Option<&Link> {
-        self.clients.get(key).map(|client| &client.link)
+    /// Where a client's bytes go. `None`: the client has gone.
+    pub(super) fn sink(&self, key: ClientKey) -> Option<&Sink> {
+        self.clients.get(key).map(|client| &client.sink)
     }
 
     /// A group. `None`: all of its clients have gone.
@@ -96,7 +96,7 @@ impl Members {
     pub(super) fn insert(&mut self, client: Client) -> ClientKey {
         if let Some(group) = self.groups.get_mut(client.group) {
             group.clients += 1;
-            group.sealed += usize::from(client.link.is_sealed());
+            group.sealed += usize::from(client.sink.is_sealed());
         }
         self.clients.insert(client)
     }
@@ -109,7 +109,7 @@ impl Members {
                 group.behind.unblock(key, alone.cursor);
             }
             group.clients -= 1;
-            group.sealed -= usize::from(client.link.is_sealed());
+            group.sealed -= usize::from(client.sink.is_sealed());
             if group.clients == 0 {
                 self.by_id.remove(&group.id);
                 self.groups.remove(client.group);

@@ -21,8 +21,8 @@ pub struct ClientView {
     pub asked: u64,
     /// Who it is.
     pub caller: Caller,
-    /// Whether it speaks HTTP/1.0.
-    pub is_http10: bool,
+    /// The framing of its response, which tells the version of HTTP.
+    pub framing: Framing,
     /// The position of the next frame for it.
     pub cursor: Seq,
     /// What it was sent.
@@ -142,7 +142,7 @@ impl Client {
             place,
             asked: self.asked,
             caller: self.seat.as_ref()?.caller().clone(),
-            is_http10: group.framing() == Framing::UntilClose,
+            framing: group.framing(),
             cursor,
             sent,
             age: Duration::from_micros(now.saturating_sub(self.asked)),

@@ -27,6 +27,12 @@ mod sender {
     }
 }
 
+/// The models have no connections of HTTP/2.
+mod joining {
+    #[derive(Debug)]
+    pub struct Carried;
+}
+
 /// The shard of the models answers no questions. They wait in its inbox.
 mod question {
     use crate::replay::Seq;

@@ -2,7 +2,7 @@
 
 use super::shown::{self, Now, secs};
 use crate::caller::Caller;
-use crate::fanout::{ClientView, Sent};
+use crate::fanout::{ClientView, Framing, Sent};
 use crate::gateway::Present;
 use crate::replay::Seq;
 use http::Version;
@@ -29,7 +29,11 @@ impl Shown {
         Self {
             id: format!("{}-{}-{}", client.shard, client.place, client.asked),
             caller: client.caller,
-            protocol: if client.is_http10 { "HTTP/1.0" } else { "HTTP/1.1" },
+            protocol: match client.framing {
+                Framing::UntilClose => "HTTP/1.0",
+                Framing::Chunked => "HTTP/1.1",
+                Framing::Data => "HTTP/2",
+            },
             age: client.age,
             cursor: client.cursor,
             sent: client.sent,

@@ -8,10 +8,25 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Tick(pub(super) u32);
 
+/// A time between two ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span(u32);
+
+impl Span {
+    pub(super) fn of(time: Duration) -> Self {
+        Self(ticks(time))
+    }
+}
+
 impl Tick {
     /// The first tick at which at least this time has passed.
     pub(super) fn after(self, time: Duration) -> Self {
-        Self(self.0.saturating_add(ticks(time)).saturating_add(1))
+        self.after_span(Span::of(time))
+    }
+
+    /// The same.
+    pub(super) fn after_span(self, Span(ticks): Span) -> Self {
+        Self(self.0.saturating_add(ticks).saturating_add(1))
     }
 }
 

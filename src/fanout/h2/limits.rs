@@ -110,11 +110,11 @@ pub const COST_OF_OTHERS: u32 = 1;
 /// Until it acknowledges our SETTINGS.
 pub const SETTINGS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// For a frame, the blocks of a request's fields or the preface, from its first byte on. It is not for DATA, of which
+/// Unless the caller [allows](super::Connection::allow) another time: for a frame, the blocks of a request's fields or the preface, from its first byte on. It is not for DATA, of which
 /// nothing is kept.
 pub const HALF_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Without a stream.
+/// Without a stream, unless the caller [allows](super::Connection::allow) another time.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// To end its use of the compression table, from its acknowledgement of our SETTINGS on.

@@ -33,7 +33,7 @@ mod settings;
 mod streams;
 mod windows;
 
-pub use connection::{Connection, Event};
+pub use connection::{Connection, Event, Unfit};
 pub use fields::Fields;
 pub use frame::{Code, PREFACE, StreamId};
 pub use hpack::{Block, Decoder, Error};

@@ -57,6 +57,11 @@ impl Streams {
         self.list.get_mut(place)
     }
 
+    /// Those whose responses have begun and not ended.
+    pub(super) fn begun(&self) -> impl Iterator<Item = &Stream> {
+        self.list.iter().filter(|stream| stream.answer == Answer::Begun)
+    }
+
     fn place(&self, id: StreamId) -> Option<usize> {
         self.list.binary_search_by_key(&id, |stream| stream.id).ok()
     }

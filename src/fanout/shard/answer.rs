@@ -34,7 +34,7 @@ impl Shard {
                 return Some(client);
             }
             self.effort.spend(LOOK);
-            if clients.get_mut(client).is_some_and(|client| client.look(now)) {
+            if clients.get_mut(client).is_some_and(|client| client.look(&self.output, now)) {
                 group.feed.arrived();
                 return None;
             }

@@ -1,15 +1,17 @@
 //! Takes arriving clients in.
 
 use super::super::alone::Alone;
-use super::super::arrival::Arrival;
+use super::super::arrival::{Arrival, Delivery};
 use super::super::batch::Framing;
 use super::super::client::{Client, State};
 use super::super::effort::ARRIVAL;
+use super::super::keys::ClientKey;
 use super::super::link::Link;
 use super::super::policy::{LastSent, Phase, Schedule};
 use super::super::sending::reset_on_close;
+use super::super::sink::Sink;
 use super::super::strays::Strays;
-use super::super::terms::Sent;
+use super::super::terms::{Home, Sent};
 use super::super::trust::Trust;
 use super::{FEW_ARRIVALS, Shard, token};
 use crate::counters::since_start;
@@ -42,6 +44,33 @@ impl Shard {
         let Arrival { delivery, socket, channel, unread, home } = arrival;
         // The channel cannot leave the engine.
         let is_kept = delivery.is_kept && channel.is_none();
+        if delivery.framing == Framing::UntilClose {
+            // An ordinary close of this socket looks like the end of the response. So the close is set to be a reset.
+            // An orderly end undoes that.
+            reset_on_close(&socket);
+        }
+        let descriptor = socket.as_raw_fd();
+        let sink = Sink::Socket(Link::new(socket, channel));
+        let key = self.enter(sink, delivery, Strays::new(is_kept, &unread), home, now);
+        let mut source = SourceFd(&descriptor);
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = self.poll.registry().register(&mut source, token(key), interest) {
+            log::error!("cannot poll a client: {error}");
+            self.depart(key, &Departure::Left, now);
+            return;
+        }
+        self.welcome(key, now);
+    }
+
+    /// Puts a client into its group.
+    pub(super) fn enter(
+        &mut self,
+        sink: Sink,
+        delivery: Delivery,
+        strays: Strays,
+        home: Box<dyn Home>,
+        now: Instant,
+    ) -> ClientKey {
         let Detached { seat, cursor, told_first } = delivery.subscription.detach();
         let framing = delivery.framing;
         let group_key = self.members.group_for(&seat, framing, &delivery.terms, &self.inbox, now);
@@ -53,16 +82,11 @@ impl Shard {
                 joined(delivery.opening, framing.wire(frame))
             }
         };
-        if framing == Framing::UntilClose {
-            // An ordinary close of this socket looks like the end of the response. So the close is set to be a reset.
-            // An orderly end undoes that.
-            reset_on_close(&socket);
-        }
-        let descriptor = socket.as_raw_fd();
+        self.output.carriers.clients += usize::from(sink.stream().is_some());
         let key = self.members.insert(Client {
-            link: Link::new(socket, channel),
+            sink,
             group: group_key,
-            strays: Strays::new(is_kept, &unread),
+            strays,
             state: State::Alone(Box::new(Alone::new(cursor, pending, now))),
             seat: Some(seat),
             home,
@@ -73,6 +97,7 @@ impl Shard {
             sent,
             asked: since_start(delivery.asked),
             is_new: true,
+            is_stalled: false,
         });
         if let Some((client, group)) = self.members.of(key) {
             client.seat.iter().for_each(|seat| group.terms.came(seat));
@@ -81,13 +106,11 @@ impl Shard {
             counters.opens.add(1);
             counters.time_to_head.observe_time(now.saturating_duration_since(delivery.asked), 1);
         }
-        let mut source = SourceFd(&descriptor);
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = self.poll.registry().register(&mut source, token(key), interest) {
-            log::error!("cannot poll a client: {error}");
-            self.depart(key, &Departure::Left, now);
-            return;
-        }
+        key
+    }
+
+    /// Lets a client that was put into its group be served.
+    pub(super) fn welcome(&mut self, key: ClientKey, now: Instant) {
         self.drain_one(key, now);
         self.renew_one(key, now);
         self.arm(key);

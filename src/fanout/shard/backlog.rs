@@ -2,9 +2,10 @@
 
 use super::super::arrival::Arrival;
 use super::super::effort::Waiting;
-use super::super::keys::{ClientKey, GroupKey};
+use super::super::keys::{CarrierKey, ClientKey, GroupKey};
 use super::super::line::Line;
 use super::super::question::Question;
+use super::super::responder::Answer;
 use std::collections::VecDeque;
 
 /// The work that a shard has not done yet. The lists of clients and groups may name some that have gone, and others that
@@ -30,6 +31,14 @@ pub(super) struct Backlog {
     /// The first client of the present part of a round of access lines about which none was written. `None`: there is
     /// none.
     pub(super) unreported: Option<ClientKey>,
+    /// The carriers that said something or hung up, or whose streams can go on.
+    pub(super) carriers: VecDeque<CarrierKey>,
+    /// The answers to requests on carriers.
+    pub(super) answers: VecDeque<Answer>,
+    /// The carriers for which something is due.
+    pub(super) expired: VecDeque<CarrierKey>,
+    /// The first carrier that was not told of the drain. `None`: there is none.
+    pub(super) undrained_carriers: Option<CarrierKey>,
     /// The groups that have something to send to those who are caught up, or clients to judge.
     pub(super) groups: VecDeque<GroupKey>,
 }
@@ -49,6 +58,10 @@ impl Backlog {
             self.undrained.is_some(),
             self.unrenewed.is_some(),
             self.unreported.is_some(),
+            !self.carriers.is_empty(),
+            !self.answers.is_empty(),
+            !self.expired.is_empty(),
+            self.undrained_carriers.is_some(),
         ];
         Waiting {
             live: !self.groups.is_empty(),

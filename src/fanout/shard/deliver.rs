@@ -1,11 +1,11 @@
 //! Sends events: in passes to the clients that are caught up, and one by one to the clients served alone.
 
-use super::super::batch::Batch;
+use super::super::batch::{Batch, Framing};
 use super::super::client::{Next, State};
-use super::super::effort::{GROUP, JOINING, JUDGEMENT, TURN, sending_among};
+use super::super::effort::{GROUP, JOINING, JUDGEMENT, TURN, noting, sending_among};
 use super::super::group::Begun;
 use super::super::keys::{ClientKey, GroupKey};
-use super::super::sender::{Piece, Stopped};
+use super::super::sender::Stopped;
 use super::super::terms::Sent;
 use super::super::wave::Slice;
 use super::Shard;
@@ -122,7 +122,10 @@ impl Shard {
     fn go_on_with_pass(&mut self, key: GroupKey) -> bool {
         let Some(group) = self.members.group(key) else { return false };
         let Some(batch) = group.caught_up.pass().batch().map(Arc::clone) else { return false };
-        let cost = sending_among(group.sealed, group.clients, batch.bytes.len());
+        let cost = match group.framing() {
+            Framing::Data => noting(self.output.carriers.len(), self.output.carriers.clients, batch.bytes.len()),
+            Framing::Chunked | Framing::UntilClose => sending_among(group.sealed, group.clients, batch.bytes.len()),
+        };
         let mut effort = self.effort.part(PASS);
         let slice = std::iter::from_fn(|| group.caught_up.next()).take(effort.pieces(cost));
         effort.spend(cost * self.wave.add(key, batch, slice));
@@ -134,11 +137,9 @@ impl Shard {
     /// Sends the wave. Then its groups can be served again.
     fn send_wave(&mut self, now: Instant) {
         let mut wave = std::mem::take(&mut self.wave);
-        let pieces = wave.sends().filter_map(|(number, client, batch)| {
-            let link = self.members.link(client)?;
-            Some((number, Piece { link, bytes: &batch.bytes }))
-        });
-        for Stopped { client, taken } in self.sender.send_to_each(pieces) {
+        let pieces =
+            wave.sends().filter_map(|(number, client, batch)| Some((number, self.members.sink(client)?, &batch.bytes)));
+        for Stopped { client, taken } in self.output.send_to_each(pieces) {
             if let Some((client, batch)) = wave.stopped(client) {
                 self.fall_behind(client, taken, &batch, now);
             }
@@ -161,7 +162,7 @@ impl Shard {
     /// from now on, or departs.
     fn fall_behind(&mut self, key: ClientKey, taken: Result<usize, Departure>, batch: &Batch, now: Instant) {
         let Some((client, group)) = self.members.apart(key) else { return };
-        client.fall_behind(batch, *taken.as_ref().unwrap_or(&0), group, now);
+        client.fall_behind(batch, *taken.as_ref().unwrap_or(&0), group, &self.output, now);
         self.stopped(key, taken);
     }
 
@@ -195,7 +196,7 @@ impl Shard {
     /// Serves one client alone. The line may name a client that has left, or another that has its key by now.
     fn catch_up(&mut self, key: ClientKey, now: Instant) {
         let Some((client, group)) = self.members.of(key) else { return };
-        match client.serve_alone(group, &mut self.replays, &mut self.sender, &mut self.effort, now) {
+        match client.serve_alone(group, &mut self.replays, &mut self.output, &mut self.effort, now) {
             Next::Nothing => return,
             Next::Ready => return self.backlog.behind.goes_on(key),
             Next::Departs(departure) => return self.depart(key, &departure, now),

@@ -9,6 +9,7 @@ use super::super::keys::ClientKey;
 use super::super::link::Manner;
 use super::super::policy::LINGER;
 use super::super::sending::{end, reset_on_close};
+use super::super::sink::{OnCarrier, Sink};
 use super::super::terms::{Farewell, MOST_STRAY_BYTES, Sent};
 use super::Shard;
 use crate::hub::Departure;
@@ -60,19 +61,21 @@ impl Shard {
             client.state = State::Parting(alone);
             return self.part(key, now);
         }
-        if *departure == Departure::Stalled || alone.was_blocked() {
+        client.is_stalled |= *departure == Departure::Stalled;
+        if client.is_stalled || alone.was_blocked() {
             // The bytes that the client does not take are freed at once.
-            reset_on_close(&client.link);
+            client.resets_on_close();
         }
-        self.remove(key);
+        self.remove(key, now);
     }
 
     /// Closes the connection of a client that stalls. It may have departed already.
     pub(super) fn stalled(&mut self, key: ClientKey, now: Instant) {
         let Some((client, _)) = self.members.of(key) else { return };
         if let State::Parting(_) = client.state {
-            reset_on_close(&client.link);
-            return self.remove(key);
+            client.is_stalled = true;
+            client.resets_on_close();
+            return self.remove(key, now);
         }
         self.depart(key, &Departure::Stalled, now);
     }
@@ -85,24 +88,31 @@ impl Shard {
         let manner = if goes_back { Manner::Now } else { Manner::Last };
         loop {
             if last.pending().is_empty() {
-                client.link.close();
-                if !client.link.has_pending() {
+                match &client.sink {
+                    Sink::Stream(_) => return self.end_stream(key),
+                    Sink::Socket(link) => link.close(),
+                }
+                if !client.sink.has_pending() {
                     break;
                 }
             }
-            self.effort.spend(sending_over(client.link.is_sealed(), last.pending().len()));
-            let Ok(taken) = self.sender.send(&client.link, manner, last.pending()) else { return self.remove(key) };
+            self.effort.spend(sending_over(client.sink.is_sealed(), last.pending().len()));
+            let Ok(taken) = self.output.send(&client.sink, manner, last.pending()) else {
+                return self.remove(key, now);
+            };
             last.took(taken, now);
             if taken.is_cut_short {
-                last.block(&client.link);
-                client.link.count_kept(&group.feed);
+                last.block(self.output.on_the_way(&client.sink));
+                client.sink.count_kept(&group.feed);
                 return self.arm(key);
             }
         }
         if goes_back {
             return self.give_back(key);
         }
-        end(&client.link, group.framing());
+        if let Some(link) = client.sink.link() {
+            end(link, group.framing());
+        }
         client.state = State::Closing { until: Box::new(now + LINGER) };
         // The client may have closed its side already, and the poll does not report that again.
         self.listen_to(key, now);
@@ -111,21 +121,21 @@ impl Shard {
     /// Reads what a client sent, and notes whether it closed its side.
     fn listen_to(&mut self, key: ClientKey, now: Instant) {
         let Some((client, _)) = self.members.of(key) else { return };
-        let Client { link, strays, state, .. } = client;
+        let Client { sink: Sink::Socket(link), strays, state, .. } = client else { return };
         let most = if matches!(state, State::Closing { .. }) { MOST_LATE_BYTES } else { MOST_STRAY_BYTES };
         let is_sealed = link.is_sealed();
         self.effort.spend(RECEIVE);
         let received = link.receive(most.saturating_sub(strays.bytes()), strays);
         if received.is_err() && link.has_pending() {
             // An alert, for a client that broke the protocol. If the socket does not take it, nobody waits for that.
-            let _taken = self.sender.send(link, Manner::Now, b"");
+            let _taken = self.output.sender.send(link, Manner::Now, b"");
         }
         match (received, state) {
             (Ok(()), State::Closing { .. }) => self.arm(key),
             (Ok(()), State::CaughtUp { .. } | State::Waiting { .. }) if link.has_pending() => self.reply(key, now),
             // What is pending for the others is sent in their turns.
             (Ok(()), _) => {}
-            (Err(_), State::Closing { .. } | State::Parting(_)) => self.remove(key),
+            (Err(_), State::Closing { .. } | State::Parting(_)) => self.remove(key, now),
             (Err(departure), _) => self.depart(key, &departure, now),
         }
         if is_sealed {
@@ -137,11 +147,12 @@ impl Shard {
     /// kept for all clients.
     fn bound_arriving(&mut self, key: ClientKey, now: Instant) {
         let Some((client, group)) = self.members.of(key) else { return };
-        if !client.link.count_kept(&group.feed) || !client.link.is_within_record() {
+        let Sink::Socket(link) = &mut client.sink else { return };
+        if !link.count_kept(&group.feed) || !link.is_within_record() {
             return;
         }
         match client.state {
-            State::Closing { .. } | State::Parting(_) => self.remove(key),
+            State::Closing { .. } | State::Parting(_) => self.remove(key, now),
             State::CaughtUp { .. } | State::Waiting { .. } | State::Alone(_) => self.depart(key, &Departure::Left, now),
         }
     }
@@ -149,21 +160,21 @@ impl Shard {
     /// Sends a client that is caught up the answer to what it asked on TLS. If its socket does not take it, the client is
     /// served alone, because the answer goes before all else.
     fn reply(&mut self, key: ClientKey, now: Instant) {
-        let Some(link) = self.members.link(key) else { return };
-        let taken = match self.sender.send(link, Manner::Now, b"") {
+        let Some(Sink::Socket(link)) = self.members.sink(key) else { return };
+        let taken = match self.output.sender.send(link, Manner::Now, b"") {
             Ok(taken) if !taken.is_cut_short => return,
             Ok(taken) => Ok(taken.bytes),
             Err(departure) => Err(departure),
         };
         let Some((client, group)) = self.members.apart(key) else { return };
         let State::Waiting { cursor } = client.state else { return };
-        client.block_after(Cut::at(cursor, Bytes::new()), group, now);
+        client.block_after(Cut::at(cursor, Bytes::new()), group, &self.output, now);
         self.stopped(key, taken);
     }
 
     /// Gives a connection back to its home, after an orderly end, so that it serves another request.
     fn give_back(&mut self, key: ClientKey) {
-        let Some(Client { link, strays, home, .. }) = self.forget(key) else { return };
+        let Some(Client { sink: Sink::Socket(link), strays, home, .. }) = self.forget(key) else { return };
         let Some(socket) = link.into_plain() else { return };
         match self.poll.registry().deregister(&mut SourceFd(&socket.as_raw_fd())) {
             Ok(()) => home.take_back(socket, strays.into_unread()),
@@ -171,18 +182,41 @@ impl Shard {
         }
     }
 
-    /// Closes a client's socket and forgets it.
-    pub(super) fn remove(&mut self, key: ClientKey) {
-        drop(self.forget(key));
+    /// Ends the response of a client on a stream, which was sent its last bytes.
+    fn end_stream(&mut self, key: ClientKey) {
+        let Some(stream) = self.forget(key).and_then(|client| client.sink.stream()) else { return };
+        if let Some(carrier) = self.output.carriers.get_mut(stream.carrier) {
+            carrier.end(stream.stream);
+        }
+    }
+
+    /// Closes a client's socket, or breaks its stream off, and forgets it.
+    pub(super) fn remove(&mut self, key: ClientKey, now: Instant) {
+        let Some(client) = self.forget(key) else { return };
+        let Some(OnCarrier { carrier, stream }) = client.sink.stream() else { return };
+        match self.output.carriers.get_mut(carrier) {
+            Some(carrier) if client.is_stalled => carrier.cut_stalled(stream, now),
+            Some(carrier) => carrier.cut(stream, now),
+            None => {}
+        }
     }
 
     fn forget(&mut self, key: ClientKey) -> Option<Client> {
         self.wheel.cancel(key);
-        self.members.remove(key)
+        let client = self.members.remove(key)?;
+        self.output.carriers.clients -= usize::from(client.sink.stream().is_some());
+        Some(client)
     }
 }
 
 impl Client {
+    /// The bytes that the client does not take are freed as soon as its connection is closed.
+    fn resets_on_close(&self) {
+        if let Some(link) = self.sink.link() {
+            reset_on_close(link);
+        }
+    }
+
     /// What a departing client, which is not caught up, has not been sent. `None`: it has departed already.
     fn alone(&mut self, now: Instant) -> Option<Box<Alone>> {
         match std::mem::replace(&mut self.state, State::Waiting { cursor: Seq(0) }) {

@@ -6,6 +6,7 @@
 mod answer;
 mod arrive;
 mod backlog;
+mod carry;
 mod deliver;
 mod depart;
 mod question;
@@ -24,10 +25,13 @@ use super::arrival::Arrival;
 use super::effort::{Effort, Shares, TURN};
 use super::group::Work;
 use super::inbox::{Flag, Inbox, Pause, Told, Wake};
-use super::keys::{ClientKey, GroupKey, Key};
+use super::joining::Carried;
+use super::keys::{CarrierKey, ClientKey, GroupKey, Key};
 use super::members::Members;
+use super::output::Output;
 use super::question::Question;
 use super::replays::Replays;
+use super::responder::Answer;
 use super::rounds::Rounds;
 use super::sender::{Sender, Sending};
 use super::wave::Wave;
@@ -36,6 +40,7 @@ use crate::access;
 use crate::counters::Counter;
 use mio::event::Event;
 use mio::{Events, Poll, Token, Waker};
+use std::any::Any;
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
@@ -94,7 +99,9 @@ pub(super) struct Shard {
     draining: Option<Instant>,
     /// When access lines are written about clients that stay. `None`: never.
     reports: Option<Rounds>,
-    sender: Sender,
+    output: Output,
+    /// When something is due for a carrier.
+    carriers_due: BTreeSet<(Instant, CarrierKey)>,
     /// The sends of groups that wait for each other in this turn.
     wave: Wave,
     /// What was written since the clock was last read.
@@ -124,7 +131,8 @@ impl Shard {
             wheel: Wheel::new(now),
             draining: None,
             reports: access::every().map(|every| Rounds::new(every, now)),
-            sender: Sender::default(),
+            output: Output::default(),
+            carriers_due: BTreeSet::new(),
             wave: Wave::default(),
             written: Vec::new(),
             busy: Arc::default(),
@@ -135,7 +143,7 @@ impl Shard {
 
     /// Serves the clients until the inbox is closed.
     pub(super) fn run(mut self, sending: Sending) -> io::Result<()> {
-        self.sender = Sender::new(sending);
+        self.output.sender = Sender::new(sending);
         let mut events = Events::with_capacity(EVENTS);
         while self.turn(&mut events, None, Instant::now)? {}
         Ok(())
@@ -182,7 +190,7 @@ impl Shard {
         self.told = told;
         self.pass_time(now);
         self.work(now);
-        self.inbox.has(self.members.len());
+        self.inbox.has(self.members.len() + self.output.carriers.len());
         Ok(true)
     }
 
@@ -205,21 +213,38 @@ impl Shard {
         self.backlog.arriving.extend(told.arrivals.drain(..));
         told.arrivals.shrink_to(FEW_ARRIVALS);
         self.backlog.asked.extend(told.asked.drain(..));
-        let questions = told.questions.drain(..).filter_map(|question| question.downcast::<Question>().ok());
-        self.backlog.questions.extend(questions.map(|question| (*question, ClientKey::of(0))));
+        told.posted.drain(..).for_each(|message| self.take_message(message, now));
         if std::mem::take(&mut told.renew) {
             self.begin_renewal(now);
         }
         if let Some(by) = told.drain.take() {
             self.draining = Some(by);
             self.backlog.undrained = Some(ClientKey::of(0));
+            self.backlog.undrained_carriers = Some(CarrierKey::of(0));
+        }
+    }
+
+    /// Takes a message into which the inbox did not look.
+    fn take_message(&mut self, message: Box<dyn Any + Send>, now: Instant) {
+        let message = match message.downcast::<Answer>() {
+            Ok(answer) => return self.backlog.answers.push_back(*answer),
+            Err(other) => other,
+        };
+        match message.downcast::<Question>() {
+            Ok(question) => self.backlog.questions.push_back((*question, ClientKey::of(0))),
+            Err(other) => {
+                if let Ok(carried) = other.downcast::<Carried>() {
+                    self.carry(*carried, now);
+                }
+            }
         }
     }
 
     /// How long the shard may sleep. `None`: until it is woken.
     fn sleep(&self, longest: Option<Duration>, now: Instant) -> Option<Duration> {
         let held = self.held.first().map(|(at, _)| *at);
-        let next = [self.wheel.next(), held, self.replays.until()]
+        let of_carriers = self.carriers_due.first().map(|(at, _)| *at);
+        let next = [self.wheel.next(), held, self.replays.until(), of_carriers]
             .into_iter()
             .flatten()
             .min()
@@ -237,6 +262,10 @@ impl Shard {
             (Self::serve_groups, live),
             (Self::serve_behind, behind),
             (Self::take_in, newcomers),
+            (Self::hear_carriers, other),
+            (Self::take_answers, other),
+            (Self::do_due_of_carriers, other),
+            (Self::drain_carriers, other),
             (Self::answer_calls, other),
             (Self::do_due, other),
             (Self::answer, other),
@@ -253,6 +282,7 @@ impl Shard {
         self.effort = left;
         self.serve_groups(now);
         self.serve_behind(now);
+        self.flush(now);
     }
 
     /// Puts a group into the queue if it has work, and notes when it has work again.
@@ -268,12 +298,26 @@ impl Shard {
         }
     }
 
+    /// Takes note of what the poll says of a carrier's socket.
+    fn carrier_polled(&mut self, event: &Event) {
+        let Named::Carrier(key) = named(event.token()) else { return };
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            self.carrier_calls(key);
+        }
+        if event.is_writable()
+            && let Some(carrier) = self.output.carriers.get_mut(key)
+        {
+            // What it has to send goes out at the end of the turn.
+            carrier.unblock();
+        }
+    }
+
     /// Takes note of what the poll says of a client's socket.
     fn polled(&mut self, event: &Event) {
         if event.token() == WAKER {
             return;
         }
-        let key = key_of(event.token());
+        let Named::Client(key) = named(event.token()) else { return self.carrier_polled(event) };
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             self.calls(key);
         }
@@ -283,12 +327,24 @@ impl Shard {
     }
 }
 
-/// The token of a client in the poll.
+/// What a token of the poll names.
+enum Named {
+    Client(ClientKey),
+    Carrier(CarrierKey),
+}
+
+/// The token of a client in the poll. It is even.
 fn token(key: ClientKey) -> Token {
-    Token(key.index() as usize)
+    Token((key.index() as usize) << 1)
+}
+
+/// The token of a carrier in the poll. It is odd.
+fn carrier_token(key: CarrierKey) -> Token {
+    Token((key.index() as usize) << 1 | 1)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "it was made of a key")]
-fn key_of(token: Token) -> ClientKey {
-    ClientKey::of(token.0 as u32)
+fn named(token: Token) -> Named {
+    let index = (token.0 >> 1) as u32;
+    if token.0 & 1 == 0 { Named::Client(ClientKey::of(index)) } else { Named::Carrier(CarrierKey::of(index)) }
 }

@@ -50,8 +50,8 @@ impl Shard {
             client.schedule.live(group.terms.lifetime(fastrand::f64()), client.stayed(now), now, fastrand::f64());
         }
         // Who is trusted is not judged by the kernel, and gets the kernel's new limit when that ends.
-        if stall && !client.trust.is_given() {
-            limit_stall(&client.link, Some(group.terms.pace().stall));
+        if let Some(link) = client.sink.link().filter(|_| stall && !client.trust.is_given()) {
+            limit_stall(link, Some(group.terms.pace().stall));
         }
         if let Some(by) = over {
             client.schedule.drain(by, now, fastrand::f64());

@@ -5,7 +5,7 @@ use super::super::client::State;
 use super::super::effort::{LOOK, sending_over};
 use super::super::keys::{ClientKey, Key};
 use super::super::policy::{Due, LastSent};
-use super::super::sender::{Piece, Stopped};
+use super::super::sender::Stopped;
 use super::super::terms::Sent;
 use super::Shard;
 use crate::hub::{Departure, Seat};
@@ -28,13 +28,14 @@ impl Shard {
         }
         self.replays.expire(now);
         self.begin_report(now);
+        self.expire_carriers(now);
         self.wheel.expire(now, &mut self.backlog.due);
     }
 
     /// Does what is due for some of the clients whose deadline has come. Those that are due for a heartbeat get it
     /// together.
     pub(super) fn do_due(&mut self, now: Instant) {
-        let mut beats = [Vec::new(), Vec::new()];
+        let mut beats = [Vec::new(), Vec::new(), Vec::new()];
         while !self.effort.is_spent()
             && let Some(key) = self.backlog.due.pop_front()
         {
@@ -42,12 +43,14 @@ impl Shard {
             match self.due(key, now) {
                 Some(Framing::Chunked) => beats[0].push(key),
                 Some(Framing::UntilClose) => beats[1].push(key),
+                Some(Framing::Data) => beats[2].push(key),
                 None => {}
             }
         }
-        let [chunked, bare] = beats;
+        let [chunked, bare, data] = beats;
         self.beat(&chunked, HEARTBEAT_CHUNK, now);
         self.beat(&bare, HEARTBEAT, now);
+        self.beat(&data, HEARTBEAT, now);
     }
 
     /// Sets a client's deadline in the wheel to the earliest of its deadlines.
@@ -64,18 +67,20 @@ impl Shard {
     /// whether bytes arrive at a client, so a stall is found after at most twice that time.
     fn due(&mut self, key: ClientKey, now: Instant) -> Option<Framing> {
         let (client, group) = self.members.of(key)?;
-        client.look(now);
+        client.look(&self.output, now);
         match client.schedule.due(group.terms.pace(), client.standing(group), now) {
             None => {}
             Some(Due::Heartbeat) => {
-                self.effort.spend(sending_over(client.link.is_sealed(), HEARTBEAT.len()));
-                client.trust.forgive(&client.link, group.terms.pace().stall);
+                self.effort.spend(sending_over(client.sink.is_sealed(), HEARTBEAT.len()));
+                if let Some(link) = client.sink.link() {
+                    client.trust.forgive(link, group.terms.pace().stall);
+                }
                 return Some(group.framing());
             }
             Some(Due::Slowness) => {
                 client.seat.iter_mut().for_each(Seat::found_slow);
                 group.behind.has_dropped();
-                let (group, keeps_too_much) = (client.group, client.link.count_kept(&group.feed));
+                let (group, keeps_too_much) = (client.group, client.sink.count_kept(&group.feed));
                 self.schedule(group);
                 if keeps_too_much {
                     self.gone(key, Departure::Lagged);
@@ -85,7 +90,7 @@ impl Shard {
             }
             Some(Due::End(because)) => self.depart(key, &because.into(), now),
             Some(Due::Stall) => self.stalled(key, now),
-            Some(Due::Close) => self.remove(key),
+            Some(Due::Close) => self.remove(key, now),
         }
         self.arm(key);
         None
@@ -97,11 +102,8 @@ impl Shard {
             return;
         }
         let line = Bytes::from_static(line);
-        let pieces = keys.iter().filter_map(|key| {
-            let link = self.members.link(*key)?;
-            Some((*key, Piece { link, bytes: &line }))
-        });
-        let stopped = self.sender.send_to_each(pieces);
+        let pieces = keys.iter().filter_map(|key| Some((*key, self.members.sink(*key)?, &line)));
+        let stopped = self.output.send_to_each(pieces);
         for key in keys {
             let Some((client, group)) = self.members.of(*key) else { continue };
             client.last_sent = LastSent::heartbeat(now);
@@ -114,7 +116,7 @@ impl Shard {
             let Some((client, group)) = self.members.apart(key) else { continue };
             let State::Waiting { cursor } = client.state else { continue };
             let rest = line.slice(*taken.as_ref().unwrap_or(&0)..);
-            client.block_after(Cut::at(cursor, rest), group, now);
+            client.block_after(Cut::at(cursor, rest), group, &self.output, now);
             self.stopped(key, taken);
         }
     }

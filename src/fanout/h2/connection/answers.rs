@@ -16,6 +16,36 @@ impl Connection {
         }
     }
 
+    /// What a stream is called. 0: it has no name, or is over.
+    #[must_use]
+    pub fn label(&self, stream: StreamId) -> u32 {
+        self.streams.get(stream).filter(|known| known.answer == Answer::Begun).map_or(0, |known| known.label)
+    }
+
+    /// What the streams are called that have a name and are not over.
+    pub fn labels(&self) -> impl Iterator<Item = u32> {
+        self.streams.begun().map(|known| known.label).filter(|label| *label > 0)
+    }
+
+    /// The streams that may be sent something now, and what they are called. Those that follow `after` come first.
+    #[must_use]
+    pub fn ready(&self, after: StreamId) -> Vec<(StreamId, u32)> {
+        let (mut first, mut then) = (Vec::new(), Vec::new());
+        for known in self.streams.begun().filter(|known| self.room(known.id) > 0) {
+            let part = if known.id > after { &mut first } else { &mut then };
+            part.push((known.id, known.label));
+        }
+        first.append(&mut then);
+        first
+    }
+
+    /// Whether the windows let a stream be sent something, in this turn or a later one.
+    #[must_use]
+    pub fn has_window(&self, stream: StreamId) -> bool {
+        let known = self.streams.get(stream).filter(|known| known.answer == Answer::Begun);
+        known.is_some_and(|known| known.sending.room_of_stream(self.sending) > 0)
+    }
+
     /// The head of a response, as a block of [`encode`]. Returns whether the stream still waited for it.
     pub fn head(&mut self, stream: StreamId, block: &[u8], out: &mut Vec<u8>) -> bool {
         let Some(known) = self.streams.get_mut(stream).filter(|known| known.answer == Answer::Deciding) else {

@@ -5,10 +5,10 @@ use super::super::encode;
 use super::super::frame::{Code, Head, StreamId, dependency, flag, without_padding};
 use super::super::hpack::Block;
 use super::super::limits::{COST_OF_RESET, MOST_BLOCK_BYTES, MOST_CONTINUATIONS};
-use super::super::request::{Request, check_trailers};
+use super::super::request::{Malformed, Request, check_trailers};
 use super::super::streams::{Answer, Stream};
 use super::super::windows::Sending;
-use super::{Connection, Event, Phase, Step};
+use super::{Connection, Event, Phase, Step, Unfit};
 
 /// What the frame HEADERS says of its block.
 #[derive(Debug, Clone, Copy)]
@@ -99,7 +99,12 @@ impl Connection {
         self.last = stream;
         self.idle = None;
         match self.request(opening, decoded) {
-            Ok(event) => Ok(Step::Event(event)),
+            Ok(event) => {
+                if let Event::Unfit { why: Unfit::Malformed, .. } = event {
+                    self.budget.spend(COST_OF_RESET, now)?;
+                }
+                Ok(Step::Event(event))
+            }
             Err(code) => self.refuse(opening, code, now, out),
         }
     }
@@ -117,10 +122,14 @@ impl Connection {
             return Err(Code::REFUSED_STREAM);
         }
         let request = match decoded {
-            Block::Fields(fields) => Some(Request::new(fields).map_err(|_| Code::PROTOCOL_ERROR)?),
-            Block::TooLarge => None,
+            Block::TooLarge => Err(Unfit::TooLarge),
+            Block::Fields(fields) => match Request::new(fields) {
+                Ok(request) => Ok(request),
+                Err(Malformed::Authority | Malformed::ContentLength) => Err(Unfit::Malformed),
+                Err(_) => return Err(Code::PROTOCOL_ERROR),
+            },
         };
-        let length = request.as_ref().and_then(Request::content_length);
+        let length = request.as_ref().ok().and_then(Request::content_length);
         if ends && length.is_some_and(|length| length > 0) {
             return Err(Code::PROTOCOL_ERROR);
         }
@@ -128,7 +137,10 @@ impl Connection {
         if !ends {
             self.add_body(stream, length);
         }
-        Ok(request.map_or(Event::TooLarge { stream }, |request| Event::Request { stream, request, ends }))
+        Ok(match request {
+            Ok(request) => Event::Request { stream, request, ends },
+            Err(why) => Event::Unfit { stream, why },
+        })
     }
 
     fn add_stream(&mut self, opening: Opening, answer: Answer) {

@@ -21,18 +21,20 @@ mod tests;
 mod time;
 
 use super::budget::Budget;
-use super::clock::{Clock, Tick};
+use super::clock::{Clock, Span, Tick};
 use super::encode;
 use super::fields::Fields;
 use super::frame::{Code, StreamId};
 use super::hpack::Decoder;
-use super::limits::{CONNECTION_BYTES, COST_OF_RESET, FIRST_WINDOW_BYTES, IDLE_TIMEOUT, SETTINGS_TIMEOUT};
+use super::limits::{
+    CONNECTION_BYTES, COST_OF_RESET, FIRST_WINDOW_BYTES, HALF_TIMEOUT, IDLE_TIMEOUT, SETTINGS_TIMEOUT,
+};
 use super::request::Request;
 use super::streams::{Body, Streams};
 use super::windows::{Receiving, Sending};
 use blocks::OpenBlock;
 use reading::Reading;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What happened on a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,10 +48,12 @@ pub enum Event<'i> {
         /// It has no body.
         ends: bool,
     },
-    /// A request with too many or too large fields. It should be answered with 431.
-    TooLarge {
+    /// A request that cannot be served. Its stream waits for an answer that says so.
+    Unfit {
         /// The stream.
         stream: StreamId,
+        /// Why.
+        why: Unfit,
     },
     /// A part of a request's body. It must be [given back](Connection::consumed) when it is consumed or dropped.
     Data {
@@ -86,6 +90,16 @@ pub enum Event<'i> {
     },
 }
 
+/// Why a request cannot be served, though nothing is wrong with its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfit {
+    /// It has too many or too large fields. The answer is 431.
+    TooLarge,
+    /// Its authority is none or differs from `host`, or its length is no number. The answer is 400. What else is malformed
+    /// is reset.
+    Malformed,
+}
+
 /// A client's connection.
 #[derive(Debug)]
 pub struct Connection {
@@ -108,6 +122,10 @@ pub struct Connection {
     announced: Announced,
     /// When the connection closes. `None`: it has streams.
     idle: Option<Tick>,
+    /// How long it stays without streams.
+    idle_time: Span,
+    /// How long what was begun may take.
+    half_time: Span,
     /// The last stream that the client opened.
     last: StreamId,
     /// The client opens no more streams: it sent GOAWAY.
@@ -177,9 +195,18 @@ impl Connection {
             budget: Budget::new(began),
             announced: Announced::Sent { until: began.after(SETTINGS_TIMEOUT) },
             idle: Some(began.after(IDLE_TIMEOUT)),
+            idle_time: Span::of(IDLE_TIMEOUT),
+            half_time: Span::of(HALF_TIMEOUT),
             last: StreamId::CONNECTION,
             is_client_leaving: false,
         }
+    }
+
+    /// Changes how long the client may take for what it begins, and how long the connection stays without streams. It is
+    /// called before anything is read.
+    pub fn allow(&mut self, half: Duration, idle: Duration) {
+        (self.half_time, self.idle_time) = (Span::of(half), Span::of(idle));
+        self.idle = Some(Tick(0).after_span(self.idle_time));
     }
 
     /// Writes what the server sends first.
@@ -222,12 +249,17 @@ impl Connection {
         self.phase == Phase::Closed || (is_leaving && self.streams.are_over())
     }
 
-    /// Ends the connection with an error (RFC 9113, section 5.4.1).
+    /// Whether it has no stream that is not answered to its end.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.streams.are_over()
+    }
+
+    /// Ends the connection with an error (RFC 9113, section 5.4.1). The caller may still ask for the labels of streams.
     fn close(&mut self, code: Code, out: &mut Vec<u8>) -> Event<'static> {
         encode::goaway(out, self.last, code);
         self.phase = Phase::Closed;
         self.begun = None;
-        self.streams = Streams::default();
         self.bodies = Vec::new();
         self.decoder.forget_table();
         Event::Closed { code }

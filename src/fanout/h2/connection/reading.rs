@@ -10,7 +10,7 @@
 
 use super::super::clock::Tick;
 use super::super::frame::{Code, HEAD_BYTES, Head, PREFACE, StreamId, flag, kind};
-use super::super::limits::{HALF_TIMEOUT, MOST_FRAME_BYTES};
+use super::super::limits::MOST_FRAME_BYTES;
 use super::{Connection, Phase, Step};
 
 /// What the next byte belongs to.
@@ -151,9 +151,9 @@ impl Connection {
             return;
         }
         // While a request waits for us, the client is not slow.
-        let is_waiting = self.is_waiting();
+        let (is_waiting, half_time) = (self.is_waiting(), self.half_time);
         if let Some(begun) = &mut self.begun {
-            begun.until = if is_waiting { None } else { begun.until.or_else(|| Some(now.after(HALF_TIMEOUT))) };
+            begun.until = if is_waiting { None } else { begun.until.or_else(|| Some(now.after_span(half_time))) };
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use super::super::clock::Tick;
 use super::super::frame::Code;
-use super::super::limits::IDLE_TIMEOUT;
 use super::{Announced, Connection, Event, Phase};
 use std::time::Instant;
 
@@ -53,7 +52,7 @@ impl Connection {
     /// If no stream is left, the connection is idle from now on.
     pub(super) fn note_idle(&mut self, now: Tick) {
         if self.idle.is_none() && self.streams.are_over() {
-            self.idle = Some(now.after(IDLE_TIMEOUT));
+            self.idle = Some(now.after_span(self.idle_time));
         }
     }
 }

@@ -102,6 +102,12 @@ impl Request {
         self.fields.from(self.pseudo.count.into())
     }
 
+    /// What the fields count, as RFC 9113, section 6.5.2 has it: 32 bytes more for each.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.fields.size()
+    }
+
     /// The length of the body, if the request says it.
     #[must_use]
     pub fn content_length(&self) -> Option<u64> {

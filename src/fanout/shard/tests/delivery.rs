@@ -56,12 +56,12 @@ fn the_events_of_small_streams_that_come_together_are_sent_together() {
     stage.settle();
     let (gone, ended) = stage.opened("/gone");
     drop(gone);
-    let before = stage.shard.sender.calls;
+    let before = stage.shard.output.sender.calls;
     for publisher in streams.iter().map(|(_, publisher)| publisher).chain([&publisher, &ended]) {
         publish(publisher, &["1"]);
     }
     stage.turn();
-    assert_eq!(stage.shard.sender.calls, before + 1);
+    assert_eq!(stage.shard.output.sender.calls, before + 1);
     assert!(streams.iter_mut().all(|(client, _)| client.data() == "1"));
     stage.settle();
     assert_eq!(stage.departed(), [Departure::Left]);

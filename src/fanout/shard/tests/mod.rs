@@ -4,6 +4,8 @@
 #![cfg_attr(fuzzing, allow(unused, reason = "a fuzz target uses the model alone"))]
 
 #[cfg(test)]
+mod carried;
+#[cfg(test)]
 mod delivery;
 #[cfg(test)]
 mod departures;

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 impl Stage {
     fn ask<T>(&mut self, question: impl FnOnce(oneshot::Sender<T>) -> Question) -> T {
         let (reply, mut answer) = oneshot::channel();
-        self.inbox.question(Box::new(question(reply)));
+        self.inbox.post(Box::new(question(reply)));
         self.settle();
         answer.try_recv().expect("an answer")
     }
@@ -62,7 +62,7 @@ fn what_a_client_was_sent_is_told() {
     let found =
         stage.ask(|reply| Question::Clients { stream: 0, most: 9, found: Vec::new(), last: None, reply }).remove(0);
     assert_eq!(found.sent.events, 2);
-    assert!(found.sent.bytes > 0 && !found.is_http10 && found.slow_since.is_none());
+    assert!(found.sent.bytes > 0 && found.framing == Framing::Chunked && found.slow_since.is_none());
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn a_question_of_somebody_who_has_gone_costs_nothing() {
     let (_client, _publisher) = stage.opened("/a");
     let (reply, answer) = oneshot::channel();
     drop(answer);
-    stage.inbox.question(Box::new(Question::Slowest { found: HashMap::new(), reply }));
+    stage.inbox.post(Box::new(Question::Slowest { found: HashMap::new(), reply }));
     stage.settle();
     assert!(stage.shard.backlog.questions.is_empty());
 }

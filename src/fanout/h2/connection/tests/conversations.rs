@@ -31,7 +31,7 @@ impl Greeter {
             self.note(&event);
             match event {
                 Event::Request { stream, ends, .. } => self.begin(stream, ends),
-                Event::TooLarge { stream } => self.begin(stream, true),
+                Event::Unfit { stream, .. } => self.begin(stream, true),
                 Event::Data { stream, bytes } => self.connection.consumed(stream, bytes.len(), &mut self.out),
                 Event::End { stream, .. } => self.greet(stream),
                 Event::Reset { .. } | Event::Opened { .. } | Event::Closed { .. } => {}

@@ -11,7 +11,7 @@ mod rules;
 use super::super::encode;
 use super::super::frame::{Code, HEAD_BYTES, Head, PREFACE, StreamId, flag, kind};
 use super::super::outgoing::Outgoing;
-use super::{Connection, Event};
+use super::{Connection, Event, Unfit};
 use std::time::{Duration, Instant};
 
 const END: u8 = flag::END_STREAM | flag::END_HEADERS;
@@ -154,7 +154,8 @@ fn text(event: &Event<'_>) -> String {
             let end = if *ends { " end" } else { "" };
             format!("request {} {} {}{end}", stream.0, of(request.method()), of(request.path()))
         }
-        Event::TooLarge { stream } => format!("too large {}", stream.0),
+        Event::Unfit { stream, why: Unfit::TooLarge } => format!("too large {}", stream.0),
+        Event::Unfit { stream, why: Unfit::Malformed } => format!("malformed {}", stream.0),
         Event::Data { stream, bytes } => format!("data {} {}", stream.0, of(bytes)),
         Event::End { stream, trailers: None } => format!("end {}", stream.0),
         Event::End { stream, trailers: Some(trailers) } => format!("end {} {trailers:?}", stream.0),

@@ -14,7 +14,7 @@ fn narrow() -> Stage {
 
 /// What the channels of all clients keep.
 fn kept(stage: &Stage) -> usize {
-    stage.shard.members.clients().iter().filter_map(|(_, client)| Some(client.link.channel()?.kept())).sum()
+    stage.shard.members.clients().iter().filter_map(|(_, client)| Some(client.sink.link()?.channel()?.kept())).sum()
 }
 
 #[test]

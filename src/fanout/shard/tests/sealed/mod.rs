@@ -105,7 +105,7 @@ impl Sealed {
 fn with_each_sender(mut stage: impl FnMut() -> Stage, try_it: impl Fn(Stage)) {
     for sending in [Ok(Sending::Loop), Sending::by_ring()].into_iter().flatten() {
         let mut stage = stage();
-        stage.shard.sender = Sender::new(sending);
+        stage.shard.output.sender = Sender::new(sending);
         try_it(stage);
     }
 }
@@ -206,7 +206,7 @@ fn the_rest_of_a_record_waits_for_no_other_event() {
             publish(&publisher, &[&"x".repeat(size)]);
             stage.settle();
             let is_waiting = |client: &Client| match &client.state {
-                State::Alone(alone) => alone.is_blocked() && alone.pending().is_empty() && client.link.has_pending(),
+                State::Alone(alone) => alone.is_blocked() && alone.pending().is_empty() && client.sink.has_pending(),
                 _ => false,
             };
             let clients = stage.shard.members.clients();

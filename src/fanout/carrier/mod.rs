@@ -1,0 +1,332 @@
+//! A carrier: a connection of HTTP/2 that carries the streams of several clients.
+//!
+//! ```text
+//!   Open ── all streams are over, or a connection error ──▶ Ending ── all is sent ──▶ Closing ── the client's end ──▶ gone
+//!     └── the client leaves ──▶ gone                                                    └── `until` ──▶ gone
+//! ```
+//!
+//! What the streams are sent in a turn is noted, and goes out at the end of the turn in one send. What the socket does
+//! not take is kept. Until it is sent, the streams take nothing, and their clients fall behind.
+
+mod answering;
+mod hearing;
+
+use super::h2::{Code, Connection, Outgoing, StreamId};
+use super::joining::Carried;
+use super::link::Link;
+use super::on_the_way::on_the_way;
+use super::responder::{CarrierId, Requests};
+use super::sending::{limit_stall, reset_on_close};
+use super::trust::Trust;
+use crate::hub::Departure;
+use answering::Answering;
+use bytes::Bytes;
+use std::time::{Duration, Instant};
+
+pub(super) use hearing::Heard;
+
+/// How long the connection may take nothing as long as no stream says it.
+const STALL: Duration = Duration::from_secs(30);
+
+/// How long the last bytes may take.
+const MOST_ENDING: Duration = Duration::from_secs(10);
+
+/// A connection of HTTP/2.
+#[derive(Debug)]
+pub(super) struct Carrier {
+    id: CarrierId,
+    pub(super) link: Link,
+    connection: Connection,
+    pub(super) phase: Phase,
+    /// What the streams are sent in this turn.
+    outgoing: Outgoing,
+    /// What is sent before it: heads, and the frames of the connection itself.
+    out: Vec<u8>,
+    /// What the socket did not take, which goes before all else.
+    rest: Vec<u8>,
+    /// What the client sent and is not read yet, because many requests wait for a decision.
+    unread: Vec<u8>,
+    /// The streams whose requests are being answered elsewhere.
+    answering: Vec<Answering>,
+    requests: Box<dyn Requests>,
+    /// Says whether the shard or the kernel judges that the client stalls.
+    trust: Trust,
+    /// How long the client may take nothing: the longest time of its streams. `None`: no stream has said it.
+    stall: Option<Duration>,
+    /// Where the next turn of the streams begins: after this one.
+    served: StreamId,
+    /// When something is due, as the shard has noted it.
+    pub(super) due: Option<Instant>,
+    /// The connection closes then, if it has no stream: the shard drains.
+    leaves_at: Option<Instant>,
+    /// It is in the list of those that have something to send.
+    pub(super) is_dirty: bool,
+    /// It is in the shard's list of those that call.
+    pub(super) calls: bool,
+    /// The socket accepts no more bytes.
+    is_blocked: bool,
+    /// Some stream took less than it was given.
+    is_short: bool,
+    /// Its streams can go on.
+    pub(super) is_ready: bool,
+    /// There may be something that the client sent and that was not heard.
+    is_unheard: bool,
+    /// TLS was told that the connection ends.
+    is_closed: bool,
+    /// The client took nothing of a stream, and has begun no other since.
+    has_stalled: bool,
+}
+
+/// How far a carrier is. See the drawing above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    Open,
+    /// Nothing more is served. What is unsent is sent. At `until` the socket is closed.
+    Ending {
+        until: Instant,
+    },
+    /// Our side is closed. At `until` the socket is closed, even if the client's side is still open.
+    Closing {
+        until: Instant,
+    },
+}
+
+impl Carrier {
+    /// A connection from its preface on.
+    pub(super) fn new(id: CarrierId, carried: Carried, now: Instant) -> Self {
+        let Carried { socket, channel, unread, head_time, keepalive, requests } = carried;
+        let mut connection = Connection::new(now);
+        connection.allow(head_time, keepalive);
+        let mut out = Vec::new();
+        connection.open(&mut out);
+        Self {
+            id,
+            link: Link::new(socket, channel),
+            connection,
+            phase: Phase::Open,
+            outgoing: Outgoing::default(),
+            out,
+            rest: Vec::new(),
+            unread,
+            answering: Vec::new(),
+            requests,
+            trust: Trust::default(),
+            stall: None,
+            served: StreamId::CONNECTION,
+            due: None,
+            leaves_at: None,
+            is_dirty: false,
+            calls: false,
+            is_blocked: false,
+            is_short: false,
+            is_ready: false,
+            is_unheard: false,
+            is_closed: false,
+            has_stalled: false,
+        }
+    }
+
+    pub(super) fn id(&self) -> CarrierId {
+        self.id
+    }
+
+    /// Takes as many of these bytes for a stream as the windows and the turn allow. Returns their number.
+    pub(super) fn take(&mut self, stream: StreamId, bytes: &Bytes) -> usize {
+        let taken = if self.can_take() { self.outgoing.take(&mut self.connection, stream, bytes) } else { 0 };
+        if taken < bytes.len() {
+            self.is_short = true;
+        } else {
+            self.served = stream;
+        }
+        taken
+    }
+
+    /// Whether the streams can be sent something, as far as the socket is concerned.
+    fn can_take(&self) -> bool {
+        !self.is_blocked && self.rest.is_empty()
+    }
+
+    /// The response of a stream ends in order, after what it took.
+    pub(super) fn end(&mut self, stream: StreamId) {
+        self.connection.call(stream, 0);
+        let _nothing = self.outgoing.take_last(&mut self.connection, stream, &Bytes::new());
+    }
+
+    /// The response of a stream breaks off. It does nothing if the stream is over.
+    pub(super) fn cut(&mut self, stream: StreamId, now: Instant) {
+        self.connection.reset(stream, Code::CANCEL, now, &mut self.out);
+    }
+
+    /// The head of a response whose body the shard sends. Returns false if the stream is over.
+    pub(super) fn begin(&mut self, stream: StreamId, block: &[u8], stall: Duration) -> bool {
+        self.forget_answering(stream);
+        let stall = self.stall.map_or(stall, |before| before.max(stall));
+        if self.stall.replace(stall) != Some(stall) && !self.trust.is_given() {
+            limit_stall(&self.link, Some(stall));
+        }
+        self.phase == Phase::Open && self.connection.head(stream, block, &mut self.out)
+    }
+
+    /// The client that follows a stream has this name.
+    pub(super) fn call(&mut self, stream: StreamId, label: u32) {
+        self.connection.call(stream, label);
+    }
+
+    /// The same, because the client takes nothing. If this was the last stream, the connection ends too.
+    pub(super) fn cut_stalled(&mut self, stream: StreamId, now: Instant) {
+        self.cut(stream, now);
+        self.has_stalled = true;
+    }
+
+    /// What the client is called that follows a stream. 0: nobody does.
+    pub(super) fn label(&self, stream: StreamId) -> u32 {
+        self.connection.label(stream)
+    }
+
+    /// The labels of all clients.
+    pub(super) fn labels(&self) -> Vec<u32> {
+        self.connection.labels().collect()
+    }
+
+    /// The streams that can be sent something, the one first whose turn it is.
+    pub(super) fn ready(&self) -> Vec<(StreamId, u32)> {
+        if self.can_take() { self.connection.ready(self.served) } else { Vec::new() }
+    }
+
+    /// Whether some stream took less than it was given since this was last asked, and more can be sent now.
+    pub(super) fn was_short(&mut self) -> bool {
+        let can_go_on = self.can_take() && !self.connection.is_full() && std::mem::take(&mut self.is_short);
+        self.is_ready |= can_go_on;
+        can_go_on
+    }
+
+    /// Whether the stream has room in its window, though not in this turn.
+    fn is_held_by_socket(&self, stream: StreamId) -> bool {
+        !self.can_take() && self.connection.has_window(stream)
+    }
+
+    /// The number of bytes on the way to the client that hold a stream up. It falls as the client reads. If only the
+    /// client's window holds the stream up, it does not change.
+    pub(super) fn on_the_way(&self, stream: StreamId) -> u32 {
+        if !self.is_held_by_socket(stream) {
+            return u32::MAX;
+        }
+        on_the_way(&self.link).saturating_add(u32::try_from(self.rest.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Adds what is to be sent now to `wire`.
+    pub(super) fn write(&mut self, now: Instant, wire: &mut Vec<u8>) {
+        wire.extend_from_slice(&std::mem::take(&mut self.rest));
+        wire.extend_from_slice(&std::mem::take(&mut self.out));
+        self.outgoing.write(&mut self.connection, now, wire);
+    }
+
+    /// Whether something can be sent now.
+    pub(super) fn has_something(&self) -> bool {
+        let something = !self.rest.is_empty() || !self.out.is_empty() || !self.outgoing.is_empty();
+        !self.is_blocked && (something || self.link.has_pending())
+    }
+
+    /// The socket took all but `rest`. `is_blocked`: it accepts no more bytes.
+    pub(super) fn was_sent(&mut self, rest: &[u8], is_blocked: bool, now: Instant) {
+        self.rest = rest.to_vec();
+        self.is_blocked = is_blocked;
+        if is_blocked {
+            self.trust.begin(&self.link, now);
+        } else {
+            self.trust.end(&self.link, self.stall.unwrap_or(STALL), now);
+        }
+    }
+
+    /// The socket accepts bytes again. Returns whether it did not before.
+    pub(super) fn unblock(&mut self) -> bool {
+        std::mem::replace(&mut self.is_blocked, false)
+    }
+
+    /// Nothing more is served. What is unsent is sent, if the client takes it.
+    pub(super) fn gives_up(&mut self, now: Instant) {
+        self.phase = Phase::Ending { until: now + MOST_ENDING };
+        self.answering = Vec::new();
+        self.unread = Vec::new();
+    }
+
+    /// Whether the connection, which is over, has been sent all but the end of its TLS. That is then pending.
+    pub(super) fn begins_to_end(&mut self, now: Instant) -> bool {
+        if self.phase == Phase::Open && self.connection.is_over() {
+            self.gives_up(now);
+        }
+        let begins = matches!(self.phase, Phase::Ending { .. })
+            && self.is_sent()
+            && !std::mem::replace(&mut self.is_closed, true);
+        if begins {
+            self.link.close();
+        }
+        begins
+    }
+
+    /// Whether all is over and sent.
+    pub(super) fn is_done(&self) -> bool {
+        matches!(self.phase, Phase::Ending { .. }) && self.is_sent()
+    }
+
+    fn is_sent(&self) -> bool {
+        self.rest.is_empty() && self.out.is_empty() && self.outgoing.is_empty() && !self.link.has_pending()
+    }
+
+    /// The connection is about to go, and so are its streams. Returns the labels of their clients.
+    pub(super) fn goes(&mut self, why: &Departure) -> Vec<u32> {
+        if *why == Departure::Stalled {
+            self.requests.stalled();
+        }
+        if self.is_blocked {
+            // The bytes that the client does not take are freed at once.
+            reset_on_close(&self.link);
+        }
+        self.labels()
+    }
+
+    pub(super) fn is_blocked(&self) -> bool {
+        self.is_blocked
+    }
+
+    /// Whether the client, which has no stream any more, took nothing of its last one. It is told that the connection ends.
+    pub(super) fn leaves_stalled(&mut self) -> bool {
+        let leaves = self.phase == Phase::Open && self.has_stalled && self.connection.is_idle();
+        if leaves {
+            self.connection.leave(&mut self.out);
+        }
+        leaves
+    }
+
+    /// Whether the client was not heard for a while, and can be now.
+    pub(super) fn can_be_heard_again(&self) -> bool {
+        self.is_unheard && self.may_be_heard()
+    }
+
+    /// The shard drains. The client is told to open no more streams, and has until `leaves_at` if it has none.
+    pub(super) fn drain(&mut self, leaves_at: Instant) {
+        if self.leaves_at.is_none() {
+            self.connection.drain(&mut self.out);
+            self.leaves_at = Some(leaves_at);
+        }
+    }
+
+    /// When something is due.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Open => {
+                let leaves_at = self.leaves_at.filter(|_| self.connection.is_idle());
+                [self.connection.deadline(), leaves_at].into_iter().flatten().min()
+            }
+            Phase::Ending { until } | Phase::Closing { until } => Some(until),
+        }
+    }
+
+    /// Does what is due. Returns what has become of the connection.
+    pub(super) fn expire(&mut self, now: Instant) -> Option<Heard> {
+        if self.leaves_at.is_some_and(|at| at <= now) && self.connection.is_idle() {
+            self.connection.leave(&mut self.out);
+        }
+        self.connection.expire(now, &mut self.out).map(|_| Heard { is_closed: true, ..Heard::default() })
+    }
+}

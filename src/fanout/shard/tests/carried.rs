@@ -1,0 +1,326 @@
+//! Clients on streams of HTTP/2.
+
+use super::*;
+use crate::fanout::h2::encode;
+use crate::fanout::joining::{Carried, Joining};
+use crate::fanout::responder::{Asked, Incoming, Requests, Responder};
+
+/// Types of frames (RFC 9113, section 6).
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
+
+/// The requests that came, which the test decides.
+type Waiting = Arc<Mutex<Vec<Responder>>>;
+
+#[derive(Debug)]
+struct Asks(Waiting);
+
+impl Requests for Asks {
+    fn asked(&mut self, asked: Asked, responder: Responder) {
+        assert!(asked.request.is_ok());
+        self.0.lock().push(responder);
+    }
+
+    fn stalled(&mut self) {}
+}
+
+/// The client's end of a connection.
+struct Browser {
+    reader: Reader,
+    waiting: Waiting,
+    frames: Vec<(u8, u8, u32, Vec<u8>)>,
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// A GET of `/`.
+fn get(stream: u32) -> Vec<u8> {
+    frame(HEADERS, 0x5, stream, b"\x82\x84\x86\x01\x01a")
+}
+
+fn window(stream: u32, by: u32) -> Vec<u8> {
+    frame(WINDOW_UPDATE, 0, stream, &by.to_be_bytes())
+}
+
+impl Browser {
+    /// A connection on which each stream may be sent `window` bytes at first.
+    fn open(stage: &mut Stage, window: u32) -> Self {
+        let (socket, reader) = UnixStream::pair().unwrap();
+        socket.set_nonblocking(true).unwrap();
+        reader.set_nonblocking(true).unwrap();
+        let waiting = Waiting::default();
+        let settings = [&[0, 4][..], &window.to_be_bytes()].concat();
+        let requests = Box::new(Asks(Arc::clone(&waiting)));
+        let unread = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(SETTINGS, 0, 0, &settings)].concat();
+        let times = (20 * SECOND, 75 * SECOND);
+        let (head_time, keepalive) = times;
+        let socket = OwnedFd::from(socket);
+        stage.inbox.post(Box::new(Carried { socket, channel: None, unread, head_time, keepalive, requests }));
+        let reader = Reader { socket: reader, heard: Vec::new(), channel: None, was_told: false };
+        let mut browser = Self { reader, waiting, frames: Vec::new() };
+        browser.say(&frame(SETTINGS, 1, 0, b""));
+        stage.settle();
+        browser
+    }
+
+    fn say(&mut self, bytes: &[u8]) {
+        self.reader.socket.write_all(bytes).unwrap();
+    }
+
+    /// Asks for streams that follow a path from now on.
+    fn follow(&mut self, stage: &mut Stage, path: &str, streams: &[u32]) {
+        for stream in streams {
+            self.say(&get(*stream));
+            stage.settle();
+            let responder = self.waiting.lock().pop().expect("a request came");
+            responder.adopt(stage.joining(path));
+            stage.settle();
+        }
+    }
+
+    /// Reads all that came.
+    fn hear(&mut self) -> Link {
+        let link = self.reader.read();
+        let mut rest = &self.reader.heard[..];
+        while let Some((head, after)) = rest.split_at_checked(9) {
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+            let Some((payload, after)) = after.split_at_checked(length) else { break };
+            let stream = u32::from_be_bytes(head[5..].try_into().unwrap());
+            self.frames.push((head[3], head[4], stream, payload.to_vec()));
+            rest = after;
+        }
+        self.reader.heard = rest.to_vec();
+        link
+    }
+
+    /// The text that came on a stream since this was last asked, and the number of frames.
+    fn text(&mut self, stream: u32) -> (String, usize) {
+        self.hear();
+        let is_its = |frame: &(u8, u8, u32, Vec<u8>)| frame.0 == DATA && frame.2 == stream;
+        let came: Vec<_> = self.frames.extract_if(.., |frame| is_its(frame)).collect();
+        let text = came.iter().map(|frame| String::from_utf8(frame.3.clone()).unwrap()).collect();
+        (text, came.len())
+    }
+
+    /// Whether a frame of this kind came on a stream.
+    fn came(&mut self, kind: u8, stream: u32) -> bool {
+        self.hear();
+        self.frames.iter().any(|frame| (frame.0, frame.2) == (kind, stream))
+    }
+}
+
+impl Stage {
+    fn joining(&mut self, path: &str) -> Joining {
+        let mut head = Vec::new();
+        encode::status(&mut head, 200);
+        let request = StreamRequest::new(RouteId(1), &ShareOptions::default(), path, None, &HeaderMap::new());
+        Joining {
+            delivery: Delivery {
+                subscription: self.hub.join(request, &self.settings, None).unwrap(),
+                framing: Framing::Data,
+                opening: Bytes::from_static(b":\n"),
+                opening_text: 2,
+                is_kept: false,
+                lifetime: None,
+                asked: self.now,
+                terms: Arc::clone(&self.terms) as _,
+            },
+            head,
+            home: Box::new(Kept(Arc::clone(&self.kept))),
+        }
+    }
+}
+
+#[test]
+fn the_streams_of_a_connection_share_a_send() {
+    let mut stage = Stage::new();
+    let mut browser = Browser::open(&mut stage, 65_535);
+    browser.follow(&mut stage, "/a", &[1, 3, 5]);
+    let publisher = stage.publisher();
+    publish(&publisher, &["1"]);
+    let before = stage.shard.output.sender.calls;
+    stage.settle();
+    for stream in [1, 3, 5] {
+        assert!(browser.came(HEADERS, stream));
+        let (text, _) = browser.text(stream);
+        assert!(text.starts_with(":\n") && text.contains("data: 1\n"), "{text:?}");
+    }
+    // One call for those who have a socket of their own, of whom there are none, and one for the connections.
+    assert!(stage.shard.output.sender.calls <= before + 2);
+    assert_eq!(stage.departed(), []);
+}
+
+#[test]
+fn a_stream_that_is_not_read_falls_behind_alone_and_gets_all_when_it_is() {
+    let mut stage = Stage::new();
+    let mut browser = Browser::open(&mut stage, 40);
+    browser.follow(&mut stage, "/a", &[1, 3]);
+    browser.say(&window(3, 60_000));
+    let publisher = stage.publisher();
+    let all: Vec<String> = (10..40).map(|n| n.to_string()).collect();
+    for data in &all {
+        publish(&publisher, &[data]);
+        stage.settle();
+    }
+    let read = browser.text(3).0;
+    let data = |text: &str| -> Vec<String> {
+        text.lines().filter_map(|line| line.strip_prefix("data: ")).map(str::to_owned).collect()
+    };
+    assert_eq!(data(&read), all);
+    let mut text = browser.text(1).0;
+    assert_eq!(text.len(), 40, "{text}");
+    browser.say(&window(1, 60_000));
+    stage.settle();
+    let (rest, frames) = browser.text(1);
+    text += &rest;
+    assert_eq!(data(&text), all);
+    assert!(frames <= 3, "events that a client is behind share frames: {frames}");
+}
+
+#[test]
+fn a_stream_that_takes_nothing_is_cut_and_its_neighbour_stays() {
+    let mut stage = Stage::with(ReplayOptions::default(), |pace| pace.stall = SECOND);
+    let mut browser = Browser::open(&mut stage, 10);
+    browser.follow(&mut stage, "/a", &[1, 3]);
+    browser.say(&window(3, 60_000));
+    let publisher = stage.publisher();
+    publish(&publisher, &["a longer text than the window lets pass"]);
+    stage.slowly(3 * SECOND);
+    assert!(browser.came(RST_STREAM, 1) && !browser.came(RST_STREAM, 3));
+    assert_eq!(stage.departed(), [Departure::Stalled]);
+    publish(&publisher, &["2"]);
+    stage.settle();
+    assert!(browser.text(3).0.contains("data: 2\n"));
+    assert_eq!(browser.hear(), Link::Open);
+}
+
+#[test]
+fn the_last_stream_that_takes_nothing_ends_its_connection() {
+    let mut stage = Stage::with(ReplayOptions::default(), |pace| pace.stall = SECOND);
+    let mut browser = Browser::open(&mut stage, 10);
+    browser.follow(&mut stage, "/a", &[1]);
+    let publisher = stage.publisher();
+    publish(&publisher, &["a longer text than the window lets pass"]);
+    stage.slowly(3 * SECOND);
+    assert!(browser.came(RST_STREAM, 1) && browser.came(GOAWAY, 0));
+    stage.slowly(5 * SECOND);
+    assert_eq!((browser.hear(), stage.shard.output.carriers.len()), (Link::Ended, 0));
+}
+
+#[test]
+fn a_client_that_resets_its_stream_has_left_and_so_have_all_when_the_connection_is_gone() {
+    let mut stage = Stage::new();
+    let mut browser = Browser::open(&mut stage, 65_535);
+    browser.follow(&mut stage, "/a", &[1, 3, 5]);
+    let _publisher = stage.publisher();
+    browser.say(&frame(RST_STREAM, 0, 3, &[0, 0, 0, 8]));
+    stage.settle();
+    assert_eq!((stage.departed(), stage.shard.members.len()), (vec![Departure::Left], 2));
+    drop(browser);
+    stage.settle();
+    assert_eq!(stage.departed(), [Departure::Left, Departure::Left]);
+    assert_eq!((stage.shard.members.len(), stage.shard.output.carriers.len()), (0, 0));
+}
+
+#[test]
+fn a_client_whose_stream_is_over_is_not_taken_in() {
+    let mut stage = Stage::new();
+    let mut browser = Browser::open(&mut stage, 65_535);
+    browser.say(&get(1));
+    stage.settle();
+    let responder = browser.waiting.lock().pop().unwrap();
+    browser.say(&frame(RST_STREAM, 0, 1, &[0, 0, 0, 8]));
+    stage.settle();
+    responder.adopt(stage.joining("/a"));
+    stage.settle();
+    assert_eq!(stage.shard.members.len(), 0);
+    assert_eq!(stage.settings.counters.subscribers.value(), 0);
+}
+
+#[test]
+fn a_drain_says_goodbye_and_ends_each_stream_with_its_last_words() {
+    let mut stage = Stage::new();
+    let mut browser = Browser::open(&mut stage, 65_535);
+    browser.follow(&mut stage, "/a", &[1, 3]);
+    let _publisher = stage.publisher();
+    stage.inbox.drain(stage.now + 10 * SECOND);
+    stage.settle();
+    assert!(browser.came(GOAWAY, 0));
+    stage.slowly(11 * SECOND);
+    for stream in [1, 3] {
+        browser.hear();
+        let last = browser.frames.iter().rfind(|frame| frame.0 == DATA && frame.2 == stream).unwrap();
+        assert_eq!((last.1, last.3.ends_with(b"retry: 7\n")), (1, true), "{last:?}");
+    }
+    assert_eq!(stage.departed(), [Departure::Drained, Departure::Drained]);
+    stage.slowly(5 * SECOND);
+    assert_eq!(browser.hear(), Link::Ended);
+}
+
+#[test]
+fn heartbeats_of_a_connection_go_out_together() {
+    let mut stage = Stage::with(ReplayOptions::default(), |pace| pace.heartbeat = Some(SECOND));
+    let mut browser = Browser::open(&mut stage, 65_535);
+    browser.follow(&mut stage, "/a", &[1, 3]);
+    let _publisher = stage.publisher();
+    let _openings = [browser.text(1), browser.text(3)];
+    stage.slowly(4 * SECOND);
+    for stream in [1, 3] {
+        let (text, frames) = browser.text(stream);
+        assert!(frames >= 2 && text.lines().all(|line| line == ":"), "{text:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_passes_as_far_as_the_window_lets_it() {
+    let mut stage = Stage::new();
+    let mut browser = Browser::open(&mut stage, 10);
+    browser.say(&get(1));
+    stage.settle();
+    let mut responder = browser.waiting.lock().pop().unwrap();
+    let mut head = Vec::new();
+    encode::status(&mut head, 200);
+    responder.head(head, false);
+    let answering = tokio::spawn(async move {
+        let passed = responder.data(Bytes::from_static(b"twenty bytes of text")).await;
+        responder.end();
+        (passed, responder)
+    });
+    tokio::task::yield_now().await;
+    stage.settle();
+    assert_eq!(browser.text(1).0.len(), 10);
+    assert!(!answering.is_finished());
+    browser.say(&window(1, 100));
+    stage.settle();
+    let (passed, mut responder) = answering.await.unwrap();
+    assert_eq!(passed, Ok(()));
+    stage.settle();
+    assert_eq!(browser.text(1).0, "es of text");
+    assert!(matches!(responder.next().await, Incoming::Gone), "the stream is over");
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_reads_does_not_use_up_the_connection() {
+    let mut stage = Stage::new();
+    let mut browser = Browser::open(&mut stage, 65_535);
+    // More than the window of the connection.
+    for stream in (0..100).map(|n| 2 * n + 1) {
+        browser.say(&frame(HEADERS, 0x4, stream, b"\x83\x84\x86\x01\x01a"));
+        browser.say(&frame(DATA, 0x1, stream, &[0; 16_000]));
+        stage.settle();
+        let mut responder = browser.waiting.lock().pop().expect("a request came");
+        let mut head = Vec::new();
+        encode::status(&mut head, 405);
+        responder.head(head, true);
+        drop(responder);
+        stage.settle();
+        assert!(browser.came(HEADERS, stream) && !browser.came(GOAWAY, 0), "{stream}");
+    }
+}
