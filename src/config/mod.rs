@@ -43,7 +43,7 @@ pub use error::{ConfigError, ConfigErrors};
 pub use limits::{Refuse, ServerLimits};
 pub use log::{LogConfig, LogFormat};
 pub use networks::{Networks, Trusted};
-pub use server::{ListenAddr, ServerConfig};
+pub use server::{Http2By, ListenAddr, ServerConfig};
 pub use settings::{From, Setting, Settings};
 pub use sources::{Sources, SystemSources};
 pub use summary::policy_in_words;

@@ -60,6 +60,8 @@ pub struct ServerConfig {
     pub shards: Option<NonZeroUsize>,
     /// Whether the delivery engine may send through io_uring.
     pub io_uring: bool,
+    /// What serves connections of HTTP/2.
+    pub http2: Http2By,
     /// The most connections at once. Each further stream of an HTTP/2 connection counts as one. `None`: the descriptor
     /// limit less a reserve.
     pub max_connections: Option<usize>,
@@ -91,6 +93,7 @@ impl Default for ServerConfig {
             threads: cores,
             shards: Some(cores),
             io_uring: true,
+            http2: Http2By::Engine,
             max_connections: None,
             replay_bytes: None,
             drain: Duration::from_secs(8),
@@ -99,6 +102,15 @@ impl Default for ServerConfig {
             tls: None,
         }
     }
+}
+
+/// What serves connections of HTTP/2.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Http2By {
+    /// The delivery engine, if there is one.
+    Engine,
+    /// Sessions of pingora.
+    Session,
 }
 
 /// An address that clients connect to.
@@ -149,6 +161,7 @@ pub(super) fn without_tls<'a>(mut section: Section<'a>, sources: &dyn Sources) -
     section.set(&mut server.threads, "threads", count_to(MAX_THREADS));
     section.set(&mut server.shards, "shards", count_to_or_off(MAX_THREADS));
     section.set(&mut server.io_uring, "io_uring", word(&[("auto", true), ("off", false)]));
+    section.set(&mut server.http2, "http2", word(&[("engine", Http2By::Engine), ("session", Http2By::Session)]));
     let max_connections = section.take("max_connections").and_then(|item| item.converted(count_or("auto")));
     server.max_connections = max_connections.flatten().map(NonZeroUsize::get);
     section.set(&mut server.replay_bytes, "replay_bytes", bytes_or("auto"));

@@ -1,5 +1,6 @@
 //! The limits of connections and their request heads.
 
+use crate::config::Http2By;
 use arc_swap::ArcSwap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub struct FrontOptions {
     pub max_connections: usize,
     /// Whether connections of trusted proxies begin with a header of the PROXY protocol.
     pub proxy_protocol: bool,
+    /// What serves connections of HTTP/2.
+    pub http2: Http2By,
 }
 
 /// The limits in force. All clones of this value see new limits at once. The number of open connections is an exception:
@@ -50,6 +53,7 @@ impl Default for FrontOptions {
             keepalive: Duration::from_secs(75),
             max_connections: usize::MAX,
             proxy_protocol: false,
+            http2: Http2By::Engine,
         }
     }
 }

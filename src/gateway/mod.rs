@@ -25,6 +25,7 @@ mod after;
 mod answered;
 mod answers;
 mod broken;
+mod carried;
 mod chunks;
 mod client;
 mod connection;

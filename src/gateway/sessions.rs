@@ -65,6 +65,12 @@ impl Sessions {
         Self { proxy }
     }
 
+    /// Serves the request of a session that brings what was decided about it.
+    pub(super) async fn serve(&self, session: ServerSession, shutdown: &ShutdownWatch) {
+        // Such a session gives no connection back.
+        let _none = HttpServerApp::process_new_http(&self.proxy, session, shutdown).await;
+    }
+
     /// Serves one request. Its head is still among the unread bytes of the connection. `gate` says which of the bytes
     /// belong to the request. Returns the connection and what comes next for it, or `None` if pingora has closed it.
     pub(super) async fn request(

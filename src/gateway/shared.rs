@@ -11,11 +11,11 @@ use super::refusal::{Refusal, Why};
 use super::reports::Reports;
 use super::served::StreamRoute;
 use super::writer::{Broken, Writer};
-use super::{Gateway, wire};
+use super::{Gateway, carried, wire};
 use crate::access;
 use crate::descriptors::Promise;
 use crate::downstream::{SharingVerdict, lifetime, sharing_verdict, stream_head, unshareable_head};
-use crate::fanout::{self, Engine, Farewell, Framing, Pass, Sent, Terms, Then};
+use crate::fanout::{self, Engine, Farewell, Framing, Home, Joining, Pass, Sent, Terms, Then};
 use crate::hub::{Departure, End, JoinError, Mode, ShareOptions, Subscription, Verdict};
 use crate::upstream::OnError;
 use http::{HeaderMap, Version};
@@ -149,6 +149,24 @@ impl Gateway {
             seat: ask.seat.clone(),
         };
         Ok(HandOver::new(Arc::clone(&ask.served), client))
+    }
+
+    /// Prepares the hand-over of a client on a stream of HTTP/2. `home` lives as long as the stream.
+    pub(super) fn joining(ask: &Ask, joined: Joined, home: Box<dyn Home>) -> pingora::Result<Joining> {
+        let Joined { subscription, head, asked } = joined;
+        let options = &ask.served.policy.client;
+        let greeting = greeting(options, subscription.origin_retry());
+        let delivery = fanout::Delivery {
+            subscription,
+            framing: Framing::Data,
+            opening_text: greeting.len() as u64,
+            opening: greeting.into(),
+            is_kept: false,
+            asked,
+            lifetime: options.max_lifetime.map(|max| lifetime(max, fastrand::f64())),
+            terms: Arc::clone(&ask.served) as _,
+        };
+        Ok(Joining { delivery, head: carried::stream_head(&head)?, home })
     }
 
     /// Serves a client in its session, until the client leaves or its stream ends.

@@ -175,9 +175,8 @@ impl<'a> Writer<'a> {
     /// The version of the request, if the connection can leave the session for the engine. It can if the protocol is
     /// HTTP/1.x and the request has no body.
     pub(super) fn can_hand_over(&mut self) -> Option<Version> {
-        let is_ready = !self.session.is_http2()
-            && self.session.is_body_empty()
-            && self.connection().is_some_and(Connection::can_leave);
+        let is_ready =
+            !self.is_http2() && self.session.is_body_empty() && self.connection().is_some_and(Connection::can_leave);
         is_ready.then(|| self.session.req_header().version)
     }
 
@@ -189,6 +188,10 @@ impl<'a> Writer<'a> {
     /// The connection of the session. `None`: the session is a stream of HTTP/2.
     fn connection(&self) -> Option<&Connection> {
         self.session.stream().and_then(Connection::within)
+    }
+
+    fn is_http2(&self) -> bool {
+        self.version() == Version::HTTP_2
     }
 
     fn is_chunked(&self) -> bool {
@@ -211,7 +214,7 @@ impl<'a> Writer<'a> {
     ) -> Result<(), Broken> {
         let is_bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let is_sized = is_bodiless || headers.contains_key(CONTENT_LENGTH);
-        let until_close = !is_sized && !self.is_chunked() && !self.session.is_http2();
+        let until_close = !is_sized && !self.is_chunked() && !self.is_http2();
         let mut head = response_head(status, &headers).map_err(|_| Broken::Left)?;
         if !is_sized && self.is_chunked() {
             head.insert_header(TRANSFER_ENCODING, HeaderValue::from_static("chunked")).map_err(|_| Broken::Left)?;
@@ -348,7 +351,7 @@ impl<'a> Writer<'a> {
     /// [`Connection`] keeps them. A request with an `Upgrade` field is an exception: its end is not known, so all
     /// bytes after its head are dropped like a body.
     pub(super) async fn left(&mut self) -> Broken {
-        if self.session.is_http2() {
+        if self.is_http2() {
             return self.stream_left().await;
         }
         while let Err(error) = self.session.read_body_or_idle(true).await {

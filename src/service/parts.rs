@@ -25,6 +25,7 @@ pub(super) fn front_options(server: &ServerConfig, room: Room) -> FrontOptions {
         keepalive: server.keepalive,
         max_connections: room.clients,
         proxy_protocol: server.proxy_protocol,
+        http2: server.http2,
     }
 }
 
@@ -115,6 +116,7 @@ pub(super) fn api(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Http2By;
     use std::time::Duration;
 
     #[test]
@@ -124,12 +126,13 @@ mod tests {
             head_timeout: Duration::from_secs(3),
             keepalive: Duration::from_secs(4),
             proxy_protocol: true,
+            http2: Http2By::Session,
             ..ServerConfig::default()
         };
         let room = Room { connections: 9, clients: 5 };
-        let FrontOptions { head_bytes, head_time, keepalive, max_connections, proxy_protocol } =
+        let FrontOptions { head_bytes, head_time, keepalive, max_connections, proxy_protocol, http2 } =
             front_options(&server, room);
-        assert!(proxy_protocol);
+        assert!(proxy_protocol && http2 == Http2By::Session);
         assert_eq!((head_bytes, head_time.as_secs(), keepalive.as_secs(), max_connections), (2048, 3, 4, 5));
     }
 }

@@ -238,6 +238,9 @@ impl Frames {
         guarded("a frame", async {
             loop {
                 if let Some(frame) = self.take() {
+                    if frame.is(SETTINGS, 0) && frame.flags & ACK == 0 {
+                        self.send(&[Frame::new(SETTINGS, ACK, 0, [])]).await;
+                    }
                     return Some(frame);
                 }
                 match self.stream.read_buf(&mut self.held).await {

@@ -285,11 +285,14 @@ impl From<&Gateway> for Target {
 }
 
 /// With `STORIES_SHARDS=off`, every story that does not set `shards` runs without the delivery engine. With
-/// `STORIES_IO_URING=off`, the engine sends to each client with a call of its own. In a mode over TLS, the gateway of a
+/// `STORIES_IO_URING=off`, the engine sends to each client with a call of its own. `STORIES_HTTP2_BY` is `engine` or
+/// `session`, and says what serves connections of HTTP/2. In a mode over TLS, the gateway of a
 /// story that does not choose its addresses speaks TLS at a second one, unless the story is about clients without TLS.
 pub fn on_the_path_under_test(config: &str) -> String {
     let mut config = config.to_owned();
-    for (variable, key) in [("STORIES_SHARDS", "shards"), ("STORIES_IO_URING", "io_uring")] {
+    for (variable, key) in
+        [("STORIES_SHARDS", "shards"), ("STORIES_IO_URING", "io_uring"), ("STORIES_HTTP2_BY", "http2")]
+    {
         if let Ok(value) = std::env::var(variable)
             && !config.contains(&format!("{key} = "))
         {

@@ -2,6 +2,7 @@
 
 use crate::client::{Client, Response, event};
 use crate::gateway::{Gateway, configuration, route};
+use crate::mode::HTTP1_ONLY;
 use crate::origin::{Body, Exchange, Origin, Port};
 use crate::stage::{gap, joined, numbered, opened};
 use rustix::process::Signal;
@@ -116,7 +117,8 @@ async fn a_block_with_an_id_alone_moves_the_id_of_clients() {
 #[tokio::test]
 async fn an_id_is_known_without_the_spaces_around_it() {
     let origin = Origin::start();
-    let gateway = Gateway::with(route("/*", &origin)).await;
+    // In HTTP/2 a field with spaces around its value is malformed (RFC 9113, section 8.2.1).
+    let gateway = Gateway::with(route("/*", &origin).with(HTTP1_ONLY)).await;
     let (mut client, mut body) = opened(Client::get("/"), &gateway, &origin).await;
     body.event("id:  a b \ndata: 1\n\n").await;
     assert_eq!(client.next_event().await, event("message", "1", " a b "), "it passes as it is");

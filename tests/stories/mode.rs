@@ -22,6 +22,12 @@ pub enum Mode {
     Http2OverTls(Version),
 }
 
+/// Whether sessions serve HTTP/2, and not the engine: `STORIES_HTTP2_BY=session`, or there is no engine.
+pub fn http2_is_by_session() -> bool {
+    let says = |variable, word| std::env::var(variable).is_ok_and(|value| value == word);
+    says("STORIES_HTTP2_BY", "session") || says("STORIES_SHARDS", "off")
+}
+
 impl Mode {
     fn new(is_http2: bool, tls: Option<Version>) -> Self {
         match (is_http2, tls) {

@@ -5,6 +5,7 @@ use crate::client::{Client, Connection, End};
 use crate::gateway::{Gateway, configuration, route};
 use crate::guard::guarded;
 use crate::metrics::until;
+use crate::mode::http2_is_by_session;
 use crate::origin::{Authority, Origin, Version};
 use crate::reload::reload;
 use crate::stage::{Successor, numbered};
@@ -71,7 +72,7 @@ async fn streams_are_served_over_every_version_and_protocol() {
 
 /// The id of a client that a session serves begins with `s-` in the API.
 #[tokio::test]
-async fn the_engine_serves_http_1_over_tls_1_3_and_sessions_serve_the_rest() {
+async fn the_engine_serves_tls_1_3_and_sessions_serve_tls_1_2() {
     let (origin, authority) = (Origin::start(), Authority::new());
     let config = configuration(&format!("{ADMIN}\nshards = 1"), [route("/*", &origin)]);
     let (gateway, address) = secured(&config, &authority).await;
@@ -80,8 +81,9 @@ async fn the_engine_serves_http_1_over_tls_1_3_and_sessions_serve_the_rest() {
         (Client::get("/0"), Version::Tls13, false),
         (Client::get("/1").http10(), Version::Tls13, false),
         (Client::get("/2").header("Connection", "x"), Version::Tls13, false),
-        (Client::get("/3").h2(), Version::Tls13, true),
-        (Client::get("/4"), Version::Tls12, true),
+        (Client::get("/3").h2(), Version::Tls13, http2_is_by_session()),
+        (Client::get("/4").h2(), Version::Tls12, true),
+        (Client::get("/5"), Version::Tls12, true),
     ]
     .into_iter()
     .enumerate()

@@ -60,6 +60,7 @@ const KEYS: &[(&str, &str, &str, Class)] = &[
     ("server", "threads", "77", Waits),
     ("server", "shards", "77", Waits),
     ("server", "io_uring", r#""off""#, Waits),
+    ("server", "http2", r#""session""#, Live),
     ("server", "max_connections", "100", Waits),
     ("server", "replay_bytes", r#""1MiB""#, Live),
     ("server", "drain_secs", "9", Live),

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// When bytes come instead of the end, or when the end does not come in time.
 pub(in crate::gateway) async fn await_empty(session: &mut ServerSession) -> pingora::Result<()> {
-    if !session.is_http2() || content_length(&session.req_header().headers) != Some(0) {
+    if session.req_header().version != Version::HTTP_2 || content_length(&session.req_header().headers) != Some(0) {
         return Ok(());
     }
     let ends = async {

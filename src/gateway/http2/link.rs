@@ -41,7 +41,7 @@ struct Streams {
 
 /// A guard that counts an open stream and holds its place.
 #[derive(Debug)]
-pub(super) struct OpenStream(Arc<Link>);
+pub(in crate::gateway) struct OpenStream(Arc<Link>);
 
 /// A guard that limits how long the client may accept no byte.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ pub(in crate::gateway) struct StallLimit {
 }
 
 impl Link {
-    pub(super) fn new(peer: Peer) -> Arc<Self> {
+    pub(in crate::gateway) fn new(peer: Peer) -> Arc<Self> {
         let streams = Streams {
             open: 0,
             places: Vec::new(),
@@ -65,7 +65,7 @@ impl Link {
 
     /// The value in which each session carries the link. pingora passes no other value of a connection on to its
     /// sessions that can hold one of ours.
-    pub(super) fn digest(self: &Arc<Self>) -> Option<Arc<ProxyDigest>> {
+    pub(in crate::gateway) fn digest(self: &Arc<Self>) -> Option<Arc<ProxyDigest>> {
         let unused = ResponseHeader::build(200, Some(0)).ok()?;
         Some(Arc::new(ProxyDigest::new(Box::new(unused), Some(Box::new(Arc::clone(self))))))
     }
@@ -83,7 +83,7 @@ impl Link {
 
     /// Opens a stream. `take` takes a further place. Returns `None` if there is no place for the stream. One open
     /// stream uses the place of the connection itself.
-    pub(super) fn open(self: &Arc<Self>, take: impl FnOnce() -> Option<Place>) -> Option<OpenStream> {
+    pub(in crate::gateway) fn open(self: &Arc<Self>, take: impl FnOnce() -> Option<Place>) -> Option<OpenStream> {
         let mut streams = self.streams.lock();
         if streams.open > 0 {
             streams.places.push(take()?);
@@ -107,7 +107,7 @@ impl Link {
 
     /// Notes that the connection is given up because the client accepts no byte. Its streams then break, and ask with
     /// [`Self::is_given_up`] why.
-    pub(super) fn give_up(&self) {
+    pub(in crate::gateway) fn give_up(&self) {
         self.streams.lock().is_given_up = true;
     }
 
@@ -138,6 +138,11 @@ impl Link {
     pub(super) fn is_stalled(&self) -> bool {
         let streams = self.streams.lock();
         streams.open == 0 && streams.is_stalled
+    }
+
+    /// Whether a stream was given up because the client accepted no byte, and no stream was opened after that.
+    pub(in crate::gateway) fn has_stalled(&self) -> bool {
+        self.streams.lock().is_stalled
     }
 
     /// Resolves at the next notification.

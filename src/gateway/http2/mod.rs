@@ -30,7 +30,7 @@ mod watch;
 mod wire;
 
 pub(super) use body::{Tail, await_empty};
-pub(super) use link::{Link, StallLimit};
+pub(super) use link::{Link, OpenStream, StallLimit};
 
 use super::Gateway;
 use super::connection::{Connection, Peer};
@@ -42,7 +42,6 @@ use super::plan::Request;
 use super::refusal::Why;
 use super::times::{ANSWER_TIME, LAST_CALL, WITHOUT_A_PLACE};
 use super::{socket, wire as responses};
-use link::OpenStream;
 use parking_lot::Mutex;
 use pingora::apps::HttpServerApp;
 use pingora::protocols::http::ServerSession;

@@ -20,6 +20,7 @@ pub(super) use references::{Names, host};
 use super::Gateway;
 use super::after::After;
 use super::answered::Outcome;
+use super::carried::Handed;
 use super::http2::Tail;
 use super::plan::Plan;
 use super::sessions::Decided;
@@ -63,7 +64,7 @@ impl ProxyHttp for Gateway {
 
     async fn request_filter(&self, session: &mut Session, exchange: &mut Exchange) -> Result<bool> {
         let session = session.as_downstream_mut();
-        let (planned, is_kept, promise) = match exchange.decided.take() {
+        let (planned, is_kept, promise) = match exchange.decided.take().or_else(|| Handed::of(session.req_header())) {
             Some(decided) => (Ok(decided.plan), decided.is_kept, decided.promise),
             None => (self.plan_of(session), false, None),
         };

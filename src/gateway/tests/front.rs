@@ -1,6 +1,7 @@
 //! The first bytes of a connection, with real sockets and a paused clock. The clock advances when no task can run.
 
 use super::transport;
+use crate::config::Http2By;
 use crate::config::Networks;
 use crate::gateway::{CurrentRouting, Front, FrontOptions, Gateway, Lifecycle, RouteIds, Routing};
 use crate::hub::{Backfilling, Hub, Open, Opening, Publisher, StreamRequest};
@@ -19,6 +20,7 @@ pub(super) const OPTIONS: FrontOptions = FrontOptions {
     keepalive: Duration::from_secs(75),
     max_connections: 100,
     proxy_protocol: false,
+    http2: Http2By::Session,
 };
 
 const HEAD: &[u8] = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";

@@ -1,0 +1,209 @@
+//! Connections of HTTP/2 that the engine carries, and the requests on them.
+//!
+//! ```text
+//!   shard ── a request, and its stream ──▶ plan ─┬─▶ the gateway's own answer
+//!                                                ├─▶ a GET of a shared stream: its client goes to the shard
+//!                                                └─▶ a session of pingora: StreamSession
+//! ```
+//!
+//! Each request is decided by itself, in a task of the runtime. So a page, a stream of events and a request that is
+//! proxied can share a connection.
+
+mod heads;
+mod session;
+
+use super::Gateway;
+use super::answered::Outcome;
+use super::broken::Broken;
+use super::connection::{Connection, Parts};
+use super::front::Front;
+use super::http2::{Link, OpenStream};
+use super::limits::Seat;
+use super::places::Place;
+use super::plan::{Ask, Plan, Request};
+use super::refusal::{Reply, Why};
+use super::sessions::Decided;
+use super::shared::NotJoined;
+use super::times::ANSWER_TIME;
+use crate::fanout::h2::Unfit;
+use crate::fanout::{Asked, Carried, Engine, Home, Incoming, Requests, Responder, limit_stall};
+use crate::quoted::reason;
+pub(super) use heads::stream as stream_head;
+use http::{Method, StatusCode};
+use pingora::http::RequestHeader;
+use pingora::protocols::http::ServerSession;
+pub(super) use session::Handed;
+use session::StreamSession;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+/// How long the client may take nothing before a stream says it.
+const STALL: Duration = Duration::from_secs(30);
+
+/// Decides the requests of a connection. It keeps the front, and so the engine, until the connection is gone, because a
+/// client may send a request at any time, also in a drain. A drain ends all connections.
+#[derive(Debug)]
+struct Deciding {
+    front: Arc<Front>,
+    link: Arc<Link>,
+    runtime: Handle,
+    _place: Place,
+    /// The connection counts for its address.
+    _seat: Option<Seat>,
+}
+
+impl Requests for Deciding {
+    fn asked(&mut self, asked: Asked, responder: Responder) {
+        let front = Arc::clone(&self.front);
+        let link = Arc::clone(&self.link);
+        self.runtime.spawn(async move { front.answer_on(link, asked, responder).await });
+    }
+
+    fn stalled(&mut self) {
+        self.link.give_up();
+    }
+}
+
+/// What a client on a stream holds outside of the engine.
+#[derive(Debug)]
+struct OnStream {
+    _open: OpenStream,
+    /// The request counts for the address that a trusted proxy told of.
+    _seat: Option<Arc<Seat>>,
+}
+
+impl Home for OnStream {
+    /// A stream does not come back: the connection goes on without it.
+    fn take_back(self: Box<Self>, _: OwnedFd, _: Vec<u8>) {}
+}
+
+impl Front {
+    /// The engine, if it is to carry a connection of HTTP/2.
+    pub(super) fn carries(&self, connection: &Connection) -> Option<&Engine> {
+        let is_carried = self.engine_carries() && connection.has_place() && connection.can_leave();
+        self.gateway().engine().filter(|_| is_carried)
+    }
+
+    /// Gives a connection to the engine. Its preface is still among the unread bytes.
+    pub(super) async fn carry(self: &Arc<Self>, mut connection: Connection, engine: &Engine) {
+        connection.bound();
+        limit_stall(&connection, Some(STALL));
+        // The client may have begun to send something meanwhile.
+        if !timeout(ANSWER_TIME, connection.finish_record()).await.unwrap_or(false) {
+            return;
+        }
+        let Parts { socket, channel, unread, peer, place, seat } = match connection.into_parts() {
+            Ok(parts) => parts,
+            Err(error) => return log::debug!("cannot carry a connection why={}", reason(error)),
+        };
+        let (front, link, runtime) = (Arc::clone(self), Link::new(peer), Handle::current());
+        let requests = Box::new(Deciding { front, link, runtime, _place: place, _seat: seat });
+        let (head_time, keepalive) = self.times();
+        let carried = Carried { socket, channel, unread, head_time, keepalive, requests };
+        if let Err(refused) = engine.carry(carried).await {
+            log::error!("cannot carry a connection why={}", reason(refused));
+        }
+    }
+
+    /// Answers a request that came on a stream.
+    async fn answer_on(self: Arc<Self>, link: Arc<Link>, asked: Asked, responder: Responder) {
+        let request = asked
+            .request
+            .and_then(|request| if request.size() > self.head_bytes() { Err(Unfit::TooLarge) } else { Ok(request) });
+        let head = match request.map(|request| heads::request(&request)) {
+            Ok(Some(head)) => head,
+            unfit => {
+                let status = match unfit {
+                    Err(Unfit::TooLarge) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                    Ok(_) | Err(Unfit::Malformed) => StatusCode::BAD_REQUEST,
+                };
+                return respond_without_body(responder, status);
+            }
+        };
+        let (gateway, peer, is_head) = (self.gateway(), *link.peer(), head.method == Method::HEAD);
+        let request = Request::of_session(&head);
+        let Some(open) = link.open(|| self.places().take()) else {
+            let reply = gateway.turned_away(&request, &peer, Why::NoPlace);
+            return respond(responder, &reply, is_head).await;
+        };
+        let came = Instant::now();
+        let reply = match gateway.plan(&request, &peer) {
+            Ok(Plan::Answer(reply)) => {
+                gateway.answered(&request, &peer, Outcome::of(None, &reply, came));
+                reply
+            }
+            Ok(Plan::Shared(ask)) if asked.ends => {
+                return Box::pin(self.join_on(responder, &head, &ask, open, &link)).await;
+            }
+            Ok(plan) => {
+                let session = StreamSession::new(head, responder, asked.ends, Arc::clone(&link));
+                return Box::pin(self.serve_on(session, plan, open)).await;
+            }
+            Err(refusal) => {
+                let reply = gateway.refused(&refusal);
+                gateway.answered(&request, &peer, Outcome::of(Some(&refusal), &reply, came));
+                reply
+            }
+        };
+        respond(responder, &reply, is_head).await;
+    }
+
+    /// Lets the client of a stream join its stream of events, and hands it over to the engine.
+    async fn join_on(&self, mut responder: Responder, head: &RequestHeader, ask: &Ask, open: OpenStream, link: &Link) {
+        let came = Instant::now();
+        let left = async {
+            while !matches!(responder.next().await, Incoming::Gone) {}
+            Broken::Left
+        };
+        let gateway = self.gateway();
+        let joined = match gateway.join(ask, None, left).await {
+            Ok(joined) => joined,
+            Err(NotJoined::Broken(_)) => return,
+            Err(NotJoined::Refused(refusal)) => {
+                let reply = gateway.refused(&refusal);
+                let outcome = Outcome::of(Some(&refusal), &reply, came);
+                gateway.answered(&Request::of_session(head), link.peer(), outcome);
+                return respond(responder, &reply, false).await;
+            }
+        };
+        let home = Box::new(OnStream { _open: open, _seat: ask.seat.clone() });
+        match Gateway::joining(ask, joined, home) {
+            Ok(joining) => responder.adopt(joining),
+            Err(error) => log::error!("cannot write a head why={}", reason(error)),
+        }
+    }
+
+    /// Serves a request in a session of pingora.
+    async fn serve_on(&self, session: StreamSession, plan: Plan, _open: OpenStream) {
+        session.is_decided(Decided { plan, is_kept: false, promise: None });
+        let session = ServerSession::new_custom(Box::new(session));
+        self.sessions().serve(session, self.stopping()).await;
+    }
+}
+
+/// Answers a request that cannot be read.
+fn respond_without_body(mut responder: Responder, status: StatusCode) {
+    if let Ok(block) = heads::bare(status) {
+        responder.head(block, true);
+    }
+}
+
+/// Sends a whole answer.
+async fn respond(mut responder: Responder, reply: &Reply, is_head: bool) {
+    let Ok(block) = heads::reply(reply) else { return };
+    let has_body = !is_head && !reply.body.is_empty();
+    responder.head(block, !has_body);
+    if has_body {
+        match timeout(ANSWER_TIME, responder.data(reply.body.clone())).await {
+            Ok(Ok(())) => responder.end(),
+            Ok(Err(gone)) => log::debug!("client gone before its {}: {gone}", reply.status),
+            Err(_) => {
+                log::debug!("client took no {}", reply.status);
+                responder.stalled();
+            }
+        }
+    }
+}
