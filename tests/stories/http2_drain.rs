@@ -119,7 +119,7 @@ async fn begins_as_the_drain_does(mut client: Frames, n: usize) {
     client.send(&[Frame::get(3, &format!("/shared/{n}"))]).await;
     let (mut seen, mut ping, mut is_answered) = (Seen::default(), None, false);
     // Sessions ask whether the client knows.
-    while (ping.is_none() && http2_is_by_session()) || !is_answered {
+    while (ping.is_none() && http2_is_by_session("")) || !is_answered {
         let frame = client.next().await.expect("the connection stays");
         seen.note(&frame);
         is_answered |= frame.is(HEADERS, 3);

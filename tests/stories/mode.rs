@@ -22,10 +22,11 @@ pub enum Mode {
     Http2OverTls(Version),
 }
 
-/// Whether sessions serve HTTP/2, and not the engine: `STORIES_HTTP2_BY=session`, or there is no engine.
-pub fn http2_is_by_session() -> bool {
+/// Whether sessions serve HTTP/2 by this configuration, and not the engine: `STORIES_HTTP2_BY=session`, or there is no
+/// engine.
+pub fn http2_is_by_session(config: &str) -> bool {
     let says = |variable, word| std::env::var(variable).is_ok_and(|value| value == word);
-    says("STORIES_HTTP2_BY", "session") || says("STORIES_SHARDS", "off")
+    says("STORIES_HTTP2_BY", "session") || (says("STORIES_SHARDS", "off") && !config.contains("shards = "))
 }
 
 impl Mode {

@@ -81,7 +81,7 @@ async fn the_engine_serves_tls_1_3_and_sessions_serve_tls_1_2() {
         (Client::get("/0"), Version::Tls13, false),
         (Client::get("/1").http10(), Version::Tls13, false),
         (Client::get("/2").header("Connection", "x"), Version::Tls13, false),
-        (Client::get("/3").h2(), Version::Tls13, http2_is_by_session()),
+        (Client::get("/3").h2(), Version::Tls13, http2_is_by_session(&config)),
         (Client::get("/4").h2(), Version::Tls12, true),
         (Client::get("/5"), Version::Tls12, true),
     ]
