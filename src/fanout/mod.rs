@@ -1,11 +1,14 @@
-//! The delivery engine: sends the events of streams to HTTP/1.x clients, in the clear or over TLS 1.3.
+//! The delivery engine: sends the events of streams to clients of HTTP/1.x and HTTP/2, in the clear or over TLS 1.3.
 //!
 //! ```text
 //!   Engine ──adopt──▶ Inbox ──▶ Shard (a thread, a poll)
 //!   hub    ──changed─▶          ├ Group: the clients of one stream and framing
 //!                               │   ├ Roster: those that are caught up share one cursor
 //!                               │   └ the others: a cursor and a rest each
-//!                               └ Wheel: one deadline per client
+//!                               ├ Wheel: one deadline per client
+//!                               └ Output: sockets of clients, and Carriers
+//!   gateway ◀─ requests ──────────  Carrier: a connection of HTTP/2
+//!           ── answers, adopt ──▶ Inbox
 //! ```
 //!
 //! The words of this module:
@@ -16,10 +19,14 @@
 //! - *Pass*: the sending of one batch to every client on the roster.
 //! - *Line*: the clients that are not caught up and can be sent something, in the order in which they came.
 //! - *Wheel*: the timer structure that holds one deadline per client.
+//! - *Carrier*: a connection of HTTP/2, which carries the streams of several clients. What they are sent in a turn goes out
+//!   in one send.
+//! - *Responder*: a stream of HTTP/2 in the hands of whoever answers its request.
 //!
 //! A batch is built once and sent to every client on the roster, so nothing is copied or queued per client. A client
 //! costs a socket and a cursor, not a task. The engine gets response heads as bytes and a route's policy as
-//! [`Terms`]. Of HTTP it knows only the chunked coding; [`h2`] is HTTP/2, which no client speaks with it yet.
+//! [`Terms`]. Of HTTP/1.x it knows only the chunked coding, and of HTTP/2 all that concerns a connection ([`h2`]). Requests of
+//! HTTP/2 are decided elsewhere ([`Requests`]).
 
 mod alone;
 mod arrival;

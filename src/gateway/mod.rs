@@ -4,7 +4,8 @@
 //!   Front                     a connection: its heads, their limits     front, first, head
 //!     ├ plan                  what is to be done with a request               plan
 //!     ├ engine                a plain GET of a shared stream                  shared, handover
-//!     ├ Http2                 a connection of HTTP/2, and its streams         http2
+//!     ├ engine                a connection of HTTP/2, and its requests        carried
+//!     ├ Http2                 the same without an engine, or over TLS 1.2     http2
 //!     └ Sessions              every other request: pingora's proxy            sessions, after
 //!         └ Gateway (ProxyHttp)                                               proxy
 //!             ├ shared stream                                                 shared
