@@ -73,6 +73,14 @@ pub(super) fn noting(carriers: usize, streams: usize, bytes: usize) -> usize {
     NOTE + (SEND * carriers).div_ceil(streams.max(carriers).max(1)) + bytes.min(MOST_BYTES) / BYTES
 }
 
+/// Decoding a request of HTTP/2, and passing it on.
+const REQUEST: usize = 24;
+
+/// The cost of hearing a connection of HTTP/2 that sent so many bytes, and requests among them.
+pub(super) fn hearing(requests: usize, bytes: usize) -> usize {
+    RECEIVE + REQUEST * requests + bytes / BYTES
+}
+
 /// What newcomers may cost in a turn, and what those who are behind may, as long as live clients have something to be
 /// sent. A pass over live clients then takes at most a third longer than alone.
 const BESIDE_LIVE: usize = TURN / 8;
@@ -183,6 +191,15 @@ mod tests {
         }
         assert_eq!(sending_among(1, 1000, 128), 17, "a part of a unit is a unit");
         assert_eq!(sending_among(500, 1000, 64 << 10), 48 + 33);
+    }
+
+    #[test]
+    fn on_a_connection_that_carries_many_a_stream_costs_little() {
+        for (carriers, streams, cost) in [(1, 100, 2), (50, 5000, 2), (1000, 5000, 5), (5000, 5000, 17), (0, 0, 1)] {
+            assert_eq!(noting(carriers, streams, 128), cost, "{carriers} {streams}");
+        }
+        assert_eq!(noting(1, 100, 64 << 10), 2 + 32);
+        assert_eq!((hearing(0, 0), hearing(32, 16 << 10)), (2, 778));
     }
 
     #[test]

@@ -111,11 +111,13 @@ impl Carrier {
             let taken = if can_take { outgoing.take(connection, stream, bytes) } else { 0 };
             answering.passed.add_permits(taken);
             bytes.advance(taken);
+            if taken > 0 {
+                *served = stream;
+            }
             if !bytes.is_empty() {
                 *is_short = true;
                 return;
             }
-            *served = stream;
             answering.waiting.pop_front();
         }
         match answering.last.take() {

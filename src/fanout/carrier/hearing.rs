@@ -37,6 +37,10 @@ pub(in super::super) struct Heard {
     pub(in super::super) gone: Option<Departure>,
     /// There may be more to read.
     pub(in super::super) has_more: bool,
+    /// The number of requests that came.
+    pub(in super::super) requests: usize,
+    /// The number of bytes that came.
+    pub(in super::super) bytes: usize,
 }
 
 impl Carrier {
@@ -51,19 +55,18 @@ impl Carrier {
         self.is_unheard = false;
         let kept = std::mem::take(&mut self.unread);
         self.unread = self.note(&kept, &mut heard, inbox, now);
-        let mut read = 0;
         while !heard.is_closed && heard.gone.is_none() {
             if !self.unread.is_empty() || !self.may_be_heard() {
                 self.is_unheard = true;
                 break;
             }
-            if read >= MOST_READ_BYTES {
+            if heard.bytes >= MOST_READ_BYTES {
                 heard.has_more = true;
                 break;
             }
             let mut said = Vec::new();
             match self.link.read(&mut said) {
-                Read::Some(bytes) => read += bytes,
+                Read::Some(bytes) => heard.bytes += bytes,
                 Read::Nothing => break,
                 Read::Gone(why) => heard.gone = Some(why),
             }
@@ -78,6 +81,7 @@ impl Carrier {
     fn note(&mut self, bytes: &[u8], heard: &mut Heard, inbox: &Arc<ShardInbox>, now: Instant) -> Vec<u8> {
         let mut input = bytes;
         while let Some(event) = self.connection.read(&mut input, now, &mut self.out) {
+            heard.requests += usize::from(matches!(event, Event::Request { .. } | Event::Unfit { .. }));
             match event {
                 Event::Request { stream, request, ends } => {
                     self.ask(stream, Asked { request: Ok(request), ends }, inbox);

@@ -53,7 +53,7 @@ pub(super) struct Carrier {
     trust: Trust,
     /// How long the client may take nothing: the longest time of its streams. `None`: no stream has said it.
     stall: Option<Duration>,
-    /// Where the next turn of the streams begins: after this one.
+    /// The stream that last took something. The next turn of the streams begins after it.
     served: StreamId,
     /// When something is due, as the shard has noted it.
     pub(super) due: Option<Instant>,
@@ -133,9 +133,8 @@ impl Carrier {
     /// Takes as many of these bytes for a stream as the windows and the turn allow. Returns their number.
     pub(super) fn take(&mut self, stream: StreamId, bytes: &Bytes) -> usize {
         let taken = if self.can_take() { self.outgoing.take(&mut self.connection, stream, bytes) } else { 0 };
-        if taken < bytes.len() {
-            self.is_short = true;
-        } else {
+        self.is_short |= taken < bytes.len();
+        if taken > 0 {
             self.served = stream;
         }
         taken
@@ -154,7 +153,9 @@ impl Carrier {
 
     /// The response of a stream breaks off. It does nothing if the stream is over.
     pub(super) fn cut(&mut self, stream: StreamId, now: Instant) {
-        self.connection.reset(stream, Code::CANCEL, now, &mut self.out);
+        if self.phase == Phase::Open {
+            self.connection.reset(stream, Code::CANCEL, now, &mut self.out);
+        }
     }
 
     /// The head of a response whose body the shard sends. Returns false if the stream is over.

@@ -2,7 +2,7 @@
 
 use super::super::batch::Framing;
 use super::super::carrier::{Carrier, Heard, Phase};
-use super::super::effort::{ARRIVAL, LOOK, RECEIVE};
+use super::super::effort::{ARRIVAL, LOOK, hearing};
 use super::super::h2::StreamId;
 use super::super::joining::{Carried, Joining};
 use super::super::keys::{CarrierKey, ClientKey, Key};
@@ -52,11 +52,11 @@ impl Shard {
         while !self.effort.is_spent()
             && let Some(key) = self.backlog.carriers.pop_front()
         {
-            self.effort.spend(RECEIVE);
             let Some(carrier) = self.output.carriers.get_mut(key) else { continue };
             carrier.calls = false;
             let is_ready = std::mem::take(&mut carrier.is_ready);
             let heard = carrier.hear(&self.inbox, now);
+            self.effort.spend(hearing(heard.requests, heard.bytes));
             self.heard(key, Heard { all_opened: heard.all_opened || is_ready, ..heard }, now);
         }
     }

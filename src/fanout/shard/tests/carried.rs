@@ -265,6 +265,32 @@ fn a_drain_says_goodbye_and_ends_each_stream_with_its_last_words() {
 }
 
 #[test]
+fn each_stream_of_a_slow_connection_has_its_turn() {
+    let mut stage = Stage::new();
+    let mut browser = Browser::open(&mut stage, 1 << 24);
+    browser.say(&window(0, 1 << 24));
+    let streams: Vec<u32> = (0..16).map(|n| 2 * n + 1).collect();
+    browser.follow(&mut stage, "/a", &streams);
+    let publisher = stage.publisher();
+    let _openings: Vec<_> = streams.iter().map(|stream| browser.text(*stream)).collect();
+    let large = "x".repeat(4 << 10);
+    publish(&publisher, &vec![&*large; 64]);
+    // One turn sends a connection 64 KiB, and a stream 16 KiB.
+    let mut turns = 0;
+    let mut served = std::collections::BTreeSet::new();
+    while served.len() < streams.len() {
+        stage.turn();
+        browser.hear();
+        served.extend(browser.frames.iter().filter(|frame| frame.0 == DATA).map(|frame| frame.2));
+        turns += 1;
+        assert!(turns < 40, "{served:?}");
+    }
+    let most = streams.iter().map(|stream| browser.text(*stream).0.len()).max().unwrap();
+    assert!(most <= 4 * 16 << 10, "no stream is far ahead of those that come last: {most}");
+    assert_eq!(stage.departed(), []);
+}
+
+#[test]
 fn heartbeats_of_a_connection_go_out_together() {
     let mut stage = Stage::with(ReplayOptions::default(), |pace| pace.heartbeat = Some(SECOND));
     let mut browser = Browser::open(&mut stage, 65_535);
