@@ -56,9 +56,10 @@ test-rust: setup ## Run the tests that need nothing but cargo: no browser, no ot
 	STORIES_IO_URING=off $(CARGO) test --locked --test stories
 	STORIES_TLS=1.3 $(CARGO) test --locked --test stories
 
-test-modes: setup ## Run the stories in the modes that the gate leaves out: TLS 1.2, and HTTP/2 with and without TLS
+test-modes: setup ## Run the stories in the modes that the gate leaves out: TLS 1.2, and HTTP/2 with and without TLS and engine
 	STORIES_TLS=1.2 $(CARGO) test --locked --test stories
 	STORIES_HTTP2=1 $(CARGO) test --locked --test stories
+	STORIES_HTTP2=1 STORIES_HTTP2_BY=session $(CARGO) test --locked --test stories
 	STORIES_HTTP2=1 STORIES_TLS=1.3 $(CARGO) test --locked --test stories
 
 lint: ## Check the format, lints and docs
