@@ -48,6 +48,7 @@ test: ## Run all tests, installing the browser, origins and clients that they ar
 	STORIES_SHARDS=off $(CARGO) test --locked --test stories
 	STORIES_IO_URING=off $(CARGO) test --locked --test stories
 	STORIES_TLS=1.3 $(CARGO) test --locked --test stories
+	STORIES_TLS=1.3 STORIES_HTTP2=1 $(CARGO) test --locked --test stories
 	$(CARGO) test --locked --manifest-path models/Cargo.toml --test models
 
 test-rust: setup ## Run the tests that need nothing but cargo: no browser, no other programs, no other origins
@@ -55,12 +56,12 @@ test-rust: setup ## Run the tests that need nothing but cargo: no browser, no ot
 	STORIES_SHARDS=off $(CARGO) test --locked --test stories
 	STORIES_IO_URING=off $(CARGO) test --locked --test stories
 	STORIES_TLS=1.3 $(CARGO) test --locked --test stories
+	STORIES_TLS=1.3 STORIES_HTTP2=1 $(CARGO) test --locked --test stories
 
-test-modes: setup ## Run the stories in the modes that the gate leaves out: TLS 1.2, and HTTP/2 with and without TLS and engine
+test-modes: setup ## Run the stories in the modes that the gate leaves out: TLS 1.2, and HTTP/2 without TLS, by the engine and by sessions
 	STORIES_TLS=1.2 $(CARGO) test --locked --test stories
 	STORIES_HTTP2=1 $(CARGO) test --locked --test stories
 	STORIES_HTTP2=1 STORIES_HTTP2_BY=session $(CARGO) test --locked --test stories
-	STORIES_HTTP2=1 STORIES_TLS=1.3 $(CARGO) test --locked --test stories
 
 lint: ## Check the format, lints and docs
 	@scripts/setup --lint
