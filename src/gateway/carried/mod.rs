@@ -10,6 +10,7 @@
 //! proxied can share a connection.
 
 mod heads;
+mod kept;
 mod session;
 
 use super::Gateway;

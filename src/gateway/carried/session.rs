@@ -1,13 +1,14 @@
 //! A session of pingora on a stream that the engine carries.
 
 use super::heads;
+use super::kept::Kept;
 use crate::fanout::h2::Code;
 use crate::fanout::{Gone, Incoming, Responder};
 use crate::fields::content_length;
 use crate::gateway::http2::Link;
 use crate::gateway::sessions::Decided;
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_core::Stream;
 use http::HeaderMap;
 use http::uri::PathAndQuery;
@@ -22,9 +23,6 @@ use pingora::{Error, ErrorType, Result};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
-
-/// The most bytes of a request's body that are kept for another try.
-const MOST_KEPT_BYTES: usize = 64 << 10;
 
 /// A request on a stream, and the response to it.
 pub(super) struct StreamSession {
@@ -54,13 +52,6 @@ struct Body {
     read: usize,
     /// The client was told that it is read.
     is_told: bool,
-}
-
-/// The body as far as it was read.
-#[derive(Debug, Default)]
-struct Kept {
-    bytes: BytesMut,
-    is_truncated: bool,
 }
 
 /// What the front decided about a request, on its way through pingora: an extension of the request's head. It is empty
@@ -196,15 +187,6 @@ impl Drop for StreamSession {
     fn drop(&mut self) {
         if !self.has_ended && self.link.has_stalled() {
             self.responder.stalled();
-        }
-    }
-}
-
-impl Kept {
-    fn keep(&mut self, bytes: &[u8]) {
-        self.is_truncated |= self.bytes.len() + bytes.len() > MOST_KEPT_BYTES;
-        if !self.is_truncated {
-            self.bytes.extend_from_slice(bytes);
         }
     }
 }
@@ -376,12 +358,11 @@ impl Session for StreamSession {
     }
 
     fn retry_buffer_truncated(&self) -> bool {
-        self.kept.as_ref().is_some_and(|kept| kept.is_truncated)
+        self.kept.as_ref().is_some_and(|kept| kept.is_truncated())
     }
 
     fn get_retry_buffer(&self) -> Option<Bytes> {
-        let kept = self.kept.as_ref().filter(|kept| !kept.is_truncated && !kept.bytes.is_empty())?;
-        Some(kept.bytes.clone().freeze())
+        self.kept.as_ref()?.whole()
     }
 
     async fn finish_custom(&mut self) -> Result<()> {
