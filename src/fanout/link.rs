@@ -137,18 +137,7 @@ impl Link {
     /// Reads what the client sent. What it said is added to its strays. More than `most` bytes mean that it is gone, and
     /// so do the end of its side and, on TLS, a record that it must not send: then an alert is pending.
     pub(super) fn receive(&self, most: usize, strays: &mut Strays) -> Result<(), Departure> {
-        receive(&self.socket, most, |bytes| match self.channel().filter(|channel| !channel.is_closed()) {
-            None => {
-                strays.add(bytes);
-                Ok(())
-            }
-            Some(mut channel) => channel.receive(bytes, |said| strays.add(said)).map_err(|over| {
-                if let Over::Broken(alert) = over {
-                    channel.fail(alert);
-                }
-                gone(Errno::PIPE)
-            }),
-        })
+        receive(&self.socket, most, |bytes| self.open(bytes, |said| strays.add(said)))
     }
 
     /// Reads some of what the client sent, and adds it to `said`.
@@ -163,19 +152,25 @@ impl Link {
                 Err(error) => return Read::Gone(gone(error)),
             }
         };
-        let came = buffer.get_mut(..bytes).unwrap_or_default();
-        match self.channel().filter(|channel| !channel.is_closed()) {
-            None => said.extend_from_slice(came),
-            Some(mut channel) => {
-                if let Err(over) = channel.receive(came, |plain| said.extend_from_slice(plain)) {
-                    if let Over::Broken(alert) = over {
-                        channel.fail(alert);
-                    }
-                    return Read::Gone(Departure::Left);
-                }
-            }
+        match self.open(buffer.get_mut(..bytes).unwrap_or_default(), |came| said.extend_from_slice(came)) {
+            Ok(()) => Read::Some(bytes),
+            Err(why) => Read::Gone(why),
         }
-        Read::Some(bytes)
+    }
+
+    /// Passes what came to `said`, decrypted if the connection is TLS. An error says why the client is gone: on TLS, a record
+    /// that it must not send. Then an alert is pending.
+    fn open(&self, came: &mut [u8], mut said: impl FnMut(&[u8])) -> Result<(), Departure> {
+        let Some(mut channel) = self.channel().filter(|channel| !channel.is_closed()) else {
+            said(came);
+            return Ok(());
+        };
+        channel.receive(came, said).map_err(|over| {
+            if let Over::Broken(alert) = over {
+                channel.fail(alert);
+            }
+            gone(Errno::PIPE)
+        })
     }
 
     /// Whether a TLS record has arrived in part.
