@@ -71,8 +71,6 @@ pub(super) struct Carrier {
     pub(super) is_ready: bool,
     /// There may be something that the client sent and that was not heard.
     is_unheard: bool,
-    /// TLS was told that the connection ends.
-    is_closed: bool,
     /// The client took nothing of a stream, and has begun no other since.
     has_stalled: bool,
 }
@@ -99,6 +97,7 @@ impl Carrier {
         connection.allow(head_time, keepalive);
         let mut out = Vec::new();
         connection.open(&mut out);
+        limit_stall(&socket, Some(STALL));
         Self {
             id,
             link: Link::new(socket, channel),
@@ -121,7 +120,6 @@ impl Carrier {
             is_short: false,
             is_ready: false,
             is_unheard: false,
-            is_closed: false,
             has_stalled: false,
         }
     }
@@ -158,6 +156,12 @@ impl Carrier {
         }
     }
 
+    /// The same, because the client takes nothing. If this was the last stream, the connection ends too.
+    pub(super) fn cut_stalled(&mut self, stream: StreamId, now: Instant) {
+        self.cut(stream, now);
+        self.has_stalled = true;
+    }
+
     /// The head of a response whose body the shard sends. Returns false if the stream is over.
     pub(super) fn begin(&mut self, stream: StreamId, block: &[u8], stall: Duration) -> bool {
         self.forget_answering(stream);
@@ -171,12 +175,6 @@ impl Carrier {
     /// The client that follows a stream has this name.
     pub(super) fn call(&mut self, stream: StreamId, label: u32) {
         self.connection.call(stream, label);
-    }
-
-    /// The same, because the client takes nothing. If this was the last stream, the connection ends too.
-    pub(super) fn cut_stalled(&mut self, stream: StreamId, now: Instant) {
-        self.cut(stream, now);
-        self.has_stalled = true;
     }
 
     /// What the client is called that follows a stream. 0: nobody does.
@@ -224,8 +222,7 @@ impl Carrier {
 
     /// Whether something can be sent now.
     pub(super) fn has_something(&self) -> bool {
-        let something = !self.rest.is_empty() || !self.out.is_empty() || !self.outgoing.is_empty();
-        !self.is_blocked && (something || self.link.has_pending())
+        !self.is_blocked && !self.is_sent()
     }
 
     /// The socket took all but `rest`. `is_blocked`: it accepts no more bytes.
@@ -239,9 +236,9 @@ impl Carrier {
         }
     }
 
-    /// The socket accepts bytes again. Returns whether it did not before.
-    pub(super) fn unblock(&mut self) -> bool {
-        std::mem::replace(&mut self.is_blocked, false)
+    /// The socket accepts bytes again.
+    pub(super) fn unblock(&mut self) {
+        self.is_blocked = false;
     }
 
     /// Nothing more is served. What is unsent is sent, if the client takes it.
@@ -251,23 +248,16 @@ impl Carrier {
         self.unread = Vec::new();
     }
 
-    /// Whether the connection, which is over, has been sent all but the end of its TLS. That is then pending.
-    pub(super) fn begins_to_end(&mut self, now: Instant) -> bool {
+    /// Whether all is over and sent. On TLS, close_notify is then pending unless it was sent.
+    pub(super) fn is_done(&mut self, now: Instant) -> bool {
         if self.phase == Phase::Open && self.connection.is_over() {
             self.gives_up(now);
         }
-        let begins = matches!(self.phase, Phase::Ending { .. })
-            && self.is_sent()
-            && !std::mem::replace(&mut self.is_closed, true);
-        if begins {
+        let is_done = matches!(self.phase, Phase::Ending { .. }) && self.is_sent();
+        if is_done {
             self.link.close();
         }
-        begins
-    }
-
-    /// Whether all is over and sent.
-    pub(super) fn is_done(&self) -> bool {
-        matches!(self.phase, Phase::Ending { .. }) && self.is_sent()
+        is_done
     }
 
     fn is_sent(&self) -> bool {
@@ -323,11 +313,11 @@ impl Carrier {
         }
     }
 
-    /// Does what is due. Returns what has become of the connection.
-    pub(super) fn expire(&mut self, now: Instant) -> Option<Heard> {
+    /// Does what is due. Returns whether the connection ends by that.
+    pub(super) fn expire(&mut self, now: Instant) -> bool {
         if self.leaves_at.is_some_and(|at| at <= now) && self.connection.is_idle() {
             self.connection.leave(&mut self.out);
         }
-        self.connection.expire(now, &mut self.out).map(|_| Heard { is_closed: true, ..Heard::default() })
+        self.connection.expire(now, &mut self.out).is_some()
     }
 }

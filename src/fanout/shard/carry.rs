@@ -85,10 +85,17 @@ impl Shard {
 
     /// Lets a stream go on that may be sent more.
     fn wake_stream(&mut self, key: CarrierKey, stream: StreamId, now: Instant) {
-        let Some(carrier) = self.output.carriers.get_mut(key) else { return };
-        match carrier.label(stream) {
-            0 => carrier.go_on(stream, now),
-            label => self.unblock(of_label(label)),
+        if let Some(label) = self.output.carriers.get_mut(key).map(|carrier| carrier.label(stream)) {
+            self.wake(key, stream, label, now);
+        }
+    }
+
+    /// The same for a stream whose client has this label, if anybody follows a stream of events on it.
+    fn wake(&mut self, key: CarrierKey, stream: StreamId, label: u32, now: Instant) {
+        if label > 0 {
+            self.unblock(of_label(label));
+        } else if let Some(carrier) = self.output.carriers.get_mut(key) {
+            carrier.go_on(stream, now);
         }
     }
 
@@ -97,16 +104,7 @@ impl Shard {
         let Some(carrier) = self.output.carriers.get_mut(key) else { return };
         let ready = carrier.ready();
         self.effort.spend(LOOK * ready.len() / 8);
-        for (stream, label) in ready {
-            match label {
-                0 => {
-                    if let Some(carrier) = self.output.carriers.get_mut(key) {
-                        carrier.go_on(stream, now);
-                    }
-                }
-                label => self.unblock(of_label(label)),
-            }
-        }
+        ready.into_iter().for_each(|(stream, label)| self.wake(key, stream, label, now));
     }
 
     /// Takes some of the answers that have come.
@@ -167,12 +165,12 @@ impl Shard {
             self.output.carriers.get_mut(key);
             return;
         }
-        if carrier.begins_to_end(now) && carrier.link.has_pending() {
-            // TLS has last words, too.
-            self.output.carriers.get_mut(key);
-            return;
-        }
-        if carrier.is_done() {
+        if carrier.is_done(now) {
+            if carrier.link.has_pending() {
+                // TLS has last words, too.
+                self.output.carriers.get_mut(key);
+                return;
+            }
             end(&carrier.link, Framing::Data);
             carrier.phase = Phase::Closing { until: now + LINGER };
             carrier.is_ready = true;
@@ -217,8 +215,8 @@ impl Shard {
                     self.carrier_gone(key, &Departure::Left, now)
                 }
                 _ => {
-                    if let Some(heard) = carrier.expire(now) {
-                        self.heard(key, heard, now);
+                    if carrier.expire(now) {
+                        self.carrier_ends(key, now);
                     }
                 }
             }

@@ -18,6 +18,7 @@ use super::answered::Outcome;
 use super::broken::Broken;
 use super::connection::{Connection, Parts};
 use super::front::Front;
+use super::front_options::FrontOptions;
 use super::http2::{Link, OpenStream};
 use super::limits::Seat;
 use super::places::Place;
@@ -26,8 +27,9 @@ use super::refusal::{Reply, Why};
 use super::sessions::Decided;
 use super::shared::NotJoined;
 use super::times::ANSWER_TIME;
+use crate::config::Http2By;
 use crate::fanout::h2::Unfit;
-use crate::fanout::{Asked, Carried, Engine, Home, Incoming, Requests, Responder, limit_stall};
+use crate::fanout::{Asked, Carried, Engine, Home, Incoming, Requests, Responder};
 use crate::quoted::reason;
 pub(super) use heads::stream as stream_head;
 use http::{Method, StatusCode};
@@ -37,12 +39,9 @@ pub(super) use session::Handed;
 use session::StreamSession;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
-
-/// How long the client may take nothing before a stream says it.
-const STALL: Duration = Duration::from_secs(30);
 
 /// Decides the requests of a connection. It keeps the front, and so the engine, until the connection is gone, because a
 /// client may send a request at any time, also in a drain. A drain ends all connections.
@@ -84,14 +83,14 @@ impl Home for OnStream {
 impl Front {
     /// The engine, if it is to carry a connection of HTTP/2.
     pub(super) fn carries(&self, connection: &Connection) -> Option<&Engine> {
-        let is_carried = self.engine_carries() && connection.has_place() && connection.can_leave();
+        let is_carried =
+            self.options().get().http2 == Http2By::Engine && connection.has_place() && connection.can_leave();
         self.gateway().engine().filter(|_| is_carried)
     }
 
     /// Gives a connection to the engine. Its preface is still among the unread bytes.
     pub(super) async fn carry(self: &Arc<Self>, mut connection: Connection, engine: &Engine) {
         connection.bound();
-        limit_stall(&connection, Some(STALL));
         // The client may have begun to send something meanwhile.
         if !timeout(ANSWER_TIME, connection.finish_record()).await.unwrap_or(false) {
             return;
@@ -102,7 +101,7 @@ impl Front {
         };
         let (front, link, runtime) = (Arc::clone(self), Link::new(peer), Handle::current());
         let requests = Box::new(Deciding { front, link, runtime, _place: place, _seat: seat });
-        let (head_time, keepalive) = self.times();
+        let FrontOptions { head_time, keepalive, .. } = self.options().get();
         let carried = Carried { socket, channel, unread, head_time, keepalive, requests };
         if let Err(refused) = engine.carry(carried).await {
             log::error!("cannot carry a connection why={}", reason(refused));
@@ -111,9 +110,9 @@ impl Front {
 
     /// Answers a request that came on a stream.
     async fn answer_on(self: Arc<Self>, link: Arc<Link>, asked: Asked, responder: Responder) {
-        let request = asked
-            .request
-            .and_then(|request| if request.size() > self.head_bytes() { Err(Unfit::TooLarge) } else { Ok(request) });
+        let most = self.options().get().head_bytes;
+        let request =
+            asked.request.and_then(|request| if request.size() > most { Err(Unfit::TooLarge) } else { Ok(request) });
         let head = match request.map(|request| heads::request(&request)) {
             Ok(Some(head)) => head,
             unfit => {

@@ -31,7 +31,6 @@ use super::refusal::Why;
 use super::sessions::{Sessions, close};
 use super::times::{LAST_CALL, WITHOUT_A_PLACE, without_a_clock_thread};
 use super::transport::Transport;
-use crate::config::Http2By;
 use crate::upstream::MAX_PEERS;
 use http::StatusCode;
 use pingora::apps::HttpServerOptions;
@@ -40,7 +39,6 @@ use pingora::server::ShutdownWatch;
 use pingora::server::configuration::ServerConf;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -133,22 +131,6 @@ impl Front {
 
     pub(super) fn stopping(&self) -> &ShutdownWatch {
         &self.stopping
-    }
-
-    /// How long a head may take, and how long a connection stays without a request.
-    pub(super) fn times(&self) -> (Duration, Duration) {
-        let FrontOptions { head_time, keepalive, .. } = self.options.get();
-        (head_time, keepalive)
-    }
-
-    /// The most bytes of a request's fields.
-    pub(super) fn head_bytes(&self) -> usize {
-        self.options.get().head_bytes
-    }
-
-    /// Whether the engine is to carry connections of HTTP/2.
-    pub(super) fn engine_carries(&self) -> bool {
-        self.options.get().http2 == Http2By::Engine
     }
 
     /// Begins to serve a connection that was just accepted, on the current runtime. It is served until it ends or goes to
