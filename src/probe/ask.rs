@@ -175,7 +175,9 @@ impl Link {
         };
         match timeout(patience, answered).await {
             Err(_) => Err(NoAnswer::Late),
-            Ok(Err(error)) if error.is_parse() => Err(NoAnswer::Garbled(words(&error, (&self.origin, self.named_by)))),
+            Ok(Err(error)) if is_garbled(&error) => {
+                Err(NoAnswer::Garbled(words(&error, (&self.origin, self.named_by))))
+            }
             Ok(Err(error)) => Err(NoAnswer::Failed(words(&error, (&self.origin, self.named_by)))),
             Ok(Ok(response)) => Ok(Answer::of(response, since)),
         }
@@ -188,8 +190,7 @@ impl Link {
         }
         drop(self.sender);
         match timeout(UNWINDING, self.task).await {
-            // hyper tells this error only in its text.
-            Ok(Ok(Err(error))) => error.is_parse() || error.to_string().contains("unexpected message"),
+            Ok(Ok(Err(error))) => is_garbled(&error),
             _ => false,
         }
     }
@@ -246,6 +247,9 @@ fn words(error: &hyper::Error, (origin, named_by): (&Origin, NamedBy)) -> String
             "a field of the response head is malformed".to_owned()
         };
     }
+    if is_garbled(error) {
+        return Unanswered::NoHttp.words(origin, named_by);
+    }
     if error.is_incomplete_message() || error.is_closed() || error.is_canceled() || is_reset(error) {
         return Unanswered::Closed.words(origin, named_by);
     }
@@ -256,6 +260,13 @@ fn words(error: &hyper::Error, (origin, named_by): (&Origin, NamedBy)) -> String
         cause = error.source();
     }
     said
+}
+
+/// Whether what came is no answer to a request, or came before there was one.
+fn is_garbled(error: &hyper::Error) -> bool {
+    // hyper tells the second only in a text, which may be that of the cause: a request that was waiting is cancelled.
+    let is_unasked = |error: &dyn std::error::Error| error.to_string().contains("unexpected message");
+    error.is_parse() || is_unasked(error) || std::error::Error::source(error).is_some_and(is_unasked)
 }
 
 fn is_reset(error: &hyper::Error) -> bool {
@@ -277,4 +288,36 @@ pub(super) fn browser_fields(own: &[(HeaderName, HeaderValue)], coding: &'static
         fields.append(name, value.clone());
     }
     fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    /// A body after the answer to HEAD may be read before the next request is sent, when that waits already.
+    #[tokio::test]
+    async fn bytes_that_nobody_asked_for_are_told_even_if_the_next_request_waits_already() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = url::Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
+        let server = std::thread::spawn(move || listener.accept().unwrap().0);
+        let mut asker = Asker::new(NamedBy::Url);
+        let (mut link, _) = asker.connect(&Target::of(&url).unwrap(), &UpstreamOptions::default()).await.unwrap();
+        let mut server = server.join().unwrap();
+        let answer = std::thread::spawn(move || {
+            assert!(server.read(&mut [0; 4096]).unwrap() > 0);
+            server.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+            server
+        });
+        let fields = HeaderMap::new();
+        drop(link.ask(&Method::HEAD, "/", &fields, Duration::from_secs(10)).await.unwrap());
+        let mut server = answer.join().unwrap();
+        server.write_all(b"5\r\n: hi\n\r\n").unwrap();
+        // The runtime hears of these bytes here, and runs this task before that of the connection.
+        tokio::task::yield_now().await;
+        let next = link.ask(&Method::HEAD, "/", &fields, Duration::from_secs(10)).await;
+        let Err(NoAnswer::Garbled(why)) = next else { panic!("{:?}", next.map(|answer| answer.head.status)) };
+        assert!(why.contains("HTTP"), "{why}");
+    }
 }
