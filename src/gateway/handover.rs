@@ -68,7 +68,7 @@ impl HandOver {
         connection.bound();
         limit_stall(&connection, Some(self.served.policy.client.stall));
         // The client may have begun to send something meanwhile.
-        if !timeout(ANSWER_TIME, connection.finish_record()).await.unwrap_or(false) {
+        if !timeout(ANSWER_TIME, connection.finish_reading()).await.unwrap_or(false) {
             return Err(Lost::Client("it left".to_owned()));
         }
         let is_secured = connection.is_secured();

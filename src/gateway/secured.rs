@@ -107,13 +107,24 @@ impl Secured {
     /// either side. The client may send more before the keys are taken, so this is decided at that time.
     pub(super) fn can_leave(&self) -> bool {
         let (io, tls) = self.stream.get_ref();
-        let is_idle = self.owed == 0 && !tls.wants_write() && io.at_boundary() && io.counted() == self.read;
-        is_idle && tls.protocol_version() == Some(ProtocolVersion::TLSv1_3)
+        self.may_leave() && self.owed == 0 && !tls.wants_write() && io.at_boundary() && io.counted() == self.read
     }
 
-    /// Whether the client is in the middle of sending a record.
-    pub(super) fn is_within_record(&self) -> bool {
-        !self.stream.get_ref().0.at_boundary()
+    /// Whether the connection can be served by its keys only when all is [read](Self::holds_unread) that it holds.
+    pub(super) fn may_leave(&self) -> bool {
+        self.stream.get_ref().1.protocol_version() == Some(ProtocolVersion::TLSv1_3)
+    }
+
+    /// Takes nothing more from the socket than the rest of what was taken.
+    pub(super) fn stop_reading_ahead(&mut self) {
+        self.stream.get_mut().0.stop_reading_ahead();
+    }
+
+    /// Whether something that the client has sent was taken from the socket and not read, such as a part of a record.
+    pub(super) fn holds_unread(&mut self) -> bool {
+        let (io, tls) = self.stream.get_mut();
+        // The next read tells of an error.
+        !io.at_boundary() || tls.process_new_packets().map_or(true, |state| state.plaintext_bytes_to_read() > 0)
     }
 
     /// Takes the keys of the connection, and gives up the rest of its TLS.

@@ -26,19 +26,28 @@ pub struct RecordIo<IO> {
     counted: Option<u64>,
     /// A record of the handshake has just ended, and the reader has not rested since.
     is_to_rest: bool,
+    /// No byte is read that belongs to a later record.
+    is_frugal: bool,
 }
 
 impl<IO> RecordIo<IO> {
     /// Reads records from `io`, whose next byte is the first of a record.
     #[must_use]
     pub fn new(io: IO) -> Self {
-        Self { io, ahead: Vec::new(), left: 0, counted: None, is_to_rest: false }
+        Self { io, ahead: Vec::new(), left: 0, counted: None, is_to_rest: false, is_frugal: false }
     }
 
     /// Whether the last byte that was read ends a record, and the reader has it.
     #[must_use]
     pub fn at_boundary(&self) -> bool {
         self.left == 0 && self.ahead.is_empty()
+    }
+
+    /// From now on, no byte of a record is read before the reader has the record before it. So when the reader has what was
+    /// read ahead so far, and the rest of that record, it is [between two records](Self::at_boundary), however much the
+    /// client sends.
+    pub fn stop_reading_ahead(&mut self) {
+        self.is_frugal = true;
     }
 
     /// Counts from now on. The handshake must be complete.
@@ -99,10 +108,12 @@ impl<IO> RecordIo<IO> {
 }
 
 impl<IO: AsyncRead + Unpin> RecordIo<IO> {
-    /// Reads bytes that have come. Returns their number. 0: the client has closed its side.
+    /// Reads bytes that have come, at least the next one of the header. Returns their number. 0: the client has closed its
+    /// side.
     fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut room = [MaybeUninit::uninit(); READ_BYTES];
-        let mut room = ReadBuf::uninit(&mut room);
+        let most = if self.is_frugal { HEADER_BYTES.saturating_sub(self.ahead.len()) } else { READ_BYTES };
+        let mut room = ReadBuf::uninit(room.get_mut(..most).unwrap_or_default());
         ready!(Pin::new(&mut self.io).poll_read(cx, &mut room))?;
         self.ahead.extend_from_slice(room.filled());
         Poll::Ready(Ok(room.filled().len()))

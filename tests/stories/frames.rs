@@ -1,6 +1,7 @@
 //! A client of HTTP/2 that sends and receives single frames. It can send frames that no library would send, and it sees
 //! exactly the frames that come back.
 
+use crate::at_once::AtOnce;
 use crate::gateway::Gateway;
 use crate::guard::guarded;
 use crate::origin::Authority;
@@ -103,7 +104,7 @@ impl Frame {
     }
 
     /// The status of an answer.
-    fn status(&self) -> u16 {
+    pub fn status(&self) -> u16 {
         // A change of the table's size may come before the first field (RFC 7541 section 6.3).
         let first = self.payload.iter().position(|byte| byte & 0xe0 != 0x20).unwrap();
         let field = &self.payload[first..];
@@ -204,6 +205,14 @@ impl Frames {
         let stream = guarded("a handshake", authority.connector(&["h2"]).connect(name, stream)).await.unwrap();
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
         Self::begun(Box::new(stream), settings).await
+    }
+
+    /// The same, except that all that is sent until a frame is awaited comes together with the end of the handshake.
+    pub async fn open_tls_at_once(gateway: &Gateway, authority: &Authority) -> Self {
+        let stream = guarded("a connection", TcpStream::connect(gateway.tls_addr().unwrap())).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let connect = authority.connector(&["h2"]).connect(name, AtOnce::new(stream));
+        Self::begun(Box::new(guarded("a handshake", connect).await.unwrap()), &[]).await
     }
 
     async fn begun(stream: Box<dyn Wire>, settings: &[(u16, u32)]) -> Self {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a builder that cannot do its work fails the test")]
 #![allow(unreachable_pub, reason = "nothing here is reached from outside the test binary")]
 
+mod at_once;
 #[allow(unused_imports, reason = "the peers need more of it than is needed here")]
 mod client;
 mod clients;

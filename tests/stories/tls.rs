@@ -2,6 +2,7 @@
 
 use crate::admin_api::{ADMIN, act, get, only_stream};
 use crate::client::{Client, Connection, End};
+use crate::frames::{DATA, END_STREAM, Frame, Frames, HEADERS, request};
 use crate::gateway::{Gateway, configuration, route};
 use crate::guard::guarded;
 use crate::metrics::until;
@@ -101,6 +102,42 @@ async fn the_engine_serves_tls_1_3_and_sessions_serve_tls_1_2() {
         assert_eq!(status, 202);
         assert_eq!(client.ended().await, End::Orderly, "{n} {version:?}");
     }
+}
+
+#[tokio::test]
+async fn requests_that_come_with_the_end_of_the_handshake_are_the_engines_too() {
+    let (origin, authority) = (Origin::start(), Authority::new());
+    let config = configuration(&format!("{ADMIN}\nshards = 1"), [route("/*", &origin)]);
+    let (gateway, _) = secured(&config, &authority).await;
+    let admin = gateway.admin().await;
+    let mut client = Frames::open_tls_at_once(&gateway, &authority).await;
+    let large = "x".repeat(2_000);
+    let fields = [&request("GET", "/")[..], &[("x-large", &large)]].concat();
+    for stream in [1, 3, 5, 7] {
+        // Each is a record of its own. All of them together are more than one read takes.
+        client.send(&[Frame::head(stream, END_STREAM, &fields)]).await;
+    }
+    let (heads, mut body) = tokio::join!(each(&mut client, HEADERS, b""), async { origin.accept().await.sse().await });
+    assert!(heads.iter().all(|head| head.status() == 200));
+    let id = only_stream(admin).await;
+    let told = get(admin, &format!("/api/streams/{id}"), "StreamDetail").await;
+    let shown: Vec<_> = (0..4).map(|n| told["subscribers"][n]["id"].as_str().unwrap().starts_with("s-")).collect();
+    assert_eq!(shown, [http2_is_by_session(&config); 4]);
+    body.event(&numbered(1)).await;
+    let _delivered = each(&mut client, DATA, b"data: 1").await;
+}
+
+/// The next frame of this type with this text on each of the streams 1, 3, 5 and 7.
+async fn each(client: &mut Frames, kind: u8, text: &[u8]) -> Vec<Frame> {
+    let mut found: Vec<Frame> = Vec::new();
+    while found.len() < 4 {
+        let frame = guarded("frames on each stream", client.next()).await.expect("the connection has ended");
+        let has_text = memchr::memmem::find(&frame.payload, text).is_some();
+        if frame.kind == kind && has_text && !found.iter().any(|other| other.stream == frame.stream) {
+            found.push(frame);
+        }
+    }
+    found
 }
 
 #[tokio::test]

@@ -84,21 +84,24 @@ impl Front {
     /// The engine, if it is to carry a connection of HTTP/2.
     pub(super) fn carries(&self, connection: &Connection) -> Option<&Engine> {
         let is_carried =
-            self.options().get().http2 == Http2By::Engine && connection.has_place() && connection.can_leave();
+            self.options().get().http2 == Http2By::Engine && connection.has_place() && connection.may_leave();
         self.gateway().engine().filter(|_| is_carried)
     }
 
-    /// Gives a connection to the engine. Its preface is still among the unread bytes.
-    pub(super) async fn carry(self: &Arc<Self>, mut connection: Connection, engine: &Engine) {
+    /// Gives a connection to the engine. Its preface is still among the unread bytes. Returns the connection if it cannot be
+    /// served by the keys of its TLS only, because the client has changed them, for example.
+    pub(super) async fn carry(self: &Arc<Self>, mut connection: Connection, engine: &Engine) -> Option<Connection> {
         connection.bound();
-        // The client may have begun to send something meanwhile.
-        if !timeout(ANSWER_TIME, connection.finish_record()).await.unwrap_or(false) {
-            return;
+        // Requests follow the preface at once, and TLS holds them.
+        if !timeout(ANSWER_TIME, connection.finish_reading()).await.unwrap_or(false) {
+            return None;
         }
-        let Parts { socket, channel, unread, peer, place, seat } = match connection.into_parts() {
-            Ok(parts) => parts,
-            Err(error) => return log::debug!("cannot carry a connection why={}", reason(error)),
-        };
+        if !connection.can_leave() {
+            return Some(connection);
+        }
+        let parts = connection.into_parts();
+        let parts = parts.inspect_err(|error| log::debug!("cannot carry a connection why={}", reason(error)));
+        let Parts { socket, channel, unread, peer, place, seat } = parts.ok()?;
         let (front, link, runtime) = (Arc::clone(self), Link::new(peer), Handle::current());
         let requests = Box::new(Deciding { front, link, runtime, _place: place, _seat: seat });
         let FrontOptions { head_time, keepalive, .. } = self.options().get();
@@ -106,6 +109,7 @@ impl Front {
         if let Err(refused) = engine.carry(carried).await {
             log::error!("cannot carry a connection why={}", reason(refused));
         }
+        None
     }
 
     /// Answers a request that came on a stream.

@@ -263,6 +263,11 @@ impl Connection {
         self.tls.is_some()
     }
 
+    /// Whether it can be served without the runtime when all is [read](Self::finish_reading) that it holds.
+    pub(super) fn may_leave(&self) -> bool {
+        self.tls.as_ref().is_none_or(|tls| tls.may_leave())
+    }
+
     /// Whether the connection can be served without the runtime.
     pub(super) fn can_leave(&self) -> bool {
         self.tls.as_ref().is_none_or(|tls| tls.can_leave())
@@ -274,9 +279,12 @@ impl Connection {
         !self.is_secured() && self.ahead() <= MOST_KEPT_BYTES as u64
     }
 
-    /// Reads until the client is not in the middle of a TLS record. False: the client has left.
-    pub(super) async fn finish_record(&mut self) -> bool {
-        while self.tls.as_ref().is_some_and(|tls| tls.is_within_record()) {
+    /// Reads what TLS holds of the client, and the rest of the record that is on its way. False: the client has left.
+    pub(super) async fn finish_reading(&mut self) -> bool {
+        if let Some(tls) = &mut self.tls {
+            tls.stop_reading_ahead();
+        }
+        while self.tls.as_mut().is_some_and(|tls| tls.holds_unread()) {
             if !self.fill().await.is_ok_and(|bytes| bytes > 0) {
                 return false;
             }

@@ -226,10 +226,12 @@ impl Front {
                 First::TooSlow => return Box::pin(refuse(connection, StatusCode::REQUEST_TIMEOUT)).await,
                 First::Http2 if wait.is_first => {
                     drop(connection.promise());
-                    return match self.carries(&connection) {
+                    let stays = match self.carries(&connection) {
                         Some(engine) => Box::pin(self.carry(connection, engine)).await,
-                        None => Box::pin(self.http2.serve(connection, &self.stopping)).await,
+                        None => Some(connection),
                     };
+                    let Some(connection) = stays else { return };
+                    return Box::pin(self.http2.serve(connection, &self.stopping)).await;
                 }
                 First::Http1(end) if !connection.has_place() => {
                     return Box::pin(self.turn_away(connection, end)).await;

@@ -51,6 +51,26 @@ async fn no_read_goes_beyond_a_record() {
 }
 
 #[tokio::test]
+async fn a_reader_that_reads_no_further_ends_between_two_records_whatever_follows() {
+    const ENDS: [usize; 3] = [25, 32, 62];
+    let wire = [&[23, 3, 3, 0, 20][..], &[7; 20], &[23, 3, 3, 0, 2, 1, 2], &[23, 3, 3, 0, 25], &[8; 25]].concat();
+    for size in 1..=wire.len() {
+        let mut io = RecordIo::new(Pieces(wire.clone(), size, false));
+        io.begin_counting();
+        let (mut read, mut buffer) = (0, [0; 100]);
+        // By then, bytes of the next records were read ahead if they came.
+        read += io.read(&mut buffer[..1]).await.unwrap();
+        io.stop_reading_ahead();
+        while !io.at_boundary() {
+            read += io.read(&mut buffer).await.unwrap();
+        }
+        let taken = wire.len() - io.get_ref().0.len();
+        let first = ENDS.into_iter().find(|end| *end >= size.max(5)).unwrap();
+        assert_eq!((read, taken), (first, first), "{size}");
+    }
+}
+
+#[tokio::test]
 async fn a_record_that_came_with_the_end_of_the_handshake_is_counted() {
     let wire = [&[22, 3, 3, 0, 2, 1, 2][..], &[23, 3, 3, 0, 20], &[7; 20]].concat();
     let mut io = RecordIo::new(Pieces(wire, 100, false));
