@@ -226,12 +226,7 @@ impl Front {
                 First::TooSlow => return Box::pin(refuse(connection, StatusCode::REQUEST_TIMEOUT)).await,
                 First::Http2 if wait.is_first => {
                     drop(connection.promise());
-                    let stays = match self.carries(&connection) {
-                        Some(engine) => Box::pin(self.carry(connection, engine)).await,
-                        None => Some(connection),
-                    };
-                    let Some(connection) = stays else { return };
-                    return Box::pin(self.http2.serve(connection, &self.stopping)).await;
+                    return Box::pin(self.serve_http2(connection)).await;
                 }
                 First::Http1(end) if !connection.has_place() => {
                     return Box::pin(self.turn_away(connection, end)).await;
@@ -253,6 +248,17 @@ impl Front {
                 }
                 After::Next | After::Close => return Box::pin(close(back)).await,
             }
+        }
+    }
+
+    /// Serves a connection that began with the preface of HTTP/2.
+    async fn serve_http2(self: &Arc<Self>, connection: Connection) {
+        let stays = match self.carries(&connection) {
+            Some(engine) => self.carry(connection, engine).await,
+            None => Some(connection),
+        };
+        if let Some(connection) = stays {
+            self.http2.serve(connection, &self.stopping).await;
         }
     }
 
