@@ -2,6 +2,7 @@
 
 use super::Seq;
 use crate::sse::MAX_ID_BYTES;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str;
 
@@ -34,7 +35,7 @@ impl Lineage {
 }
 
 /// The number of one log. An id that another log minted is never mistaken for one of this log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Epoch(u64);
 
 impl Epoch {

@@ -28,16 +28,17 @@ mod tests;
 pub use backfill::{Backfill, Meeting};
 pub use continuation::{Continuation, Fate};
 pub use ids::{Epoch, Lineage, VIA, trimmed};
-pub use log::{EntryView, LogView, Rate, ReplayLog, cost_of};
+pub use log::{EntryView, LogSnapshot, LogView, Rate, ReplayLog, cost_of};
 pub use options::{IdPolicy, OnGap, ReplayOptions, Start};
 pub use position::{Gap, GapReason, Position};
 #[cfg(all(fuzzing, not(test)))]
 pub use tests::try_positions;
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A position in a stream's replay log. Positions are dense and ascend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Seq(pub u64);
 
 impl Seq {

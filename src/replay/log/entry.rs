@@ -20,6 +20,11 @@ pub(in crate::replay) enum Kind {
 impl Kind {
     const ALL: [Self; 4] = [Self::Mark, Self::Origin, Self::Checkpoint, Self::Minted];
 
+    /// The kind of this number.
+    pub(super) fn of(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
     /// Whether entries of this kind are events.
     pub(in crate::replay) fn is_event(self) -> bool {
         matches!(self, Self::Origin | Self::Minted)
@@ -57,7 +62,7 @@ impl Entry {
 
     pub(super) fn kind(&self) -> Kind {
         let mask = (1 << KIND_BITS) - 1;
-        Kind::ALL.get((self.ticks_and_kind & mask) as usize).copied().unwrap_or(Kind::Mark)
+        u8::try_from(self.ticks_and_kind & mask).ok().and_then(Kind::of).unwrap_or(Kind::Mark)
     }
 
     pub(super) fn at(&self) -> Ticks {

@@ -6,9 +6,11 @@ mod entry;
 mod holds;
 mod lookup;
 mod ring;
+mod snapshot;
 mod view;
 
 pub(super) use ring::Ring;
+pub use snapshot::LogSnapshot;
 pub use view::{EntryView, LogView, Rate};
 
 use super::ids::{Epoch, trimmed};

@@ -22,6 +22,8 @@ pub(super) enum Step {
     Leave(usize),
     /// All logs hold too much together, and this one is to cost no more than so many bytes.
     GiveUp(usize),
+    /// The process ends and another one begins, after so many seconds. No client is left.
+    Restart(u64),
 }
 
 /// The log and the oracle, side by side.
@@ -66,6 +68,7 @@ impl Both {
                 self.oracle.give_up(*most);
                 return;
             }
+            Step::Restart(secs) => return self.restart(*secs),
             Step::Join(_) | Step::Read(..) | Step::Leave(_) => return self.client(step),
         };
         let data = format!("{}{}", self.appended, ".".repeat(padding));
@@ -117,6 +120,22 @@ impl Both {
                 tape.log.release(Seq(at as u64), 1);
             }
         }
+        oracle.let_go();
+    }
+
+    /// The log goes through a snapshot.
+    fn restart(&mut self, secs: u64) {
+        let Self { tape, oracle, .. } = self;
+        let taken = tape.now;
+        let bytes = rmp_serde::to_vec(&tape.log.snapshot(taken)).unwrap();
+        tape.now += Duration::from_secs(secs);
+        let snapshot = rmp_serde::from_slice(&bytes).unwrap();
+        let options = Arc::new(tape.log.options().clone());
+        let delivery = std::mem::take(&mut tape.log.delivery);
+        tape.log = ReplayLog::restored(options, &snapshot, taken, tape.now).unwrap();
+        tape.log.delivery = delivery;
+        oracle.holders.clear();
+        oracle.expire(tape.now);
         oracle.let_go();
     }
 

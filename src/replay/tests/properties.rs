@@ -26,6 +26,7 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (0..4_usize, 0..6_usize).prop_map(|(client, most)| Step::Read(client, most)),
         1 => (0..4_usize).prop_map(Step::Leave),
         1 => (0..2000_usize).prop_map(Step::GiveUp),
+        1 => (0..8_u64).prop_map(Step::Restart),
     ]
 }
 

@@ -36,7 +36,7 @@ pub fn try_positions(input: &[u8]) {
 }
 
 fn step(choices: &mut Choices<'_>) -> Step {
-    match choices.below(21) {
+    match choices.below(22) {
         0..5 => {
             let id = choices.one_of(&[None, Some("a"), Some("b"), Some("c"), Some(""), Some(" "), Some(" a\t")]);
             Step::Event(id, choices.below(60))
@@ -48,7 +48,8 @@ fn step(choices: &mut Choices<'_>) -> Step {
         14..16 => Step::Join(choices.below(4)),
         16..19 => Step::Read(choices.below(4), choices.below(6)),
         19 => Step::Leave(choices.below(4)),
-        _ => Step::GiveUp(8 * choices.below(256)),
+        20 => Step::GiveUp(8 * choices.below(256)),
+        _ => Step::Restart(choices.one_of(&[0, 1, 2, 5, 30])),
     }
 }
 
