@@ -30,6 +30,7 @@ mod pins;
 mod placing;
 mod publisher;
 mod renewal;
+mod restoring;
 mod seat;
 mod sharing;
 mod state;
@@ -50,6 +51,7 @@ pub use key::{RouteId, StreamKey, StreamRequest};
 pub use options::{CookiePolicy, Credentials, Mode, QueryPolicy, ShareOptions, SubscriberLimits};
 pub use pins::{Kept, Pin};
 pub use publisher::{PATIENCE_WITH_READERS, Publisher};
+pub use restoring::{Restored, StreamSnapshot};
 pub use seat::{Course, Seat};
 pub use sharing::Sharing;
 pub use stream::Reading;
@@ -84,6 +86,8 @@ pub struct Opening {
     /// The id after which the origin is asked to resume. It is given only if no other client can ever be on the
     /// stream.
     pub last_event_id: Option<Bytes>,
+    /// The stream has the log of an earlier process.
+    pub restored: Option<Restored>,
 }
 
 /// What the hub needs to know of a route.
@@ -247,25 +251,29 @@ impl Hub {
         while open.of(route).held >= settings.max_streams {
             gone.push(open.give_way(route).ok_or(JoinError::TooManyStreams)?);
         }
-        let mut log = ReplayLog::new(
-            Arc::clone(&settings.replay),
-            Epoch::new(fastrand::u64(..)),
-            room_for_backfill(&settings.replay),
-        );
-        if let Some(id) = &id {
-            log.know_before_first(id);
-        }
+        let OpenStreams { waiting, .. } = &mut *open;
+        let earlier = if alone { None } else { waiting.take(request.key(), &settings.replay, &self.streams.budget) };
+        let restored = earlier.as_ref().map(Restored::of);
+        let log = earlier.unwrap_or_else(|| {
+            let (epoch, first) = (Epoch::new(fastrand::u64(..)), room_for_backfill(&settings.replay));
+            let mut log = ReplayLog::new(Arc::clone(&settings.replay), epoch, first);
+            if let Some(id) = &id {
+                log.know_before_first(id);
+            }
+            log
+        });
         let membership =
             Membership { streams: Arc::downgrade(&self.streams), budget: Arc::clone(&self.streams.budget), alone };
         let stream =
             Arc::new(Stream::new(&request, Arc::clone(&settings.counters), log, membership, open.next_number()));
+        stream.locked(|state| stream.account(state));
         let subscription = Subscription::open(&stream, last_event_id);
         open.hold(&stream, !alone);
         drop(open);
         drop(gone);
         let publisher = Publisher::new(Arc::clone(&stream), settings.linger);
         backfills::begin(&stream, &self.opener, &request);
-        self.opener.open(Opening { request, last_event_id: id }, publisher);
+        self.opener.open(Opening { request, last_event_id: id, restored }, publisher);
         Ok(subscription)
     }
 

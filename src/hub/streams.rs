@@ -7,6 +7,7 @@
 //! Lock order: the lock of the streams is taken before the lock of one stream.
 
 use super::budget::Budget;
+use super::restoring::Waiting;
 use super::sharing::UnshareableKeys;
 use super::stream::Stream;
 use super::{End, RouteId, StreamKey};
@@ -31,6 +32,8 @@ pub(super) struct OpenStreams {
     pub(super) by_number: BTreeMap<usize, Arc<Stream>>,
     pub(super) routes: HashMap<RouteId, OfRoute>,
     pub(super) unshareable: UnshareableKeys,
+    /// The logs of an earlier process.
+    pub(super) waiting: Waiting,
     /// How many streams were opened so far.
     opened: usize,
     /// How many times a stream became empty so far.
@@ -186,6 +189,9 @@ impl OpenStreams {
     /// Lets the longest empty streams of all routes give way until all streams hold no more than `budget` allows.
     pub(super) fn make_room(&mut self, budget: &Budget) -> Vec<GaveWay> {
         let mut gone = Vec::new();
+        if budget.is_over() {
+            self.waiting.forget(budget, |_| true);
+        }
         while budget.is_over() {
             let Some(stream) = self.longest_empty_gives_way(|_| true) else { break };
             gone.push(stream);

@@ -33,11 +33,11 @@ pub struct RouteId(pub u32);
 /// It is displayed without its query and without anything from its headers.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct StreamKey {
-    route: RouteId,
+    pub(super) route: RouteId,
     /// The path and query that the origin sees.
-    target: Arc<str>,
+    pub(super) target: Arc<str>,
     /// SHA-256 over the forwarded headers; see [`variant_of`].
-    variant: [u8; 32],
+    pub(super) variant: [u8; 32],
 }
 
 /// The part of the upstream request that comes from the client.

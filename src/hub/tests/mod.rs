@@ -8,6 +8,7 @@ mod lives;
 mod model;
 mod pace;
 mod renewals;
+mod restoring;
 mod room;
 mod unshareable;
 mod upkeep;

@@ -70,17 +70,21 @@ impl Driver {
         let settings = renewed.borrow_and_update().clone();
         let attempts = Attempts::new(&settings.options, settings.no_content_memory);
         let own = connector.for_stream(&settings.origin, &settings.options);
+        let Opening { request, last_event_id, restored } = opening;
+        let lost = restored.as_ref().is_some_and(|restored| restored.newest_id.is_none());
+        let is_followed = restored.as_ref().is_some_and(|restored| restored.is_followed);
+        let newest_id = restored.and_then(|restored| restored.newest_id);
         Self {
             settings,
             renewed,
             has_place: own.is_some(),
             connector: own.unwrap_or(connector),
-            request: opening.request,
+            request,
             publisher,
             attempts,
-            last_event_id: opening.last_event_id.unwrap_or_default(),
-            is_followed: false,
-            lost: false,
+            last_event_id: last_event_id.or(newest_id).unwrap_or_default(),
+            is_followed,
+            lost,
             down: None,
             told_unfinished: false,
             turns: Turns::default(),
