@@ -38,12 +38,12 @@ mod value;
 
 pub use addresses::Addresses;
 pub use admin::{AdminAccess, Token};
-pub use change::{Change, Fate, RouteChange, Waiting};
+pub use change::{Change, Fate, RouteChange, Waiting, stream_identity};
 pub use error::{ConfigError, ConfigErrors};
 pub use limits::{Refuse, ServerLimits};
 pub use log::{LogConfig, LogFormat};
 pub use networks::{Networks, Trusted};
-pub use server::{Http2By, ListenAddr, ServerConfig};
+pub use server::{Http2By, ListenAddr, ServerConfig, SnapshotFile};
 pub use settings::{From, Setting, Settings};
 pub use sources::{Sources, SystemSources};
 pub use summary::policy_in_words;

@@ -24,6 +24,9 @@ const MAX_SOCKET_PATH: usize = 107;
 /// pingora.
 const HEAD_BYTES: RangeInclusive<usize> = 1 << 10..=1 << 20;
 
+/// How old a snapshot may be, unless the configuration says it.
+const SNAPSHOT_MAX_AGE: Duration = Duration::from_secs(300);
+
 /// The write permissions of owner, group and others. A client needs one of them to connect to a Unix socket
 /// (unix(7)).
 const ANYBODY_WRITES: u32 = 0o222;
@@ -69,6 +72,8 @@ pub struct ServerConfig {
     pub replay_bytes: Option<usize>,
     /// The longest time from SIGTERM to the exit.
     pub drain: Duration,
+    /// Where the replay logs are kept between two processes. `None`: nowhere.
+    pub snapshot: Option<SnapshotFile>,
     /// Whether the configuration is read again when its file, or a file that it names, changes.
     pub watch: bool,
     /// What one client address may take, and how clients are refused.
@@ -97,11 +102,21 @@ impl Default for ServerConfig {
             max_connections: None,
             replay_bytes: None,
             drain: Duration::from_secs(8),
+            snapshot: None,
             watch: false,
             limits: ServerLimits::default(),
             tls: None,
         }
     }
+}
+
+/// The file in which the replay logs are kept between two processes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotFile {
+    /// Its path.
+    pub path: PathBuf,
+    /// An older snapshot is not used.
+    pub max_age: Duration,
 }
 
 /// What serves connections of HTTP/2.
@@ -166,11 +181,29 @@ pub(super) fn without_tls<'a>(mut section: Section<'a>, sources: &dyn Sources) -
     server.max_connections = max_connections.flatten().map(NonZeroUsize::get);
     section.set(&mut server.replay_bytes, "replay_bytes", bytes_or("auto"));
     section.set(&mut server.drain, "drain_secs", seconds);
+    server.snapshot = snapshot(&mut section, sources);
     section.set(&mut server.watch, "watch", boolean);
     server.limits = limits::of_server(section.section("limits"));
     let tls = section.section("tls");
     section.finish();
     (server, tls)
+}
+
+fn snapshot(section: &mut Section<'_>, sources: &dyn Sources) -> Option<SnapshotFile> {
+    let mut max_age = SNAPSHOT_MAX_AGE;
+    section.set(&mut max_age, "snapshot_max_age_secs", seconds);
+    let path = section.take("snapshot_file").and_then(|item| item.converted(snapshot_file)).flatten()?;
+    let path = sources.located(&path).unwrap_or(path);
+    Some(SnapshotFile { path, max_age })
+}
+
+/// The path of a file. `None`: off.
+fn snapshot_file(value: &DeValue<'_>) -> Result<Option<PathBuf>, Rule> {
+    let text = value.as_str().filter(|text| !text.is_empty() && !text.contains('\0') && !text.ends_with('/'));
+    match text.ok_or("must be the path of a file, such as \"/var/lib/manifold/snapshot\", or \"off\"")? {
+        "off" => Ok(None),
+        path => Ok(Some(PathBuf::from(path))),
+    }
 }
 
 fn head_bytes(value: &DeValue<'_>) -> Result<usize, Rule> {

@@ -251,6 +251,12 @@ impl CurrentRouting {
         routing.by_id.get(&route).map(|served| &served.route.name).or_else(retired).cloned()
     }
 
+    /// The routes of streams, with their ids.
+    #[must_use]
+    pub fn streams(&self) -> Vec<(RouteId, Arc<Route>)> {
+        self.get().by_id.iter().map(|(id, served)| (*id, Arc::clone(&served.route))).collect()
+    }
+
     /// All routes, in the order of the configuration.
     #[must_use]
     pub fn views(&self) -> Vec<RouteView> {

@@ -15,6 +15,7 @@ mod notify;
 mod opener;
 mod parts;
 mod reload;
+mod snapshot;
 mod socket_file;
 mod started;
 mod upgrade;
@@ -23,6 +24,8 @@ pub use accept::AcceptError;
 pub use descriptors::TooManyConnections;
 pub use listen::BindError;
 pub use reload::{Read, Reads};
+#[cfg(fuzzing)]
+pub use snapshot::try_snapshot;
 pub use upgrade::Successor;
 
 use crate::access;
@@ -150,6 +153,7 @@ impl Service {
         let outages = connector.outages().clone();
         let (gateway, metrics, ids) =
             gateway(&self.config, connector, engine.clone(), lifecycle_seen.clone(), &self.front);
+        snapshot::restore(&self.config.server, metrics.hub(), metrics.routing());
         let api = api(&metrics, engine.clone(), &gateway, outages, lifecycle_seen.clone());
         let (settings, handshakes) = self.tls.map(|tls| (tls.settings, tls.handshakes)).unzip();
         let front = Front::new(self.front, gateway.clone(), alive_held, stopping_seen).with_tls(handshakes);
@@ -266,6 +270,10 @@ impl Running {
         if !self.handed_over {
             notify::stopping();
         }
+        let keeps = !self.handed_over && self.reloader.config.server.snapshot.is_some();
+        if keeps {
+            self.reloader.hub.keep_streams();
+        }
         let drain = self.reloader.config.server.drain;
         let by = Instant::now() + drain;
         self.lifecycle.send_replace(Lifecycle::Draining(by));
@@ -276,6 +284,10 @@ impl Running {
         self.stopping.send_replace(true);
         if timeout(drain, self.alive.recv()).await.is_err() {
             log::warn!("drain time is over with clients left drain_secs={}", drain.as_secs_f64());
+        }
+        if keeps {
+            let Reloader { config, hub, routing, .. } = &self.reloader;
+            tokio::task::block_in_place(|| snapshot::write(&config.server, hub, routing));
         }
     }
 }

@@ -75,6 +75,7 @@ mod routing;
 mod sharing;
 mod signals;
 mod slow_readers;
+mod snapshots;
 mod soft_refusal;
 mod storm;
 mod succession;

@@ -19,6 +19,7 @@ mod tests;
 mod tests_tls;
 
 use super::{Config, ServerConfig};
+use crate::digest::sha256;
 use crate::hub::ShareOptions;
 use crate::replay::IdPolicy;
 use crate::route::{Hosts, PathPattern, Route, RouteKind};
@@ -198,7 +199,7 @@ impl Config {
 }
 
 /// What makes the streams of a route what they are.
-#[derive(PartialEq)]
+#[derive(Debug, PartialEq)]
 struct Identity<'a> {
     path: &'a PathPattern,
     origin: &'a Origin,
@@ -220,6 +221,13 @@ impl<'a> Identity<'a> {
         };
         Self { path, origin, preserve_host: *preserve_host, strip_prefix: strip_prefix.as_deref(), stream }
     }
+}
+
+/// A digest of what makes the streams of a route what they are. Streams of another process go on in a route only if this
+/// is the same. It may differ between versions of the program.
+#[must_use]
+pub fn stream_identity(route: &Route) -> [u8; 32] {
+    sha256(format!("{:?}", Identity::of(route)).as_bytes())
 }
 
 fn fate(old: &Route, new: &Route) -> Fate {

@@ -64,6 +64,8 @@ const KEYS: &[(&str, &str, &str, Class)] = &[
     ("server", "max_connections", "100", Waits),
     ("server", "replay_bytes", r#""1MiB""#, Live),
     ("server", "drain_secs", "9", Live),
+    ("server", "snapshot_file", r#""snapshot""#, Live),
+    ("server", "snapshot_max_age_secs", "9", Live),
     ("server", "watch", "true", Live),
     ("server.limits", "per_address", "7", Live),
     ("server.limits", "new_per_address_per_sec", "7", Live),

@@ -1,7 +1,7 @@
 //! What good configurations mean: defaults, layers, units, and values from variables and files.
 
 use super::*;
-use crate::config::{ListenAddr, ServerConfig};
+use crate::config::{ListenAddr, ServerConfig, SnapshotFile};
 use crate::downstream::{AllowedOrigins, CorsOptions, RetryPolicy};
 use crate::hub::{CookiePolicy, QueryPolicy};
 use crate::replay::Start;
@@ -75,7 +75,7 @@ fn every_key_of_the_server_is_read() {
     let text = "[server]\nlisten = ['0.0.0.0:0', '0.0.0.0:0', '[::]:80', 'unix:/run/m.sock']\nadmin = '127.0.0.1:9090'\n\
          threads = 3\nshards = 1\nmax_connections = 50000\nreplay_bytes = '64MiB'\ndrain_secs = 0.25\n\
          trusted_proxies = ['127.0.0.1', '10.0.0.0/8', 'fd00::/8']\nproxy_protocol = 'on'\nhead_bytes = '16KiB'\nhead_secs = 2.5\n\
-         keepalive_secs = 5\nunix_mode = '606'\nio_uring = 'off'\n";
+         keepalive_secs = 5\nunix_mode = '606'\nio_uring = 'off'\nsnapshot_file = 'a/b'\nsnapshot_max_age_secs = 1.5\n";
     let server = good(&format!("{text}[[routes]]\npath = '/'\norigin = 'http://o'")).server;
     let shown: Vec<_> = server.listen.iter().map(ListenAddr::to_string).collect();
     assert_eq!(shown, ["0.0.0.0:0", "0.0.0.0:0", "[::]:80", "unix:/run/m.sock"]);
@@ -89,6 +89,8 @@ fn every_key_of_the_server_is_read() {
     assert!(server.proxy_protocol);
     assert_eq!((server.head_bytes, server.head_timeout), (16 << 10, Duration::from_millis(2500)));
     assert_eq!(server.keepalive, Duration::from_secs(5));
+    let snapshot = SnapshotFile { path: "a/b".into(), max_age: Duration::from_millis(1500) };
+    assert_eq!(server.snapshot, Some(snapshot));
 }
 
 #[test]

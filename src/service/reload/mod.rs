@@ -36,7 +36,7 @@ pub(super) struct Reloader {
     pub(super) config: Config,
     parts: Parts,
     pub(super) routing: CurrentRouting,
-    hub: Hub,
+    pub(super) hub: Hub,
     metrics: Metrics,
     pub(super) engine: Option<Engine>,
     /// Who may ask at the admin address.
