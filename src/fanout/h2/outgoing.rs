@@ -60,7 +60,9 @@ impl Outgoing {
     /// Writes all notes as DATA, and forgets them. The notes of a stream that follow each other are written in as few
     /// frames as possible, because clients count small frames. What was noted for a stream that is over is dropped.
     pub fn write(&mut self, connection: &mut Connection, now: Instant, out: &mut Vec<u8>) {
-        for run in self.notes.chunk_by(|one, next| one.stream == next.stream) {
+        // A connection that waits needs no memory for notes.
+        let notes = std::mem::take(&mut self.notes);
+        for run in notes.chunk_by(|one, next| one.stream == next.stream) {
             let Some(stream) = run.first().map(|note| note.stream) else { continue };
             let bytes = run.iter().map(|note| note.bytes.len()).sum();
             if !connection.is_begun(stream) {
@@ -75,7 +77,6 @@ impl Outgoing {
                 connection.end(stream, now, out);
             }
         }
-        self.notes.clear();
         self.bytes = 0;
     }
 }
