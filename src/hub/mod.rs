@@ -266,7 +266,10 @@ impl Hub {
             Membership { streams: Arc::downgrade(&self.streams), budget: Arc::clone(&self.streams.budget), alone };
         let stream =
             Arc::new(Stream::new(&request, Arc::clone(&settings.counters), log, membership, open.next_number()));
-        stream.locked(|state| stream.account(state));
+        stream.locked(|state| {
+            state.is_restored = restored.is_some();
+            stream.account(state)
+        });
         let subscription = Subscription::open(&stream, last_event_id);
         open.hold(&stream, !alone);
         drop(open);

@@ -107,6 +107,17 @@ impl Waiting {
         ReplayLog::restored(Arc::clone(options), &log, taken.into_std(), now.into_std())
     }
 
+    /// What waits, for a further process.
+    fn again(&self) -> Vec<(RouteId, StreamSnapshot)> {
+        let now = Instant::now();
+        let young = self.by_key.iter().filter(|(_, snapshot)| snapshot.until > now);
+        let again = young.map(|(StreamKey { route, target, variant }, Snapshot { log, taken, .. })| {
+            let log = log.clone().aged(now.saturating_duration_since(*taken));
+            (*route, StreamSnapshot { target: target.to_string(), variant: *variant, log })
+        });
+        again.collect()
+    }
+
     /// Forgets those for which `is_over`. Returns their number.
     pub(super) fn forget(&mut self, budget: &Budget, is_over: impl Fn(Instant) -> bool) -> usize {
         let before = self.by_key.len();
@@ -126,7 +137,16 @@ impl State {
     fn is_kept(&self) -> bool {
         let is_over = matches!(self.phase, Phase::Closed { .. });
         let can_resume = self.log.options().events.is_some() && self.log.has_begun();
-        !is_over && can_resume && self.audience == Audience::Everyone
+        !is_over && can_resume && self.is_for_everyone()
+    }
+
+    /// Whether everyone may have what the log holds, as far as is known: a log of an earlier process was for everyone.
+    pub(super) fn is_for_everyone(&self) -> bool {
+        match self.audience {
+            Audience::Everyone => true,
+            Audience::Undecided => self.is_restored,
+            Audience::Opener => false,
+        }
     }
 }
 
@@ -140,17 +160,20 @@ impl Hub {
         }
     }
 
-    /// What the streams hold that everyone may have.
+    /// What the streams hold that everyone may have, and what no stream was opened with.
     #[must_use]
     pub fn snapshot(&self) -> Vec<(RouteId, StreamSnapshot)> {
+        let (streams, waiting) = {
+            let open = self.streams.open.lock();
+            (open.by_number.values().cloned().collect::<Vec<_>>(), open.waiting.again())
+        };
         let now = Instant::now().into_std();
-        let streams: Vec<_> = self.streams.open.lock().by_number.values().cloned().collect();
         let kept = streams.iter().filter(|stream| !stream.membership.alone).filter_map(|stream| {
             let log = stream.locked(|state| state.is_kept().then(|| state.log.snapshot(now)))?;
             let StreamKey { route, target, variant } = &stream.key;
             Some((*route, StreamSnapshot { target: target.to_string(), variant: *variant, log }))
         });
-        kept.collect()
+        kept.chain(waiting).collect()
     }
 
     /// Gives the stream that is next opened with this key the log of an earlier process, unless that is after `until`.

@@ -45,7 +45,7 @@ impl State {
     /// Whether the stream outlives its last subscriber. It does not if the origin never answered, or if no other
     /// client may be on it.
     pub(super) fn lingers(&self) -> bool {
-        self.head.is_some() && self.audience == Audience::Everyone
+        (self.head.is_some() || self.is_restored) && self.is_for_everyone()
     }
 
     /// Whether a client gets no more events.

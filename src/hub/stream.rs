@@ -73,6 +73,8 @@ pub(super) struct Membership {
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) log: ReplayLog,
+    /// The log is of an earlier process.
+    pub(super) is_restored: bool,
     pub(super) appends: Appends,
     pub(super) phase: Phase,
     /// Since when the stream is in this phase.
@@ -153,6 +155,7 @@ impl Stream {
             own_bytes: request.len().saturating_add(STREAM_OVERHEAD),
             state: Mutex::new(State {
                 log,
+                is_restored: false,
                 appends: Appends::default(),
                 phase: Phase::Connecting { failed: false },
                 phase_since: Instant::now(),

@@ -47,7 +47,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout};
 
 /// A service whose sockets are bound.
@@ -287,7 +287,9 @@ impl Running {
         }
         if keeps {
             let Reloader { config, hub, routing, .. } = &self.reloader;
-            tokio::task::block_in_place(|| snapshot::write(&config.server, hub, routing));
+            let (server, hub, routing) = (config.server.clone(), hub.clone(), routing.clone());
+            let written = spawn_blocking(move || snapshot::write(&server, &hub, &routing)).await;
+            written.unwrap_or_else(|error| log::error!("snapshot not written: {error}"));
         }
     }
 }

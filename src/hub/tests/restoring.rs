@@ -122,6 +122,35 @@ async fn a_snapshot_waits_for_its_time_and_no_longer_and_gives_its_memory_back()
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_nobody_asked_for_and_what_the_origin_did_not_answer_for_goes_on_to_a_further_process() {
+    let stage = Stage::new();
+    let kept: Vec<_> = ["/a", "/b"].into_iter().map(|path| stage.open(path)).collect();
+    for (_, publisher) in &kept {
+        live(publisher);
+        publisher.append(&[with_id("a", "0"), with_id("b", "1")], &mut Continuation::fresh(false));
+    }
+    let second = next(&stage, ReplayOptions::default());
+    sleep(MOST / 2).await;
+    let (client, publisher, _) = opened(&second, "/a", "a");
+    second.hub.keep_streams();
+    drop(client);
+    let abandoned = tokio::spawn(publisher.abandoned());
+    sleep(MOST / 4).await;
+    assert!(!abandoned.is_finished(), "the origin of the earlier process has answered");
+    let third = next(&second, ReplayOptions::default());
+    for path in ["/a", "/b"] {
+        let (mut client, _publisher, told) = opened(&third, path, "a");
+        assert!(told.is_some(), "{path}");
+        assert_eq!(drain(&mut client).0, "1", "{path}");
+    }
+    // The events are as old as they were.
+    let fourth = next(&second, ReplayOptions { age: Some(MOST / 2), ..ReplayOptions::default() });
+    let (mut client, _publisher, _) = opened(&fourth, "/b", "a");
+    assert_eq!(drain(&mut client).0, "1", "the newest stays");
+    assert_eq!(snapshot(&fourth).iter().map(|(_, kept)| kept.events()).sum::<usize>(), 1 + 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn snapshots_that_nobody_asked_for_give_way_first() {
     let before = Stage::new();
     let (_client, publisher) = before.open("/a");

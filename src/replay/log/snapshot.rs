@@ -49,6 +49,16 @@ impl LogSnapshot {
     }
 }
 
+impl LogSnapshot {
+    /// The same content, so much later.
+    #[must_use]
+    pub fn aged(mut self, by: Duration) -> Self {
+        let by = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.entries.iter_mut().for_each(|entry| entry.age_ms = entry.age_ms.saturating_add(by));
+        self
+    }
+}
+
 impl ReplayLog {
     /// What the log holds.
     #[must_use]

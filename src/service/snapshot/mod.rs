@@ -122,12 +122,11 @@ fn put(path: &Path, kept: &[Kept]) -> io::Result<u64> {
     let streams = u32::try_from(kept.len()).map_err(io::Error::other)?;
     let taken = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let head = Head { taken_ms: u64::try_from(taken.as_millis()).unwrap_or(u64::MAX), streams };
-    let folder = folder(path);
-    let mut whole = NamedTempFile::new_in(&folder)?;
+    let mut whole = unfinished(path)?;
     let bytes = file::write(BufWriter::new(&mut whole), &head, kept)?;
     whole.as_file().sync_all()?;
     whole.persist(path).map_err(|error| error.error)?;
-    File::open(folder)?.sync_all()?;
+    File::open(folder(path))?.sync_all()?;
     Ok(bytes)
 }
 
@@ -152,11 +151,21 @@ fn take(path: &Path, most: u64) -> Result<Option<Snapshot>, String> {
     Ok(Some(Snapshot { kept, age }))
 }
 
-/// Tries whether a file can be written in the folder. The operator learns it before it is needed.
+/// Tries whether a file can be written there. The operator learns it before it is needed.
 fn writable(path: &Path) -> io::Result<()> {
-    let folder = folder(path);
-    let tried = NamedTempFile::new_in(&folder);
-    tried.map(drop).map_err(|error| io::Error::other(format!("{}: {error}", folder.display())))
+    unfinished(path).map(drop).map_err(|error| io::Error::other(format!("{}: {error}", folder(path).display())))
+}
+
+/// A new file beside the snapshot, for a snapshot that is being written. It is gone when it is dropped. A process that was
+/// killed has left one, which is removed.
+fn unfinished(path: &Path) -> io::Result<NamedTempFile> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let left = path.with_file_name(format!("{name}.new"));
+    match fs::remove_file(left) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    tempfile::Builder::new().prefix(&*name).suffix(".new").rand_bytes(0).tempfile_in(folder(path))
 }
 
 fn folder(path: &Path) -> PathBuf {

@@ -3,11 +3,8 @@
 #![allow(unreachable_pub, reason = "a fuzz target names it")]
 #![allow(clippy::unwrap_used, reason = "a panic is a test's way to fail")]
 
-use super::file::{self, Head, Kept};
-use crate::hub::StreamSnapshot;
-use crate::replay::{Epoch, ReplayLog, ReplayOptions, Seq};
-use crate::sse::{Decoder, Item};
-use bytes::Bytes;
+use super::file::{self, Kept};
+use crate::replay::ReplayOptions;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,40 +30,49 @@ pub fn try_snapshot(input: &[u8]) {
     }
 }
 
-/// The content of a file with one stream.
 #[cfg(test)]
-fn content(text: &str, options: ReplayOptions) -> Vec<u8> {
-    let mut log = ReplayLog::new(Arc::new(options), Epoch::new(7), Seq(3));
-    let mut decoder = Decoder::new(1 << 20);
-    decoder.push(Bytes::copy_from_slice(text.as_bytes()));
-    while let Some(Item::Event(event)) = decoder.next_item() {
-        log.append(&event, Instant::now());
-    }
-    let stream = StreamSnapshot::of(&log, Instant::now());
-    let kept = Kept { route: "a".to_owned(), identity: [1; 32], stream };
-    let mut bytes = Vec::new();
-    file::write(&mut bytes, &Head { taken_ms: 5, streams: 1 }, &[kept]).unwrap();
-    file::content(&bytes).to_vec()
-}
+mod tests {
+    use super::super::file::Head;
+    use super::*;
+    use crate::hub::StreamSnapshot;
+    use crate::replay::{Epoch, ReplayLog, Seq};
+    use crate::sse::{Decoder, Item};
+    use bytes::Bytes;
 
-#[test]
-fn whatever_a_file_says_it_is_refused_or_makes_logs_that_hold_together() {
-    let text = "id: 1\ndata: a\n\ndata: b\n\nid: 1\ndata: c\n\nid: 2\n\nid: 3\nevent: x\ndata: d\ndata: e\n\n";
-    let whole = content(text, ReplayOptions { events: std::num::NonZeroUsize::new(3), ..ReplayOptions::default() });
-    let (_, kept) = file::read(&file::sealed(&whole)).unwrap();
-    assert_eq!(kept[0].stream.events(), 3);
-    try_snapshot(&whole);
-    let mut rng = fastrand::Rng::with_seed(0);
-    for _ in 0..5_000 {
-        let mut input = whole.clone();
-        for _ in 0..rng.usize(1..4) {
-            let at = rng.usize(..input.len());
-            match rng.u8(..3) {
-                0 => input[at] = rng.u8(..),
-                1 => input.truncate(at.max(1)),
-                _ => input.insert(at, rng.choice([0xff, 0xc4, 0xdd, 0xcf, 0]).unwrap()),
-            }
+    /// The content of a file with one stream.
+    fn content(text: &str, options: ReplayOptions) -> Vec<u8> {
+        let mut log = ReplayLog::new(Arc::new(options), Epoch::new(7), Seq(3));
+        let mut decoder = Decoder::new(1 << 20);
+        decoder.push(Bytes::copy_from_slice(text.as_bytes()));
+        while let Some(Item::Event(event)) = decoder.next_item() {
+            log.append(&event, Instant::now());
         }
-        try_snapshot(&input);
+        let stream = StreamSnapshot::of(&log, Instant::now());
+        let kept = Kept { route: "a".to_owned(), identity: [1; 32], stream };
+        let mut bytes = Vec::new();
+        file::write(&mut bytes, &Head { taken_ms: 5, streams: 1 }, &[kept]).unwrap();
+        file::content(&bytes).to_vec()
+    }
+
+    #[test]
+    fn whatever_a_file_says_it_is_refused_or_makes_logs_that_hold_together() {
+        let text = "id: 1\ndata: a\n\ndata: b\n\nid: 1\ndata: c\n\nid: 2\n\nid: 3\nevent: x\ndata: d\ndata: e\n\n";
+        let whole = content(text, ReplayOptions { events: std::num::NonZeroUsize::new(3), ..ReplayOptions::default() });
+        let (_, kept) = file::read(&file::sealed(&whole)).unwrap();
+        assert_eq!(kept[0].stream.events(), 3);
+        try_snapshot(&whole);
+        let mut rng = fastrand::Rng::with_seed(0);
+        for _ in 0..5_000 {
+            let mut input = whole.clone();
+            for _ in 0..rng.usize(1..4) {
+                let at = rng.usize(..input.len());
+                match rng.u8(..3) {
+                    0 => input[at] = rng.u8(..),
+                    1 => input.truncate(at.max(1)),
+                    _ => input.insert(at, rng.choice([0xff, 0xc4, 0xdd, 0xcf, 0]).unwrap()),
+                }
+            }
+            try_snapshot(&input);
+        }
     }
 }
