@@ -6,6 +6,7 @@ mod arguments;
 mod init;
 mod logger;
 mod manual;
+mod serving;
 mod signals;
 
 use arguments::{Arguments, Command, InitArguments, ProbeArguments};
@@ -14,12 +15,13 @@ use clap_complete::Shell;
 use manifold::access;
 use manifold::admin::{Question, Unhealthy};
 use manifold::config::{Addresses, Config, DEFAULT_FILE, LogFormat, SCHEMA};
-use manifold::demo::{Demo, DemoOptions};
+use manifold::demo::DemoOptions;
 use manifold::probe::{Verdict, probe, probe_routes};
 use manifold::quoted::Word;
-use manifold::service::{Read, Reads, Service};
+use manifold::service::{Read, Reads};
 use manifold::version::VERSION;
-use signals::{Asked, End, Signals};
+use serving::{demo, serve};
+use signals::Signals;
 use std::fs::File;
 use std::future::Future;
 use std::io::{self, IsTerminal, Write};
@@ -243,87 +245,6 @@ fn load(config: Option<PathBuf>) -> Result<(Config, Signals, Reads), ExitCode> {
     // A signal may have come while the file is still being read. That read is not waited for.
     runtime.shutdown_background();
     loaded
-}
-
-async fn serve(config: Config, mut signals: Signals, mut reads: Reads) -> Result<(), Box<dyn std::error::Error>> {
-    let mut running = Service::bind(config)?.start();
-    let end = loop {
-        let watches = running.config().server.watch;
-        let asked = tokio::select! {
-            asked = signals.next() => asked,
-            read = reads.next(watches) => {
-                running.reload(read);
-                logger::write_as(running.config().log.format);
-                continue;
-            }
-            error = running.failed() => return Err(error.into()),
-        };
-        match asked {
-            Asked::End(end) => break end,
-            Asked::Reload => {
-                reads.ask("SIGHUP");
-                continue;
-            }
-            Asked::HandOver => {}
-        }
-        // After a signal to end, the new process is not waited for. Dropping the future kills it.
-        let successor = tokio::select! {
-            successor = running.successor() => successor,
-            end = signals.end("ignored: a new process is already starting") => break end,
-        };
-        match successor {
-            Ok(successor) => {
-                let rest = async {
-                    let process = running.hand_over(successor).await;
-                    log::info!("SIGQUIT: draining, because a new process serves pid={process}");
-                    running.drain().await;
-                };
-                return finish(rest, &mut signals).await;
-            }
-            Err(error) => log::error!("SIGQUIT: this process continues to serve: {error}"),
-        }
-    };
-    match end {
-        End::AtOnce => {
-            log::info!("{end}: exit at once");
-            running.leave();
-            Ok(())
-        }
-        End::Drained => {
-            log::info!("{end}: draining");
-            finish(running.drain(), &mut signals).await
-        }
-    }
-}
-
-async fn demo(options: DemoOptions) -> Result<(), Box<dyn std::error::Error>> {
-    let mut signals = Signals::new()?;
-    let demo = Demo::start(options).await?;
-    io::stdout().write_all(demo.greeting().as_bytes())?;
-    let asked = loop {
-        match signals.next().await {
-            Asked::Reload => log::warn!("SIGHUP: ignored: a demo has no configuration file"),
-            asked => break asked,
-        }
-    };
-    match asked {
-        Asked::End(end @ End::AtOnce) => {
-            log::info!("{end}: exit at once");
-            return Ok(());
-        }
-        Asked::End(end @ End::Drained) => log::info!("{end}: draining"),
-        Asked::HandOver | Asked::Reload => log::warn!("SIGQUIT: draining: a demo is not replaced by a new process"),
-    }
-    finish(demo.drain(), &mut signals).await
-}
-
-/// Waits for the drain, unless a SIGINT ends it early.
-async fn finish(drain: impl Future<Output = ()>, signals: &mut Signals) -> Result<(), Box<dyn std::error::Error>> {
-    tokio::select! {
-        () = drain => log::info!("drained: exit"),
-        () = signals.end_at_once() => log::info!("{}: exit at once", End::AtOnce),
-    }
-    Ok(())
 }
 
 /// Prints an error. Each of its lines may be an error of its own, and begins with the name of the program.

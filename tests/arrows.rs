@@ -28,7 +28,7 @@ const FLOORS: &[&[&str]] = &[
     &["service"],
     &["demo", "probe"],
     &["allocator", "arguments", "init", "logger", "signals"],
-    &["manual"],
+    &["manual", "serving"],
     &["main"],
 ];
 
@@ -49,6 +49,7 @@ const CONFINED: &[(&str, &[&str])] = &[
             "web",
             "demo",
             "probe",
+            "serving",
             "signals",
             "tls",
             "main",
