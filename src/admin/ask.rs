@@ -1,20 +1,14 @@
 //! `manifold healthcheck`: asks a running process with the same configuration whether it is healthy.
 
-use super::unverified;
+use super::call::{Unanswered, call};
 use crate::config::{Addresses, ListenAddr};
 use crate::web::within_reach;
-use bytes::Bytes;
-use http::header::{CONNECTION, HOST};
 use http::{Method, Request, StatusCode};
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http_body_util::Empty;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 /// How long the whole exchange may take.
@@ -127,49 +121,19 @@ impl Question {
     }
 
     async fn exchange(&self) -> Result<(StatusCode, String), Unhealthy> {
-        let unreachable = |error| Unhealthy::Unreachable(self.address.clone(), error);
-        match &self.address {
-            ListenAddr::Tcp(address) => {
-                let (stream, host) = (TcpStream::connect(address).await.map_err(unreachable)?, address.to_string());
-                if !self.is_tls {
-                    return self.exchange_on(stream, host).await;
-                }
-                let secured = unverified::handshake(stream, address.ip()).await;
-                let secured = secured.map_err(|error| Unhealthy::NoHandshake(self.address.clone(), error))?;
-                self.exchange_on(secured, host).await
-            }
-            ListenAddr::Unix(path) => {
-                self.exchange_on(UnixStream::connect(path).await.map_err(unreachable)?, "localhost".to_owned()).await
-            }
-        }
-    }
-
-    async fn exchange_on<S>(&self, socket: S, host: String) -> Result<(StatusCode, String), Unhealthy>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let no_answer = |error| Unhealthy::NoAnswer(self.address.clone(), error);
-        let (mut requests, connection) = http1::handshake(TokioIo::new(socket)).await.map_err(no_answer)?;
-        let mut request = Request::new(Empty::<Bytes>::new());
         let (method, target) = self.subject.request();
+        let mut request = Request::new(Empty::new());
         *request.method_mut() = method;
         *request.uri_mut() = http::Uri::from_static(target);
-        if let Ok(host) = host.parse() {
-            request.headers_mut().insert(HOST, host);
-        }
-        request.headers_mut().insert(CONNECTION, http::HeaderValue::from_static("close"));
-        let answer = async {
-            let response = requests.send_request(request).await?;
-            let status = response.status();
-            // A long or broken body does not change what the status says.
-            let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
-            let body = body.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-            Ok((status, String::from_utf8_lossy(&body).trim().to_owned()))
-        };
-        tokio::pin!(answer);
-        tokio::select! {
-            answer = &mut answer => answer.map_err(no_answer),
-            Err(error) = connection => Err(no_answer(error)),
+        call(&self.address, self.is_tls, request, MAX_ANSWER).await.map_err(|why| self.unhealthy(why))
+    }
+
+    fn unhealthy(&self, why: Unanswered) -> Unhealthy {
+        let address = self.address.clone();
+        match why {
+            Unanswered::Unreachable(error) => Unhealthy::Unreachable(address, error),
+            Unanswered::NoHandshake(error) => Unhealthy::NoHandshake(address, error),
+            Unanswered::NoAnswer(error) => Unhealthy::NoAnswer(address, error),
         }
     }
 

@@ -15,6 +15,7 @@
 
 mod api;
 mod ask;
+mod call;
 mod guard;
 mod page;
 mod readiness;
