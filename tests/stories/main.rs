@@ -16,6 +16,7 @@ mod healthcheck_tls;
 mod http1;
 mod mode;
 mod origin;
+mod releases;
 mod stage;
 mod stuck_log;
 
