@@ -73,16 +73,12 @@ impl Successor {
 struct Starting(Option<Child>);
 
 impl Starting {
-    /// Kills the process. Returns how it ended.
+    /// Kills the process, unless it has ended by itself. Returns how it ended.
     fn end(&mut self) -> io::Result<String> {
         let Some(mut child) = self.0.take() else { return Ok("it is gone".to_owned()) };
-        // A process that ended by itself has an exit status of its own.
-        if let Some(status) = child.try_wait()? {
-            return Ok(status.to_string());
-        }
+        // A process that has ended, or that is just ending, keeps the exit status of its own.
         child.kill()?;
-        child.wait()?;
-        Ok(format!("it was silent for {} seconds, and was killed", PATIENCE.as_secs()))
+        Ok(child.wait()?.to_string())
     }
 }
 
@@ -118,11 +114,16 @@ pub(super) async fn start(launch: &Launch, sockets: &[OwnedFd], files: &[SocketF
     // seen.
     drop(command);
     let mut said = [0; 1];
-    if let Ok(Ok(1..)) = timeout(PATIENCE, ready.read(&mut said)).await {
+    let heard = timeout(PATIENCE, ready.read(&mut said)).await;
+    if let Ok(Ok(1..)) = heard {
         return Ok(Successor(starting));
     }
     let status = starting.end()?;
-    Err(io::Error::other(format!("{} did not start to serve: {status}", program.display())))
+    let how = match heard {
+        Ok(_) => format!("{status}. The log has its reasons"),
+        Err(_) => format!("it was silent for {} seconds, and was killed", PATIENCE.as_secs()),
+    };
+    Err(io::Error::other(format!("{} did not start to serve: {how}", program.display())))
 }
 
 /// The command line of this process, with the program that its path names now.
