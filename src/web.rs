@@ -24,7 +24,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
@@ -164,6 +164,8 @@ impl From<UnixListener> for Listener {
 #[derive(Debug)]
 pub(crate) struct Server {
     phase: watch::Sender<Phase>,
+    /// Closes when the listener is closed. Nothing is sent through it.
+    listens: oneshot::Receiver<Infallible>,
     task: JoinHandle<()>,
 }
 
@@ -177,7 +179,8 @@ impl Server {
     /// Serves on `listener`.
     pub(crate) fn start<A: Answer>(listener: impl Into<Listener>, answer: Arc<A>) -> Self {
         let (phase, seen) = watch::channel(Phase::Serving);
-        Self { phase, task: tokio::spawn(run(listener.into(), answer, seen)) }
+        let (listening, listens) = oneshot::channel();
+        Self { phase, listens, task: tokio::spawn(run(listener.into(), listening, answer, seen)) }
     }
 
     /// Closes the listener and every connection at once. Resolves when that is done.
@@ -188,17 +191,26 @@ impl Server {
         }
     }
 
-    /// Closes the listener, and each connection when its exchange ends. Resolves when that is done, or after
-    /// [`FINISH_TIME`].
-    pub(crate) async fn finish(mut self) {
+    /// Closes the listener, and each connection when its exchange ends. `left` is called as soon as the listener is
+    /// closed. Resolves when all is done, or [`FINISH_TIME`] after that.
+    pub(crate) async fn finish(mut self, left: impl FnOnce()) {
         self.phase.send_replace(Phase::Finishing);
+        // This is always an error, because nothing is ever sent.
+        let _closed = (&mut self.listens).await;
+        left();
         if timeout(FINISH_TIME, &mut self.task).await.is_err() {
             self.stop().await;
         }
     }
 }
 
-async fn run<A: Answer>(listener: Listener, answer: Arc<A>, mut phase: watch::Receiver<Phase>) {
+/// `listening` is dropped with the listener.
+async fn run<A: Answer>(
+    listener: Listener,
+    listening: oneshot::Sender<Infallible>,
+    answer: Arc<A>,
+    mut phase: watch::Receiver<Phase>,
+) {
     let mut connections = JoinSet::new();
     let lines = LogLimit::new(1, TOLD_EVERY);
     loop {
@@ -222,6 +234,7 @@ async fn run<A: Answer>(listener: Listener, answer: Arc<A>, mut phase: watch::Re
         }
     }
     drop(listener);
+    drop(listening);
     tokio::select! {
         // The sender is dropped when everything must end at once.
         _ = phase.changed() => {}

@@ -22,9 +22,11 @@ mod readiness;
 #[cfg(test)]
 mod tests;
 mod unverified;
+mod upgrades;
 
 pub use api::Api;
 pub use ask::{Question, Unhealthy};
+pub use upgrades::{UpgradeRequest, UpgradeRequests, Upgrades};
 
 use crate::config::{AdminAccess, Settings};
 use crate::counters::process;
@@ -76,10 +78,10 @@ impl Admin {
         Self(Server::start(listener, Arc::new(facts)))
     }
 
-    /// Leaves the address to another process: answers the requests that were accepted, and accepts no more
-    /// connections.
-    pub async fn finish(self) {
-        self.0.finish().await;
+    /// Leaves the address to another process: accepts no more connections, and answers the requests that were
+    /// accepted. `left` is called in between, when the other process alone accepts connections.
+    pub async fn finish(self, left: impl FnOnce()) {
+        self.0.finish(left).await;
     }
 }
 

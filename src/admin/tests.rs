@@ -1,6 +1,6 @@
 //! Questions and answers over real sockets.
 
-use super::{Admin, Api, Facts, Question, Unhealthy};
+use super::{Admin, Api, Facts, Question, Unhealthy, Upgrades};
 use crate::config::{Addresses, ListenAddr, Networks};
 use crate::gateway::{CurrentRouting, Lifecycle, NoStreams, Presence, RouteIds, Routing};
 use crate::hub::Hub;
@@ -39,7 +39,9 @@ impl Stage {
         let routing = CurrentRouting::new(Routing::new(&[], Networks::default(), &mut RouteIds::default()));
         let hub = Hub::new(Arc::new(NoStreams));
         let outages = Outages::default();
-        let api = Api::new(hub.clone(), routing.clone(), None, Presence::default(), outages, seen.clone());
+        let presence = Presence::default();
+        let upgrades = Upgrades::default();
+        let api = Api::new(hub.clone(), routing.clone(), None, presence, outages, seen.clone(), upgrades);
         let facts = Facts {
             settings: Arc::default(),
             api,

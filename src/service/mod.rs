@@ -29,7 +29,7 @@ pub use snapshot::try_snapshot;
 pub use upgrade::Successor;
 
 use crate::access;
-use crate::admin::{Admin, Facts};
+use crate::admin::{Admin, Facts, UpgradeRequests, Upgrades};
 use crate::config::{Config, ConfigErrors, ListenAddr};
 use crate::counters::CountersByRoute;
 use crate::descriptors::Descriptors;
@@ -61,6 +61,8 @@ pub struct Service {
     room: Room,
     descriptors: Descriptors,
     launch: Launch,
+    /// Where the API asks for a new process.
+    upgrades: Upgrades,
 }
 
 /// What serves clients that use TLS.
@@ -129,7 +131,15 @@ impl Service {
         let front = front_options(&config.server, room);
         let descriptors = Descriptors::new(room.connections);
         let tls = tls(&config.server).map_err(StartError::Handshakes)?;
-        Ok(Self { config, sockets, system, front, tls, room, descriptors, launch: Launch::of_this_process() })
+        let (launch, upgrades) = (Launch::of_this_process(), Upgrades::default());
+        Ok(Self { config, sockets, system, front, tls, room, descriptors, launch, upgrades })
+    }
+
+    /// Lets the API ask for a new process. The caller answers the requests, as it answers a SIGQUIT.
+    #[must_use]
+    pub fn replaceable(self) -> (Self, UpgradeRequests) {
+        let (upgrades, requests) = Upgrades::channel();
+        (Self { upgrades, ..self }, requests)
     }
 
     /// Starts to serve, on the current tokio runtime.
@@ -154,7 +164,7 @@ impl Service {
         let (gateway, metrics, ids) =
             gateway(&self.config, connector, engine.clone(), lifecycle_seen.clone(), &self.front);
         snapshot::restore(&self.config.server, metrics.hub(), metrics.routing());
-        let api = api(&metrics, engine.clone(), &gateway, outages, lifecycle_seen.clone());
+        let api = api(&metrics, engine.clone(), &gateway, outages, lifecycle_seen.clone(), self.upgrades);
         let (settings, handshakes) = self.tls.map(|tls| (tls.settings, tls.handshakes)).unzip();
         let front = Front::new(self.front, gateway.clone(), alive_held, stopping_seen).with_tls(handshakes);
         let front = Arc::new(front);
@@ -240,15 +250,17 @@ impl Running {
     }
 
     /// Leaves the service to the new process and returns its process id. This process still serves its clients. The
-    /// caller drains it next.
-    pub async fn hand_over(&mut self, successor: Successor) -> u32 {
+    /// caller drains it next. `told` is called with the process id when the new process alone accepts connections to
+    /// the admin address, and before the connections of this process to that address end.
+    pub async fn hand_over(&mut self, successor: Successor, told: impl FnOnce(u32)) -> u32 {
         let process = successor.keep();
         self.handed_over = true;
         self.files.clear();
         notify::replaced_by(process);
         // From now on the new process answers questions about the service's health.
-        if let Some(admin) = self.admin.take() {
-            admin.finish().await;
+        match self.admin.take() {
+            Some(admin) => admin.finish(|| told(process)).await,
+            None => told(process),
         }
         process
     }

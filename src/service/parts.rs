@@ -5,7 +5,7 @@ use super::bound::{Bound, Socket};
 use super::descriptors::Room;
 use super::memory;
 use super::opener::Drivers;
-use crate::admin::{self, Admin, Api, Facts};
+use crate::admin::{self, Admin, Api, Facts, Upgrades};
 use crate::config::{Config, ListenAddr, ServerConfig};
 use crate::fanout::{Engine, Sending};
 use crate::gateway::{CurrentRouting, CurrentTls, FrontOptions, Gateway, Handshakes, Lifecycle, RouteIds, Routing};
@@ -108,9 +108,10 @@ pub(super) fn api(
     gateway: &Gateway,
     outages: Outages,
     lifecycle: watch::Receiver<Lifecycle>,
+    upgrades: Upgrades,
 ) -> Api {
     let (hub, routing) = (metrics.hub().clone(), metrics.routing().clone());
-    Api::new(hub, routing, engine, gateway.presence().clone(), outages, lifecycle)
+    Api::new(hub, routing, engine, gateway.presence().clone(), outages, lifecycle, upgrades)
 }
 
 #[cfg(test)]

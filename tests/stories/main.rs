@@ -89,6 +89,7 @@ mod transparent;
 mod trust;
 mod unix_sockets;
 mod unshareable;
+mod upgrade_api;
 mod upgrades;
 mod upstream_limit;
 mod wire;

@@ -20,9 +20,9 @@ mod shown;
 mod streams;
 mod watch;
 
-use super::Facts;
+use super::{Facts, Upgrades};
 use crate::fanout::Engine;
-use crate::gateway::{CurrentRouting, Presence};
+use crate::gateway::{CurrentRouting, Lifecycle, Presence};
 use crate::hub::Hub;
 use crate::upstream::Outages;
 use crate::web::Reply;
@@ -47,6 +47,7 @@ pub struct Api {
     board: Arc<Board>,
     watch: Watch,
     outages: Outages,
+    upgrades: Upgrades,
     started: SystemTime,
     /// Lets one heavy question be answered at a time.
     turn: Arc<tokio::sync::Mutex<()>>,
@@ -69,6 +70,7 @@ enum Resource<'a> {
     Config,
     Process,
     Events,
+    Upgrade,
 }
 
 impl<'a> Resource<'a> {
@@ -85,13 +87,14 @@ impl<'a> Resource<'a> {
             ["config"] => Self::Config,
             ["process"] => Self::Process,
             ["events"] => Self::Events,
+            ["upgrade"] => Self::Upgrade,
             _ => return None,
         })
     }
 
     fn methods(&self) -> &'static str {
         match self {
-            Self::Reconnect(_) | Self::Close(_) => "POST",
+            Self::Reconnect(_) | Self::Close(_) | Self::Upgrade => "POST",
             Self::Subscriber(..) => "DELETE",
             Self::Streams | Self::Stream(_) | Self::Routes | Self::Config | Self::Process | Self::Events => "GET, HEAD",
         }
@@ -107,7 +110,8 @@ impl Api {
         engine: Option<Engine>,
         presence: Presence,
         outages: Outages,
-        lifecycle: tokio::sync::watch::Receiver<crate::gateway::Lifecycle>,
+        lifecycle: tokio::sync::watch::Receiver<Lifecycle>,
+        upgrades: Upgrades,
     ) -> Self {
         let board = Arc::new(Board::default());
         let watch = Watch::start(routing.clone(), outages.clone(), lifecycle, Arc::clone(&board));
@@ -118,6 +122,7 @@ impl Api {
             board,
             watch,
             outages,
+            upgrades,
             started: SystemTime::now(),
             turn: Arc::default(),
         }
@@ -150,6 +155,12 @@ impl Api {
                 let done = self.act(&resource).await?;
                 return Ok(shown::reply(StatusCode::ACCEPTED, done.to_string()));
             }
+            Resource::Upgrade => {
+                guard::admit_action(request.headers())?;
+                Query::read(query, &[])?;
+                let lifecycle = *facts.lifecycle.borrow();
+                self.upgrade(lifecycle).await?.to_string().into()
+            }
         };
         Ok(shown::reply(StatusCode::OK, json))
     }
@@ -179,5 +190,15 @@ impl Api {
         };
         log::info!("operator acts do={} stream_id={id}", done["done"].as_str().unwrap_or_default());
         Ok(done)
+    }
+
+    /// Waits until a new process serves in the place of this one.
+    async fn upgrade(&self, lifecycle: Lifecycle) -> Result<Value, Problem> {
+        log::info!("operator acts do=upgrade");
+        let outcome = match lifecycle {
+            Lifecycle::Running => self.upgrades.ask().await,
+            Lifecycle::Draining(_) => Err("this process drains already".to_owned()),
+        };
+        outcome.map(|process| json!({"pid": process})).map_err(|why| Problem::new(StatusCode::CONFLICT, why))
     }
 }
