@@ -60,6 +60,13 @@ pub(crate) enum Command {
         #[arg(short, long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Replace the process that runs with a configuration by a new one, and wait until it serves; exit code 0 or 1
+    ///
+    /// The process starts its program again, by the path of its own start, and hands its sockets over. No connection is
+    /// refused. The command asks the admin address, and needs [server] admin. Without it, send SIGQUIT to the process.
+    ///
+    /// The configuration is tested first. If it has errors, the process is not asked, and the exit code is 64.
+    Upgrade(UpgradeArguments),
     /// Ask for an event stream as a browser would, and say what is right and wrong with it; exit code 0 or 1
     ///
     /// The URL may be that of an origin, of manifold, or of a proxy in front of them. docs/troubleshooting.md has a
@@ -89,6 +96,16 @@ pub(crate) struct InitArguments {
     /// The path to serve, such as /events, or /* for all paths
     #[arg(long, value_name = "PATH", value_parser = PathPattern::parse)]
     pub(crate) path: Option<PathPattern>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct UpgradeArguments {
+    /// The configuration file, with the same default as for running
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Do not test the configuration first, because only the process has its variables or may read its files
+    #[arg(long)]
+    pub(crate) no_test: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -151,6 +168,9 @@ fn hint_for(word: &str) -> Option<String> {
         "reload" => {
             Some("to reload the configuration: send SIGHUP to the process, or run systemctl reload manifold".to_owned())
         }
+        "replace" | "restart" => {
+            Some("to replace the running process by a new one: manifold upgrade -c FILE".to_owned())
+        }
         "health" | "status" | "ping" => Some("to ask a running process: manifold healthcheck -c FILE".to_owned()),
         "v" => Some("to see the version: manifold --version".to_owned()),
         file if is_file(file) => Some(format!("to run a configuration: manifold -c {file}")),
@@ -186,6 +206,7 @@ mod tests {
             ("/etc/m.TOML", Some("manifold -c /etc/m.TOML")),
             ("run", Some("manifold -c FILE")),
             ("reload", Some("SIGHUP")),
+            ("restart", Some("manifold upgrade -c FILE")),
             ("nonsense", None),
             ("--nonsense", None),
             ("probe --check", Some("manifold --test -c FILE")),

@@ -9,11 +9,11 @@ mod manual;
 mod serving;
 mod signals;
 
-use arguments::{Arguments, Command, InitArguments, ProbeArguments};
+use arguments::{Arguments, Command, InitArguments, ProbeArguments, UpgradeArguments};
 use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 use manifold::access;
-use manifold::admin::{Question, Unhealthy};
+use manifold::admin::{NotUpgraded, Question, Unhealthy, Upgrade};
 use manifold::config::{Addresses, Config, DEFAULT_FILE, LogFormat, SCHEMA};
 use manifold::demo::DemoOptions;
 use manifold::probe::{Verdict, probe, probe_routes};
@@ -70,6 +70,7 @@ fn run() -> ExitCode {
                 Err(errors) => complain(&errors.to_string(), EX_USAGE),
             };
         }
+        (Some(Command::Upgrade(arguments)), _) => return upgrade(&arguments),
         (Some(Command::Probe(arguments)), _) => return probe_url(&arguments),
         (None, config) => config,
     };
@@ -148,6 +149,30 @@ fn healthcheck(addresses: &Addresses) -> ExitCode {
     match asked {
         Ok(well) => say(&well),
         Err(unhealthy) => complain(&format!("unhealthy: {unhealthy}"), 1),
+    }
+}
+
+/// Asks the process that runs with the configuration for an upgrade, and says which process serves now.
+fn upgrade(arguments: &UpgradeArguments) -> ExitCode {
+    logger::start("warn");
+    logger::write_as(LogFormat::Text);
+    let config = arguments.config.as_deref();
+    let question = match Addresses::load(config).map(|addresses| Upgrade::of(&addresses)) {
+        Ok(Ok(question)) => question,
+        Ok(Err(why)) => return complain(&format!("upgrade: {why}"), 1),
+        Err(errors) => return complain(&errors.to_string(), EX_USAGE),
+    };
+    if !arguments.no_test
+        && let Err(errors) = Config::load(config)
+    {
+        let why = "upgrade: the process was not asked, because a new one would refuse this configuration. If only the \
+                   process has its variables or may read its files, add --no-test";
+        return complain(&format!("{why}\n{errors}"), EX_USAGE);
+    }
+    let asked = on_one_thread(question.ask()).map_err(NotUpgraded::NoRuntime).flatten();
+    match asked {
+        Ok(process) => say(&format!("upgraded: process {process} serves now")),
+        Err(why) => complain(&format!("upgrade: {why}"), 1),
     }
 }
 

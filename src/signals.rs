@@ -79,7 +79,7 @@ impl Signals {
                     "SIGUSR1: ignored: the log goes to standard error, so there is no file to open again"
                 ),
                 _ = self.user2.recv() => log::warn!(
-                    "SIGUSR2: ignored: to replace this process by a new one, send SIGQUIT"
+                    "SIGUSR2: ignored: to replace this process by a new one, run manifold upgrade, or send SIGQUIT"
                 ),
             }
         }

@@ -94,7 +94,7 @@ impl Question {
     /// # Errors
     /// Fails when the configuration does not name the port, and when only clients with a certificate may ask.
     pub fn of(addresses: &Addresses) -> Result<Self, Unhealthy> {
-        let Addresses { admin, listen, tls, needs_certificate } = addresses;
+        let Addresses { admin, listen, tls, needs_certificate, .. } = addresses;
         let (address, is_tls, subject) = match (admin, listen.first(), tls.first()) {
             (Some(admin), _, _) => (admin.clone(), false, Subject::Ready),
             (None, Some(first), _) => (first.clone(), false, Subject::Answers),

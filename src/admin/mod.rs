@@ -12,6 +12,7 @@
 //! health needs no token, and neither do the files of the page, which hold no data.
 //!
 //! [`Question`] is the client's side: `manifold healthcheck` asks a running process whether it is healthy.
+//! [`Upgrade`] is `manifold upgrade`, which asks it to start a new process in its place.
 
 mod api;
 mod ask;
@@ -22,10 +23,12 @@ mod readiness;
 #[cfg(test)]
 mod tests;
 mod unverified;
+mod upgrade;
 mod upgrades;
 
 pub use api::Api;
 pub use ask::{Question, Unhealthy};
+pub use upgrade::{NotUpgraded, STARTS_WITHIN, Upgrade};
 pub use upgrades::{UpgradeRequest, UpgradeRequests, Upgrades};
 
 use crate::config::{AdminAccess, Settings};

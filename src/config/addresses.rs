@@ -1,5 +1,6 @@
 //! Where a process listens, for a program that asks it.
 
+use super::admin::Token;
 use super::error::ConfigErrors;
 use super::reader::Section;
 use super::server::{self, ListenAddr};
@@ -13,6 +14,8 @@ use std::path::Path;
 pub struct Addresses {
     /// The address for health, metrics and status. `None`: off.
     pub admin: Option<ListenAddr>,
+    /// The token that requests to the admin address must bear. `None`: none is needed.
+    pub admin_token: Option<Token>,
     /// The addresses that clients connect to without TLS.
     pub listen: Vec<ListenAddr>,
     /// The addresses that clients connect to with TLS.
@@ -35,6 +38,7 @@ impl Addresses {
     pub(super) fn read(section: Section<'_>, sources: &dyn Sources) -> Self {
         let (server, secured) = server::without_tls(section, sources);
         let (tls, needs_certificate) = tls::addresses_of(secured, &server);
-        Self { admin: server.admin, listen: server.listen, tls, needs_certificate }
+        let admin_token = server.admin_access.token;
+        Self { admin: server.admin, admin_token, listen: server.listen, tls, needs_certificate }
     }
 }

@@ -29,8 +29,10 @@ pub struct AdminAccess {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {
     text: Arc<str>,
-    /// The path of the file, if every user of the machine may read it.
-    exposed: Option<Arc<str>>,
+    /// The path of the file, as it is written.
+    file: Arc<str>,
+    /// Whether every user of the machine may read the file.
+    is_exposed: bool,
 }
 
 impl Token {
@@ -40,12 +42,23 @@ impl Token {
         self.text.as_bytes().ct_eq(text).into()
     }
 
+    /// The path of its file, as the configuration writes it.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// The value of `Authorization` of a request that bears it.
+    #[must_use]
+    pub fn bearer(&self) -> String {
+        format!("Bearer {}", self.text)
+    }
+
     /// The warning that every user of the machine may read the token's file.
     pub(super) fn advice(&self) -> Option<String> {
-        let path = self.exposed.as_ref()?;
-        Some(format!(
-            "server.admin_token_file: every user of this machine can read {path}: chmod o-r keeps the token secret"
-        ))
+        let path = &self.file;
+        let text = "every user of this machine can read";
+        self.is_exposed.then(|| format!("server.admin_token_file: {text} {path}: chmod o-r keeps the token secret"))
     }
 }
 
@@ -128,8 +141,8 @@ fn token(path: &str, sources: &dyn Sources) -> Result<Token, Rule> {
     if !text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte)) {
         return Err("the file must contain one token and nothing else: letters, digits and -._~+/=".to_owned());
     }
-    let exposed = sources.is_readable_by_all(file).then(|| Arc::from(path));
-    Ok(Token { text: Arc::from(text), exposed })
+    let is_exposed = sources.is_readable_by_all(file);
+    Ok(Token { text: Arc::from(text), file: Arc::from(path), is_exposed })
 }
 
 fn host(name: &str) -> Result<String, Rule> {

@@ -32,6 +32,12 @@ impl Launch {
         Self { program, directory }
     }
 
+    /// The launch of a process by this path.
+    #[cfg(test)]
+    pub(super) fn by(program: &Path) -> Self {
+        Self { program: program.to_owned(), directory: None }
+    }
+
     /// The path of the program.
     pub(super) fn program(&self) -> &Path {
         &self.program

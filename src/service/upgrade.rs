@@ -1,11 +1,11 @@
-//! The upgrade on SIGQUIT: a new process takes over the listening sockets, then this process drains.
+//! The upgrade, by SIGQUIT or by the API: a new process takes over the listening sockets, then this process drains.
 //!
 //! The new process gets the command line of this process, and the program at the path by which this process was
-//! started. A deployment replaces the file at that path, or switches a symbolic link in it, and then sends the signal.
-//! The new process inherits the sockets in the way in which systemd passes them (`LISTEN_FDS`), so that socket
-//! activation uses the same code. The new process writes to a pipe on its standard input when it serves. Until then,
-//! and if it fails, this process continues as before. No connection is refused in between, because both processes accept
-//! from the same queue.
+//! started. A deployment replaces the file at that path, or switches a symbolic link in it, and then asks for the
+//! upgrade. The new process inherits the sockets in the way in which systemd passes them (`LISTEN_FDS`), so that
+//! socket activation uses the same code. The new process writes to a pipe on its standard input when it serves.
+//! Until then, and if it fails, this process continues as before. No connection is refused in between, because both
+//! processes accept from the same queue.
 //!
 //! The first process of a container cannot be replaced. When it ends, the kernel kills every other process of the
 //! container.
@@ -13,12 +13,12 @@
 use super::inherited::{OWN_FILES, own_files};
 use super::launch::Launch;
 use super::socket_file::SocketFile;
+use crate::admin::STARTS_WITHIN;
 use command_fds::{CommandFdExt, FdMapping};
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::io;
 use std::os::fd::{OwnedFd, RawFd};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 use tokio::time::timeout;
@@ -31,9 +31,6 @@ const FIRST_DESCRIPTOR: RawFd = 3;
 
 /// The process id of a container's first process. The container ends with it (pid_namespaces(7)).
 const FIRST_PROCESS: u32 = 1;
-
-/// How long the new process may take to start serving.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The bytes by which the new process says that it serves.
 const READY: &[u8] = b"r";
@@ -52,7 +49,7 @@ pub(super) fn say_ready() -> bool {
 fn refusal(process: u32) -> Option<&'static str> {
     (process == FIRST_PROCESS).then_some(
         "this is process 1 of a container, and when it ends, every process of the container ends: start a new \
-         container, or run manifold under an init",
+         container",
     )
 }
 
@@ -114,14 +111,14 @@ pub(super) async fn start(launch: &Launch, sockets: &[OwnedFd], files: &[SocketF
     // seen.
     drop(command);
     let mut said = [0; 1];
-    let heard = timeout(PATIENCE, ready.read(&mut said)).await;
+    let heard = timeout(STARTS_WITHIN, ready.read(&mut said)).await;
     if let Ok(Ok(1..)) = heard {
         return Ok(Successor(starting));
     }
     let status = starting.end()?;
     let how = match heard {
         Ok(_) => format!("{status}. The log has its reasons"),
-        Err(_) => format!("it was silent for {} seconds, and was killed", PATIENCE.as_secs()),
+        Err(_) => format!("it was silent for {} seconds, and was killed", STARTS_WITHIN.as_secs()),
     };
     Err(io::Error::other(format!("{} did not start to serve: {how}", program.display())))
 }
@@ -159,5 +156,19 @@ mod tests {
         assert!(refusal(1).is_some_and(|why| why.contains("process 1") && why.contains("container")));
         assert_eq!(refusal(2), None);
         assert_eq!(refusal(u32::MAX), None);
+    }
+
+    /// The clock is paused, so it runs ahead to the end of every wait.
+    #[tokio::test(start_paused = true)]
+    async fn a_new_process_that_is_silent_is_killed() {
+        let directory = tempfile::tempdir().unwrap();
+        let [script, program] = ["script", "program"].map(|name| directory.path().join(name));
+        std::fs::write(&script, "#!/bin/sh\nexec sleep 3600\n").unwrap();
+        // Another process writes the program, because a file that is open for writing cannot be executed.
+        let installed = Command::new("install").args(["-m", "755"]).args([&script, &program]).status().unwrap();
+        assert!(installed.success());
+        let error = start(&Launch::by(&program), &[], &[]).await.unwrap_err().to_string();
+        assert!(error.contains(program.to_str().unwrap()), "{error}");
+        assert!(error.ends_with("did not start to serve: it was silent for 30 seconds, and was killed"), "{error}");
     }
 }

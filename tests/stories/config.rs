@@ -104,7 +104,7 @@ async fn a_variable_stands_over_a_file() {
 
 #[tokio::test]
 async fn without_file_and_variables_one_line_says_what_can_be_done() {
-    for arguments in [&[][..], &["--test"], &["healthcheck"]] {
+    for arguments in [&[][..], &["--test"], &["healthcheck"], &["upgrade"]] {
         let (code, said) = Gateway::run(arguments).await;
         assert_eq!((code, said.lines().count()), (64, 1), "{said}");
         for part in [

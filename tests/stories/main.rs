@@ -90,6 +90,7 @@ mod trust;
 mod unix_sockets;
 mod unshareable;
 mod upgrade_api;
+mod upgrade_command;
 mod upgrades;
 mod upstream_limit;
 mod wire;
