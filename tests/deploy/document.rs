@@ -1,7 +1,8 @@
 //! Every command of docs/deploy.md is run, or is named there as one that is not run.
 
 use crate::checkout::{checkout, ends, text};
-use crate::process::BINARY;
+use crate::process::{BINARY, Manifold};
+use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
@@ -25,7 +26,7 @@ fn not_run(document: &str) -> Vec<&str> {
 /// A command, with its absolute paths moved into a folder, and with the binary and configuration of the test.
 fn moved(command: &str, root: &Path) -> Command {
     let mut words = command.split(' ').map(|word| match word {
-        "target/release/manifold" => BINARY.to_owned(),
+        "target/release/manifold" | "manifold" => BINARY.to_owned(),
         "site.toml" => checkout("conf/minimal.toml").to_str().unwrap().to_owned(),
         _ if word.starts_with('/') => format!("{}{word}", root.display()),
         _ => word.to_owned(),
@@ -33,6 +34,26 @@ fn moved(command: &str, root: &Path) -> Command {
     let mut command = Command::new(words.next().unwrap());
     command.args(words).current_dir(checkout(""));
     command
+}
+
+/// Runs the command beside the installed manifold, which has the configuration that the document shows.
+async fn upgrades(command: &str, document: &str, root: &Path) {
+    let shown = document.split("\n```toml\n").nth(1).unwrap().split_once("\n```").unwrap().0;
+    let socket = format!("unix:{}", root.join("admin.sock").display());
+    let text = shown.replace("127.0.0.1:9090", &socket);
+    assert!(text.contains(&socket), "{shown}");
+    let config = root.join("etc/manifold/manifold.toml");
+    fs::write(&config, text.replace("[server]\n", "[server]\nlisten = [\"127.0.0.1:0\"]\n")).unwrap();
+    let mut start = Command::new(root.join("usr/local/bin/manifold"));
+    start.arg("-c").arg(&config);
+    let mut old = Manifold::run(start);
+    old.logged("admin listening addr=").await;
+    let (success, said, complaints) = ends(&mut moved(command, root), "").await;
+    assert!(success, "{command}:\n{said}\n{complaints}\n{}", old.log());
+    let process = said.strip_prefix("upgraded: process ").and_then(|rest| rest.strip_suffix(" serves now\n"));
+    let process: i32 = process.unwrap_or_else(|| panic!("{said}")).parse().unwrap();
+    old.ends_well().await;
+    kill_process(Pid::from_raw(process).unwrap(), Signal::TERM).unwrap();
 }
 
 #[tokio::test]
@@ -49,11 +70,15 @@ async fn every_command_of_the_document_runs_or_is_named_as_one_that_does_not() {
         if not_run.iter().any(|start| command.starts_with(&format!("{start} "))) {
             continue;
         }
-        let (success, said, complaints) = ends(&mut moved(command, root.path()), "").await;
-        assert!(success, "{command}:\n{said}\n{complaints}");
+        if command.starts_with("manifold upgrade ") {
+            upgrades(command, &document, root.path()).await;
+        } else {
+            let (success, said, complaints) = ends(&mut moved(command, root.path()), "").await;
+            assert!(success, "{command}:\n{said}\n{complaints}");
+        }
         run += 1;
     }
-    assert_eq!(run, 5, "the commands that are run");
+    assert_eq!(run, 6, "the commands that are run");
     // The commands installed the files that the unit needs.
     for file in ["usr/local/bin/manifold", "etc/manifold/manifold.toml", "etc/systemd/system/manifold.socket"] {
         assert!(root.path().join(file).exists(), "{file}");

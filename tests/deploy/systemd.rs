@@ -66,3 +66,21 @@ async fn the_socket_is_where_the_document_listens() {
     let listen = format!("listen = [{:?}]", value(SOCKET, "ListenStream"));
     assert!(document.contains(&listen), "docs/deploy.md has no {listen}");
 }
+
+#[tokio::test]
+async fn the_document_says_by_which_lines_of_the_unit_it_reloads_and_upgrades() {
+    let document = crate::checkout::text("docs/deploy.md");
+    let reloads = crate::unit::values(SERVICE, "ExecReload");
+    assert!(document.contains(&format!("`ExecReload={}`", reloads.last().unwrap())), "{reloads:?}");
+    for key in ["Type", "NotifyAccess"] {
+        let line = format!("`{key}={}`", value(SERVICE, key));
+        assert!(document.contains(&line), "docs/deploy.md has no {line}");
+    }
+    // The unit and the document name the same two ways to an upgrade.
+    let unit = crate::checkout::text(SERVICE);
+    for way in
+        ["manifold upgrade -c /etc/manifold/manifold.toml", "systemctl kill --kill-whom=main --signal=QUIT manifold"]
+    {
+        assert!(unit.contains(&format!("# {way}\n")) && document.contains(way), "{way}");
+    }
+}
