@@ -85,6 +85,7 @@ pub(crate) async fn serve(
                 wish.refuse(error.to_string());
             }
             Err(end) => {
+                running.answers_first();
                 wish.refuse(format!("this process ends, because it got {end}"));
                 break end;
             }

@@ -115,6 +115,8 @@ pub struct Running {
     launch: Launch,
     /// Whether a new process has taken over the service.
     handed_over: bool,
+    /// Whether an answer at the admin address is waited for before this process ends.
+    answers: bool,
 }
 
 impl Service {
@@ -166,8 +168,7 @@ impl Service {
         snapshot::restore(&self.config.server, metrics.hub(), metrics.routing());
         let api = api(&metrics, engine.clone(), &gateway, outages, lifecycle_seen.clone(), self.upgrades);
         let (settings, handshakes) = self.tls.map(|tls| (tls.settings, tls.handshakes)).unzip();
-        let front = Front::new(self.front, gateway.clone(), alive_held, stopping_seen).with_tls(handshakes);
-        let front = Arc::new(front);
+        let front = Arc::new(Front::new(self.front, gateway.clone(), alive_held, stopping_seen).with_tls(handshakes));
         let options = front.options();
         let spares = clients.iter().chain(&admin).filter_map(Bound::spare).collect();
         let accepts = tokio::spawn(accept_all(clients, front, accepting_seen));
@@ -204,6 +205,7 @@ impl Service {
             files,
             launch: self.launch,
             handed_over: false,
+            answers: false,
         }
     }
 }
@@ -265,6 +267,11 @@ impl Running {
         process
     }
 
+    /// A request at the admin address was just answered. The answer reaches its client before the drain resolves.
+    pub fn answers_first(&mut self) {
+        self.answers = true;
+    }
+
     /// Resolves when connections are no longer accepted although no drain has begun. Otherwise it never resolves.
     pub async fn failed(&mut self) -> AcceptError {
         match (&mut self.accepts).await {
@@ -302,6 +309,9 @@ impl Running {
             let (server, hub, routing) = (config.server.clone(), hub.clone(), routing.clone());
             let written = spawn_blocking(move || snapshot::write(&server, &hub, &routing)).await;
             written.unwrap_or_else(|error| log::error!("snapshot not written: {error}"));
+        }
+        if let Some(admin) = self.admin.take().filter(|_| self.answers) {
+            admin.finish(|| {}).await;
         }
     }
 }
