@@ -49,8 +49,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_next_answer_waits_for_a_multiple_of_the_time_that_the_last_one_took() {
         let turn = Arc::new(Mutex::new(()));
-        let began = Instant::now();
         let busy = move || {
+            let began = Instant::now();
             while began.elapsed() < Duration::from_millis(20) {
                 std::hint::spin_loop();
             }
