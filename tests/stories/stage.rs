@@ -32,6 +32,16 @@ impl Drop for Successor {
     }
 }
 
+/// The response of a client ends in order, because a new process serves. The client comes back to that one.
+pub async fn comes_back(mut client: Response, gateway: &mut Gateway, origin: &Origin) {
+    assert_eq!(client.ended().await, End::Orderly);
+    drop(client);
+    assert_eq!(gateway.succeeded().await, 0, "{}", gateway.log());
+    let (mut client, mut body) = opened(Client::get("/"), gateway, origin).await;
+    body.event(&numbered(2)).await;
+    assert_eq!(client.next_data().await, "2");
+}
+
 /// Opens a stream by its first client. Returns the client, and the response that the origin feeds the stream with.
 pub async fn opened(client: Client<'_>, gateway: &Gateway, origin: &Origin) -> (Response, Body) {
     let path = client.path().to_owned();

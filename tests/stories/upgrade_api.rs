@@ -1,12 +1,12 @@
 //! An upgrade that the API is asked for: who asks learns the outcome.
 
 use crate::admin_api::{ADMIN, act, asked, fits, get};
-use crate::client::{Client, End};
+use crate::client::Client;
 use crate::gateway::{Gateway, command, config_file, configuration, route};
 use crate::guard::guarded;
 use crate::origin::Origin;
 use crate::releases::Releases;
-use crate::stage::{Successor, answered, joined, numbered, opened, unanswered};
+use crate::stage::{Successor, answered, comes_back, joined, numbered, opened, unanswered};
 use rustix::process::Signal;
 use std::fs;
 use std::net::SocketAddr;
@@ -52,14 +52,7 @@ async fn who_asks_for_an_upgrade_learns_which_process_serves_now() {
     );
     assert!(gateway.log().contains("the second release"), "{}", gateway.log());
 
-    // The response of the client ends in order, and the client comes back.
-    assert_eq!(client.ended().await, End::Orderly);
-    drop(client);
-    assert_eq!(gateway.succeeded().await, 0, "{}", gateway.log());
-    let (mut client, mut body) = opened(Client::get("/"), &gateway, &origin).await;
-    body.event(&numbered(2)).await;
-    assert_eq!(client.next_data().await, "2");
-    drop(client);
+    comes_back(client, &mut gateway, &origin).await;
 
     // The new process is replaced in turn.
     let (status, upgraded) = act(admin, "POST", "/api/upgrade").await;

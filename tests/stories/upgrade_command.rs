@@ -1,10 +1,10 @@
 //! `manifold upgrade`: the command asks the running process for an upgrade, and says the outcome.
 
-use crate::client::{Client, End};
+use crate::client::Client;
 use crate::gateway::{Gateway, Route, command, config_file, configuration, route};
 use crate::origin::{Origin, Port};
 use crate::releases::Releases;
-use crate::stage::{Successor, joined, numbered, opened};
+use crate::stage::{Successor, comes_back, joined, numbered, opened};
 use std::fs;
 use std::path::Path;
 use tempfile::NamedTempFile;
@@ -47,12 +47,7 @@ async fn the_command_says_which_process_serves_now() {
         assert_eq!(code, 0);
         gateway.log_line(&format!("POST /api/upgrade: draining, because a new process serves pid={process}")).await;
         assert!(gateway.log().contains("the second release"), "{}", gateway.log());
-        assert_eq!(client.ended().await, End::Orderly);
-        drop(client);
-        assert_eq!(gateway.succeeded().await, 0, "{}", gateway.log());
-        let (mut client, mut body) = opened(Client::get("/"), &gateway, &origin).await;
-        body.event(&numbered(2)).await;
-        assert_eq!(client.next_data().await, "2");
+        comes_back(client, &mut gateway, &origin).await;
     }
 }
 
