@@ -10,7 +10,7 @@
 
 use super::budget::Budget;
 use super::sharing::Audience;
-use super::stream::{Phase, State};
+use super::stream::State;
 use super::{Hub, RouteId, StreamKey};
 use crate::replay::{LogSnapshot, ReplayLog, ReplayOptions};
 use bytes::Bytes;
@@ -135,9 +135,8 @@ impl Waiting {
 impl State {
     /// Whether later processes can go on with the stream: everyone may have it, and its log has something to resume from.
     fn is_kept(&self) -> bool {
-        let is_over = matches!(self.phase, Phase::Closed { .. });
         let can_resume = self.log.options().events.is_some() && self.log.has_begun();
-        !is_over && can_resume && self.is_for_everyone()
+        !self.is_closed() && can_resume && self.is_for_everyone()
     }
 
     /// Whether everyone may have what the log holds, as far as is known: a log of an earlier process was for everyone.

@@ -47,9 +47,7 @@ impl LogSnapshot {
         let entries = self.entries.iter().map(|entry| size_of::<EntrySnapshot>().saturating_add(entry.text.len()));
         entries.fold(0, usize::saturating_add)
     }
-}
 
-impl LogSnapshot {
     /// The same content, so much later.
     #[must_use]
     pub fn aged(mut self, by: Duration) -> Self {
@@ -123,20 +121,14 @@ impl ReplayLog {
     /// `None`: the log holds no id of the origin's.
     #[must_use]
     pub fn newest_id_and_followed(&self) -> Option<(Bytes, bool)> {
-        let mut is_followed = false;
-        let mut newest = None;
-        for entry in self.ring.iter().rev().filter(|entry| entry.kind() != Kind::Mark) {
-            match entry.id().filter(|id| !id.is_empty()) {
-                Some(id) => {
-                    newest = Some(id);
-                    break;
-                }
-                None => is_followed = true,
-            }
+        let entries = self.ring.iter().rev().filter(|entry| entry.kind() != Kind::Mark);
+        let mut ids = entries.map(|entry| entry.id().filter(|id| !id.is_empty())).enumerate();
+        let (passed, id) = ids.find_map(|(passed, id)| Some((passed, id?)))?;
+        if self.before_first.is(id) {
+            return None;
         }
-        let id = newest.filter(|id| !self.before_first.is(id))?;
         // Under `ids = "origin"`, entries without an id of their own have that of the one before them.
-        let is_followed = is_followed || self.first_held(id).is_some_and(|first| first.plus(1) < self.end());
+        let is_followed = passed > 0 || self.first_held(id).is_some_and(|first| first.plus(1) < self.end());
         Some((Bytes::copy_from_slice(id), is_followed))
     }
 }

@@ -98,11 +98,12 @@ fn give(kept: Vec<Kept>, hub: &Hub, routing: &CurrentRouting, taken: Instant, un
 /// Writes the logs of all streams that everyone may have.
 pub(super) fn write(server: &ServerConfig, hub: &Hub, routing: &CurrentRouting) {
     let Some(SnapshotFile { path, .. }) = &server.snapshot else { return };
-    let streams = routing.streams();
-    let routes: HashMap<_, _> = streams.iter().map(|(id, route)| (*id, route)).collect();
+    let streams = routing.streams().into_iter();
+    let routes: HashMap<_, _> =
+        streams.map(|(id, route)| (id, (route.name.to_string(), stream_identity(&route)))).collect();
     let kept = hub.snapshot().into_iter().filter_map(|(id, stream): (_, StreamSnapshot)| {
-        let route = routes.get(&id)?;
-        Some(Kept { route: route.name.to_string(), identity: stream_identity(route), stream })
+        let (route, identity) = routes.get(&id)?.clone();
+        Some(Kept { route, identity, stream })
     });
     let kept: Vec<_> = kept.collect();
     let events: usize = kept.iter().map(|kept| kept.stream.events()).sum();

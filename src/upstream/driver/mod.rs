@@ -11,7 +11,7 @@ use super::pending::{Answered, Attempt, at, of};
 use super::reading::Reading;
 use super::settings::DriverSettings;
 use super::told;
-use crate::hub::{End, Failure, Opening, Publisher, StreamRequest};
+use crate::hub::{End, Failure, Opening, Publisher, Restored, StreamRequest};
 use crate::quoted::reason;
 use crate::replay::{Continuation, Seq};
 use bytes::Bytes;
@@ -71,9 +71,13 @@ impl Driver {
         let attempts = Attempts::new(&settings.options, settings.no_content_memory);
         let own = connector.for_stream(&settings.origin, &settings.options);
         let Opening { request, last_event_id, restored } = opening;
-        let lost = restored.as_ref().is_some_and(|restored| restored.newest_id.is_none());
-        let is_followed = restored.as_ref().is_some_and(|restored| restored.is_followed);
-        let newest_id = restored.and_then(|restored| restored.newest_id);
+        let (newest_id, is_followed, lost) = match restored {
+            None => (None, false, false),
+            Some(Restored { newest_id, is_followed }) => {
+                let lost = newest_id.is_none();
+                (newest_id, is_followed, lost)
+            }
+        };
         Self {
             settings,
             renewed,
