@@ -43,24 +43,24 @@ pub struct Channel {
     /// hardly anything.
     pub(super) rx_seq: u64,
     /// Boxed, because few clients have any: one that has none has room for a pointer only.
-    aside: Option<Box<Aside>>,
+    pub(super) aside: Option<Box<Aside>>,
     /// How many more records without data the client may send.
     pub(super) idle_left: u16,
     /// How many bytes of a KeyUpdate have arrived. What they are is known.
     pub(super) key_update_bytes: u8,
     /// The answer to a KeyUpdate is pending. It answers later requests as well (RFC 8446, section 4.6.3).
-    answers: bool,
+    pub(super) answers: bool,
     /// The last record was sealed: close_notify or a fatal alert.
-    is_closed: bool,
+    pub(super) is_closed: bool,
 }
 
 /// Parts of records.
 #[derive(Default)]
-struct Aside {
+pub(super) struct Aside {
     /// Sealed bytes that go before everything else.
-    pending: Vec<u8>,
+    pub(super) pending: Vec<u8>,
     /// The beginning of a record that has not arrived completely.
-    arriving: Vec<u8>,
+    pub(super) arriving: Vec<u8>,
 }
 
 /// Bytes that were sealed and are being sent. See [`Channel::settle`].
@@ -256,7 +256,7 @@ impl Channel {
 }
 
 impl Aside {
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.pending.is_empty() && self.arriving.is_empty()
     }
 }

@@ -21,6 +21,18 @@ pub(super) enum Algorithm {
 }
 
 impl Algorithm {
+    const ALL: [Self; 3] = [Self::Aes128Gcm, Self::Aes256Gcm, Self::ChaCha20Poly1305];
+
+    /// The algorithm of this number.
+    pub(super) fn of(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
+    /// The number by which another process knows it.
+    pub(super) fn number(self) -> u8 {
+        self as u8
+    }
+
     fn aead(self) -> &'static aead::Algorithm {
         match self {
             Self::Aes128Gcm => &aead::AES_128_GCM,
@@ -55,6 +67,11 @@ impl Secret {
         let place = secret.0.get_mut(..algorithm.secret_bytes())?;
         (place.len() == bytes.len()).then(|| place.copy_from_slice(bytes))?;
         Some(secret)
+    }
+
+    /// The bytes of the secret.
+    pub(super) fn bytes(&self, algorithm: Algorithm) -> &[u8] {
+        self.0.get(..algorithm.secret_bytes()).unwrap_or_default()
     }
 
     /// The secret after a KeyUpdate (RFC 8446, section 7.2).

@@ -17,6 +17,7 @@ mod incoming;
 mod keys;
 mod record;
 mod record_io;
+mod state;
 #[cfg(test)]
 mod testing;
 // The same file serves a fuzz target.
@@ -30,6 +31,7 @@ pub use channel::{Channel, MOST_SEALED, RECORD_BYTES, Sealed};
 pub use detach::{Refusal, may_detach};
 pub use incoming::{Alert, Over};
 pub use record_io::RecordIo;
+pub use state::ChannelState;
 #[cfg(any(test, fuzzing))]
 pub(crate) use testing::pair;
 #[cfg(all(fuzzing, not(test)))]

@@ -2,6 +2,7 @@
 
 mod detaching;
 mod incoming;
+mod moving;
 mod reading;
 mod sealing;
 
