@@ -66,6 +66,11 @@ impl Alone {
         self.gone.take()
     }
 
+    /// Whether it is decided that the client departs.
+    pub(super) fn departs(&self) -> bool {
+        self.gone.is_some() || !self.last.is_empty()
+    }
+
     /// The client departs as soon as it is served, whether its socket accepts bytes or not.
     pub(super) fn goes(&mut self, departure: Departure) {
         self.was_blocked = std::mem::replace(&mut self.blocked, false);

@@ -1,6 +1,7 @@
 //! A client on its way to its shard.
 
 use super::batch::Framing;
+use super::moving::Past;
 use super::terms::{Home, Terms};
 use crate::hub::Subscription;
 use crate::tls::Channel;
@@ -45,4 +46,6 @@ pub struct Delivery {
     pub asked: Instant,
     /// The policy of the client's route.
     pub terms: Arc<dyn Terms>,
+    /// The client was served before, and its response goes on. `None`: it begins.
+    pub past: Option<Past>,
 }

@@ -2,6 +2,7 @@
 
 use super::arrival::Arrival;
 use super::joining::Carried;
+use super::moving::Moving;
 use super::question::{ClientView, Question, shorten};
 use super::sender::Sending;
 use super::shard::{Shard, ShardInbox};
@@ -156,6 +157,16 @@ impl Engine {
         answer.await.unwrap_or(false)
     }
 
+    /// Gives the clients of a stream up whose responses can go on elsewhere: those with a connection of their own. They are
+    /// off the stream then.
+    pub async fn release(&self, stream: usize) -> Vec<Moving> {
+        let mut all = Vec::new();
+        for answer in self.ask(|reply| Question::Release { stream, found: Vec::new(), reply }) {
+            all.extend(answer.await.unwrap_or_default());
+        }
+        all
+    }
+
     /// Asks all shards at once.
     fn ask<T>(&self, question: impl Fn(oneshot::Sender<T>) -> Question) -> Vec<oneshot::Receiver<T>> {
         let ask = |door: &Door| {
@@ -302,6 +313,7 @@ mod tests {
                 lifetime: None,
                 asked: Instant::now(),
                 terms: Arc::new(Untold(pace, RouteCounters::default())),
+                past: None,
             },
         };
         (arrival, client, opened)

@@ -185,6 +185,11 @@ impl Link {
         }
     }
 
+    /// The socket, and the channel if the connection is TLS.
+    pub(super) fn into_parts(self) -> (OwnedFd, Option<Box<Channel>>) {
+        (self.socket, self.secured.map(|secured| Box::new(secured.channel.into_inner())))
+    }
+
     /// The socket of a plain connection. A connection of TLS cannot serve another request, because its channel is gone.
     pub(super) fn into_plain(self) -> Option<OwnedFd> {
         self.secured.is_none().then_some(self.socket)

@@ -3,6 +3,7 @@
 use super::batch::Framing;
 use super::client::{Client, State};
 use super::group::Group;
+use super::moving::Moving;
 use super::terms::Sent;
 use crate::caller::Caller;
 use crate::replay::Seq;
@@ -58,6 +59,8 @@ pub(super) enum Question {
     },
     /// The position of the client that is the furthest behind, for each stream.
     Slowest { found: HashMap<usize, Seq>, reply: oneshot::Sender<HashMap<usize, Seq>> },
+    /// To give all clients of a stream up whose responses can go on elsewhere.
+    Release { stream: usize, found: Vec<Moving>, reply: oneshot::Sender<Vec<Moving>> },
     /// To end one client in order. The answer says whether it was there.
     Dismiss { stream: usize, place: u32, asked: u64, reply: oneshot::Sender<bool> },
 }
@@ -68,7 +71,7 @@ impl Question {
         match self {
             Self::Clients { reply, .. } => reply.is_closed(),
             Self::Slowest { reply, .. } => reply.is_closed(),
-            Self::Dismiss { .. } => false,
+            Self::Dismiss { .. } | Self::Release { .. } => false,
         }
     }
 
@@ -88,7 +91,7 @@ impl Question {
                     *last = shorten(found, *most);
                 }
             }
-            Self::Clients { .. } | Self::Dismiss { .. } => {}
+            Self::Clients { .. } | Self::Dismiss { .. } | Self::Release { .. } => {}
         }
     }
 
@@ -101,6 +104,7 @@ impl Question {
             }
             Self::Slowest { found, reply } => reply.send(found).is_err(),
             Self::Dismiss { reply, .. } => reply.send(false).is_err(),
+            Self::Release { found, reply, .. } => reply.send(found).is_err(),
         };
     }
 }

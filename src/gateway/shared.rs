@@ -145,6 +145,7 @@ impl Gateway {
                 asked,
                 lifetime: options.max_lifetime.map(|max| lifetime(max, fastrand::f64())),
                 terms: Arc::clone(&ask.served) as _,
+                past: None,
             },
             seat: ask.seat.clone(),
         };
@@ -165,6 +166,7 @@ impl Gateway {
             asked,
             lifetime: options.max_lifetime.map(|max| lifetime(max, fastrand::f64())),
             terms: Arc::clone(&ask.served) as _,
+            past: None,
         };
         Ok(Joining { delivery, head: carried::stream_head(&head)?, home })
     }

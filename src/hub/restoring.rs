@@ -11,8 +11,9 @@
 use super::budget::Budget;
 use super::sharing::Audience;
 use super::stream::State;
-use super::{Hub, RouteId, StreamKey};
-use crate::replay::{LogSnapshot, ReplayLog, ReplayOptions};
+use super::{Course, Hub, RouteId, StreamKey, Subscription};
+use crate::caller::Caller;
+use crate::replay::{LogSnapshot, ReplayLog, ReplayOptions, Seq};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -180,6 +181,16 @@ impl Hub {
         let StreamSnapshot { target, variant, log } = snapshot;
         let key = StreamKey { route, target: target.into(), variant };
         self.streams.open.lock().waiting.add(key, Snapshot { log, taken, until }, &self.streams.budget);
+    }
+
+    /// Puts a client back on a stream of this number, at a position of its log. `None`: there is no such stream.
+    #[must_use]
+    pub fn again(&self, stream: usize, cursor: Seq, caller: Caller, course: Course) -> Option<Subscription> {
+        let mut open = self.streams.open.lock();
+        let stream = open.by_number.get(&stream).cloned()?;
+        let subscription = Subscription::again(&stream, cursor, caller, course);
+        open.taken(&stream);
+        Some(subscription)
     }
 
     /// Forgets the logs of an earlier process that are too old by now. Returns their number.

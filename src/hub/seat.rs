@@ -42,13 +42,18 @@ impl Stream {
 impl Seat {
     /// Puts a client at `cursor` on a stream. `locked`: the state of the same stream.
     pub(super) fn take(stream: &Arc<Stream>, locked: &mut State, cursor: Seq, is_opener: bool) -> Self {
+        stream.counters.subscribers_total.add(1);
+        Self::take_again(stream, locked, cursor, is_opener)
+    }
+
+    /// The same for a client that was counted when it came.
+    pub(super) fn take_again(stream: &Arc<Stream>, locked: &mut State, cursor: Seq, is_opener: bool) -> Self {
         let was_empty = locked.is_empty();
         locked.subscribers += 1;
         locked.has_opener |= is_opener;
         // The new client takes events at its own pace, so the publisher looks at the paces anew.
         stream.reached(locked, cursor);
         stream.counters.subscribers.add(1);
-        stream.counters.subscribers_total.add(1);
         // The driver only wants to know whether anybody is on the stream.
         if was_empty {
             stream.occupancy.notify_one();

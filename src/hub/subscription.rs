@@ -82,6 +82,26 @@ impl Subscription {
         })
     }
 
+    /// Puts a client back that was on the stream, and goes on at this position.
+    pub(super) fn again(stream: &Arc<Stream>, cursor: Seq, caller: Caller, course: Course) -> Self {
+        let changes = stream.watch();
+        stream.locked(|state| {
+            let mut seat = Seat::take_again(stream, state, cursor, false);
+            (seat.caller, seat.course) = (caller, course);
+            Self {
+                seat,
+                nth: state.subscribers,
+                changes,
+                cursor,
+                told_first: None,
+                unplaced: None,
+                place: None,
+                appended: None,
+                without_its_id: false,
+            }
+        })
+    }
+
     fn on(
         stream: &Arc<Stream>,
         state: &mut State,

@@ -91,6 +91,12 @@ impl Schedule {
         Self { ends: lifetime.map(|lifetime| now + lifetime), because: Because::Lifetime, phase }
     }
 
+    /// How long the client may still stay. `None`: no limit. An end in a drain is none of its life.
+    #[must_use]
+    pub fn rest(&self, now: Instant) -> Option<Duration> {
+        self.ends.filter(|_| self.because == Because::Lifetime).map(|ends| ends.saturating_duration_since(now))
+    }
+
     /// The client, which has been there for `stayed`, may stay for `lifetime` in all from now on. If that is over
     /// already, the client gets its end within the next life, so that not all such clients end at once. `random` is in
     /// `0.0..1.0`. An end in a drain stays.

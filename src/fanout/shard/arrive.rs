@@ -8,7 +8,7 @@ use super::super::effort::ARRIVAL;
 use super::super::keys::ClientKey;
 use super::super::link::Link;
 use super::super::policy::{LastSent, Phase, Schedule};
-use super::super::sending::reset_on_close;
+use super::super::sending::{limit_stall, reset_on_close};
 use super::super::sink::Sink;
 use super::super::strays::Strays;
 use super::super::terms::{Home, Sent};
@@ -49,6 +49,10 @@ impl Shard {
             // An orderly end undoes that.
             reset_on_close(&socket);
         }
+        if delivery.past.is_some() {
+            // The shard before may have judged by itself whether the client stalls.
+            limit_stall(&socket, Some(delivery.terms.pace().stall));
+        }
         let descriptor = socket.as_raw_fd();
         let sink = Sink::Socket(Link::new(socket, channel));
         let key = self.enter(sink, delivery, Strays::new(is_kept, &unread), home, now);
@@ -74,6 +78,7 @@ impl Shard {
         let Detached { seat, cursor, told_first } = delivery.subscription.detach();
         let framing = delivery.framing;
         let group_key = self.members.group_for(&seat, framing, &delivery.terms, &self.inbox, now);
+        let before = delivery.past.map(|past| past.sent).unwrap_or_default();
         let mut sent = Sent { bytes: delivery.opening_text, events: 0 };
         let pending = match &told_first {
             None => delivery.opening,
@@ -94,14 +99,17 @@ impl Shard {
             trust: Trust::default(),
             calls: false,
             schedule: Schedule::new(delivery.lifetime, Phase::random(), now),
-            sent,
+            sent: both(before, sent),
             asked: since_start(delivery.asked),
-            is_new: true,
+            is_new: delivery.past.is_none_or(|past| past.is_new),
             is_stalled: false,
         });
         if let Some((client, group)) = self.members.of(key) {
-            client.seat.iter().for_each(|seat| group.terms.came(seat));
             group.count(sent);
+            if delivery.past.is_some() {
+                return key;
+            }
+            client.seat.iter().for_each(|seat| group.terms.came(seat));
             let counters = group.terms.counters();
             counters.opens.add(1);
             counters.time_to_head.observe_time(now.saturating_duration_since(delivery.asked), 1);
@@ -116,6 +124,11 @@ impl Shard {
         self.arm(key);
         self.backlog.behind.come(key);
     }
+}
+
+fn both(mut one: Sent, other: Sent) -> Sent {
+    one += other;
+    one
 }
 
 /// Joins two pieces of bytes.

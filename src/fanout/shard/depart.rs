@@ -201,7 +201,7 @@ impl Shard {
         }
     }
 
-    fn forget(&mut self, key: ClientKey) -> Option<Client> {
+    pub(super) fn forget(&mut self, key: ClientKey) -> Option<Client> {
         self.wheel.cancel(key);
         let client = self.members.remove(key)?;
         self.output.carriers.clients -= usize::from(client.sink.stream().is_some());

@@ -10,6 +10,7 @@ mod carry;
 mod deliver;
 mod depart;
 mod question;
+mod release;
 mod renew;
 mod report;
 #[cfg(test)]

@@ -131,6 +131,7 @@ impl Stage {
                 lifetime: None,
                 asked: self.now,
                 terms: Arc::clone(&self.terms) as _,
+                past: None,
             },
             head,
             home: Box::new(Kept(Arc::clone(&self.kept))),

@@ -21,6 +21,8 @@ mod pins;
 #[cfg(test)]
 mod questions;
 #[cfg(test)]
+mod released;
+#[cfg(test)]
 mod reports;
 #[cfg(test)]
 mod returns;
@@ -202,6 +204,7 @@ impl Stage {
                 lifetime: None,
                 asked: self.now,
                 terms: Arc::clone(&self.terms) as _,
+                past: None,
             },
         };
         change(&mut arrival);

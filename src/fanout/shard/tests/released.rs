@@ -1,0 +1,110 @@
+//! Clients that are given up in the middle of their responses, and go on in another shard.
+
+use super::super::super::keys::{ClientKey, Key};
+use super::super::super::moving::Moving;
+use super::*;
+
+/// The number of the only stream.
+const STREAM: usize = 0;
+
+impl Stage {
+    /// All clients of the stream, given up by the shard.
+    fn release(&mut self) -> Vec<Moving> {
+        let now = self.now;
+        let released = (0..64).filter_map(|index| self.shard.release(ClientKey::of(index), STREAM, now)).collect();
+        self.settle();
+        released
+    }
+
+    /// Gives clients back to the shard. The shard may as well be another one.
+    fn takes(&mut self, released: Vec<Moving>) {
+        for moving in released {
+            let (caller, course) = (moving.caller.clone(), moving.course);
+            let subscription = self.hub.again(STREAM, moving.cursor, caller, course).unwrap();
+            self.inbox.arrive(moving.goes_on(subscription, self.now)).unwrap();
+        }
+        self.settle();
+    }
+}
+
+#[test]
+fn clients_that_move_between_events_get_each_event_once_and_see_nothing_of_it() {
+    let mut stage = Stage::new();
+    let (mut first, publisher) = stage.opened("/");
+    let mut second = stage.client("/");
+    stage.settle();
+    second.expect(OPENING);
+    for n in 0..20 {
+        publish(&publisher, &[&format!("{n}")]);
+        if n % 3 == 0 {
+            stage.settle();
+        }
+        let released = stage.release();
+        assert_eq!(released.len(), 2, "{n}");
+        assert_eq!(stage.terms.counters.subscribers.value(), 0);
+        if n % 2 == 0 {
+            // What comes while the clients are nowhere is for them, too.
+            publish(&publisher, &[&format!("{n} and")]);
+        }
+        stage.takes(released);
+        assert_eq!(stage.terms.counters.subscribers.value(), 2);
+    }
+    let expected: Vec<String> = (0..20)
+        .flat_map(|n| if n % 2 == 0 { vec![format!("{n}"), format!("{n} and")] } else { vec![format!("{n}")] })
+        .collect();
+    for client in [&mut first, &mut second] {
+        assert_eq!(client.data(), expected.join(" "));
+    }
+    assert_eq!(stage.terms.counters.opens.value(), 2, "they came once");
+    assert!(stage.departed().is_empty(), "nobody left");
+}
+
+#[test]
+fn a_client_that_took_half_of_a_frame_gets_the_other_half_first() {
+    let mut stage = Stage::new();
+    let (mut client, publisher) = stage.opened("/");
+    let large = "x".repeat(3 << 20);
+    publish(&publisher, &[&large]);
+    publish(&publisher, &["after"]);
+    stage.settle();
+    client.read_exactly(1000);
+    stage.settle();
+    let released = stage.release();
+    assert_eq!(released.len(), 1);
+    assert!(!released[0].pending.is_empty(), "the client is in the middle of a frame");
+    stage.takes(released);
+    for _ in 0..200 {
+        client.read();
+        stage.settle();
+    }
+    assert_eq!(client.data(), format!("{large} after"));
+}
+
+#[test]
+fn what_a_client_was_sent_and_how_long_it_may_stay_goes_along() {
+    let mut stage = Stage::new();
+    let mut client = stage.client_with("/", |arrival| arrival.delivery.lifetime = Some(10 * SECOND));
+    stage.settle();
+    let publisher = stage.publisher();
+    publish(&publisher, &["0"]);
+    stage.later(4 * SECOND);
+    let released = stage.release();
+    assert_eq!((released[0].lifetime, released[0].stayed), (Some(6 * SECOND), 4 * SECOND));
+    assert_eq!(released[0].past.sent.events, 1);
+    stage.takes(released);
+    publish(&publisher, &["1"]);
+    stage.later(5 * SECOND);
+    assert!(stage.departed().is_empty());
+    stage.later(2 * SECOND);
+    assert_eq!(stage.terms.departed.lock().first().map(|(_, sent, _)| sent.events), Some(2));
+    client.read();
+}
+
+#[test]
+fn who_departs_already_stays() {
+    let mut stage = Stage::new();
+    let (_client, publisher) = stage.opened("/");
+    drop(publisher);
+    stage.settle();
+    assert!(stage.release().is_empty());
+}
