@@ -234,10 +234,17 @@ impl Publisher {
         let mut patience = None;
         loop {
             let pace = self.stream.locked(|state| {
+                if state.is_frozen {
+                    return None;
+                }
                 let is_ahead = || !state.is_empty() && state.log.weight_from(state.furthest) > MOST_AHEAD;
                 state.pace = state.pace.looked(is_ahead);
-                state.pace
+                Some(state.pace)
             });
+            let Some(pace) = pace else {
+                self.stream.taken.notified().await;
+                continue;
+            };
             if pace != Pace::Waits {
                 return;
             }

@@ -11,9 +11,8 @@
 use super::budget::Budget;
 use super::sharing::Audience;
 use super::stream::State;
-use super::{Course, Hub, RouteId, StreamKey, Subscription};
-use crate::caller::Caller;
-use crate::replay::{LogSnapshot, ReplayLog, ReplayOptions, Seq};
+use super::{Hub, RouteId, StreamKey};
+use crate::replay::{LogSnapshot, ReplayLog, ReplayOptions};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -39,6 +38,8 @@ pub struct Restored {
     pub newest_id: Option<Bytes>,
     /// Events without an id follow that id.
     pub is_followed: bool,
+    /// Its clients are there, and were sent a response: it goes on as after a lost connection.
+    pub is_open: bool,
 }
 
 /// The snapshots whose streams were not asked for.
@@ -85,7 +86,7 @@ impl StreamSnapshot {
 impl Restored {
     pub(super) fn of(log: &ReplayLog) -> Self {
         let (newest_id, is_followed) = log.newest_id_and_followed().unzip();
-        Self { newest_id, is_followed: is_followed.unwrap_or_default() }
+        Self { newest_id, is_followed: is_followed.unwrap_or_default(), is_open: false }
     }
 }
 
@@ -181,16 +182,6 @@ impl Hub {
         let StreamSnapshot { target, variant, log } = snapshot;
         let key = StreamKey { route, target: target.into(), variant };
         self.streams.open.lock().waiting.add(key, Snapshot { log, taken, until }, &self.streams.budget);
-    }
-
-    /// Puts a client back on a stream of this number, at a position of its log. `None`: there is no such stream.
-    #[must_use]
-    pub fn again(&self, stream: usize, cursor: Seq, caller: Caller, course: Course) -> Option<Subscription> {
-        let mut open = self.streams.open.lock();
-        let stream = open.by_number.get(&stream).cloned()?;
-        let subscription = Subscription::again(&stream, cursor, caller, course);
-        open.taken(&stream);
-        Some(subscription)
     }
 
     /// Forgets the logs of an earlier process that are too old by now. Returns their number.

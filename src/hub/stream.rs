@@ -17,6 +17,7 @@ use super::appends::Appends;
 use super::backfills::Backfills;
 use super::budget::{Budget, STREAM_OVERHEAD};
 use super::census::Census;
+use super::key::Forwarded;
 use super::pace::{MOST_AHEAD, Pace};
 use super::sharing::Audience;
 use super::streams::{Place, Streams};
@@ -36,6 +37,8 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) key: StreamKey,
+    /// What of a client's request goes to the origin.
+    pub(super) forwarded: Arc<Forwarded>,
     /// The number of streams that were opened before this one.
     pub(super) number: usize,
     pub(super) counters: Arc<RouteCounters>,
@@ -75,6 +78,8 @@ pub(super) struct State {
     pub(super) log: ReplayLog,
     /// The log is of an earlier process.
     pub(super) is_restored: bool,
+    /// Nothing more is read from the origin for now: the stream is about to move.
+    pub(super) is_frozen: bool,
     pub(super) appends: Appends,
     pub(super) phase: Phase,
     /// Since when the stream is in this phase.
@@ -148,6 +153,7 @@ impl Stream {
         membership.budget.enter();
         Self {
             key: request.key().clone(),
+            forwarded: Arc::clone(&request.forwarded),
             number,
             counters,
             opened_at: Instant::now(),
@@ -156,6 +162,7 @@ impl Stream {
             state: Mutex::new(State {
                 log,
                 is_restored: false,
+                is_frozen: false,
                 appends: Appends::default(),
                 phase: Phase::Connecting { failed: false },
                 phase_since: Instant::now(),

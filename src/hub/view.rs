@@ -153,7 +153,7 @@ impl Hub {
         was_open
     }
 
-    fn numbered(&self, number: usize) -> Option<Arc<Stream>> {
+    pub(super) fn numbered(&self, number: usize) -> Option<Arc<Stream>> {
         self.streams.open.lock().by_number.get(&number).cloned()
     }
 }

@@ -4,14 +4,23 @@ use crate::fields::{is_credential, is_forwardable};
 use crate::hub::{CookiePolicy, Credentials, ShareOptions};
 use http::header::{AUTHORIZATION, COOKIE};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use std::fmt;
 
 /// The headers that go to the origin, in the order of the policy and not of the client.
 #[derive(Clone)]
-pub(super) struct Forwarded {
+pub(in crate::hub) struct Forwarded {
     /// The values of one name stand together, in the order in which the client sent them.
-    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(in crate::hub) headers: Vec<(HeaderName, HeaderValue)>,
     /// Whether one of the headers is a credential. An empty header is none, because it names no one.
-    pub(super) has_credentials: bool,
+    pub(in crate::hub) has_credentials: bool,
+}
+
+/// Names of headers are shown, values are not.
+impl fmt::Debug for Forwarded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_tuple("Forwarded").field(&names).finish()
+    }
 }
 
 impl Forwarded {

@@ -14,7 +14,7 @@ mod tests;
 use super::{QueryPolicy, ShareOptions};
 use crate::digest::Sha256;
 use crate::quoted::Word;
-use forwarded::Forwarded;
+pub(super) use forwarded::Forwarded;
 use http::header::HOST;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
@@ -48,7 +48,8 @@ pub struct StreamKey {
 #[derive(Clone)]
 pub struct StreamRequest {
     key: StreamKey,
-    forwarded: Forwarded,
+    /// Shared with the stream.
+    pub(super) forwarded: Arc<Forwarded>,
 }
 
 impl StreamRequest {
@@ -60,13 +61,20 @@ impl StreamRequest {
     pub fn new(route: RouteId, options: &ShareOptions, path: &str, query: Option<&str>, headers: &HeaderMap) -> Self {
         let forwarded = Forwarded::new(options, headers);
         let variant = variant_of(&forwarded.headers);
-        Self { key: StreamKey { route, target: target(path, query, &options.query), variant }, forwarded }
+        let key = StreamKey { route, target: target(path, query, &options.query), variant };
+        Self { key, forwarded: Arc::new(forwarded) }
+    }
+
+    /// A request that another process took out of a client's.
+    pub(super) fn adopted(route: RouteId, target: &str, forwarded: Forwarded) -> Self {
+        let variant = variant_of(&forwarded.headers);
+        Self { key: StreamKey { route, target: Arc::from(target), variant }, forwarded: Arc::new(forwarded) }
     }
 
     /// The same request with a `Host` that the client chose. The origin sees it in place of its own.
     #[must_use]
     pub fn with_host(mut self, host: HeaderValue) -> Self {
-        self.forwarded.headers.push((HOST, host));
+        Arc::make_mut(&mut self.forwarded).headers.push((HOST, host));
         self.key.variant = variant_of(&self.forwarded.headers);
         self
     }

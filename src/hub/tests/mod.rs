@@ -6,6 +6,7 @@ mod feeds;
 mod holds;
 mod lives;
 mod model;
+mod moving;
 mod pace;
 mod renewals;
 mod restoring;

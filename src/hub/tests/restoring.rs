@@ -46,7 +46,11 @@ async fn clients_resume_in_the_next_process_and_the_origin_is_asked_for_what_fol
         let (mut client, publisher, told) = opened(&stage, "/a", id);
         let (newest_id, is_followed) = restored.unzip();
         let newest_id = newest_id.map(|id| Bytes::from_static(id.as_bytes()));
-        assert_eq!(told, Some(Restored { newest_id, is_followed: is_followed.unwrap_or_default() }), "{id}");
+        assert_eq!(
+            told,
+            Some(Restored { newest_id, is_followed: is_followed.unwrap_or_default(), is_open: false }),
+            "{id}"
+        );
         assert_eq!(drain(&mut client).0, given, "{id}");
         live(&publisher);
         append(&publisher, &["live"]);
@@ -66,7 +70,11 @@ async fn ids_that_were_minted_go_on_where_they_were() {
         frames.iter().map(|frame| String::from_utf8(frame.id().unwrap().to_vec()).unwrap()).collect();
     let stage = next(&stage, ReplayOptions::default());
     let (mut client, publisher, told) = opened(&stage, "/a", &ids[0]);
-    assert_eq!(told, Some(Restored { newest_id: None, is_followed: false }), "what came meanwhile may be lost");
+    assert_eq!(
+        told,
+        Some(Restored { newest_id: None, is_followed: false, is_open: false }),
+        "what came meanwhile may be lost"
+    );
     assert_eq!(drain(&mut client).0, "1");
     live(&publisher);
     append(&publisher, &["2"]);

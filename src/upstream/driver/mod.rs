@@ -68,7 +68,10 @@ impl Driver {
         publisher: Publisher,
     ) -> Self {
         let settings = renewed.borrow_and_update().clone();
-        let attempts = Attempts::new(&settings.options, settings.no_content_memory);
+        let mut attempts = Attempts::new(&settings.options, settings.no_content_memory);
+        if opening.restored.as_ref().is_some_and(|restored| restored.is_open) {
+            attempts.live(Instant::now());
+        }
         let own = connector.for_stream(&settings.origin, &settings.options);
         let Opening { request, last_event_id, restored } = opening;
         let (newest_id, is_followed, lost) = match restored {
