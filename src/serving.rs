@@ -49,6 +49,7 @@ pub(crate) async fn serve(
 ) -> Result<(), Box<dyn std::error::Error>> {
     let (service, mut requests) = Service::bind(config)?.replaceable();
     let mut running = service.start();
+    running.take_over().await;
     let end = loop {
         let watches = running.config().server.watch;
         let wish = tokio::select! {

@@ -28,10 +28,15 @@ pub struct Looks {
 impl Looks {
     /// What these fields of a request say. `None`: they say nothing.
     pub(super) fn of(headers: &HeaderMap) -> Option<Arc<Self>> {
-        static SHARED: LazyLock<Mutex<Pairs>> = LazyLock::new(Mutex::default);
         let user_agent = headers.get(USER_AGENT).map(|agent| text(agent.as_bytes(), MOST_BYTES));
         let named = headers.get(ORIGIN).and_then(|origin| origin_in(origin.as_bytes()));
         let page_origin = named.or_else(|| headers.get(REFERER).and_then(|page| origin_in(page.as_bytes())));
+        Self::shared(user_agent, page_origin)
+    }
+
+    /// These looks. `None`: they say nothing.
+    pub(super) fn shared(user_agent: Option<Box<str>>, page_origin: Option<Box<str>>) -> Option<Arc<Self>> {
+        static SHARED: LazyLock<Mutex<Pairs>> = LazyLock::new(Mutex::default);
         let looks = Self { user_agent, page_origin };
         (looks.user_agent.is_some() || looks.page_origin.is_some()).then(|| SHARED.lock().shared(looks, MOST_PAIRS))
     }

@@ -11,12 +11,14 @@
 
 mod looks;
 mod request_id;
+mod state;
 #[cfg(test)]
 mod tests;
 
 pub use looks::Looks;
 pub use request_id::RequestId;
 pub(crate) use request_id::X_REQUEST_ID;
+pub use state::CallerState;
 
 use bytes::Bytes;
 use http::HeaderMap;

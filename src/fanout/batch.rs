@@ -4,9 +4,10 @@ use super::terms::Sent;
 use crate::replay::Seq;
 use crate::sse::Frame;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 /// The framing of a response's body. The clients of one stream with the same framing are sent the same bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Framing {
     /// The chunked coding of HTTP/1.1 (RFC 9112, section 7.1).
     Chunked,

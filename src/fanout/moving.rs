@@ -3,11 +3,12 @@
 use super::arrival::{Arrival, Delivery};
 use super::batch::Framing;
 use super::terms::{Home, Sent, Terms};
-use crate::caller::Caller;
+use crate::caller::{Caller, CallerState};
 use crate::hub::{Course, Subscription};
 use crate::replay::Seq;
-use crate::tls::Channel;
+use crate::tls::{Channel, ChannelState};
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,7 +50,7 @@ pub struct Moving {
 }
 
 /// What a client was sent before it came to its shard, if it was served before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Past {
     /// What it was sent.
     pub sent: Sent,
@@ -57,7 +58,92 @@ pub struct Past {
     pub is_new: bool,
 }
 
+/// A client on its way to another process, without its socket. It holds the keys of its TLS.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Passage {
+    channel: Option<ChannelState>,
+    framing: Framing,
+    is_kept: bool,
+    unread: Vec<u8>,
+    pending: Bytes,
+    cursor: Seq,
+    lifetime: Option<Duration>,
+    stayed: Duration,
+    past: Past,
+    caller: CallerState,
+    course: Course,
+    /// What [`Home::passport`] says.
+    passport: Vec<u8>,
+}
+
+impl Passage {
+    /// The position of the next frame for the client.
+    #[must_use]
+    pub fn cursor(&self) -> Seq {
+        self.cursor
+    }
+
+    /// What [`Home::passport`] said.
+    #[must_use]
+    pub fn passport(&self) -> &[u8] {
+        &self.passport
+    }
+
+    /// What is known of the client, which it takes along to its place on the stream.
+    #[must_use]
+    pub fn who(&self) -> (Caller, Course) {
+        (Caller::of_state(self.caller.clone()), self.course)
+    }
+
+    /// The client in this process. `stream`: the number of its stream here. `None`: no client has such a passage.
+    #[must_use]
+    pub fn arrives(self, stream: usize, socket: OwnedFd, terms: Arc<dyn Terms>, home: Box<dyn Home>) -> Option<Moving> {
+        let (caller, course) = self.who();
+        let Self { channel, framing, is_kept, unread, pending, cursor, lifetime, stayed, past, .. } = self;
+        let channel = match channel {
+            None => None,
+            Some(state) => Some(Box::new(Channel::of_state(state)?)),
+        };
+        Some(Moving {
+            stream,
+            socket,
+            channel,
+            framing,
+            is_kept,
+            unread,
+            pending,
+            cursor,
+            lifetime,
+            stayed,
+            past,
+            caller,
+            course,
+            terms,
+            home,
+        })
+    }
+}
+
 impl Moving {
+    /// What of the client goes to another process, besides its socket. `None`: it cannot go there.
+    #[must_use]
+    pub fn passage(&self) -> Option<Passage> {
+        Some(Passage {
+            channel: self.channel.as_ref().map(|channel| channel.state()),
+            framing: self.framing,
+            is_kept: self.is_kept,
+            unread: self.unread.clone(),
+            pending: self.pending.clone(),
+            cursor: self.cursor,
+            lifetime: self.lifetime,
+            stayed: self.stayed,
+            past: self.past,
+            caller: self.caller.state(),
+            course: self.course,
+            passport: self.home.passport()?,
+        })
+    }
+
     /// The client on its way to a shard. `subscription`: its place on its stream, at [`cursor`](Self::cursor).
     #[must_use]
     pub fn goes_on(self, subscription: Subscription, now: Instant) -> Arrival {

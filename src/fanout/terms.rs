@@ -4,6 +4,7 @@ use super::policy::Pace;
 use crate::caller::Caller;
 use crate::counters::RouteCounters;
 use crate::hub::{Course, Departure, Seat, StreamKey};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::{AddAssign, SubAssign};
 use std::os::fd::OwnedFd;
@@ -23,6 +24,11 @@ pub const MOST_KEPT_BYTES: usize = 8 << 10;
 pub trait Home: Send + fmt::Debug {
     /// Serves the connection from now on. `unread`: the bytes that the client sent after its request.
     fn take_back(self: Box<Self>, socket: OwnedFd, unread: Vec<u8>);
+
+    /// What another process needs to hold the same. `None`: the client cannot go there.
+    fn passport(&self) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 /// What has become of the policy of a route since its clients came.
@@ -88,7 +94,7 @@ pub struct Farewell<'a> {
 }
 
 /// What was sent to a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Sent {
     /// The bytes of SSE text.
     pub bytes: u64,

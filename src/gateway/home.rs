@@ -8,6 +8,7 @@ use super::places::Place;
 use super::transport::Transport;
 use crate::fanout::Home;
 use rustix::net::getpeername;
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -20,6 +21,14 @@ pub(super) struct AtTheFront {
     place: Place,
     /// `None`: nobody told anything of the connection.
     told: Option<Box<Told>>,
+}
+
+/// What another process is told of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Passport {
+    /// The client that a trusted proxy told of.
+    pub(super) told: Option<SocketAddr>,
+    pub(super) is_tls: bool,
 }
 
 /// What is known of a connection besides its socket.
@@ -62,11 +71,16 @@ impl AtTheFront {
 ///
 /// # Errors
 /// When the connection is over: then there is no peer.
-fn socket_peer(socket: &OwnedFd) -> io::Result<Option<SocketAddr>> {
+pub(super) fn socket_peer(socket: &OwnedFd) -> io::Result<Option<SocketAddr>> {
     Ok(getpeername(socket)?.and_then(|peer| SocketAddr::try_from(peer).ok()))
 }
 
 impl Home for AtTheFront {
+    fn passport(&self) -> Option<Vec<u8>> {
+        let Peer { told, is_tls, .. } = self.peer(None);
+        rmp_serde::to_vec(&Passport { told, is_tls }).ok()
+    }
+
     fn take_back(self: Box<Self>, socket: OwnedFd, unread: Vec<u8>) {
         // Without its peer, a client would be taken for one that came through a Unix socket.
         let Ok(address) = socket_peer(&socket) else { return };

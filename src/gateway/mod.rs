@@ -22,6 +22,7 @@
 //!   HTTP/2 connection. There are `max_connections` places.
 //! - *Refusal*: a request that is answered with an error.
 
+mod adopted;
 mod after;
 mod answered;
 mod answers;

@@ -251,6 +251,17 @@ impl CurrentRouting {
         routing.by_id.get(&route).map(|served| &served.route.name).or_else(retired).cloned()
     }
 
+    /// A route of streams.
+    pub(super) fn stream(&self, route: RouteId) -> Option<Arc<StreamRoute>> {
+        self.get().by_id.get(&route).cloned()
+    }
+
+    /// The settings of a route's streams.
+    #[must_use]
+    pub fn settings(&self, route: RouteId) -> Option<StreamSettings> {
+        self.stream(route).map(|served| served.settings().clone())
+    }
+
     /// The routes of streams, with their ids.
     #[must_use]
     pub fn streams(&self) -> Vec<(RouteId, Arc<Route>)> {

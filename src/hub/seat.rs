@@ -5,11 +5,12 @@ use super::hold::Hold;
 use super::stream::{State, Stream};
 use crate::caller::Caller;
 use crate::replay::Seq;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::time::Instant;
 
 /// What a client on a stream met so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Course {
     /// The events of the past that the log held for the client when it came.
     pub replayed: u32,

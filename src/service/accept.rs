@@ -37,6 +37,8 @@ const SLICE: usize = 16;
 pub(super) enum Accepting {
     /// All connections are accepted.
     Yes,
+    /// No connections are accepted for now. They wait in the kernel's queue.
+    Paused,
     /// The connections that wait in the kernel's queue are accepted, and no others.
     Last,
     /// No connections are accepted. Another process accepts those in the kernel's queue.
@@ -115,8 +117,15 @@ async fn accept(bound: Bound, front: Arc<Front>, mut accepting: watch::Receiver<
     loop {
         let accepted = tokio::select! {
             biased;
-            _ = accepting.wait_for(|accepting| *accepting != Accepting::Yes) => break,
-            accepted = listener.accept() => accepted,
+            _ = accepting.wait_for(|accepting| *accepting != Accepting::Yes) => None,
+            accepted = listener.accept() => Some(accepted),
+        };
+        let Some(accepted) = accepted else {
+            let is_paused = *accepting.borrow() == Accepting::Paused;
+            if is_paused && accepting.wait_for(|accepting| *accepting != Accepting::Paused).await.is_ok() {
+                continue;
+            }
+            break;
         };
         let error = match accepted {
             Ok(transport) => {

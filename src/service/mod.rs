@@ -7,6 +7,7 @@
 mod accept;
 mod bound;
 mod descriptors;
+mod handover;
 mod inherited;
 mod launch;
 mod listen;
@@ -38,6 +39,7 @@ use crate::upstream::{Connector, SystemTrust, SystemTrustError};
 use accept::{Accepting, accept_all};
 use bound::Bound;
 use descriptors::Room;
+use handover::{Link, Moved, Source};
 use launch::Launch;
 use listen::Sockets;
 use parts::{api, engine, front_options, gateway, https_port, serve_admin, tls};
@@ -117,6 +119,8 @@ pub struct Running {
     handed_over: bool,
     /// Whether an answer at the admin address is waited for before this process ends.
     answers: bool,
+    /// The process that hands its streams and clients over. No connection is accepted before it has.
+    predecessor: Option<(Arc<Link>, Arc<Front>)>,
 }
 
 impl Service {
@@ -155,7 +159,9 @@ impl Service {
         let admin_address = admin.as_ref().map(|bound| bound.address.clone());
         let (lifecycle, lifecycle_seen) = watch::channel(Lifecycle::Running);
         let (stopping, stopping_seen) = watch::channel(false);
-        let (accepting, accepting_seen) = watch::channel(Accepting::Yes);
+        let predecessor = upgrade::predecessor();
+        let first = if predecessor.is_some() { Accepting::Paused } else { Accepting::Yes };
+        let (accepting, accepting_seen) = watch::channel(first);
         let (alive_held, alive) = mpsc::channel(1);
         if admin.is_some() {
             access::keep_callers();
@@ -171,6 +177,7 @@ impl Service {
         let front = Arc::new(Front::new(self.front, gateway.clone(), alive_held, stopping_seen).with_tls(handshakes));
         let options = front.options();
         let spares = clients.iter().chain(&admin).filter_map(Bound::spare).collect();
+        let predecessor = predecessor.map(|link| (link, Arc::clone(&front)));
         let accepts = tokio::spawn(accept_all(clients, front, accepting_seen));
         started::tell(&self.config, self.front.max_connections);
         let parts = Parts { gateway, ids, options, tls: settings, https_port, room: self.room, system: self.system };
@@ -188,7 +195,7 @@ impl Service {
         told.iter().for_each(|told| log::info!("listening {told}"));
         let admin = admin.and_then(|bound| serve_admin(bound, facts));
         abandoned.into_iter().for_each(SocketFile::remove);
-        if !upgrade::say_ready() {
+        if predecessor.is_none() && !upgrade::say_ready() {
             notify::ready();
         }
         Running {
@@ -206,6 +213,7 @@ impl Service {
             launch: self.launch,
             handed_over: false,
             answers: false,
+            predecessor,
         }
     }
 }
@@ -248,7 +256,26 @@ impl Running {
     /// # Errors
     /// When the new process does not come to serve. Then nothing has changed.
     pub async fn successor(&self) -> io::Result<Successor> {
-        upgrade::start(&self.launch, &self.spares, &self.files).await
+        let Reloader { hub, engine, routing, .. } = &self.reloader;
+        let (hub, engine, routing) = (hub.clone(), engine.clone(), routing.clone());
+        let source = Source { hub, engine, routing, accepting: self.accepting.clone() };
+        upgrade::start(&self.launch, &self.spares, &self.files, source).await
+    }
+
+    /// Takes over what the process before this one hands over, and then accepts connections. It does nothing if there is no
+    /// such process.
+    pub async fn take_over(&mut self) {
+        let Some((link, front)) = self.predecessor.take() else { return };
+        let Reloader { hub, routing, .. } = &self.reloader;
+        match handover::take(&link, hub, routing, &front).await {
+            Ok(Moved { streams, clients }) => log::info!("taken over streams={streams} clients={clients}"),
+            Err(error) => log::warn!("not everything was taken over: {error}"),
+        }
+        drop(front);
+        self.accepting.send_replace(Accepting::Yes);
+        if let Err(error) = handover::say_ready(&link).await {
+            log::warn!("cannot tell the old process that this one serves: {error}");
+        }
     }
 
     /// Leaves the service to the new process and returns its process id. This process still serves its clients. The

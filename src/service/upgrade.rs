@@ -10,18 +10,18 @@
 //! The first process of a container cannot be replaced. When it ends, the kernel kills every other process of the
 //! container.
 
+use super::handover::{self, Link, Moved, Source};
 use super::inherited::{OWN_FILES, own_files};
 use super::launch::Launch;
 use super::socket_file::SocketFile;
 use crate::admin::STARTS_WITHIN;
 use command_fds::{CommandFdExt, FdMapping};
-use rustix::pipe::{PipeFlags, pipe_with};
 use std::io;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
-use tokio::io::AsyncReadExt;
-use tokio::net::unix::pipe::Receiver;
-use tokio::time::timeout;
+use std::sync::Arc;
+use tokio::task::spawn_blocking;
 
 /// The environment variable that tells a new process to say when it serves.
 const UPGRADE: &str = "MANIFOLD_UPGRADE";
@@ -34,6 +34,16 @@ const FIRST_PROCESS: u32 = 1;
 
 /// The bytes by which the new process says that it serves.
 const READY: &[u8] = b"r";
+
+/// The way to the predecessor, if it hands streams and clients over. A predecessor of an earlier version only waits for a
+/// byte.
+pub(super) fn predecessor() -> Option<Arc<Link>> {
+    std::env::var_os(UPGRADE)?;
+    let ours = io::stdin().as_fd().try_clone_to_owned().ok()?;
+    // The standard input is a pipe in earlier versions.
+    rustix::net::sockopt::socket_type(&ours).ok()?;
+    Link::over(ours).map(Arc::new).ok()
+}
 
 /// Tells the predecessor that this process serves. Returns whether there is a predecessor. The predecessor then tells
 /// the service manager, which listens to no other process.
@@ -89,38 +99,68 @@ impl Drop for Starting {
     }
 }
 
-/// Starts the program of `launch` with these sockets and the ownership of these files, and waits until it serves. If
-/// this future is dropped before that, the new process is killed.
+/// Starts the program of `launch` with these sockets and the ownership of these files, gives it the streams and clients
+/// that can move, and waits until it serves. If this future is dropped before that, the new process is killed, and what it
+/// has not taken goes on here.
 ///
 /// # Errors
 /// When the process cannot be started, or when it ends or stays silent instead of serving.
-pub(super) async fn start(launch: &Launch, sockets: &[OwnedFd], files: &[SocketFile]) -> io::Result<Successor> {
+pub(super) async fn start(
+    launch: &Launch,
+    sockets: &[OwnedFd],
+    files: &[SocketFile],
+    source: Source,
+) -> io::Result<Successor> {
     if let Some(why) = refusal(std::process::id()) {
         return Err(io::Error::other(why));
     }
-    let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-    let mut ready = Receiver::from_owned_fd(ours)?;
+    let (ours, theirs) = UnixStream::pair()?;
+    let link = Arc::new(Link::over(ours.into())?);
+    link.wait_for(STARTS_WITHIN)?;
     let program = launch.program();
     log::info!("a new process is started program={}", program.display());
     let mut command = command(launch, sockets, files)?;
-    command.stdin(Stdio::from(theirs));
+    command.stdin(Stdio::from(OwnedFd::from(theirs)));
     let child =
         command.spawn().map_err(|error| io::Error::other(format!("cannot start {}: {error}", program.display())))?;
     let mut starting = Starting(Some(child));
-    // The command holds a copy of the pipe's other end. If it stayed open, the end of the new process would not be
-    // seen.
+    // The command holds a copy of the other end. If it stayed open, the end of the new process would not be seen.
     drop(command);
-    let mut said = [0; 1];
-    let heard = timeout(STARTS_WITHIN, ready.read(&mut said)).await;
-    if let Ok(Ok(1..)) = heard {
-        return Ok(Successor(starting));
-    }
+    // It goes on to its end even if nobody waits for it any more: clients may be on their way.
+    let served = tokio::spawn(serves(link, source)).await.map_err(io::Error::other)?;
+    let error = match served {
+        Ok(Moved { streams, clients }) => {
+            log::info!("handed over streams={streams} clients={clients}");
+            return Ok(Successor(starting));
+        }
+        Err(error) => error,
+    };
     let status = starting.end()?;
-    let how = match heard {
-        Ok(_) => format!("{status}. The log has its reasons"),
-        Err(_) => format!("it was silent for {} seconds, and was killed", STARTS_WITHIN.as_secs()),
+    let how = match error.kind() {
+        io::ErrorKind::UnexpectedEof => format!("{status}. The log has its reasons"),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            format!("it was silent for {} seconds, and was killed", STARTS_WITHIN.as_secs())
+        }
+        _ => format!("{error}, and it was killed"),
     };
     Err(io::Error::other(format!("{} did not start to serve: {how}", program.display())))
+}
+
+/// Gives the new process what it takes, and waits until it accepts connections. If it does not come to that, this process
+/// accepts them again.
+async fn serves(link: Arc<Link>, source: Source) -> io::Result<Moved> {
+    let first = Arc::clone(&link);
+    let first = spawn_blocking(move || first.first_byte()).await.map_err(io::Error::other)??;
+    if Some(READY) == first.as_ref().map(std::slice::from_ref) {
+        // A version that takes nothing over.
+        return Ok(Moved::default());
+    }
+    let given = async {
+        let moved = source.give(&link).await?;
+        handover::is_ready(&link).await?;
+        Ok(moved)
+    };
+    given.await.inspect_err(|_| source.accepts_again())
 }
 
 /// The command line of this process, with the program that its path names now.

@@ -26,12 +26,14 @@ pub struct ChannelState {
 }
 
 impl Channel {
-    /// Takes the channel apart, to go on elsewhere. Nothing may be between [`seal`](Self::seal) and
-    /// [`settle`](Self::settle).
+    /// What another process needs to go on. Only one of the two may: a nonce must never serve two plaintexts. Nothing may
+    /// be between [`seal`](Self::seal) and [`settle`](Self::settle).
     #[must_use]
-    pub fn into_state(mut self) -> ChannelState {
+    pub fn state(&self) -> ChannelState {
         let algorithm = self.algorithm();
-        let Aside { pending, arriving } = self.aside.take().map(|aside| *aside).unwrap_or_default();
+        let aside = self.aside.as_ref();
+        let (pending, arriving) =
+            aside.map(|aside| (aside.pending.clone(), aside.arriving.clone())).unwrap_or_default();
         ChannelState {
             algorithm: algorithm.number(),
             tx_secret: self.tx_secret.bytes(algorithm).to_vec(),
@@ -47,7 +49,7 @@ impl Channel {
         }
     }
 
-    /// The channel that was taken apart. `None`: no channel has this state.
+    /// The channel with this state. `None`: no channel has this state.
     #[must_use]
     pub fn of_state(mut state: ChannelState) -> Option<Self> {
         let algorithm = Algorithm::of(state.algorithm)?;

@@ -41,6 +41,7 @@ mod contract;
 mod cors;
 mod crowd_at_the_limit;
 mod descriptors;
+mod handover;
 mod http2;
 mod http2_drain;
 mod http2_floods;

@@ -4,7 +4,8 @@ use super::*;
 
 /// The channel after its way through bytes.
 fn moved(channel: Channel) -> Channel {
-    let state = channel.into_state();
+    let state = channel.state();
+    drop(channel);
     assert_eq!(format!("{state:?}"), "ChannelState { .. }", "no secret is shown");
     let bytes = rmp_serde::to_vec(&state).unwrap();
     Channel::of_state(rmp_serde::from_slice(&bytes).unwrap()).unwrap()
@@ -54,7 +55,7 @@ fn a_channel_that_moves_after_every_byte_says_and_hears_what_one_that_stays_does
 #[test]
 fn a_state_that_no_channel_has_is_refused() {
     let (_client, channel) = connected(SUITES[0]);
-    let bytes = rmp_serde::to_vec(&channel.into_state()).unwrap();
+    let bytes = rmp_serde::to_vec(&channel.state()).unwrap();
     let value: (u8, Vec<u8>, u64, Vec<u8>, u64, Vec<u8>, Vec<u8>, u16, u8, bool, bool) =
         rmp_serde::from_slice(&bytes).unwrap();
     let with = |algorithm: u8, secret: &[u8]| {
