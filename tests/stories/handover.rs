@@ -2,9 +2,10 @@
 
 use crate::client::Client;
 use crate::gateway::{Gateway, configuration, route};
-use crate::origin::{Origin, ResumingOrigin};
+use crate::origin::{Authority, Origin, ResumingOrigin, Version};
 use crate::stage::{Successor, gap, numbered, opened};
 use rustix::process::Signal;
+use std::time::Duration;
 
 /// Replaces the process. Returns the new one when the old one has ended.
 async fn upgraded(gateway: &mut Gateway) -> Successor {
@@ -50,4 +51,65 @@ async fn what_an_origin_without_ids_sent_meanwhile_is_told_as_a_gap_and_nobody_i
     assert_eq!(client.next_data().await, "2");
     body.event(&numbered(3)).await;
     assert_eq!(client.next_data().await, "3");
+}
+
+/// The number of upgrades in a row, and of events in the meantime.
+const UPGRADES: usize = 5;
+
+/// Clients of every kind that the engine serves on a connection of its own. Some of them read nothing meanwhile, and are
+/// in the middle of an event.
+#[tokio::test]
+async fn several_upgrades_in_a_row_lose_and_double_nothing_for_clients_of_any_kind() {
+    let (origin, authority) = (ResumingOrigin::start_live(), Authority::new());
+    let config = configuration("drain_secs = 600", [route("/*", &*origin).with("replay.events = 100000")]);
+    let mut gateway = Gateway::start(&format!("{config}\n{}", authority.listens())).await;
+    gateway.log_line(" tls=on").await;
+    let (plain, tls) = (gateway.addr(), gateway.tls_addr().unwrap());
+    let mut clients = Vec::new();
+    for n in 0..30 {
+        let path = format!("/{}", n % 3);
+        let client = Client::get(&path);
+        clients.push(match n % 5 {
+            0 => client.tls_of(&authority, Version::Tls13).connect(tls).await.stream(),
+            1 => client.http10().connect(plain).await.stream(),
+            2 => client.small_receive_buffer().connect(plain).await.stream(),
+            _ => client.connect(plain).await.stream(),
+        });
+    }
+    origin.publish();
+    for client in &mut clients {
+        assert_eq!(client.next_data().await, "1");
+    }
+    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+    let publishing = async {
+        let mut published = 1_u64;
+        while tokio::time::timeout(Duration::from_millis(5), &mut stopped).await.is_err() {
+            origin.publish();
+            published += 1;
+        }
+        published
+    };
+    let upgrading = async {
+        gateway.signal(Signal::QUIT);
+        let mut successors = Vec::new();
+        for n in 1..=UPGRADES {
+            let lines = gateway.log_lines("a new process serves", n).await;
+            let successor = Successor::of(lines.last().unwrap());
+            gateway.log_lines("drained: exit", n).await;
+            if n < UPGRADES {
+                successor.signal(Signal::QUIT);
+            }
+            successors.push(successor);
+        }
+        stop.send(()).unwrap();
+        successors
+    };
+    let (published, _successors) = tokio::join!(publishing, upgrading);
+    for (n, client) in clients.iter_mut().enumerate() {
+        for event in 2..=published {
+            assert_eq!(client.next_data().await, event.to_string(), "client {n}");
+        }
+    }
+    let moved = gateway.log_lines("handed over streams=3 clients=30", UPGRADES).await;
+    assert_eq!(moved.len(), UPGRADES);
 }
