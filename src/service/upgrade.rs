@@ -10,12 +10,13 @@
 //! The first process of a container cannot be replaced. When it ends, the kernel kills every other process of the
 //! container.
 
-use super::handover::{self, Link, Moved, Source};
+use super::handover::{self, Broken, Link, Moved, Source};
 use super::inherited::{OWN_FILES, own_files};
 use super::launch::Launch;
 use super::socket_file::SocketFile;
 use crate::admin::STARTS_WITHIN;
 use command_fds::{CommandFdExt, FdMapping};
+use parking_lot::Mutex;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -32,8 +33,8 @@ const FIRST_DESCRIPTOR: RawFd = 3;
 /// The process id of a container's first process. The container ends with it (pid_namespaces(7)).
 const FIRST_PROCESS: u32 = 1;
 
-/// The bytes by which the new process says that it serves.
-const READY: &[u8] = b"r";
+/// The byte by which the new process says that it serves.
+const READY: u8 = b'r';
 
 /// The way to the predecessor, if it hands streams and clients over. A predecessor of an earlier version only waits for a
 /// byte.
@@ -49,7 +50,7 @@ pub(super) fn predecessor() -> Option<Arc<Link>> {
 /// the service manager, which listens to no other process.
 pub(super) fn say_ready() -> bool {
     let is_successor = std::env::var_os(UPGRADE).is_some();
-    if is_successor && let Err(error) = rustix::io::write(io::stdin(), READY) {
+    if is_successor && let Err(error) = rustix::io::write(io::stdin(), &[READY]) {
         log::warn!("cannot tell the old process that this one serves: {error}");
     }
     is_successor
@@ -123,44 +124,68 @@ pub(super) async fn start(
     command.stdin(Stdio::from(OwnedFd::from(theirs)));
     let child =
         command.spawn().map_err(|error| io::Error::other(format!("cannot start {}: {error}", program.display())))?;
-    let mut starting = Starting(Some(child));
+    let starting = Arc::new(Mutex::new(Starting(Some(child))));
+    let mut ended = EndedOnDrop(Some(Arc::clone(&starting)));
     // The command holds a copy of the other end. If it stayed open, the end of the new process would not be seen.
     drop(command);
     // It goes on to its end even if nobody waits for it any more: clients may be on their way.
-    let served = tokio::spawn(serves(link, source)).await.map_err(io::Error::other)?;
-    let error = match served {
+    let served = tokio::spawn(serves(link, source, Arc::clone(&starting))).await.map_err(io::Error::other)?;
+    match served {
         Ok(Moved { streams, clients }) => {
             log::info!("handed over streams={streams} clients={clients}");
-            return Ok(Successor(starting));
+            ended.0 = None;
+            let serving = std::mem::replace(&mut *starting.lock(), Starting(None));
+            Ok(Successor(serving))
         }
-        Err(error) => error,
+        Err(how) => Err(io::Error::other(format!("{} did not start to serve: {how}", program.display()))),
+    }
+}
+
+/// Ends a new process when it is dropped. What the process has not taken then goes on here.
+struct EndedOnDrop(Option<Arc<Mutex<Starting>>>);
+
+impl Drop for EndedOnDrop {
+    fn drop(&mut self) {
+        if let Some(starting) = &self.0
+            && let Err(error) = starting.lock().end()
+        {
+            log::warn!("cannot end the new process: {error}");
+        }
+    }
+}
+
+/// Gives the new process what it takes, and waits until it accepts connections. If it does not come to that, it is ended,
+/// and what it has not taken goes on here: never before its end, because it might still send something to a client.
+/// Returns how it ended then.
+async fn serves(link: Arc<Link>, source: Source, starting: Arc<Mutex<Starting>>) -> Result<Moved, String> {
+    let first = Arc::clone(&link);
+    let first = spawn_blocking(move || first.first_byte()).await.unwrap_or_else(|error| Err(io::Error::other(error)));
+    let mut frozen = Vec::new();
+    let given = match first {
+        // A version that takes nothing over.
+        Ok(Some(READY)) => return Ok(Moved::default()),
+        Ok(Some(_)) => source.give(&link, &mut frozen).await,
+        Ok(None) => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
+        Err(error) => Err(error.into()),
     };
-    let status = starting.end()?;
-    let how = match error.kind() {
+    let given = match given {
+        Ok(moved) => handover::is_ready(&link).await.map(|()| moved).map_err(Broken::from),
+        broken => broken,
+    };
+    let broken = match given {
+        Ok(moved) => return Ok(moved),
+        Err(broken) => broken,
+    };
+    let status = starting.lock().end().unwrap_or_else(|error| error.to_string());
+    let how = match broken.error.kind() {
         io::ErrorKind::UnexpectedEof => format!("{status}. The log has its reasons"),
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
             format!("it was silent for {} seconds, and was killed", STARTS_WITHIN.as_secs())
         }
-        _ => format!("{error}, and it was killed"),
+        _ => format!("{}, and it was killed", broken.error),
     };
-    Err(io::Error::other(format!("{} did not start to serve: {how}", program.display())))
-}
-
-/// Gives the new process what it takes, and waits until it accepts connections. If it does not come to that, this process
-/// accepts them again.
-async fn serves(link: Arc<Link>, source: Source) -> io::Result<Moved> {
-    let first = Arc::clone(&link);
-    let first = spawn_blocking(move || first.first_byte()).await.map_err(io::Error::other)??;
-    if Some(READY) == first.as_ref().map(std::slice::from_ref) {
-        // A version that takes nothing over.
-        return Ok(Moved::default());
-    }
-    let given = async {
-        let moved = source.give(&link).await?;
-        handover::is_ready(&link).await?;
-        Ok(moved)
-    };
-    given.await.inspect_err(|_| source.accepts_again())
+    source.goes_on(broken, &frozen).await;
+    Err(how)
 }
 
 /// The command line of this process, with the program that its path names now.

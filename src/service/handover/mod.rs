@@ -78,6 +78,20 @@ pub(super) struct Moved {
     pub(super) clients: usize,
 }
 
+/// The way to the new process broke.
+#[derive(Debug)]
+pub(super) struct Broken {
+    pub(super) error: io::Error,
+    /// The stream that was being given, and its clients that were not taken.
+    rest: Option<(usize, Vec<Moving>)>,
+}
+
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Self {
+        Self { error, rest: None }
+    }
+}
+
 /// What streams and clients are taken from.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
@@ -102,11 +116,12 @@ async fn hear<T: DeserializeOwned>(link: &Arc<Link>) -> io::Result<(T, Vec<Owned
 }
 
 impl Source {
-    /// Gives everything that can move to the new process.
+    /// Gives everything that can move to the new process. The streams that were frozen for that are added to `frozen`.
     ///
     /// # Errors
-    /// When the way to it breaks. What it has not taken is as before.
-    pub(super) async fn give(&self, link: &Arc<Link>) -> io::Result<Moved> {
+    /// When the way to it breaks. The new process must be ended then, before what it has not taken [goes
+    /// on](Self::goes_on).
+    pub(super) async fn give(&self, link: &Arc<Link>, frozen: &mut Vec<usize>) -> Result<Moved, Broken> {
         let (hello, _) = hear::<Hello>(link).await?;
         if hello.version != VERSION {
             log::warn!(
@@ -121,50 +136,40 @@ impl Source {
         let mut moved = Moved::default();
         for (number, key) in self.hub.movable() {
             let Some(route) = ours.get(&key.route()) else { continue };
-            if theirs.get(&*route.name) == Some(&stream_identity(route)) {
-                moved.clients += self.give_stream(link, number, &route.name, &mut moved.streams).await?;
+            if theirs.get(&*route.name) == Some(&stream_identity(route)) && self.hub.freeze(number) {
+                frozen.push(number);
+                if let Some(clients) = self.give_stream(link, number, &route.name).await? {
+                    moved.streams += 1;
+                    moved.clients += clients;
+                }
             }
         }
         say(link, &Say::Done, Vec::new()).await?;
         Ok(moved)
     }
 
-    /// Gives a stream and its clients. Returns the number of the clients that moved.
-    async fn give_stream(
-        &self,
-        link: &Arc<Link>,
-        number: usize,
-        route: &str,
-        streams: &mut usize,
-    ) -> io::Result<usize> {
-        if !self.hub.freeze(number) {
-            return Ok(0);
-        }
-        let clients = match &self.engine {
+    /// Gives a frozen stream and its clients. Returns the number of the clients that moved. `None`: the new process does not
+    /// go on with the stream.
+    async fn give_stream(&self, link: &Arc<Link>, number: usize, route: &str) -> Result<Option<usize>, Broken> {
+        let mut clients = match &self.engine {
             Some(engine) => engine.release(number).await,
             None => Vec::new(),
         };
-        let taken = self.hub.taken_down(number);
-        let asked = match taken {
-            Some(stream) => {
-                let stream =
-                    Say::Stream { route: route.to_owned(), stream: Box::new(stream), taken: SystemTime::now() };
-                match say(link, &stream, Vec::new()).await {
-                    Ok(()) => hear::<Answer>(link).await.map(|(answer, _)| matches!(answer, Answer::Stream(true))),
-                    Err(error) => Err(error),
-                }
-            }
+        let asked = match self.hub.taken_down(number) {
+            Some(stream) => goes_on_there(link, route, stream).await,
             None => Ok(false),
         };
-        if !matches!(asked, Ok(true)) {
-            self.come_back(number, clients).await;
-            self.hub.thaw(number);
-            return asked.map(|_| 0);
+        match asked {
+            Ok(true) => {}
+            Ok(false) => {
+                self.come_back(number, clients).await;
+                self.hub.thaw(number);
+                return Ok(None);
+            }
+            Err(error) => return Err(Broken { error, rest: Some((number, clients)) }),
         }
         // From here on the stream is the other process's. Who stays here is asked back in the drain.
-        *streams += 1;
         let mut moved = 0;
-        let mut clients = clients;
         while !clients.is_empty() {
             let rest = clients.split_off(clients.len().min(MOST_DESCRIPTORS));
             let parcel = Parcel::of(&clients);
@@ -172,30 +177,30 @@ impl Source {
                 Ok(parcel) => parcel.send(link).await,
                 Err(error) => Err(error),
             };
-            match taken {
-                Ok(taken) => {
-                    let (gone, stay): (Vec<_>, Vec<_>) = clients
-                        .into_iter()
-                        .zip(taken.into_iter().chain(std::iter::repeat(false)))
-                        .partition(|(_, is)| *is);
-                    moved += gone.len();
-                    drop(gone);
-                    self.come_back(number, stay.into_iter().map(|(client, _)| client).collect()).await;
-                }
+            let taken = match taken {
+                Ok(taken) => taken,
                 Err(error) => {
                     clients.extend(rest);
-                    self.come_back(number, clients).await;
-                    self.hub.thaw(number);
-                    return Err(error);
+                    return Err(Broken { error, rest: Some((number, clients)) });
                 }
-            }
+            };
+            let all = clients.into_iter().zip(taken);
+            let (gone, stay): (Vec<_>, Vec<_>) = all.partition(|(_, is_taken)| *is_taken);
+            moved += gone.len();
+            drop(gone);
+            self.come_back(number, stay.into_iter().map(|(client, _)| client).collect()).await;
             clients = rest;
         }
-        Ok(moved)
+        Ok(Some(moved))
     }
 
-    /// The new process does not accept connections, so this one does.
-    pub(super) fn accepts_again(&self) {
+    /// The new process is gone. What it had not taken goes on here, so do the streams that were `frozen`, and connections are
+    /// accepted again.
+    pub(super) async fn goes_on(&self, broken: Broken, frozen: &[usize]) {
+        if let Some((stream, clients)) = broken.rest {
+            self.come_back(stream, clients).await;
+        }
+        frozen.iter().for_each(|stream| self.hub.thaw(*stream));
         self.accepting.send_if_modified(|accepting| {
             let is_paused = *accepting == Accepting::Paused;
             if is_paused {
@@ -232,6 +237,14 @@ pub(super) async fn say_ready(link: &Arc<Link>) -> io::Result<()> {
     say(link, &Answer::Ready, Vec::new()).await
 }
 
+/// Gives a stream. Returns whether the new process goes on with it.
+async fn goes_on_there(link: &Arc<Link>, route: &str, stream: MovingStream) -> io::Result<bool> {
+    let stream = Say::Stream { route: route.to_owned(), stream: Box::new(stream), taken: SystemTime::now() };
+    say(link, &stream, Vec::new()).await?;
+    let (answer, _) = hear::<Answer>(link).await?;
+    Ok(matches!(answer, Answer::Stream(true)))
+}
+
 /// What is sent of some clients.
 struct Parcel {
     passages: Vec<Passage>,
@@ -262,6 +275,7 @@ impl Parcel {
             return Err(io::ErrorKind::InvalidData.into());
         };
         let mut taken = taken.into_iter();
+        // As many as there are clients, whatever was answered.
         Ok(can_go.into_iter().map(|can_go| can_go && taken.next().unwrap_or_default()).collect())
     }
 }
