@@ -30,7 +30,7 @@ pub use snapshot::try_snapshot;
 pub use upgrade::Successor;
 
 use crate::access;
-use crate::admin::{Admin, Facts, UpgradeRequests, Upgrades};
+use crate::admin::{Admin, Facts, STARTS_WITHIN, UpgradeRequests, Upgrades};
 use crate::config::{Config, ConfigErrors, ListenAddr};
 use crate::counters::CountersByRoute;
 use crate::descriptors::Descriptors;
@@ -256,10 +256,14 @@ impl Running {
     /// # Errors
     /// When the new process does not come to serve. Then nothing has changed.
     pub async fn successor(&self) -> io::Result<Successor> {
+        upgrade::start(&self.launch, &self.spares, &self.files, self.source(), STARTS_WITHIN).await
+    }
+
+    /// What streams and clients are taken from.
+    fn source(&self) -> Source {
         let Reloader { hub, engine, routing, .. } = &self.reloader;
         let (hub, engine, routing) = (hub.clone(), engine.clone(), routing.clone());
-        let source = Source { hub, engine, routing, accepting: self.accepting.clone() };
-        upgrade::start(&self.launch, &self.spares, &self.files, source).await
+        Source { hub, engine, routing, accepting: self.accepting.clone() }
     }
 
     /// Takes over what the process before this one hands over, and then accepts connections. It does nothing if there is no

@@ -14,7 +14,6 @@ use super::handover::{self, Broken, Link, Moved, Source};
 use super::inherited::{OWN_FILES, own_files};
 use super::launch::Launch;
 use super::socket_file::SocketFile;
-use crate::admin::STARTS_WITHIN;
 use command_fds::{CommandFdExt, FdMapping};
 use parking_lot::Mutex;
 use std::io;
@@ -22,6 +21,7 @@ use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::spawn_blocking;
 
 /// The environment variable that tells a new process to say when it serves.
@@ -111,13 +111,14 @@ pub(super) async fn start(
     sockets: &[OwnedFd],
     files: &[SocketFile],
     source: Source,
+    patience: Duration,
 ) -> io::Result<Successor> {
     if let Some(why) = refusal(std::process::id()) {
         return Err(io::Error::other(why));
     }
     let (ours, theirs) = UnixStream::pair()?;
     let link = Arc::new(Link::over(ours.into())?);
-    link.wait_for(STARTS_WITHIN)?;
+    link.wait_for(patience)?;
     let program = launch.program();
     log::info!("a new process is started program={}", program.display());
     let mut command = command(launch, sockets, files)?;
@@ -129,7 +130,7 @@ pub(super) async fn start(
     // The command holds a copy of the other end. If it stayed open, the end of the new process would not be seen.
     drop(command);
     // It goes on to its end even if nobody waits for it any more: clients may be on their way.
-    let served = tokio::spawn(serves(link, source, Arc::clone(&starting))).await.map_err(io::Error::other)?;
+    let served = tokio::spawn(serves(link, source, Arc::clone(&starting), patience)).await.map_err(io::Error::other)?;
     match served {
         Ok(Moved { streams, clients }) => {
             log::info!("handed over streams={streams} clients={clients}");
@@ -157,7 +158,12 @@ impl Drop for EndedOnDrop {
 /// Gives the new process what it takes, and waits until it accepts connections. If it does not come to that, it is ended,
 /// and what it has not taken goes on here: never before its end, because it might still send something to a client.
 /// Returns how it ended then.
-async fn serves(link: Arc<Link>, source: Source, starting: Arc<Mutex<Starting>>) -> Result<Moved, String> {
+async fn serves(
+    link: Arc<Link>,
+    source: Source,
+    starting: Arc<Mutex<Starting>>,
+    patience: Duration,
+) -> Result<Moved, String> {
     let first = Arc::clone(&link);
     let first = spawn_blocking(move || first.first_byte()).await.unwrap_or_else(|error| Err(io::Error::other(error)));
     let mut frozen = Vec::new();
@@ -180,7 +186,7 @@ async fn serves(link: Arc<Link>, source: Source, starting: Arc<Mutex<Starting>>)
     let how = match broken.error.kind() {
         io::ErrorKind::UnexpectedEof => format!("{status}. The log has its reasons"),
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-            format!("it was silent for {} seconds, and was killed", STARTS_WITHIN.as_secs())
+            format!("it was silent for {} seconds, and was killed", patience.as_secs())
         }
         _ => format!("{}, and it was killed", broken.error),
     };
@@ -214,7 +220,12 @@ fn command(launch: &Launch, sockets: &[OwnedFd], files: &[SocketFile]) -> io::Re
 
 #[cfg(test)]
 mod tests {
+    use super::super::accept::Accepting;
     use super::*;
+    use crate::config::Networks;
+    use crate::gateway::{CurrentRouting, NoStreams, RouteIds, Routing};
+    use crate::hub::Hub;
+    use tokio::sync::watch;
 
     #[test]
     fn the_first_process_of_a_container_stays() {
@@ -223,8 +234,7 @@ mod tests {
         assert_eq!(refusal(u32::MAX), None);
     }
 
-    /// The clock is paused, so it runs ahead to the end of every wait.
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_new_process_that_is_silent_is_killed() {
         let directory = tempfile::tempdir().unwrap();
         let [script, program] = ["script", "program"].map(|name| directory.path().join(name));
@@ -232,8 +242,12 @@ mod tests {
         // Another process writes the program, because a file that is open for writing cannot be executed.
         let installed = Command::new("install").args(["-m", "755"]).args([&script, &program]).status().unwrap();
         assert!(installed.success());
-        let error = start(&Launch::by(&program), &[], &[]).await.unwrap_err().to_string();
+        let routing = CurrentRouting::new(Routing::new(&[], Networks::default(), &mut RouteIds::default()));
+        let hub = Hub::new(Arc::new(NoStreams));
+        let source = Source { hub, engine: None, routing, accepting: watch::channel(Accepting::Yes).0 };
+        let error =
+            start(&Launch::by(&program), &[], &[], source, Duration::from_secs(1)).await.unwrap_err().to_string();
         assert!(error.contains(program.to_str().unwrap()), "{error}");
-        assert!(error.ends_with("did not start to serve: it was silent for 30 seconds, and was killed"), "{error}");
+        assert!(error.ends_with("did not start to serve: it was silent for 1 seconds, and was killed"), "{error}");
     }
 }

@@ -58,7 +58,8 @@ impl Link {
         second.copy_from_slice(&count.to_be_bytes());
         let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
         let mut beside = SendAncillaryBuffer::new(&mut room);
-        if !descriptors.is_empty() && !beside.push(SendAncillaryMessage::ScmRights(descriptors)) {
+        let is_too_many = descriptors.len() > MOST_DESCRIPTORS;
+        if is_too_many || !descriptors.is_empty() && !beside.push(SendAncillaryMessage::ScmRights(descriptors)) {
             return Err(io::Error::other("too many descriptors for a message"));
         }
         let sent = loop {

@@ -17,6 +17,8 @@
 //! here, and so does the stream.
 
 mod link;
+#[cfg(test)]
+mod tests;
 
 use super::accept::Accepting;
 use crate::config::stream_identity;
@@ -122,14 +124,7 @@ impl Source {
     /// When the way to it breaks. The new process must be ended then, before what it has not taken [goes
     /// on](Self::goes_on).
     pub(super) async fn give(&self, link: &Arc<Link>, frozen: &mut Vec<usize>) -> Result<Moved, Broken> {
-        let (hello, _) = hear::<Hello>(link).await?;
-        if hello.version != VERSION {
-            log::warn!(
-                "streams and clients stay here, because the new process speaks another version version={} ours={VERSION}",
-                hello.version
-            );
-            return Ok(Moved::default());
-        }
+        let Some(hello) = hello(link).await? else { return Ok(Moved::default()) };
         self.accepting.send_replace(Accepting::Paused);
         let theirs: HashMap<_, _> = hello.routes.into_iter().collect();
         let ours: HashMap<_, _> = self.routing.streams().into_iter().collect();
@@ -235,6 +230,25 @@ pub(super) async fn is_ready(link: &Arc<Link>) -> io::Result<()> {
 /// Tells the old process that this one accepts connections.
 pub(super) async fn say_ready(link: &Arc<Link>) -> io::Result<()> {
     say(link, &Answer::Ready, Vec::new()).await
+}
+
+/// What the new process says first. `None`: it speaks another version, so it takes nothing.
+async fn hello(link: &Arc<Link>) -> io::Result<Option<Hello>> {
+    let link = Arc::clone(link);
+    let heard = spawn_blocking(move || link.receive()).await.map_err(io::Error::other)??;
+    let (bytes, _) = heard.ok_or(io::ErrorKind::UnexpectedEof)?;
+    // An array whose first item is the version, in every version.
+    let version: u32 = match bytes.split_first() {
+        Some((0x90..=0x9f, mut rest)) => rmp_serde::from_read(&mut rest).map_err(io::Error::other)?,
+        _ => return Err(io::ErrorKind::InvalidData.into()),
+    };
+    if version != VERSION {
+        log::warn!(
+            "streams and clients stay here, because the new process speaks another version version={version} ours={VERSION}"
+        );
+        return Ok(None);
+    }
+    rmp_serde::from_slice(&bytes).map(Some).map_err(io::Error::other)
 }
 
 /// Gives a stream. Returns whether the new process goes on with it.
