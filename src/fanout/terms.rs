@@ -102,6 +102,15 @@ pub struct Sent {
     pub events: u64,
 }
 
+impl Sent {
+    /// Both together.
+    #[must_use]
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self += other;
+        self
+    }
+}
+
 /// Addition and subtraction wrap, because a client on the roster keeps the difference to its group's total (see
 /// `Client::sent`).
 impl AddAssign for Sent {

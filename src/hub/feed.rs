@@ -89,6 +89,21 @@ impl Feed {
         })
     }
 
+    /// The frames from `cursor` on that the log has dropped and keeps for delivery, and the position after them. A log that is
+    /// taken down does not have them.
+    #[must_use]
+    pub fn dropped(&self, cursor: Seq) -> (Vec<Frame>, Seq) {
+        let mut frames = Vec::new();
+        let next = self.stream.locked(|state| {
+            let oldest = state.log.oldest();
+            let missing = oldest.distance_from(cursor).filter(|missing| *missing > 0)?;
+            state.log.read(cursor, usize::MAX, &mut frames).ok()?;
+            frames.truncate(missing);
+            Some(oldest)
+        });
+        (frames, next.unwrap_or(cursor))
+    }
+
     /// A client at `cursor` is read for together with the others from now on.
     pub fn join(&mut self, seat: &mut Seat, cursor: Seq) {
         let mut hold = seat.hold.take();

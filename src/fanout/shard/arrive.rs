@@ -99,7 +99,7 @@ impl Shard {
             trust: Trust::default(),
             calls: false,
             schedule: Schedule::new(delivery.lifetime, Phase::random(), now),
-            sent: both(before, sent),
+            sent: before.and(sent),
             asked: since_start(delivery.asked),
             is_new: delivery.past.is_none_or(|past| past.is_new),
             is_stalled: false,
@@ -124,11 +124,6 @@ impl Shard {
         self.arm(key);
         self.backlog.behind.come(key);
     }
-}
-
-fn both(mut one: Sent, other: Sent) -> Sent {
-    one += other;
-    one
 }
 
 /// Joins two pieces of bytes.

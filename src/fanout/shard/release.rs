@@ -1,15 +1,18 @@
 //! Gives clients up in the middle of their responses.
 
 use super::super::alone::Alone;
+use super::super::batch::Framing;
 use super::super::client::{Client, State};
 use super::super::effort::DEPARTURE;
 use super::super::keys::ClientKey;
 use super::super::moving::{Moving, Past};
 use super::super::sink::Sink;
+use super::super::terms::Sent;
 use super::Shard;
 use crate::hub::Seat;
 use crate::replay::Seq;
-use bytes::Bytes;
+use crate::sse::Frame;
+use bytes::{Bytes, BytesMut};
 use mio::unix::SourceFd;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -26,7 +29,11 @@ impl Shard {
         }
         self.effort.spend(DEPARTURE);
         let (client, group) = self.members.apart(key)?;
-        let (cursor, pending) = client.state.place()?;
+        let (cursor, rest) = client.state.place()?;
+        let (frames, cursor) = group.feed.dropped(cursor);
+        let kept =
+            Sent { bytes: frames.iter().map(|frame| frame.text_len() as u64).sum(), events: frames.len() as u64 };
+        let pending = with_frames(rest, &frames, group.framing());
         let (framing, terms) = (group.framing(), Arc::clone(&group.terms));
         let (lifetime, stayed) = (client.schedule.rest(now), client.stayed(now));
         let Client { sink: Sink::Socket(link), strays, seat: Some(seat), home, sent, is_new, .. } = self.forget(key)?
@@ -49,13 +56,23 @@ impl Shard {
             cursor,
             lifetime,
             stayed,
-            past: Past { sent, is_new },
+            past: Past { sent: sent.and(kept), is_new },
             caller: seat.leave(),
             course,
             terms,
             home,
         })
     }
+}
+
+/// What a client is sent first, and then these frames.
+fn with_frames(rest: Bytes, frames: &[Frame], framing: Framing) -> Bytes {
+    if frames.is_empty() {
+        return rest;
+    }
+    let mut all = BytesMut::from(rest);
+    frames.iter().for_each(|frame| all.extend_from_slice(framing.wire(frame)));
+    all.freeze()
 }
 
 impl State {

@@ -81,6 +81,29 @@ fn a_client_that_took_half_of_a_frame_gets_the_other_half_first() {
 }
 
 #[test]
+fn what_the_log_keeps_for_a_client_alone_goes_along() {
+    let two = ReplayOptions { events: std::num::NonZeroUsize::new(2), ..ReplayOptions::default() };
+    let mut stage = Stage::with(two, |_| {});
+    let mut client = stage.client_with("/", hold_little);
+    stage.settle();
+    client.expect(OPENING);
+    let publisher = stage.publisher();
+    let large = "x".repeat(50_000);
+    publish(&publisher, &[&large]);
+    stage.settle();
+    // The client keeps up, and the log holds the last two of these.
+    publish(&publisher, &["1", "2", "3", "4"]);
+    let released = stage.release();
+    assert!(!released[0].pending.is_empty() && released[0].cursor.plus(2) == publisher.end(), "the log has the rest");
+    stage.takes(released);
+    for _ in 0..50 {
+        client.read();
+        stage.settle();
+    }
+    assert_eq!(client.data(), format!("{large} 1 2 3 4"));
+}
+
+#[test]
 fn what_a_client_was_sent_and_how_long_it_may_stay_goes_along() {
     let mut stage = Stage::new();
     let mut client = stage.client_with("/", |arrival| arrival.delivery.lifetime = Some(10 * SECOND));
