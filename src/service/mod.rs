@@ -272,7 +272,7 @@ impl Running {
         let Some((link, front)) = self.predecessor.take() else { return };
         let Reloader { hub, routing, .. } = &self.reloader;
         match handover::take(&link, hub, routing, &front).await {
-            Ok(Moved { streams, clients }) => log::info!("taken over streams={streams} clients={clients}"),
+            Ok(Moved { streams, clients, .. }) => log::info!("taken over streams={streams} clients={clients}"),
             Err(error) => log::warn!("not everything was taken over: {error}"),
         }
         drop(front);

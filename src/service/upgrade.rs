@@ -132,8 +132,9 @@ pub(super) async fn start(
     // It goes on to its end even if nobody waits for it any more: clients may be on their way.
     let served = tokio::spawn(serves(link, source, Arc::clone(&starting), patience)).await.map_err(io::Error::other)?;
     match served {
-        Ok(Moved { streams, clients }) => {
-            log::info!("handed over streams={streams} clients={clients}");
+        Ok(Moved { streams, clients, longest }) => {
+            let longest = longest.as_millis();
+            log::info!("handed over streams={streams} clients={clients} longest_ms={longest}");
             ended.0 = None;
             let serving = std::mem::replace(&mut *starting.lock(), Starting(None));
             Ok(Successor(serving))

@@ -33,7 +33,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
@@ -78,6 +78,8 @@ enum Answer {
 pub(super) struct Moved {
     pub(super) streams: usize,
     pub(super) clients: usize,
+    /// The longest time for which a stream and its clients were in neither process.
+    pub(super) longest: Duration,
 }
 
 /// The way to the new process broke.
@@ -133,9 +135,11 @@ impl Source {
             let Some(route) = ours.get(&key.route()) else { continue };
             if theirs.get(&*route.name) == Some(&stream_identity(route)) && self.hub.freeze(number) {
                 frozen.push(number);
+                let began = Instant::now();
                 if let Some(clients) = self.give_stream(link, number, &route.name).await? {
                     moved.streams += 1;
                     moved.clients += clients;
+                    moved.longest = moved.longest.max(began.elapsed());
                 }
             }
         }
