@@ -8,6 +8,7 @@ use crate::config::{ListenAddr, ServerConfig};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fmt;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
@@ -58,6 +59,32 @@ pub(super) struct Sockets {
     /// The files of inherited sockets that are at no address of this configuration. They are removed once this process
     /// serves.
     pub(super) abandoned: Vec<SocketFile>,
+}
+
+/// What a service keeps of its sockets.
+#[derive(Debug)]
+pub(super) struct Listening {
+    /// The addresses for clients, with the real ports.
+    pub(super) addresses: Vec<ListenAddr>,
+    /// The admin address, with the real port.
+    pub(super) admin: Option<ListenAddr>,
+    /// Duplicates of the sockets, which are passed to a new process. Emptied when this process stops listening.
+    pub(super) spares: Vec<OwnedFd>,
+    /// The files of Unix sockets that this process owns. Emptied when it stops listening, or when a new process owns
+    /// them.
+    pub(super) files: Vec<SocketFile>,
+}
+
+impl Sockets {
+    pub(super) fn listening(&self) -> Listening {
+        let all = || self.clients.iter().chain(&self.admin);
+        Listening {
+            addresses: self.clients.iter().map(|bound| bound.address.clone()).collect(),
+            admin: self.admin.as_ref().map(|bound| bound.address.clone()),
+            spares: all().filter_map(Bound::spare).collect(),
+            files: all().filter_map(|bound| bound.file.clone()).collect(),
+        }
+    }
 }
 
 /// Binds every address, or none. An inherited socket is bound already.

@@ -41,12 +41,11 @@ use bound::Bound;
 use descriptors::Room;
 use handover::{Link, Moved, Source};
 use launch::Launch;
-use listen::Sockets;
+use listen::{Listening, Sockets};
 use parts::{api, engine, front_options, gateway, https_port, serve_admin, tls};
 use reload::{Parts, Reloader};
 use socket_file::SocketFile;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc, watch};
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -94,8 +93,7 @@ pub enum StartError {
 /// A running service. Dropping it stops accepting connections and does not wait for clients.
 #[derive(Debug)]
 pub struct Running {
-    addresses: Vec<ListenAddr>,
-    admin_address: Option<ListenAddr>,
+    listening: Listening,
     lifecycle: watch::Sender<Lifecycle>,
     /// Set to true when the drain begins. No connection then serves another request.
     stopping: watch::Sender<bool>,
@@ -108,12 +106,6 @@ pub struct Running {
     reloader: Reloader,
     /// The admin server. It runs until the process ends or a new process serves its address.
     admin: Option<Admin>,
-    /// Duplicates of the listening sockets, which are passed to a new process. Emptied when this process stops
-    /// listening.
-    spares: Vec<OwnedFd>,
-    /// The files of Unix sockets that this process owns. Emptied when it stops listening, or when a new process owns
-    /// them.
-    files: Vec<SocketFile>,
     launch: Launch,
     /// Whether a new process has taken over the service.
     handed_over: bool,
@@ -151,12 +143,10 @@ impl Service {
     /// Starts to serve, on the current tokio runtime.
     #[must_use]
     pub fn start(self) -> Running {
+        let listening = self.sockets.listening();
         let Sockets { clients, admin, abandoned } = self.sockets;
-        let files = clients.iter().chain(&admin).filter_map(|bound| bound.file.clone()).collect();
-        let addresses: Vec<_> = clients.iter().map(|bound| bound.address.clone()).collect();
         let told: Vec<_> = clients.iter().map(Bound::told).collect();
         let https_port = https_port(&clients);
-        let admin_address = admin.as_ref().map(|bound| bound.address.clone());
         let (lifecycle, lifecycle_seen) = watch::channel(Lifecycle::Running);
         let (stopping, stopping_seen) = watch::channel(false);
         let predecessor = upgrade::predecessor();
@@ -176,7 +166,6 @@ impl Service {
         let (settings, handshakes) = self.tls.map(|tls| (tls.settings, tls.handshakes)).unzip();
         let front = Arc::new(Front::new(self.front, gateway.clone(), alive_held, stopping_seen).with_tls(handshakes));
         let options = front.options();
-        let spares = clients.iter().chain(&admin).filter_map(Bound::spare).collect();
         let predecessor = predecessor.map(|link| (link, Arc::clone(&front)));
         let accepts = tokio::spawn(accept_all(clients, front, accepting_seen));
         started::tell(&self.config, self.front.max_connections);
@@ -199,8 +188,7 @@ impl Service {
             notify::ready();
         }
         Running {
-            addresses,
-            admin_address,
+            listening,
             lifecycle,
             stopping,
             accepting,
@@ -208,8 +196,6 @@ impl Service {
             alive,
             reloader,
             admin,
-            spares,
-            files,
             launch: self.launch,
             handed_over: false,
             answers: false,
@@ -222,13 +208,13 @@ impl Running {
     /// The addresses that the service listens on, with the real ports.
     #[must_use]
     pub fn addresses(&self) -> &[ListenAddr] {
-        &self.addresses
+        &self.listening.addresses
     }
 
     /// The admin address, with the real port.
     #[must_use]
     pub fn admin_address(&self) -> Option<&ListenAddr> {
-        self.admin_address.as_ref()
+        self.listening.admin.as_ref()
     }
 
     /// The counters of every route, with the route's name.
@@ -256,7 +242,7 @@ impl Running {
     /// # Errors
     /// When the new process does not come to serve. Then nothing has changed.
     pub async fn successor(&self) -> io::Result<Successor> {
-        upgrade::start(&self.launch, &self.spares, &self.files, self.source(), STARTS_WITHIN).await
+        upgrade::start(&self.launch, &self.listening.spares, &self.listening.files, self.source(), STARTS_WITHIN).await
     }
 
     /// What streams and clients are taken from.
@@ -288,7 +274,7 @@ impl Running {
     pub async fn hand_over(&mut self, successor: Successor, told: impl FnOnce(u32)) -> u32 {
         let process = successor.keep();
         self.handed_over = true;
-        self.files.clear();
+        self.listening.files.clear();
         notify::replaced_by(process);
         // From now on the new process answers questions about the service's health.
         match self.admin.take() {
@@ -316,7 +302,7 @@ impl Running {
     /// client is gone or the time is over.
     pub async fn drain(mut self) {
         self.remove_files();
-        self.spares.clear();
+        self.listening.spares.clear();
         if !self.handed_over {
             notify::stopping();
         }
@@ -351,7 +337,7 @@ impl Running {
     /// Removes the files of the Unix sockets that this process owns. This is done before the sockets are closed,
     /// because a file is recognised by its inode. While the socket is open, no other file can have that inode.
     fn remove_files(&mut self) {
-        self.files.drain(..).for_each(SocketFile::remove);
+        self.listening.files.drain(..).for_each(SocketFile::remove);
     }
 }
 

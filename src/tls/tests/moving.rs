@@ -56,8 +56,8 @@ fn a_channel_that_moves_after_every_byte_says_and_hears_what_one_that_stays_does
 fn a_state_that_no_channel_has_is_refused() {
     let (_client, channel) = connected(SUITES[0]);
     let bytes = rmp_serde::to_vec(&channel.state()).unwrap();
-    let value: (u8, Vec<u8>, u64, Vec<u8>, u64, Vec<u8>, Vec<u8>, u16, u8, bool, bool) =
-        rmp_serde::from_slice(&bytes).unwrap();
+    type Fields = (u8, Vec<u8>, u64, Vec<u8>, u64, Vec<u8>, Vec<u8>, u16, u8, bool, bool);
+    let value: Fields = rmp_serde::from_slice(&bytes).unwrap();
     let with = |algorithm: u8, secret: &[u8]| {
         let mut other = value.clone();
         (other.0, other.1) = (algorithm, secret.to_vec());

@@ -69,15 +69,15 @@ impl Driver {
     ) -> Self {
         let settings = renewed.borrow_and_update().clone();
         let mut attempts = Attempts::new(&settings.options, settings.no_content_memory);
-        if opening.restored.as_ref().is_some_and(|restored| restored.is_open) {
-            attempts.live(Instant::now());
-        }
         let own = connector.for_stream(&settings.origin, &settings.options);
         let Opening { request, last_event_id, restored } = opening;
         let (newest_id, is_followed, lost) = match restored {
             None => (None, false, false),
-            Some(Restored { newest_id, is_followed }) => {
+            Some(Restored { newest_id, is_followed, is_open }) => {
                 let lost = newest_id.is_none();
+                if is_open {
+                    attempts.live(Instant::now());
+                }
                 (newest_id, is_followed, lost)
             }
         };
