@@ -153,6 +153,7 @@ fn hand_over(
                         lifetime: None,
                         asked: std::time::Instant::now(),
                         terms: fates,
+                        past: None,
                     },
                 };
                 block_on(engine.adopt(arrival))

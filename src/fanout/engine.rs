@@ -1,8 +1,8 @@
 //! The engine's handle: starts the shards and gives each arriving client to one of them.
 
 use super::arrival::Arrival;
-use super::joining::Carried;
-use super::moving::Moving;
+use super::joining::{Carried, CarriedAgain};
+use super::moving::Released;
 use super::question::{ClientView, Question, shorten};
 use super::sender::Sending;
 use super::shard::{Shard, ShardInbox};
@@ -11,7 +11,8 @@ use crate::hub::Subscription;
 use crate::quoted::reason;
 use crate::replay::Seq;
 use crate::sync::thread;
-use std::collections::HashMap;
+use std::any::Any;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -104,10 +105,22 @@ impl Engine {
     /// # Errors
     /// Fails when that shard has ended. The connection is then closed.
     pub async fn carry(&self, carried: Carried) -> Result<(), Refused> {
+        self.post_to_emptiest(Box::new(carried)).await
+    }
+
+    /// The same for a connection that goes on with its clients.
+    ///
+    /// # Errors
+    /// As [`carry`](Self::carry).
+    pub async fn carry_again(&self, carried: CarriedAgain) -> Result<(), Refused> {
+        self.post_to_emptiest(Box::new(carried)).await
+    }
+
+    async fn post_to_emptiest(&self, message: Box<dyn Any + Send>) -> Result<(), Refused> {
         let door = self.shards.doors.get(self.shards.emptiest()).ok_or(Refused)?;
         // The shard gives the permit back when it takes the connection in.
         door.room.acquire().await.map_err(|_| Refused)?.forget();
-        door.inbox.post(Box::new(carried));
+        door.inbox.post(message);
         Ok(())
     }
 
@@ -157,12 +170,18 @@ impl Engine {
         answer.await.unwrap_or(false)
     }
 
-    /// Gives the clients of a stream up whose responses can go on elsewhere: those with a connection of their own. They are
-    /// off the stream then.
-    pub async fn release(&self, stream: usize) -> Vec<Moving> {
-        let mut all = Vec::new();
-        for answer in self.ask(|reply| Question::Release { stream, found: Vec::new(), reply }) {
-            all.extend(answer.await.unwrap_or_default());
+    /// Gives the clients of a stream up whose responses can go on elsewhere. They are off the stream then. A connection of
+    /// HTTP/2 goes as a whole: when each of its clients is on one of the streams that `moved`, which include this one.
+    pub async fn release(&self, stream: usize, moved: &Arc<HashSet<usize>>) -> Released {
+        let mut all = Released::default();
+        let question = |reply| {
+            let (moved, found) = (Arc::clone(moved), Released::default());
+            Question::Release { stream, moved, found, reply }
+        };
+        for answer in self.ask(question) {
+            let Released { sockets, carriers } = answer.await.unwrap_or_default();
+            all.sockets.extend(sockets);
+            all.carriers.extend(carriers);
         }
         all
     }

@@ -71,8 +71,10 @@ pub use arrival::{Arrival, Delivery};
 pub use batch::Framing;
 pub use bounds::{UNSENT_BYTES, bound_stream};
 pub use engine::{Engine, Refused};
-pub use joining::{Carried, Joining};
-pub use moving::{Moving, Passage, Past};
+pub use joining::{Carried, CarriedAgain, Joining, Rejoining};
+pub use moving::{
+    CarrierPassage, ClientPassage, MovingCarrier, MovingClient, MovingSocket, Past, Released, SocketPassage,
+};
 pub use on_the_way::on_the_way;
 pub use policy::{
     Because, Beyond, Due, Fallen, LINGER, LastSent, Pace, Pass, Phase, Schedule, Standing, Then, due_while_blocked,

@@ -1,7 +1,17 @@
-//! A client that leaves its shard in the middle of its response, which goes on elsewhere.
+//! Clients that leave their shard in the middle of their responses, which go on elsewhere.
+//!
+//! ```text
+//!   a shard ── MovingSocket: a client and its connection ───────────▶ a shard of this process
+//!      └────── MovingCarrier: a connection of HTTP/2, its clients ─┬▶ the same
+//!                                                                  └▶ SocketPassage, CarrierPassage, and a descriptor
+//!                                                                        └▶ the same in another process
+//! ```
 
 use super::arrival::{Arrival, Delivery};
 use super::batch::Framing;
+use super::h2::{Connection, ConnectionState, StreamId};
+use super::joining::{CarriedAgain, Rejoining};
+use super::responder::Requests;
 use super::terms::{Home, Sent, Terms};
 use crate::caller::{Caller, CallerState};
 use crate::hub::{Course, Subscription};
@@ -13,22 +23,13 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A client that has left its shard. It is off its stream, and nobody reads or writes its socket.
+/// A client that has left its shard. It is off its stream, and nobody sends it anything.
 #[derive(Debug)]
-pub struct Moving {
+pub struct MovingClient {
     /// The number of its stream.
     pub stream: usize,
-    /// Its connection.
-    pub socket: OwnedFd,
-    /// The connection is TLS, and everything goes through this channel. `None`: it is plain.
-    pub channel: Option<Box<Channel>>,
     /// The framing of the response's body.
     pub framing: Framing,
-    /// The response's head promises that the connection serves another request, and the client has not sent too much for
-    /// that.
-    pub is_kept: bool,
-    /// The bytes that the client sent after its request, if they are kept.
-    pub unread: Vec<u8>,
     /// What the client is sent before the frame at `cursor`: the rest of something that it was sent in part.
     pub pending: Bytes,
     /// The position of the next frame for the client.
@@ -49,6 +50,54 @@ pub struct Moving {
     pub home: Box<dyn Home>,
 }
 
+/// A client with a connection of its own. Nobody reads or writes the socket.
+#[derive(Debug)]
+pub struct MovingSocket {
+    /// Its connection.
+    pub socket: OwnedFd,
+    /// The connection is TLS, and everything goes through this channel. `None`: it is plain.
+    pub channel: Option<Box<Channel>>,
+    /// The response's head promises that the connection serves another request, and the client has not sent too much for
+    /// that.
+    pub is_kept: bool,
+    /// The bytes that the client sent after its request, if they are kept.
+    pub unread: Vec<u8>,
+    /// The client.
+    pub client: MovingClient,
+}
+
+/// A connection of HTTP/2 and the clients on it. Nobody reads or writes the socket.
+#[derive(Debug)]
+pub struct MovingCarrier {
+    /// The connection.
+    pub socket: OwnedFd,
+    /// The connection is TLS, and everything goes through this channel. `None`: it is plain.
+    pub channel: Option<Box<Channel>>,
+    /// What the connection's frames have come to.
+    pub connection: Connection,
+    /// Frames that go before all others.
+    pub unsent: Vec<u8>,
+    /// What the client sent and is not read yet.
+    pub unread: Vec<u8>,
+    /// The longest time for which one of its clients may take nothing.
+    pub stall: Option<Duration>,
+    /// The client took nothing of a stream, and has begun no other since.
+    pub has_stalled: bool,
+    /// Decides its requests.
+    pub requests: Box<dyn Requests>,
+    /// The clients, and the streams of the connection that they have.
+    pub clients: Vec<(StreamId, MovingClient)>,
+}
+
+/// What was given up of a stream.
+#[derive(Debug, Default)]
+pub struct Released {
+    /// Clients with a connection of their own.
+    pub sockets: Vec<MovingSocket>,
+    /// Connections of HTTP/2.
+    pub carriers: Vec<MovingCarrier>,
+}
+
 /// What a client was sent before it came to its shard, if it was served before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Past {
@@ -58,14 +107,13 @@ pub struct Past {
     pub is_new: bool,
 }
 
-/// A client on its way to another process, without its socket. It holds the keys of its TLS.
+/// A client on its way to another process.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Passage {
-    channel: Option<ChannelState>,
+pub struct ClientPassage {
+    /// The number of its stream in the process before.
+    stream: usize,
     framing: Framing,
-    is_kept: bool,
-    unread: Vec<u8>,
-    pending: Bytes,
+    pending: Vec<u8>,
     cursor: Seq,
     lifetime: Option<Duration>,
     stayed: Duration,
@@ -76,11 +124,34 @@ pub struct Passage {
     passport: Vec<u8>,
 }
 
-impl Passage {
-    /// The position of the next frame for the client.
+/// A client on its way to another process, without its socket. It holds the keys of its TLS.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SocketPassage {
+    channel: Option<ChannelState>,
+    is_kept: bool,
+    unread: Vec<u8>,
+    client: ClientPassage,
+}
+
+/// A connection of HTTP/2 on its way to another process, without its socket. It holds the keys of its TLS.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct CarrierPassage {
+    channel: Option<ChannelState>,
+    connection: ConnectionState,
+    unsent: Vec<u8>,
+    unread: Vec<u8>,
+    stall: Option<Duration>,
+    has_stalled: bool,
+    /// What [`Requests::passport`] says.
+    passport: Vec<u8>,
+    clients: Vec<(StreamId, ClientPassage)>,
+}
+
+impl ClientPassage {
+    /// The number of its stream in the process before.
     #[must_use]
-    pub fn cursor(&self) -> Seq {
-        self.cursor
+    pub fn stream(&self) -> usize {
+        self.stream
     }
 
     /// What [`Home::passport`] said.
@@ -89,51 +160,95 @@ impl Passage {
         &self.passport
     }
 
-    /// What is known of the client, which it takes along to its place on the stream.
+    /// Who the client is.
     #[must_use]
-    pub fn who(&self) -> (Caller, Course) {
-        (Caller::of_state(self.caller.clone()), self.course)
+    pub fn caller(&self) -> Caller {
+        Caller::of_state(self.caller.clone())
     }
 
-    /// The client in this process. `stream`: the number of its stream here. `None`: no client has such a passage.
+    /// The client in this process. `stream`: the number of its stream here.
     #[must_use]
-    pub fn arrives(self, stream: usize, socket: OwnedFd, terms: Arc<dyn Terms>, home: Box<dyn Home>) -> Option<Moving> {
-        let (caller, course) = self.who();
-        let Self { channel, framing, is_kept, unread, pending, cursor, lifetime, stayed, past, .. } = self;
-        let channel = match channel {
-            None => None,
-            Some(state) => Some(Box::new(Channel::of_state(state)?)),
-        };
-        Some(Moving {
-            stream,
-            socket,
-            channel,
-            framing,
-            is_kept,
-            unread,
-            pending,
-            cursor,
-            lifetime,
-            stayed,
-            past,
-            caller,
-            course,
-            terms,
-            home,
-        })
+    pub fn arrives(self, stream: usize, terms: Arc<dyn Terms>, home: Box<dyn Home>) -> MovingClient {
+        let caller = self.caller();
+        let Self { framing, pending, cursor, lifetime, stayed, past, course, .. } = self;
+        let pending = pending.into();
+        MovingClient { stream, framing, pending, cursor, lifetime, stayed, past, caller, course, terms, home }
     }
 }
 
-impl Moving {
-    /// What of the client goes to another process, besides its socket. `None`: it cannot go there.
+impl SocketPassage {
+    /// The client.
     #[must_use]
-    pub fn passage(&self) -> Option<Passage> {
-        Some(Passage {
-            channel: self.channel.as_ref().map(|channel| channel.state()),
+    pub fn client(&self) -> &ClientPassage {
+        &self.client
+    }
+
+    /// The client in this process. `client`: what became of [`client`](Self::client). `None`: no client has such a
+    /// passage.
+    #[must_use]
+    pub fn arrives(
+        self,
+        socket: OwnedFd,
+        client: impl FnOnce(ClientPassage) -> Option<MovingClient>,
+    ) -> Option<MovingSocket> {
+        let Self { channel, is_kept, unread, client: passage } = self;
+        let channel = arrived(channel)?;
+        // No stream of HTTP/2 has a socket of its own.
+        let client = client(passage).filter(|client| client.framing != Framing::Data)?;
+        Some(MovingSocket { socket, channel, is_kept, unread, client })
+    }
+}
+
+impl CarrierPassage {
+    /// What [`Requests::passport`] said.
+    #[must_use]
+    pub fn passport(&self) -> &[u8] {
+        &self.passport
+    }
+
+    /// The number of clients.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// The connection in this process. `times`: as for [`Connection::of_state`]. `None`: there is no such connection, or one
+    /// of its clients does not go on.
+    #[must_use]
+    pub fn arrives(
+        self,
+        socket: OwnedFd,
+        times: (Duration, Duration),
+        requests: Box<dyn Requests>,
+        mut client: impl FnMut(ClientPassage) -> Option<MovingClient>,
+    ) -> Option<MovingCarrier> {
+        let Self { channel, connection, unsent, unread, stall, has_stalled, clients, .. } = self;
+        let channel = arrived(channel)?;
+        let connection = Connection::of_state(connection, Instant::now(), times.0, times.1)?;
+        let clients = clients.into_iter().map(|(stream, passage)| {
+            let client = client(passage).filter(|client| client.framing == Framing::Data)?;
+            connection.is_begun(stream).then_some((stream, client))
+        });
+        let clients = clients.collect::<Option<Vec<_>>>()?;
+        Some(MovingCarrier { socket, channel, connection, unsent, unread, stall, has_stalled, requests, clients })
+    }
+}
+
+/// The channel of another process, if there is one. `None`: no channel has such a state.
+fn arrived(state: Option<ChannelState>) -> Option<Option<Box<Channel>>> {
+    match state {
+        None => Some(None),
+        Some(state) => Some(Some(Box::new(Channel::of_state(state)?))),
+    }
+}
+
+impl MovingClient {
+    /// What of the client goes to another process. `None`: it cannot go there.
+    fn passage(&self) -> Option<ClientPassage> {
+        Some(ClientPassage {
+            stream: self.stream,
             framing: self.framing,
-            is_kept: self.is_kept,
-            unread: self.unread.clone(),
-            pending: self.pending.clone(),
+            pending: self.pending.to_vec(),
             cursor: self.cursor,
             lifetime: self.lifetime,
             stayed: self.stayed,
@@ -144,10 +259,9 @@ impl Moving {
         })
     }
 
-    /// The client on its way to a shard. `subscription`: its place on its stream, at [`cursor`](Self::cursor).
-    #[must_use]
-    pub fn goes_on(self, subscription: Subscription, now: Instant) -> Arrival {
-        let Self { socket, channel, framing, is_kept, unread, pending, lifetime, stayed, past, terms, home, .. } = self;
+    /// What its shard is to send it. `subscription`: its place on its stream, at [`cursor`](Self::cursor).
+    fn goes_on(self, subscription: Subscription, is_kept: bool, now: Instant) -> (Delivery, Box<dyn Home>) {
+        let Self { framing, pending, lifetime, stayed, past, terms, home, .. } = self;
         let delivery = Delivery {
             subscription,
             framing,
@@ -159,6 +273,59 @@ impl Moving {
             terms,
             past: Some(past),
         };
+        (delivery, home)
+    }
+}
+
+impl MovingSocket {
+    /// What of the client goes to another process, besides its socket. `None`: it cannot go there.
+    #[must_use]
+    pub fn passage(&self) -> Option<SocketPassage> {
+        Some(SocketPassage {
+            channel: self.channel.as_ref().map(|channel| channel.state()),
+            is_kept: self.is_kept,
+            unread: self.unread.clone(),
+            client: self.client.passage()?,
+        })
+    }
+
+    /// The client on its way to a shard. `subscription`: its place on its stream, at its position.
+    #[must_use]
+    pub fn goes_on(self, subscription: Subscription, now: Instant) -> Arrival {
+        let Self { socket, channel, is_kept, unread, client } = self;
+        let (delivery, home) = client.goes_on(subscription, is_kept, now);
         Arrival { delivery, socket, channel, unread, home }
+    }
+}
+
+impl MovingCarrier {
+    /// What of the connection goes to another process, besides its socket. `None`: it cannot go there.
+    #[must_use]
+    pub fn passage(&self, now: Instant) -> Option<CarrierPassage> {
+        let clients = self.clients.iter().map(|(stream, client)| Some((*stream, client.passage()?)));
+        Some(CarrierPassage {
+            channel: self.channel.as_ref().map(|channel| channel.state()),
+            connection: self.connection.state(now)?,
+            unsent: self.unsent.clone(),
+            unread: self.unread.clone(),
+            stall: self.stall,
+            has_stalled: self.has_stalled,
+            passport: self.requests.passport()?,
+            clients: clients.collect::<Option<_>>()?,
+        })
+    }
+
+    /// The connection on its way to a shard. `place`: the place of a client on its stream, at its position. `None`: the
+    /// stream is over, and so is the response.
+    #[must_use]
+    pub fn goes_on(self, mut place: impl FnMut(&MovingClient) -> Option<Subscription>, now: Instant) -> CarriedAgain {
+        let Self { socket, channel, connection, unsent, unread, stall, has_stalled, requests, clients } = self;
+        let rejoining = clients.into_iter().filter_map(|(stream, client)| {
+            let subscription = place(&client)?;
+            let (delivery, home) = client.goes_on(subscription, false, now);
+            Some(Rejoining { stream, delivery, home })
+        });
+        let rejoining = rejoining.collect();
+        CarriedAgain { rejoining, socket, channel, connection, unsent, unread, stall, has_stalled, requests }
     }
 }

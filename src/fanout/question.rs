@@ -3,11 +3,12 @@
 use super::batch::Framing;
 use super::client::{Client, State};
 use super::group::Group;
-use super::moving::Moving;
+use super::moving::Released;
 use super::terms::Sent;
 use crate::caller::Caller;
 use crate::replay::Seq;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
@@ -59,8 +60,9 @@ pub(super) enum Question {
     },
     /// The position of the client that is the furthest behind, for each stream.
     Slowest { found: HashMap<usize, Seq>, reply: oneshot::Sender<HashMap<usize, Seq>> },
-    /// To give all clients of a stream up whose responses can go on elsewhere.
-    Release { stream: usize, found: Vec<Moving>, reply: oneshot::Sender<Vec<Moving>> },
+    /// To give all clients of a stream up whose responses can go on elsewhere. `moved`: it, and the streams that went before
+    /// it.
+    Release { stream: usize, moved: Arc<HashSet<usize>>, found: Released, reply: oneshot::Sender<Released> },
     /// To end one client in order. The answer says whether it was there.
     Dismiss { stream: usize, place: u32, asked: u64, reply: oneshot::Sender<bool> },
 }

@@ -26,6 +26,11 @@ pub trait Requests: Send + fmt::Debug {
 
     /// The kernel gave the client up, because it acknowledged nothing for a while. The connection is about to go.
     fn stalled(&mut self);
+
+    /// What another process needs to decide the same. `None`: the connection cannot go there.
+    fn passport(&self) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 /// A request that came on a stream.

@@ -1,33 +1,136 @@
 //! Clients of another process that go on in this one.
+//!
+//! ```text
+//!   a passage ── prepare ──▶ Prepared: it has its place here, and nobody serves it ─┬─ serve ──▶ the engine
+//!                                                                                   └─ dropped: as if it had not come
+//! ```
 
 use super::connection::Peer;
 use super::front::Front;
+use super::front_options::FrontOptions;
 use super::home::{AtTheFront, Passport, socket_peer};
-use super::places::Admission;
-use crate::fanout::Passage;
-use crate::hub::RouteId;
+use super::limits::Seat;
+use super::places::Place;
+use crate::fanout::{CarrierPassage, ClientPassage, MovingCarrier, MovingClient, MovingSocket, SocketPassage};
+use crate::hub::{RouteId, Subscription};
+use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// Where a stream of another process is here: its route, and its number.
+pub type Adopted = (RouteId, usize);
+
+/// What came from another process and is not served yet.
+#[derive(Debug)]
+pub enum Prepared {
+    /// A client with a connection of its own.
+    Socket(Box<MovingSocket>),
+    /// A connection of HTTP/2, and its clients.
+    Carrier(Box<MovingCarrier>),
+}
+
+impl Prepared {
+    /// The number of clients.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        match self {
+            Self::Socket(_) => 1,
+            Self::Carrier(carrier) => carrier.clients.len(),
+        }
+    }
+}
+
 impl Front {
-    /// Serves a client of another process from now on. `stream`: the number that its stream has here. Returns whether it
-    /// does. If not, the client is as it was.
-    pub async fn adopt(self: &Arc<Self>, route: RouteId, stream: usize, socket: OwnedFd, passage: Passage) -> bool {
+    /// Gives a client of another process its place here. `of`: where its stream is here, by the number that it had there.
+    /// `None`: it cannot be served here.
+    pub fn prepare_socket(
+        self: &Arc<Self>,
+        socket: OwnedFd,
+        passage: SocketPassage,
+        of: &dyn Fn(usize) -> Option<Adopted>,
+    ) -> Option<Prepared> {
+        let (peer, place, seat) = self.arrives(&socket, passage.client().passport())?;
+        let moving = passage.arrives(socket, |passage| {
+            let of_request = self.seat_of_request(&peer, &passage);
+            let home = AtTheFront::new(Arc::downgrade(self), place, &peer).seated(seat, of_request);
+            self.client(passage, of, |_| Some(Box::new(home)))
+        })?;
+        Some(Prepared::Socket(Box::new(moving)))
+    }
+
+    /// The same for a connection of HTTP/2 and its clients.
+    pub fn prepare_carrier(
+        self: &Arc<Self>,
+        socket: OwnedFd,
+        passage: CarrierPassage,
+        of: &dyn Fn(usize) -> Option<Adopted>,
+    ) -> Option<Prepared> {
+        let (peer, place, seat) = self.arrives(&socket, passage.passport())?;
+        let FrontOptions { head_time, keepalive, .. } = self.options().get();
+        let deciding = self.deciding(peer, place, seat);
+        let link = Arc::clone(deciding.link());
+        let moving = passage.arrives(socket, (head_time, keepalive), Box::new(deciding), |passage| {
+            let seat = self.seat_of_request(&peer, &passage);
+            self.client(passage, of, |front| front.on_stream(&link, seat))
+        })?;
+        Some(Prepared::Carrier(Box::new(moving)))
+    }
+
+    /// Serves it from now on.
+    pub async fn serve_prepared(&self, prepared: Prepared) {
         let gateway = self.gateway();
-        let (Some(served), Some(engine)) = (gateway.routing.stream(route), gateway.engine()) else { return false };
-        let Ok(Passport { told, is_tls }) = rmp_serde::from_slice(passage.passport()) else { return false };
-        let Ok(address) = socket_peer(&socket) else { return false };
-        let peer = Peer { socket: address, told, is_tls };
-        let Some(Admission::Client(place, promise)) = self.places().admit() else { return false };
-        drop(promise);
-        // The client was let in, so a limit that it is beyond now does not send it away.
-        let is_counted = gateway.limits.are_of_addresses() && !gateway.trusts(&peer);
-        let seat = if is_counted { gateway.limits.take(peer.address()).ok().flatten() } else { None };
-        let home = Box::new(AtTheFront::new(Arc::downgrade(self), place, &peer).seated(seat, None));
-        let Some(moving) = passage.arrives(stream, socket, served, home) else { return false };
-        let (caller, course) = (moving.caller.clone(), moving.course);
-        let Some(subscription) = gateway.hub.again(stream, moving.cursor, caller, course) else { return false };
-        engine.adopt(moving.goes_on(subscription, Instant::now())).await.is_ok()
+        let Some(engine) = gateway.engine() else { return };
+        let refused = match prepared {
+            Prepared::Socket(moving) => match gateway.place_of(&moving.client) {
+                Some(place) => engine.adopt(moving.goes_on(place, Instant::now())).await,
+                None => Ok(()),
+            },
+            Prepared::Carrier(moving) => {
+                engine.carry_again(moving.goes_on(|client| gateway.place_of(client), Instant::now())).await
+            }
+        };
+        if let Err(refused) = refused {
+            log::error!("a client of the process before is lost: {refused}");
+        }
+    }
+
+    /// A connection's peer, its place here, and what it counts for.
+    fn arrives(&self, socket: &OwnedFd, passport: &[u8]) -> Option<(Peer, Place, Option<Seat>)> {
+        let Passport { told, is_tls } = rmp_serde::from_slice(passport).ok()?;
+        let peer = Peer { socket: socket_peer(socket).ok()?, told, is_tls };
+        let place = self.places().take_over()?;
+        let gateway = self.gateway();
+        let seat = if gateway.trusts(&peer) { None } else { self.seat(peer.address()) };
+        Some((peer, place, seat))
+    }
+
+    /// What a request counts for that came through a trusted proxy.
+    fn seat_of_request(&self, peer: &Peer, passage: &ClientPassage) -> Option<Arc<Seat>> {
+        if self.gateway().trusts(peer) { self.seat(passage.caller().address()).map(Arc::new) } else { None }
+    }
+
+    /// The client was let in, so a limit that it is beyond now does not send it away.
+    fn seat(&self, address: Option<IpAddr>) -> Option<Seat> {
+        self.gateway().limits.take(address).ok().flatten()
+    }
+
+    /// A client of a stream that is here.
+    fn client(
+        &self,
+        passage: ClientPassage,
+        of: &dyn Fn(usize) -> Option<Adopted>,
+        home: impl FnOnce(&Self) -> Option<Box<dyn crate::fanout::Home>>,
+    ) -> Option<MovingClient> {
+        let (route, stream) = of(passage.stream())?;
+        let served = self.gateway().routing.stream(route)?;
+        Some(passage.arrives(stream, served, home(self)?))
+    }
+}
+
+impl super::Gateway {
+    /// The place of a client on its stream. `None`: the stream is over.
+    fn place_of(&self, client: &MovingClient) -> Option<Subscription> {
+        self.hub.again(client.stream, client.cursor, client.caller.clone(), client.course)
     }
 }

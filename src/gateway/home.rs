@@ -31,6 +31,16 @@ pub(super) struct Passport {
     pub(super) is_tls: bool,
 }
 
+impl Passport {
+    pub(super) fn of(peer: &Peer) -> Self {
+        Self { told: peer.told, is_tls: peer.is_tls }
+    }
+
+    pub(super) fn bytes(self) -> Option<Vec<u8>> {
+        rmp_serde::to_vec(&self).ok()
+    }
+}
+
 /// What is known of a connection besides its socket.
 #[derive(Debug)]
 struct Told {
@@ -77,8 +87,7 @@ pub(super) fn socket_peer(socket: &OwnedFd) -> io::Result<Option<SocketAddr>> {
 
 impl Home for AtTheFront {
     fn passport(&self) -> Option<Vec<u8>> {
-        let Peer { told, is_tls, .. } = self.peer(None);
-        rmp_serde::to_vec(&Passport { told, is_tls }).ok()
+        Passport::of(&self.peer(None)).bytes()
     }
 
     fn take_back(self: Box<Self>, socket: OwnedFd, unread: Vec<u8>) {

@@ -73,8 +73,7 @@ impl Places {
     pub(super) fn admit(self: &Arc<Self>) -> Option<Admission> {
         process().accepts.add(1);
         if let Some(mut place) = self.take() {
-            if let Some((descriptor, promise)) = self.descriptors.newcomer() {
-                place.descriptor = Some(descriptor);
+            if let Some(promise) = place.take_descriptor() {
                 return Some(Admission::Client(place, Some(promise)));
             }
             if let Some(guest) = self.descriptors.guest() {
@@ -82,6 +81,12 @@ impl Places {
             }
         }
         Arc::clone(&self.late).try_acquire_owned().ok().map(Admission::Late)
+    }
+
+    /// Takes a place for a connection of another process. `None`: none is free.
+    pub(super) fn take_over(self: &Arc<Self>) -> Option<Place> {
+        let mut place = self.take()?;
+        place.take_descriptor().map(|_| place)
     }
 
     /// Permits a connection whose address is at a limit to send a request, which is then refused. `None`: too many do.
@@ -109,6 +114,16 @@ impl Places {
             log::warn!("all connections are in use: new clients get 503 max_connections={}", self.most);
         }
         None
+    }
+}
+
+impl Place {
+    /// Takes a descriptor along for the client, and one that is promised for the stream that it may open. `None`: there are
+    /// too few.
+    fn take_descriptor(&mut self) -> Option<Promise> {
+        let (descriptor, promise) = self.of.descriptors.newcomer()?;
+        self.descriptor = Some(descriptor);
+        Some(promise)
     }
 }
 

@@ -10,7 +10,7 @@
 //! The first process of a container cannot be replaced. When it ends, the kernel kills every other process of the
 //! container.
 
-use super::handover::{self, Broken, Link, Moved, Source};
+use super::handover::{self, Broken, Given, Link, Moved, Source};
 use super::inherited::{OWN_FILES, own_files};
 use super::launch::Launch;
 use super::socket_file::SocketFile;
@@ -167,19 +167,19 @@ async fn serves(
 ) -> Result<Moved, String> {
     let first = Arc::clone(&link);
     let first = spawn_blocking(move || first.first_byte()).await.unwrap_or_else(|error| Err(io::Error::other(error)));
-    let mut frozen = Vec::new();
-    let given = match first {
+    let mut given = Given::default();
+    let gave = match first {
         // A version that takes nothing over.
         Ok(Some(READY)) => return Ok(Moved::default()),
-        Ok(Some(_)) => source.give(&link, &mut frozen).await,
+        Ok(Some(_)) => source.give(&link, &mut given).await,
         Ok(None) => Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
         Err(error) => Err(error.into()),
     };
-    let given = match given {
+    let gave = match gave {
         Ok(moved) => handover::is_ready(&link).await.map(|()| moved).map_err(Broken::from),
         broken => broken,
     };
-    let broken = match given {
+    let broken = match gave {
         Ok(moved) => return Ok(moved),
         Err(broken) => broken,
     };
@@ -191,7 +191,7 @@ async fn serves(
         }
         _ => format!("{}, and it was killed", broken.error),
     };
-    source.goes_on(broken, &frozen).await;
+    source.goes_on(&link, broken, given).await;
     Err(how)
 }
 

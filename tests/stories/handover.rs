@@ -1,11 +1,15 @@
 //! An upgrade that clients do not notice: streams and clients go to the new process.
 
 use crate::client::Client;
+use crate::frames::{DATA, Frame, Frames, GOAWAY, PING, RST_STREAM};
 use crate::gateway::{Gateway, configuration, route};
 use crate::origin::{Authority, Origin, ResumingOrigin, Version};
 use crate::stage::{Successor, gap, numbered, opened};
 use rustix::process::Signal;
 use std::time::Duration;
+
+/// The clients are served by the engine, and no client that is drained leaves in time.
+const SETTINGS: &str = "drain_secs = 600\nshards = 2\nhttp2 = \"engine\"";
 
 /// Replaces the process. Returns the new one when the old one has ended.
 async fn upgraded(gateway: &mut Gateway) -> Successor {
@@ -18,7 +22,7 @@ async fn upgraded(gateway: &mut Gateway) -> Successor {
 #[tokio::test]
 async fn clients_stay_connected_and_get_each_event_once() {
     let origin = ResumingOrigin::start_live();
-    let mut gateway = Gateway::start(&configuration("drain_secs = 600", [route("/*", &*origin)])).await;
+    let mut gateway = Gateway::start(&configuration(SETTINGS, [route("/*", &*origin)])).await;
     let mut clients = Vec::new();
     for path in ["/a", "/a", "/b"] {
         clients.push(Client::get(path).connect(&gateway).await.stream());
@@ -40,7 +44,7 @@ async fn clients_stay_connected_and_get_each_event_once() {
 #[tokio::test]
 async fn what_an_origin_without_ids_sent_meanwhile_is_told_as_a_gap_and_nobody_is_disconnected() {
     let origin = Origin::start();
-    let mut gateway = Gateway::start(&configuration("drain_secs = 600", [route("/*", &origin)])).await;
+    let mut gateway = Gateway::start(&configuration(SETTINGS, [route("/*", &origin)])).await;
     let (mut client, mut body) = opened(Client::get("/"), &gateway, &origin).await;
     body.event("data: 1\n\n").await;
     assert_eq!(client.next_data().await, "1");
@@ -61,19 +65,22 @@ const UPGRADES: usize = 5;
 #[tokio::test]
 async fn several_upgrades_in_a_row_lose_and_double_nothing_for_clients_of_any_kind() {
     let (origin, authority) = (ResumingOrigin::start_live(), Authority::new());
-    let config = configuration("drain_secs = 600", [route("/*", &*origin).with("replay.events = 100000")]);
-    let mut gateway = Gateway::start(&format!("{config}\n{}", authority.listens())).await;
+    let config = configuration(SETTINGS, [route("/*", &*origin).with("replay.events = 100000")]);
+    let gateway = Gateway::start(&format!("{config}\n{}", authority.listens())).await;
     gateway.log_line(" tls=on").await;
     let (plain, tls) = (gateway.addr(), gateway.tls_addr().unwrap());
     let mut clients = Vec::new();
-    for n in 0..30 {
+    for n in 0..42 {
         let path = format!("/{}", n % 3);
         let client = Client::get(&path);
-        clients.push(match n % 5 {
+        clients.push(match n % 7 {
             0 => client.tls_of(&authority, Version::Tls13).connect(tls).await.stream(),
             1 => client.http10().connect(plain).await.stream(),
             2 => client.small_receive_buffer().connect(plain).await.stream(),
-            _ => client.connect(plain).await.stream(),
+            3 => client.h2().connect(plain).await.stream(),
+            4 => client.h2().small_receive_buffer().connect(plain).await.stream(),
+            5 => client.h2().tls_of(&authority, Version::Tls13).connect(tls).await.stream(),
+            _ => client.http11().connect(plain).await.stream(),
         });
     }
     origin.publish();
@@ -110,6 +117,53 @@ async fn several_upgrades_in_a_row_lose_and_double_nothing_for_clients_of_any_ki
             assert_eq!(client.next_data().await, event.to_string(), "client {n}");
         }
     }
-    let moved = gateway.log_lines("handed over streams=3 clients=30", UPGRADES).await;
+    let moved = gateway.log_lines("handed over streams=3 clients=42", UPGRADES).await;
     assert_eq!(moved.len(), UPGRADES);
+}
+
+/// The data of an event that waits on a stream of a connection of HTTP/2.
+async fn next_on(connection: &mut Frames, streams: &[u32], n: u64) {
+    let mut waiting: Vec<u32> = streams.to_vec();
+    while !waiting.is_empty() {
+        let frame = connection.next().await.expect("the connection stays");
+        assert!(![GOAWAY, RST_STREAM].contains(&frame.kind), "{frame:?}");
+        if frame.kind == DATA && String::from_utf8_lossy(&frame.payload).contains(&format!("data: {n}\n")) {
+            waiting.retain(|stream| *stream != frame.stream);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_browsers_connection_moves_with_all_its_streams_and_opens_more() {
+    let (origin, authority) = (ResumingOrigin::start_live(), Authority::new());
+    let config = configuration(SETTINGS, [route("/*", &*origin)]);
+    let mut gateway = Gateway::start(&format!("{config}\n{}", authority.listens())).await;
+    gateway.log_line(" tls=on").await;
+    let mut connections = [Frames::open(&gateway, &[]).await, Frames::open_tls(&gateway, &authority, &[]).await];
+    for connection in &mut connections {
+        for (stream, path) in [(1, "/a"), (3, "/b"), (5, "/a")] {
+            connection.send(&[Frame::get(stream, path)]).await;
+            assert_eq!(connection.status(stream).await, 200);
+        }
+        // The client is in the middle of a frame.
+        connection.bytes(&Frame::new(PING, 0, 0, *b"12345678").to_bytes()[..11]).await;
+    }
+    origin.publish();
+    for connection in &mut connections {
+        next_on(connection, &[1, 3, 5], 1).await;
+    }
+    let _successor = upgraded(&mut gateway).await;
+    gateway.log_line("handed over streams=2 clients=6").await;
+    origin.publish();
+    for connection in &mut connections {
+        next_on(connection, &[1, 3, 5], 2).await;
+        connection.bytes(&Frame::new(PING, 0, 0, *b"12345678").to_bytes()[11..]).await;
+        assert_eq!(connection.find(PING, 0).await.unwrap().payload, b"12345678");
+        connection.send(&[Frame::get(7, "/c")]).await;
+        assert_eq!(connection.status(7).await, 200);
+    }
+    origin.publish();
+    for connection in &mut connections {
+        next_on(connection, &[1, 3, 5, 7], 3).await;
+    }
 }

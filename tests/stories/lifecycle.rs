@@ -3,7 +3,7 @@
 use crate::client::{Client, Connection, End};
 use crate::gateway::{Gateway, config_file, configuration, route};
 use crate::origin::{Origin, Port};
-use crate::stage::{Successor, joined, numbered, opened, unanswered};
+use crate::stage::{Successor, goes_on, joined, numbered, opened, unanswered};
 use rustix::process::Signal;
 use tokio::net::TcpStream;
 
@@ -190,12 +190,12 @@ async fn no_secret_is_ever_logged() {
 async fn sigquit_hands_the_sockets_to_a_new_process() {
     let origin = Origin::start();
     let mut gateway = Gateway::with(route("/*", &origin)).await;
-    let (mut client, _body) = opened(Client::get("/"), &gateway, &origin).await;
+    let (mut client, mut body) = opened(Client::get("/"), &gateway, &origin).await;
+    body.event(&numbered(1)).await;
+    assert_eq!(client.next_data().await, "1");
     gateway.signal(Signal::QUIT);
     let _successor = Successor::of(&gateway.log_line("a new process serves").await);
-    assert_eq!(client.ended().await, End::Orderly);
-    drop(client);
-    assert_eq!(gateway.succeeded().await, 0, "{}", gateway.log());
+    goes_on(client, &mut gateway, &origin).await;
     let (mut client, mut body) = opened(Client::get("/new"), &gateway, &origin).await;
     body.event(&numbered(1)).await;
     assert_eq!(client.next_data().await, "1");

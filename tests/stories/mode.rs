@@ -29,6 +29,18 @@ pub fn http2_is_by_session(config: &str) -> bool {
     says("STORIES_HTTP2_BY", "session") || (says("STORIES_SHARDS", "off") && !config.contains("shards = "))
 }
 
+/// Whether clients of this mode go to a new process by this configuration. Otherwise they are drained.
+pub fn clients_move(config: &str) -> bool {
+    let mode = Mode::of(config);
+    let is_carried = !mode.is_http2() || !http2_is_by_session(config);
+    has_engine(config) && is_carried && mode.tls() != Some(Version::Tls12)
+}
+
+/// Whether the gateway has an engine by this configuration.
+pub fn has_engine(config: &str) -> bool {
+    std::env::var("STORIES_SHARDS").is_err() || config.contains("shards = ")
+}
+
 impl Mode {
     fn new(is_http2: bool, tls: Option<Version>) -> Self {
         match (is_http2, tls) {

@@ -2,6 +2,7 @@
 
 use crate::client::{Client, Connection, End, Response, Target};
 use crate::gateway::Gateway;
+use crate::mode::clients_move;
 use crate::origin::{Body, Exchange, Origin, Request};
 use rustix::process::{Pid, Signal, kill_process};
 use std::sync::Arc;
@@ -32,12 +33,22 @@ impl Drop for Successor {
     }
 }
 
-/// The response of a client ends in order, because a new process serves. The client comes back to that one.
-pub async fn comes_back(mut client: Response, gateway: &mut Gateway, origin: &Origin) {
-    assert_eq!(client.ended().await, End::Orderly);
-    drop(client);
+/// A client of `/` whose last event is 1 goes on in a new process, and gets the next event. If it cannot go there, its
+/// response ends in order, and it comes back.
+pub async fn goes_on(mut client: Response, gateway: &mut Gateway, origin: &Origin) {
+    let moves = gateway.log_line("handed over ").await.contains("clients=1");
+    assert_eq!(moves, clients_move(""));
+    if !moves {
+        assert_eq!(client.ended().await, End::Orderly);
+    }
     assert_eq!(gateway.succeeded().await, 0, "{}", gateway.log());
-    let (mut client, mut body) = opened(Client::get("/"), gateway, origin).await;
+    let mut body = if moves {
+        request_for("/", origin).await.sse().await
+    } else {
+        let (again, body) = opened(Client::get("/"), gateway, origin).await;
+        client = again;
+        body
+    };
     body.event(&numbered(2)).await;
     assert_eq!(client.next_data().await, "2");
 }
@@ -51,7 +62,7 @@ pub async fn opened(client: Client<'_>, gateway: &Gateway, origin: &Origin) -> (
 
 /// The gateway's request for a path. A stream that lost its origin may still ask for a while. It gets a response
 /// without an event.
-async fn request_for(path: &str, origin: &Origin) -> Exchange {
+pub async fn request_for(path: &str, origin: &Origin) -> Exchange {
     loop {
         let exchange = origin.accept().await;
         let asked = exchange.request.target.split('?').next().unwrap_or_default();

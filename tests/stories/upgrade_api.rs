@@ -6,7 +6,7 @@ use crate::gateway::{Gateway, command, config_file, configuration, route};
 use crate::guard::guarded;
 use crate::origin::Origin;
 use crate::releases::Releases;
-use crate::stage::{Successor, answered, comes_back, joined, numbered, opened, unanswered};
+use crate::stage::{Successor, answered, goes_on, joined, numbered, opened, unanswered};
 use rustix::process::Signal;
 use std::fs;
 use std::net::SocketAddr;
@@ -52,7 +52,7 @@ async fn who_asks_for_an_upgrade_learns_which_process_serves_now() {
     );
     assert!(gateway.log().contains("the second release"), "{}", gateway.log());
 
-    comes_back(client, &mut gateway, &origin).await;
+    goes_on(client, &mut gateway, &origin).await;
 
     // The new process is replaced in turn.
     let (status, upgraded) = act(admin, "POST", "/api/upgrade").await;

@@ -4,7 +4,7 @@ use crate::client::Client;
 use crate::gateway::{Gateway, Route, command, config_file, configuration, route};
 use crate::origin::{Origin, Port};
 use crate::releases::Releases;
-use crate::stage::{Successor, comes_back, joined, numbered, opened};
+use crate::stage::{Successor, goes_on, joined, numbered, opened};
 use std::fs;
 use std::path::Path;
 use tempfile::NamedTempFile;
@@ -47,7 +47,7 @@ async fn the_command_says_which_process_serves_now() {
         assert_eq!(code, 0);
         gateway.log_line(&format!("POST /api/upgrade: draining, because a new process serves pid={process}")).await;
         assert!(gateway.log().contains("the second release"), "{}", gateway.log());
-        comes_back(client, &mut gateway, &origin).await;
+        goes_on(client, &mut gateway, &origin).await;
     }
 }
 

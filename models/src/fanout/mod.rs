@@ -31,12 +31,34 @@ mod sender {
 mod joining {
     #[derive(Debug)]
     pub struct Carried;
+
+    #[derive(Debug)]
+    pub struct CarriedAgain;
+}
+
+/// The clients of the models stay where they are.
+mod moving {
+    use super::Sent;
+
+    #[derive(Debug, Clone, Copy)]
+    pub struct Past {
+        pub sent: Sent,
+        pub is_new: bool,
+    }
+
+    #[derive(Debug, Default)]
+    pub struct Released {
+        pub sockets: Vec<()>,
+        pub carriers: Vec<()>,
+    }
 }
 
 /// The shard of the models answers no questions. They wait in its inbox.
 mod question {
+    use super::moving::Released;
     use crate::replay::Seq;
-    use std::collections::HashMap;
+    use std::collections::{HashMap, HashSet};
+    use std::sync::Arc;
     use tokio::sync::oneshot;
 
     #[derive(Debug, Clone)]
@@ -54,6 +76,7 @@ mod question {
             reply: oneshot::Sender<Vec<ClientView>>,
         },
         Slowest { found: HashMap<usize, Seq>, reply: oneshot::Sender<HashMap<usize, Seq>> },
+        Release { stream: usize, moved: Arc<HashSet<usize>>, found: Released, reply: oneshot::Sender<Released> },
         Dismiss { stream: usize, place: u32, asked: u64, reply: oneshot::Sender<bool> },
     }
 

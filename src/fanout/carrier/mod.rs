@@ -10,6 +10,7 @@
 
 mod answering;
 mod hearing;
+mod moving;
 
 use super::h2::{Code, Connection, Outgoing, StreamId};
 use super::joining::Carried;
@@ -24,6 +25,7 @@ use bytes::Bytes;
 use std::time::{Duration, Instant};
 
 pub(super) use hearing::Heard;
+pub(super) use moving::Parts;
 
 /// How long the connection may take nothing as long as no stream says it.
 const STALL: Duration = Duration::from_secs(30);
@@ -98,15 +100,19 @@ impl Carrier {
         let mut out = Vec::new();
         connection.open(&mut out);
         limit_stall(&socket, Some(STALL));
+        Self { out, unread, ..Self::of(id, Link::new(socket, channel), connection, requests) }
+    }
+
+    fn of(id: CarrierId, link: Link, connection: Connection, requests: Box<dyn Requests>) -> Self {
         Self {
             id,
-            link: Link::new(socket, channel),
+            link,
             connection,
             phase: Phase::Open,
             outgoing: Outgoing::default(),
-            out,
+            out: Vec::new(),
             rest: Vec::new(),
-            unread,
+            unread: Vec::new(),
             answering: Vec::new(),
             requests,
             trust: Trust::default(),

@@ -6,9 +6,10 @@
 use super::clock::Tick;
 use super::frame::Code;
 use super::limits::{FIRST_TOKENS, MOST_TOKENS, TOKENS_FOR_DATA};
+use serde::{Deserialize, Serialize};
 
 /// The tokens of a connection.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Budget {
     tokens: u32,
     /// The time for which tokens were given.
@@ -18,6 +19,11 @@ pub(super) struct Budget {
 impl Budget {
     pub(super) fn new(now: Tick) -> Self {
         Self { tokens: FIRST_TOKENS, given: now }
+    }
+
+    /// The same, and no more than a connection may have.
+    pub(super) fn bounded(self) -> Self {
+        Self { tokens: self.tokens.min(MOST_TOKENS), ..self }
     }
 
     /// Takes tokens.

@@ -1,11 +1,12 @@
 //! The clock of a connection. It counts in small numbers, because each connection has several times to keep.
 
 use super::limits::TOKEN_EVERY;
+use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
 /// A time on a connection's clock: how many times [`TOKEN_EVERY`] passed since the connection began. The last one is
 /// after six years.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(super) struct Tick(pub(super) u32);
 
 /// A time between two ticks.
@@ -46,7 +47,12 @@ impl Clock {
     }
 
     pub(super) fn tick(self, now: Instant) -> Tick {
-        Tick(ticks(now.saturating_duration_since(self.0)))
+        Tick(ticks(self.age(now)))
+    }
+
+    /// How long ago the connection began.
+    pub(super) fn age(self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.0)
     }
 
     /// The instant at which this tick begins. `None` if it is too far away for an instant.

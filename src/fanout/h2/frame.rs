@@ -1,5 +1,7 @@
 //! Frames as they are on the wire (RFC 9113, sections 4.1 and 6).
 
+use serde::{Deserialize, Serialize};
+
 /// Bytes of a frame's head.
 pub(super) const HEAD_BYTES: usize = 9;
 
@@ -10,7 +12,7 @@ pub const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(super) const MOST_31_BITS: u32 = u32::MAX >> 1;
 
 /// The identifier of a stream. Those of clients are odd and rise. 0 is the connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StreamId(pub u32);
 
 impl StreamId {

@@ -33,9 +33,9 @@ mod settings;
 mod streams;
 mod windows;
 
-pub use connection::{Connection, Event, Unfit};
+pub use connection::{Connection, ConnectionState, Event, Unfit};
 pub use fields::Fields;
 pub use frame::{Code, PREFACE, StreamId};
-pub use hpack::{Block, Decoder, Error};
+pub use hpack::{Block, Decoder, DecoderState, Error};
 pub use outgoing::Outgoing;
 pub use request::{Malformed, Request};

@@ -62,6 +62,16 @@ impl Streams {
         self.list.iter().filter(|stream| stream.answer == Answer::Begun)
     }
 
+    /// All of them, also those that are over.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Stream> {
+        self.list.iter()
+    }
+
+    /// Whether the answer to some request has not begun.
+    pub(super) fn is_any_deciding(&self) -> bool {
+        self.list.iter().any(|stream| stream.answer == Answer::Deciding)
+    }
+
     fn place(&self, id: StreamId) -> Option<usize> {
         self.list.binary_search_by_key(&id, |stream| stream.id).ok()
     }

@@ -1,11 +1,12 @@
 //! Flow control (RFC 9113, section 5.2): how much may be sent to a client, and how much it may send.
 
 use super::frame::Code;
-use super::limits::LEAST_SHARE_BYTES;
+use super::limits::{CONNECTION_BYTES, LEAST_SHARE_BYTES};
+use serde::{Deserialize, Serialize};
 
 /// A window: the bytes that its receiver still takes. It is negative if the receiver asked for a smaller one after more
 /// was sent (RFC 9113, section 6.9.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Window(i32);
 
 impl Window {
@@ -40,7 +41,7 @@ impl Window {
 }
 
 /// The window of what is sent, on a stream or on the whole connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Sending {
     window: Window,
     /// The most that the window was. Less the window, it is what was sent and not acknowledged.
@@ -100,7 +101,7 @@ impl Sending {
 }
 
 /// The window of what a client sends, on a stream or on the whole connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Receiving {
     window: Window,
     /// Bytes that were consumed, and that the client may send again when we tell it.
@@ -110,6 +111,11 @@ pub(super) struct Receiving {
 impl Receiving {
     pub(super) fn new(bytes: i32) -> Self {
         Self { window: Window::new(bytes), owed: 0 }
+    }
+
+    /// Whether the window of a connection can be like this: we never offer more than [`CONNECTION_BYTES`].
+    pub(super) fn is_possible(self) -> bool {
+        (0..=CONNECTION_BYTES).contains(&self.window.0)
     }
 
     /// The client sent bytes.

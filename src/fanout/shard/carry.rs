@@ -1,21 +1,23 @@
 //! Carries connections of HTTP/2: hears them, takes the answers to their requests, and sends what is due on them.
 
+use super::super::arrival::Delivery;
 use super::super::batch::Framing;
 use super::super::carrier::{Carrier, Heard, Phase};
 use super::super::effort::{ARRIVAL, LOOK, hearing};
 use super::super::h2::StreamId;
-use super::super::joining::{Carried, Joining};
+use super::super::joining::{Carried, CarriedAgain, Joining, Rejoining};
 use super::super::keys::{CarrierKey, ClientKey, Key};
 use super::super::policy::LINGER;
 use super::super::responder::{Answer, CarrierId, Part};
 use super::super::sending::end;
 use super::super::sink::{OnCarrier, Sink};
 use super::super::strays::Strays;
+use super::super::terms::Home;
 use super::{Shard, carrier_token};
 use crate::hub::Departure;
 use mio::Interest;
 use mio::unix::SourceFd;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::time::{Duration, Instant};
 
 /// How long a connection without streams is kept in a drain. A request may be on its way.
@@ -26,6 +28,30 @@ impl Shard {
     pub(super) fn carry(&mut self, carried: Carried, now: Instant) {
         let descriptor = carried.socket.as_raw_fd();
         let key = self.output.carriers.insert(|id| Carrier::new(id, carried, now));
+        self.carries(key, descriptor, now);
+    }
+
+    /// Takes a connection in that goes on with its clients.
+    pub(super) fn carry_again(&mut self, carried: CarriedAgain, now: Instant) {
+        let descriptor = carried.socket.as_raw_fd();
+        let mut rejoining = Vec::new();
+        let key = self.output.carriers.insert(|id| {
+            let (carrier, clients) = Carrier::again(id, carried);
+            rejoining = clients;
+            carrier
+        });
+        for Rejoining { stream, delivery, home } in rejoining {
+            self.effort.spend(ARRIVAL);
+            self.join(OnCarrier { carrier: key, stream }, delivery, home, now);
+        }
+        if let Some(carrier) = self.output.carriers.get_mut(key) {
+            carrier.cut_unnamed(now);
+        }
+        self.carries(key, descriptor, now);
+    }
+
+    /// Polls a connection that was taken in.
+    fn carries(&mut self, key: CarrierKey, descriptor: RawFd, now: Instant) {
         self.room.add_permits(1);
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = self.poll.registry().register(&mut SourceFd(&descriptor), carrier_token(key), interest) {
@@ -132,9 +158,14 @@ impl Shard {
             return drop(home);
         }
         self.effort.spend(ARRIVAL);
-        let key = self.enter(Sink::Stream(OnCarrier { carrier, stream }), delivery, Strays::default(), home, now);
-        if let Some(carrier) = self.output.carriers.get_mut(carrier) {
-            carrier.call(stream, key.index() + 1);
+        self.join(OnCarrier { carrier, stream }, delivery, home, now);
+    }
+
+    /// Serves a client on a stream whose head is written.
+    fn join(&mut self, on: OnCarrier, delivery: Delivery, home: Box<dyn Home>, now: Instant) {
+        let key = self.enter(Sink::Stream(on), delivery, Strays::default(), home, now);
+        if let Some(carrier) = self.output.carriers.get_mut(on.carrier) {
+            carrier.call(on.stream, key.index() + 1);
         }
         self.welcome(key, now);
     }
@@ -256,19 +287,24 @@ impl Shard {
 
     /// The connection is gone.
     fn carrier_gone(&mut self, key: CarrierKey, why: &Departure, now: Instant) {
-        let Some(mut carrier) = self.output.carriers.remove(key) else { return };
-        if let Some(at) = carrier.due {
-            self.carriers_due.remove(&(at, key));
-        }
+        let Some(mut carrier) = self.remove_carrier(key) else { return };
         for label in carrier.goes(why) {
             self.depart(of_label(label), why, now);
         }
         // The clients have left their streams before the place of the connection is free.
         drop(carrier);
     }
+
+    pub(super) fn remove_carrier(&mut self, key: CarrierKey) -> Option<Carrier> {
+        let carrier = self.output.carriers.remove(key)?;
+        if let Some(at) = carrier.due {
+            self.carriers_due.remove(&(at, key));
+        }
+        Some(carrier)
+    }
 }
 
 /// The client that a carrier calls so.
-fn of_label(label: u32) -> ClientKey {
+pub(super) fn of_label(label: u32) -> ClientKey {
     ClientKey::of(label.saturating_sub(1))
 }

@@ -26,7 +26,7 @@ use super::arrival::Arrival;
 use super::effort::{Effort, Shares, TURN};
 use super::group::Work;
 use super::inbox::{Flag, Inbox, Pause, Told, Wake};
-use super::joining::Carried;
+use super::joining::{Carried, CarriedAgain};
 use super::keys::{CarrierKey, ClientKey, GroupKey, Key};
 use super::members::Members;
 use super::output::Output;
@@ -233,11 +233,14 @@ impl Shard {
         };
         match message.downcast::<Question>() {
             Ok(question) => self.backlog.questions.push_back((*question, ClientKey::of(0))),
-            Err(other) => {
-                if let Ok(carried) = other.downcast::<Carried>() {
-                    self.carry(*carried, now);
+            Err(other) => match other.downcast::<Carried>() {
+                Ok(carried) => self.carry(*carried, now),
+                Err(other) => {
+                    if let Ok(carried) = other.downcast::<CarriedAgain>() {
+                        self.carry_again(*carried, now);
+                    }
                 }
-            }
+            },
         }
     }
 

@@ -25,8 +25,8 @@ impl Shard {
             let most = self.effort.pieces(LOOK);
             let keys = self.members.keys_from(from, most);
             self.effort.spend(keys.len().max(1) * LOOK);
-            if let Question::Release { stream, found, .. } = &mut question {
-                found.extend(keys.iter().filter_map(|key| self.release(*key, *stream, now)));
+            if let Question::Release { stream, moved, found, .. } = &mut question {
+                keys.iter().for_each(|key| self.release(*key, (*stream, moved), found, now));
             }
             for key in &keys {
                 if let Some((client, group)) = self.members.of(*key) {

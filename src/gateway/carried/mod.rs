@@ -16,9 +16,10 @@ mod session;
 use super::Gateway;
 use super::answered::Outcome;
 use super::broken::Broken;
-use super::connection::{Connection, Parts};
+use super::connection::{Connection, Parts, Peer};
 use super::front::Front;
 use super::front_options::FrontOptions;
+use super::home::Passport;
 use super::http2::{Link, OpenStream};
 use super::limits::Seat;
 use super::places::Place;
@@ -46,7 +47,7 @@ use tokio::time::timeout;
 /// Decides the requests of a connection. It keeps the front, and so the engine, until the connection is gone, because a
 /// client may send a request at any time, also in a drain. A drain ends all connections.
 #[derive(Debug)]
-struct Deciding {
+pub(super) struct Deciding {
     front: Arc<Front>,
     link: Arc<Link>,
     runtime: Handle,
@@ -65,6 +66,17 @@ impl Requests for Deciding {
     fn stalled(&mut self) {
         self.link.give_up();
     }
+
+    fn passport(&self) -> Option<Vec<u8>> {
+        Passport::of(self.link.peer()).bytes()
+    }
+}
+
+impl Deciding {
+    /// What the streams of the connection share.
+    pub(super) fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
 }
 
 /// What a client on a stream holds outside of the engine.
@@ -78,6 +90,11 @@ struct OnStream {
 impl Home for OnStream {
     /// A stream does not come back: the connection goes on without it.
     fn take_back(self: Box<Self>, _: OwnedFd, _: Vec<u8>) {}
+
+    /// The connection says it all.
+    fn passport(&self) -> Option<Vec<u8>> {
+        Some(Vec::new())
+    }
 }
 
 impl Front {
@@ -102,14 +119,24 @@ impl Front {
         let parts = connection.into_parts();
         let parts = parts.inspect_err(|error| log::debug!("cannot carry a connection why={}", reason(error)));
         let Parts { socket, channel, unread, peer, place, seat } = parts.ok()?;
-        let (front, link, runtime) = (Arc::clone(self), Link::new(peer), Handle::current());
-        let requests = Box::new(Deciding { front, link, runtime, _place: place, _seat: seat });
+        let requests = Box::new(self.deciding(peer, place, seat));
         let FrontOptions { head_time, keepalive, .. } = self.options().get();
         let carried = Carried { socket, channel, unread, head_time, keepalive, requests };
         if let Err(refused) = engine.carry(carried).await {
             log::error!("cannot carry a connection why={}", reason(refused));
         }
         None
+    }
+
+    /// Decides the requests of a connection.
+    pub(super) fn deciding(self: &Arc<Self>, peer: Peer, place: Place, seat: Option<Seat>) -> Deciding {
+        let (front, link, runtime) = (Arc::clone(self), Link::new(peer), Handle::current());
+        Deciding { front, link, runtime, _place: place, _seat: seat }
+    }
+
+    /// What a client holds that goes on on a stream of this connection. `None`: there is no place for it.
+    pub(super) fn on_stream(&self, link: &Arc<Link>, seat: Option<Arc<Seat>>) -> Option<Box<dyn Home>> {
+        Some(Box::new(OnStream { _open: link.open(|| self.places().take())?, _seat: seat }))
     }
 
     /// Answers a request that came on a stream.

@@ -1,14 +1,20 @@
 //! The old process's side, with a new process that fails at every step.
 
+use super::messages::{Answer, Hello, Say, Taken, VERSION};
 use super::*;
+use crate::config::stream_identity;
 use crate::config::{Config, SystemSources};
 use crate::service::{Running, Service};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -50,14 +56,31 @@ impl Client {
 
     /// The data of the next event.
     async fn next(&mut self) -> String {
+        let mut found = None;
         loop {
             let mut line = String::new();
             let read = timeout(PATIENCE, self.0.read_line(&mut line)).await.expect("an event in time").unwrap();
             assert!(read > 0, "the client was disconnected");
-            if let Some(data) = line.strip_prefix("data: ") {
-                return data.trim().to_owned();
+            found = found.or_else(|| line.strip_prefix("data: ").map(|data| data.trim().to_owned()));
+            if line == "\n"
+                && let Some(found) = found.take()
+            {
+                return found;
             }
         }
+    }
+}
+
+impl Client {
+    /// Whether nothing comes for a while, not even the end.
+    async fn is_silent(&mut self) -> bool {
+        timeout(Duration::from_millis(50), self.0.fill_buf()).await.is_err()
+    }
+
+    /// Waits for the end of the response.
+    async fn ends(&mut self) {
+        let mut rest = Vec::new();
+        self.0.read_to_end(&mut rest).await.unwrap();
     }
 }
 
@@ -67,13 +90,15 @@ enum Until {
     Started,
     SaidHello,
     HeardOfTheStream,
-    TookTheStream,
     HeardOfTheClients,
+    HeardAll,
     TookTwo,
+    /// When the old process does not wait any more.
+    TookTwoLate,
 }
 
 /// A new process. Returns the sockets that it took.
-fn new_process(link: &Link, identity: [u8; 32], until: Until) -> Vec<OwnedFd> {
+fn new_process(link: &Link, identity: [u8; 32], until: Until, has_given_up: &Receiver<()>) -> Vec<OwnedFd> {
     let say = |message: &dyn Fn() -> Vec<u8>| link.send(&message(), &[]).unwrap();
     let hear = || -> (Say, Vec<OwnedFd>) {
         let (bytes, sockets) = link.receive().unwrap().expect("a message");
@@ -91,16 +116,21 @@ fn new_process(link: &Link, identity: [u8; 32], until: Until) -> Vec<OwnedFd> {
     if until == Until::HeardOfTheStream {
         return Vec::new();
     }
-    say(&|| rmp_serde::to_vec(&Answer::Stream(true)).unwrap());
-    if until == Until::TookTheStream {
-        return Vec::new();
-    }
-    let (Say::Clients(passages), sockets) = hear() else { panic!("clients") };
+    let (Say::Clients(passages), mut sockets) = hear() else { panic!("clients") };
     assert_eq!((passages.len(), sockets.len()), (3, 3));
     if until == Until::HeardOfTheClients {
         return Vec::new();
     }
-    say(&|| rmp_serde::to_vec(&Answer::Clients(vec![true, true, false])).unwrap());
+    assert!(matches!(hear(), (Say::Whole, _)));
+    if until == Until::HeardAll {
+        return Vec::new();
+    }
+    if until == Until::TookTwoLate {
+        has_given_up.recv().unwrap();
+    }
+    sockets.truncate(2);
+    let taken = Taken { stream: true, sockets: vec![true, true, false], carriers: Vec::new() };
+    say(&|| rmp_serde::to_vec(&Answer::Taken(taken.clone())).unwrap());
     sockets
 }
 
@@ -110,9 +140,10 @@ async fn a_new_process_that_is_gone_at_any_step_costs_no_client_and_no_event() {
         Until::Started,
         Until::SaidHello,
         Until::HeardOfTheStream,
-        Until::TookTheStream,
         Until::HeardOfTheClients,
+        Until::HeardAll,
         Until::TookTwo,
+        Until::TookTwoLate,
     ] {
         let (url, events) = origin().await;
         let text = format!("[server]\nlisten = ['127.0.0.1:0']\nshards = 2\n[[routes]]\npath = '/*'\norigin = '{url}'");
@@ -139,35 +170,54 @@ async fn a_new_process_that_is_gone_at_any_step_costs_no_client_and_no_event() {
         let link = Arc::new(Link::over(ours.into()).unwrap());
         let source = running.source();
         let identity = stream_identity(&source.routing.streams()[0].1);
-        let other = spawn_blocking(move || new_process(&Link::over(theirs.into()).unwrap(), identity, until));
-        let mut frozen = Vec::new();
-        let broken = source.give(&link, &mut frozen).await.expect_err("it was gone too early");
+        if until == Until::TookTwoLate {
+            link.wait_for(Duration::from_millis(100)).unwrap();
+        }
+        let (gave_up, has_given_up) = channel();
+        let other =
+            spawn_blocking(move || new_process(&Link::over(theirs.into()).unwrap(), identity, until, &has_given_up));
+        let mut given = Given::default();
+        let broken = source.give(&link, &mut given).await.expect_err("it was gone too early");
+        gave_up.send(()).unwrap_or_default();
         let taken = other.await.unwrap();
-        assert_eq!(frozen.len(), usize::from(until > Until::Started), "{until:?}");
-        source.goes_on(broken, &frozen).await;
+        let has_taken = until >= Until::TookTwo;
+        assert_eq!(taken.len(), if has_taken { 2 } else { 0 });
+        source.goes_on(&link, broken, given).await;
 
         events.send("after".to_owned()).unwrap();
-        let stay = engine.clients(0, 10).await.len();
-        assert_eq!(stay, if until == Until::TookTwo { 1 } else { 3 }, "{until:?}");
-        let mut heard = 0;
-        for client in &mut clients {
-            if until == Until::TookTwo {
-                // Two of them are the other process's, and this one sends them nothing more.
-                heard += usize::from(timeout(Duration::from_millis(200), client.next()).await.is_ok());
-            } else {
+        if has_taken {
+            // Two of the clients are the other process's, and the third is asked to come back.
+            let mut stays = None;
+            while stays.is_none() {
+                for (n, client) in clients.iter_mut().enumerate() {
+                    stays = if client.is_silent().await { stays } else { Some(n) };
+                }
+            }
+            timeout(PATIENCE, clients.remove(stays.unwrap()).ends()).await.expect("the end in time");
+            for client in &mut clients {
+                let heard = timeout(Duration::from_millis(50), client.0.fill_buf()).await;
+                assert!(heard.is_err(), "{until:?} {:?}", heard.map(|heard| heard.map(String::from_utf8_lossy)));
+            }
+        } else {
+            for client in &mut clients {
                 assert_eq!(client.next().await, "after", "{until:?}");
-                heard += 1;
             }
         }
-        assert_eq!(heard, stay, "{until:?}");
-        assert_eq!(taken.len(), if until == Until::TookTwo { 3 } else { 0 });
         // New connections are served.
+        let before = events.receiver_count();
         let mut late = Client::of(&running).await;
-        while engine.clients(0, 10).await.len() <= stay {
+        let stream = usize::from(has_taken);
+        let expected = if has_taken { 1 } else { 4 };
+        while engine.clients(stream, 10).await.len() < expected
+            || (has_taken && events.receiver_count() < before.max(1))
+        {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        events.send("late".to_owned()).unwrap();
-        assert_eq!(late.next().await, "late", "{until:?}");
+        let mut heard = String::new();
+        while heard != "late" {
+            events.send("late".to_owned()).unwrap();
+            heard = late.next().await;
+        }
     }
 }
 
@@ -182,6 +232,6 @@ async fn a_new_process_of_another_version_takes_nothing() {
     let hello = rmp_serde::to_vec(&(VERSION + 1, "something else")).unwrap();
     let theirs = Link::over(theirs.into()).unwrap();
     theirs.send(&hello, &[]).unwrap();
-    let moved = running.source().give(&link, &mut Vec::new()).await.unwrap();
+    let moved = running.source().give(&link, &mut Given::default()).await.unwrap();
     assert_eq!(moved, Moved::default());
 }

@@ -27,6 +27,11 @@ impl Connection {
         self.streams.begun().map(|known| known.label).filter(|label| *label > 0)
     }
 
+    /// The streams that are not over, and what they are called.
+    pub fn called(&self) -> impl Iterator<Item = (StreamId, u32)> {
+        self.streams.begun().map(|known| (known.id, known.label))
+    }
+
     /// The streams that may be sent something now, and what they are called. Those that follow `after` come first.
     #[must_use]
     pub fn ready(&self, after: StreamId) -> Vec<(StreamId, u32)> {
@@ -118,7 +123,8 @@ impl Connection {
     }
 
     /// Whether a stream has a head and no end.
-    pub(in super::super) fn is_begun(&self, stream: StreamId) -> bool {
+    #[must_use]
+    pub fn is_begun(&self, stream: StreamId) -> bool {
         self.streams.get(stream).is_some_and(|known| known.answer == Answer::Begun)
     }
 

@@ -9,9 +9,10 @@ use super::super::request::{Malformed, Request, check_trailers};
 use super::super::streams::{Answer, Stream};
 use super::super::windows::Sending;
 use super::{Connection, Event, Phase, Step, Unfit};
+use serde::{Deserialize, Serialize};
 
 /// What the frame HEADERS says of its block.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Opening {
     stream: StreamId,
     /// The client sends nothing more on the stream.
@@ -21,7 +22,7 @@ struct Opening {
 }
 
 /// A block that goes on in the next frame.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct OpenBlock {
     opening: Opening,
     bytes: Vec<u8>,
@@ -31,6 +32,13 @@ pub(super) struct OpenBlock {
 impl OpenBlock {
     pub(super) fn stream(&self) -> StreamId {
         self.opening.stream
+    }
+
+    /// Whether a client can have begun this.
+    pub(super) fn is_possible(&self) -> bool {
+        self.opening.stream.is_a_clients()
+            && self.bytes.len() <= MOST_BLOCK_BYTES
+            && self.continuations <= MOST_CONTINUATIONS
     }
 }
 

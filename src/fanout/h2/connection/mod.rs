@@ -16,6 +16,7 @@ mod blocks;
 mod body;
 mod control;
 mod reading;
+mod state;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -24,16 +25,18 @@ use super::budget::Budget;
 use super::clock::{Clock, Span, Tick};
 use super::encode;
 use super::fields::Fields;
-use super::frame::{Code, StreamId};
+use super::frame::{Code, HEAD_BYTES, StreamId};
 use super::hpack::Decoder;
 use super::limits::{
-    CONNECTION_BYTES, COST_OF_RESET, FIRST_WINDOW_BYTES, HALF_TIMEOUT, IDLE_TIMEOUT, SETTINGS_TIMEOUT,
+    CONNECTION_BYTES, COST_OF_RESET, FIRST_WINDOW_BYTES, HALF_TIMEOUT, IDLE_TIMEOUT, MOST_FRAME_BYTES, SETTINGS_TIMEOUT,
 };
 use super::request::Request;
 use super::streams::{Body, Streams};
 use super::windows::{Receiving, Sending};
 use blocks::OpenBlock;
 use reading::Reading;
+use serde::{Deserialize, Serialize};
+pub use state::ConnectionState;
 use std::time::{Duration, Instant};
 
 /// What happened on a connection.
@@ -149,7 +152,7 @@ enum Phase {
 ///   Sent ──acknowledgement──▶ Known ── the client had its time to give up its table ──▶ Settled
 ///    └── too late ──▶ the connection closes
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Announced {
     /// The client has not acknowledged them.
     Sent {
@@ -163,7 +166,7 @@ enum Announced {
 }
 
 /// The beginning of a frame or of a block of fields.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 struct Begun {
     /// The frame as far as it came.
     half: Vec<u8>,
@@ -171,6 +174,18 @@ struct Begun {
     block: Option<OpenBlock>,
     /// When the connection closes. `None`: it was not decided that the client is slow.
     until: Option<Tick>,
+}
+
+impl Begun {
+    fn is_empty(&self) -> bool {
+        self.half.is_empty() && self.block.is_none()
+    }
+
+    /// Whether a client can have begun this.
+    fn is_possible(&self) -> bool {
+        let most = HEAD_BYTES.saturating_add(MOST_FRAME_BYTES);
+        self.half.len() <= most && self.block.as_ref().is_none_or(OpenBlock::is_possible)
+    }
 }
 
 const _: () = assert!(size_of::<Connection>() <= 160, "there may be a hundred thousand connections");

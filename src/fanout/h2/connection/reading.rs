@@ -12,9 +12,10 @@ use super::super::clock::Tick;
 use super::super::frame::{Code, HEAD_BYTES, Head, PREFACE, StreamId, flag, kind};
 use super::super::limits::MOST_FRAME_BYTES;
 use super::{Connection, Phase, Step};
+use serde::{Deserialize, Serialize};
 
 /// What the next byte belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Reading {
     /// The preface, of which so many bytes came.
     Preface { matched: u8 },
@@ -27,7 +28,7 @@ pub(super) enum Reading {
 }
 
 /// The rest of a DATA frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Data {
     pub(super) stream: StreamId,
     /// Bytes of the body.
@@ -146,7 +147,7 @@ impl Connection {
 
     /// Notes that the client has begun something, or that it has completed it.
     pub(super) fn watch(&mut self, now: Tick) {
-        if self.begun.as_ref().is_none_or(|begun| begun.half.is_empty() && begun.block.is_none()) {
+        if self.begun.as_ref().is_none_or(|begun| begun.is_empty()) {
             self.begun = None;
             return;
         }

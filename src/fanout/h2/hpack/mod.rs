@@ -18,6 +18,7 @@ mod tests;
 
 use super::fields::{FIELD_BYTES, Fields};
 use super::limits::{FIRST_TABLE_BYTES, MOST_LIST_BYTES, TABLE_BYTES};
+use serde::{Deserialize, Serialize};
 pub(super) use table::STATIC;
 use table::Table;
 
@@ -45,6 +46,15 @@ pub enum Block {
     TooLarge,
 }
 
+/// What another process needs to go on decoding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecoderState {
+    size: u16,
+    most: u16,
+    /// The names and values in the table. The oldest comes first.
+    entries: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
 /// The decoder of a connection.
 #[derive(Debug)]
 pub struct Decoder {
@@ -64,6 +74,30 @@ impl Default for Decoder {
 }
 
 impl Decoder {
+    /// What another process needs to go on.
+    #[must_use]
+    pub fn state(&self) -> DecoderState {
+        let entries = self.table.iter().flat_map(|table| table.oldest_first());
+        let entries = entries.map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+        DecoderState { size: self.size, most: self.most, entries }
+    }
+
+    /// The decoder of another process. `None`: no decoder has such a state.
+    #[must_use]
+    pub fn of_state(state: DecoderState) -> Option<Self> {
+        let DecoderState { size, most, entries } = state;
+        let first = Self::default();
+        if size > first.size || most > first.most {
+            return None;
+        }
+        let mut decoder = Self { table: None, size, most };
+        if !entries.is_empty() && size > 0 {
+            let table = decoder.table.get_or_insert_default();
+            entries.iter().for_each(|(name, value)| table.add(&[&**name, value].concat(), name.len(), size.into()));
+        }
+        Some(decoder)
+    }
+
     /// The client knows that we offer no table.
     pub fn acknowledged(&mut self) {
         self.most = u16::try_from(TABLE_BYTES).unwrap_or_default();

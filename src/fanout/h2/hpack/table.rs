@@ -111,6 +111,11 @@ impl Table {
         }
     }
 
+    /// The names and values of all entries.
+    pub(super) fn oldest_first(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.entries.iter().rev().filter_map(|entry| entry.text.split_at_checked(entry.name))
+    }
+
     /// Drops the oldest entries until the others count at most so many bytes.
     pub(super) fn shrink(&mut self, most: usize) {
         while self.size > most {

@@ -8,9 +8,9 @@ use crate::fanout::responder::{Asked, Incoming, Requests, Responder};
 /// Types of frames (RFC 9113, section 6).
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
+pub(super) const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
+pub(super) const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 
 /// The requests that came, which the test decides.
@@ -29,13 +29,13 @@ impl Requests for Asks {
 }
 
 /// The client's end of a connection.
-struct Browser {
+pub(super) struct Browser {
     reader: Reader,
     waiting: Waiting,
-    frames: Vec<(u8, u8, u32, Vec<u8>)>,
+    pub(super) frames: Vec<(u8, u8, u32, Vec<u8>)>,
 }
 
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+pub(super) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
@@ -45,13 +45,18 @@ fn get(stream: u32) -> Vec<u8> {
     frame(HEADERS, 0x5, stream, b"\x82\x84\x86\x01\x01a")
 }
 
-fn window(stream: u32, by: u32) -> Vec<u8> {
+pub(super) fn window(stream: u32, by: u32) -> Vec<u8> {
     frame(WINDOW_UPDATE, 0, stream, &by.to_be_bytes())
+}
+
+/// The data of the events in a text.
+pub(super) fn data_of(text: &str) -> Vec<String> {
+    text.lines().filter_map(|line| line.strip_prefix("data: ")).map(str::to_owned).collect()
 }
 
 impl Browser {
     /// A connection on which each stream may be sent `window` bytes at first.
-    fn open(stage: &mut Stage, window: u32) -> Self {
+    pub(super) fn open(stage: &mut Stage, window: u32) -> Self {
         let (socket, reader) = UnixStream::pair().unwrap();
         socket.set_nonblocking(true).unwrap();
         reader.set_nonblocking(true).unwrap();
@@ -70,12 +75,17 @@ impl Browser {
         browser
     }
 
-    fn say(&mut self, bytes: &[u8]) {
+    pub(super) fn say(&mut self, bytes: &[u8]) {
         self.reader.socket.write_all(bytes).unwrap();
     }
 
+    /// Asks, and nobody answers.
+    pub(super) fn ask(&mut self, stream: u32) {
+        self.say(&get(stream));
+    }
+
     /// Asks for streams that follow a path from now on.
-    fn follow(&mut self, stage: &mut Stage, path: &str, streams: &[u32]) {
+    pub(super) fn follow(&mut self, stage: &mut Stage, path: &str, streams: &[u32]) {
         for stream in streams {
             self.say(&get(*stream));
             stage.settle();
@@ -86,7 +96,7 @@ impl Browser {
     }
 
     /// Reads all that came.
-    fn hear(&mut self) -> Link {
+    pub(super) fn hear(&mut self) -> Link {
         let link = self.reader.read();
         let mut rest = &self.reader.heard[..];
         while let Some((head, after)) = rest.split_at_checked(9) {
@@ -101,7 +111,7 @@ impl Browser {
     }
 
     /// The text that came on a stream since this was last asked, and the number of frames.
-    fn text(&mut self, stream: u32) -> (String, usize) {
+    pub(super) fn text(&mut self, stream: u32) -> (String, usize) {
         self.hear();
         let is_its = |frame: &(u8, u8, u32, Vec<u8>)| frame.0 == DATA && frame.2 == stream;
         let came: Vec<_> = self.frames.extract_if(.., |frame| is_its(frame)).collect();
@@ -110,7 +120,7 @@ impl Browser {
     }
 
     /// Whether a frame of this kind came on a stream.
-    fn came(&mut self, kind: u8, stream: u32) -> bool {
+    pub(super) fn came(&mut self, kind: u8, stream: u32) -> bool {
         self.hear();
         self.frames.iter().any(|frame| (frame.0, frame.2) == (kind, stream))
     }
@@ -171,17 +181,14 @@ fn a_stream_that_is_not_read_falls_behind_alone_and_gets_all_when_it_is() {
         stage.settle();
     }
     let read = browser.text(3).0;
-    let data = |text: &str| -> Vec<String> {
-        text.lines().filter_map(|line| line.strip_prefix("data: ")).map(str::to_owned).collect()
-    };
-    assert_eq!(data(&read), all);
+    assert_eq!(data_of(&read), all);
     let mut text = browser.text(1).0;
     assert_eq!(text.len(), 40, "{text}");
     browser.say(&window(1, 60_000));
     stage.settle();
     let (rest, frames) = browser.text(1);
     text += &rest;
-    assert_eq!(data(&text), all);
+    assert_eq!(data_of(&text), all);
     assert!(frames <= 3, "events that a client is behind share frames: {frames}");
 }
 

@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod carried;
 #[cfg(test)]
+mod carried_again;
+#[cfg(test)]
 mod delivery;
 #[cfg(test)]
 mod departures;

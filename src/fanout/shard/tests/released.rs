@@ -1,26 +1,40 @@
 //! Clients that are given up in the middle of their responses, and go on in another shard.
 
 use super::super::super::keys::{ClientKey, Key};
-use super::super::super::moving::Moving;
+use super::super::super::moving::{MovingClient, MovingSocket, Released};
 use super::*;
+use crate::hub::Subscription;
+use std::collections::HashSet;
 
 /// The number of the only stream.
 const STREAM: usize = 0;
 
 impl Stage {
     /// All clients of the stream, given up by the shard.
-    fn release(&mut self) -> Vec<Moving> {
-        let now = self.now;
-        let released = (0..64).filter_map(|index| self.shard.release(ClientKey::of(index), STREAM, now)).collect();
+    pub(super) fn release_all(&mut self) -> Released {
+        let (now, mut released) = (self.now, Released::default());
+        let moved = HashSet::from([STREAM]);
+        (0..64).for_each(|index| self.shard.release(ClientKey::of(index), (STREAM, &moved), &mut released, now));
         self.settle();
         released
     }
 
+    /// The same, if each has a connection of its own.
+    fn release(&mut self) -> Vec<MovingSocket> {
+        let Released { sockets, carriers } = self.release_all();
+        assert!(carriers.is_empty());
+        sockets
+    }
+
+    /// The place of a client on the only stream.
+    pub(super) fn place_of(&self, client: &MovingClient) -> Option<Subscription> {
+        self.hub.again(STREAM, client.cursor, client.caller.clone(), client.course)
+    }
+
     /// Gives clients back to the shard. The shard may as well be another one.
-    fn takes(&mut self, released: Vec<Moving>) {
+    fn takes(&mut self, released: Vec<MovingSocket>) {
         for moving in released {
-            let (caller, course) = (moving.caller.clone(), moving.course);
-            let subscription = self.hub.again(STREAM, moving.cursor, caller, course).unwrap();
+            let subscription = self.place_of(&moving.client).unwrap();
             self.inbox.arrive(moving.goes_on(subscription, self.now)).unwrap();
         }
         self.settle();
@@ -71,7 +85,7 @@ fn a_client_that_took_half_of_a_frame_gets_the_other_half_first() {
     stage.settle();
     let released = stage.release();
     assert_eq!(released.len(), 1);
-    assert!(!released[0].pending.is_empty(), "the client is in the middle of a frame");
+    assert!(!released[0].client.pending.is_empty(), "the client is in the middle of a frame");
     stage.takes(released);
     for _ in 0..200 {
         client.read();
@@ -94,7 +108,10 @@ fn what_the_log_keeps_for_a_client_alone_goes_along() {
     // The client keeps up, and the log holds the last two of these.
     publish(&publisher, &["1", "2", "3", "4"]);
     let released = stage.release();
-    assert!(!released[0].pending.is_empty() && released[0].cursor.plus(2) == publisher.end(), "the log has the rest");
+    assert!(
+        !released[0].client.pending.is_empty() && released[0].client.cursor.plus(2) == publisher.end(),
+        "the log has the rest"
+    );
     stage.takes(released);
     for _ in 0..50 {
         client.read();
@@ -112,8 +129,8 @@ fn what_a_client_was_sent_and_how_long_it_may_stay_goes_along() {
     publish(&publisher, &["0"]);
     stage.later(4 * SECOND);
     let released = stage.release();
-    assert_eq!((released[0].lifetime, released[0].stayed), (Some(6 * SECOND), 4 * SECOND));
-    assert_eq!(released[0].past.sent.events, 1);
+    assert_eq!((released[0].client.lifetime, released[0].client.stayed), (Some(6 * SECOND), 4 * SECOND));
+    assert_eq!(released[0].client.past.sent.events, 1);
     stage.takes(released);
     publish(&publisher, &["1"]);
     stage.later(5 * SECOND);

@@ -2,6 +2,7 @@
 //! them.
 
 use super::*;
+use crate::fanout::h2::limits::{HALF_TIMEOUT, IDLE_TIMEOUT};
 use ::h2::client;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
@@ -15,12 +16,26 @@ struct Greeter {
     now: Instant,
     out: Vec<u8>,
     said: Vec<String>,
+    /// The responses of GET do not end.
+    keeps: bool,
+    /// Another process goes on with the connection after each piece, if it can.
+    moves: bool,
+    moved: usize,
+}
+
+/// The same connection in another process.
+pub(super) fn moved(connection: &Connection, now: Instant) -> Option<Connection> {
+    let bytes = rmp_serde::to_vec(&connection.state(now)?).unwrap();
+    let state = rmp_serde::from_slice(&bytes).unwrap();
+    let times = (HALF_TIMEOUT, IDLE_TIMEOUT);
+    Some(Connection::of_state(state, now, times.0, times.1).expect("a connection can have this state"))
 }
 
 impl Greeter {
     fn new() -> Self {
         let now = Instant::now();
-        let mut greeter = Self { connection: Connection::new(now), now, out: Vec::new(), said: Vec::new() };
+        let (out, said, moved) = (Vec::new(), Vec::new(), 0);
+        let mut greeter = Self { connection: Connection::new(now), now, out, said, keeps: false, moves: false, moved };
         greeter.connection.open(&mut greeter.out);
         greeter
     }
@@ -39,6 +54,10 @@ impl Greeter {
         }
         assert!(input.is_empty());
         assert!(self.connection.streams_are_sound());
+        if let Some(moved) = moved(&self.connection, self.now).filter(|_| self.moves) {
+            self.connection = moved;
+            self.moved += 1;
+        }
     }
 
     fn begin(&mut self, stream: StreamId, ends: bool) {
@@ -52,8 +71,12 @@ impl Greeter {
     }
 
     fn greet(&mut self, stream: StreamId) {
-        let mut outgoing = Outgoing::default();
-        outgoing.take_last(&mut self.connection, stream, &"data: hello\n\n".into());
+        let (mut outgoing, line) = (Outgoing::default(), "data: hello\n\n".into());
+        if self.keeps {
+            outgoing.take(&mut self.connection, stream, &line);
+        } else {
+            outgoing.take_last(&mut self.connection, stream, &line);
+        }
         outgoing.write(&mut self.connection, self.now, &mut self.out);
     }
 
@@ -77,14 +100,17 @@ impl Greeter {
 
 /// What comes of a conversation that is cut into pieces of these sizes, again and again.
 fn actions(bytes: &[u8], sizes: &[usize]) -> (Vec<String>, Vec<String>) {
-    let mut greeter = Greeter::new();
+    actions_of(Greeter::new(), bytes, sizes).actions()
+}
+
+fn actions_of(mut greeter: Greeter, bytes: &[u8], sizes: &[usize]) -> Greeter {
     let (mut rest, mut sizes) = (bytes, sizes.iter().cycle());
     while !rest.is_empty() {
         let (piece, after) = rest.split_at((*sizes.next().unwrap()).clamp(1, rest.len()));
         greeter.read(piece);
         rest = after;
     }
-    greeter.actions()
+    greeter
 }
 
 /// Serves a client. Returns what it wrote.
@@ -219,6 +245,23 @@ proptest! {
         let bytes = [&PREFACE[..], &settings(&[]), &bytes].concat();
         prop_assert_eq!(actions(&bytes, &sizes), actions(&bytes, &[usize::MAX]));
     }
+}
+
+#[test]
+fn a_connection_that_another_process_goes_on_with_at_any_byte_does_the_same() {
+    let bytes = recorded();
+    let moves = actions_of(Greeter { moves: true, ..Greeter::new() }, &bytes, &[1]);
+    assert_eq!(moves.actions(), actions(&bytes, &[usize::MAX]));
+    assert!(moves.moved > 100, "{}", moves.moved);
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    let frames = prop::collection::vec(any_frame(), 0..40);
+    let sizes = prop::collection::vec(1_usize..40, 1..8);
+    proptest!(config, |(frames in frames, sizes in sizes, keeps: bool)| {
+        let bytes = [&PREFACE[..], &settings(&[]), &frames.concat()].concat();
+        let moves = actions_of(Greeter { keeps, moves: true, ..Greeter::new() }, &bytes, &sizes);
+        let stays = actions_of(Greeter { keeps, ..Greeter::new() }, &bytes, &sizes);
+        prop_assert_eq!(moves.actions(), stays.actions());
+    });
 }
 
 #[test]

@@ -1,0 +1,61 @@
+//! A carrier that is given up with all its clients, and goes on elsewhere.
+
+use super::super::h2::{Code, Connection, StreamId};
+use super::super::joining::{CarriedAgain, Rejoining};
+use super::super::link::Link;
+use super::super::responder::{CarrierId, Requests};
+use super::super::sending::limit_stall;
+use super::{Carrier, Phase, STALL};
+use std::time::{Duration, Instant};
+
+/// What a carrier consists of that goes on elsewhere.
+#[derive(Debug)]
+pub(in super::super) struct Parts {
+    pub(in super::super) link: Link,
+    pub(in super::super) connection: Connection,
+    pub(in super::super) unsent: Vec<u8>,
+    pub(in super::super) unread: Vec<u8>,
+    pub(in super::super) stall: Option<Duration>,
+    pub(in super::super) has_stalled: bool,
+    pub(in super::super) requests: Box<dyn Requests>,
+}
+
+impl Carrier {
+    /// A connection that goes on. Returns its clients, too.
+    pub(in super::super) fn again(id: CarrierId, again: CarriedAgain) -> (Self, Vec<Rejoining>) {
+        let CarriedAgain { rejoining, socket, channel, connection, unsent, unread, stall, has_stalled, requests } =
+            again;
+        limit_stall(&socket, Some(stall.unwrap_or(STALL)));
+        let carrier = Self::of(id, Link::new(socket, channel), connection, requests);
+        (Self { rest: unsent, unread, stall, has_stalled, ..carrier }, rejoining)
+    }
+
+    /// Whether it can go on elsewhere: nothing on it is answered elsewhere, and nobody leaves.
+    pub(in super::super) fn can_move(&self) -> bool {
+        let is_open = self.phase == Phase::Open && self.leaves_at.is_none();
+        is_open && self.answering.is_empty() && self.connection.can_move() && !self.connection.is_over()
+    }
+
+    /// Its streams whose clients have labels, and these.
+    pub(in super::super) fn called(&self) -> Vec<(StreamId, u32)> {
+        self.connection.called().filter(|(_, label)| *label > 0).collect()
+    }
+
+    /// Takes it apart. What its streams took is written.
+    pub(in super::super) fn into_parts(mut self, now: Instant) -> Parts {
+        let mut unsent = Vec::new();
+        self.write(now, &mut unsent);
+        // Elsewhere they have other names.
+        self.called().into_iter().for_each(|(stream, _)| self.connection.call(stream, 0));
+        let Self { link, connection, unread, stall, has_stalled, requests, .. } = self;
+        Parts { link, connection, unsent, unread, stall, has_stalled, requests }
+    }
+
+    /// Breaks the streams off that nobody follows.
+    pub(in super::super) fn cut_unnamed(&mut self, now: Instant) {
+        let unnamed: Vec<_> = self.connection.called().filter(|(_, label)| *label == 0).collect();
+        for (stream, _) in unnamed {
+            self.connection.reset(stream, Code::CANCEL, now, &mut self.out);
+        }
+    }
+}

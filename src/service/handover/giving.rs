@@ -1,0 +1,295 @@
+//! What the old process does.
+
+use super::super::accept::Accepting;
+use super::Moved;
+use super::link::{Link, MOST_DESCRIPTORS};
+use super::messages::{Answer, Say, Taken, hear, hear_hello, say};
+use crate::config::stream_identity;
+use crate::fanout::{Engine, MovingCarrier, MovingClient, MovingSocket, Released};
+use crate::gateway::CurrentRouting;
+use crate::hub::{Hub, MovingStream, Subscription};
+use serde::Serialize;
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
+
+/// What streams and clients are taken from.
+#[derive(Debug, Clone)]
+pub(in super::super) struct Source {
+    pub(in super::super) hub: Hub,
+    pub(in super::super) engine: Option<Engine>,
+    pub(in super::super) routing: CurrentRouting,
+    pub(in super::super) accepting: watch::Sender<Accepting>,
+}
+
+/// The streams that were frozen to be given.
+#[derive(Debug, Default)]
+pub(in super::super) struct Given {
+    /// Those that the new process has not taken.
+    pub(super) frozen: Vec<usize>,
+    /// Those that it has, and those for whose answer this process waits.
+    moved: Arc<HashSet<usize>>,
+}
+
+/// The way to the new process broke.
+#[derive(Debug)]
+pub(in super::super) struct Broken {
+    pub(in super::super) error: io::Error,
+    /// The stream that was being given.
+    unanswered: Option<Unanswered>,
+}
+
+/// A stream and its clients, of which it is not known whether the new process has taken them.
+#[derive(Debug)]
+struct Unanswered {
+    stream: usize,
+    clients: Released,
+    /// Which of them were sent. `None`: not all were, so the new process has not taken any.
+    went: Option<Taken>,
+}
+
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Self {
+        Self { error, unanswered: None }
+    }
+}
+
+impl Source {
+    /// Gives everything that can move to the new process. The streams that were frozen for that are noted in `given`.
+    ///
+    /// # Errors
+    /// When the way to it breaks. The new process must be ended then, before what it has not taken [goes
+    /// on](Self::goes_on).
+    pub(in super::super) async fn give(&self, link: &Arc<Link>, given: &mut Given) -> Result<Moved, Broken> {
+        let Some(hello) = hear_hello(link).await? else { return Ok(Moved::default()) };
+        self.accepting.send_replace(Accepting::Paused);
+        let theirs: HashMap<_, _> = hello.routes.into_iter().collect();
+        let ours: HashMap<_, _> = self.routing.streams().into_iter().collect();
+        let mut moved = Moved::default();
+        for (number, key) in self.hub.movable() {
+            let Some(route) = ours.get(&key.route()) else { continue };
+            if theirs.get(&*route.name) == Some(&stream_identity(route)) && self.hub.freeze(number) {
+                given.frozen.push(number);
+                let began = Instant::now();
+                if let Some(clients) = self.give_stream(link, number, &route.name, given).await? {
+                    given.frozen.pop();
+                    moved.streams += 1;
+                    moved.clients += clients;
+                    moved.longest = moved.longest.max(began.elapsed());
+                }
+            }
+        }
+        say(link, &Say::Done).await?;
+        Ok(moved)
+    }
+
+    /// Gives a frozen stream and its clients. Returns the number of the clients that moved. `None`: the new process does not
+    /// go on with the stream.
+    async fn give_stream(
+        &self,
+        link: &Arc<Link>,
+        number: usize,
+        route: &str,
+        given: &mut Given,
+    ) -> Result<Option<usize>, Broken> {
+        Arc::make_mut(&mut given.moved).insert(number);
+        let released = match &self.engine {
+            Some(engine) => engine.release(number, &given.moved).await,
+            None => Released::default(),
+        };
+        let (released, answer) = match self.hub.taken_down(number) {
+            Some(stream) => ask(link, number, route, stream, released).await,
+            None => (released, Ok(Taken::default())),
+        };
+        let taken = match answer {
+            Ok(taken) => taken,
+            Err((error, went)) => {
+                Arc::make_mut(&mut given.moved).remove(&number);
+                return Err(Broken { error, unanswered: Some(Unanswered { stream: number, clients: released, went }) });
+            }
+        };
+        let (moved, rest) = released.parted(&taken);
+        self.come_back(rest).await;
+        if !taken.stream {
+            Arc::make_mut(&mut given.moved).remove(&number);
+            self.hub.thaw(number);
+            return Ok(None);
+        }
+        // From here on the stream is the other process's. Who stays here is asked back in the drain.
+        Ok(Some(moved))
+    }
+
+    /// The new process is gone. What it had not taken goes on here, and connections are accepted again. The clients that are
+    /// left on streams that it had taken are asked to come back, because the ids of these streams are used up.
+    pub(in super::super) async fn goes_on(&self, link: &Arc<Link>, broken: Broken, mut given: Given) {
+        if let Some(Unanswered { stream, clients, went }) = broken.unanswered {
+            // It may have answered just before its end. Then it may have sent something to the clients, too.
+            let late = match went {
+                Some(went) => hear_late(link, went).await,
+                None => None,
+            };
+            let taken = late.unwrap_or_default();
+            if taken.stream {
+                given.frozen.retain(|frozen| *frozen != stream);
+                Arc::make_mut(&mut given.moved).insert(stream);
+            }
+            self.come_back(clients.parted(&taken).1).await;
+        }
+        given.frozen.iter().for_each(|stream| self.hub.thaw(*stream));
+        given.moved.iter().for_each(|stream| self.hub.moved(*stream));
+        self.accepting.send_if_modified(|accepting| {
+            let is_paused = *accepting == Accepting::Paused;
+            if is_paused {
+                *accepting = Accepting::Yes;
+            }
+            is_paused
+        });
+    }
+
+    /// Clients that were not taken go on here.
+    async fn come_back(&self, released: Released) {
+        let Some(engine) = &self.engine else { return };
+        let Released { sockets, carriers } = released;
+        for moving in sockets {
+            let Some(place) = self.place_of(&moving.client) else { continue };
+            if let Err(refused) = engine.adopt(moving.goes_on(place, Instant::now())).await {
+                log::error!("a client that was not taken is lost: {refused}");
+            }
+        }
+        for moving in carriers {
+            let again = moving.goes_on(|client| self.place_of(client), Instant::now());
+            if let Err(refused) = engine.carry_again(again).await {
+                log::error!("clients that were not taken are lost: {refused}");
+            }
+        }
+    }
+
+    /// The place of a client on its stream. `None`: the stream is over.
+    fn place_of(&self, client: &MovingClient) -> Option<Subscription> {
+        self.hub.again(client.stream, client.cursor, client.caller.clone(), client.course)
+    }
+}
+
+impl Released {
+    /// What was not taken, and the number of clients that were. Those are forgotten.
+    fn parted(self, taken: &Taken) -> (usize, Self) {
+        let Self { mut sockets, mut carriers } = self;
+        let (all_sockets, all_carriers) = (sockets.len(), clients(&carriers));
+        let mut is_taken = taken.sockets.iter().copied();
+        sockets.retain(|_| !is_taken.next().unwrap_or_default());
+        let mut is_taken = taken.carriers.iter().copied();
+        carriers.retain(|_| !is_taken.next().unwrap_or_default());
+        let moved = all_sockets - sockets.len() + all_carriers - clients(&carriers);
+        (moved, Self { sockets, carriers })
+    }
+}
+
+fn clients(carriers: &[MovingCarrier]) -> usize {
+    carriers.iter().map(|carrier| carrier.clients.len()).sum()
+}
+
+/// Waits until the new process accepts connections.
+pub(in super::super) async fn is_ready(link: &Arc<Link>) -> io::Result<()> {
+    match hear::<Answer>(link).await? {
+        (Answer::Ready, _) => Ok(()),
+        (Answer::Taken(_), _) => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+/// Gives a stream and its clients, and waits for the answer. Returns the clients in any case.
+async fn ask(
+    link: &Arc<Link>,
+    number: usize,
+    route: &str,
+    stream: MovingStream,
+    released: Released,
+) -> (Released, Result<Taken, (io::Error, Option<Taken>)>) {
+    let stream = Say::Stream { route: route.to_owned(), number, stream: Box::new(stream), taken: SystemTime::now() };
+    if let Err(error) = say(link, &stream).await {
+        return (released, Err((error, None)));
+    }
+    let link = Arc::clone(link);
+    // The sockets are borrowed as long as they are sent, so that no further descriptors are needed.
+    let asked = spawn_blocking(move || {
+        let answer = match send_all(&link, &released) {
+            Ok(went) => hear_taken(&link, &went).map_err(|error| (error, Some(went))),
+            Err(error) => Err((error, None)),
+        };
+        (released, answer)
+    });
+    asked.await.unwrap_or_else(|error| (Released::default(), Err((io::Error::other(error), None))))
+}
+
+/// The answer of a process that has ended, if it gave one.
+async fn hear_late(link: &Arc<Link>, went: Taken) -> Option<Taken> {
+    let link = Arc::clone(link);
+    spawn_blocking(move || hear_taken(&link, &went)).await.ok()?.ok()
+}
+
+/// Which of those that `went` the new process has taken.
+fn hear_taken(link: &Link, went: &Taken) -> io::Result<Taken> {
+    let (bytes, _) = link.receive()?.ok_or(io::ErrorKind::UnexpectedEof)?;
+    match rmp_serde::from_slice(&bytes).map_err(io::Error::other)? {
+        Answer::Taken(taken) => Ok(taken.of(went)),
+        Answer::Ready => Err(io::ErrorKind::InvalidData.into()),
+    }
+}
+
+/// Sends all that can go, and says which did.
+fn send_all(link: &Link, released: &Released) -> io::Result<Taken> {
+    let now = Instant::now();
+    let went = Taken {
+        stream: true,
+        sockets: send(link, &released.sockets, MovingSocket::passage, |moving| &moving.socket, Say::Clients)?,
+        carriers: send(link, &released.carriers, |moving| moving.passage(now), |moving| &moving.socket, Say::Carriers)?,
+    };
+    link.send(&message(&Say::Whole)?, &[])?;
+    Ok(went)
+}
+
+impl Taken {
+    /// The same for all that could go, by those of them that `went`.
+    fn of(self, went: &Self) -> Self {
+        let spread = |taken: Vec<bool>, went: &[bool]| {
+            let mut taken = taken.into_iter();
+            went.iter().map(|went| *went && taken.next().unwrap_or_default()).collect()
+        };
+        Self {
+            stream: self.stream,
+            sockets: spread(self.sockets, &went.sockets),
+            carriers: spread(self.carriers, &went.carriers),
+        }
+    }
+}
+
+/// Sends what can go. Returns for each whether it can.
+fn send<T, P>(
+    link: &Link,
+    all: &[T],
+    passage: impl Fn(&T) -> Option<P>,
+    socket: impl Fn(&T) -> &OwnedFd,
+    say: impl Fn(Vec<P>) -> Say,
+) -> io::Result<Vec<bool>> {
+    let mut went = Vec::with_capacity(all.len());
+    for some in all.chunks(MOST_DESCRIPTORS) {
+        let (mut passages, mut sockets) = (Vec::with_capacity(some.len()), Vec::with_capacity(some.len()));
+        for one in some {
+            let passage = passage(one);
+            went.push(passage.is_some());
+            sockets.extend(passage.is_some().then(|| socket(one).as_fd()));
+            passages.extend(passage);
+        }
+        if !passages.is_empty() {
+            link.send(&message(&say(passages))?, &sockets)?;
+        }
+    }
+    Ok(went)
+}
+
+fn message(say: &impl Serialize) -> io::Result<Vec<u8>> {
+    rmp_serde::to_vec(say).map_err(io::Error::other)
+}

@@ -1,0 +1,102 @@
+//! What the new process does.
+
+use super::Moved;
+use super::link::Link;
+use super::messages::{Answer, Hello, Say, Taken, VERSION, hear, say};
+use crate::config::stream_identity;
+use crate::gateway::{Adopted, CurrentRouting, Front, Prepared};
+use crate::hub::{Hub, MovingStream, RouteId};
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+/// What is taken from another process.
+struct Taking<'a> {
+    hub: &'a Hub,
+    routing: &'a CurrentRouting,
+    front: &'a Arc<Front>,
+    routes: HashMap<String, RouteId>,
+    /// Where the streams are here, by the numbers that they had there.
+    streams: HashMap<usize, Adopted>,
+    moved: Moved,
+    current: Current,
+}
+
+/// The stream that is being taken, and its clients. Nobody serves them yet.
+#[derive(Default)]
+struct Current {
+    taken: Taken,
+    prepared: Vec<Prepared>,
+}
+
+/// Takes everything that the old process gives.
+///
+/// # Errors
+/// When the way to it breaks. What was taken by then goes on here.
+pub(in super::super) async fn take(
+    link: &Arc<Link>,
+    hub: &Hub,
+    routing: &CurrentRouting,
+    front: &Arc<Front>,
+) -> io::Result<Moved> {
+    let served = routing.streams();
+    let routes = served.iter().map(|(id, route)| (route.name.to_string(), *id)).collect();
+    let identities = served.iter().map(|(_, route)| (route.name.to_string(), stream_identity(route))).collect();
+    say(link, &Hello { version: VERSION, routes: identities }).await?;
+    let (streams, moved, current) = (HashMap::new(), Moved::default(), Current::default());
+    let mut taking = Taking { hub, routing, front, routes, streams, moved, current };
+    loop {
+        match hear::<Say>(link).await? {
+            (Say::Stream { route, number, stream, taken }, _) => taking.stream(&route, number, &stream, taken),
+            (Say::Clients(passages), sockets) => {
+                let all = passages.into_iter().zip(sockets).map(|(passage, socket)| {
+                    front.prepare_socket(socket, passage, &|number| taking.streams.get(&number).copied())
+                });
+                let all: Vec<_> = all.collect();
+                taking.current.taken.sockets.extend(all.iter().map(Option::is_some));
+                taking.current.prepared.extend(all.into_iter().flatten());
+            }
+            (Say::Carriers(passages), sockets) => {
+                let all = passages.into_iter().zip(sockets).map(|(passage, socket)| {
+                    front.prepare_carrier(socket, passage, &|number| taking.streams.get(&number).copied())
+                });
+                let all: Vec<_> = all.collect();
+                taking.current.taken.carriers.extend(all.iter().map(Option::is_some));
+                taking.current.prepared.extend(all.into_iter().flatten());
+            }
+            (Say::Whole, _) => taking.serve(link).await?,
+            (Say::Done, _) => return Ok(taking.moved),
+        }
+    }
+}
+
+impl Taking<'_> {
+    fn stream(&mut self, route: &str, number: usize, stream: &MovingStream, taken: SystemTime) {
+        let adopted = self.routes.get(route).and_then(|id| {
+            let age = SystemTime::now().duration_since(taken).unwrap_or_default();
+            let taken = Instant::now().checked_sub(age)?;
+            Some((*id, self.hub.adopt(*id, stream, &self.routing.settings(*id)?, taken.into())?))
+        });
+        self.streams.extend(adopted.map(|adopted| (number, adopted)));
+        self.current = Current::default();
+        self.current.taken.stream = adopted.is_some();
+    }
+
+    /// Says what is served from now on, and serves it.
+    async fn serve(&mut self, link: &Arc<Link>) -> io::Result<()> {
+        let Current { taken, prepared } = std::mem::take(&mut self.current);
+        self.moved.streams += usize::from(taken.stream);
+        say(link, &Answer::Taken(taken)).await?;
+        for prepared in prepared {
+            self.moved.clients += prepared.clients();
+            self.front.serve_prepared(prepared).await;
+        }
+        Ok(())
+    }
+}
+
+/// Tells the old process that this one accepts connections.
+pub(in super::super) async fn say_ready(link: &Arc<Link>) -> io::Result<()> {
+    say(link, &Answer::Ready).await
+}
