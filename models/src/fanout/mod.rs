@@ -4,7 +4,7 @@
 mod arrival;
 #[path = "../../../src/fanout/batch.rs"]
 mod batch;
-#[path = "../../../src/fanout/engine.rs"]
+#[path = "../../../src/fanout/engine/mod.rs"]
 mod engine;
 #[path = "../../../src/fanout/inbox.rs"]
 mod inbox;
