@@ -42,6 +42,7 @@ mod cors;
 mod crowd_at_the_limit;
 mod descriptors;
 mod handover;
+mod handover_crowd;
 mod http2;
 mod http2_drain;
 mod http2_floods;

@@ -14,12 +14,23 @@ pub struct Successor(Pid);
 impl Successor {
     /// The process whose id a line of the log tells.
     pub fn of(line: &str) -> Self {
-        let pid = line.rsplit_once("pid=").and_then(|(_, pid)| pid.trim().parse().ok()).and_then(Pid::from_raw);
+        let pid = Pid::from_raw(Self::id_of(line));
         Self(pid.unwrap_or_else(|| panic!("no pid in {line:?}")))
+    }
+
+    /// The process id that a line of the log tells.
+    pub fn id_of(line: &str) -> i32 {
+        let id = line.rsplit_once("pid=").and_then(|(_, pid)| pid.trim().parse().ok());
+        id.unwrap_or_else(|| panic!("no pid in {line:?}"))
     }
 }
 
 impl Successor {
+    /// The process id.
+    pub fn id(&self) -> i32 {
+        self.0.as_raw_nonzero().get()
+    }
+
     /// Sends a signal to the process.
     pub fn signal(&self, signal: Signal) {
         kill_process(self.0, signal).unwrap();

@@ -15,18 +15,23 @@ pub struct ResumingOrigin {
 impl ResumingOrigin {
     /// An origin with an empty history.
     pub fn start() -> Self {
-        Self::with_start(|_| 0)
+        Self::with_start(|_| 0, 0)
     }
 
     /// An origin that sends only new events to a client without a `Last-Event-ID`.
     pub fn start_live() -> Self {
-        Self::with_start(|newest| newest)
+        Self::with_start(|newest| newest, 0)
     }
 
-    fn with_start(start: fn(u64) -> u64) -> Self {
+    /// The same with a further line of so many bytes in each event.
+    pub fn start_padded(bytes: usize) -> Self {
+        Self::with_start(|newest| newest, bytes)
+    }
+
+    fn with_start(start: fn(u64) -> u64, padding: usize) -> Self {
         let newest = watch::Sender::new(0);
         let history = newest.clone();
-        let origin = Origin::answering(move |exchange| answer(exchange, history.subscribe(), start));
+        let origin = Origin::answering(move |exchange| answer(exchange, history.subscribe(), start, padding));
         Self { origin, newest }
     }
 
@@ -44,7 +49,8 @@ impl Deref for ResumingOrigin {
     }
 }
 
-async fn answer(exchange: Exchange, mut newest: watch::Receiver<u64>, start: fn(u64) -> u64) {
+async fn answer(exchange: Exchange, mut newest: watch::Receiver<u64>, start: fn(u64) -> u64, padding: usize) {
+    let padding = if padding > 0 { format!("data: {}\n", "x".repeat(padding)) } else { String::new() };
     let begun = start(*newest.borrow());
     let mut sent: u64 = match exchange.request.headers.one("last-event-id").map(str::parse) {
         None => begun,
@@ -60,7 +66,7 @@ async fn answer(exchange: Exchange, mut newest: watch::Receiver<u64>, start: fn(
             // Sent in two pieces, so that a death may cut an event in half.
             body.raw(format!("id: {sent}\ndata:")).await;
             tokio::task::yield_now().await;
-            body.raw(format!(" {sent}\n\n")).await;
+            body.raw(format!(" {sent}\n{padding}\n")).await;
         }
         tokio::select! {
             more = newest.changed() => if more.is_err() { return },
