@@ -229,11 +229,6 @@ impl Gateway {
         self.log.borrow().lines.join("\n")
     }
 
-    /// The lines of the log so far with this text.
-    pub fn log_so_far(&self, text: &str) -> Vec<String> {
-        self.log.borrow().lines.iter().filter(|line| line.contains(text)).cloned().collect()
-    }
-
     /// The process id.
     pub fn id(&self) -> i32 {
         self.child.id().expect("the process runs").try_into().unwrap()

@@ -48,6 +48,13 @@ impl Held {
     }
 }
 
+/// The processes that a process has started.
+fn children(process: i32) -> Vec<i32> {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let of = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+    tasks.flat_map(|task| of(task).split_whitespace().map(|id| id.parse().unwrap()).collect::<Vec<_>>()).collect()
+}
+
 /// A client of this kind.
 async fn connected(n: usize, path: &str, (plain, tls): (SocketAddr, SocketAddr), authority: &Authority) -> Response {
     let client = Client::get(path);
@@ -90,9 +97,7 @@ async fn upgraded(gateway: &Gateway, first: i32) -> (Successor, Held, Held) {
         tokio::pin!(drained);
         while tokio::time::timeout(Duration::from_millis(2), &mut drained).await.is_err() {
             old = old.most(Held::of(before));
-            if let Some(successor) = gateway.log_so_far("a new process serves").get(n - 1) {
-                new = new.most(Held::of(Successor::id_of(successor)));
-            }
+            children(before).into_iter().for_each(|successor| new = new.most(Held::of(successor)));
         }
         let lines = gateway.log_lines("a new process serves", n).await;
         serving = Some(Successor::of(lines.last().unwrap()));

@@ -14,14 +14,8 @@ pub struct Successor(Pid);
 impl Successor {
     /// The process whose id a line of the log tells.
     pub fn of(line: &str) -> Self {
-        let pid = Pid::from_raw(Self::id_of(line));
+        let pid = line.rsplit_once("pid=").and_then(|(_, pid)| pid.trim().parse().ok()).and_then(Pid::from_raw);
         Self(pid.unwrap_or_else(|| panic!("no pid in {line:?}")))
-    }
-
-    /// The process id that a line of the log tells.
-    pub fn id_of(line: &str) -> i32 {
-        let id = line.rsplit_once("pid=").and_then(|(_, pid)| pid.trim().parse().ok());
-        id.unwrap_or_else(|| panic!("no pid in {line:?}"))
     }
 }
 

@@ -1,0 +1,111 @@
+//! A relay between the old process and a new one in an upgrade. It kills the new process after so many messages, so the new
+//! process is gone at each step of the hand-over. The relay is a process: this test binary.
+
+use crate::gateway::BINARY;
+use crate::releases::Releases;
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    recvmsg, sendmsg,
+};
+use std::io::{IoSlice, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+
+/// The number of messages that are passed on.
+const AFTER: &str = "STORIES_RELAY_AFTER";
+
+/// The file of the new process's configuration.
+const CONFIG: &str = "STORIES_RELAY_CONFIG";
+
+/// The most descriptors beside a message.
+const DESCRIPTORS: usize = 253;
+
+/// A second release: a new process that is gone after so many messages of the hand-over.
+pub fn gone_after(messages: usize) -> Releases {
+    let relay = std::env::current_exe().unwrap();
+    Releases::new(&format!(
+        "{AFTER}={messages} {CONFIG}=\"$2\" exec '{}' --exact relay::is_a_process --nocapture",
+        relay.display()
+    ))
+}
+
+/// The relay, if this process is to be one.
+#[test]
+fn is_a_process() {
+    let (Ok(after), Ok(config)) = (std::env::var(AFTER), std::env::var(CONFIG)) else { return };
+    let after: usize = after.parse().unwrap();
+    let old = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned().unwrap());
+    let (new, stdin) = UnixStream::pair().unwrap();
+    let mut command = Command::new(BINARY);
+    command.args(["-c", &config]).stdin(OwnedFd::from(stdin)).env_remove(AFTER).env_remove(CONFIG);
+    let mut child = command.spawn().unwrap();
+    drop(command);
+    let passed = Arc::new(Mutex::new(0));
+    let (ends, ended) = channel();
+    if after == 0 {
+        ends.send(()).unwrap();
+    }
+    for (from, to) in [(old.try_clone().unwrap(), new.try_clone().unwrap()), (new, old)] {
+        let (passed, ends) = (Arc::clone(&passed), ends.clone());
+        std::thread::spawn(move || {
+            while let Some(message) = receive(&from) {
+                let mut passed = passed.lock().unwrap();
+                if *passed >= after || send(&to, &message).is_none() {
+                    break;
+                }
+                *passed += 1;
+                if *passed == after {
+                    break;
+                }
+            }
+            // As many have passed, or either side is gone.
+            let _waits = ends.send(());
+        });
+    }
+    ended.recv().unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// A message, and the descriptors beside it.
+struct Message {
+    head: [u8; 8],
+    body: Vec<u8>,
+    descriptors: Vec<OwnedFd>,
+}
+
+/// The next message. `None`: the sender has gone.
+fn receive(mut from: &UnixStream) -> Option<Message> {
+    let mut head = [0; 8];
+    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
+    let mut beside = RecvAncillaryBuffer::new(&mut room);
+    let came = recvmsg(from, &mut [IoSliceMut::new(&mut head)], &mut beside, RecvFlags::CMSG_CLOEXEC).ok()?.bytes;
+    let mut descriptors: Vec<OwnedFd> = Vec::new();
+    for message in beside.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = message {
+            descriptors.extend(rights);
+        }
+    }
+    (came == head.len()).then_some(())?;
+    let bytes = u32::from_be_bytes(head[..4].try_into().unwrap());
+    let mut body = vec![0; bytes as usize];
+    from.read_exact(&mut body).ok()?;
+    Some(Message { head, body, descriptors })
+}
+
+/// Sends a message. `None`: the receiver has gone.
+fn send(mut to: &UnixStream, message: &Message) -> Option<()> {
+    let Message { head, body, descriptors } = message;
+    let borrowed: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+    let mut room = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
+    let mut beside = SendAncillaryBuffer::new(&mut room);
+    if !borrowed.is_empty() {
+        assert!(beside.push(SendAncillaryMessage::ScmRights(&borrowed)));
+    }
+    sendmsg(to, &[IoSlice::new(head)], &mut beside, SendFlags::NOSIGNAL).ok()?;
+    to.write_all(body).ok()
+}
