@@ -252,7 +252,8 @@ impl CurrentRouting {
     }
 
     /// A route of streams.
-    pub(super) fn stream(&self, route: RouteId) -> Option<Arc<StreamRoute>> {
+    #[must_use]
+    pub fn stream(&self, route: RouteId) -> Option<Arc<StreamRoute>> {
         self.get().by_id.get(&route).cloned()
     }
 

@@ -23,6 +23,8 @@ mod upgrade;
 
 pub use accept::AcceptError;
 pub use descriptors::TooManyConnections;
+#[cfg(fuzzing)]
+pub use handover::try_message;
 pub use listen::BindError;
 pub use reload::{Read, Reads};
 #[cfg(fuzzing)]

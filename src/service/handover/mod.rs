@@ -24,10 +24,14 @@ mod messages;
 mod taking;
 #[cfg(test)]
 mod tests;
+#[cfg(any(test, fuzzing))]
+mod tried;
 
 pub(super) use giving::{Broken, Given, Source, is_ready};
 pub(super) use link::Link;
 pub(super) use taking::{say_ready, take};
+#[cfg(fuzzing)]
+pub use tried::try_message;
 
 use std::time::Duration;
 

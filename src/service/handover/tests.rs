@@ -1,6 +1,7 @@
 //! The old process's side, with a new process that fails at every step.
 
 use super::messages::{Answer, Hello, Say, Taken, VERSION};
+use super::tried::try_message;
 use super::*;
 use crate::config::stream_identity;
 use crate::config::{Config, SystemSources};
@@ -234,4 +235,66 @@ async fn a_new_process_of_another_version_takes_nothing() {
     theirs.send(&hello, &[]).unwrap();
     let moved = running.source().give(&link, &mut Given::default()).await.unwrap();
     assert_eq!(moved, Moved::default());
+}
+
+/// What the old process says of a stream with a client of HTTP/1.0 and one of HTTP/2.
+async fn recorded() -> Vec<Vec<u8>> {
+    let (url, events) = origin().await;
+    let text = format!("[server]\nlisten = ['127.0.0.1:0']\nshards = 1\n[[routes]]\npath = '/*'\norigin = '{url}'");
+    let config = Config::parse(&text, &SystemSources::beside(Path::new("m.toml"))).unwrap();
+    let running = Service::bind(config).unwrap().start();
+    let _client = Client::of(&running).await;
+    let crate::config::ListenAddr::Tcp(address) = running.addresses()[0] else { panic!("a TCP address") };
+    let mut browser = TcpStream::connect(address).await.unwrap();
+    // The preface, SETTINGS, and two requests with a field for the table.
+    let get = |stream: u8| [&b"\0\0\x0b\x01\x05\0\0\0"[..], &[stream], b"\x82\x84\x86\x01\x01a\x40\x01x\x01y"].concat();
+    let said = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"[..], &get(1), &get(3), b"\0\0"].concat();
+    browser.write_all(&said).await.unwrap();
+    let engine = running.reloader.engine.clone().unwrap();
+    while events.receiver_count() == 0 || engine.clients(0, 10).await.len() < 3 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    events.send("before".to_owned()).unwrap();
+    while running.source().hub.snapshot().iter().map(|(_, stream)| stream.events()).sum::<usize>() == 0 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let link = Arc::new(Link::over(ours.into()).unwrap());
+    let source = running.source();
+    let identity = stream_identity(&source.routing.streams()[0].1);
+    let other = spawn_blocking(move || {
+        let link = Link::over(theirs.into()).unwrap();
+        let hello = Hello { version: VERSION, routes: vec![("/*".to_owned(), identity)] };
+        link.send(&rmp_serde::to_vec(&hello).unwrap(), &[]).unwrap();
+        let mut said = vec![rmp_serde::to_vec(&hello).unwrap()];
+        said.extend((0..4).map(|_| link.receive().unwrap().unwrap().0));
+        said
+    });
+    let mut given = Given::default();
+    let _broken = source.give(&link, &mut given).await.expect_err("the other process is gone");
+    other.await.unwrap()
+}
+
+#[test]
+fn whatever_a_message_says_it_is_refused_or_makes_what_holds_together() {
+    let messages = tokio::runtime::Runtime::new().unwrap().block_on(recorded());
+    let kinds: Vec<_> = messages[1..].iter().map(|message| rmp_serde::from_slice::<Say>(message).unwrap()).collect();
+    let [Say::Stream { .. }, Say::Clients(sockets), Say::Carriers(carriers), Say::Whole] = &kinds[..] else {
+        panic!("{kinds:?}")
+    };
+    assert_eq!((sockets.len(), carriers.len(), carriers[0].clients()), (1, 1, 2));
+    messages.iter().for_each(|message| try_message(message));
+    let mut rng = fastrand::Rng::with_seed(0);
+    for _ in 0..2_000 {
+        let mut input = rng.choice(&messages).unwrap().clone();
+        for _ in 0..rng.usize(1..4) {
+            let at = rng.usize(..input.len());
+            match rng.u8(..3) {
+                0 => input[at] = rng.u8(..),
+                1 => input.truncate(at.max(1)),
+                _ => input.insert(at, rng.choice([0xff, 0xc4, 0xdd, 0xcf, 0]).unwrap()),
+            }
+        }
+        try_message(&input);
+    }
 }
