@@ -1,9 +1,11 @@
 //! An upgrade that clients do not notice: streams and clients go to the new process.
 
-use crate::client::Client;
+use crate::client::{Client, End};
 use crate::frames::{DATA, Frame, Frames, GOAWAY, PING, RST_STREAM};
-use crate::gateway::{Gateway, configuration, route};
+use crate::gateway::{Gateway, command, config_file, configuration, route};
+use crate::mode::clients_move;
 use crate::origin::{Authority, Origin, ResumingOrigin, Version};
+use crate::releases::Releases;
 use crate::stage::{Successor, gap, numbered, opened};
 use rustix::process::Signal;
 use std::time::Duration;
@@ -21,6 +23,10 @@ async fn upgraded(gateway: &mut Gateway) -> Successor {
 
 #[tokio::test]
 async fn clients_stay_connected_and_get_each_event_once() {
+    if !clients_move(SETTINGS) {
+        // Those of TLS 1.2 are drained.
+        return;
+    }
     let origin = ResumingOrigin::start_live();
     let mut gateway = Gateway::start(&configuration(SETTINGS, [route("/*", &*origin)])).await;
     let mut clients = Vec::new();
@@ -43,6 +49,10 @@ async fn clients_stay_connected_and_get_each_event_once() {
 
 #[tokio::test]
 async fn what_an_origin_without_ids_sent_meanwhile_is_told_as_a_gap_and_nobody_is_disconnected() {
+    if !clients_move(SETTINGS) {
+        // Those of TLS 1.2 are drained.
+        return;
+    }
     let origin = Origin::start();
     let mut gateway = Gateway::start(&configuration(SETTINGS, [route("/*", &origin)])).await;
     let (mut client, mut body) = opened(Client::get("/"), &gateway, &origin).await;
@@ -166,4 +176,67 @@ async fn a_browsers_connection_moves_with_all_its_streams_and_opens_more() {
     for connection in &mut connections {
         next_on(connection, &[1, 3, 5, 7], 3).await;
     }
+}
+
+#[tokio::test]
+async fn only_streams_whose_routes_are_what_they_were_move() {
+    if !clients_move(SETTINGS) {
+        // Those of TLS 1.2 are drained.
+        return;
+    }
+    let [stays, other, origin] =
+        [ResumingOrigin::start_live(), ResumingOrigin::start_live(), ResumingOrigin::start_live()];
+    let routes = |changed: &ResumingOrigin, last: &str| {
+        configuration(
+            &SETTINGS.replace("600", "5"),
+            [
+                route("/stays/*", &*stays).with("client.heartbeat_secs = 7"),
+                route("/changed/*", &**changed),
+                route(&format!("/{last}/*"), &*origin),
+            ],
+        )
+    };
+    let mut gateway = Gateway::start(&routes(&origin, "removed")).await;
+    let mut clients = Vec::new();
+    for path in ["/stays/a", "/changed/a", "/removed/a"] {
+        clients.push(Client::get(path).connect(&gateway).await.stream());
+    }
+    stays.publish();
+    origin.publish();
+    for client in &mut clients {
+        assert_eq!(client.next_data().await, "1");
+    }
+    // A policy of clients may change, and the route may be another one in number.
+    let after = routes(&other, "added").replace("heartbeat_secs = 7", "heartbeat_secs = 9");
+    let listen = format!("listen = [\"{}\"]", gateway.addr());
+    std::fs::write(gateway.config(), after.replace("listen = [\"127.0.0.1:0\"]", &listen)).unwrap();
+    let _successor = upgraded(&mut gateway).await;
+    gateway.log_line("handed over streams=1 clients=1").await;
+    for client in &mut clients[1..] {
+        assert_eq!(client.ended().await, End::Orderly);
+    }
+    stays.publish();
+    assert_eq!(clients[0].next_data().await, "2");
+    other.publish();
+    let mut again = Client::get("/changed/a").connect(&gateway).await.stream();
+    other.publish();
+    assert_eq!(again.next_data().await, "2");
+    assert_eq!(Client::get("/removed/a").connect(&gateway).await.status, 404);
+}
+
+/// An earlier version of the program takes sockets over, and no streams.
+#[tokio::test]
+async fn a_new_process_that_takes_no_streams_lets_the_old_one_drain() {
+    let (origin, releases) = (ResumingOrigin::start_live(), Releases::new("printf r >&0\nexec sleep 3600"));
+    let file = config_file(&configuration(&SETTINGS.replace("600", "5"), [route("/*", &*origin)]));
+    let program = releases.path("current/manifold");
+    let mut gateway = Gateway::run_by(command(program, &["-c", file.path().to_str().unwrap()]));
+    gateway.log_line("listening addr=").await;
+    let mut client = Client::get("/").connect(&gateway).await.stream();
+    origin.publish();
+    assert_eq!(client.next_data().await, "1");
+    releases.switch();
+    let _successor = upgraded(&mut gateway).await;
+    gateway.log_line("handed over streams=0 clients=0").await;
+    assert_eq!(client.ended().await, End::Orderly);
 }
