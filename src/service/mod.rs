@@ -268,6 +268,8 @@ impl Running {
         if let Err(error) = handover::say_ready(&link).await {
             log::warn!("cannot tell the old process that this one serves: {error}");
         }
+        drop(link);
+        upgrade::leave_predecessor();
     }
 
     /// Leaves the service to the new process and returns its process id. This process still serves its clients. The

@@ -16,6 +16,7 @@ use super::launch::Launch;
 use super::socket_file::SocketFile;
 use command_fds::{CommandFdExt, FdMapping};
 use parking_lot::Mutex;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -54,6 +55,15 @@ pub(super) fn say_ready() -> bool {
         log::warn!("cannot tell the old process that this one serves: {error}");
     }
     is_successor
+}
+
+/// Nothing more is said to the predecessor, and nothing is heard of it. What it said before and nobody heard is dropped, and
+/// so are the sockets of clients beside it: they must not stay open.
+pub(super) fn leave_predecessor() {
+    let left = File::open("/dev/null").and_then(|nothing| Ok(rustix::stdio::dup2_stdin(nothing)?));
+    if let Err(error) = left {
+        log::warn!("cannot close the way to the old process: {error}");
+    }
 }
 
 /// Why no other process can take the place of this one. `None`: another process can.

@@ -1,13 +1,16 @@
-//! A new process that is killed at each step of the hand-over, and clients that lose nothing by that.
+//! Processes that are killed at each step of the hand-over, and clients that lose nothing by that.
 
 use crate::admin_api::{ADMIN, act};
 use crate::client::{Client, Response};
 use crate::gateway::{Gateway, command, config_file, configuration, route};
 use crate::mode::{Mode, has_engine};
 use crate::origin::ResumingOrigin;
-use crate::relay::gone_after;
-use crate::stage::joined;
+use crate::relay::{Killed, gone_after};
+use crate::releases::Releases;
+use crate::stage::{Successor, joined};
+use rustix::process::Signal;
 use std::time::Duration;
+use tempfile::NamedTempFile;
 
 /// What the new process has heard or said last.
 const POINTS: [&str; 13] = [
@@ -26,6 +29,9 @@ const POINTS: [&str; 13] = [
     "that these were all streams",
 ];
 
+/// The clients that follow each stream.
+const EACH: usize = 2;
+
 /// The points at which the new process has just taken a stream.
 const TAKEN: [usize; 2] = [6, 11];
 
@@ -42,13 +48,18 @@ struct Follower {
 
 impl Follower {
     async fn of(gateway: &Gateway, path: &'static str, is_http2: bool) -> Self {
-        let response = Self::asked(gateway, Client::get(path), is_http2).await;
+        let response = Self::asked(gateway, || Client::get(path), is_http2).await;
         Self { path, is_http2, response, events: Vec::new(), came_back: 0 }
     }
 
-    async fn asked(gateway: &Gateway, client: Client<'_>, is_http2: bool) -> Response {
-        let client = if is_http2 { client.h2() } else { client.http11() };
-        client.connect(gateway.addr()).await.stream()
+    async fn asked(gateway: &Gateway, client: impl Fn() -> Client<'static>, is_http2: bool) -> Response {
+        loop {
+            let client = if is_http2 { client().h2() } else { client().http11() };
+            // A connection that waits in the queue of the old process is reset.
+            if let Some(response) = client.try_connect(gateway.addr()).await {
+                return response.stream();
+            }
+        }
     }
 
     /// Follows until this event has come.
@@ -59,7 +70,7 @@ impl Follower {
                 Err(_) => {
                     self.came_back += 1;
                     let id = self.events.last().expect("it had an event").clone();
-                    let again = Client::get(self.path).after(&id);
+                    let again = || Client::get(self.path).after(&id);
                     self.response = Self::asked(gateway, again, self.is_http2).await.resumed_from(&id);
                 }
             }
@@ -67,19 +78,23 @@ impl Follower {
     }
 }
 
-#[tokio::test]
-async fn a_new_process_that_is_killed_at_any_point_costs_nobody_an_event() {
-    if Mode::chosen() != Mode::Http1 || !has_engine("") {
-        // The clients choose their protocols themselves.
-        return;
-    }
-    for (passed, point) in POINTS.into_iter().enumerate() {
-        let (origin, releases) = (ResumingOrigin::start_live(), gone_after(passed));
+/// A gateway with two streams and their clients, before an upgrade in which a process is killed.
+struct Scene {
+    origin: ResumingOrigin,
+    gateway: Gateway,
+    followers: Vec<Follower>,
+    releases: Releases,
+    _file: NamedTempFile,
+}
+
+impl Scene {
+    async fn of(killed: Killed, passed: usize) -> Self {
+        let (origin, releases) = (ResumingOrigin::start_live(), gone_after(killed, passed));
         let file = config_file(&configuration(&format!("{ADMIN}\ndrain_secs = 600"), [route("/*", &*origin)]));
         let program = releases.path("current/manifold");
         let gateway = Gateway::run_by(command(program, &["-c", file.path().to_str().unwrap()]));
         gateway.log_line("listening addr=").await;
-        let admin = gateway.admin().await;
+        gateway.admin().await;
         let mut followers = Vec::new();
         for path in ["/a", "/b"] {
             for is_http2 in [false, true] {
@@ -90,26 +105,75 @@ async fn a_new_process_that_is_killed_at_any_point_costs_nobody_an_event() {
         for follower in &mut followers {
             follower.follow(&gateway, 1).await;
         }
+        Self { origin, gateway, followers, releases, _file: file }
+    }
+}
+
+/// The events 2 to 21.
+async fn publish_some(origin: &ResumingOrigin) {
+    for _ in 0..20 {
+        origin.publish();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Publishes one more event. Everyone gets each event once, and in order. Returns how many were disconnected.
+async fn all_follow(followers: &mut [Follower], origin: &ResumingOrigin, gateway: &Gateway, point: &str) -> usize {
+    origin.publish();
+    let expected: Vec<String> = (1..=22).map(|n| n.to_string()).collect();
+    for follower in &mut *followers {
+        follower.follow(gateway, 22).await;
+        assert_eq!(follower.events, expected, "{point}: {}", follower.path);
+    }
+    followers.iter().map(|follower| follower.came_back).sum()
+}
+
+#[tokio::test]
+async fn an_old_process_that_is_killed_at_any_point_leaves_a_new_one_that_serves() {
+    if Mode::chosen() != Mode::Http1 || !has_engine("") {
+        // The clients choose their protocols themselves.
+        return;
+    }
+    for (passed, point) in POINTS.into_iter().enumerate() {
+        let Scene { origin, gateway, mut followers, releases, _file } = Scene::of(Killed::Old, passed).await;
         releases.switch();
-        let publishing = async {
-            for _ in 0..20 {
-                origin.publish();
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        let ((status, problem), ()) = tokio::join!(act(admin, "POST", "/api/upgrade"), publishing);
+        gateway.signal(Signal::QUIT);
+        let _new = Successor::of(&gateway.log_line("relay: the new process has pid=").await);
+        publish_some(&origin).await;
+        let came_back = all_follow(&mut followers, &origin, &gateway, point).await;
+        let moved = TAKEN.iter().filter(|taken| **taken <= passed).count();
+        // It may have taken a stream of which it has just heard all.
+        let may_have_moved = TAKEN.iter().filter(|taken| **taken <= passed + 1).count();
+        let all = followers.len();
+        assert!(
+            (all - EACH * may_have_moved..=all - EACH * moved).contains(&came_back),
+            "{passed} {point}: {came_back}\n{}",
+            gateway.log()
+        );
+        let has_all = passed + 1 == POINTS.len();
+        gateway
+            .log_line(if has_all { "taken over streams=2 clients=4" } else { "not everything was taken over" })
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_new_process_that_is_killed_at_any_point_costs_nobody_an_event() {
+    if Mode::chosen() != Mode::Http1 || !has_engine("") {
+        // The clients choose their protocols themselves.
+        return;
+    }
+    for (passed, point) in POINTS.into_iter().enumerate() {
+        let Scene { origin, gateway, mut followers, releases, _file } = Scene::of(Killed::New, passed).await;
+        let admin = gateway.admin().await;
+        releases.switch();
+        let ((status, problem), ()) = tokio::join!(act(admin, "POST", "/api/upgrade"), publish_some(&origin));
         assert_eq!(status, 409, "{passed} {point}: {problem}\n{}", gateway.log());
         gateway.log_line("POST /api/upgrade: this process continues to serve").await;
-        origin.publish();
-        let moved = TAKEN.iter().filter(|taken| **taken <= passed).count();
-        for follower in &mut followers {
-            follower.follow(&gateway, 22).await;
-            let expected: Vec<String> = (1..=22).map(|n| n.to_string()).collect();
-            assert_eq!(follower.events, expected, "{passed} {point}: {}", follower.path);
-        }
+        let came_back = all_follow(&mut followers, &origin, &gateway, point).await;
         // Only the clients that the new process has taken are disconnected.
-        let came_back: usize = followers.iter().map(|follower| follower.came_back).sum();
-        assert_eq!(came_back, 2 * moved, "{passed} {point}\n{}", gateway.log());
+        let moved = TAKEN.iter().filter(|taken| **taken <= passed).count();
+        assert_eq!(came_back, EACH * moved, "{passed} {point}\n{}", gateway.log());
         joined(Client::get("/a"), &gateway).await;
     }
 }

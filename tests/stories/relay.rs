@@ -1,4 +1,4 @@
-//! A relay between the old process and a new one in an upgrade. It kills the new process after so many messages, so the new
+//! A relay between the old process and a new one in an upgrade. It kills one of them after so many messages, so that the
 //! process is gone at each step of the hand-over. The relay is a process: this test binary.
 
 use crate::gateway::BINARY;
@@ -7,8 +7,11 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
     recvmsg, sendmsg,
 };
+use rustix::process::{Signal, getppid, kill_process};
+use std::fs::File;
 use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
+use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
@@ -21,14 +24,24 @@ const AFTER: &str = "STORIES_RELAY_AFTER";
 /// The file of the new process's configuration.
 const CONFIG: &str = "STORIES_RELAY_CONFIG";
 
+/// Which process is killed.
+const KILLED: &str = "STORIES_RELAY_KILLS";
+
+/// Which of the processes is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Killed {
+    Old,
+    New,
+}
+
 /// The most descriptors beside a message.
 const DESCRIPTORS: usize = 253;
 
-/// A second release: a new process that is gone after so many messages of the hand-over.
-pub fn gone_after(messages: usize) -> Releases {
+/// A second release: this process is gone after so many messages of the hand-over.
+pub fn gone_after(killed: Killed, messages: usize) -> Releases {
     let relay = std::env::current_exe().unwrap();
     Releases::new(&format!(
-        "{AFTER}={messages} {CONFIG}=\"$2\" exec '{}' --exact relay::is_a_process --nocapture",
+        "{KILLED}={killed:?} {AFTER}={messages} {CONFIG}=\"$2\" exec '{}' --exact relay::is_a_process --nocapture",
         relay.display()
     ))
 }
@@ -38,17 +51,21 @@ pub fn gone_after(messages: usize) -> Releases {
 fn is_a_process() {
     let (Ok(after), Ok(config)) = (std::env::var(AFTER), std::env::var(CONFIG)) else { return };
     let after: usize = after.parse().unwrap();
+    let kills_old = std::env::var(KILLED).is_ok_and(|killed| killed == format!("{:?}", Killed::Old));
     let old = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned().unwrap());
+    rustix::stdio::dup2_stdin(File::open("/dev/null").unwrap()).unwrap();
     let (new, stdin) = UnixStream::pair().unwrap();
     let mut command = Command::new(BINARY);
     command.args(["-c", &config]).stdin(OwnedFd::from(stdin)).env_remove(AFTER).env_remove(CONFIG);
     let mut child = command.spawn().unwrap();
     drop(command);
+    eprintln!("relay: the new process has pid={}", child.id());
     let passed = Arc::new(Mutex::new(0));
     let (ends, ended) = channel();
     if after == 0 {
         ends.send(()).unwrap();
     }
+    let both = [old.try_clone().unwrap(), new.try_clone().unwrap()];
     for (from, to) in [(old.try_clone().unwrap(), new.try_clone().unwrap()), (new, old)] {
         let (passed, ends) = (Arc::clone(&passed), ends.clone());
         std::thread::spawn(move || {
@@ -67,7 +84,14 @@ fn is_a_process() {
         });
     }
     ended.recv().unwrap();
-    child.kill().unwrap();
+    if kills_old {
+        kill_process(getppid().unwrap(), Signal::KILL).unwrap();
+        both.iter().for_each(|end| end.shutdown(Shutdown::Both).unwrap());
+        // The sockets of clients that are beside messages are closed with the last ends.
+        drop(both);
+    } else {
+        child.kill().unwrap();
+    }
     child.wait().unwrap();
 }
 
