@@ -15,6 +15,8 @@ pub mod digest;
 #[path = "../../src/fields/mod.rs"]
 #[allow(unused_imports, reason = "the gateway's files hold more than the models use")]
 pub mod fields;
+#[path = "../../src/service/handover/hand.rs"]
+mod hand;
 #[path = "../../src/hub/mod.rs"]
 pub mod hub;
 #[path = "../../src/quoted.rs"]
@@ -30,6 +32,7 @@ pub mod hand_over;
 mod stage;
 pub mod streams;
 mod sync;
+pub mod upgrade;
 
 /// The models have no sockets, and so no TLS.
 pub mod tls {

@@ -1,7 +1,7 @@
 //! Runs the models.
 
 use manifold_models::fanout::wake_ups;
-use manifold_models::{hand_over, streams};
+use manifold_models::{hand_over, streams, upgrade};
 
 macro_rules! models {
     ($($folder:ident::$model:ident,)*) => {
@@ -27,4 +27,5 @@ models! {
     hand_over::a_hand_over_meets_the_drain,
     hand_over::a_hand_over_meets_the_end_of_the_shards,
     hand_over::a_hand_over_meets_the_end_of_the_stream,
+    upgrade::a_stream_changes_hands,
 }

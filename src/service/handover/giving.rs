@@ -2,6 +2,7 @@
 
 use super::super::accept::Accepting;
 use super::Moved;
+use super::hand::Hand;
 use super::link::{Link, MOST_DESCRIPTORS};
 use super::messages::{Answer, Say, Taken, hear, hear_hello, say};
 use crate::config::stream_identity;
@@ -29,10 +30,27 @@ pub(in super::super) struct Source {
 /// The streams that were frozen to be given.
 #[derive(Debug, Default)]
 pub(in super::super) struct Given {
-    /// Those that the new process has not taken.
-    pub(super) frozen: Vec<usize>,
-    /// Those that it has, and those for whose answer this process waits.
+    /// In whose hand each of them is.
+    hands: HashMap<usize, Hand>,
+    /// Those that are not in ours.
     moved: Arc<HashSet<usize>>,
+}
+
+impl Given {
+    /// A stream is frozen and offered.
+    fn offer(&mut self, stream: usize) {
+        self.hands.insert(stream, Hand::Offered);
+        Arc::make_mut(&mut self.moved).insert(stream);
+    }
+
+    /// The new process has answered, or has ended.
+    fn decide(&mut self, stream: usize, by: impl FnOnce(&mut Hand)) {
+        let Some(hand) = self.hands.get_mut(&stream) else { return };
+        by(hand);
+        if hand.is_ours() {
+            Arc::make_mut(&mut self.moved).remove(&stream);
+        }
+    }
 }
 
 /// The way to the new process broke.
@@ -73,10 +91,9 @@ impl Source {
         for (number, key) in self.hub.movable() {
             let Some(route) = ours.get(&key.route()) else { continue };
             if theirs.get(&*route.name) == Some(&stream_identity(route)) && self.hub.freeze(number) {
-                given.frozen.push(number);
+                given.offer(number);
                 let began = Instant::now();
                 if let Some(clients) = self.give_stream(link, number, &route.name, given).await? {
-                    given.frozen.pop();
                     moved.streams += 1;
                     moved.clients += clients;
                     moved.longest = moved.longest.max(began.elapsed());
@@ -96,7 +113,6 @@ impl Source {
         route: &str,
         given: &mut Given,
     ) -> Result<Option<usize>, Broken> {
-        Arc::make_mut(&mut given.moved).insert(number);
         let released = match &self.engine {
             Some(engine) => engine.release(number, &given.moved).await,
             None => Released::default(),
@@ -108,14 +124,13 @@ impl Source {
         let taken = match answer {
             Ok(taken) => taken,
             Err((error, went)) => {
-                Arc::make_mut(&mut given.moved).remove(&number);
                 return Err(Broken { error, unanswered: Some(Unanswered { stream: number, clients: released, went }) });
             }
         };
+        given.decide(number, |hand| hand.answered(taken.stream));
         let (moved, rest) = released.parted(&taken);
         self.come_back(rest).await;
         if !taken.stream {
-            Arc::make_mut(&mut given.moved).remove(&number);
             self.hub.thaw(number);
             return Ok(None);
         }
@@ -132,15 +147,12 @@ impl Source {
                 Some(went) => hear_late(link, went).await,
                 None => None,
             };
-            let taken = late.unwrap_or_default();
-            if taken.stream {
-                given.frozen.retain(|frozen| *frozen != stream);
-                Arc::make_mut(&mut given.moved).insert(stream);
-            }
-            self.come_back(clients.parted(&taken).1).await;
+            given.decide(stream, |hand| hand.ended(late.as_ref().map(|taken| taken.stream)));
+            self.come_back(clients.parted(&late.unwrap_or_default()).1).await;
         }
-        given.frozen.iter().for_each(|stream| self.hub.thaw(*stream));
-        given.moved.iter().for_each(|stream| self.hub.moved(*stream));
+        for (stream, hand) in given.hands {
+            if hand.is_ours() { self.hub.thaw(stream) } else { self.hub.moved(stream) }
+        }
         self.accepting.send_if_modified(|accepting| {
             let is_paused = *accepting == Accepting::Paused;
             if is_paused {

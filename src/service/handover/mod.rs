@@ -19,6 +19,7 @@
 //! hands. If it does not come, they go on here, as if nothing had been.
 
 mod giving;
+mod hand;
 mod link;
 mod messages;
 mod taking;
