@@ -9,7 +9,7 @@ use crate::origin::{Authority, ResumingOrigin, Version};
 use crate::stage::Successor;
 use rustix::process::Signal;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// The number of upgrades in a row.
@@ -69,18 +69,21 @@ async fn connected(n: usize, path: &str, (plain, tls): (SocketAddr, SocketAddr),
     response.stream()
 }
 
-/// Reads every event in order, until the last one is known and has come.
-async fn follows(mut client: Response, mut last: watch::Receiver<Option<u64>>) {
-    let mut next = 1;
+/// Reads every event in order, until the last one is known and has come. Returns the longest time between two of them.
+async fn follows(mut client: Response, mut last: watch::Receiver<Option<u64>>) -> Duration {
+    let (mut next, mut before, mut longest) = (1, None, Duration::ZERO);
     while last.borrow_and_update().is_none_or(|last| next <= last) {
         tokio::select! {
             data = client.next_data() => {
                 assert_eq!(data, next.to_string());
                 next += 1;
+                let now = Instant::now();
+                longest = longest.max(before.replace(now).map_or(Duration::ZERO, |before| now - before));
             }
             _known = last.changed() => {}
         }
     }
+    longest
 }
 
 /// Upgrades again and again. Returns the last process, and the most that the old and the new processes held.
@@ -164,9 +167,11 @@ async fn nobody_in_a_crowd_of_every_kind_notices_ten_upgrades() {
     };
     let ((events, large_events), (serving, old, new)) = tokio::join!(publishing, upgrading);
     last.send(Some(events)).unwrap();
+    let mut waited = Vec::new();
     for follower in following {
-        guarded("every event", follower).await.unwrap();
+        waited.push(guarded("every event", follower).await.unwrap());
     }
+    waited.sort();
     quiet.publish();
     for client in &mut idle {
         assert_eq!(client.next_data().await, "2");
@@ -183,7 +188,9 @@ async fn nobody_in_a_crowd_of_every_kind_notices_ten_upgrades() {
         let silences: Vec<_> = lines.iter().filter_map(|line| line.rsplit('=').next()).collect();
         eprintln!(
             "clients {all}, events {events}, upgrades {UPGRADES}; longest silences of a stream in ms: {silences:?}; \
-             before {before:?}; old process at most {old:?}; new process at most {new:?}; last process after {:?}",
+             longest waits of a client for an event: median {:?}, longest {:?}; before {before:?}; old process at most {old:?}; new process at most {new:?}; last process after {:?}",
+            waited[waited.len() / 2],
+            waited[waited.len() - 1],
             Held::of(serving.id())
         );
     }
