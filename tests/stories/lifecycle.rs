@@ -2,6 +2,7 @@
 
 use crate::client::{Client, Connection, End};
 use crate::gateway::{Gateway, config_file, configuration, route};
+use crate::mode::clients_move;
 use crate::origin::{Origin, Port};
 use crate::stage::{Successor, goes_on, joined, numbered, opened, unanswered};
 use rustix::process::Signal;
@@ -195,7 +196,7 @@ async fn sigquit_hands_the_sockets_to_a_new_process() {
     assert_eq!(client.next_data().await, "1");
     gateway.signal(Signal::QUIT);
     let _successor = Successor::of(&gateway.log_line("a new process serves").await);
-    goes_on(client, &mut gateway, &origin).await;
+    goes_on(client, clients_move(""), &mut gateway, &origin).await;
     let (mut client, mut body) = opened(Client::get("/new"), &gateway, &origin).await;
     body.event(&numbered(1)).await;
     assert_eq!(client.next_data().await, "1");

@@ -52,7 +52,7 @@ async fn who_asks_for_an_upgrade_learns_which_process_serves_now() {
     );
     assert!(gateway.log().contains("the second release"), "{}", gateway.log());
 
-    goes_on(client, &mut gateway, &origin).await;
+    goes_on(client, true, &mut gateway, &origin).await;
 
     // The new process is replaced in turn.
     let (status, upgraded) = act(admin, "POST", "/api/upgrade").await;

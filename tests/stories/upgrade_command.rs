@@ -47,7 +47,7 @@ async fn the_command_says_which_process_serves_now() {
         assert_eq!(code, 0);
         gateway.log_line(&format!("POST /api/upgrade: draining, because a new process serves pid={process}")).await;
         assert!(gateway.log().contains("the second release"), "{}", gateway.log());
-        goes_on(client, &mut gateway, &origin).await;
+        goes_on(client, true, &mut gateway, &origin).await;
     }
 }
 
