@@ -73,7 +73,7 @@ pub use bounds::{UNSENT_BYTES, bound_stream};
 pub use engine::{Engine, Refused};
 pub use joining::{Carried, CarriedAgain, Joining, Rejoining};
 pub use moving::{
-    CarrierPassage, ClientPassage, MovingCarrier, MovingClient, MovingSocket, Past, Released, SocketPassage,
+    CarrierPassage, ClientPassage, MovingCarrier, MovingClient, MovingSocket, Past, Released, Returning, SocketPassage,
 };
 pub use on_the_way::on_the_way;
 pub use policy::{

@@ -98,6 +98,15 @@ pub struct Released {
     pub carriers: Vec<MovingCarrier>,
 }
 
+/// Clients on their way back to shards.
+#[derive(Debug, Default)]
+pub struct Returning {
+    /// Clients with a connection of their own.
+    pub sockets: Vec<Arrival>,
+    /// Connections of HTTP/2.
+    pub carriers: Vec<CarriedAgain>,
+}
+
 /// What a client was sent before it came to its shard, if it was served before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Past {

@@ -11,7 +11,9 @@ use super::front_options::FrontOptions;
 use super::home::{AtTheFront, Passport, socket_peer};
 use super::limits::Seat;
 use super::places::Place;
-use crate::fanout::{CarrierPassage, ClientPassage, MovingCarrier, MovingClient, MovingSocket, SocketPassage};
+use crate::fanout::{
+    CarrierPassage, ClientPassage, MovingCarrier, MovingClient, MovingSocket, Returning, SocketPassage,
+};
 use crate::hub::{RouteId, Subscription};
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
@@ -77,22 +79,23 @@ impl Front {
         Some(Prepared::Carrier(Box::new(moving)))
     }
 
-    /// Serves it from now on.
-    pub async fn serve_prepared(&self, prepared: Prepared) {
+    /// Serves all of them from now on.
+    pub fn serve_prepared(&self, all: Vec<Prepared>) {
         let gateway = self.gateway();
         let Some(engine) = gateway.engine() else { return };
-        let refused = match prepared {
-            Prepared::Socket(moving) => match gateway.place_of(&moving.client) {
-                Some(place) => engine.adopt(moving.goes_on(place, Instant::now())).await,
-                None => Ok(()),
-            },
-            Prepared::Carrier(moving) => {
-                engine.carry_again(moving.goes_on(|client| gateway.place_of(client), Instant::now())).await
+        let mut returning = Returning::default();
+        for prepared in all {
+            match prepared {
+                Prepared::Socket(moving) => {
+                    let place = gateway.place_of(&moving.client);
+                    returning.sockets.extend(place.map(|place| moving.goes_on(place, Instant::now())));
+                }
+                Prepared::Carrier(moving) => {
+                    returning.carriers.push(moving.goes_on(|client| gateway.place_of(client), Instant::now()));
+                }
             }
-        };
-        if let Err(refused) = refused {
-            log::error!("a client of the process before is lost: {refused}");
         }
+        engine.return_all(returning);
     }
 
     /// A connection's peer, its place here, and what it counts for.

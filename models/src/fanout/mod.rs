@@ -33,17 +33,26 @@ mod joining {
     pub struct Carried;
 
     #[derive(Debug)]
-    pub struct CarriedAgain;
+    pub struct CarriedAgain {
+        pub rejoining: Vec<()>,
+    }
 }
 
 /// The clients of the models stay where they are.
 mod moving {
-    use super::Sent;
+    use super::joining::CarriedAgain;
+    use super::{Arrival, Sent};
 
     #[derive(Debug, Clone, Copy)]
     pub struct Past {
         pub sent: Sent,
         pub is_new: bool,
+    }
+
+    #[derive(Debug, Default)]
+    pub struct Returning {
+        pub sockets: Vec<Arrival>,
+        pub carriers: Vec<CarriedAgain>,
     }
 
     #[derive(Debug, Default)]

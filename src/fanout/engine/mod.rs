@@ -1,8 +1,8 @@
 //! The engine's handle: starts the shards and gives each arriving client to one of them.
 
 use super::arrival::Arrival;
-use super::joining::{Carried, CarriedAgain};
-use super::moving::Released;
+use super::joining::Carried;
+use super::moving::{Released, Returning};
 use super::question::{ClientView, Question, shorten};
 use super::sender::Sending;
 use super::shard::{Shard, ShardInbox};
@@ -11,7 +11,6 @@ use crate::hub::Subscription;
 use crate::quoted::reason;
 use crate::replay::Seq;
 use crate::sync::thread;
-use std::any::Any;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::num::NonZeroUsize;
@@ -105,23 +104,36 @@ impl Engine {
     /// # Errors
     /// Fails when that shard has ended. The connection is then closed.
     pub async fn carry(&self, carried: Carried) -> Result<(), Refused> {
-        self.post_to_emptiest(Box::new(carried)).await
-    }
-
-    /// The same for a connection that goes on with its clients.
-    ///
-    /// # Errors
-    /// As [`carry`](Self::carry).
-    pub async fn carry_again(&self, carried: CarriedAgain) -> Result<(), Refused> {
-        self.post_to_emptiest(Box::new(carried)).await
-    }
-
-    async fn post_to_emptiest(&self, message: Box<dyn Any + Send>) -> Result<(), Refused> {
         let door = self.shards.doors.get(self.shards.emptiest()).ok_or(Refused)?;
         // The shard gives the permit back when it takes the connection in.
         door.room.acquire().await.map_err(|_| Refused)?.forget();
-        door.inbox.post(message);
+        door.inbox.post(Box::new(carried));
         Ok(())
+    }
+
+    /// Serves clients in the middle of their responses, at once. If a shard has ended, the connections of its clients are
+    /// closed.
+    pub fn return_all(&self, returning: Returning) {
+        let mut loads: Vec<_> = self.shards.doors.iter().map(Door::load).collect();
+        let mut shares: Vec<_> = loads.iter().map(|_| Returning::default()).collect();
+        for arrival in returning.sockets {
+            let subscription = &arrival.delivery.subscription;
+            let door = self.shards.first_door(subscription).unwrap_or_else(|| least(&loads));
+            if let (Some(share), Some(load)) = (shares.get_mut(door), loads.get_mut(door)) {
+                share.sockets.push(arrival);
+                *load += 1;
+            }
+        }
+        for carried in returning.carriers {
+            let door = least(&loads);
+            if let (Some(share), Some(load)) = (shares.get_mut(door), loads.get_mut(door)) {
+                *load += carried.rejoining.len();
+                share.carriers.push(carried);
+            }
+        }
+        for (door, share) in self.shards.doors.iter().zip(shares) {
+            door.inbox.post(Box::new(share));
+        }
     }
 
     /// How the shards send, in a word.
@@ -214,17 +226,24 @@ impl Engine {
 impl Shards {
     /// The index of the shard for a client.
     fn door_for(&self, subscription: &Subscription) -> usize {
-        if subscription.nth() <= TOGETHER {
-            return subscription.number_of_stream() % self.doors.len();
-        }
-        self.emptiest()
+        self.first_door(subscription).unwrap_or_else(|| self.emptiest())
+    }
+
+    /// The index of the shard that serves the first clients of a stream. `None`: the client is not one of them.
+    fn first_door(&self, subscription: &Subscription) -> Option<usize> {
+        (subscription.nth() <= TOGETHER).then(|| subscription.number_of_stream() % self.doors.len())
     }
 
     /// The index of the shard with the fewest clients.
     fn emptiest(&self) -> usize {
-        let fewest = self.doors.iter().enumerate().min_by_key(|(_, door)| door.load());
-        fewest.map_or(0, |(index, _)| index)
+        least(&self.doors.iter().map(Door::load).collect::<Vec<_>>())
     }
+}
+
+/// The index of the smallest load.
+fn least(loads: &[usize]) -> usize {
+    let fewest = loads.iter().enumerate().min_by_key(|(_, load)| **load);
+    fewest.map_or(0, |(index, _)| index)
 }
 
 impl Door {

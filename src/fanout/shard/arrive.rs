@@ -7,6 +7,7 @@ use super::super::client::{Client, State};
 use super::super::effort::ARRIVAL;
 use super::super::keys::ClientKey;
 use super::super::link::Link;
+use super::super::moving::Returning;
 use super::super::policy::{LastSent, Phase, Schedule};
 use super::super::sending::{limit_stall, reset_on_close};
 use super::super::sink::Sink;
@@ -37,6 +38,13 @@ impl Shard {
             self.backlog.arriving.shrink_to(FEW_ARRIVALS);
         }
         self.room.add_permits(taken);
+    }
+
+    /// Takes clients in that are in the middle of their responses. All at once, because nobody else serves them.
+    pub(super) fn take_back(&mut self, returning: Returning, now: Instant) {
+        let Returning { sockets, carriers } = returning;
+        sockets.into_iter().for_each(|arrival| self.arrive(arrival, now));
+        carriers.into_iter().for_each(|carried| self.carry_again(carried, now));
     }
 
     /// Takes a client in. The response's head and first lines are sent in the client's turn.

@@ -28,6 +28,7 @@ impl Shard {
     pub(super) fn carry(&mut self, carried: Carried, now: Instant) {
         let descriptor = carried.socket.as_raw_fd();
         let key = self.output.carriers.insert(|id| Carrier::new(id, carried, now));
+        self.room.add_permits(1);
         self.carries(key, descriptor, now);
     }
 
@@ -52,7 +53,6 @@ impl Shard {
 
     /// Polls a connection that was taken in.
     fn carries(&mut self, key: CarrierKey, descriptor: RawFd, now: Instant) {
-        self.room.add_permits(1);
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = self.poll.registry().register(&mut SourceFd(&descriptor), carrier_token(key), interest) {
             log::error!("cannot poll a connection: {error}");

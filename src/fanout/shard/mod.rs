@@ -26,9 +26,10 @@ use super::arrival::Arrival;
 use super::effort::{Effort, Shares, TURN};
 use super::group::Work;
 use super::inbox::{Flag, Inbox, Pause, Told, Wake};
-use super::joining::{Carried, CarriedAgain};
+use super::joining::Carried;
 use super::keys::{CarrierKey, ClientKey, GroupKey, Key};
 use super::members::Members;
+use super::moving::Returning;
 use super::output::Output;
 use super::question::Question;
 use super::replays::Replays;
@@ -236,8 +237,8 @@ impl Shard {
             Err(other) => match other.downcast::<Carried>() {
                 Ok(carried) => self.carry(*carried, now),
                 Err(other) => {
-                    if let Ok(carried) = other.downcast::<CarriedAgain>() {
-                        self.carry_again(*carried, now);
+                    if let Ok(returning) = other.downcast::<Returning>() {
+                        self.take_back(*returning, now);
                     }
                 }
             },

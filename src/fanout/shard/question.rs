@@ -22,12 +22,14 @@ impl Shard {
                 let _gone = reply.send(found).is_err();
                 continue;
             }
+            if let Question::Release { stream, moved, mut found, reply } = question {
+                self.release_all((stream, &moved), &mut found, now);
+                let _gone = reply.send(found).is_err();
+                continue;
+            }
             let most = self.effort.pieces(LOOK);
             let keys = self.members.keys_from(from, most);
             self.effort.spend(keys.len().max(1) * LOOK);
-            if let Question::Release { stream, moved, found, .. } = &mut question {
-                keys.iter().for_each(|key| self.release(*key, (*stream, moved), found, now));
-            }
             for key in &keys {
                 if let Some((client, group)) = self.members.of(*key) {
                     question.note(key.index(), client, group, since_start(now));

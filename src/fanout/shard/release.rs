@@ -4,8 +4,7 @@ use super::super::alone::Alone;
 use super::super::batch::Framing;
 use super::super::carrier::Parts;
 use super::super::client::{Client, State};
-use super::super::effort::DEPARTURE;
-use super::super::keys::{CarrierKey, ClientKey};
+use super::super::keys::{CarrierKey, ClientKey, Key};
 use super::super::link::Link;
 use super::super::moving::{MovingCarrier, MovingClient, MovingSocket, Past, Released};
 use super::super::sink::{OnCarrier, Sink};
@@ -24,6 +23,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 impl Shard {
+    /// Gives all clients of a stream up that can go. All at once, because nobody serves them until they are elsewhere.
+    pub(super) fn release_all(&mut self, of: (usize, &HashSet<usize>), released: &mut Released, now: Instant) {
+        let keys = self.members.keys_from(ClientKey::of(0), usize::MAX);
+        keys.into_iter().for_each(|key| self.release(key, of, released, now));
+    }
+
     /// Gives a client of this stream up, and adds it to `released`. A client of HTTP/2 goes with its whole connection, if all
     /// clients there are on streams that `moved`. Nothing happens if it is no client of the stream, or cannot go.
     pub(super) fn release(
@@ -80,7 +85,6 @@ impl Shard {
 
     /// Takes a client that can move off its stream.
     fn release_client(&mut self, key: ClientKey, now: Instant) -> Option<(MovingClient, Sink, Strays)> {
-        self.effort.spend(DEPARTURE);
         let (client, group) = self.members.apart(key)?;
         let (cursor, rest) = client.state.place()?;
         let (frames, cursor) = group.feed.dropped(cursor);

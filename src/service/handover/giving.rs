@@ -6,7 +6,7 @@ use super::hand::Hand;
 use super::link::{Link, MOST_DESCRIPTORS};
 use super::messages::{Answer, Say, Taken, hear, hear_hello, say};
 use crate::config::stream_identity;
-use crate::fanout::{Engine, MovingCarrier, MovingClient, MovingSocket, Released};
+use crate::fanout::{Engine, MovingCarrier, MovingClient, MovingSocket, Released, Returning};
 use crate::gateway::CurrentRouting;
 use crate::hub::{Hub, MovingStream, Subscription};
 use serde::Serialize;
@@ -129,7 +129,7 @@ impl Source {
         };
         given.decide(number, |hand| hand.answered(taken.stream));
         let (moved, rest) = released.parted(&taken);
-        self.come_back(rest).await;
+        self.come_back(rest);
         if !taken.stream {
             self.hub.thaw(number);
             return Ok(None);
@@ -148,7 +148,7 @@ impl Source {
                 None => None,
             };
             given.decide(stream, |hand| hand.ended(late.as_ref().map(|taken| taken.stream)));
-            self.come_back(clients.parted(&late.unwrap_or_default()).1).await;
+            self.come_back(clients.parted(&late.unwrap_or_default()).1);
         }
         for (stream, hand) in given.hands {
             if hand.is_ours() { self.hub.thaw(stream) } else { self.hub.moved(stream) }
@@ -163,21 +163,17 @@ impl Source {
     }
 
     /// Clients that were not taken go on here.
-    async fn come_back(&self, released: Released) {
+    fn come_back(&self, released: Released) {
         let Some(engine) = &self.engine else { return };
         let Released { sockets, carriers } = released;
+        let (mut returning, now) = (Returning::default(), Instant::now());
         for moving in sockets {
-            let Some(place) = self.place_of(&moving.client) else { continue };
-            if let Err(refused) = engine.adopt(moving.goes_on(place, Instant::now())).await {
-                log::error!("a client that was not taken is lost: {refused}");
-            }
+            let place = self.place_of(&moving.client);
+            returning.sockets.extend(place.map(|place| moving.goes_on(place, now)));
         }
-        for moving in carriers {
-            let again = moving.goes_on(|client| self.place_of(client), Instant::now());
-            if let Err(refused) = engine.carry_again(again).await {
-                log::error!("clients that were not taken are lost: {refused}");
-            }
-        }
+        let carriers = carriers.into_iter().map(|moving| moving.goes_on(|client| self.place_of(client), now));
+        returning.carriers.extend(carriers);
+        engine.return_all(returning);
     }
 
     /// The place of a client on its stream. `None`: the stream is over.

@@ -88,10 +88,8 @@ impl Taking<'_> {
         let Current { taken, prepared } = std::mem::take(&mut self.current);
         self.moved.streams += usize::from(taken.stream);
         say(link, &Answer::Taken(taken)).await?;
-        for prepared in prepared {
-            self.moved.clients += prepared.clients();
-            self.front.serve_prepared(prepared).await;
-        }
+        self.moved.clients += prepared.iter().map(Prepared::clients).sum::<usize>();
+        self.front.serve_prepared(prepared);
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! Connections of HTTP/2 that are given up with their clients, and go on in another shard.
 
-use super::super::super::moving::{MovingCarrier, Released};
+use super::super::super::moving::{MovingCarrier, Released, Returning};
 use super::carried::{Browser, GOAWAY, RST_STREAM, data_of, frame, window};
 use super::*;
 
@@ -15,7 +15,7 @@ impl Stage {
     /// Gives a connection back to the shard. The shard may as well be another one.
     fn takes_carrier(&mut self, moving: MovingCarrier) {
         let again = moving.goes_on(|client| self.place_of(client), self.now);
-        self.inbox.post(Box::new(again));
+        self.inbox.post(Box::new(Returning { sockets: Vec::new(), carriers: vec![again] }));
         self.settle();
     }
 }
@@ -129,7 +129,7 @@ fn a_stream_whose_place_is_gone_is_reset_and_the_others_go_on() {
     let mut first = true;
     let again =
         moving.goes_on(|client| if std::mem::take(&mut first) { None } else { stage.place_of(client) }, stage.now);
-    stage.inbox.post(Box::new(again));
+    stage.inbox.post(Box::new(Returning { sockets: Vec::new(), carriers: vec![again] }));
     stage.settle();
     assert!(browser.came(RST_STREAM, 1) && !browser.came(RST_STREAM, 3));
     let publisher = stage.publisher();

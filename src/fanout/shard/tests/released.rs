@@ -1,7 +1,6 @@
 //! Clients that are given up in the middle of their responses, and go on in another shard.
 
-use super::super::super::keys::{ClientKey, Key};
-use super::super::super::moving::{MovingClient, MovingSocket, Released};
+use super::super::super::moving::{MovingClient, MovingSocket, Released, Returning};
 use super::*;
 use crate::hub::Subscription;
 use std::collections::HashSet;
@@ -14,7 +13,7 @@ impl Stage {
     pub(super) fn release_all(&mut self) -> Released {
         let (now, mut released) = (self.now, Released::default());
         let moved = HashSet::from([STREAM]);
-        (0..64).for_each(|index| self.shard.release(ClientKey::of(index), (STREAM, &moved), &mut released, now));
+        self.shard.release_all((STREAM, &moved), &mut released, now);
         self.settle();
         released
     }
@@ -35,7 +34,8 @@ impl Stage {
     fn takes(&mut self, released: Vec<MovingSocket>) {
         for moving in released {
             let subscription = self.place_of(&moving.client).unwrap();
-            self.inbox.arrive(moving.goes_on(subscription, self.now)).unwrap();
+            let sockets = vec![moving.goes_on(subscription, self.now)];
+            self.inbox.post(Box::new(Returning { sockets, carriers: Vec::new() }));
         }
         self.settle();
     }
