@@ -3,7 +3,7 @@
 use crate::client::{Client, End};
 use crate::frames::{DATA, Frame, Frames, GOAWAY, PING, RST_STREAM};
 use crate::gateway::{Gateway, command, config_file, configuration, route};
-use crate::mode::clients_move;
+use crate::mode::{WITHOUT_TLS, clients_move};
 use crate::origin::{Authority, Origin, ResumingOrigin, Version};
 use crate::releases::Releases;
 use crate::stage::{Successor, gap, numbered, opened};
@@ -188,7 +188,7 @@ async fn only_streams_whose_routes_are_what_they_were_move() {
         [ResumingOrigin::start_live(), ResumingOrigin::start_live(), ResumingOrigin::start_live()];
     let routes = |changed: &ResumingOrigin, last: &str| {
         configuration(
-            &SETTINGS.replace("600", "5"),
+            &format!("{}\n{WITHOUT_TLS}", SETTINGS.replace("600", "5")),
             [
                 route("/stays/*", &*stays).with("client.heartbeat_secs = 7"),
                 route("/changed/*", &**changed),
