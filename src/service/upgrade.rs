@@ -186,7 +186,7 @@ async fn serves(
         Err(error) => Err(error.into()),
     };
     let gave = match gave {
-        Ok(moved) => handover::is_ready(&link).await.map(|()| moved).map_err(Broken::from),
+        Ok(moved) => handover::is_ready(&link, &given).await.map(|()| moved).map_err(Broken::from),
         broken => broken,
     };
     let broken = match gave {

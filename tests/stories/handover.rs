@@ -5,6 +5,7 @@ use crate::frames::{DATA, Frame, Frames, GOAWAY, PING, RST_STREAM};
 use crate::gateway::{Gateway, command, config_file, configuration, route};
 use crate::mode::{WITHOUT_TLS, clients_move};
 use crate::origin::{Authority, Origin, ResumingOrigin, Version};
+use crate::relay;
 use crate::releases::Releases;
 use crate::stage::{Successor, gap, numbered, opened};
 use rustix::process::Signal;
@@ -222,6 +223,28 @@ async fn only_streams_whose_routes_are_what_they_were_move() {
     other.publish();
     assert_eq!(again.next_data().await, "2");
     assert_eq!(Client::get("/removed/a").connect(&gateway).await.status, 404);
+}
+
+#[tokio::test]
+async fn two_versions_that_do_not_understand_each_other_move_nothing_and_the_old_process_drains() {
+    let (origin, releases) = (ResumingOrigin::start_live(), relay::speaking(2));
+    let file = config_file(&configuration(&SETTINGS.replace("600", "5"), [route("/*", &*origin)]));
+    let program = releases.path("current/manifold");
+    let gateway = Gateway::run_by(command(program, &["-c", file.path().to_str().unwrap()]));
+    gateway.log_line("listening addr=").await;
+    let mut client = Client::get("/").connect(&gateway).await.stream();
+    origin.publish();
+    assert_eq!(client.next_data().await, "1");
+    releases.switch();
+    gateway.signal(Signal::QUIT);
+    let _new = Successor::of(&gateway.log_line("relay: the new process has pid=").await);
+    gateway.log_line("streams and clients stay here, because the new process speaks another version version=2").await;
+    gateway.log_line("a new process serves").await;
+    assert_eq!(client.ended().await, End::Orderly);
+    let id = client.last_id().to_owned();
+    let mut client = Client::get("/").after(&id).connect(&gateway).await.stream();
+    origin.publish();
+    assert_eq!(client.next_data().await, "2");
 }
 
 /// An earlier version of the program takes sockets over, and no streams.

@@ -27,6 +27,14 @@ const CONFIG: &str = "STORIES_RELAY_CONFIG";
 /// Which process is killed.
 const KILLED: &str = "STORIES_RELAY_KILLS";
 
+/// The version that the new process is made to speak.
+const VERSION: &str = "STORIES_RELAY_VERSION";
+
+/// A second release: a new process that speaks another version.
+pub fn speaking(version: u8) -> Releases {
+    relayed(&format!("{VERSION}={version} {AFTER}=1000"))
+}
+
 /// Which of the processes is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Killed {
@@ -39,9 +47,14 @@ const DESCRIPTORS: usize = 253;
 
 /// A second release: this process is gone after so many messages of the hand-over.
 pub fn gone_after(killed: Killed, messages: usize) -> Releases {
+    relayed(&format!("{KILLED}={killed:?} {AFTER}={messages}"))
+}
+
+/// A second release behind a relay with these variables.
+fn relayed(variables: &str) -> Releases {
     let relay = std::env::current_exe().unwrap();
     Releases::new(&format!(
-        "{KILLED}={killed:?} {AFTER}={messages} {CONFIG}=\"$2\" exec '{}' --exact relay::is_a_process --nocapture",
+        "{variables} {CONFIG}=\"$2\" exec '{}' --exact relay::is_a_process --nocapture",
         relay.display()
     ))
 }
@@ -65,12 +78,16 @@ fn is_a_process() {
     if after == 0 {
         ends.send(()).unwrap();
     }
+    let version: Option<u8> = std::env::var(VERSION).ok().map(|version| version.parse().unwrap());
     let both = [old.try_clone().unwrap(), new.try_clone().unwrap()];
     for (from, to) in [(old.try_clone().unwrap(), new.try_clone().unwrap()), (new, old)] {
         let (passed, ends) = (Arc::clone(&passed), ends.clone());
         std::thread::spawn(move || {
-            while let Some(message) = receive(&from) {
+            while let Some(mut message) = receive(&from) {
                 let mut passed = passed.lock().unwrap();
+                if let Some(version) = version {
+                    message.body = in_version(version, *passed, message.body);
+                }
                 if *passed >= after || send(&to, &message).is_none() {
                     break;
                 }
@@ -79,12 +96,21 @@ fn is_a_process() {
                     break;
                 }
             }
-            // As many have passed, or either side is gone.
-            let _waits = ends.send(());
+            if version.is_some() {
+                // Either side says nothing more.
+                let _gone = to.shutdown(Shutdown::Write);
+            } else {
+                // As many have passed, or either side is gone.
+                let _waits = ends.send(());
+            }
         });
     }
-    ended.recv().unwrap();
-    if kills_old {
+    if version.is_none() {
+        ended.recv().unwrap();
+    }
+    if version.is_some() {
+        drop(both);
+    } else if kills_old {
         kill_process(getppid().unwrap(), Signal::KILL).unwrap();
         both.iter().for_each(|end| end.shutdown(Shutdown::Both).unwrap());
         // The sockets of clients that are beside messages are closed with the last ends.
@@ -93,6 +119,17 @@ fn is_a_process() {
         child.kill().unwrap();
     }
     child.wait().unwrap();
+}
+
+/// What a process of another version says: its version, and then things that only it understands.
+fn in_version(version: u8, passed: usize, mut body: Vec<u8>) -> Vec<u8> {
+    if passed > 0 {
+        return b"\xc1 what is that?".to_vec();
+    }
+    // An array whose first item is the version.
+    assert_eq!(body[..2], [0x92, 1]);
+    body[1] = version;
+    body
 }
 
 /// A message, and the descriptors beside it.

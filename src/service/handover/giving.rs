@@ -4,7 +4,7 @@ use super::super::accept::Accepting;
 use super::Moved;
 use super::hand::Hand;
 use super::link::{Link, MOST_DESCRIPTORS};
-use super::messages::{Answer, Say, Taken, hear, hear_hello, say};
+use super::messages::{Answer, Say, Taken, hear, hear_bytes, hear_hello, say};
 use crate::config::stream_identity;
 use crate::fanout::{Engine, MovingCarrier, MovingClient, MovingSocket, Released, Returning};
 use crate::gateway::CurrentRouting;
@@ -34,6 +34,8 @@ pub(in super::super) struct Given {
     hands: HashMap<usize, Hand>,
     /// Those that are not in ours.
     moved: Arc<HashSet<usize>>,
+    /// The new process speaks another version, so it takes nothing.
+    is_strange: bool,
 }
 
 impl Given {
@@ -83,7 +85,12 @@ impl Source {
     /// When the way to it breaks. The new process must be ended then, before what it has not taken [goes
     /// on](Self::goes_on).
     pub(in super::super) async fn give(&self, link: &Arc<Link>, given: &mut Given) -> Result<Moved, Broken> {
-        let Some(hello) = hear_hello(link).await? else { return Ok(Moved::default()) };
+        let Some(hello) = hear_hello(link).await? else {
+            // It learns by the end that nothing comes.
+            link.finish()?;
+            given.is_strange = true;
+            return Ok(Moved::default());
+        };
         self.accepting.send_replace(Accepting::Paused);
         let theirs: HashMap<_, _> = hello.routes.into_iter().collect();
         let ours: HashMap<_, _> = self.routing.streams().into_iter().collect();
@@ -200,8 +207,12 @@ fn clients(carriers: &[MovingCarrier]) -> usize {
     carriers.iter().map(|carrier| carrier.clients.len()).sum()
 }
 
-/// Waits until the new process accepts connections.
-pub(in super::super) async fn is_ready(link: &Arc<Link>) -> io::Result<()> {
+/// Waits until the new process accepts connections. What a process of another version says then is not understood, so
+/// anything counts.
+pub(in super::super) async fn is_ready(link: &Arc<Link>, given: &Given) -> io::Result<()> {
+    if given.is_strange {
+        return hear_bytes(link).await.map(|_| ());
+    }
     match hear::<Answer>(link).await? {
         (Answer::Ready, _) => Ok(()),
         (Answer::Taken(_), _) => Err(io::ErrorKind::InvalidData.into()),

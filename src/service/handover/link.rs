@@ -9,6 +9,7 @@ use rustix::net::{
 };
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
+use std::net::Shutdown;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -46,6 +47,11 @@ impl Link {
         let (came, _) = rustix::net::recv(&self.0, &mut byte[..], RecvFlags::PEEK)?;
         let [byte] = byte;
         Ok((came > 0).then_some(byte))
+    }
+
+    /// Nothing more is sent. The other process may still say something.
+    pub(super) fn finish(&self) -> io::Result<()> {
+        self.0.shutdown(Shutdown::Write)
     }
 
     /// Sends a message, and descriptors beside it.

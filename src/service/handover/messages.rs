@@ -73,7 +73,7 @@ pub(super) async fn hear<T: DeserializeOwned>(link: &Arc<Link>) -> io::Result<(T
     Ok((rmp_serde::from_slice(&bytes).map_err(io::Error::other)?, sockets))
 }
 
-async fn hear_bytes(link: &Arc<Link>) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
+pub(super) async fn hear_bytes(link: &Arc<Link>) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {
     let link = Arc::clone(link);
     let heard = spawn_blocking(move || link.receive()).await.map_err(io::Error::other)??;
     heard.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
