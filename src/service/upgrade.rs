@@ -190,7 +190,10 @@ async fn serves(
         broken => broken,
     };
     let broken = match gave {
-        Ok(moved) => return Ok(moved),
+        Ok(moved) => {
+            source.leaves(&given);
+            return Ok(moved);
+        }
         Err(broken) => broken,
     };
     let status = starting.lock().end().unwrap_or_else(|error| error.to_string());

@@ -141,8 +141,14 @@ impl Source {
             self.hub.thaw(number);
             return Ok(None);
         }
-        // From here on the stream is the other process's. Who stays here is asked back in the drain.
+        // From here on the stream is the other process's.
         Ok(Some(moved))
+    }
+
+    /// The new process accepts connections. The clients that are left here on streams that it has taken are asked to come
+    /// back at once, because nothing more comes on these streams.
+    pub(in super::super) fn leaves(&self, given: &Given) {
+        given.moved.iter().for_each(|stream| self.hub.moved(*stream));
     }
 
     /// The new process is gone. What it had not taken goes on here, and connections are accepted again. The clients that are
