@@ -118,14 +118,14 @@ impl Engine {
         let mut shares: Vec<_> = loads.iter().map(|_| Returning::default()).collect();
         for arrival in returning.sockets {
             let subscription = &arrival.delivery.subscription;
-            let door = self.shards.first_door(subscription).unwrap_or_else(|| least(&loads));
+            let door = self.shards.first_door(subscription).unwrap_or_else(|| least(loads.iter().copied()));
             if let (Some(share), Some(load)) = (shares.get_mut(door), loads.get_mut(door)) {
                 share.sockets.push(arrival);
                 *load += 1;
             }
         }
         for carried in returning.carriers {
-            let door = least(&loads);
+            let door = least(loads.iter().copied());
             if let (Some(share), Some(load)) = (shares.get_mut(door), loads.get_mut(door)) {
                 *load += carried.rejoining.len();
                 share.carriers.push(carried);
@@ -236,13 +236,13 @@ impl Shards {
 
     /// The index of the shard with the fewest clients.
     fn emptiest(&self) -> usize {
-        least(&self.doors.iter().map(Door::load).collect::<Vec<_>>())
+        least(self.doors.iter().map(Door::load))
     }
 }
 
 /// The index of the smallest load.
-fn least(loads: &[usize]) -> usize {
-    let fewest = loads.iter().enumerate().min_by_key(|(_, load)| **load);
+fn least(loads: impl Iterator<Item = usize>) -> usize {
+    let fewest = loads.enumerate().min_by_key(|(_, load)| *load);
     fewest.map_or(0, |(index, _)| index)
 }
 
