@@ -2,7 +2,7 @@
 # shellcheck shell=bash disable=SC2154
 
 # In bytes. The measured size is in docs/container.md.
-MAX_BINARY=$((20 * 1024 * 1024))
+MAX_BINARY=$((22 * 1024 * 1024))
 MAX_IMAGE=$((48 * 1024 * 1024))
 
 of_image() { "$engine" image inspect --format "{{$1}}" "$IMAGE"; }
