@@ -236,22 +236,17 @@ impl Gateway {
 
     /// Sends a signal to the process.
     pub fn signal(&self, signal: Signal) {
-        let pid = self.child.id().expect("the process runs");
-        kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal).unwrap();
+        kill_process(Pid::from_raw(self.id()).unwrap(), signal).unwrap();
     }
 
     /// The memory that the process has now, in bytes.
     pub fn resident(&self) -> usize {
-        let pid = self.child.id().expect("the process runs");
-        let pages = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap();
-        let resident: usize = pages.split(' ').nth(1).unwrap().parse().unwrap();
-        resident * rustix::param::page_size()
+        resident(self.id()).expect("the process runs")
     }
 
     /// The names of the threads that the process has now.
     pub fn threads(&self) -> Vec<String> {
-        let pid = self.child.id().expect("the process runs");
-        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
         // A thread may end in between.
         let names = tasks.filter_map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")).ok());
         names.map(|name| name.trim_end().to_owned()).collect()
@@ -287,6 +282,13 @@ impl From<&Gateway> for Target {
     fn from(gateway: &Gateway) -> Self {
         gateway.target()
     }
+}
+
+/// The memory that a process has now, in bytes. `None`: it has ended.
+pub fn resident(process: i32) -> Option<usize> {
+    let pages = std::fs::read_to_string(format!("/proc/{process}/statm")).ok()?;
+    let resident: usize = pages.split(' ').nth(1)?.parse().ok()?;
+    Some(resident * rustix::param::page_size())
 }
 
 /// With `STORIES_SHARDS=off`, every story that does not set `shards` runs without the delivery engine. With

@@ -2,7 +2,7 @@
 
 use crate::client::{Client, End};
 use crate::frames::{DATA, Frame, Frames, GOAWAY, PING, RST_STREAM};
-use crate::gateway::{Gateway, command, config_file, configuration, route};
+use crate::gateway::{Gateway, configuration, route};
 use crate::mode::{WITHOUT_TLS, clients_move};
 use crate::origin::{Authority, Origin, ResumingOrigin, Version};
 use crate::relay;
@@ -228,10 +228,8 @@ async fn only_streams_whose_routes_are_what_they_were_move() {
 #[tokio::test]
 async fn two_versions_that_do_not_understand_each_other_move_nothing_and_the_old_process_drains() {
     let (origin, releases) = (ResumingOrigin::start_live(), relay::speaking(2));
-    let file = config_file(&configuration(&SETTINGS.replace("600", "5"), [route("/*", &*origin)]));
-    let program = releases.path("current/manifold");
-    let gateway = Gateway::run_by(command(program, &["-c", file.path().to_str().unwrap()]));
-    gateway.log_line("listening addr=").await;
+    let config = configuration(&SETTINGS.replace("600", "5"), [route("/*", &*origin)]);
+    let (gateway, _file) = releases.run(&config).await;
     let mut client = Client::get("/").connect(&gateway).await.stream();
     origin.publish();
     assert_eq!(client.next_data().await, "1");
@@ -251,10 +249,8 @@ async fn two_versions_that_do_not_understand_each_other_move_nothing_and_the_old
 #[tokio::test]
 async fn a_new_process_that_takes_no_streams_lets_the_old_one_drain() {
     let (origin, releases) = (ResumingOrigin::start_live(), Releases::new("printf r >&0\nexec sleep 3600"));
-    let file = config_file(&configuration(&SETTINGS.replace("600", "5"), [route("/*", &*origin)]));
-    let program = releases.path("current/manifold");
-    let mut gateway = Gateway::run_by(command(program, &["-c", file.path().to_str().unwrap()]));
-    gateway.log_line("listening addr=").await;
+    let config = configuration(&SETTINGS.replace("600", "5"), [route("/*", &*origin)]);
+    let (mut gateway, _file) = releases.run(&config).await;
     let mut client = Client::get("/").connect(&gateway).await.stream();
     origin.publish();
     assert_eq!(client.next_data().await, "1");

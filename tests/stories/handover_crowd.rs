@@ -2,7 +2,7 @@
 //! the story says what it measured.
 
 use crate::client::{Client, Response};
-use crate::gateway::{Gateway, configuration, route};
+use crate::gateway::{Gateway, configuration, resident, route};
 use crate::guard::guarded;
 use crate::mode::{Mode, has_engine};
 use crate::origin::{Authority, ResumingOrigin, Version};
@@ -37,10 +37,9 @@ struct Held {
 impl Held {
     /// What a process holds now. Nothing: it has ended.
     fn of(process: i32) -> Self {
-        let pages = std::fs::read_to_string(format!("/proc/{process}/statm")).unwrap_or_default();
-        let resident: usize = pages.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or_default();
+        let resident = resident(process).unwrap_or_default();
         let descriptors = std::fs::read_dir(format!("/proc/{process}/fd")).map_or(0, Iterator::count);
-        Self { megabytes: (resident * rustix::param::page_size()) >> 20, descriptors }
+        Self { megabytes: resident >> 20, descriptors }
     }
 
     fn most(self, other: Self) -> Self {

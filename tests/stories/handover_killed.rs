@@ -2,7 +2,7 @@
 
 use crate::admin_api::{ADMIN, act};
 use crate::client::{Client, Response};
-use crate::gateway::{Gateway, command, config_file, configuration, route};
+use crate::gateway::{Gateway, configuration, route};
 use crate::mode::{Mode, has_engine};
 use crate::origin::ResumingOrigin;
 use crate::relay::{Killed, gone_after};
@@ -90,10 +90,8 @@ struct Scene {
 impl Scene {
     async fn of(killed: Killed, passed: usize) -> Self {
         let (origin, releases) = (ResumingOrigin::start_live(), gone_after(killed, passed));
-        let file = config_file(&configuration(&format!("{ADMIN}\ndrain_secs = 600"), [route("/*", &*origin)]));
-        let program = releases.path("current/manifold");
-        let gateway = Gateway::run_by(command(program, &["-c", file.path().to_str().unwrap()]));
-        gateway.log_line("listening addr=").await;
+        let config = configuration(&format!("{ADMIN}\ndrain_secs = 600"), [route("/*", &*origin)]);
+        let (gateway, _file) = releases.run(&config).await;
         gateway.admin().await;
         let mut followers = Vec::new();
         for path in ["/a", "/b"] {
@@ -105,7 +103,7 @@ impl Scene {
         for follower in &mut followers {
             follower.follow(&gateway, 1).await;
         }
-        Self { origin, gateway, followers, releases, _file: file }
+        Self { origin, gateway, followers, releases, _file }
     }
 }
 

@@ -1,11 +1,11 @@
 //! Releases of the gateway, as deploys lay them out.
 
-use crate::gateway::BINARY;
+use crate::gateway::{BINARY, Gateway, command, config_file};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 /// Two releases, and a symbolic link to the current one: `current/manifold`.
 pub struct Releases(TempDir);
@@ -33,6 +33,15 @@ impl Releases {
     /// A second release that never serves, and tells its process id.
     pub fn silent() -> Self {
         Self::new("echo \"the second release pid=$$\" >&2\nexec sleep 3600")
+    }
+
+    /// A gateway that runs the release of now, and the file of its configuration.
+    pub async fn run(&self, config: &str) -> (Gateway, NamedTempFile) {
+        let file = config_file(config);
+        let program = self.path("current/manifold");
+        let gateway = Gateway::run_by(command(program, &["-c", file.path().to_str().unwrap()]));
+        gateway.log_line("listening addr=").await;
+        (gateway, file)
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

@@ -197,10 +197,8 @@ async fn sigquit_starts_a_file_that_has_replaced_the_running_one() {
 #[tokio::test]
 async fn a_release_that_is_not_there_is_named_and_changes_nothing() {
     let (origin, releases) = (Origin::start(), Releases::serving());
-    let file = config_file(&configuration("", [route("/*", &origin)]));
+    let (gateway, _file) = releases.run(&configuration("", [route("/*", &origin)])).await;
     let program = releases.path("current/manifold");
-    let gateway = Gateway::run_by(command(&program, &["-c", file.path().to_str().unwrap()]));
-    gateway.log_line("listening addr=").await;
     fs::remove_file(releases.path("current")).unwrap();
     gateway.signal(Signal::QUIT);
     let line = gateway.log_line("SIGQUIT: this process continues to serve").await;
@@ -211,12 +209,9 @@ async fn a_release_that_is_not_there_is_named_and_changes_nothing() {
 #[tokio::test]
 async fn whoever_asks_for_the_end_during_an_upgrade_does_not_wait_for_it() {
     let origin = Origin::start();
-    let file = config_file(&configuration("", [route("/*", &origin)]));
     for (signal, end) in [(Signal::TERM, Some(End::Orderly)), (Signal::INT, None)] {
         let releases = Releases::silent();
-        let program = releases.path("current/manifold");
-        let mut gateway = Gateway::run_by(command(program, &["-c", file.path().to_str().unwrap()]));
-        gateway.log_line("listening addr=").await;
+        let (mut gateway, _file) = releases.run(&configuration("", [route("/*", &origin)])).await;
         let (mut client, _body) = opened(Client::get("/"), &gateway, &origin).await;
         releases.switch();
         gateway.signal(Signal::QUIT);
@@ -237,10 +232,7 @@ async fn whoever_asks_for_the_end_during_an_upgrade_does_not_wait_for_it() {
 #[tokio::test]
 async fn a_process_that_took_over_hands_over_in_turn() {
     let (origin, releases) = (Origin::start(), Releases::serving());
-    let file = config_file(&configuration("", [route("/*", &origin)]));
-    let program = releases.path("current/manifold");
-    let mut gateway = Gateway::run_by(command(program, &["-c", file.path().to_str().unwrap()]));
-    gateway.log_line("listening addr=").await;
+    let (mut gateway, _file) = releases.run(&configuration("", [route("/*", &origin)])).await;
     gateway.signal(Signal::QUIT);
     let second = Successor::of(&gateway.log_line("a new process serves").await);
     assert_eq!(gateway.succeeded().await, 0, "{}", gateway.log());

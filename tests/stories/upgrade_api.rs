@@ -2,7 +2,7 @@
 
 use crate::admin_api::{ADMIN, act, asked, fits, get};
 use crate::client::Client;
-use crate::gateway::{Gateway, command, config_file, configuration, route};
+use crate::gateway::{Gateway, configuration, route};
 use crate::guard::guarded;
 use crate::origin::Origin;
 use crate::releases::Releases;
@@ -21,10 +21,7 @@ async fn refused(admin: SocketAddr) -> String {
 
 /// A gateway that runs the release of now, with its admin address.
 async fn released(releases: &Releases, text: &str) -> (Gateway, SocketAddr, NamedTempFile) {
-    let file = config_file(text);
-    let program = releases.path("current/manifold");
-    let gateway = Gateway::run_by(command(program, &["-c", file.path().to_str().unwrap()]));
-    gateway.log_line("listening addr=").await;
+    let (gateway, file) = releases.run(text).await;
     let admin = gateway.admin().await;
     (gateway, admin, file)
 }

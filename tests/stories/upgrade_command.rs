@@ -1,7 +1,7 @@
 //! `manifold upgrade`: the command asks the running process for an upgrade, and says the outcome.
 
 use crate::client::Client;
-use crate::gateway::{Gateway, Route, command, config_file, configuration, route};
+use crate::gateway::{Gateway, Route, config_file, configuration, route};
 use crate::origin::{Origin, Port};
 use crate::releases::Releases;
 use crate::stage::{Successor, goes_on, joined, numbered, opened};
@@ -16,10 +16,7 @@ async fn upgrade(config: &Path) -> (i32, String) {
 
 /// A gateway that runs the release of now, and its configuration.
 async fn released(releases: &Releases, text: &str) -> (Gateway, NamedTempFile) {
-    let file = config_file(text);
-    let program = releases.path("current/manifold");
-    let gateway = Gateway::run_by(command(program, &["-c", file.path().to_str().unwrap()]));
-    gateway.log_line("listening addr=").await;
+    let (gateway, file) = releases.run(text).await;
     gateway.log_line("admin listening addr=").await;
     (gateway, file)
 }
