@@ -11,6 +11,8 @@ mod handover;
 mod inherited;
 mod launch;
 mod listen;
+#[cfg(test)]
+mod mangled;
 mod memory;
 mod notify;
 mod opener;

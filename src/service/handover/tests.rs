@@ -5,6 +5,7 @@ use super::tried::try_message;
 use super::*;
 use crate::config::stream_identity;
 use crate::config::{Config, SystemSources};
+use crate::service::mangled::mangle;
 use crate::service::{Running, Service};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -287,14 +288,7 @@ fn whatever_a_message_says_it_is_refused_or_makes_what_holds_together() {
     let mut rng = fastrand::Rng::with_seed(0);
     for _ in 0..2_000 {
         let mut input = rng.choice(&messages).unwrap().clone();
-        for _ in 0..rng.usize(1..4) {
-            let at = rng.usize(..input.len());
-            match rng.u8(..3) {
-                0 => input[at] = rng.u8(..),
-                1 => input.truncate(at.max(1)),
-                _ => input.insert(at, rng.choice([0xff, 0xc4, 0xdd, 0xcf, 0]).unwrap()),
-            }
-        }
+        mangle(&mut input, &mut rng);
         try_message(&input);
     }
 }

@@ -36,6 +36,7 @@ mod tests {
     use super::*;
     use crate::hub::StreamSnapshot;
     use crate::replay::{Epoch, ReplayLog, Seq};
+    use crate::service::mangled::mangle;
     use crate::sse::{Decoder, Item};
     use bytes::Bytes;
 
@@ -64,14 +65,7 @@ mod tests {
         let mut rng = fastrand::Rng::with_seed(0);
         for _ in 0..5_000 {
             let mut input = whole.clone();
-            for _ in 0..rng.usize(1..4) {
-                let at = rng.usize(..input.len());
-                match rng.u8(..3) {
-                    0 => input[at] = rng.u8(..),
-                    1 => input.truncate(at.max(1)),
-                    _ => input.insert(at, rng.choice([0xff, 0xc4, 0xdd, 0xcf, 0]).unwrap()),
-                }
-            }
+            mangle(&mut input, &mut rng);
             try_snapshot(&input);
         }
     }
