@@ -40,14 +40,10 @@ pub struct Carried {
     pub requests: Box<dyn Requests>,
 }
 
-/// A connection of HTTP/2 that was served by another shard, maybe in another process.
-///
-/// The order of the fields matters: the clients leave their streams before the place of the connection is free.
+/// A connection of HTTP/2 that no shard has, without its clients. Nobody reads or writes the socket.
 #[derive(Debug)]
-pub struct CarriedAgain {
-    /// Its clients. The streams of others that have begun are reset.
-    pub rejoining: Vec<Rejoining>,
-    /// The connection. It is in non-blocking mode, and nothing else reads or writes it.
+pub struct CarrierParts {
+    /// The connection. It is in non-blocking mode.
     pub socket: OwnedFd,
     /// The connection is TLS, and everything goes through this channel. `None`: it is plain.
     pub channel: Option<Box<Channel>>,
@@ -63,6 +59,17 @@ pub struct CarriedAgain {
     pub has_stalled: bool,
     /// Decides the requests.
     pub requests: Box<dyn Requests>,
+}
+
+/// A connection of HTTP/2 that was served by another shard, maybe in another process.
+///
+/// The order of the fields matters: the clients leave their streams before the place of the connection is free.
+#[derive(Debug)]
+pub struct CarriedAgain {
+    /// Its clients. The streams of others that have begun are reset.
+    pub rejoining: Vec<Rejoining>,
+    /// The connection.
+    pub parts: CarrierParts,
 }
 
 /// A client on a stream of such a connection. It has the head of its response.

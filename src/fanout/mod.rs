@@ -71,7 +71,7 @@ pub use arrival::{Arrival, Delivery};
 pub use batch::Framing;
 pub use bounds::{UNSENT_BYTES, bound_stream};
 pub use engine::{Engine, Refused};
-pub use joining::{Carried, CarriedAgain, Joining, Rejoining};
+pub use joining::{Carried, CarriedAgain, CarrierParts, Joining, Rejoining};
 pub use moving::{
     CarrierPassage, ClientPassage, MovingCarrier, MovingClient, MovingSocket, Past, Released, Returning, SocketPassage,
 };

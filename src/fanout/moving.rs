@@ -10,11 +10,11 @@
 use super::arrival::{Arrival, Delivery};
 use super::batch::Framing;
 use super::h2::{Connection, ConnectionState, StreamId};
-use super::joining::{CarriedAgain, Rejoining};
+use super::joining::{CarriedAgain, CarrierParts, Rejoining};
 use super::responder::Requests;
 use super::terms::{Home, Sent, Terms};
 use crate::caller::{Caller, CallerState};
-use crate::hub::{Course, Subscription};
+use crate::hub::{Course, Hub, Subscription};
 use crate::replay::Seq;
 use crate::tls::{Channel, ChannelState};
 use bytes::Bytes;
@@ -66,30 +66,18 @@ pub struct MovingSocket {
     pub client: MovingClient,
 }
 
-/// A connection of HTTP/2 and the clients on it. Nobody reads or writes the socket.
+/// A connection of HTTP/2 and the clients on it.
+///
+/// The order of the fields matters, as that of [`CarriedAgain`] does.
 #[derive(Debug)]
 pub struct MovingCarrier {
-    /// The connection.
-    pub socket: OwnedFd,
-    /// The connection is TLS, and everything goes through this channel. `None`: it is plain.
-    pub channel: Option<Box<Channel>>,
-    /// What the connection's frames have come to.
-    pub connection: Connection,
-    /// Frames that go before all others.
-    pub unsent: Vec<u8>,
-    /// What the client sent and is not read yet.
-    pub unread: Vec<u8>,
-    /// The longest time for which one of its clients may take nothing.
-    pub stall: Option<Duration>,
-    /// The client took nothing of a stream, and has begun no other since.
-    pub has_stalled: bool,
-    /// Decides its requests.
-    pub requests: Box<dyn Requests>,
     /// The clients, and the streams of the connection that they have.
     pub clients: Vec<(StreamId, MovingClient)>,
+    /// The connection.
+    pub parts: CarrierParts,
 }
 
-/// What was given up of a stream.
+/// Clients that no shard has: they were given up, or came from another process.
 #[derive(Debug, Default)]
 pub struct Released {
     /// Clients with a connection of their own.
@@ -216,8 +204,8 @@ impl CarrierPassage {
     }
 
     /// The number of clients.
-    #[must_use]
-    pub fn clients(&self) -> usize {
+    #[cfg(test)]
+    pub(crate) fn clients(&self) -> usize {
         self.clients.len()
     }
 
@@ -239,7 +227,8 @@ impl CarrierPassage {
             connection.is_begun(stream).then_some((stream, client))
         });
         let clients = clients.collect::<Option<Vec<_>>>()?;
-        Some(MovingCarrier { socket, channel, connection, unsent, unread, stall, has_stalled, requests, clients })
+        let parts = CarrierParts { socket, channel, connection, unsent, unread, stall, has_stalled, requests };
+        Some(MovingCarrier { clients, parts })
     }
 }
 
@@ -311,15 +300,16 @@ impl MovingCarrier {
     /// What of the connection goes to another process, besides its socket. `None`: it cannot go there.
     #[must_use]
     pub fn passage(&self, now: Instant) -> Option<CarrierPassage> {
-        let clients = self.clients.iter().map(|(stream, client)| Some((*stream, client.passage()?)));
+        let Self { clients, parts } = self;
+        let clients = clients.iter().map(|(stream, client)| Some((*stream, client.passage()?)));
         Some(CarrierPassage {
-            channel: self.channel.as_ref().map(|channel| channel.state()),
-            connection: self.connection.state(now)?,
-            unsent: self.unsent.clone(),
-            unread: self.unread.clone(),
-            stall: self.stall,
-            has_stalled: self.has_stalled,
-            passport: self.requests.passport()?,
+            channel: parts.channel.as_ref().map(|channel| channel.state()),
+            connection: parts.connection.state(now)?,
+            unsent: parts.unsent.clone(),
+            unread: parts.unread.clone(),
+            stall: parts.stall,
+            has_stalled: parts.has_stalled,
+            passport: parts.requests.passport()?,
             clients: clients.collect::<Option<_>>()?,
         })
     }
@@ -328,13 +318,35 @@ impl MovingCarrier {
     /// stream is over, and so is the response.
     #[must_use]
     pub fn goes_on(self, mut place: impl FnMut(&MovingClient) -> Option<Subscription>, now: Instant) -> CarriedAgain {
-        let Self { socket, channel, connection, unsent, unread, stall, has_stalled, requests, clients } = self;
+        let Self { clients, parts } = self;
         let rejoining = clients.into_iter().filter_map(|(stream, client)| {
             let subscription = place(&client)?;
             let (delivery, home) = client.goes_on(subscription, false, now);
             Some(Rejoining { stream, delivery, home })
         });
-        let rejoining = rejoining.collect();
-        CarriedAgain { rejoining, socket, channel, connection, unsent, unread, stall, has_stalled, requests }
+        CarriedAgain { rejoining: rejoining.collect(), parts }
+    }
+}
+
+impl Released {
+    /// The number of clients.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        self.sockets.len() + self.carriers.iter().map(|carrier| carrier.clients.len()).sum::<usize>()
+    }
+
+    /// The clients on their way to shards, with their places on the streams of this hub. Clients whose streams are over are
+    /// dropped.
+    #[must_use]
+    pub fn returning(self, hub: &Hub, now: Instant) -> Returning {
+        let place =
+            |client: &MovingClient| hub.again(client.stream, client.cursor, client.caller.clone(), client.course);
+        let sockets = self.sockets.into_iter().filter_map(|moving| {
+            let subscription = place(&moving.client)?;
+            Some(moving.goes_on(subscription, now))
+        });
+        let sockets = sockets.collect();
+        let carriers = self.carriers.into_iter().map(|moving| moving.goes_on(place, now)).collect();
+        Returning { sockets, carriers }
     }
 }

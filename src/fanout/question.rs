@@ -62,7 +62,7 @@ pub(super) enum Question {
     Slowest { found: HashMap<usize, Seq>, reply: oneshot::Sender<HashMap<usize, Seq>> },
     /// To give all clients of a stream up whose responses can go on elsewhere. `moved`: it, and the streams that went before
     /// it.
-    Release { stream: usize, moved: Arc<HashSet<usize>>, found: Released, reply: oneshot::Sender<Released> },
+    Release { stream: usize, moved: Arc<HashSet<usize>>, reply: oneshot::Sender<Released> },
     /// To end one client in order. The answer says whether it was there.
     Dismiss { stream: usize, place: u32, asked: u64, reply: oneshot::Sender<bool> },
 }
@@ -106,7 +106,7 @@ impl Question {
             }
             Self::Slowest { found, reply } => reply.send(found).is_err(),
             Self::Dismiss { reply, .. } => reply.send(false).is_err(),
-            Self::Release { found, reply, .. } => reply.send(found).is_err(),
+            Self::Release { reply, .. } => reply.send(Released::default()).is_err(),
         };
     }
 }

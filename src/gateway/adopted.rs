@@ -1,8 +1,8 @@
 //! Clients of another process that go on in this one.
 //!
 //! ```text
-//!   a passage ── prepare ──▶ Prepared: it has its place here, and nobody serves it ─┬─ serve ──▶ the engine
-//!                                                                                   └─ dropped: as if it had not come
+//!   a passage ── prepare ──▶ it has its place here, and nobody serves it ─┬─ serve ──▶ the engine
+//!                                                                         └─ dropped: as if it had not come
 //! ```
 
 use super::connection::Peer;
@@ -12,9 +12,9 @@ use super::home::{AtTheFront, Passport, socket_peer};
 use super::limits::Seat;
 use super::places::Place;
 use crate::fanout::{
-    CarrierPassage, ClientPassage, MovingCarrier, MovingClient, MovingSocket, Returning, SocketPassage,
+    CarrierPassage, ClientPassage, Home, MovingCarrier, MovingClient, MovingSocket, Released, SocketPassage,
 };
-use crate::hub::{RouteId, Subscription};
+use crate::hub::RouteId;
 use std::net::IpAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -22,26 +22,6 @@ use std::time::Instant;
 
 /// Where a stream of another process is here: its route, and its number.
 pub type Adopted = (RouteId, usize);
-
-/// What came from another process and is not served yet.
-#[derive(Debug)]
-pub enum Prepared {
-    /// A client with a connection of its own.
-    Socket(Box<MovingSocket>),
-    /// A connection of HTTP/2, and its clients.
-    Carrier(Box<MovingCarrier>),
-}
-
-impl Prepared {
-    /// The number of clients.
-    #[must_use]
-    pub fn clients(&self) -> usize {
-        match self {
-            Self::Socket(_) => 1,
-            Self::Carrier(carrier) => carrier.clients.len(),
-        }
-    }
-}
 
 impl Front {
     /// Gives a client of another process its place here. `of`: where its stream is here, by the number that it had there.
@@ -51,14 +31,13 @@ impl Front {
         socket: OwnedFd,
         passage: SocketPassage,
         of: &dyn Fn(usize) -> Option<Adopted>,
-    ) -> Option<Prepared> {
+    ) -> Option<MovingSocket> {
         let (peer, place, seat) = self.arrives(&socket, passage.client().passport())?;
-        let moving = passage.arrives(socket, |passage| {
+        passage.arrives(socket, |passage| {
             let of_request = self.seat_of_request(&peer, &passage);
             let home = AtTheFront::new(Arc::downgrade(self), place, &peer).seated(seat, of_request);
             self.client(passage, of, |_| Some(Box::new(home)))
-        })?;
-        Some(Prepared::Socket(Box::new(moving)))
+        })
     }
 
     /// The same for a connection of HTTP/2 and its clients.
@@ -67,35 +46,23 @@ impl Front {
         socket: OwnedFd,
         passage: CarrierPassage,
         of: &dyn Fn(usize) -> Option<Adopted>,
-    ) -> Option<Prepared> {
+    ) -> Option<MovingCarrier> {
         let (peer, place, seat) = self.arrives(&socket, passage.passport())?;
         let FrontOptions { head_time, keepalive, .. } = self.options().get();
         let deciding = self.deciding(peer, place, seat);
         let link = Arc::clone(deciding.link());
-        let moving = passage.arrives(socket, (head_time, keepalive), Box::new(deciding), |passage| {
+        passage.arrives(socket, (head_time, keepalive), Box::new(deciding), |passage| {
             let seat = self.seat_of_request(&peer, &passage);
             self.client(passage, of, |front| front.on_stream(&link, seat))
-        })?;
-        Some(Prepared::Carrier(Box::new(moving)))
+        })
     }
 
     /// Serves all of them from now on.
-    pub fn serve_prepared(&self, all: Vec<Prepared>) {
+    pub fn serve_prepared(&self, prepared: Released) {
         let gateway = self.gateway();
-        let Some(engine) = gateway.engine() else { return };
-        let mut returning = Returning::default();
-        for prepared in all {
-            match prepared {
-                Prepared::Socket(moving) => {
-                    let place = gateway.place_of(&moving.client);
-                    returning.sockets.extend(place.map(|place| moving.goes_on(place, Instant::now())));
-                }
-                Prepared::Carrier(moving) => {
-                    returning.carriers.push(moving.goes_on(|client| gateway.place_of(client), Instant::now()));
-                }
-            }
+        if let Some(engine) = gateway.engine() {
+            engine.return_all(prepared.returning(&gateway.hub, Instant::now()));
         }
-        engine.return_all(returning);
     }
 
     /// A connection's peer, its place here, and what it counts for.
@@ -123,17 +90,10 @@ impl Front {
         &self,
         passage: ClientPassage,
         of: &dyn Fn(usize) -> Option<Adopted>,
-        home: impl FnOnce(&Self) -> Option<Box<dyn crate::fanout::Home>>,
+        home: impl FnOnce(&Self) -> Option<Box<dyn Home>>,
     ) -> Option<MovingClient> {
         let (route, stream) = of(passage.stream())?;
         let served = self.gateway().routing.stream(route)?;
         Some(passage.arrives(stream, served, home(self)?))
-    }
-}
-
-impl super::Gateway {
-    /// The place of a client on its stream. `None`: the stream is over.
-    fn place_of(&self, client: &MovingClient) -> Option<Subscription> {
-        self.hub.again(client.stream, client.cursor, client.caller.clone(), client.course)
     }
 }

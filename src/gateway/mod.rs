@@ -72,7 +72,7 @@ mod watched;
 mod wire;
 mod writer;
 
-pub use adopted::{Adopted, Prepared};
+pub use adopted::Adopted;
 pub use deadlines::Lifecycle;
 pub use front::Front;
 pub use front_options::{CurrentOptions, FrontOptions};

@@ -264,8 +264,7 @@ impl Hub {
             }
             log
         });
-        let membership =
-            Membership { streams: Arc::downgrade(&self.streams), budget: Arc::clone(&self.streams.budget), alone };
+        let membership = self.membership(alone);
         let stream =
             Arc::new(Stream::new(&request, Arc::clone(&settings.counters), log, membership, open.next_number()));
         stream.locked(|state| {
@@ -280,6 +279,10 @@ impl Hub {
         backfills::begin(&stream, &self.opener, &request);
         self.opener.open(Opening { request, last_event_id: id, restored }, publisher);
         Ok(subscription)
+    }
+
+    fn membership(&self, alone: bool) -> Membership {
+        Membership { streams: Arc::downgrade(&self.streams), budget: Arc::clone(&self.streams.budget), alone }
     }
 
     /// The number of streams held, including ended streams whose end is remembered.

@@ -11,7 +11,7 @@
 use super::key::Forwarded;
 use super::restoring::Restored;
 use super::sharing::Audience;
-use super::stream::{Membership, Phase, Stream};
+use super::stream::{Phase, Stream};
 use super::{Course, Hub, Opening, Publisher, StreamKey, StreamRequest, StreamSettings, Subscription};
 use crate::caller::Caller;
 use crate::replay::{LogSnapshot, ReplayLog, Seq};
@@ -121,12 +121,8 @@ impl Hub {
         if open.by_key.contains_key(request.key()) {
             return None;
         }
-        let membership = Membership {
-            streams: Arc::downgrade(&self.streams),
-            budget: Arc::clone(&self.streams.budget),
-            alone: false,
-        };
         let number = open.next_number();
+        let membership = self.membership(false);
         let stream = Arc::new(Stream::new(&request, Arc::clone(&settings.counters), log, membership, number));
         stream.locked(|state| {
             (state.is_restored, state.audience) = (true, Audience::Everyone);

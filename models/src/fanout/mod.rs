@@ -85,7 +85,7 @@ mod question {
             reply: oneshot::Sender<Vec<ClientView>>,
         },
         Slowest { found: HashMap<usize, Seq>, reply: oneshot::Sender<HashMap<usize, Seq>> },
-        Release { stream: usize, moved: Arc<HashSet<usize>>, found: Released, reply: oneshot::Sender<Released> },
+        Release { stream: usize, moved: Arc<HashSet<usize>>, reply: oneshot::Sender<Released> },
         Dismiss { stream: usize, place: u32, asked: u64, reply: oneshot::Sender<bool> },
     }
 

@@ -25,7 +25,6 @@ use bytes::Bytes;
 use std::time::{Duration, Instant};
 
 pub(super) use hearing::Heard;
-pub(super) use moving::Parts;
 
 /// How long the connection may take nothing as long as no stream says it.
 const STALL: Duration = Duration::from_secs(30);

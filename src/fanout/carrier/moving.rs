@@ -1,33 +1,20 @@
 //! A carrier that is given up with all its clients, and goes on elsewhere.
 
-use super::super::h2::{Code, Connection, StreamId};
-use super::super::joining::{CarriedAgain, Rejoining};
+use super::super::h2::{Code, StreamId};
+use super::super::joining::CarrierParts;
 use super::super::link::Link;
-use super::super::responder::{CarrierId, Requests};
+use super::super::responder::CarrierId;
 use super::super::sending::limit_stall;
 use super::{Carrier, Phase, STALL};
-use std::time::{Duration, Instant};
-
-/// What a carrier consists of that goes on elsewhere.
-#[derive(Debug)]
-pub(in super::super) struct Parts {
-    pub(in super::super) link: Link,
-    pub(in super::super) connection: Connection,
-    pub(in super::super) unsent: Vec<u8>,
-    pub(in super::super) unread: Vec<u8>,
-    pub(in super::super) stall: Option<Duration>,
-    pub(in super::super) has_stalled: bool,
-    pub(in super::super) requests: Box<dyn Requests>,
-}
+use std::time::Instant;
 
 impl Carrier {
-    /// A connection that goes on. Returns its clients, too.
-    pub(in super::super) fn again(id: CarrierId, again: CarriedAgain) -> (Self, Vec<Rejoining>) {
-        let CarriedAgain { rejoining, socket, channel, connection, unsent, unread, stall, has_stalled, requests } =
-            again;
+    /// A connection that goes on.
+    pub(in super::super) fn again(id: CarrierId, parts: CarrierParts) -> Self {
+        let CarrierParts { socket, channel, connection, unsent, unread, stall, has_stalled, requests } = parts;
         limit_stall(&socket, Some(stall.unwrap_or(STALL)));
         let carrier = Self::of(id, Link::new(socket, channel), connection, requests);
-        (Self { rest: unsent, unread, stall, has_stalled, ..carrier }, rejoining)
+        Self { rest: unsent, unread, stall, has_stalled, ..carrier }
     }
 
     /// Whether it can go on elsewhere: nothing on it is answered elsewhere, and nobody leaves.
@@ -42,13 +29,14 @@ impl Carrier {
     }
 
     /// Takes it apart. What its streams took is written.
-    pub(in super::super) fn into_parts(mut self, now: Instant) -> Parts {
+    pub(in super::super) fn into_parts(mut self, now: Instant) -> CarrierParts {
         let mut unsent = Vec::new();
         self.write(now, &mut unsent);
         // Elsewhere they have other names.
         self.called().into_iter().for_each(|(stream, _)| self.connection.call(stream, 0));
         let Self { link, connection, unread, stall, has_stalled, requests, .. } = self;
-        Parts { link, connection, unsent, unread, stall, has_stalled, requests }
+        let (socket, channel) = link.into_parts();
+        CarrierParts { socket, channel, connection, unsent, unread, stall, has_stalled, requests }
     }
 
     /// Breaks the streams off that nobody follows.

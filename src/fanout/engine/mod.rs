@@ -114,24 +114,24 @@ impl Engine {
     /// Serves clients in the middle of their responses, at once. If a shard has ended, the connections of its clients are
     /// closed.
     pub fn return_all(&self, returning: Returning) {
-        let mut loads: Vec<_> = self.shards.doors.iter().map(Door::load).collect();
-        let mut shares: Vec<_> = loads.iter().map(|_| Returning::default()).collect();
+        let mut shares: Vec<_> = self.shards.doors.iter().map(|door| (door.load(), Returning::default())).collect();
+        let emptiest = |shares: &[(usize, Returning)]| least(shares.iter().map(|(load, _)| *load));
         for arrival in returning.sockets {
-            let subscription = &arrival.delivery.subscription;
-            let door = self.shards.first_door(subscription).unwrap_or_else(|| least(loads.iter().copied()));
-            if let (Some(share), Some(load)) = (shares.get_mut(door), loads.get_mut(door)) {
-                share.sockets.push(arrival);
+            let first = self.shards.first_door(&arrival.delivery.subscription);
+            let door = first.unwrap_or_else(|| emptiest(&shares));
+            if let Some((load, share)) = shares.get_mut(door) {
                 *load += 1;
+                share.sockets.push(arrival);
             }
         }
         for carried in returning.carriers {
-            let door = least(loads.iter().copied());
-            if let (Some(share), Some(load)) = (shares.get_mut(door), loads.get_mut(door)) {
+            let door = emptiest(&shares);
+            if let Some((load, share)) = shares.get_mut(door) {
                 *load += carried.rejoining.len();
                 share.carriers.push(carried);
             }
         }
-        for (door, share) in self.shards.doors.iter().zip(shares) {
+        for (door, (_, share)) in self.shards.doors.iter().zip(shares) {
             door.inbox.post(Box::new(share));
         }
     }
@@ -187,8 +187,8 @@ impl Engine {
     pub async fn release(&self, stream: usize, moved: &Arc<HashSet<usize>>) -> Released {
         let mut all = Released::default();
         let question = |reply| {
-            let (moved, found) = (Arc::clone(moved), Released::default());
-            Question::Release { stream, moved, found, reply }
+            let moved = Arc::clone(moved);
+            Question::Release { stream, moved, reply }
         };
         for answer in self.ask(question) {
             let Released { sockets, carriers } = answer.await.unwrap_or_default();

@@ -34,13 +34,9 @@ impl Shard {
 
     /// Takes a connection in that goes on with its clients.
     pub(super) fn carry_again(&mut self, carried: CarriedAgain, now: Instant) {
-        let descriptor = carried.socket.as_raw_fd();
-        let mut rejoining = Vec::new();
-        let key = self.output.carriers.insert(|id| {
-            let (carrier, clients) = Carrier::again(id, carried);
-            rejoining = clients;
-            carrier
-        });
+        let CarriedAgain { rejoining, parts } = carried;
+        let descriptor = parts.socket.as_raw_fd();
+        let key = self.output.carriers.insert(|id| Carrier::again(id, parts));
         for Rejoining { stream, delivery, home } in rejoining {
             self.effort.spend(ARRIVAL);
             self.join(OnCarrier { carrier: key, stream }, delivery, home, now);

@@ -232,16 +232,16 @@ impl Shard {
             Ok(answer) => return self.backlog.answers.push_back(*answer),
             Err(other) => other,
         };
-        match message.downcast::<Question>() {
-            Ok(question) => self.backlog.questions.push_back((*question, ClientKey::of(0))),
-            Err(other) => match other.downcast::<Carried>() {
-                Ok(carried) => self.carry(*carried, now),
-                Err(other) => {
-                    if let Ok(returning) = other.downcast::<Returning>() {
-                        self.take_back(*returning, now);
-                    }
-                }
-            },
+        let message = match message.downcast::<Question>() {
+            Ok(question) => return self.backlog.questions.push_back((*question, ClientKey::of(0))),
+            Err(other) => other,
+        };
+        let message = match message.downcast::<Carried>() {
+            Ok(carried) => return self.carry(*carried, now),
+            Err(other) => other,
+        };
+        if let Ok(returning) = message.downcast::<Returning>() {
+            self.take_back(*returning, now);
         }
     }
 

@@ -2,7 +2,6 @@
 
 use super::super::alone::Alone;
 use super::super::batch::Framing;
-use super::super::carrier::Parts;
 use super::super::client::{Client, State};
 use super::super::keys::{CarrierKey, ClientKey, Key};
 use super::super::link::Link;
@@ -24,14 +23,17 @@ use std::time::Instant;
 
 impl Shard {
     /// Gives all clients of a stream up that can go. All at once, because nobody serves them until they are elsewhere.
-    pub(super) fn release_all(&mut self, of: (usize, &HashSet<usize>), released: &mut Released, now: Instant) {
-        let keys = self.members.keys_from(ClientKey::of(0), usize::MAX);
-        keys.into_iter().for_each(|key| self.release(key, of, released, now));
+    pub(super) fn release_all(&mut self, stream: usize, moved: &HashSet<usize>, now: Instant) -> Released {
+        let mut released = Released::default();
+        for key in self.members.keys_from(ClientKey::of(0), usize::MAX) {
+            self.release(key, (stream, moved), &mut released, now);
+        }
+        released
     }
 
     /// Gives a client of this stream up, and adds it to `released`. A client of HTTP/2 goes with its whole connection, if all
     /// clients there are on streams that `moved`. Nothing happens if it is no client of the stream, or cannot go.
-    pub(super) fn release(
+    fn release(
         &mut self,
         key: ClientKey,
         (stream, moved): (usize, &HashSet<usize>),
@@ -78,9 +80,7 @@ impl Shard {
         let clients = clients.collect();
         let carrier = self.remove_carrier(key)?;
         self.unpoll(&carrier.link);
-        let Parts { link, connection, unsent, unread, stall, has_stalled, requests } = carrier.into_parts(now);
-        let (socket, channel) = link.into_parts();
-        Some(MovingCarrier { socket, channel, connection, unsent, unread, stall, has_stalled, requests, clients })
+        Some(MovingCarrier { clients, parts: carrier.into_parts(now) })
     }
 
     /// Takes a client that can move off its stream.

@@ -4,12 +4,11 @@ use super::super::accept::Accepting;
 use super::Moved;
 use super::hand::Hand;
 use super::link::{Link, MOST_DESCRIPTORS};
-use super::messages::{Answer, Say, Taken, hear, hear_bytes, hear_hello, say};
+use super::messages::{Answer, Say, Taken, bytes_of, hear, hear_bytes, hear_hello, say};
 use crate::config::stream_identity;
-use crate::fanout::{Engine, MovingCarrier, MovingClient, MovingSocket, Released, Returning};
+use crate::fanout::{Engine, MovingSocket, Released};
 use crate::gateway::CurrentRouting;
-use crate::hub::{Hub, MovingStream, Subscription};
-use serde::Serialize;
+use crate::hub::{Hub, MovingStream};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -93,11 +92,13 @@ impl Source {
         };
         self.accepting.send_replace(Accepting::Paused);
         let theirs: HashMap<_, _> = hello.routes.into_iter().collect();
-        let ours: HashMap<_, _> = self.routing.streams().into_iter().collect();
+        let both = self.routing.streams().into_iter();
+        let both: HashMap<_, _> =
+            both.filter(|(_, route)| theirs.get(&*route.name) == Some(&stream_identity(route))).collect();
         let mut moved = Moved::default();
         for (number, key) in self.hub.movable() {
-            let Some(route) = ours.get(&key.route()) else { continue };
-            if theirs.get(&*route.name) == Some(&stream_identity(route)) && self.hub.freeze(number) {
+            let Some(route) = both.get(&key.route()) else { continue };
+            if self.hub.freeze(number) {
                 given.offer(number);
                 let began = Instant::now();
                 if let Some(clients) = self.give_stream(link, number, &route.name, given).await? {
@@ -177,40 +178,22 @@ impl Source {
 
     /// Clients that were not taken go on here.
     fn come_back(&self, released: Released) {
-        let Some(engine) = &self.engine else { return };
-        let Released { sockets, carriers } = released;
-        let (mut returning, now) = (Returning::default(), Instant::now());
-        for moving in sockets {
-            let place = self.place_of(&moving.client);
-            returning.sockets.extend(place.map(|place| moving.goes_on(place, now)));
+        if let Some(engine) = &self.engine {
+            engine.return_all(released.returning(&self.hub, Instant::now()));
         }
-        let carriers = carriers.into_iter().map(|moving| moving.goes_on(|client| self.place_of(client), now));
-        returning.carriers.extend(carriers);
-        engine.return_all(returning);
-    }
-
-    /// The place of a client on its stream. `None`: the stream is over.
-    fn place_of(&self, client: &MovingClient) -> Option<Subscription> {
-        self.hub.again(client.stream, client.cursor, client.caller.clone(), client.course)
     }
 }
 
 impl Released {
     /// What was not taken, and the number of clients that were. Those are forgotten.
-    fn parted(self, taken: &Taken) -> (usize, Self) {
-        let Self { mut sockets, mut carriers } = self;
-        let (all_sockets, all_carriers) = (sockets.len(), clients(&carriers));
+    fn parted(mut self, taken: &Taken) -> (usize, Self) {
+        let all = self.clients();
         let mut is_taken = taken.sockets.iter().copied();
-        sockets.retain(|_| !is_taken.next().unwrap_or_default());
+        self.sockets.retain(|_| !is_taken.next().unwrap_or_default());
         let mut is_taken = taken.carriers.iter().copied();
-        carriers.retain(|_| !is_taken.next().unwrap_or_default());
-        let moved = all_sockets - sockets.len() + all_carriers - clients(&carriers);
-        (moved, Self { sockets, carriers })
+        self.carriers.retain(|_| !is_taken.next().unwrap_or_default());
+        (all - self.clients(), self)
     }
-}
-
-fn clients(carriers: &[MovingCarrier]) -> usize {
-    carriers.iter().map(|carrier| carrier.clients.len()).sum()
 }
 
 /// Waits until the new process accepts connections. What a process of another version says then is not understood, so
@@ -270,9 +253,15 @@ fn send_all(link: &Link, released: &Released) -> io::Result<Taken> {
     let went = Taken {
         stream: true,
         sockets: send(link, &released.sockets, MovingSocket::passage, |moving| &moving.socket, Say::Clients)?,
-        carriers: send(link, &released.carriers, |moving| moving.passage(now), |moving| &moving.socket, Say::Carriers)?,
+        carriers: send(
+            link,
+            &released.carriers,
+            |moving| moving.passage(now),
+            |moving| &moving.parts.socket,
+            Say::Carriers,
+        )?,
     };
-    link.send(&message(&Say::Whole)?, &[])?;
+    link.send(&bytes_of(&Say::Whole)?, &[])?;
     Ok(went)
 }
 
@@ -309,12 +298,8 @@ fn send<T, P>(
             passages.extend(passage);
         }
         if !passages.is_empty() {
-            link.send(&message(&say(passages))?, &sockets)?;
+            link.send(&bytes_of(&say(passages))?, &sockets)?;
         }
     }
     Ok(went)
-}
-
-fn message(say: &impl Serialize) -> io::Result<Vec<u8>> {
-    rmp_serde::to_vec(say).map_err(io::Error::other)
 }

@@ -62,8 +62,13 @@ pub(super) struct Taken {
     pub(super) carriers: Vec<bool>,
 }
 
+/// A message as bytes.
+pub(super) fn bytes_of(message: &impl Serialize) -> io::Result<Vec<u8>> {
+    rmp_serde::to_vec(message).map_err(io::Error::other)
+}
+
 pub(super) async fn say(link: &Arc<Link>, message: &impl Serialize) -> io::Result<()> {
-    let bytes = rmp_serde::to_vec(message).map_err(io::Error::other)?;
+    let bytes = bytes_of(message)?;
     let link = Arc::clone(link);
     spawn_blocking(move || link.send(&bytes, &[])).await.map_err(io::Error::other)?
 }

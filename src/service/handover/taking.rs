@@ -4,7 +4,8 @@ use super::Moved;
 use super::link::Link;
 use super::messages::{Answer, Hello, Say, Taken, VERSION, hear, say};
 use crate::config::stream_identity;
-use crate::gateway::{Adopted, CurrentRouting, Front, Prepared};
+use crate::fanout::Released;
+use crate::gateway::{Adopted, CurrentRouting, Front};
 use crate::hub::{Hub, MovingStream, RouteId};
 use std::collections::HashMap;
 use std::io;
@@ -27,7 +28,7 @@ struct Taking<'a> {
 #[derive(Default)]
 struct Current {
     taken: Taken,
-    prepared: Vec<Prepared>,
+    prepared: Released,
 }
 
 /// Takes everything that the old process gives.
@@ -50,20 +51,22 @@ pub(in super::super) async fn take(
         match hear::<Say>(link).await? {
             (Say::Stream { route, number, stream, taken }, _) => taking.stream(&route, number, &stream, taken),
             (Say::Clients(passages), sockets) => {
-                let all = passages.into_iter().zip(sockets).map(|(passage, socket)| {
-                    front.prepare_socket(socket, passage, &|number| taking.streams.get(&number).copied())
-                });
-                let all: Vec<_> = all.collect();
-                taking.current.taken.sockets.extend(all.iter().map(Option::is_some));
-                taking.current.prepared.extend(all.into_iter().flatten());
+                let Taking { streams, current: Current { taken, prepared }, .. } = &mut taking;
+                let place = |number| streams.get(&number).copied();
+                for (passage, socket) in passages.into_iter().zip(sockets) {
+                    let client = front.prepare_socket(socket, passage, &place);
+                    taken.sockets.push(client.is_some());
+                    prepared.sockets.extend(client);
+                }
             }
             (Say::Carriers(passages), sockets) => {
-                let all = passages.into_iter().zip(sockets).map(|(passage, socket)| {
-                    front.prepare_carrier(socket, passage, &|number| taking.streams.get(&number).copied())
-                });
-                let all: Vec<_> = all.collect();
-                taking.current.taken.carriers.extend(all.iter().map(Option::is_some));
-                taking.current.prepared.extend(all.into_iter().flatten());
+                let Taking { streams, current: Current { taken, prepared }, .. } = &mut taking;
+                let place = |number| streams.get(&number).copied();
+                for (passage, socket) in passages.into_iter().zip(sockets) {
+                    let carrier = front.prepare_carrier(socket, passage, &place);
+                    taken.carriers.push(carrier.is_some());
+                    prepared.carriers.extend(carrier);
+                }
             }
             (Say::Whole, _) => taking.serve(link).await?,
             (Say::Done, _) => return Ok(taking.moved),
@@ -88,7 +91,7 @@ impl Taking<'_> {
         let Current { taken, prepared } = std::mem::take(&mut self.current);
         self.moved.streams += usize::from(taken.stream);
         say(link, &Answer::Taken(taken)).await?;
-        self.moved.clients += prepared.iter().map(Prepared::clients).sum::<usize>();
+        self.moved.clients += prepared.clients();
         self.front.serve_prepared(prepared);
         Ok(())
     }

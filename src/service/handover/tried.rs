@@ -5,7 +5,7 @@
 
 use super::messages::{Answer, Hello, Say};
 use crate::config::{Config, SystemSources};
-use crate::fanout::h2::{Connection, Event, Outgoing};
+use crate::fanout::h2::{Event, Outgoing};
 use crate::fanout::{Asked, CarrierPassage, ClientPassage, Home, MovingClient, Requests, Responder, SocketPassage};
 use crate::gateway::{CurrentRouting, RouteIds, Routing};
 use crate::hub::{Hub, MovingStream, Open, Opening, Publisher, StreamRequest};
@@ -103,8 +103,7 @@ fn try_carrier(passage: CarrierPassage, routing: &CurrentRouting) {
     let arrives = passage.arrives(nowhere(), times, Box::new(Nobody), |passage| arrived(passage, routing));
     let Some(mut moving) = arrives else { return };
     assert!(moving.passage(now).is_some(), "it can move on");
-    let Connection { .. } = &moving.connection;
-    let (connection, mut outgoing, mut out) = (&mut moving.connection, Outgoing::default(), Vec::new());
+    let (connection, mut outgoing, mut out) = (&mut moving.parts.connection, Outgoing::default(), Vec::new());
     let streams: Vec<_> = connection.called().collect();
     for (stream, _) in streams {
         let room = connection.room(stream);

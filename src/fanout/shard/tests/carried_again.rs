@@ -83,7 +83,7 @@ fn what_the_socket_did_not_take_comes_first() {
     publish(&publisher, &["after"]);
     stage.settle();
     let moving = stage.release_carrier().expect("it can move");
-    assert!(!moving.unsent.is_empty(), "the client is in the middle of a frame");
+    assert!(!moving.parts.unsent.is_empty(), "the client is in the middle of a frame");
     stage.takes_carrier(moving);
     let mut text = String::new();
     for _ in 0..2000 {

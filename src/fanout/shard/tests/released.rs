@@ -11,9 +11,7 @@ const STREAM: usize = 0;
 impl Stage {
     /// All clients of the stream, given up by the shard.
     pub(super) fn release_all(&mut self) -> Released {
-        let (now, mut released) = (self.now, Released::default());
-        let moved = HashSet::from([STREAM]);
-        self.shard.release_all((STREAM, &moved), &mut released, now);
+        let released = self.shard.release_all(STREAM, &HashSet::from([STREAM]), self.now);
         self.settle();
         released
     }
