@@ -179,11 +179,14 @@ impl Visit<'_> {
     }
 
     fn write(&self, sentence: &'static str, account: Option<&Account>, end: Option<(&str, &dyn Display)>) {
-        let mut fields = Vec::with_capacity(17);
+        let mut fields = Vec::with_capacity(18);
         fields.extend([("route", Field::Path(self.route)), ("stream", Field::Word(self.stream))]);
         fields.push(("status", Field::Number(200)));
         let facts = Facts::of(self.caller);
         fields.push(facts.client());
+        if let Some(subject) = self.caller.grant().and_then(|grant| grant.subject.as_deref()) {
+            fields.push(("subject", Field::Text(subject)));
+        }
         if let Some((why, detail)) = &end {
             fields.extend([("why", Field::Word(why)), ("detail", Field::Word(*detail))]);
         }

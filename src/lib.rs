@@ -1,13 +1,14 @@
 //! manifold: a reverse proxy for Server-Sent Events.
 //!
 //! manifold holds one upstream connection per stream and serves any number of clients from it. A module may import
-//! only modules below it, in this order: `demo` and `probe`, `service`, `admin`, `metrics`, `gateway`, `config`, `route`, then `upstream`,
+//! only modules below it, in this order: `demo` and `probe`, `service`, `admin`, `metrics`, `gateway`, `config`, `route`, `auth`, then `upstream`,
 //! `fanout` and `downstream`, `hub`, `replay`, `sse`. `access` is below these, `caller`, `certificates`, `counters`, `descriptors`, `fields`, `sync`, `tls` and `web` are below
 //! all of them, and `digest`, `log_limit`, `quoted`, `utc` and
 //! `version` are below these.
 
 pub mod access;
 pub mod admin;
+pub mod auth;
 pub mod caller;
 pub mod certificates;
 #[cfg(any(test, fuzzing))]

@@ -20,6 +20,7 @@ const FLOORS: &[&[&str]] = &[
     &["replay"],
     &["hub"],
     &["upstream", "fanout", "downstream"],
+    &["auth"],
     &["route"],
     &["config"],
     &["gateway"],

@@ -33,7 +33,7 @@ pub use upgrades::{UpgradeRequest, UpgradeRequests, Upgrades};
 
 use crate::config::{AdminAccess, Settings};
 use crate::counters::process;
-use crate::gateway::Lifecycle;
+use crate::gateway::{Lifecycle, Permissions};
 use crate::metrics::{Format, Metrics};
 use crate::quoted::reason;
 pub use crate::web::Listener;
@@ -64,6 +64,8 @@ pub struct Facts {
     pub metrics: Metrics,
     /// The configuration, for those who look at it.
     pub settings: Arc<ArcSwap<Settings>>,
+    /// The permissions of all clients.
+    pub permissions: Permissions,
     /// Answers below `/api/`.
     pub api: Api,
     /// Lets one request for the figures be answered at a time. A crowd of them must not take the threads from others.
@@ -128,6 +130,10 @@ impl Answer for Facts {
                 reply.headers_mut().insert(WWW_AUTHENTICATE, CHALLENGE);
             }
             return reply;
+        }
+        if request.uri().path() == "/api/revoke" {
+            let (parts, body) = request.into_parts();
+            return Api::revoke(&parts, body, &self.permissions).await;
         }
         if let Some(path) = request.uri().path().strip_prefix("/api/") {
             return self.api.answer(path, &request, self).await;

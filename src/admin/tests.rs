@@ -2,7 +2,7 @@
 
 use super::{Admin, Api, Facts, Question, Unhealthy, Upgrades};
 use crate::config::{Addresses, ListenAddr, Networks};
-use crate::gateway::{CurrentRouting, Lifecycle, NoStreams, Presence, RouteIds, Routing};
+use crate::gateway::{CurrentRouting, Lifecycle, NoStreams, Permissions, Presence, RouteIds, Routing};
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::upstream::Outages;
@@ -40,10 +40,12 @@ impl Stage {
         let hub = Hub::new(Arc::new(NoStreams));
         let outages = Outages::default();
         let presence = Presence::default();
+        let permissions = Permissions::new(Arc::default(), None, presence.clone());
         let upgrades = Upgrades::default();
         let api = Api::new(hub.clone(), routing.clone(), None, presence, outages, seen.clone(), upgrades);
         let facts = Facts {
             settings: Arc::default(),
+            permissions,
             api,
             lifecycle: seen,
             accepting: accepting.abort_handle(),

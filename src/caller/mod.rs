@@ -7,14 +7,17 @@
 //!   Caller ─┬─ IPv4 address, number of the request
 //!           ├─▶ Looks    user agent, page origin: one for all clients that share both
 //!           └─▶ More     IPv6 address, request id of its own, Last-Event-ID
+//!                 └─▶ Grant    what its credential permits
 //! ```
 
+mod grant;
 mod looks;
 mod request_id;
 mod state;
 #[cfg(test)]
 mod tests;
 
+pub use grant::{Grant, NoTicketId, Over, TicketId};
 pub use looks::Looks;
 pub use request_id::RequestId;
 pub(crate) use request_id::X_REQUEST_ID;
@@ -25,6 +28,7 @@ use http::HeaderMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// The most bytes that are kept of a client's `Last-Event-ID`.
 const MOST_OF_LAST_ID: usize = 256;
@@ -46,6 +50,7 @@ struct More {
     address: Option<IpAddr>,
     request_id: Option<Box<str>>,
     last_event_id: Option<Box<str>>,
+    grant: Option<Arc<Grant>>,
 }
 
 impl Caller {
@@ -77,6 +82,27 @@ impl Caller {
             self.more().last_event_id = Some(text(id, MOST_OF_LAST_ID));
         }
         self
+    }
+
+    /// The same client, whose credential permits this.
+    #[must_use]
+    pub fn granted(mut self, grant: Option<Arc<Grant>>) -> Self {
+        if grant.is_some() {
+            self.more().grant = grant;
+        }
+        self
+    }
+
+    /// What the client's credential permits. `None`: the route asks for none.
+    #[must_use]
+    pub fn grant(&self) -> Option<&Arc<Grant>> {
+        self.more.as_ref()?.grant.as_ref()
+    }
+
+    /// Whether the client had a permission that has ended.
+    #[must_use]
+    pub fn is_over(&self, now: SystemTime) -> bool {
+        self.grant().and_then(|grant| grant.left(now)).is_some_and(|left| left.is_zero())
     }
 
     /// Where the client is. `None`: it came through a Unix socket, its address is hidden, or nothing is kept.
@@ -123,6 +149,7 @@ impl fmt::Debug for Caller {
             .field("page_origin", &self.page_origin())
             .field("request_id", &self.request_id())
             .field("last_event_id", &self.last_event_id())
+            .field("grant", &self.grant())
             .finish()
     }
 }

@@ -2,6 +2,7 @@
 
 use super::chain::parsed;
 use rustls_pki_types::CertificateDer;
+use serde::{Deserialize, Serialize};
 use std::fmt::{self, Write};
 use std::net::IpAddr;
 use x509_parser::der_parser::asn1_rs::{Any, Tag, ToDer};
@@ -24,7 +25,7 @@ const SHORT: [(&str, &str); 11] = [
 ];
 
 /// Whom a certificate names.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Subject {
     /// The distinguished name as text (RFC 4514), such as `CN=alice,OU=ops,O=Example`. It contains no control characters.
     pub name: String,
@@ -35,7 +36,7 @@ pub struct Subject {
 }
 
 /// A name of the extension subjectAltName (RFC 5280, section 4.2.1.6). Names of other kinds are left out.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum AlternativeName {
     /// A host name.
     Dns(String),

@@ -12,8 +12,9 @@ impl Config {
     pub fn advice(&self) -> Vec<String> {
         let of_token = self.server.admin_access.token.as_ref().and_then(Token::advice);
         let of_tls = self.server.tls.as_ref().map(|tls| of_tls(tls, SystemTime::now())).unwrap_or_default();
+        let of_auth = self.routes.routes().iter().filter_map(|route| route.auth()).flat_map(|auth| auth.advice.clone());
         let of_routes = self.routes.routes().iter().filter_map(|route| of_doubled_path(route));
-        of_token.into_iter().chain(of_tls).chain(of_routes).collect()
+        of_token.into_iter().chain(of_tls).chain(of_auth).chain(of_routes).collect()
     }
 
     /// What of the [advice](Self::advice) depends on the time, so that it may be new though nothing else is.

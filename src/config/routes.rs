@@ -1,10 +1,13 @@
 //! `[defaults]` and `[[routes]]`.
 
 use super::limits;
-use super::policy::{ClientLayer, CorsLayer, ReplayLayer, ShareLayer, UpstreamLayer, check_private, read_proxy};
+use super::policy::{
+    AuthLayer, ClientLayer, CorsLayer, ReplayLayer, ShareLayer, UpstreamLayer, check_private, read_proxy,
+};
 use super::reader::{Item, Rule, Section};
 use super::sources::Sources;
 use super::value::{boolean, word};
+use crate::auth::AuthPolicy;
 use crate::hub::{Mode, SubscriberLimits};
 use crate::route::{
     Hosts, MediaType, Methods, PathPattern, ProxyPolicy, Route, RouteKind, RouteTable, StreamPolicy, host_name,
@@ -27,6 +30,8 @@ struct Defaults<'a> {
     upstream: UpstreamLayer<'a>,
     /// `None`: there is no `[defaults.cors]`.
     cors: Option<CorsLayer<'a>>,
+    /// `None`: there is no `[defaults.auth]`.
+    auth: Option<(AuthLayer<'a>, Item<'a>)>,
     proxy: ProxyPolicy,
     limits: SubscriberLimits,
 }
@@ -100,6 +105,7 @@ fn name_apart(drafts: &mut [Draft<'_>]) {
 
 impl<'a> Defaults<'a> {
     fn read(mut section: Section<'a>, sources: &dyn Sources) -> Self {
+        let auth = read_auth(&mut section, None);
         let cors = section.section("cors");
         let has_cors = cors.is_present();
         let cors = CorsLayer::read(cors, &CorsLayer::default());
@@ -109,6 +115,7 @@ impl<'a> Defaults<'a> {
             client: ClientLayer::read(section.section("client"), &ClientLayer::default()),
             upstream: UpstreamLayer::read(section.section("upstream"), &UpstreamLayer::default(), sources),
             cors: has_cors.then_some(cors),
+            auth,
             proxy: read_proxy(section.section("proxy"), &ProxyPolicy::default()),
             limits: limits::of_route(section.section("limits"), SubscriberLimits::default()),
         };
@@ -234,6 +241,8 @@ fn stream_policy<'a>(section: &mut Section<'a>, defaults: &Defaults<'a>, sources
         }
     };
     let limits = limits::of_route(section.section("limits"), defaults.limits);
+    let auth = auth(section, defaults, sources);
+    share.check_claims(auth.is_some());
     // On a private route events are neither kept nor held.
     if share.mode() == Mode::Shared {
         replay.check();
@@ -246,7 +255,33 @@ fn stream_policy<'a>(section: &mut Section<'a>, defaults: &Defaults<'a>, sources
         upstream: upstream.resolve(),
         cors: cors.map(CorsLayer::resolve),
         limits,
+        auth,
     }
+}
+
+/// Reads `auth` over that of a layer below. `None`: there is none, or it is off.
+fn read_auth<'a>(
+    section: &mut Section<'a>,
+    base: Option<&(AuthLayer<'a>, Item<'a>)>,
+) -> Option<(AuthLayer<'a>, Item<'a>)> {
+    match section.take("auth") {
+        // `"off"` is the only way to undo `[defaults.auth]`, because a route without the key inherits the table.
+        Some(item) if item.str() == Some("off") => None,
+        Some(item) => {
+            let base = base.map(|(layer, _)| layer.clone()).unwrap_or_default();
+            item.section().map(|table| (AuthLayer::read(table, &base), item))
+        }
+        None => {
+            // Read so that its keys are known to exist.
+            AuthLayer::read(section.absent("auth"), &AuthLayer::default());
+            base.cloned()
+        }
+    }
+}
+
+fn auth<'a>(section: &mut Section<'a>, defaults: &Defaults<'a>, sources: &dyn Sources) -> Option<Arc<AuthPolicy>> {
+    let (layer, item) = read_auth(section, defaults.auth.as_ref())?;
+    layer.resolve(&item, sources).map(Arc::new)
 }
 
 fn proxy_policy<'a>(section: &mut Section<'a>, defaults: &Defaults<'a>, sources: &dyn Sources) -> RouteKind {
@@ -261,9 +296,10 @@ fn proxy_policy<'a>(section: &mut Section<'a>, defaults: &Defaults<'a>, sources:
         base.idle_timeout = idle_timeout;
     }
     let policy = read_proxy(section.section("proxy"), &base);
+    let auth = auth(section, defaults, sources);
     // The timeout is the same value in both places that code reads it from.
     let upstream = UpstreamOptions { idle_timeout: policy.idle_timeout, ..layer.resolve_proxy() };
-    RouteKind::Proxy(ProxyPolicy { upstream, ..policy })
+    RouteKind::Proxy(ProxyPolicy { upstream, auth, ..policy })
 }
 
 fn pattern(value: &DeValue<'_>) -> Result<PathPattern, Rule> {

@@ -18,7 +18,7 @@ use toml::de::DeValue;
 
 /// The keys of a private route, besides those that have no table of their own (see `check_private`).
 const PRIVATE: [(&str, &[&str]); 7] = [
-    ("routes.share", &["mode"]),
+    ("routes.share", &["mode", "claims"]),
     ("routes.client", &["heartbeat_secs", "retry_ms", "retry_jitter", "max_lifetime_secs", "stall_secs"]),
     (
         "routes.upstream",
@@ -32,6 +32,9 @@ const PRIVATE: [(&str, &[&str]); 7] = [
 
 /// The keys of `upstream` on a plain proxy route.
 const OF_PROXIES: [&str; 4] = ["connect_timeout_secs", "headers", "ca_file", "max_upstreams"];
+
+/// The keys of `[routes.auth]` that have no default.
+const EXAMPLES: [&str; 8] = ["kind", "algorithms", "key_file", "key_env", "jwks_url", "url", "keys_file", "names"];
 
 /// Every setting of a configuration.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -165,7 +168,7 @@ impl Kind {
             Self::Shared => section != "routes.proxy",
             Self::Proxy => match section {
                 "routes.upstream" => OF_PROXIES.contains(&key),
-                "routes.proxy" | "routes" => key != "cors",
+                "routes.proxy" | "routes" | "routes.auth" => key != "cors",
                 _ => false,
             },
             Self::Private => PRIVATE.iter().find(|(of, _)| *of == section).is_none_or(|(_, keys)| keys.contains(&key)),
@@ -197,6 +200,10 @@ impl Walk<'_> {
                 {
                     self.value(section, key, &json!("off"), layers);
                 }
+                // Without a table of the file everybody may have the route.
+                toml::Value::Table(_) if (section, key.as_str()) == ("routes", "auth") && !is_table(layers, key) => {
+                    self.value(section, key, &json!("off"), layers);
+                }
                 // Without a table of the file there is no TLS.
                 toml::Value::Table(_) if (section, key.as_str()) == ("server", "tls") && !is_table(layers, key) => {
                     self.value(section, key, &json!("off"), layers);
@@ -204,6 +211,8 @@ impl Walk<'_> {
                 toml::Value::Table(inside) => {
                     self.table(&format!("{section}.{key}"), Some(inside), &inner(layers, key));
                 }
+                // Without a key of the file there is none. The shipped file has an example.
+                _ if section == "routes.auth" && EXAMPLES.contains(&key.as_str()) && !is_written(layers, key) => {}
                 _ if has => self.value(section, key, &built_in(section, key, default), layers),
                 _ => {}
             }
@@ -280,6 +289,11 @@ impl Walk<'_> {
 /// The tables of this key in each layer.
 fn inner<'a>(layers: &Layers<'a>, key: &str) -> Layers<'a> {
     layers.iter().map(|(table, from)| (table.as_ref().and_then(|table| table.inner(key)), *from)).collect()
+}
+
+/// Whether a layer has this key.
+fn is_written(layers: &Layers<'_>, key: &str) -> bool {
+    inner(layers, key).iter().any(|(item, _)| item.is_some())
 }
 
 /// Whether the layer that counts has a table of this key, and not a word.

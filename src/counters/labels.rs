@@ -148,6 +148,8 @@ labels! {
         Method = "method",
         /// The request leads back to this gateway.
         Loop = "loop",
+        /// The client has no credential, or none that permits this.
+        Auth = "auth",
     }
 }
 

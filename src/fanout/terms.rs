@@ -4,6 +4,7 @@ use super::policy::Pace;
 use crate::caller::Caller;
 use crate::counters::RouteCounters;
 use crate::hub::{Course, Departure, Seat, StreamKey};
+use crate::replay::{Epoch, Seq};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::ops::{AddAssign, SubAssign};
@@ -57,6 +58,12 @@ pub trait Terms: Send + Sync + fmt::Debug {
         None
     }
 
+    /// Whether a client still may listen. It is asked when the client comes, and when the
+    /// [engine is told](super::Engine::renew) of a change.
+    fn permits(&self, _caller: &Caller) -> bool {
+        true
+    }
+
     /// The route's counters.
     fn counters(&self) -> &RouteCounters;
 
@@ -91,6 +98,8 @@ pub struct Farewell<'a> {
     pub departure: &'a Departure,
     /// The number of log entries that the client was not given.
     pub lag: u64,
+    /// The log that the client read, and the position of the next frame for it. `None`: there is no log.
+    pub place: Option<(Epoch, Seq)>,
 }
 
 /// What was sent to a client.

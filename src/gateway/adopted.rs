@@ -49,7 +49,7 @@ impl Front {
     ) -> Option<MovingCarrier> {
         let (peer, place, seat) = self.arrives(&socket, passage.passport())?;
         let FrontOptions { head_time, keepalive, .. } = self.options().get();
-        let deciding = self.deciding(peer, place, seat);
+        let deciding = self.deciding(peer.clone(), place, seat);
         let link = Arc::clone(deciding.link());
         passage.arrives(socket, (head_time, keepalive), Box::new(deciding), |passage| {
             let seat = self.seat_of_request(&peer, &passage);
@@ -67,8 +67,9 @@ impl Front {
 
     /// A connection's peer, its place here, and what it counts for.
     fn arrives(&self, socket: &OwnedFd, passport: &[u8]) -> Option<(Peer, Place, Option<Seat>)> {
-        let Passport { told, is_tls } = rmp_serde::from_slice(passport).ok()?;
-        let peer = Peer { socket: socket_peer(socket).ok()?, told, is_tls };
+        let Passport { told, is_tls, certificate } = rmp_serde::from_slice(passport).ok()?;
+        let certificate = certificate.map(Arc::new);
+        let peer = Peer { socket: socket_peer(socket).ok()?, told, is_tls, certificate };
         let place = self.places().take_over()?;
         let gateway = self.gateway();
         let seat = if gateway.trusts(&peer) { None } else { self.seat(peer.address()) };

@@ -15,6 +15,8 @@ pub(super) enum Broken {
     Lagged,
     /// An operator ended the client while a write waited.
     Dismissed,
+    /// The client may not listen any more, and a write waited.
+    Revoked,
 }
 
 /// Why a write or a read of a session failed. `link`: the connection of an HTTP/2 stream.

@@ -263,7 +263,12 @@ mod tests {
     }
 
     fn peer(address: &str) -> Peer {
-        Peer { socket: Some(SocketAddr::new(address.parse().unwrap(), 4711)), told: None, is_tls: false }
+        Peer {
+            socket: Some(SocketAddr::new(address.parse().unwrap(), 4711)),
+            told: None,
+            is_tls: false,
+            certificate: None,
+        }
     }
 
     /// The facts, written as `address scheme host`.

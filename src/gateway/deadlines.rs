@@ -15,6 +15,7 @@ impl From<Broken> for Departure {
             Broken::Stalled => Self::Stalled,
             Broken::Lagged => Self::Lagged,
             Broken::Dismissed => Self::Ended(End::Dismissed),
+            Broken::Revoked => Self::Revoked,
         }
     }
 }
@@ -34,6 +35,8 @@ pub(super) struct Deadlines {
     pace: Pace,
     max_lifetime: Option<Duration>,
     came: std::time::Instant,
+    /// When the client's permission ends.
+    expires: Option<std::time::Instant>,
     schedule: Schedule,
     last_sent: LastSent,
     lifecycle: watch::Receiver<Lifecycle>,
@@ -42,15 +45,22 @@ pub(super) struct Deadlines {
 }
 
 impl Deadlines {
-    /// `max_lifetime`: the longest lifetime that the route gives a client.
-    pub(super) fn new(pace: Pace, max_lifetime: Option<Duration>, mut lifecycle: watch::Receiver<Lifecycle>) -> Self {
+    /// `max_lifetime`: the longest lifetime that the route gives a client. `left`: how long its permission lasts.
+    pub(super) fn new(
+        pace: Pace,
+        max_lifetime: Option<Duration>,
+        left: Option<Duration>,
+        mut lifecycle: watch::Receiver<Lifecycle>,
+    ) -> Self {
         // A drain may have begun before this client came. It must be seen as a change, too.
         lifecycle.mark_changed();
         let now = Instant::now().into_std();
         let lifetime = max_lifetime.map(|max| lifetime(max, fastrand::f64()));
-        let schedule = Schedule::new(lifetime, Phase::random(), now);
+        let mut schedule = Schedule::new(lifetime, Phase::random(), now);
+        schedule.expire(left, now);
+        let expires = left.and_then(|left| now.checked_add(left));
         let last_sent = LastSent::with_others(now);
-        Self { pace, max_lifetime, came: now, schedule, last_sent, lifecycle, drains: false }
+        Self { pace, max_lifetime, came: now, expires, schedule, last_sent, lifecycle, drains: false }
     }
 
     /// The policy of the route changed.
@@ -60,6 +70,7 @@ impl Deadlines {
         if std::mem::replace(&mut self.max_lifetime, max_lifetime) != max_lifetime {
             let drawn = max_lifetime.map(|max| lifetime(max, fastrand::f64()));
             self.schedule.live(drawn, now.saturating_duration_since(self.came), now, fastrand::f64());
+            self.schedule.expire(self.expires.map(|at| at.saturating_duration_since(now)), now);
         }
     }
 

@@ -6,6 +6,7 @@ use super::front::Front;
 use super::limits::Seat;
 use super::places::Place;
 use super::transport::Transport;
+use crate::auth::Certificate;
 use crate::fanout::Home;
 use rustix::net::getpeername;
 use serde::{Deserialize, Serialize};
@@ -24,20 +25,23 @@ pub(super) struct AtTheFront {
 }
 
 /// What another process is told of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Passport {
     /// The client that a trusted proxy told of.
     pub(super) told: Option<SocketAddr>,
     pub(super) is_tls: bool,
+    /// The certificate that the client showed.
+    pub(super) certificate: Option<Certificate>,
 }
 
 impl Passport {
     pub(super) fn of(peer: &Peer) -> Self {
-        Self { told: peer.told, is_tls: peer.is_tls }
+        let certificate = peer.certificate.as_deref().cloned();
+        Self { told: peer.told, is_tls: peer.is_tls, certificate }
     }
 
-    pub(super) fn bytes(self) -> Option<Vec<u8>> {
-        rmp_serde::to_vec(&self).ok()
+    pub(super) fn bytes(&self) -> Option<Vec<u8>> {
+        rmp_serde::to_vec(self).ok()
     }
 }
 
@@ -73,7 +77,8 @@ impl AtTheFront {
     /// The peer of the connection, whose socket has this peer.
     fn peer(&self, socket: Option<SocketAddr>) -> Peer {
         let (told, is_tls) = self.told.as_ref().map_or((None, false), |it| (it.peer, it.is_tls));
-        Peer { socket, told, is_tls }
+        // A connection with TLS does not come back, so nobody asks for the client's certificate.
+        Peer { socket, told, is_tls, certificate: None }
     }
 }
 
@@ -124,7 +129,7 @@ mod tests {
         let (v4, v6) = (address("192.0.2.1:1"), address("[2001:db8::1]:2"));
         for socket in [None, v4, v6] {
             for (told, is_tls) in [(None, false), (None, true), (v4, false), (v6, true)] {
-                let peer = Peer { socket, told, is_tls };
+                let peer = Peer { socket, told, is_tls, certificate: None };
                 let home = AtTheFront::new(Weak::new(), places.take().unwrap(), &peer);
                 assert_eq!(home.peer(socket), peer);
             }
@@ -135,7 +140,7 @@ mod tests {
     async fn a_client_of_which_nobody_told_anything_takes_one_small_allocation() {
         assert!(size_of::<AtTheFront>() <= 32, "{} bytes", size_of::<AtTheFront>());
         let places = Places::new(1, Descriptors::unlimited(), mpsc::channel(1).0);
-        let peer = Peer { socket: address("192.0.2.1:1"), told: None, is_tls: false };
+        let peer = Peer { socket: address("192.0.2.1:1"), told: None, is_tls: false, certificate: None };
         let home = AtTheFront::new(Weak::new(), places.take().unwrap(), &peer);
         assert!(home.told.is_none());
     }

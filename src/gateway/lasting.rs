@@ -7,6 +7,7 @@
 //! ```
 
 use super::served::StreamRoute;
+use crate::auth::Record;
 use crate::counters::RouteCounters;
 use crate::upstream::DriverSettings;
 use std::sync::atomic::AtomicUsize;
@@ -19,6 +20,8 @@ use tokio::time::Instant;
 pub(super) struct Lasting {
     /// The route's counters. They live as long as its name, so that none goes backwards.
     pub(super) counters: Arc<RouteCounters>,
+    /// What the process remembers of credentials.
+    pub(super) record: Arc<Record>,
     /// The clients of a private route that are served or wait for the origin. Each instance keeps it, so it also says
     /// whether one is left.
     pub(super) private_clients: Arc<AtomicUsize>,
@@ -48,9 +51,9 @@ pub(super) enum Newer {
 }
 
 impl Lasting {
-    pub(super) fn new(counters: Arc<RouteCounters>) -> Self {
+    pub(super) fn new(counters: Arc<RouteCounters>, record: Arc<Record>) -> Self {
         let standing = watch::channel(Standing::Current(Weak::new())).0;
-        Self { counters, private_clients: Arc::default(), standing, driver: OnceLock::new() }
+        Self { counters, record, private_clients: Arc::default(), standing, driver: OnceLock::new() }
     }
 
     /// The drivers of the route's streams get these settings from now on.

@@ -2,8 +2,11 @@
 
 use crate::downstream::{ClientOptions, RetryPolicy, spread};
 use crate::hub::{Departure, End};
-use crate::sse::{HEARTBEAT, retry_line};
+use crate::sse::{Event, Frame, HEARTBEAT, retry_line};
 use std::time::Duration;
+
+/// The type of the event that tells a client that it may not listen any more.
+const EXPIRED: &str = "expired";
 
 /// The reconnection time if neither the route nor the origin sets one. Browsers use this value by default.
 const USUAL_RETRY: Duration = Duration::from_secs(3);
@@ -24,20 +27,27 @@ pub(super) fn greeting(options: &ClientOptions, origin_retry: Option<u64>) -> Ve
 
 /// The last lines before an orderly end. In a drain or at the end of a lifetime, they set a random reconnection time,
 /// so that the clients do not all come back at once. If the origin ended the stream, they hold the origin's
-/// reconnection time, which may have come without an event.
+/// reconnection time, which may have come without an event. A client that may not listen any more is also told that, by an
+/// event.
 pub(super) fn last_words(options: &ClientOptions, departure: &Departure, origin_retry: Option<u64>) -> Vec<u8> {
+    let comes_again = || match options.retry {
+        RetryPolicy::Fixed(retry) => jittered(retry, options),
+        RetryPolicy::Origin => jittered(origin_retry.map_or(USUAL_RETRY, Duration::from_millis), options),
+    };
     match (departure, options.retry) {
-        (Departure::Drained | Departure::Lifetime | Departure::Ended(End::Dismissed), RetryPolicy::Fixed(retry)) => {
-            jittered(retry, options)
-        }
-        (Departure::Drained | Departure::Lifetime | Departure::Ended(End::Dismissed), RetryPolicy::Origin) => {
-            jittered(origin_retry.map_or(USUAL_RETRY, Duration::from_millis), options)
-        }
+        (Departure::Drained | Departure::Lifetime | Departure::Ended(End::Dismissed), _) => comes_again(),
+        (Departure::Expired | Departure::Revoked, _) => [comes_again(), expired(departure)].concat(),
         (Departure::Ended(End::OriginClosed), RetryPolicy::Origin) => {
             origin_retry.map(|retry| retry_line(retry).to_vec()).unwrap_or_default()
         }
         _ => Vec::new(),
     }
+}
+
+/// The event that tells a client that it may not listen any more.
+fn expired(departure: &Departure) -> Vec<u8> {
+    let event = Event::of_type(EXPIRED.to_owned(), format!(r#"{{"reason":"{departure}"}}"#));
+    Frame::encode(None, &event).text().to_vec()
 }
 
 /// The whole body for a client that comes during a drain.
@@ -63,6 +73,8 @@ mod tests {
         for (departure, options, origin_retry, words) in [
             (&Departure::Drained, &fixed, Some(5), "retry: 7000\n"),
             (&Departure::Lifetime, &fixed, Some(5), "retry: 7000\n"),
+            (&Departure::Expired, &fixed, Some(5), "retry: 7000\nevent: expired\ndata: {\"reason\":\"expired\"}\n\n"),
+            (&Departure::Revoked, &origin, None, "retry: 3000\nevent: expired\ndata: {\"reason\":\"revoked\"}\n\n"),
             (&Departure::Drained, &origin, Some(5), "retry: 5\n"),
             (&Departure::Lifetime, &origin, Some(5), "retry: 5\n"),
             (&Departure::Drained, &origin, None, "retry: 3000\n"),

@@ -48,6 +48,7 @@ mod lines;
 mod listener;
 mod meter;
 mod own_request;
+mod permission;
 mod places;
 mod plan;
 mod presence;
@@ -78,6 +79,7 @@ pub use front::Front;
 pub use front_options::{CurrentOptions, FrontOptions};
 pub use handshakes::{CurrentTls, Handshakes};
 pub use listener::Listener;
+pub use permission::Permissions;
 pub use presence::{Presence, Present};
 pub use proxy::Exchange;
 pub use routing::{CurrentRouting, Moved, RouteIds, RouteView, Routing};
@@ -96,11 +98,12 @@ use crate::upstream::Connector;
 use answered::Outcome;
 use connection::Peer;
 use limits::Limits;
+use permission::{Answers, Knowledge, Services};
 use plan::{Ask, Facts, Plan, Request};
 use refusal::{NoRoute, Refusal, Reply, Why, for_now};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 
 /// Decides what to do with each request, and serves the streams.
@@ -117,6 +120,10 @@ pub struct Gateway {
     /// Limits the log lines about requests that no route serves.
     no_routes: Arc<LogLimit>,
     limits: Arc<Limits>,
+    /// Who asks others about credentials.
+    services: Services,
+    /// The permissions of all clients.
+    permissions: Permissions,
     /// The port to which clients without TLS are sent. 0: they are served.
     https: Arc<AtomicU16>,
 }
@@ -138,7 +145,9 @@ impl Gateway {
         let no_routes = Arc::new(LogLimit::new(NO_ROUTES.0, NO_ROUTES.1));
         let (limits, presence) = (Arc::new(Limits::new(ServerLimits::default())), Presence::default());
         let https = Arc::default();
-        Self { routing, hub, connector, engine, lifecycle, presence, no_routes, limits, https }
+        let permissions = Permissions::new(Arc::clone(routing.get().record()), engine.clone(), presence.clone());
+        let services = Services::new(connector.clone(), permissions.clone());
+        Self { routing, hub, connector, engine, lifecycle, presence, no_routes, limits, services, permissions, https }
     }
 
     /// The same gateway with limits.
@@ -163,6 +172,12 @@ impl Gateway {
         &self.presence
     }
 
+    /// The permissions of all clients.
+    #[must_use]
+    pub fn permissions(&self) -> &Permissions {
+        &self.permissions
+    }
+
     fn engine(&self) -> Option<&Engine> {
         self.engine.as_ref()
     }
@@ -177,14 +192,36 @@ impl Gateway {
     }
 
     /// Decides what to do with a request.
-    fn plan(&self, request: &Request<'_>, peer: &Peer) -> Result<Plan, Refusal> {
-        self.planned(request, peer).and_then(|plan| self.seated(plan, request, peer))
+    async fn plan(&self, request: &Request<'_>, peer: &Peer) -> Result<Plan, Refusal> {
+        let mut answers = Answers::default();
+        loop {
+            match self.planned(request, peer, &answers)? {
+                Plan::Asks(question) => Box::pin(self.services.answer(question, &mut answers)).await,
+                plan => return self.seated(self.watched(plan, answers), request, peer),
+            }
+        }
     }
 
-    fn planned(&self, request: &Request<'_>, peer: &Peer) -> Result<Plan, Refusal> {
+    fn planned(&self, request: &Request<'_>, peer: &Peer, answers: &Answers) -> Result<Plan, Refusal> {
         let https = Some(self.https.load(Ordering::Relaxed)).filter(|port| *port != 0);
-        let facts = Facts { is_draining: self.is_draining(), peer, refuse: self.limits.refuse(), https };
+        let known = Knowledge { now: SystemTime::now(), record: self.permissions.record(), answers };
+        let facts = Facts { is_draining: self.is_draining(), peer, refuse: self.limits.refuse(), https, known };
         plan::plan(request, facts, &self.routing.get())
+    }
+
+    /// A plan whose client is asked about again while it stays, if its route says so.
+    fn watched(&self, plan: Plan, answers: Answers) -> Plan {
+        let Some(asked) = answers.asked else { return plan };
+        let watch = |mut ask: Box<Ask>| {
+            let grant = ask.caller.grant().cloned().map(|grant| self.services.watch(grant, asked));
+            ask.caller = std::mem::take(&mut ask.caller).granted(grant);
+            ask
+        };
+        match plan {
+            Plan::Shared(ask) => Plan::Shared(watch(ask)),
+            Plan::Private(ask, own) => Plan::Private(watch(ask), own),
+            Plan::Answer(_) | Plan::Proxy(..) | Plan::Asks(_) => plan,
+        }
     }
 
     /// Counts a request that came through a trusted proxy, for the address that the proxy told of.
@@ -207,7 +244,7 @@ impl Gateway {
                 let seat = self.limits.take(address).map_err(refused)?;
                 Ok(Plan::Proxy(served, client, seat))
             }
-            Plan::Answer(_) => Ok(plan),
+            Plan::Answer(_) | Plan::Asks(_) => Ok(plan),
         }
     }
 
@@ -224,11 +261,11 @@ impl Gateway {
 
     /// The answer to a request on a connection that may not be served. It is refused by its route, if it has one.
     fn turned_away(&self, request: &Request<'_>, peer: &Peer, why: Why) -> Reply {
-        let refusal = match self.planned(request, peer) {
+        let refusal = match self.planned(request, peer, &Answers::default()) {
             Ok(Plan::Shared(ask) | Plan::Private(ask, _)) => ask.refused(why),
             Ok(Plan::Proxy(served, ..)) => self.refused_by_proxy(&served, why, request),
             Err(refusal) if matches!(refusal.why, Why::Drain) => refusal,
-            Ok(Plan::Answer(_)) | Err(_) => why.into(),
+            Ok(Plan::Answer(_) | Plan::Asks(_)) | Err(_) => why.into(),
         };
         let came = Instant::now();
         let reply = self.refused(&refusal);

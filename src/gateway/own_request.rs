@@ -33,12 +33,14 @@ pub(super) struct Asked<'a> {
     pub(super) query: Option<&'a str>,
     /// The id to resume after, from the header or the query.
     pub(super) last_event_id: Option<&'a Bytes>,
+    /// What the client's credential says, for the origin.
+    pub(super) claims: &'a [(HeaderName, HeaderValue)],
 }
 
 impl OwnRequest {
     /// The request for the origin of `route`, with the fields that describe `client`.
     pub(super) fn new(asked: Asked<'_>, route: &Route, client: &ClientFacts) -> Self {
-        let Asked { headers, path, query, last_event_id } = asked;
+        let Asked { headers, path, query, last_event_id, claims } = asked;
         let passing = end_to_end(headers).filter(|(name, _)| is_the_clients_own(name));
         let passing: HeaderMap = passing.map(|(name, value)| (name.clone(), value.clone())).collect();
         // The fields about the client are set after the connection fields were removed. So the client cannot remove
@@ -51,6 +53,13 @@ impl OwnRequest {
             && let Ok(id) = HeaderValue::from_maybe_shared(id.clone())
         {
             fields.insert(LAST_EVENT_ID.clone(), id);
+        }
+        // A client cannot say what its credential does not.
+        for named in route.stream().map(|policy| &policy.share.claims[..]).unwrap_or_default() {
+            fields.remove(&named.field);
+        }
+        for (name, value) in claims {
+            fields.insert(name.clone(), value.clone());
         }
         let (host, names) = host(route, Some(client));
         fields.extend(HeaderValue::from_str(&host).ok().map(|host| (HOST, host)));

@@ -6,6 +6,8 @@
 //!              (or a Refusal,            ├─ proxy ────────────────────────────▶ Plan::Proxy
 //!                                        └─ stream ─▶ OPTIONS, HEAD ──────────▶ Plan::Answer
 //!                                                     any other than GET ─────▶ Refusal
+//!                                                     POST to its ticket path ▶ Plan::Answer
+//!                                                     no permission ──────────▶ Refusal, or Plan::Asks
 //!                                                     GET in a drain ─────────▶ Refusal: reconnect later
 //!                                                     GET of a private route ─▶ Plan::Private
 //!                                                     any other GET ──────────▶ Plan::Shared
@@ -16,6 +18,9 @@ use super::connection::Peer;
 use super::head::{Head, is_host};
 use super::limits::Seat;
 use super::own_request::{Asked, OwnRequest};
+use super::permission::{
+    Admitted, Knowledge, Question, TicketUse, Unpermitted, admit, plan_proxy, plan_ticket, tickets,
+};
 use super::refusal::{NoRoute, Refusal, Reply, Why};
 use super::routing::Routing;
 use super::served::{ProxyRoute, Served, StreamRoute};
@@ -30,7 +35,7 @@ use crate::upstream::has_come_back;
 use bytes::Bytes;
 use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, HOST, ORIGIN};
 use http::uri::{Authority, PathAndQuery};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 use pingora::http::RequestHeader;
 use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
@@ -84,6 +89,8 @@ pub(super) struct Facts<'a> {
     pub(super) refuse: Refuse,
     /// The port to which clients without TLS are sent. `None`: they are served.
     pub(super) https: Option<u16>,
+    /// What is known of credentials.
+    pub(super) known: Knowledge<'a>,
 }
 
 /// What to do with a request.
@@ -97,6 +104,8 @@ pub(super) enum Plan {
     Private(Box<Ask>, Box<OwnRequest>),
     /// Proxy the request.
     Proxy(Arc<ProxyRoute>, ClientFacts, Option<Seat>),
+    /// Find this out, and decide again.
+    Asks(Question),
 }
 
 /// A request for a stream.
@@ -115,6 +124,8 @@ pub(super) struct Ask {
     pub(super) is_soft: bool,
     /// The request counts for the address that a trusted proxy told of.
     pub(super) seat: Option<Arc<Seat>>,
+    /// The ticket with which the client comes.
+    pub(super) ticket: Option<TicketUse>,
 }
 
 impl Plan {
@@ -122,7 +133,7 @@ impl Plan {
     pub(super) fn ask(&self) -> Option<&Ask> {
         match self {
             Self::Shared(ask) | Self::Private(ask, _) => Some(ask),
-            Self::Answer(_) | Self::Proxy(..) => None,
+            Self::Answer(_) | Self::Proxy(..) | Self::Asks(_) => None,
         }
     }
 }
@@ -141,13 +152,21 @@ pub(super) fn plan(request: &Request<'_>, facts: Facts<'_>, routing: &Routing) -
         let location = over_tls(client.host.as_deref(), port, &target).ok_or(Why::Host)?;
         return Ok(Plan::Answer(Reply::moved(location)));
     }
+    let givers = routing.tickets_of(host, target.path);
+    if let Some(first) = givers.first() {
+        let (served, path) = match tickets::wanted(&givers, &target, host, routing) {
+            Ok((served, path)) => (served, Ok(path)),
+            Err(why) => (*first, Err(why)),
+        };
+        return plan_ticket(request, facts, served, path, &target, &client);
+    }
     let wanted = Wanted { host, path: target.path, method: request.method, headers: request.headers };
     match routing.find(&wanted) {
         Err(misfit) => Err(Refusal::from(no_route(misfit, &wanted)).to(&client.caller)),
         Ok(served) if has_come_back(request.headers) => {
             Err(Refusal::from(Why::Loop(served.shared_route())).to(&client.caller))
         }
-        Ok(Served::Proxy(served)) => Ok(Plan::Proxy(Arc::clone(served), client, None)),
+        Ok(Served::Proxy(served)) => plan_proxy(request, facts, served, &target, client),
         Ok(Served::Stream(served)) => plan_stream(request, facts, served, &target, client),
     }
 }
@@ -185,63 +204,78 @@ fn plan_stream(
     let is_private = served.mode() == Mode::Private;
     let cors = served.cors().map(|options| options.answer(headers));
     let refused = |why| Refusal::on(served, cors.clone(), why).to(&client.caller);
-    if let Some(preflight) = Preflight::of(method, headers) {
-        return match (served.cors(), &cors) {
-            (Some(options), Some(cors)) => Ok(Plan::Answer(Reply::preflight(preflight.head(options, cors)))),
-            // On a private route without CORS of its own, the origin answers the preflight.
-            _ if is_private => Ok(Plan::Proxy(Arc::clone(&served.preflights), client, None)),
-            _ => Err(refused(Why::Method)),
-        };
-    }
-    if let (&Method::OPTIONS, Some(cors)) = (method, &cors) {
-        return Ok(Plan::Answer(Reply::allowed(cors)));
+    if *method == Method::OPTIONS
+        && let Some(plan) = plan_options(headers, served, cors.as_ref(), &client)
+    {
+        return Ok(plan);
     }
     let path = served.route.upstream_path(target.path);
     let kept_host = kept_host(served, &client);
-    let asks = |query| {
-        let request = StreamRequest::new(served.id, &served.policy.share, &path, query, headers);
-        match &kept_host {
-            Some(host) => request.with_host(host.clone()),
-            None => request,
-        }
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        return Err(refused(Why::Method));
+    }
+    let Admitted { grant, ticket, query: client_query, claims } = match admit(request, facts, served, target, &client) {
+        Ok(admitted) => admitted,
+        Err(Unpermitted::Asks(question)) => return Ok(Plan::Asks(question)),
+        Err(Unpermitted::Denied(denial)) => return Err(refused(Why::Denied(denial))),
     };
-    match *method {
-        Method::GET => {}
-        Method::HEAD => {
-            let unstorable = asks(target.query).has_credentials() || is_private;
-            let head = stream_head(None, served.mode(), unstorable, cors.as_ref());
-            return Ok(Plan::Answer(Reply { status: StatusCode::OK, headers: head, body: Bytes::new() }));
-        }
-        _ => return Err(refused(Why::Method)),
+    let asks = |query| {
+        let asked = StreamRequest::new(served.id, &served.policy.share, &path, query, headers);
+        asked.with_fields(claims.iter().chain(&kept_host).cloned())
+    };
+    if *method == Method::HEAD {
+        let unstorable = asks(client_query.as_deref()).has_credentials() || is_private || grant.is_some();
+        let head = stream_head(None, served.mode(), unstorable, cors.as_ref());
+        return Ok(Plan::Answer(Reply { status: StatusCode::OK, headers: head, body: Bytes::new() }));
     }
     if facts.is_draining {
         // Every GET is asked back, also one that does not name the media type of event streams.
         return Err(refused(Why::Drain).softly(facts.refuse == Refuse::Retry));
     }
-    let nobody_answers = cors.is_none() && !is_private;
-    let is_unreadable =
-        cors == Some(CorsAnswer::Refused) || (nobody_answers && crosses(headers, client.host.as_deref()));
-    let query = without_last_event_id(target.query);
+    let is_unreadable = match &cors {
+        None => !is_private && crosses(headers, client.host.as_deref()),
+        Some(answer) => *answer == CorsAnswer::Refused,
+    };
+    let query = without_last_event_id(client_query.as_deref());
     let last_event_id = last_event_id(headers, target.query);
     let own = is_private.then(|| {
-        let Target { path, query, .. } = *target;
-        let asked = Asked { headers, path, query, last_event_id: last_event_id.as_ref() };
+        let (path, query) = (target.path, client_query.as_deref());
+        let asked = Asked { headers, path, query, last_event_id: last_event_id.as_ref(), claims: &claims };
         Box::new(OwnRequest::new(asked, &served.route, &client))
     });
     let ask = Box::new(Ask {
         served: Arc::clone(served),
         request: asks(query.as_deref()),
-        caller: client.caller.resuming(last_event_id.as_ref()),
+        caller: client.caller.resuming(last_event_id.as_ref()).granted(grant),
         last_event_id,
         unreadable: headers.get(ORIGIN).filter(|_| is_unreadable).cloned(),
         cors,
         is_soft: is_soft(request, facts.refuse),
         seat: None,
+        ticket,
     });
     Ok(match own {
         Some(own) => Plan::Private(ask, own),
         None => Plan::Shared(ask),
     })
+}
+
+/// Decides what to do with an OPTIONS request on a stream route. `None`: the method is refused.
+fn plan_options(
+    headers: &HeaderMap,
+    served: &StreamRoute,
+    cors: Option<&CorsAnswer>,
+    client: &ClientFacts,
+) -> Option<Plan> {
+    match (Preflight::of(&Method::OPTIONS, headers), served.cors().zip(cors)) {
+        (Some(preflight), Some((options, cors))) => Some(Plan::Answer(Reply::preflight(preflight.head(options, cors)))),
+        // On a private route without CORS of its own, the origin answers the preflight.
+        (Some(_), None) if served.mode() == Mode::Private => {
+            Some(Plan::Proxy(Arc::clone(&served.preflights), client.clone(), None))
+        }
+        (None, Some((_, cors))) => Some(Plan::Answer(Reply::allowed(cors))),
+        (_, None) => None,
+    }
 }
 
 /// Whether a client that is refused for now is sent an event stream that ends at once: it asks for an event stream.
@@ -250,9 +284,9 @@ pub(super) fn is_soft(request: &Request<'_>, refuse: Refuse) -> bool {
 }
 
 /// The host for the origin, if the route keeps the client's.
-fn kept_host(served: &StreamRoute, client: &ClientFacts) -> Option<HeaderValue> {
+fn kept_host(served: &StreamRoute, client: &ClientFacts) -> Option<(HeaderName, HeaderValue)> {
     let host = client.host.as_deref().filter(|host| served.route.preserve_host && !host.is_empty())?;
-    HeaderValue::from_str(host).ok()
+    Some((HOST, HeaderValue::from_str(host).ok()?))
 }
 
 /// The fields of a request. If the route forwards fields about the client on its shared streams, these fields are set

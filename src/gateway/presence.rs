@@ -2,21 +2,28 @@
 //! here alone, with its one client.
 
 use super::meter::Meter;
+use super::served::StreamRoute;
+use super::writer::Broken;
 use crate::caller::Caller;
 use crate::counters::since_start;
-use crate::fanout::Sent;
-use crate::hub::{StreamKey, StreamView};
+use crate::fanout::{Sent, Terms};
+use crate::hub::{Departure, End, StreamKey, StreamView};
 use crate::replay::Seq;
 use http::Version;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// The clients that are taken from the list while it is locked once.
 const SLICE: usize = 512;
+
+/// What is to become of a client: nothing, an end by an operator, an end of its permission.
+const STAYS: u8 = 0;
+const DISMISSED: u8 = 1;
+const REVOKED: u8 = 2;
 
 /// Says that no write waits for a client.
 const TAKES_ALL: u64 = u64::MAX;
@@ -46,7 +53,7 @@ pub struct Present {
     events: AtomicU64,
     /// When the client was last seen to take a byte, if a write waits for it, as [`since_start`] has it.
     slow_since: AtomicU64,
-    is_dismissed: AtomicBool,
+    dismissal: AtomicU8,
     dismissed: Notify,
 }
 
@@ -77,13 +84,22 @@ pub(super) struct Listing {
 
 impl Presence {
     /// Puts a client on the list.
-    pub(super) fn enter(&self, present: Present) -> Listing {
+    fn enter(&self, present: Present) -> Listing {
         let present = Arc::new(present);
         let mut listed = self.0.lock();
         let number = listed.next;
         listed.next += 1;
         listed.by_number.insert(number, Arc::clone(&present));
         Listing { presence: self.clone(), number, present }
+    }
+
+    /// Puts a client on the list. If its permission was taken back meanwhile, it is to end at once.
+    pub(super) fn admit(&self, present: Present, served: &StreamRoute) -> Listing {
+        let listing = self.enter(present);
+        if !served.permits(&listing.present.caller) {
+            listing.present.revoke();
+        }
+        listing
     }
 
     /// Looks at every client, a slice of them while the list is locked once.
@@ -120,7 +136,7 @@ impl Present {
             bytes: AtomicU64::new(0),
             events: AtomicU64::new(0),
             slow_since: AtomicU64::new(TAKES_ALL),
-            is_dismissed: AtomicBool::new(false),
+            dismissal: AtomicU8::new(STAYS),
             dismissed: Notify::new(),
         }
     }
@@ -133,11 +149,15 @@ impl Present {
         self.slow_since.store(TAKES_ALL, Ordering::Relaxed);
     }
 
-    /// A write waits for the client, which was last seen to take a byte at this time. Returns whether an operator ended
-    /// the client.
-    pub(super) fn takes_nothing_since(&self, accepted: Instant) -> bool {
+    /// A write waits for the client, which was last seen to take a byte at this time. Returns why the client is to end at
+    /// once, if it is.
+    pub(super) fn takes_nothing_since(&self, accepted: Instant) -> Option<Broken> {
         self.slow_since.store(since_start(accepted), Ordering::Relaxed);
-        self.is_dismissed.load(Ordering::Relaxed)
+        match self.dismissal.load(Ordering::Relaxed) {
+            DISMISSED => Some(Broken::Dismissed),
+            REVOKED => Some(Broken::Revoked),
+            _ => None,
+        }
     }
 
     /// The origin sent this to the client's own stream.
@@ -167,7 +187,16 @@ impl Present {
 
     /// Ends the client: in order, or by a cut if it takes nothing.
     pub fn dismiss(&self) {
-        self.is_dismissed.store(true, Ordering::Relaxed);
+        self.ends_as(DISMISSED);
+    }
+
+    /// Ends the client, because it may not listen any more.
+    pub(super) fn revoke(&self) {
+        self.ends_as(REVOKED);
+    }
+
+    fn ends_as(&self, dismissal: u8) {
+        self.dismissal.store(dismissal, Ordering::Relaxed);
         self.dismissed.notify_one();
     }
 
@@ -178,9 +207,14 @@ impl Present {
         (since != TAKES_ALL).then(|| Duration::from_micros(since_start(Instant::now()).saturating_sub(since)))
     }
 
-    /// Resolves when an operator ends the client. Cancel-safe.
-    pub(super) async fn dismissed(&self) {
+    /// Resolves when an operator ends the client, or it may not listen any more. Cancel-safe.
+    pub(super) async fn dismissed(&self) -> Departure {
         self.dismissed.notified().await;
+        if self.dismissal.load(Ordering::Relaxed) == REVOKED {
+            Departure::Revoked
+        } else {
+            Departure::Ended(End::Dismissed)
+        }
     }
 
     /// The position of the next frame for the client.

@@ -2,7 +2,7 @@
 //! unchanged, except that heartbeats and lines of manifold are put into an event stream.
 
 use super::Gateway;
-use super::deadlines::{Deadlines, Lifecycle};
+use super::deadlines::{Deadlines, Lifecycle, at};
 use super::lasting::{Newer, News};
 use super::lines::{greeting, last_words};
 use super::own_request::OwnRequest;
@@ -12,6 +12,7 @@ use super::refusal::{Refusal, Why};
 use super::reports::Reports;
 use super::served::{StreamRoute, name_places};
 use super::writer::{Broken, Writer};
+use crate::caller::Caller;
 use crate::counters::{Refused, RouteCounters, UpstreamPhase, process};
 use crate::downstream::{ClientOptions, CorsAnswer, own_head};
 use crate::fanout::{Farewell, Sent, Terms};
@@ -27,7 +28,7 @@ use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
@@ -48,6 +49,7 @@ impl Gateway {
         if own.has_odd_names {
             served.preflights.warn_of_odd_names();
         }
+        self.use_ticket(ask)?;
         let Some(_place) = served.private_place() else { return Err(ask.refused(Why::Join(JoinError::RouteFull))) };
         served.counters.upstream_attempts.add(1);
         let asked = Instant::now();
@@ -69,11 +71,11 @@ impl Gateway {
             writer.answers(asked);
             served.came_to(request.key(), &ask.caller);
         }
-        let mut relay = Relay::new(response, served, self.lifecycle.clone());
+        let mut relay = Relay::new(response, served, &ask.caller, self.lifecycle.clone());
         relay.watched = counted.is_some().then(|| {
             let on = On::own(request.key().clone(), asked);
             let present = Present::new(on, ask.caller.clone(), writer.version(), asked, NO_LOG);
-            let listing = self.presence.enter(present);
+            let listing = self.presence.admit(present, served);
             writer.shows(&listing.present);
             Watched { ask, reports: Reports::of(asked), listing }
         });
@@ -98,6 +100,7 @@ impl Gateway {
                 stayed,
                 departure: &why,
                 lag: 0,
+                place: None,
             });
         }
         Ok(why)
@@ -143,6 +146,8 @@ struct Relay<'a> {
     /// The client's deadlines. `None` if the response is not an event stream, or if the stated length of its body must
     /// be kept. manifold then neither adds lines to the response nor ends it.
     deadlines: Option<Deadlines>,
+    /// When the client's permission ends.
+    expires: Option<tokio::time::Instant>,
     /// `None` if the response is not an event stream.
     watched: Option<Watched<'a>>,
 }
@@ -156,11 +161,11 @@ struct Watched<'a> {
 
 impl Watched<'_> {
     /// Writes lines from time to time. Resolves when an operator ends the client. `sent`: what the client was sent.
-    async fn report(watched: &mut Option<Self>, sent: Sent) {
+    async fn report(watched: &mut Option<Self>, sent: Sent) -> Departure {
         let Some(present) = watched.as_ref().map(|watched| Arc::clone(&watched.listing.present)) else {
             return std::future::pending().await;
         };
-        Self::beside(watched, sent, present.dismissed()).await;
+        Self::beside(watched, sent, present.dismissed()).await
     }
 
     fn present(watched: &Option<Self>) -> Option<&Present> {
@@ -176,7 +181,13 @@ impl Watched<'_> {
 }
 
 impl<'a> Relay<'a> {
-    fn new(response: Box<Response>, served: &'a Arc<StreamRoute>, lifecycle: watch::Receiver<Lifecycle>) -> Self {
+    fn new(
+        response: Box<Response>,
+        served: &'a Arc<StreamRoute>,
+        caller: &Caller,
+        lifecycle: watch::Receiver<Lifecycle>,
+    ) -> Self {
+        let left = caller.grant().and_then(|grant| grant.left(SystemTime::now()));
         let policy = &served.policy;
         let client = &policy.client;
         let is_stream = response.status == StatusCode::OK && unusable(&response.headers).is_none();
@@ -189,7 +200,8 @@ impl<'a> Relay<'a> {
             idle_timeout: policy.upstream.idle_timeout.unwrap_or(Duration::MAX),
             beginning: None,
             events: is_stream.then(Passthrough::new),
-            deadlines: is_open.then(|| Deadlines::new(served.pace().clone(), client.max_lifetime, lifecycle)),
+            expires: left.and_then(|left| tokio::time::Instant::now().checked_add(left)),
+            deadlines: is_open.then(|| Deadlines::new(served.pace().clone(), client.max_lifetime, left, lifecycle)),
             watched: None,
         }
     }
@@ -257,7 +269,9 @@ impl<'a> Relay<'a> {
 
     /// The next bytes of the origin. The error says why there are none. Heartbeats are sent while this waits.
     async fn next(&mut self, writer: &mut Writer<'_>) -> Result<Bytes, Departure> {
-        let Self { response, served, news, idle_timeout, events, deadlines, watched, .. } = self;
+        let Self { response, served, news, idle_timeout, events, deadlines, watched, expires, .. } = self;
+        // Without deadlines the length of the body was stated, so its end must look like a cut.
+        let cut_at = expires.filter(|_| deadlines.is_none());
         if let Some(end) = deadlines.as_mut().and_then(Deadlines::end_due) {
             return Err(end);
         }
@@ -267,11 +281,16 @@ impl<'a> Relay<'a> {
             let sent = writer.sent();
             tokio::select! {
                 read = &mut read => return come(read, *idle_timeout),
-                () = Watched::report(watched, sent) => return Err(Departure::Ended(End::Dismissed)),
+                departure = Watched::report(watched, sent) => return Err(departure),
+                () = at(cut_at) => return Err(Departure::Expired),
                 broken = writer.left() => return Err(broken.into()),
                 newer = news.next(served) => match newer {
                     Newer::Terms(newest) => {
                         *served = newest;
+                        let caller = Watched::present(watched).map(|present| &present.caller);
+                        if caller.is_some_and(|caller| !served.permits(caller)) {
+                            return Err(Departure::Revoked);
+                        }
                         if let Some(deadlines) = deadlines {
                             deadlines.renew(served.pace().clone(), served.policy.client.max_lifetime);
                         }
@@ -300,6 +319,12 @@ impl<'a> Relay<'a> {
             writer.text(events.finish()).await?;
         }
         if self.deadlines.is_some() {
+            let is_within = self.events.as_ref().is_some_and(|events| !events.is_between_events());
+            let why = match why {
+                // An event of manifold would become a part of the origin's, which is not whole yet.
+                Departure::Expired | Departure::Revoked if is_within => &Departure::Lifetime,
+                why => why,
+            };
             self.insert(last_words(self.client(), why, None), writer).await?;
         }
         if let Some(events) = &self.events {

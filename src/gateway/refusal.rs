@@ -2,7 +2,9 @@
 
 use super::limits::Over;
 use super::lines::come_again;
+use super::permission::denied;
 use super::served::{ProxyRoute, StreamRoute, name_places};
+use crate::auth::Denial;
 use crate::caller::Caller;
 use crate::counters::{Refused, RouteCounters, process};
 use crate::downstream::{CorsAnswer, refusal_head, stream_head};
@@ -16,11 +18,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The `Retry-After` of an answer to a client that may try again soon, in seconds.
-const COME_AGAIN: HeaderValue = HeaderValue::from_static("1");
+pub(super) const COME_AGAIN: HeaderValue = HeaderValue::from_static("1");
 
 /// The methods of a stream route without CORS, and with CORS.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD");
 const METHODS_WITH_PREFLIGHT: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+const POST: HeaderValue = HeaderValue::from_static("POST, OPTIONS");
 
 /// A request that is answered with an error.
 #[derive(Debug)]
@@ -64,6 +67,14 @@ pub(super) enum Why {
     NoRoute(Box<NoRoute>),
     /// The request has passed this process before, so this route would pass it on for ever (RFC 9110, section 7.6.3).
     Loop(Arc<Route>),
+    /// The client may not have this.
+    Denied(Denial),
+    /// The path of tickets got a method other than POST.
+    TicketMethod,
+    /// A ticket is asked for a path that the route does not serve.
+    TicketPath,
+    /// The client's ticket was used.
+    TicketUsed,
     /// A stream route got a method that is neither GET nor HEAD.
     Method,
     /// The client asks for a tunnel.
@@ -93,7 +104,11 @@ impl Why {
             Self::Target(_) | Self::Host => Refused::Head,
             Self::NoRoute(_) => Refused::Route,
             Self::Loop(_) => Refused::Loop,
-            Self::Method | Self::Tunnel | Self::OtherMethods(_) | Self::OtherTypes(_) => Refused::Method,
+            Self::Denied(_) | Self::TicketUsed => Refused::Auth,
+            Self::TicketPath => Refused::Route,
+            Self::TicketMethod | Self::Method | Self::Tunnel | Self::OtherMethods(_) | Self::OtherTypes(_) => {
+                Refused::Method
+            }
             Self::Join(JoinError::TooManyStreams) => Refused::Streams,
             Self::Join(JoinError::RouteFull) => Refused::Subscribers,
             Self::Join(JoinError::StreamFull) => Refused::PerStream,
@@ -145,7 +160,7 @@ pub(super) fn for_now(reason: Refused) -> Option<ForNow> {
         ),
         R::Drain => (StatusCode::SERVICE_UNAVAILABLE, "shutting down", "another process serves them"),
         R::Ended => (StatusCode::SERVICE_UNAVAILABLE, "the stream just ended", "clients come back at once"),
-        R::Origin | R::Head | R::Route | R::Method | R::Loop => return None,
+        R::Auth | R::Origin | R::Head | R::Route | R::Method | R::Loop => return None,
     };
     Some(ForNow { status, text, advice })
 }
@@ -266,6 +281,14 @@ impl Refusal {
                 let methods = if with_cors { METHODS_WITH_PREFLIGHT } else { METHODS };
                 Reply::text(StatusCode::METHOD_NOT_ALLOWED, "a stream is read with GET").with(ALLOW, methods)
             }
+            Why::Denied(denial) => denied(denial, cors),
+            Why::TicketUsed => denied(&Denial::Invalid("the ticket was used"), cors),
+            Why::TicketPath => {
+                Reply::text(StatusCode::BAD_REQUEST, "name the path of a stream that gives tickets here: ?path=/..")
+            }
+            Why::TicketMethod => {
+                Reply::text(StatusCode::METHOD_NOT_ALLOWED, "a ticket is asked for with POST").with(ALLOW, POST)
+            }
             Why::OtherMethods(methods) => {
                 let methods: Vec<_> = methods.iter().map(Method::as_str).collect();
                 let reply = Reply::text(StatusCode::METHOD_NOT_ALLOWED, "no route serves this path with this method");
@@ -381,7 +404,7 @@ impl Reply {
         Self { status: StatusCode::NO_CONTENT, headers, body: Bytes::new() }
     }
 
-    fn with(mut self, name: http::HeaderName, value: HeaderValue) -> Self {
+    pub(super) fn with(mut self, name: http::HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
         self
     }

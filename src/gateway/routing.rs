@@ -2,10 +2,11 @@
 
 use super::lasting::{Lasting, Standing};
 use super::served::{Served, StreamRoute};
+use crate::auth::Record;
 use crate::config::{Fate, Networks, policy_in_words};
 use crate::counters::{CountersByRoute, RouteCounters};
 use crate::hub::{Mode, RouteId, StreamSettings};
-use crate::route::{Hosts, Methods, Misfit, Route, RouteTable, Routed, Wanted};
+use crate::route::{Hosts, Methods, Misfit, Route, RouteTable, Routed, Wanted, canonical_host};
 use crate::upstream::DriverSettings;
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
@@ -19,6 +20,10 @@ use tokio::time::Instant;
 pub struct Routing {
     table: RouteTable<Served>,
     by_id: HashMap<RouteId, Arc<StreamRoute>>,
+    /// The paths at which tickets are given.
+    tickets: Vec<(String, Arc<StreamRoute>)>,
+    /// What the process remembers of credentials.
+    record: Arc<Record>,
     /// The proxies that are believed about their clients.
     trusted: Networks,
     /// The routes that are gone, and may have clients yet.
@@ -57,6 +62,7 @@ pub struct RouteView {
 pub struct RouteIds {
     next: u32,
     by_name: HashMap<Arc<str>, Kept>,
+    record: Arc<Record>,
 }
 
 /// A route as it is served now, and what outlives its changes.
@@ -104,7 +110,7 @@ impl RouteIds {
 
     /// Serves a route that is new, or that has nothing in common with the one of its name but its counters.
     fn begin(&mut self, route: &Arc<Route>, counters: Arc<RouteCounters>) -> Served {
-        let (id, lasting) = (self.next_id(), Lasting::new(counters));
+        let (id, lasting) = (self.next_id(), Lasting::new(counters, Arc::clone(&self.record)));
         let served = Served::new(id, Arc::clone(route), &lasting);
         self.by_name.insert(Arc::clone(&route.name), Kept { id, lasting, served: served.clone() });
         served
@@ -116,7 +122,7 @@ impl Routing {
     #[must_use]
     pub fn new(routes: &[Arc<Route>], trusted: Networks, ids: &mut RouteIds) -> Self {
         let served = routes.iter().map(|route| ids.begin(route, Arc::default())).collect();
-        Self::of(served, trusted, Vec::new())
+        Self::of(served, trusted, Vec::new(), Arc::clone(&ids.record))
     }
 
     /// Prepares the routes of another configuration. `fate`: what becomes of the route of a name. `by`: when the clients
@@ -156,7 +162,7 @@ impl Routing {
             kept.served.clone()
         };
         let served = routes.iter().map(serve).collect();
-        let routing = Self::of(served, trusted, retired);
+        let routing = Self::of(served, trusted, retired, Arc::clone(&ids.record));
         // New requests find the new routes by the time that the clients of the old ones come back.
         for lasting in &over {
             lasting.standing.send_replace(Standing::Over(by));
@@ -164,13 +170,18 @@ impl Routing {
         (routing, moved)
     }
 
-    fn of(served: Vec<Served>, trusted: Networks, retired: Vec<Retired>) -> Self {
+    fn of(served: Vec<Served>, trusted: Networks, retired: Vec<Retired>, record: Arc<Record>) -> Self {
         let streams = served.iter().filter_map(|served| match served {
             Served::Stream(stream) => Some((stream.id, Arc::clone(stream))),
             Served::Proxy(_) => None,
         });
-        let by_id = streams.collect();
-        Self { table: RouteTable::new(served), by_id, trusted, retired }
+        let by_id: HashMap<_, _> = streams.collect();
+        let ticket_path = |served: &Arc<StreamRoute>| {
+            let tickets = served.policy.auth.as_ref()?.tickets.as_ref()?;
+            Some((tickets.path.clone(), Arc::clone(served)))
+        };
+        let tickets = by_id.values().filter_map(ticket_path).collect();
+        Self { table: RouteTable::new(served), by_id, tickets, record, trusted, retired }
     }
 
     /// The settings for the drivers of a route's streams, also of one that is gone and has clients yet.
@@ -182,6 +193,21 @@ impl Routing {
     /// The proxies that are believed about their clients.
     pub(super) fn trusted(&self) -> &Networks {
         &self.trusted
+    }
+
+    /// What the process remembers of credentials.
+    pub(super) fn record(&self) -> &Arc<Record> {
+        &self.record
+    }
+
+    /// The routes whose tickets are given at this path.
+    pub(super) fn tickets_of(&self, host: Option<&str>, path: &str) -> Vec<&Arc<StreamRoute>> {
+        let serves = |route: &Route| match &route.hosts {
+            Hosts::Any => true,
+            Hosts::Only(hosts) => host.map(canonical_host).is_some_and(|host| hosts.contains(&host)),
+        };
+        let givers = self.tickets.iter().filter(|(ticket_path, served)| ticket_path == path && serves(&served.route));
+        givers.map(|(_, served)| served).collect()
     }
 
     /// The route that serves a request.

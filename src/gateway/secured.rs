@@ -6,6 +6,7 @@
 //! ```
 
 use super::transport::{READ_BYTES, Transport};
+use crate::auth::Certificate;
 use crate::counters::Handshake;
 use crate::tls::{Capture, Channel, RecordIo, Refusal, may_detach};
 use bytes::{Buf, BytesMut};
@@ -60,6 +61,12 @@ impl Secured {
             Some(HandshakeKind::Resumed) => Handshake::Resumed,
             _ => Handshake::Full,
         }
+    }
+
+    /// The certificate that the client showed, which was checked.
+    pub(super) fn certificate(&self) -> Option<Arc<Certificate>> {
+        let certificate = self.stream.get_ref().1.peer_certificates()?.first()?;
+        Certificate::of(certificate).map(Arc::new)
     }
 
     /// The socket.

@@ -2,9 +2,11 @@
 
 use super::lasting::{Lasting, Newer, Standing};
 use super::lines;
+use super::permission::millis;
 use super::proxy::Habit;
 use crate::access::{Account, Visit};
-use crate::caller::Caller;
+use crate::auth::{Record, Returned};
+use crate::caller::{Caller, Grant};
 use crate::counters::{Label, RouteCounters};
 use crate::downstream::{
     CorsOptions, OnLag, RetryPolicy, SharingVerdict, lifetime, sharing_verdict, unshareable_advice,
@@ -17,9 +19,10 @@ use crate::route::{ProxyPolicy, Route, RouteKind, Routed, StreamPolicy};
 use crate::upstream::{DriverSettings, OnClose, OnError, SharingCheck, UpstreamOptions, text_of};
 use http::header::{CONTENT_LOCATION, LOCATION};
 use http::{HeaderMap, HeaderValue};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::watch;
 
 /// The advice in the log when a response must not be given to any client.
@@ -61,6 +64,8 @@ pub struct StreamRoute {
     pub(super) preflights: Arc<ProxyRoute>,
     /// Whether it was logged that hardly any clients share a stream.
     told_unshared: AtomicBool,
+    /// What the process remembers of credentials.
+    record: Arc<Record>,
     /// The clients of a private route that are served or wait for the origin.
     private_clients: Arc<AtomicUsize>,
 }
@@ -148,6 +153,14 @@ impl ProxyRoute {
         }
     }
 
+    /// A query without the credentials that it may hold.
+    pub(super) fn without_credentials<'q>(&self, query: Option<&'q str>) -> Option<Cow<'q, str>> {
+        match &self.policy.auth {
+            Some(auth) => auth.without_credentials(query),
+            None => query.map(Cow::Borrowed),
+        }
+    }
+
     /// Logs once that fields are dropped because of their names.
     pub(super) fn warn_of_odd_names(&self) {
         if !self.told_odd_names.swap(true, Ordering::Relaxed) {
@@ -213,6 +226,7 @@ impl StreamRoute {
             private,
             preflights,
             told_unshared,
+            record: Arc::clone(&lasting.record),
             private_clients: Arc::clone(&lasting.private_clients),
         }
     }
@@ -280,6 +294,13 @@ impl Terms for StreamRoute {
         }
     }
 
+    fn permits(&self, caller: &Caller) -> bool {
+        let Some(auth) = &self.policy.auth else { return true };
+        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let holds = |grant: &Arc<Grant>| auth.still_permits(grant) && !self.record.revocations.revoke(grant, seconds);
+        caller.grant().is_some_and(holds)
+    }
+
     fn lifetime(&self, random: f64) -> Option<Duration> {
         self.policy.client.max_lifetime.map(|max| lifetime(max, random))
     }
@@ -301,7 +322,11 @@ impl Terms for StreamRoute {
     }
 
     fn departed(&self, farewell: &Farewell<'_>) {
-        let Farewell { stream, caller, course, sent, stayed, departure, lag } = farewell;
+        let Farewell { stream, caller, course, sent, stayed, departure, lag, place } = farewell;
+        let ticket = caller.grant().and_then(|grant| grant.ticket);
+        if let Some((ticket, (epoch, position))) = ticket.zip(*place) {
+            self.record.uses.ended(ticket, Returned { epoch, position }, millis(SystemTime::now()));
+        }
         self.counters.closes.add_one(departure.close());
         self.counters.lifetimes.observe_time(*stayed, 1);
         let visit = self.visit(stream, caller);

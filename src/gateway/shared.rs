@@ -22,7 +22,7 @@ use http::{HeaderMap, Version};
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 /// How long a client waits for the origin's response head or first failure, and for the origin's answer about the
@@ -59,7 +59,10 @@ impl Gateway {
     ) -> Result<Joined, NotJoined> {
         let (served, id, asked) = (&ask.served, ask.last_event_id.as_ref(), now());
         let has_credentials = ask.request.has_credentials();
+        let is_secret = has_credentials || ask.caller.grant().is_some();
         let policy = &served.policy;
+        self.use_ticket(ask).map_err(NotJoined::Refused)?;
+        let unused = Unused { gateway: self, ask: Some(ask) };
         served.warn_unless_shared();
         let refused = |why| NotJoined::Refused(ask.refused(why));
         let is_anothers = |end: &End| is_anothers(end, &policy.share, has_credentials);
@@ -106,13 +109,14 @@ impl Gateway {
         });
         let cors = ask.cors.as_ref();
         let head = match verdict {
-            Verdict::Live(head) => stream_head(Some(&head), Mode::Shared, has_credentials, cors),
+            Verdict::Live(head) => stream_head(Some(&head), Mode::Shared, is_secret, cors),
             Verdict::Own(head) => unshareable_head(&head, cors),
-            Verdict::Held => stream_head(None, Mode::Shared, has_credentials, cors),
+            Verdict::Held => stream_head(None, Mode::Shared, is_secret, cors),
             Verdict::Ended(end) => return Err(refused(Why::Ended(end))),
         };
+        unused.joined(&subscription);
         tell_joined(ask, &subscription);
-        if access::keeps_callers() {
+        if access::keeps_callers() || ask.caller.grant().is_some() {
             subscription.is_of(ask.caller.clone());
         }
         Ok(Joined { subscription, head, asked })
@@ -179,15 +183,17 @@ impl Gateway {
         served.came_to(subscription.key(), &ask.caller);
         let on = On::Shared(subscription.number_of_stream());
         let present = Present::new(on, ask.caller.clone(), writer.version(), asked, subscription.cursor());
-        let listing = self.presence.enter(present);
+        let listing = self.presence.admit(present, &served);
         writer.shows(&listing.present);
         writer.reads(Reader::new(subscription.arrivals(), served.pace().clone()));
         let why = self.deliver(&mut served, writer, &mut subscription, head, &listing.present).await;
         drop(listing);
         let (stream, lag, course) = (subscription.key().clone(), subscription.lag(), subscription.course());
+        let place = (subscription.epoch(), subscription.cursor());
         drop(subscription);
         let (sent, stayed) = (writer.sent(), asked.elapsed());
-        served.departed(&Farewell { stream: &stream, caller: &ask.caller, course, sent, stayed, departure: &why, lag });
+        let (departure, caller, stream) = (&why, &ask.caller, &stream);
+        served.departed(&Farewell { stream, caller, course, sent, stayed, departure, lag, place: Some(place) });
         why
     }
 
@@ -209,7 +215,8 @@ impl Gateway {
         if let Err(broken) = begun.await {
             return broken.into();
         }
-        let deadlines = Deadlines::new(served.pace().clone(), client.max_lifetime, self.lifecycle.clone());
+        let left = present.caller.grant().and_then(|grant| grant.left(SystemTime::now()));
+        let deadlines = Deadlines::new(served.pace().clone(), client.max_lifetime, left, self.lifecycle.clone());
         let why = match follow(served, writer, subscription, deadlines, present).await {
             Ok(why) => why,
             Err(broken) => return broken.into(),
@@ -219,6 +226,29 @@ impl Gateway {
         }
         let words = last_words(&served.policy.client, &why, subscription.origin_retry());
         writer.text(words.into()).await.map_or_else(Departure::from, |()| why)
+    }
+}
+
+/// A ticket that was used, and is not as long as its client has no stream.
+struct Unused<'a> {
+    gateway: &'a Gateway,
+    ask: Option<&'a Ask>,
+}
+
+impl Unused<'_> {
+    /// The client has its stream.
+    fn joined(mut self, subscription: &Subscription) {
+        if let Some(ask) = self.ask.take() {
+            self.gateway.ticket_is_in_use(ask, subscription);
+        }
+    }
+}
+
+impl Drop for Unused<'_> {
+    fn drop(&mut self) {
+        if let Some(ask) = self.ask.take() {
+            self.gateway.ticket_is_unused(ask);
+        }
     }
 }
 
@@ -266,13 +296,16 @@ async fn follow(
             newer = news.next(served) => match newer {
                 Newer::Terms(newest) => {
                     *served = newest;
+                    if !served.permits(&present.caller) {
+                        return Ok(Departure::Revoked);
+                    }
                     deadlines.renew(served.pace().clone(), served.policy.client.max_lifetime);
                     writer.renew(served.pace());
                 }
                 Newer::Over(by) => deadlines.drain(by),
                 Newer::None => {}
             },
-            () = present.dismissed() => return Ok(Departure::Ended(End::Dismissed)),
+            departure = present.dismissed() => return Ok(departure),
             due = deadlines.next() => match due {
                 Ok(()) => {
                     let sent = writer.sent();

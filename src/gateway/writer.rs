@@ -322,12 +322,13 @@ impl<'a> Writer<'a> {
                     Some(Due::Slowness) => reader.iter().for_each(|reader| reader.found_slow()),
                     _ => {}
                 }
-                *is_cut = present.as_ref().is_some_and(|present| present.takes_nothing_since(accepted));
+                let dismissed = present.as_ref().and_then(|present| present.takes_nothing_since(accepted));
+                *is_cut = dismissed.is_some();
                 let lags = reader.as_ref().is_some_and(|reader| reader.lags(writing));
                 if *is_cut || lags {
                     // The bytes that the client does not take are freed at once.
                     transport.iter().for_each(socket::reset_on_close);
-                    return Err(if *is_cut { Broken::Dismissed } else { Broken::Lagged });
+                    return Err(dismissed.unwrap_or(Broken::Lagged));
                 }
                 // A client that reads costs no observation, because a write that does not wait is not observed.
                 witness = witness.or_else(|| transport.as_ref().map(|transport| progress.observe(transport)));

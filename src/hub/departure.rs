@@ -16,6 +16,10 @@ pub enum Departure {
     Lagged,
     /// The client's `max_lifetime_secs` are over.
     Lifetime,
+    /// The client's permission ended.
+    Expired,
+    /// The client's permission was taken back.
+    Revoked,
     /// manifold is shutting down.
     Drained,
     /// The stream is over, or an operator ended it for this client.
@@ -32,6 +36,7 @@ impl Departure {
             Self::Lagged => Close::Lag,
             Self::Lifetime => Close::Lifetime,
             Self::Drained => Close::Drain,
+            Self::Expired | Self::Revoked => Close::Auth,
             Self::Ended(End::Dismissed) => Close::Closed,
             Self::Ended(End::NoDescriptor | End::Idle | End::Failed(Failure::Full(_))) => Close::Limit,
             Self::Ended(End::HoldExpired(Failure::Full(_))) => Close::Limit,
@@ -46,7 +51,8 @@ impl Departure {
     #[must_use]
     pub fn is_orderly(&self) -> bool {
         match self {
-            Self::Lifetime | Self::Drained | Self::Ended(End::OriginClosed | End::NoContent | End::Dismissed) => true,
+            Self::Lifetime | Self::Drained | Self::Expired | Self::Revoked => true,
+            Self::Ended(End::OriginClosed | End::NoContent | End::Dismissed) => true,
             Self::Left | Self::Stalled | Self::Lagged | Self::Ended(_) => false,
         }
     }
@@ -65,6 +71,8 @@ impl fmt::Display for Departure {
             Self::Lagged => f.write_str("lagged"),
             Self::Lifetime => f.write_str("lifetime"),
             Self::Drained => f.write_str("drained"),
+            Self::Expired => f.write_str("expired"),
+            Self::Revoked => f.write_str("revoked"),
             Self::Ended(end) => end.fmt(f),
         }
     }
@@ -91,6 +99,8 @@ mod tests {
             (Departure::Stalled, "stall"),
             (Departure::Lifetime, "lifetime"),
             (Departure::Drained, "drain"),
+            (Departure::Expired, "auth"),
+            (Departure::Revoked, "auth"),
             (Departure::Ended(refused(StatusCode::UNAUTHORIZED)), "auth"),
             (Departure::Ended(refused(StatusCode::FORBIDDEN)), "auth"),
             (Departure::Ended(refused(StatusCode::GONE)), "origin"),
@@ -112,6 +122,8 @@ mod tests {
         for (departure, is_orderly) in [
             (Departure::Lifetime, true),
             (Departure::Drained, true),
+            (Departure::Expired, true),
+            (Departure::Revoked, true),
             (Departure::Ended(End::OriginClosed), true),
             (Departure::Ended(End::NoContent), true),
             (Departure::Ended(End::Dismissed), true),

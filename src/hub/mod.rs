@@ -50,7 +50,7 @@ pub use end::{Answer, End, Failure};
 pub use feed::{Feed, FeedId, Watcher};
 pub use key::{RouteId, StreamKey, StreamRequest};
 pub use moving::MovingStream;
-pub use options::{CookiePolicy, Credentials, Mode, QueryPolicy, ShareOptions, SubscriberLimits};
+pub use options::{ClaimField, CookiePolicy, Credentials, Mode, QueryPolicy, ShareOptions, SubscriberLimits};
 pub use pins::{Kept, Pin};
 pub use publisher::{PATIENCE_WITH_READERS, Publisher};
 pub use restoring::{Restored, StreamSnapshot};
@@ -61,7 +61,7 @@ pub use subscription::{Detached, Subscription, Verdict};
 pub use view::{RATE_WINDOWS, StreamView, Trouble};
 
 use crate::counters::RouteCounters;
-use crate::replay::{Epoch, ReplayLog, ReplayOptions, Seq};
+use crate::replay::{Epoch, Position, ReplayLog, ReplayOptions, Seq};
 use bytes::Bytes;
 use parking_lot::MutexGuard;
 use std::fmt;
@@ -279,6 +279,17 @@ impl Hub {
         backfills::begin(&stream, &self.opener, &request);
         self.opener.open(Opening { request, last_event_id: id, restored }, publisher);
         Ok(subscription)
+    }
+
+    /// The log that has this id, and the position behind its event. `None`: no stream of this key is open, or its log does
+    /// not hold the id.
+    #[must_use]
+    pub fn position_of(&self, key: &StreamKey, last_event_id: &[u8]) -> Option<(Epoch, Seq)> {
+        let stream = self.streams.open.lock().by_key.get(key).cloned()?;
+        match stream.locked(|state| state.log.position(last_event_id)) {
+            Position::Known(position) => Some((stream.epoch, position)),
+            Position::Gone(_) => None,
+        }
     }
 
     fn membership(&self, alone: bool) -> Membership {

@@ -18,12 +18,24 @@ pub struct ShareOptions {
     pub credential_headers: Vec<HeaderName>,
     /// The cookies that are credentials.
     pub cookies: CookiePolicy,
+    /// What a client's credential says that reaches the origin, each in a header field. Requests that differ in it get
+    /// different streams.
+    pub claims: Vec<ClaimField>,
     /// Share a response even if it says that it is private.
     pub trust_origin: bool,
     /// How long a stream is kept after its last subscriber left.
     pub linger: Duration,
     /// The number of streams of the route that may be open at once.
     pub max_streams: usize,
+}
+
+/// A claim, and the header field that tells the origin of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimField {
+    /// The name of the claim.
+    pub claim: String,
+    /// The field.
+    pub field: HeaderName,
 }
 
 impl Default for ShareOptions {
@@ -39,6 +51,7 @@ impl Default for ShareOptions {
                 HeaderName::from_static("api-key"),
             ],
             cookies: CookiePolicy::All,
+            claims: Vec::new(),
             trust_origin: false,
             linger: Duration::from_secs(120),
             max_streams: 10_000,

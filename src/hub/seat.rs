@@ -4,7 +4,7 @@ use super::StreamKey;
 use super::hold::Hold;
 use super::stream::{State, Stream};
 use crate::caller::Caller;
-use crate::replay::Seq;
+use crate::replay::{Epoch, Seq};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -110,6 +110,12 @@ impl Seat {
     #[must_use]
     pub fn number(&self) -> usize {
         self.stream.number
+    }
+
+    /// The log of the stream.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.stream.epoch
     }
 
     /// The key of the stream.

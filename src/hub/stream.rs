@@ -24,7 +24,7 @@ use super::streams::{Place, Streams};
 use super::view::Trouble;
 use super::{End, StreamKey, StreamRequest, Watcher};
 use crate::counters::{Lost, RouteCounters};
-use crate::replay::{Gap, ReplayLog, Seq};
+use crate::replay::{Epoch, Gap, ReplayLog, Seq};
 use crate::sse::Frame;
 use http::HeaderMap;
 use parking_lot::{Mutex, RwLock};
@@ -41,6 +41,7 @@ pub(super) struct Stream {
     pub(super) forwarded: Arc<Forwarded>,
     /// The number of streams that were opened before this one.
     pub(super) number: usize,
+    pub(super) epoch: Epoch,
     pub(super) counters: Arc<RouteCounters>,
     pub(super) opened_at: Instant,
     pub(super) membership: Membership,
@@ -149,12 +150,13 @@ impl Stream {
         membership: Membership,
         number: usize,
     ) -> Self {
-        let (census, furthest) = (Census::new(Arc::clone(&counters)), log.end());
+        let (census, furthest, epoch) = (Census::new(Arc::clone(&counters)), log.end(), log.epoch());
         membership.budget.enter();
         Self {
             key: request.key().clone(),
             forwarded: Arc::clone(&request.forwarded),
             number,
+            epoch,
             counters,
             opened_at: Instant::now(),
             membership,

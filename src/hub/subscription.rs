@@ -8,7 +8,7 @@ use super::sharing::Audience;
 use super::stream::{Phase, Reading, State, Stream};
 use super::{End, StreamKey};
 use crate::caller::Caller;
-use crate::replay::{Gap, Seq};
+use crate::replay::{Epoch, Gap, Seq};
 use crate::sse::Frame;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -305,6 +305,12 @@ impl Subscription {
     #[must_use]
     pub fn cursor(&self) -> Seq {
         self.cursor
+    }
+
+    /// The log of the stream.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.seat.epoch()
     }
 
     /// The number of log entries that the client was not given.

@@ -24,6 +24,7 @@ pub use table::{Misfit, RouteTable, Routed};
 pub use target::{BadTarget, Target, check_target};
 pub use wanted::Wanted;
 
+use crate::auth::AuthPolicy;
 use crate::downstream::{ClientOptions, CorsOptions};
 use crate::hub::{ShareOptions, SubscriberLimits};
 use crate::replay::ReplayOptions;
@@ -62,6 +63,15 @@ impl Route {
         match &self.kind {
             RouteKind::Stream(policy) => Some(policy),
             RouteKind::Proxy(_) => None,
+        }
+    }
+
+    /// Who may have the route. `None`: everybody.
+    #[must_use]
+    pub fn auth(&self) -> Option<&Arc<AuthPolicy>> {
+        match &self.kind {
+            RouteKind::Stream(policy) => policy.auth.as_ref(),
+            RouteKind::Proxy(policy) => policy.auth.as_ref(),
         }
     }
 
@@ -128,7 +138,7 @@ pub enum RouteKind {
 }
 
 /// The policies of a plain reverse proxy.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ProxyPolicy {
     /// How the origin is treated. Only the connect timeout, the headers and the trusted certificates apply to a plain
     /// proxy.
@@ -140,6 +150,8 @@ pub struct ProxyPolicy {
     pub write_timeout: Option<Duration>,
     /// The largest request body. A larger one is refused. `None`: no limit.
     pub max_body: Option<u64>,
+    /// Who may ask. `None`: everybody.
+    pub auth: Option<Arc<AuthPolicy>>,
 }
 
 impl Default for ProxyPolicy {
@@ -149,6 +161,7 @@ impl Default for ProxyPolicy {
             idle_timeout: Some(Duration::from_secs(90)),
             write_timeout: None,
             max_body: None,
+            auth: None,
         }
     }
 }
@@ -168,6 +181,8 @@ pub struct StreamPolicy {
     pub cors: Option<CorsOptions>,
     /// How many clients there may be at once.
     pub limits: SubscriberLimits,
+    /// Who may listen. `None`: everybody.
+    pub auth: Option<Arc<AuthPolicy>>,
 }
 
 /// The hosts that a route serves.

@@ -182,6 +182,7 @@ impl Service {
             access: Arc::clone(&reloader.access),
             metrics,
             settings: Arc::clone(&reloader.settings),
+            permissions: reloader.permissions().clone(),
             api,
             scraping: Mutex::default(),
         };
@@ -253,7 +254,8 @@ impl Running {
     fn source(&self) -> Source {
         let Reloader { hub, engine, routing, .. } = &self.reloader;
         let (hub, engine, routing) = (hub.clone(), engine.clone(), routing.clone());
-        Source { hub, engine, routing, accepting: self.accepting.clone() }
+        let permissions = self.reloader.permissions().clone();
+        Source { hub, engine, routing, permissions, accepting: self.accepting.clone() }
     }
 
     /// Takes over what the process before this one hands over, and then accepts connections. It does nothing if there is no

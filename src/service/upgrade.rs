@@ -237,7 +237,7 @@ mod tests {
     use super::super::accept::Accepting;
     use super::*;
     use crate::config::Networks;
-    use crate::gateway::{CurrentRouting, NoStreams, RouteIds, Routing};
+    use crate::gateway::{CurrentRouting, NoStreams, Permissions, Presence, RouteIds, Routing};
     use crate::hub::Hub;
     use tokio::sync::watch;
 
@@ -258,7 +258,9 @@ mod tests {
         assert!(installed.success());
         let routing = CurrentRouting::new(Routing::new(&[], Networks::default(), &mut RouteIds::default()));
         let hub = Hub::new(Arc::new(NoStreams));
-        let source = Source { hub, engine: None, routing, accepting: watch::channel(Accepting::Yes).0 };
+        let permissions = Permissions::new(Arc::default(), None, Presence::default());
+        let accepting = watch::channel(Accepting::Yes).0;
+        let source = Source { hub, engine: None, routing, permissions, accepting };
         let error =
             start(&Launch::by(&program), &[], &[], source, Duration::from_secs(1)).await.unwrap_err().to_string();
         assert!(error.contains(program.to_str().unwrap()), "{error}");

@@ -25,6 +25,8 @@ pub struct Passthrough {
     after_cr: bool,
     /// The present block has a `data` line.
     has_data: bool,
+    /// The present block has a line that is not empty.
+    has_lines: bool,
     events: u64,
 }
 
@@ -83,6 +85,12 @@ impl Passthrough {
         self.can_insert()
     }
 
+    /// Whether an event can be inserted here: no block of the origin has begun.
+    #[must_use]
+    pub fn is_between_events(&self) -> bool {
+        self.can_insert() && !self.has_lines
+    }
+
     /// The number of events dispatched so far: blocks with a `data` field that have ended.
     #[must_use]
     pub fn events(&self) -> u64 {
@@ -109,6 +117,8 @@ impl Passthrough {
                 if line == Line::Data(0) {
                     self.events = self.events.saturating_add(mem::take(&mut self.has_data).into());
                 }
+                // An empty line ends the block.
+                self.has_lines = line != Line::Data(0);
                 self.has_data |= line == Line::Data(DATA.len());
                 self.line = Line::Data(0);
             }

@@ -166,7 +166,7 @@ impl Client {
     fn depart(self, departure: &Departure) {
         let (stream, caller, course, sent) = (self.seat.key(), self.seat.caller(), self.seat.course(), self.sent);
         let stayed = std::time::Duration::ZERO;
-        self.terms.departed(&Farewell { stream, caller, course, sent, stayed, departure, lag: 0 });
+        self.terms.departed(&Farewell { stream, caller, course, sent, stayed, departure, lag: 0, place: None });
     }
 }
 

@@ -15,6 +15,7 @@ mod listings;
 mod name;
 mod problem;
 mod query;
+mod revoke;
 mod routes;
 mod shown;
 mod streams;

@@ -13,8 +13,8 @@ use std::path::Path;
 pub(super) struct Files(pub(super) &'static str);
 
 impl Sources for Files {
-    fn variable(&self, _: &str) -> Result<String, VarError> {
-        Ok(self.0.to_owned())
+    fn variable(&self, name: &str) -> Result<String, VarError> {
+        Ok(format!("{}{}", self.0, if name == "KEY" { "other" } else { "" }))
     }
 
     fn text(&self, path: &Path) -> io::Result<String> {
@@ -23,6 +23,10 @@ impl Sources for Files {
             Some("tls.key" | "./tls.key") => Some(&OWN.1),
             Some("other.crt") => Some(&OTHER.0),
             Some("other.key") => Some(&OTHER.1),
+            Some("ring") => return Ok(format!("{} a", "ba".repeat(32))),
+            Some("keys") => return Ok(format!("{} a", "ab".repeat(32))),
+            Some("one") => return Ok("s3cret".to_owned()),
+            Some("other") => return Ok(format!("{}another key", self.0)),
             _ => None,
         };
         Ok(of_tls.cloned().unwrap_or_else(|| self.0.to_owned()))
@@ -97,6 +101,7 @@ const KEYS: &[(&str, &str, &str, Class)] = &[
     ("routes.share", "credentials", r#""share""#, Ends),
     ("routes.share", "credential_headers", r#"["x-a"]"#, Ends),
     ("routes.share", "cookies", r#"["a"]"#, Ends),
+    ("routes.share", "claims", r#"["a"]"#, Ends),
     ("routes.share", "trust_origin", "true", Ends),
     ("routes.share", "linger_secs", "121", Policy),
     ("routes.share", "max_streams", "9", Policy),
@@ -132,6 +137,31 @@ const KEYS: &[(&str, &str, &str, Class)] = &[
     ("routes.cors", "origins", r#"["https://a.example"]"#, Policy),
     ("routes.cors", "credentials", "false", Policy),
     ("routes.cors", "max_age_secs", "601", Policy),
+    ("routes.auth", "kind", "\"mtls\"\nnames = ['CN=a']", Policy),
+    ("routes.auth", "from", r#"["cookie:a"]"#, Policy),
+    ("routes.auth", "algorithms", r#"["HS384"]"#, Policy),
+    ("routes.auth", "key_file", r#""other""#, Policy),
+    ("routes.auth", "key_env", r#""KEY""#, Policy),
+    ("routes.auth", "jwks_url", r#""https://a.example/""#, Policy),
+    ("routes.auth", "issuer", r#""a""#, Policy),
+    ("routes.auth", "audience", r#"["a"]"#, Policy),
+    ("routes.auth", "leeway_secs", "0", Policy),
+    ("routes.auth", "require", r#"["a"]"#, Policy),
+    ("routes.auth", "allow", r#""/{sub}""#, Policy),
+    ("routes.auth", "url", r#""https://a.example/""#, Policy),
+    ("routes.auth", "pass_headers", r#"["x-a"]"#, Policy),
+    ("routes.auth", "subject_header", r#""x-a""#, Policy),
+    ("routes.auth", "recheck_secs", "5", Policy),
+    ("routes.auth", "fail_open", "true", Policy),
+    ("routes.auth", "ca_file", r#""ca.pem""#, Policy),
+    ("routes.auth", "keys_file", r#""keys""#, Policy),
+    ("routes.auth", "names", r#"["CN=a"]"#, Policy),
+    ("routes.auth", "ticket_path", r#""/ticket""#, Policy),
+    ("routes.auth", "ticket_secs", "31", Policy),
+    ("routes.auth", "ticket_grace_secs", "0", Policy),
+    ("routes.auth", "ticket_max_secs", "5", Policy),
+    ("routes.auth", "ticket_key_file", r#""other""#, Policy),
+    ("routes.auth", "ticket_address", "true", Policy),
     ("routes.proxy", "idle_timeout_secs", "91", Policy),
     ("routes.proxy", "write_timeout_secs", "5", Policy),
     ("routes.proxy", "max_body_bytes", r#""1MiB""#, Policy),
@@ -155,10 +185,13 @@ fn with(section: &str, key: &str, value: &str) -> Config {
             set("server.tls", key, value);
         }
     }
+    if section == "routes.auth" || key == "claims" {
+        needed_for(key).into_iter().for_each(|(key, value)| set("routes.auth", key, value));
+    }
     if key == "client_auth" {
         set("server.tls", "client_ca_file", r#""ca.pem""#);
     }
-    if !key.is_empty() {
+    if !value.is_empty() {
         set(section, key, value);
     }
     let mut text = String::new();
@@ -174,10 +207,37 @@ fn with(section: &str, key: &str, value: &str) -> Config {
     Config::parse(&text, &sources).unwrap_or_else(|errors| panic!("{errors}"))
 }
 
+/// The configuration before a key is set.
+fn before(section: &str, key: &str) -> Config {
+    match (section, key) {
+        ("routes.auth", "kind") => with(section, key, "'forward'\nurl = 'http://127.0.0.1:1/'"),
+        ("routes.auth", _) | (_, "claims") => with(section, key, ""),
+        _ => with(section, "", ""),
+    }
+}
+
+/// The other keys of `[routes.auth]` that are needed for one of them.
+fn needed_for(key: &str) -> Vec<(&'static str, &'static str)> {
+    let jwt = [("kind", "'jwt'"), ("algorithms", "['HS256', 'RS256']")];
+    let tickets = [("key_file", "'one'"), ("ticket_path", "'/t'")];
+    match key {
+        "kind" => Vec::new(),
+        "url" | "pass_headers" | "subject_header" | "recheck_secs" | "fail_open" => {
+            vec![("kind", "'forward'"), ("url", "'http://127.0.0.1:1/'")]
+        }
+        "keys_file" => vec![("kind", "'key'"), ("keys_file", "'ring'")],
+        "names" => vec![("kind", "'mtls'"), ("names", "['CN=b']")],
+        "algorithms" => vec![jwt[0], ("algorithms", "['HS256']"), tickets[0]],
+        "jwks_url" => jwt.into_iter().chain([("jwks_url", "'http://a'")]).collect(),
+        "key_env" => jwt.into_iter().chain([("key_env", "'ONE'")]).collect(),
+        _ => jwt.into_iter().chain(tickets).collect(),
+    }
+}
+
 #[test]
 fn every_key_has_its_class() {
     for (section, key, value, class) in KEYS {
-        let (old, new) = (with(section, "", ""), with(section, key, value));
+        let (old, new) = (before(section, key), with(section, key, value));
         let change = Change::between(&old, &new);
         let shown = format!("{section}.{key}: {change:?}");
         let name = format!("{section}.{key}");
@@ -204,7 +264,7 @@ fn every_key_has_its_class() {
             }
         }
         assert_eq!(*class == Waits, !change.waiting.is_empty(), "{shown}");
-        assert!(!change.is_empty() && Change::between(&old, &with(section, "", "")).is_empty(), "{shown}");
+        assert!(!change.is_empty() && Change::between(&old, &before(section, key)).is_empty(), "{shown}");
     }
 }
 

@@ -3,6 +3,7 @@
 //! A rule between two keys is checked after all layers were read, because a route may correct what would break the rule
 //! in `[defaults]` alone. The error is shown at one of the two keys, in the newest layer that has one (`culprit`).
 
+mod auth;
 mod client;
 mod cors;
 mod headers;
@@ -12,6 +13,7 @@ mod replay;
 mod share;
 mod upstream;
 
+pub(super) use auth::AuthLayer;
 pub(super) use client::ClientLayer;
 pub(super) use cors::CorsLayer;
 pub(super) use private::check_private;

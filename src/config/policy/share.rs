@@ -5,7 +5,7 @@ use crate::config::reader::{Item, Rule, Section};
 use crate::config::value::{boolean, count, seconds_or_zero, word};
 use crate::downstream::LAST_EVENT_ID_PARAMETERS;
 use crate::fields::Nature;
-use crate::hub::{CookiePolicy, Credentials, Mode, QueryPolicy, ShareOptions};
+use crate::hub::{ClaimField, CookiePolicy, Credentials, Mode, QueryPolicy, ShareOptions};
 use http::HeaderName;
 use http::header::{COOKIE, RANGE};
 use std::num::NonZeroUsize;
@@ -15,6 +15,7 @@ use std::num::NonZeroUsize;
 pub(in crate::config) struct ShareLayer<'a> {
     options: ShareOptions,
     culprit: Option<Item<'a>>,
+    claims: Option<Item<'a>>,
 }
 
 impl<'a> ShareLayer<'a> {
@@ -39,26 +40,62 @@ impl<'a> ShareLayer<'a> {
         if let Some(cookies) = section.take("cookies").and_then(|item| cookies(&item)) {
             options.cookies = cookies;
         }
+        let named = section.take("claims");
+        if let Some(claims) = named.as_ref().and_then(claims) {
+            options.claims = claims;
+        }
         section.set(&mut options.trust_origin, "trust_origin", boolean);
         section.set(&mut options.linger, "linger_secs", seconds_or_zero);
         section.set(&mut options.max_streams, "max_streams", |value| count(value).map(NonZeroUsize::get));
         section.finish();
-        Self { options, culprit: headers.or(secret).or_else(|| base.culprit.clone()) }
+        let culprit = headers.or(secret).or_else(|| base.culprit.clone());
+        Self { options, culprit, claims: named.or_else(|| base.claims.clone()) }
     }
 
     pub(in crate::config) fn mode(&self) -> Mode {
         self.options.mode
     }
 
+    /// Reports claims on a route that asks for no credential.
+    pub(in crate::config) fn check_claims(&self, has_auth: bool) {
+        if let Some(item) = self.claims.as_ref().filter(|_| !has_auth && !self.options.claims.is_empty()) {
+            item.fail("needs [routes.auth]: without a credential there are no claims");
+        }
+    }
+
     /// The options. It is an error if a header is in both `headers` and `credential_headers`.
     pub(in crate::config) fn resolve(self) -> ShareOptions {
         let ShareOptions { headers, credential_headers, .. } = &self.options;
         let both = headers.iter().find(|name| credential_headers.contains(name));
+        let all = headers.iter().chain(credential_headers);
+        let of_claim = all.into_iter().find(|name| self.options.claims.iter().any(|claim| claim.field == **name));
+        if let (Some(name), Some(culprit)) = (of_claim, &self.culprit) {
+            culprit.fail(format_args!("{name} must not be a client's field: it is that of a claim"));
+        }
         if let (Some(name), Some(culprit)) = (both, &self.culprit) {
             culprit.fail(format_args!("{name} must not be in both headers and credential_headers"));
         }
         self.options
     }
+}
+
+fn claims(item: &Item<'_>) -> Option<Vec<ClaimField>> {
+    let claims = item.list("must be a list of claims", claim)?;
+    for (at, claim) in claims.iter().enumerate() {
+        if let Some(other) = claims.iter().take(at).find(|other| other.field == claim.field) {
+            item.fail(format_args!("must not have two claims of one field: {} and {}", other.claim, claim.claim));
+        }
+    }
+    Some(claims)
+}
+
+/// Reads the name of a claim. Its field is `x-claim-` and the name, in which every other character is a hyphen.
+fn claim(name: &str) -> Result<ClaimField, Rule> {
+    let plain: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
+    let field = HeaderName::from_bytes(format!("x-claim-{plain}").as_bytes()).ok().filter(|_| !name.is_empty());
+    let field = field.ok_or_else(|| "must be the name of a claim".to_owned())?;
+    Ok(ClaimField { claim: name.to_owned(), field })
 }
 
 fn query(item: &Item<'_>) -> Option<QueryPolicy> {

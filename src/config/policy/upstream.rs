@@ -104,7 +104,7 @@ impl<'a> UpstreamLayer<'a> {
 }
 
 /// The certificates of `ca_file`. `None`: those of the system.
-fn trusted(item: &Item<'_>, sources: &dyn Sources) -> Option<Trust> {
+pub(super) fn trusted(item: &Item<'_>, sources: &dyn Sources) -> Option<Trust> {
     let Some(path) = item.str() else {
         item.fail("must be \"system\" or the path of a PEM file");
         return None;

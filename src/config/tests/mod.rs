@@ -73,12 +73,29 @@ struct Imagined {
     files: HashMap<&'static str, &'static str>,
 }
 
+/// The other keys of `[routes.auth]` that are needed for one of them, as lines.
+fn auth_beside(key: &str) -> String {
+    let lines: &[&str] = match key {
+        "kind" => &[],
+        "url" | "pass_headers" | "subject_header" | "recheck_secs" | "fail_open" => {
+            &["kind = 'forward'", "url = 'http://a'"]
+        }
+        "keys_file" => &["kind = 'key'"],
+        "names" => &["kind = 'mtls'"],
+        "jwks_url" | "key_env" | "key_file" => &["kind = 'jwt'", "algorithms = ['HS256']"],
+        _ => &["kind = 'jwt'", "algorithms = ['HS256']", "key_file = 'token'"],
+    };
+    let others = lines.iter().filter(|line| !line.starts_with(&format!("{key} ")));
+    others.map(|line| format!("{line}\n")).collect()
+}
+
 impl Imagined {
     fn usual() -> Self {
         Self {
             variables: HashMap::from([("TOKEN", "Bearer s3cret"), ("EMPTY", ""), ("LINES", "s3cret\r\nx: y")]),
             files: HashMap::from([
                 ("token", "s3cret from a file\r\n"),
+                ("ring", "babababababababababababababababababababababababababababababababa name"),
                 ("lines", "s3cret\n\n"),
                 ("empty", "\n"),
                 ("one-token", "s3cret\n"),

@@ -40,7 +40,11 @@ fn every_shipped_file_loads() {
 fn the_commented_defaults_are_the_defaults() {
     let machine = ServerConfig::default();
     let shipped = Config::load(Some(&conf().join("manifold.toml"))).unwrap();
-    let mut written = good(&uncommented(&manifold_toml()));
+    let text = manifold_toml();
+    // No route has all keys of this table, because each is for one kind of credential.
+    let (before, rest) = text.split_once("#[routes.auth]").unwrap();
+    let (_, after) = rest.split_once("\n# ------").unwrap();
+    let mut written = good(&uncommented(&format!("{before}\n# ------{after}")));
     assert_eq!(shipped.server, machine);
     let tls = written.server.tls.take().unwrap();
     let same = with_tls("[[server.tls.certificates]]\ncert = 'other.crt'\nkey = 'other.key'");

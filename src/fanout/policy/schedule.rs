@@ -63,6 +63,8 @@ pub enum Because {
     Lifetime,
     /// The process drains, or the route is gone.
     Drain,
+    /// The client's permission ends.
+    Expiry,
 }
 
 impl From<Because> for Departure {
@@ -70,6 +72,7 @@ impl From<Because> for Departure {
         match because {
             Because::Lifetime => Self::Lifetime,
             Because::Drain => Self::Drained,
+            Because::Expiry => Self::Expired,
         }
     }
 }
@@ -99,7 +102,7 @@ impl Schedule {
 
     /// The client, which has been there for `stayed`, may stay for `lifetime` in all from now on. If that is over
     /// already, the client gets its end within the next life, so that not all such clients end at once. `random` is in
-    /// `0.0..1.0`. An end in a drain stays.
+    /// `0.0..1.0`. An end in a drain stays. An end of the permission does not, and is to be set again.
     pub fn live(&mut self, lifetime: Option<Duration>, stayed: Duration, now: Instant, random: f64) {
         if self.ends.is_some() && self.because == Because::Drain {
             return;
@@ -116,6 +119,14 @@ impl Schedule {
         let at = now + by.saturating_duration_since(now).mul_f64(SPREAD_OF_DRAIN * random);
         if self.ends.is_none_or(|ends| at < ends) {
             (self.ends, self.because) = (Some(at), Because::Drain);
+        }
+    }
+
+    /// The client's permission lasts for `left` from now on. `None`: it has no end. No life is prolonged by that.
+    pub fn expire(&mut self, left: Option<Duration>, now: Instant) {
+        let Some(at) = left.and_then(|left| now.checked_add(left)) else { return };
+        if self.ends.is_none_or(|ends| at < ends) {
+            (self.ends, self.because) = (Some(at), Because::Expiry);
         }
     }
 
@@ -233,6 +244,27 @@ mod tests {
         draining.drain(at(110), at(100), 0.5);
         draining.live(None, 100 * SECOND, at(100), 0.5);
         assert_eq!(draining.due(&pace(None), Standing::Busy, at(103)), Some(Due::End(Because::Drain)));
+    }
+
+    #[test]
+    fn a_permission_ends_a_response_and_prolongs_none() {
+        let start = Instant::now();
+        let at = |secs: u32| start + secs * SECOND;
+        for (lifetime, left, ends, because) in [
+            (None, Some(20), 20, Because::Expiry),
+            (Some(10), Some(20), 10, Because::Lifetime),
+            (Some(30), Some(20), 20, Because::Expiry),
+            (Some(30), None, 30, Because::Lifetime),
+            (None, Some(0), 0, Because::Expiry),
+        ] {
+            let mut schedule = Schedule::new(lifetime.map(|secs| secs * SECOND), Phase::random(), start);
+            schedule.expire(left.map(|secs| secs * SECOND), start);
+            assert_eq!(schedule.next(&pace(None), Standing::Busy), Some(at(ends)), "{lifetime:?} {left:?}");
+            assert_eq!(schedule.due(&pace(None), Standing::Busy, at(ends)), Some(Due::End(because)));
+        }
+        let mut endless = Schedule::new(None, Phase::random(), start);
+        endless.expire(Some(Duration::MAX), start);
+        assert_eq!(endless.next(&pace(None), Standing::Busy), None);
     }
 
     #[test]

@@ -248,10 +248,20 @@ impl Client {
         // The seat is dropped before the departure is logged, so that the client has left its stream when the line
         // appears.
         let (stream, lag) = (seat.key().clone(), group.feed.lag(cursor));
+        let place = Some((seat.epoch(), cursor));
         let course = seat.course();
         let caller = seat.leave();
         let sent = self.sent;
         let stayed = self.stayed(now);
-        group.terms.departed(&Farewell { stream: &stream, caller: &caller, course, sent, stayed, departure, lag });
+        group.terms.departed(&Farewell {
+            stream: &stream,
+            caller: &caller,
+            course,
+            sent,
+            stayed,
+            departure,
+            lag,
+            place,
+        });
     }
 }

@@ -7,7 +7,8 @@ use super::super::rounds::Rounds;
 use super::super::sending::limit_stall;
 use super::Shard;
 use crate::access;
-use std::time::Instant;
+use crate::hub::{Departure, Seat};
+use std::time::{Instant, SystemTime};
 
 impl Shard {
     /// Lets all groups take the policies that hold now. Which access lines are wanted may have changed, too.
@@ -42,7 +43,7 @@ impl Shard {
         }
     }
 
-    /// Tells a client what changed in the policy of its route.
+    /// Tells a client what changed in the policy of its route. A client that may not listen any more departs.
     pub(super) fn renew_one(&mut self, key: ClientKey, now: Instant) {
         let Some((client, group)) = self.members.of(key) else { return };
         let News { lifetime, stall, over } = group.news;
@@ -55,6 +56,13 @@ impl Shard {
         }
         if let Some(by) = over {
             client.schedule.drain(by, now, fastrand::f64());
+        }
+        let Some(caller) = client.seat.as_ref().map(Seat::caller).filter(|caller| caller.grant().is_some()) else {
+            return;
+        };
+        client.schedule.expire(caller.grant().and_then(|grant| grant.left(SystemTime::now())), now);
+        if !group.terms.permits(caller) {
+            self.depart(key, &Departure::Revoked, now);
         }
     }
 }

@@ -154,14 +154,14 @@ impl Front {
                 return respond_without_body(responder, status);
             }
         };
-        let (gateway, peer, is_head) = (self.gateway(), *link.peer(), head.method == Method::HEAD);
+        let (gateway, peer, is_head) = (self.gateway(), link.peer().clone(), head.method == Method::HEAD);
         let request = Request::of_session(&head);
         let Some(open) = link.open(|| self.places().take()) else {
             let reply = gateway.turned_away(&request, &peer, Why::NoPlace);
             return respond(responder, &reply, is_head).await;
         };
         let came = Instant::now();
-        let reply = match gateway.plan(&request, &peer) {
+        let reply = match gateway.plan(&request, &peer).await {
             Ok(Plan::Answer(reply)) => {
                 gateway.answered(&request, &peer, Outcome::of(None, &reply, came));
                 reply

@@ -23,6 +23,7 @@ use super::refusal::Why;
 use super::secured::Secured;
 use super::socket;
 use super::transport::{READ_BYTES, Transport};
+use crate::auth::Certificate;
 use crate::descriptors::Promise;
 use crate::fanout::MOST_KEPT_BYTES;
 use crate::tls::Channel;
@@ -63,7 +64,7 @@ pub(super) struct Connection {
 }
 
 /// The peer of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Peer {
     /// The address of the socket's peer. `None`: a Unix socket.
     pub(super) socket: Option<SocketAddr>,
@@ -71,6 +72,8 @@ pub(super) struct Peer {
     pub(super) told: Option<SocketAddr>,
     /// Whether the client uses TLS, to this process or to that proxy.
     pub(super) is_tls: bool,
+    /// The certificate that the client showed in the handshake, which was checked.
+    pub(super) certificate: Option<Arc<Certificate>>,
 }
 
 impl Peer {
@@ -83,7 +86,7 @@ impl Peer {
 impl Connection {
     /// A connection that was just accepted.
     pub(super) fn new(transport: Transport, admission: Admission) -> Self {
-        let peer = Peer { socket: transport.peer(), told: None, is_tls: false };
+        let peer = Peer { socket: transport.peer(), told: None, is_tls: false, certificate: None };
         Self::around(Arc::new(transport), BytesMut::new(), peer, admission)
     }
 
@@ -254,6 +257,7 @@ impl Connection {
         tls.leave_runtime();
         let transport = Arc::clone(tls.transport());
         peer.is_tls = true;
+        peer.certificate = tls.certificate();
         let secured = Self::around(transport, unread, peer, admission);
         Some(Self { tls: Some(tls), is_bounded, seat, over, ..secured })
     }

@@ -30,7 +30,7 @@ impl Front {
         };
         let came = std::time::Instant::now();
         let request = Request::of(&head);
-        let plan = match self.gateway.plan(&request, connection.peer()) {
+        let plan = match self.gateway.plan(&request, connection.peer()).await {
             Err(refusal) => {
                 let reply = self.gateway.refused(&refusal);
                 self.gateway.answered(&request, connection.peer(), Outcome::of(Some(&refusal), &reply, came));

@@ -182,7 +182,7 @@ mod tests {
     use crate::gateway::places::Places;
     use tokio::sync::mpsc;
 
-    const NOBODY: Peer = Peer { socket: None, told: None, is_tls: false };
+    const NOBODY: Peer = Peer { socket: None, told: None, is_tls: false, certificate: None };
 
     #[test]
     fn each_stream_has_a_place_and_the_first_has_the_connections() {

@@ -136,7 +136,7 @@ impl Http2 {
             if has_place { self.options.get().keepalive } else { WITHOUT_A_PLACE.min(self.options.get().keepalive) };
         let times = Times { head: self.options.get().head_time, idle };
         let transport = Arc::clone(connection.transport());
-        let link = Link::new(*connection.peer());
+        let link = Link::new(connection.peer().clone());
         let traffic = Arc::new(Mutex::new(Traffic::new(tokio::time::Instant::now())));
         let digest = Arc::new(Digest {
             proxy_digest: link.digest(),
@@ -253,7 +253,7 @@ impl Served<'_> {
         let opened = self.has_place.then(|| self.link.open(|| self.of.places.take())).flatten();
         let Some(open) = opened else {
             let why = self.over.map_or(Why::NoPlace, Why::Address);
-            let mut refusing = Box::pin(refuse(session, self.of.gateway.clone(), *self.link.peer(), why));
+            let mut refusing = Box::pin(refuse(session, self.of.gateway.clone(), self.link.peer().clone(), why));
             // Most answers are taken at once. So they go out before a GOAWAY.
             if refusing.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
                 tokio::spawn(refusing);

@@ -25,8 +25,8 @@ use std::sync::Arc;
 impl Gateway {
     /// Decides what to do with a request that the front has not read. The front reads every request of HTTP/1, so this
     /// is for HTTP/2.
-    pub(super) fn plan_of(&self, session: &ServerSession) -> std::result::Result<Plan, Refusal> {
-        self.plan(&Request::of_session(session.req_header()), &peer_of(session))
+    pub(super) async fn plan_of(&self, session: &ServerSession) -> std::result::Result<Plan, Refusal> {
+        self.plan(&Request::of_session(session.req_header()), &peer_of(session)).await
     }
 
     /// Writes the access line of a request that was answered in its session.
@@ -103,7 +103,7 @@ impl Gateway {
                 Err(refusal) => return Ok(Err(refusal)),
                 Ok(departure) => departure,
             },
-            Plan::Answer(_) | Plan::Proxy(..) => Departure::Left,
+            Plan::Answer(_) | Plan::Proxy(..) | Plan::Asks(_) => Departure::Left,
         };
         if departure.is_orderly() && !writer.is_cut() {
             writer.end();
@@ -120,11 +120,11 @@ impl Gateway {
 
 fn peer_of(session: &ServerSession) -> Peer {
     if let Some(link) = Link::of(session) {
-        return *link.peer();
+        return link.peer().clone();
     }
     if let Some(connection) = session.stream().and_then(Connection::within) {
-        return *connection.peer();
+        return connection.peer().clone();
     }
     let socket = session.client_addr().and_then(|address| address.as_inet()).copied();
-    Peer { socket, told: None, is_tls: false }
+    Peer { socket, told: None, is_tls: false, certificate: None }
 }

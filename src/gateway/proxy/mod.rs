@@ -45,7 +45,7 @@ use pingora::{Error, ErrorType, Result};
 use retries::Next;
 use std::any::Any;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How long the connection of a request that must not share it is kept open. No other request uses it. The time is
 /// enough to see whether the origin keeps connections open (see [`Habit`]).
@@ -66,7 +66,7 @@ impl ProxyHttp for Gateway {
         let session = session.as_downstream_mut();
         let (planned, is_kept, promise) = match exchange.decided.take().or_else(|| Handed::of(session.req_header())) {
             Some(decided) => (Ok(decided.plan), decided.is_kept, decided.promise),
-            None => (self.plan_of(session), false, None),
+            None => (self.plan_of(session).await, false, None),
         };
         let came = Instant::now();
         exchange.came = Some(came);
@@ -212,7 +212,8 @@ impl ProxyHttp for Gateway {
         let route = &served.route;
         let path_and_query = request.uri.path_and_query();
         let path = route.upstream_path(path_and_query.map_or("/", PathAndQuery::path));
-        let target = match path_and_query.and_then(PathAndQuery::query) {
+        let query = path_and_query.and_then(PathAndQuery::query);
+        let target = match served.without_credentials(query) {
             Some(query) => format!("{path}?{query}"),
             None => path,
         };
@@ -321,7 +322,7 @@ impl ProxyHttp for Gateway {
     }
 
     /// Reports an error if the end of a response is only the cut of a silent origin's connection. The response is then
-    /// not complete.
+    /// not complete. It is one, too, if more of a response comes after the client's permission has ended.
     fn response_body_filter(
         &self,
         _: &mut Session,
@@ -330,7 +331,12 @@ impl ProxyHttp for Gateway {
         exchange: &mut Exchange,
     ) -> Result<Option<Duration>> {
         if !is_end {
-            return Ok(None);
+            return match &exchange.client {
+                Some(client) if client.caller.is_over(SystemTime::now()) => {
+                    Error::e_explain(ErrorType::ConnectionClosed, "the client's permission has ended")
+                }
+                _ => Ok(None),
+            };
         }
         if let Some(error) = exchange.given_up().filter(|_| exchange.attempt.until_close) {
             return Err(error);

@@ -46,7 +46,7 @@ async fn until_heartbeat(deadlines: &mut Deadlines) -> u128 {
 #[tokio::test(start_paused = true)]
 async fn a_heartbeat_is_for_those_who_were_sent_nothing() {
     let (_lifecycle, watched) = running();
-    let mut deadlines = Deadlines::new(SLOW.clone(), None, watched);
+    let mut deadlines = Deadlines::new(SLOW.clone(), None, None, watched);
     let first = until_heartbeat(&mut deadlines).await;
     assert!((11_250..=14_766).contains(&first), "{first}");
     deadlines.sent();
@@ -64,7 +64,7 @@ async fn a_heartbeat_is_for_those_who_were_sent_nothing() {
 #[tokio::test(start_paused = true)]
 async fn where_all_is_off_nothing_is_ever_due() {
     let (_lifecycle, watched) = running();
-    let mut deadlines = Deadlines::new(SILENT.clone(), None, watched);
+    let mut deadlines = Deadlines::new(SILENT.clone(), None, None, watched);
     assert!(timeout(Duration::from_secs(1_000_000), deadlines.next()).await.is_err());
     assert_eq!(deadlines.end_due(), None);
 }
@@ -74,7 +74,7 @@ async fn a_lifetime_is_over_in_its_last_fifth() {
     let (_lifecycle, watched) = running();
     let mut lives = Vec::new();
     for _ in 0..CROWD {
-        let mut deadlines = Deadlines::new(SILENT.clone(), secs(3600), watched.clone());
+        let mut deadlines = Deadlines::new(SILENT.clone(), secs(3600), None, watched.clone());
         let (due, millis) = next(&mut deadlines).await;
         assert_eq!(due, Err(Departure::Lifetime));
         assert!((2_880_000..=3_600_001).contains(&millis), "{millis}");
@@ -88,7 +88,7 @@ async fn a_lifetime_is_over_in_its_last_fifth() {
 #[tokio::test(start_paused = true)]
 async fn heartbeats_do_not_put_a_lifetime_off() {
     let (_lifecycle, watched) = running();
-    let mut deadlines = Deadlines::new(SLOW.clone(), secs(100), watched);
+    let mut deadlines = Deadlines::new(SLOW.clone(), secs(100), None, watched);
     let begun = Instant::now();
     while deadlines.next().await.is_ok() {
         deadlines.sent_heartbeat();
@@ -109,7 +109,7 @@ async fn a_drain_ends_every_client_within_its_part_of_the_window() {
                 // The receiver looks as if it had seen the drain already.
                 watched.mark_unchanged();
             }
-            let mut deadlines = Deadlines::new(SILENT.clone(), None, watched);
+            let mut deadlines = Deadlines::new(SILENT.clone(), None, None, watched);
             if !came_after {
                 assert!(timeout(SPREAD, deadlines.next()).await.is_err());
                 drain();
@@ -128,9 +128,9 @@ async fn a_drain_ends_every_client_within_its_part_of_the_window() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_is_always_busy_is_ended_too() {
     let (lifecycle, watched) = running();
-    let mut drained = Deadlines::new(FAST.clone(), secs(3600), watched.clone());
-    let mut lived = Deadlines::new(FAST.clone(), secs(50), watched.clone());
-    let mut late = Deadlines::new(FAST.clone(), None, watched);
+    let mut drained = Deadlines::new(FAST.clone(), secs(3600), None, watched.clone());
+    let mut lived = Deadlines::new(FAST.clone(), secs(50), None, watched.clone());
+    let mut late = Deadlines::new(FAST.clone(), None, None, watched);
     sleep(Duration::from_secs(10)).await;
     assert_eq!((drained.end_due(), lived.end_due(), late.end_due()), (None, None, None), "a heartbeat is no end");
     lifecycle.send_replace(Lifecycle::Draining(Instant::now() + WINDOW));
@@ -146,7 +146,7 @@ async fn a_client_that_is_always_busy_is_ended_too() {
 #[tokio::test(start_paused = true)]
 async fn a_drain_that_was_noticed_while_busy_is_not_put_off_by_waiting() {
     let (lifecycle, watched) = running();
-    let mut deadlines = Deadlines::new(SILENT.clone(), None, watched);
+    let mut deadlines = Deadlines::new(SILENT.clone(), None, None, watched);
     lifecycle.send_replace(Lifecycle::Draining(Instant::now() + WINDOW));
     let begun = Instant::now();
     deadlines.end_due();
@@ -158,8 +158,8 @@ async fn a_drain_that_was_noticed_while_busy_is_not_put_off_by_waiting() {
 #[tokio::test(start_paused = true)]
 async fn whoever_is_left_when_the_service_is_gone_ends_at_once() {
     let (lifecycle, watched) = running();
-    let mut waiting = Deadlines::new(SLOW.clone(), None, watched.clone());
-    let mut busy = Deadlines::new(SILENT.clone(), None, watched);
+    let mut waiting = Deadlines::new(SLOW.clone(), None, None, watched.clone());
+    let mut busy = Deadlines::new(SILENT.clone(), None, None, watched);
     assert_eq!(busy.end_due(), None);
     drop(lifecycle);
     assert_eq!(next(&mut waiting).await, (Err(Departure::Drained), 0));
@@ -169,7 +169,7 @@ async fn whoever_is_left_when_the_service_is_gone_ends_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_drain_keeps_its_time_when_the_service_ends_before_it() {
     let (lifecycle, watched) = running();
-    let mut crowd: Vec<_> = (0..CROWD).map(|_| Deadlines::new(SILENT.clone(), None, watched.clone())).collect();
+    let mut crowd: Vec<_> = (0..CROWD).map(|_| Deadlines::new(SILENT.clone(), None, None, watched.clone())).collect();
     lifecycle.send_replace(Lifecycle::Draining(Instant::now() + WINDOW));
     drop(lifecycle);
     let at_once = crowd.iter_mut().filter_map(Deadlines::end_due).count();

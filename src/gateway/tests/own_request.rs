@@ -7,7 +7,7 @@ use crate::gateway::own_request::{Asked, OwnRequest};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
 
-const PEER: Peer = Peer { socket: None, told: None, is_tls: false };
+const PEER: Peer = Peer { socket: None, told: None, is_tls: false, certificate: None };
 
 /// The fields that every request has.
 const TOLD: &str = "host: o\nx-forwarded-for: unknown\nx-forwarded-host: a.example\nx-forwarded-proto: http";
@@ -23,7 +23,7 @@ fn own(line: &str, fields: &str, route: &str) -> (OwnRequest, String) {
     let (path, query) = line.split_once('?').map_or((line, None), |(path, query)| (path, Some(query)));
     let id = Bytes::from_static(b"7");
     let last_event_id = line.contains("lastEventId").then_some(&id);
-    let asked = Asked { headers: &headers, path, query, last_event_id };
+    let asked = Asked { headers: &headers, path, query, last_event_id, claims: &[] };
     let own = OwnRequest::new(asked, &config.routes.routes()[0], &client);
     let mut lines: Vec<_> =
         own.request.headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();

@@ -1,11 +1,14 @@
 //! A table of requests and what to do with them.
 
+use crate::auth::Record;
 use crate::config::{Config, Networks, SystemSources};
 use crate::gateway::connection::Peer;
+use crate::gateway::permission::{Answers, Knowledge};
 use crate::gateway::plan::{Facts, Plan, Request, plan};
 use crate::gateway::{RouteIds, Routing};
 use crate::upstream::request_via;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use std::time::SystemTime;
 
 const ROUTES: &str = r#"
 [[routes]]
@@ -42,7 +45,7 @@ kind = "proxy"
 methods = ["POST"]
 "#;
 
-const PEER: Peer = Peer { socket: None, told: None, is_tls: false };
+const PEER: Peer = Peer { socket: None, told: None, is_tls: false, certificate: None };
 
 const PREFLIGHT: &str = "origin: https://page.example\naccess-control-request-method: GET";
 
@@ -70,7 +73,9 @@ fn planned_with(line: &str, fields: &str, with: impl FnOnce(Facts<'_>) -> Facts<
     headers.remove("no-host").map(|_| headers.remove("host"));
     let method = Method::from_bytes(method.as_bytes()).unwrap();
     let request = Request { method: &method, version: Version::HTTP_11, target, authority: None, headers: &headers };
-    let facts = Facts { is_draining: false, peer: &PEER, refuse: crate::config::Refuse::Retry, https: None };
+    let (record, answers) = (Record::default(), Answers::default());
+    let known = Knowledge { now: SystemTime::now(), record: &record, answers: &answers };
+    let facts = Facts { is_draining: false, peer: &PEER, refuse: crate::config::Refuse::Retry, https: None, known };
     match plan(&request, with(facts), &routing) {
         Err(refusal) => {
             let reply = refusal.reply(std::time::Duration::ZERO);
@@ -81,6 +86,7 @@ fn planned_with(line: &str, fields: &str, with: impl FnOnce(Facts<'_>) -> Facts<
             };
             format!("refused {} {soft}", reply.status.as_u16()).trim_end().to_owned()
         }
+        Ok(Plan::Asks(question)) => format!("asks {question:?}"),
         Ok(Plan::Proxy(served, ..)) => format!("proxy {}", served.route.name),
         Ok(Plan::Answer(reply)) => {
             let to = reply.headers.get(http::header::LOCATION).map_or("", |location| location.to_str().unwrap());

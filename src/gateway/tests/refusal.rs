@@ -27,7 +27,7 @@ fn served(mode: Mode, cors: Option<CorsOptions>) -> Arc<StreamRoute> {
         strip_prefix: None,
         kind: RouteKind::Stream(StreamPolicy { share, cors, ..StreamPolicy::default() }),
     };
-    match Served::new(RouteId(0), Arc::new(route), &Lasting::new(Arc::default())) {
+    match Served::new(RouteId(0), Arc::new(route), &Lasting::new(Arc::default(), Arc::default())) {
         Served::Stream(served) => served,
         Served::Proxy(_) => panic!("it is a route of streams"),
     }

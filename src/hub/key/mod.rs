@@ -15,7 +15,7 @@ use super::{QueryPolicy, ShareOptions};
 use crate::digest::Sha256;
 use crate::quoted::Word;
 pub(super) use forwarded::Forwarded;
-use http::header::HOST;
+
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
 use std::sync::{Arc, LazyLock};
@@ -43,7 +43,7 @@ pub struct StreamKey {
 /// The part of the upstream request that comes from the client.
 ///
 /// The method is always GET. The headers that manifold sets itself are not here: `Accept-Encoding`, those of
-/// `[routes.upstream]`, and, unless [`StreamRequest::with_host`] gives one, `Host`. A forwarded header replaces a
+/// `[routes.upstream]`, and, unless [`StreamRequest::with_fields`] gives one, `Host`. A forwarded header replaces a
 /// default header of the same name (`Accept`, `User-Agent`, `Cache-Control`).
 #[derive(Clone)]
 pub struct StreamRequest {
@@ -71,11 +71,15 @@ impl StreamRequest {
         Self { key: StreamKey { route, target: Arc::from(target), variant }, forwarded: Arc::new(forwarded) }
     }
 
-    /// The same request with a `Host` that the client chose. The origin sees it in place of its own.
+    /// The same request with fields that the client did not send so: what its credential says, and a `Host` that it chose,
+    /// which the origin sees in place of its own. None of them is a credential.
     #[must_use]
-    pub fn with_host(mut self, host: HeaderValue) -> Self {
-        Arc::make_mut(&mut self.forwarded).headers.push((HOST, host));
-        self.key.variant = variant_of(&self.forwarded.headers);
+    pub fn with_fields(mut self, fields: impl IntoIterator<Item = (HeaderName, HeaderValue)>) -> Self {
+        let mut fields = fields.into_iter().peekable();
+        if fields.peek().is_some() {
+            Arc::make_mut(&mut self.forwarded).headers.extend(fields);
+            self.key.variant = variant_of(&self.forwarded.headers);
+        }
         self
     }
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::fields::is_forwardable;
 use crate::hub::{CookiePolicy, Credentials};
+use http::header::HOST;
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any, prop_assert_eq, proptest};
 use proptest::sample::select;
@@ -209,7 +210,7 @@ fn requests_share_only_when_the_origin_sees_the_same() {
 #[test]
 fn a_host_of_the_clients_choice_makes_another_stream() {
     let options = ShareOptions { headers: names(&["x-a"]), ..ShareOptions::default() };
-    let asked = |host| request(&options, "/a", &[("x-a", "1")]).with_host(HeaderValue::from_static(host));
+    let asked = |host| request(&options, "/a", &[("x-a", "1")]).with_fields([(HOST, HeaderValue::from_static(host))]);
     assert_eq!(asked("a.example").key(), asked("a.example").key());
     assert_ne!(asked("a.example").key(), asked("b.example").key());
     assert_ne!(asked("a.example").key(), request(&options, "/a", &[("x-a", "1")]).key());

@@ -226,7 +226,9 @@ impl ReplayLog {
         self.has_dropped
     }
 
-    pub(in crate::replay) fn epoch(&self) -> Epoch {
+    /// The number of this log.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
         self.epoch
     }
 

@@ -7,7 +7,7 @@ use super::link::{Link, MOST_DESCRIPTORS};
 use super::messages::{Answer, Say, Taken, bytes_of, hear, hear_bytes, hear_hello, say};
 use crate::config::stream_identity;
 use crate::fanout::{Engine, MovingSocket, Released};
-use crate::gateway::CurrentRouting;
+use crate::gateway::{CurrentRouting, Permissions};
 use crate::hub::{Hub, MovingStream};
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -23,6 +23,7 @@ pub(in super::super) struct Source {
     pub(in super::super) hub: Hub,
     pub(in super::super) engine: Option<Engine>,
     pub(in super::super) routing: CurrentRouting,
+    pub(in super::super) permissions: Permissions,
     pub(in super::super) accepting: watch::Sender<Accepting>,
 }
 
@@ -91,6 +92,8 @@ impl Source {
             return Ok(Moved::default());
         };
         self.accepting.send_replace(Accepting::Paused);
+        // Before the clients: who of them may not listen any more is found when they arrive.
+        self.give_record(link).await?;
         let theirs: HashMap<_, _> = hello.routes.into_iter().collect();
         let both = self.routing.streams().into_iter();
         let both: HashMap<_, _> =
@@ -108,8 +111,14 @@ impl Source {
                 }
             }
         }
+        // Again, for what was noted meanwhile.
+        self.give_record(link).await?;
         say(link, &Say::Done).await?;
         Ok(moved)
+    }
+
+    async fn give_record(&self, link: &Arc<Link>) -> io::Result<()> {
+        say(link, &Say::Record(Box::new(self.permissions.state()))).await
     }
 
     /// Gives a frozen stream and its clients. Returns the number of the clients that moved. `None`: the new process does not

@@ -1,6 +1,7 @@
 //! What the two processes say. A new version is needed for every change of these, and of what they contain.
 
 use super::link::Link;
+use crate::auth::RecordState;
 use crate::fanout::{CarrierPassage, SocketPassage};
 use crate::hub::MovingStream;
 use serde::de::DeserializeOwned;
@@ -12,7 +13,7 @@ use std::time::SystemTime;
 use tokio::task::spawn_blocking;
 
 /// The version of what the processes say.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// What the new process says first. It is an array whose first item is the version, in every version.
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,6 +40,8 @@ pub(super) enum Say {
     Carriers(Vec<CarrierPassage>),
     /// These were all clients of the stream.
     Whole,
+    /// What the old process remembers of credentials.
+    Record(Box<RecordState>),
     /// These were all streams.
     Done,
 }

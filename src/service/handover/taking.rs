@@ -68,6 +68,7 @@ pub(in super::super) async fn take(
                     prepared.carriers.extend(carrier);
                 }
             }
+            (Say::Record(record), _) => front.permissions().take(*record),
             (Say::Whole, _) => taking.serve(link).await?,
             (Say::Done, _) => return Ok(taking.moved),
         }

@@ -114,6 +114,7 @@ fn new_process(link: &Link, identity: [u8; 32], until: Until, has_given_up: &Rec
     if until == Until::SaidHello {
         return Vec::new();
     }
+    assert!(matches!(hear(), (Say::Record(_), _)));
     assert!(matches!(hear(), (Say::Stream { .. }, _)));
     if until == Until::HeardOfTheStream {
         return Vec::new();
@@ -268,7 +269,7 @@ async fn recorded() -> Vec<Vec<u8>> {
         let hello = Hello { version: VERSION, routes: vec![("/*".to_owned(), identity)] };
         link.send(&rmp_serde::to_vec(&hello).unwrap(), &[]).unwrap();
         let mut said = vec![rmp_serde::to_vec(&hello).unwrap()];
-        said.extend((0..4).map(|_| link.receive().unwrap().unwrap().0));
+        said.extend((0..5).map(|_| link.receive().unwrap().unwrap().0));
         said
     });
     let mut given = Given::default();
@@ -280,7 +281,8 @@ async fn recorded() -> Vec<Vec<u8>> {
 fn whatever_a_message_says_it_is_refused_or_makes_what_holds_together() {
     let messages = tokio::runtime::Runtime::new().unwrap().block_on(recorded());
     let kinds: Vec<_> = messages[1..].iter().map(|message| rmp_serde::from_slice::<Say>(message).unwrap()).collect();
-    let [Say::Stream { .. }, Say::Clients(sockets), Say::Carriers(carriers), Say::Whole] = &kinds[..] else {
+    let [Say::Record(_), Say::Stream { .. }, Say::Clients(sockets), Say::Carriers(carriers), Say::Whole] = &kinds[..]
+    else {
         panic!("{kinds:?}")
     };
     assert_eq!((sockets.len(), carriers.len(), carriers[0].clients()), (1, 1, 2));

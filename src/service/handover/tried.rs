@@ -7,7 +7,7 @@ use super::messages::{Answer, Hello, Say};
 use crate::config::{Config, SystemSources};
 use crate::fanout::h2::{Event, Outgoing};
 use crate::fanout::{Asked, CarrierPassage, ClientPassage, Home, MovingClient, Requests, Responder, SocketPassage};
-use crate::gateway::{CurrentRouting, RouteIds, Routing};
+use crate::gateway::{CurrentRouting, Permissions, Presence, RouteIds, Routing};
 use crate::hub::{Hub, MovingStream, Open, Opening, Publisher, StreamRequest};
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -69,6 +69,7 @@ pub fn try_message(input: &[u8]) {
         }
         Say::Clients(passages) => passages.into_iter().for_each(|passage| try_socket(passage, &routing)),
         Say::Carriers(passages) => passages.into_iter().for_each(|passage| try_carrier(passage, &routing)),
+        Say::Record(record) => Permissions::new(Arc::default(), None, Presence::default()).take(*record),
         Say::Whole | Say::Done => {}
     }
 }

@@ -19,7 +19,7 @@ use crate::access;
 use crate::config::{AdminAccess, Change, Config, ConfigErrors, Fate, ServerConfig, Settings};
 use crate::counters::{Reload, process};
 use crate::fanout::Engine;
-use crate::gateway::{CurrentOptions, CurrentRouting, CurrentTls, Gateway, RouteIds};
+use crate::gateway::{CurrentOptions, CurrentRouting, CurrentTls, Gateway, Permissions, RouteIds};
 use crate::hub::Hub;
 use crate::metrics::Metrics;
 use crate::quoted::Word;
@@ -70,6 +70,11 @@ impl Parts {
 }
 
 impl Reloader {
+    /// The permissions of all clients.
+    pub(super) fn permissions(&self) -> &Permissions {
+        self.parts.gateway.permissions()
+    }
+
     pub(super) fn new(config: Config, parts: Parts, engine: Option<Engine>, metrics: &Metrics) -> Self {
         let access = Arc::new(ArcSwap::from_pointee(config.server.admin_access.clone()));
         let settings = Arc::new(ArcSwap::from_pointee(config.settings.clone()));

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 /// Parts of the errors of which a schema knows nothing: it does not see files, variables, other routes and merged
 /// layers, it computes nothing, and it compares no two keys.
-const BEYOND: [&str; 48] = [
+const BEYOND: [&str; 63] = [
     // Other spellings of one value.
     "is in the list twice",
     "is in the table twice",
@@ -27,6 +27,16 @@ const BEYOND: [&str; 48] = [
     "must not be above",
     "must be less than age_secs",
     "credentials must not be true while origins is",
+    "has no kind",
+    "has no meaning with kind",
+    "needs algorithms",
+    "needs exactly one of",
+    "needs url",
+    "needs keys_file",
+    "needs names",
+    "needs [routes.auth]",
+    "must not have two claims of one field",
+    "must not be a client's field",
     // Two routes.
     "must not be the path of another route",
     "is never used: ",
@@ -44,6 +54,11 @@ const BEYOND: [&str; 48] = [
     "cookies are listed in share.cookies",
     // Variables and files.
     "the environment variable is not set",
+    "has a private key",
+    "key_file = \"empty\": is empty",
+    "has no key for the algorithms",
+    "names a file that is no list of keys",
+    "of the file must be a key of at least",
     "the environment variable is empty",
     ".env = \"LINES\": the value contains",
     ".file = \"lines\": the value contains",
@@ -106,7 +121,11 @@ fn settings() -> Vec<Key> {
 }
 
 /// Simple values that the schema takes and the reader refuses, because of the default of another key.
-const MORE: [(&str, &str); 4] = [
+const MORE: [(&str, &str); 8] = [
+    ("routes.auth.kind", "'jwt'"),
+    ("routes.auth.kind", "'forward'"),
+    ("routes.auth.kind", "'key'"),
+    ("routes.auth.kind", "'mtls'"),
     ("routes.client.flush_ms", "2000000000"),
     ("routes.cors.credentials", "true"),
     ("routes.upstream.backoff_max_ms", "1"),
@@ -116,7 +135,7 @@ const MORE: [(&str, &str); 4] = [
 /// Whether the value of a key names a file or a variable, which must be there.
 fn names_a_source(path: &str) -> bool {
     let is_of_tls = path.starts_with("server.tls.") && (path.ends_with(".cert") || path.ends_with(".key"));
-    path.ends_with("_file") || path.contains(".NAME.") || is_of_tls
+    path.ends_with("_file") || path.ends_with(".key_env") || path.contains(".NAME.") || is_of_tls
 }
 
 #[test]

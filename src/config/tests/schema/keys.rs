@@ -10,7 +10,23 @@ use serde_json::{Map, json};
 use std::collections::BTreeSet;
 
 /// The keys without a default in the schema: the required ones, and those whose default is not the same everywhere.
-const WITHOUT_DEFAULT: [&str; 10] = [
+const WITHOUT_DEFAULT: [&str; 26] = [
+    "defaults.auth.algorithms",
+    "defaults.auth.jwks_url",
+    "defaults.auth.key_env",
+    "defaults.auth.key_file",
+    "defaults.auth.keys_file",
+    "defaults.auth.kind",
+    "defaults.auth.names",
+    "defaults.auth.url",
+    "routes.auth.algorithms",
+    "routes.auth.jwks_url",
+    "routes.auth.key_env",
+    "routes.auth.key_file",
+    "routes.auth.keys_file",
+    "routes.auth.kind",
+    "routes.auth.names",
+    "routes.auth.url",
     "routes.name",
     "routes.origin",
     "routes.path",
@@ -42,6 +58,7 @@ fn it_has_the_keys_that_the_reader_knows_and_no_others() {
     for table in ["defaults", "routes"] {
         // The reader takes any name there.
         known.insert((format!("{table}.upstream.headers"), "NAME".to_owned()));
+        known.insert((format!("{table}.auth.require"), "NAME".to_owned()));
     }
     assert!(known.len() > 120, "{}", known.len());
     let described: BTreeSet<(String, String)> = keys().into_iter().map(|key| (key.section, key.name)).collect();
@@ -55,7 +72,7 @@ fn it_refuses_other_keys_in_every_table() {
     assert!(sections.len() > 20, "{sections:?}");
     for section in sections {
         // Any name is good in these tables.
-        if section.ends_with("headers") {
+        if section.ends_with("headers") || section.ends_with("require") {
             continue;
         }
         let text = with(&section, "odd", "1");
@@ -89,7 +106,8 @@ fn default(schema: &'static Value) -> Option<Value> {
 
 #[test]
 fn its_defaults_are_those_of_the_reader() {
-    let is_setting = |key: &Key| !key.section.is_empty() && !key.section.contains("headers");
+    let is_named = |key: &Key| key.section.contains("headers") || key.section.contains("require");
+    let is_setting = |key: &Key| !key.section.is_empty() && !is_named(key);
     let without = keys().into_iter().filter(|key| is_setting(key) && default(key.schema).is_none());
     assert_eq!(without.map(|key| key.path()).collect::<BTreeSet<_>>(), WITHOUT_DEFAULT.map(str::to_owned).into());
 

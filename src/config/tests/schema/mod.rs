@@ -89,6 +89,7 @@ fn with(section: &str, key: &str, value: &str) -> String {
             let pair: String = pair.into_iter().filter(|line| !line.starts_with(&format!("{key} "))).collect();
             format!("[[routes]]\n{missing}[server.tls]\n{}[[{section}]]\n{pair}{key} = {value}", of_tls(""))
         }
+        "routes.auth" => format!("[[routes]]\n{missing}[routes.auth]\n{}{key} = {value}", auth_beside(key)),
         "routes.proxy" => format!("[[routes]]\n{missing}kind = 'proxy'\n[routes.proxy]\n{key} = {value}"),
         _ => format!("[[routes]]\n{missing}[{section}]\n{key} = {value}"),
     }
