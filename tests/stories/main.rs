@@ -20,6 +20,7 @@ mod relay;
 mod releases;
 mod stage;
 mod stuck_log;
+mod tokens;
 
 mod accepting;
 mod access_ends;
@@ -35,6 +36,10 @@ mod api_document;
 mod api_events;
 mod api_private;
 mod api_secrets;
+mod auth;
+mod auth_ends;
+mod auth_services;
+mod auth_tickets;
 mod bounds;
 mod builders;
 mod config;

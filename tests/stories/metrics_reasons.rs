@@ -6,6 +6,7 @@ use crate::gateway::{Gateway, configuration, route};
 use crate::metrics::{ADMIN, backfills, closes, gaps, phases, refusals, until};
 use crate::origin::{Exchange, Origin, Port};
 use crate::stage::{gap, joined, numbered, opened};
+use crate::tokens::file;
 
 #[tokio::test]
 async fn a_client_that_skips_what_it_was_too_slow_for_has_a_gap() {
@@ -29,6 +30,15 @@ async fn a_client_that_skips_what_it_was_too_slow_for_has_a_gap() {
     }
     assert!(told > 0);
     until(gateway.admin().await, &gaps("lag"), told.into()).await;
+}
+
+#[tokio::test]
+async fn a_client_without_a_credential_is_counted() {
+    let (origin, ring) = (Origin::start(), file(&format!("{} name\n", "ba".repeat(32))));
+    let options = format!("auth.kind = \"key\"\nauth.keys_file = \"{}\"", ring.path().display());
+    let gateway = Gateway::start(&configuration(ADMIN, [route("/*", &origin).with(&options)])).await;
+    assert_eq!(Client::get("/").connect(&gateway).await.status, 401);
+    until(gateway.admin().await, &refusals("auth"), 1.0).await;
 }
 
 #[tokio::test]
