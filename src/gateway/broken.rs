@@ -15,8 +15,10 @@ pub(super) enum Broken {
     Lagged,
     /// An operator ended the client while a write waited.
     Dismissed,
-    /// The client may not listen any more, and a write waited.
+    /// The client's permission was taken back while a write waited.
     Revoked,
+    /// The client's permission ended while a write waited.
+    Expired,
 }
 
 /// Why a write or a read of a session failed. `link`: the connection of an HTTP/2 stream.

@@ -16,6 +16,7 @@ impl From<Broken> for Departure {
             Broken::Lagged => Self::Lagged,
             Broken::Dismissed => Self::Ended(End::Dismissed),
             Broken::Revoked => Self::Revoked,
+            Broken::Expired => Self::Expired,
         }
     }
 }

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::Notify;
 
 /// The clients that are taken from the list while it is locked once.
@@ -53,6 +53,8 @@ pub struct Present {
     events: AtomicU64,
     /// When the client was last seen to take a byte, if a write waits for it, as [`since_start`] has it.
     slow_since: AtomicU64,
+    /// When its permission ends.
+    expires: Option<Instant>,
     dismissal: AtomicU8,
     dismissed: Notify,
 }
@@ -127,7 +129,9 @@ impl Presence {
 impl Present {
     /// A client that was sent nothing so far.
     pub(super) fn new(on: On, caller: Caller, version: Version, asked: Instant, cursor: Seq) -> Self {
+        let left = caller.grant().and_then(|grant| grant.left(SystemTime::now()));
         Self {
+            expires: left.and_then(|left| Instant::now().checked_add(left)),
             on,
             caller,
             version,
@@ -156,6 +160,7 @@ impl Present {
         match self.dismissal.load(Ordering::Relaxed) {
             DISMISSED => Some(Broken::Dismissed),
             REVOKED => Some(Broken::Revoked),
+            _ if self.expires.is_some_and(|expires| expires <= Instant::now()) => Some(Broken::Expired),
             _ => None,
         }
     }
