@@ -1,6 +1,7 @@
 //! Describes a good configuration in words, as manifold understood it. `manifold --test` prints this.
 
 use super::{Config, ServerConfig, TlsConfig};
+use crate::auth::{AuthPolicy, Kind};
 use crate::certificates::ClientAuth;
 use crate::hub::{CookiePolicy, Credentials, Mode, QueryPolicy, ShareOptions};
 use crate::route::{Hosts, Methods, PathPattern, Route, RouteKind};
@@ -63,7 +64,23 @@ fn of_route(route: &Route) -> String {
     };
     let accept = route.accept.as_ref().map(|accept| format!(" accept={accept}")).unwrap_or_default();
     let shares = policy_in_words(route);
-    format!("\nroute {path}{name}{hosts}{methods}{accept}\n  origin: {}\n  {shares}", UrlAtOrigin(route))
+    let access = route.auth().map(|auth| format!("\n  access: {}", who_may(auth))).unwrap_or_default();
+    format!("\nroute {path}{name}{hosts}{methods}{accept}\n  origin: {}\n  {shares}{access}", UrlAtOrigin(route))
+}
+
+/// Who may have a route, in words.
+fn who_may(auth: &AuthPolicy) -> String {
+    let kind = match &auth.kind {
+        Kind::Jwt(jwt) => {
+            let algorithms: Vec<_> = jwt.algorithms.iter().map(|algorithm| format!("{algorithm:?}")).collect();
+            format!("a JSON Web Token ({})", algorithms.join(", "))
+        }
+        Kind::Forward(service) => format!("what {} says", service.url.origin.root_url()),
+        Kind::Key(_) => "a key".to_owned(),
+        Kind::Mtls(names) => format!("a certificate ({})", names.0.join(", ")),
+    };
+    let tickets = auth.tickets.as_ref().map(|tickets| format!(", or a ticket of {}", tickets.path)).unwrap_or_default();
+    format!("{kind}{tickets}")
 }
 
 /// Who shares a stream of the route, in words.

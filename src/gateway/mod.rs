@@ -93,7 +93,7 @@ use crate::counters::Label;
 use crate::fanout::Engine;
 use crate::hub::Hub;
 use crate::log_limit::LogLimit;
-use crate::quoted::quoted;
+use crate::quoted::{quoted, reason};
 use crate::upstream::Connector;
 use answered::Outcome;
 use connection::Peer;
@@ -316,6 +316,9 @@ impl Gateway {
             );
         }
         self.tell_for_now(refusal);
+        if let Why::Denied(denial) = &refusal.why {
+            log::debug!("denied route={} why={}", refusal.route().unwrap_or("-"), reason(denial.reason()));
+        }
         let Why::NoRoute(no_route) = &refusal.why else { return };
         let Some(untold) = self.no_routes.next(Instant::now()) else { return };
         let NoRoute { host, path } = &**no_route;

@@ -9,6 +9,7 @@ use crate::auth::{
     lifetime_of,
 };
 use crate::caller::Grant;
+use crate::log_limit::LogLimit;
 use crate::quoted::reason;
 use crate::upstream::{Connector, OnError, Request, Response, UpstreamOptions, own_answer};
 use bytes::{Bytes, BytesMut};
@@ -19,6 +20,8 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 
+/// The most log lines about services that cannot be asked, in a period of this length.
+const FAILURES: (u32, Duration) = (1, Duration::from_secs(10));
 /// How long an issuer or a service may take for its whole answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a request is let in for, while the service that `fail_open` is for cannot be asked.
@@ -34,18 +37,27 @@ pub(in crate::gateway) struct Services {
     known: Arc<Known>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Known {
     /// The keys by URL and algorithms.
     published: Mutex<HashMap<String, Arc<Published>>>,
     verdicts: Verdicts,
+    /// Limits the log lines about services that cannot be asked.
+    failures: LogLimit,
     /// The permissions that are asked for again, by question.
     rechecked: Mutex<HashMap<[u8; 32], Weak<Grant>>>,
 }
 
+impl Known {
+    fn new() -> Self {
+        let failures = LogLimit::new(FAILURES.0, FAILURES.1);
+        Self { published: Mutex::default(), verdicts: Verdicts::default(), failures, rechecked: Mutex::default() }
+    }
+}
+
 impl Services {
     pub(in crate::gateway) fn new(connector: Connector, permissions: Permissions) -> Self {
-        Self { connector, permissions, known: Arc::default() }
+        Self { connector, permissions, known: Arc::new(Known::new()) }
     }
 
     /// Finds something out, and notes it among the answers.
@@ -162,7 +174,10 @@ impl Services {
                 Answer::new(service.verdict(response.status, &response.headers, body, digest), lifetime, Instant::now())
             }
             Err(why) => {
-                log::debug!("authorisation service cannot be asked why={}", reason(&why));
+                if let Some(untold) = self.known.failures.next(Instant::now()) {
+                    let server = service.url.origin.root_url();
+                    log::warn!("authorisation service cannot be asked server={server} why={}{untold}", reason(&why));
+                }
                 Answer::unavailable(why, Instant::now())
             }
         }
