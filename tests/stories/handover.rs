@@ -227,7 +227,7 @@ async fn only_streams_whose_routes_are_what_they_were_move() {
 
 #[tokio::test]
 async fn two_versions_that_do_not_understand_each_other_move_nothing_and_the_old_process_drains() {
-    let (origin, releases) = (ResumingOrigin::start_live(), relay::speaking(2));
+    let (origin, releases) = (ResumingOrigin::start_live(), relay::speaking(9));
     let config = configuration(&SETTINGS.replace("600", "5"), [route("/*", &*origin)]);
     let (gateway, _file) = releases.run(&config).await;
     let mut client = Client::get("/").connect(&gateway).await.stream();
@@ -236,7 +236,7 @@ async fn two_versions_that_do_not_understand_each_other_move_nothing_and_the_old
     releases.switch();
     gateway.signal(Signal::QUIT);
     let _new = Successor::of(&gateway.log_line("relay: the new process has pid=").await);
-    gateway.log_line("streams and clients stay here, because the new process speaks another version version=2").await;
+    gateway.log_line("streams and clients stay here, because the new process speaks another version version=9").await;
     gateway.log_line("a new process serves").await;
     assert_eq!(client.ended().await, End::Orderly);
     let id = client.last_id().to_owned();

@@ -13,9 +13,10 @@ use std::time::Duration;
 use tempfile::NamedTempFile;
 
 /// What the new process has heard or said last.
-const POINTS: [&str; 13] = [
+const POINTS: [&str; 15] = [
     "nothing",
     "that it understands the version",
+    "what is remembered of credentials",
     "of the first stream",
     "its clients",
     "its connections of HTTP/2",
@@ -26,6 +27,7 @@ const POINTS: [&str; 13] = [
     "its connections of HTTP/2",
     "that these were all",
     "that it has taken them",
+    "what is remembered of credentials by now",
     "that these were all streams",
 ];
 
@@ -33,7 +35,7 @@ const POINTS: [&str; 13] = [
 const EACH: usize = 2;
 
 /// The points at which the new process has just taken a stream.
-const TAKEN: [usize; 2] = [6, 11];
+const TAKEN: [usize; 2] = [7, 12];
 
 /// A client that comes back when it is disconnected.
 struct Follower {
