@@ -105,7 +105,7 @@ fn name_apart(drafts: &mut [Draft<'_>]) {
 
 impl<'a> Defaults<'a> {
     fn read(mut section: Section<'a>, sources: &dyn Sources) -> Self {
-        let auth = read_auth(&mut section, None);
+        let auth = AuthLayer::over(&mut section, None);
         let cors = section.section("cors");
         let has_cors = cors.is_present();
         let cors = CorsLayer::read(cors, &CorsLayer::default());
@@ -259,28 +259,8 @@ fn stream_policy<'a>(section: &mut Section<'a>, defaults: &Defaults<'a>, sources
     }
 }
 
-/// Reads `auth` over that of a layer below. `None`: there is none, or it is off.
-fn read_auth<'a>(
-    section: &mut Section<'a>,
-    base: Option<&(AuthLayer<'a>, Item<'a>)>,
-) -> Option<(AuthLayer<'a>, Item<'a>)> {
-    match section.take("auth") {
-        // `"off"` is the only way to undo `[defaults.auth]`, because a route without the key inherits the table.
-        Some(item) if item.str() == Some("off") => None,
-        Some(item) => {
-            let base = base.map(|(layer, _)| layer.clone()).unwrap_or_default();
-            item.section().map(|table| (AuthLayer::read(table, &base), item))
-        }
-        None => {
-            // Read so that its keys are known to exist.
-            AuthLayer::read(section.absent("auth"), &AuthLayer::default());
-            base.cloned()
-        }
-    }
-}
-
 fn auth<'a>(section: &mut Section<'a>, defaults: &Defaults<'a>, sources: &dyn Sources) -> Option<Arc<AuthPolicy>> {
-    let (layer, item) = read_auth(section, defaults.auth.as_ref())?;
+    let (layer, item) = AuthLayer::over(section, defaults.auth.as_ref())?;
     layer.resolve(&item, sources).map(Arc::new)
 }
 

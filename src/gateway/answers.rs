@@ -2,7 +2,7 @@
 
 use super::after::After;
 use super::connection::Connection;
-use super::refusal::Reply;
+use super::reply::Reply;
 use super::sessions::close;
 use super::times::ANSWER_TIME;
 use super::transport::Transport;

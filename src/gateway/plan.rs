@@ -21,7 +21,8 @@ use super::own_request::{Asked, OwnRequest};
 use super::permission::{
     Admitted, Knowledge, Question, TicketUse, Unpermitted, admit, plan_proxy, plan_ticket, tickets,
 };
-use super::refusal::{NoRoute, Refusal, Reply, Why};
+use super::refusal::{NoRoute, Refusal, Why};
+use super::reply::Reply;
 use super::routing::Routing;
 use super::served::{ProxyRoute, Served, StreamRoute};
 use crate::caller::Caller;

@@ -3,6 +3,7 @@
 use super::limits::Over;
 use super::lines::come_again;
 use super::permission::denied;
+use super::reply::{COME_AGAIN, Reply};
 use super::served::{ProxyRoute, StreamRoute, name_places};
 use crate::auth::Denial;
 use crate::caller::Caller;
@@ -11,18 +12,14 @@ use crate::downstream::{CorsAnswer, refusal_head, stream_head};
 use crate::hub::{Answer, End, Failure, JoinError, Mode};
 use crate::route::{BadTarget, MediaType, Route};
 use crate::sse::retry_line;
-use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::header::{ALLOW, RETRY_AFTER};
+use http::{HeaderValue, Method, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The `Retry-After` of an answer to a client that may try again soon, in seconds.
-pub(super) const COME_AGAIN: HeaderValue = HeaderValue::from_static("1");
-
 /// The methods of a stream route without CORS, and with CORS.
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD");
-const METHODS_WITH_PREFLIGHT: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
+pub(super) const METHODS_WITH_PREFLIGHT: HeaderValue = HeaderValue::from_static("GET, HEAD, OPTIONS");
 const POST: HeaderValue = HeaderValue::from_static("POST, OPTIONS");
 
 /// A request that is answered with an error.
@@ -170,14 +167,6 @@ pub(super) fn for_now(reason: Refused) -> Option<ForNow> {
 pub(super) struct NoRoute {
     pub(super) host: Option<String>,
     pub(super) path: String,
-}
-
-/// A complete response.
-#[derive(Debug)]
-pub(super) struct Reply {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
 }
 
 impl From<Why> for Refusal {
@@ -356,66 +345,4 @@ fn of_failure(failure: &Failure, cors: Option<&CorsAnswer>) -> Reply {
 
 fn reflected(answer: &Answer, cors: Option<&CorsAnswer>) -> Reply {
     Reply { status: answer.status, headers: refusal_head(&answer.headers, cors), body: answer.body.clone() }.sized()
-}
-
-impl Reply {
-    /// A response with one line of text. The text must not reveal the configuration or where the origin is.
-    pub(super) fn text(status: StatusCode, text: &str) -> Self {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        Self { status, headers, body: Bytes::from(format!("{text}\n")) }.sized()
-    }
-
-    /// The answer to a proxied request that failed. A 503 asks the client to try again soon.
-    pub(super) fn failed(status: StatusCode) -> Self {
-        let reply = Self::text(status, &status.canonical_reason().unwrap_or_default().to_lowercase());
-        if status == StatusCode::SERVICE_UNAVAILABLE { reply.with(RETRY_AFTER, COME_AGAIN) } else { reply }
-    }
-
-    /// A response without a body that asks the client to try again soon.
-    pub(super) fn come_again(status: StatusCode) -> Self {
-        Self::empty(status).with(RETRY_AFTER, COME_AGAIN).sized()
-    }
-
-    fn empty(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::new(), body: Bytes::new() }
-    }
-
-    /// A 204 without header fields.
-    pub(super) fn no_content() -> Self {
-        Self::empty(StatusCode::NO_CONTENT)
-    }
-
-    /// Sends the client to another URL, with the same method.
-    pub(super) fn moved(location: HeaderValue) -> Self {
-        Self::empty(StatusCode::PERMANENT_REDIRECT).with(LOCATION, location).sized()
-    }
-
-    /// The methods of a stream route with CORS, for an OPTIONS request that is not a preflight.
-    pub(super) fn allowed(cors: &CorsAnswer) -> Self {
-        let mut reply = Self::no_content().with(ALLOW, METHODS_WITH_PREFLIGHT);
-        cors.apply(&mut reply.headers);
-        reply
-    }
-
-    /// The answer to a preflight.
-    pub(super) fn preflight(headers: HeaderMap) -> Self {
-        Self { status: StatusCode::NO_CONTENT, headers, body: Bytes::new() }
-    }
-
-    pub(super) fn with(mut self, name: http::HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
-        self
-    }
-
-    /// Sets the length of the body.
-    pub(super) fn sized(mut self) -> Self {
-        // A 204 has no Content-Length (RFC 9110, section 8.6).
-        if self.status == StatusCode::NO_CONTENT {
-            return self;
-        }
-        self.headers.insert(CONTENT_LENGTH, HeaderValue::from(self.body.len()));
-        self
-    }
 }

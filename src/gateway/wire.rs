@@ -1,6 +1,6 @@
 //! Serialises HTTP/1.x responses for clients that are not in a session.
 
-use super::refusal::Reply;
+use super::reply::Reply;
 use crate::fanout::Framing;
 use crate::sse::Frame;
 use bytes::{Bytes, BytesMut};

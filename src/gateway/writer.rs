@@ -9,7 +9,7 @@ use super::http2::{Link, StallLimit};
 use super::presence::Present;
 use super::progress::Progress;
 use super::reader::{Reader, Writing};
-use super::refusal::Reply;
+use super::reply::Reply;
 use super::socket::{self, Witness};
 use super::wire::response_head;
 use crate::counters::RouteCounters;

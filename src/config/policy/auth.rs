@@ -67,13 +67,33 @@ struct Table<'a, 'f> {
 }
 
 impl<'a> AuthLayer<'a> {
-    pub(in crate::config) fn read(mut section: Section<'a>, base: &Self) -> Self {
+    fn read(mut section: Section<'a>, base: &Self) -> Self {
         let mut items = base.items.clone();
         for (key, _) in KEYS {
             items.extend(section.take(key).map(|item| (key, item)));
         }
         section.finish();
         Self { items }
+    }
+
+    /// Reads `auth` over that of a layer below. `None`: there is none, or it is off.
+    pub(in crate::config) fn over(
+        section: &mut Section<'a>,
+        base: Option<&(Self, Item<'a>)>,
+    ) -> Option<(Self, Item<'a>)> {
+        match section.take("auth") {
+            // `"off"` is the only way to undo `[defaults.auth]`, because a route without the key inherits the table.
+            Some(item) if item.str() == Some("off") => None,
+            Some(item) => {
+                let base = base.map(|(layer, _)| layer.clone()).unwrap_or_default();
+                item.section().map(|table| (Self::read(table, &base), item))
+            }
+            None => {
+                // Read so that its keys are known to exist.
+                Self::read(section.absent("auth"), &Self::default());
+                base.cloned()
+            }
+        }
     }
 
     /// The policy. `at`: the table, for an error about a key that is missing. `files`: what it names.

@@ -2,7 +2,7 @@
 
 use super::session::Handed;
 use crate::fanout::h2;
-use crate::gateway::refusal::Reply;
+use crate::gateway::reply::Reply;
 use crate::gateway::wire::response_head;
 use http::header::{CONNECTION, DATE, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{Authority, PathAndQuery, Scheme};

@@ -8,7 +8,7 @@ use super::super::connection::Connection;
 use super::super::gate::Gate;
 use super::super::head::{self, Body, Head};
 use super::super::plan::{Ask, Plan, Request};
-use super::super::refusal::Reply;
+use super::super::reply::Reply;
 use super::super::sessions::{Decided, close};
 use super::super::shared::NotJoined;
 use super::super::writer::Broken;

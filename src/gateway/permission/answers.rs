@@ -2,7 +2,7 @@
 
 use crate::auth::Denial;
 use crate::downstream::{CorsAnswer, refusal_head};
-use crate::gateway::refusal::{COME_AGAIN, Reply};
+use crate::gateway::reply::{COME_AGAIN, Reply};
 use http::header::{ACCESS_CONTROL_ALLOW_METHODS, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
