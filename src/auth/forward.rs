@@ -127,12 +127,14 @@ fn claim((name, value): (&HeaderName, &HeaderValue)) -> Option<(String, Value)> 
     Some((name.as_str().to_owned(), Value::String(value.to_str().ok()?.to_owned())))
 }
 
-/// What tells the questions to a service apart: the digest of what it is sent.
+/// What tells questions apart: the digest of the service, of what it is sent, and of what is read in its answer.
 #[must_use]
-pub fn question(target: &str, fields: &[(HeaderName, HeaderValue)]) -> [u8; 32] {
-    let mut digest = Sha256::new();
+pub fn question(service: &Forward, fields: &[(HeaderName, HeaderValue)]) -> [u8; 32] {
+    let (mut digest, root) = (Sha256::new(), service.url.origin.root_url());
     let parts = fields.iter().flat_map(|(name, value)| [name.as_str().as_bytes(), value.as_bytes()]);
-    for part in [target.as_bytes()].into_iter().chain(parts) {
+    let subject = service.subject.as_ref().map_or("", HeaderName::as_str);
+    let of_service = [root.as_bytes(), service.url.target.as_bytes(), subject.as_bytes()];
+    for part in of_service.into_iter().chain(parts) {
         digest.update(&(part.len() as u64).to_be_bytes());
         digest.update(part);
     }
@@ -243,13 +245,18 @@ mod tests {
     fn two_questions_differ_if_anything_differs() {
         let of =
             |name: &'static str, value: &'static str| (HeaderName::from_static(name), HeaderValue::from_static(value));
+        let at = |url: &str| Forward { url: Arc::new(ForwardUrl::parse(url).unwrap()), ..service() };
+        let (one, subject) = (at("http://a/a"), Some(HeaderName::from_static("x-other")));
         let questions = [
-            question("/a", &[]),
-            question("/b", &[]),
-            question("/a", &[of("cookie", "x")]),
-            question("/a", &[of("cookie", "y")]),
-            question("/a", &[of("authorization", "x")]),
-            question("/a", &[of("cookie", "x"), of("cookie", "y")]),
+            question(&one, &[]),
+            question(&at("http://a/b"), &[]),
+            question(&at("http://b/a"), &[]),
+            question(&at("http://a:81/a"), &[]),
+            question(&Forward { subject, ..one.clone() }, &[]),
+            question(&one, &[of("cookie", "x")]),
+            question(&one, &[of("cookie", "y")]),
+            question(&one, &[of("authorization", "x")]),
+            question(&one, &[of("cookie", "x"), of("cookie", "y")]),
         ];
         for (at, one) in questions.iter().enumerate() {
             assert!(questions.iter().skip(at + 1).all(|other| other != one), "{at}");

@@ -213,9 +213,12 @@ impl Gateway {
 
     /// A plan whose client is asked about again while it stays, if its route says so.
     fn watched(&self, plan: Plan, answers: Answers) -> Plan {
-        let Some(asked) = answers.asked else { return plan };
+        if answers.asked.is_none() {
+            return plan;
+        }
         let watch = |mut ask: Box<Ask>| {
-            let grant = ask.caller.grant().cloned().map(|grant| self.services.watch(grant, asked));
+            let named = &ask.served.policy.share.claims;
+            let grant = ask.caller.grant().cloned().map(|grant| self.services.watch(grant, answers, named));
             ask.caller = std::mem::take(&mut ask.caller).granted(grant);
             ask
         };

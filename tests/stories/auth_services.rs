@@ -186,3 +186,43 @@ async fn a_client_that_stays_is_asked_about_again() {
     }
     assert_eq!(cookie("user=alice").connect(&gateway).await.status, 401);
 }
+
+#[tokio::test]
+async fn a_client_that_is_no_longer_what_it_was_does_not_stay_on_its_stream() {
+    let tenant = Arc::new(AtomicUsize::new(1));
+    let now_of = Arc::clone(&tenant);
+    let service = Origin::answering(move |exchange: crate::origin::Exchange| {
+        let tenant = now_of.load(Ordering::SeqCst).to_string();
+        async move { exchange.reply(204, &[("X-Tenant", &tenant)], "").await }
+    });
+    let origin = Origin::start();
+    let more = "auth.recheck_secs = 0.2\nshare.claims = [\"x-tenant\"]";
+    let gateway = Gateway::with(route("/*", &origin).with(&options(&service, more))).await;
+    let (mut client, _body) = opened_with(cookie("user=alice"), &gateway, &origin).await;
+    service.request(3).await;
+    tenant.store(2, Ordering::SeqCst);
+    assert_eq!(client.next_event().await.data, "{\"reason\":\"revoked\"}");
+    let (_client, _body) = opened_with(cookie("user=alice"), &gateway, &origin).await;
+    assert_eq!(origin.requests().last().unwrap().headers.one("x-claim-x-tenant"), Some("2"));
+}
+
+#[tokio::test]
+async fn two_services_never_answer_for_each_other() {
+    let (lets_in, refuses) = (
+        service(600).0,
+        Origin::answering(|exchange: crate::origin::Exchange| async move {
+            exchange.reply(401, &[("Cache-Control", "max-age=600")], "").await;
+        }),
+    );
+    let origin = Origin::start();
+    let streams = "name = \"streams\"\naccept = \"text/event-stream\"";
+    let routes = [
+        route("/*", &origin).with(streams).with(&options(&lets_in, "")),
+        route("/*", &origin).with("name = \"others\"").with(&options(&refuses, "")),
+    ];
+    let gateway = Gateway::with_all(routes).await;
+    let stream = cookie("user=alice").header("Accept", "text/event-stream");
+    let (_client, _body) = opened_with(stream, &gateway, &origin).await;
+    // All that the services are told is the same.
+    assert_eq!(cookie("user=alice").connect(&gateway).await.status, 401);
+}

@@ -20,6 +20,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+/// The field that tells a service of the path and query.
+pub(super) const FORWARDED_URI: &str = "x-forwarded-uri";
+
 /// The parts of a request that count.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::gateway) struct Seeker<'a> {
@@ -187,7 +190,7 @@ fn of_service(
         };
         let mut fields = service.fields(seeker.headers, credential.as_deref());
         fields.extend(told(auth, seeker));
-        let digest = question(&service.url.target, &fields);
+        let digest = question(service, &fields);
         return Err(Question::Service(Asked { auth: Arc::clone(auth), fields, digest }));
     };
     Ok(match verdict.clone() {
@@ -210,7 +213,7 @@ fn told(auth: &AuthPolicy, seeker: &Seeker<'_>) -> Vec<(HeaderName, HeaderValue)
         ("x-forwarded-method", Some(seeker.method.as_str())),
         ("x-forwarded-proto", Some(scheme)),
         ("x-forwarded-host", seeker.host),
-        ("x-forwarded-uri", Some(uri.as_str())),
+        (FORWARDED_URI, Some(uri.as_str())),
     ];
     let field = |(name, value): (&'static str, Option<&str>)| {
         Some((HeaderName::from_static(name), HeaderValue::from_str(value?).ok()?))

@@ -1,14 +1,15 @@
 //! Asks others about credentials: the issuers of tokens for their keys, and authorisation services.
 
-use super::judge::{Answers, Asked, Question};
+use super::judge::{Answers, Asked, FORWARDED_URI, Question, claim_fields};
 use super::permissions::Permissions;
 use super::published::{Act, Published};
 use super::verdicts::{Answer, Verdicts};
 use crate::auth::{
-    Algorithm, AuthPolicy, Denial, Forward, ForwardUrl, Jwt, KeySet, Keys, Kind, MOST_JWKS_BYTES, Permission, Verdict,
-    lifetime_of,
+    Algorithm, AuthPolicy, Claims, Denial, Forward, ForwardUrl, Jwt, KeySet, Keys, Kind, MOST_JWKS_BYTES, Permission,
+    Segments, Verdict, lifetime_of,
 };
 use crate::caller::Grant;
+use crate::hub::ClaimField;
 use crate::log_limit::LogLimit;
 use crate::quoted::reason;
 use crate::upstream::{Connector, OnError, Request, Response, UpstreamOptions, own_answer};
@@ -68,7 +69,8 @@ impl Services {
                 answers.keys = Some(self.keys(&auth, newer).await);
             }
             Question::Service(asked) => {
-                answers.verdict = Some(self.verdict(&asked.auth, asked.fields.clone(), asked.digest).await);
+                let verdict = self.verdict(&asked).await;
+                answers.verdict = Some(if asked.is_open_for(&verdict) { let_in(asked.digest) } else { verdict });
                 answers.asked = Some(asked);
             }
         }
@@ -136,27 +138,16 @@ impl Services {
         Ok((keys, lifetime_of(&response.headers)))
     }
 
-    async fn verdict(
-        &self,
-        auth: &Arc<AuthPolicy>,
-        fields: Vec<(HeaderName, HeaderValue)>,
-        digest: [u8; 32],
-    ) -> Verdict {
+    /// What an authorisation service says.
+    async fn verdict(&self, asked: &Asked) -> Verdict {
+        let Asked { auth, fields, digest } = asked;
+        let digest = *digest;
         let Kind::Forward(service) = &auth.kind else { return Verdict::Denied(Denial::Missing) };
         let Some(cell) = self.known.verdicts.place(digest, Instant::now()) else {
             return Verdict::Denied(Denial::Unavailable("too many questions to the authorisation service".into()));
         };
         let answer = cell.get_or_init(|| self.judgement(service, auth, fields.clone(), digest)).await;
-        let verdict = answer.verdict.clone();
-        match &verdict {
-            Verdict::Denied(Denial::Unavailable(why)) if service.fail_open => {
-                log::debug!("authorisation service cannot be asked, the request is let in why={}", reason(why));
-                let grant = Grant { credential: digest, ..Grant::default() };
-                let permission = Permission { grant, claims: crate::auth::Claims::default() };
-                Verdict::Allowed { permission, lifetime: Some(OPEN_FOR) }
-            }
-            Verdict::Allowed { .. } | Verdict::Denied(_) => verdict,
-        }
+        answer.verdict_at(Instant::now())
     }
 
     /// Asks an authorisation service.
@@ -214,45 +205,46 @@ impl Services {
     }
 
     /// The permission for a client that stays. If the service is to be asked again, all clients with one credential have
-    /// one permission, and it is asked about for as long as one of them is there.
-    pub(in crate::gateway) fn watch(&self, grant: Arc<Grant>, asked: Asked) -> Arc<Grant> {
-        let Asked { auth, fields, digest } = asked;
-        let Some(every) = grant.recheck.map(Duration::from_millis) else { return grant };
+    /// one permission, and it is asked about for as long as one of them is there. `named`: the claims that the origin is told
+    /// of.
+    pub(in crate::gateway) fn watch(&self, grant: Arc<Grant>, answers: Answers, named: &[ClaimField]) -> Arc<Grant> {
+        let (Some(every), Some(asked)) = (grant.recheck.map(Duration::from_millis), answers.asked) else {
+            return grant;
+        };
         let mut rechecked = self.known.rechecked.lock();
-        let held = rechecked.get(&digest).and_then(Weak::upgrade);
+        let held = rechecked.get(&asked.digest).and_then(Weak::upgrade);
         if let Some(held) = held.filter(|held| *held == grant && !held.is_over()) {
             return held;
         }
         rechecked.retain(|_, held| held.strong_count() > 0);
-        rechecked.insert(digest, Arc::downgrade(&grant));
+        rechecked.insert(asked.digest, Arc::downgrade(&grant));
         drop(rechecked);
-        let (services, watched) = (self.clone(), Arc::downgrade(&grant));
-        tokio::spawn(async move { services.recheck(&auth, &watched, &fields, digest, every).await });
+        let told = match &answers.verdict {
+            Some(Verdict::Allowed { permission, .. }) => claim_fields(&permission.claims, named).collect(),
+            Some(Verdict::Denied(_)) | None => Vec::new(),
+        };
+        let watched = Watched { grant: Arc::downgrade(&grant), asked, named: named.to_vec(), told };
+        let services = self.clone();
+        tokio::spawn(async move { services.recheck(&watched, every).await });
         grant
     }
 
     /// Asks about a permission again and again, until nobody has it or it is taken back.
-    async fn recheck(
-        &self,
-        auth: &Arc<AuthPolicy>,
-        watched: &Weak<Grant>,
-        fields: &[(HeaderName, HeaderValue)],
-        digest: [u8; 32],
-        every: Duration,
-    ) {
+    async fn recheck(&self, watched: &Watched, every: Duration) {
         let mut failures = 0;
         loop {
             sleep(every).await;
-            if watched.strong_count() == 0 {
+            if watched.grant.strong_count() == 0 {
                 return;
             }
-            self.known.verdicts.forget(&digest);
-            let verdict = self.verdict(auth, fields.to_vec(), digest).await;
-            let Some(grant) = watched.upgrade() else { return };
-            failures = match verdict {
-                Verdict::Allowed { .. } => 0,
+            self.known.verdicts.forget(&watched.asked.digest);
+            let verdict = self.verdict(&watched.asked).await;
+            let Some(grant) = watched.grant.upgrade() else { return };
+            failures = match &verdict {
+                verdict if watched.asked.is_open_for(verdict) => 0,
                 Verdict::Denied(Denial::Unavailable(_)) => failures + 1,
-                Verdict::Denied(_) => u32::MAX,
+                verdict if watched.still_has(verdict) => 0,
+                Verdict::Allowed { .. } | Verdict::Denied(_) => u32::MAX,
             };
             // An outage of one moment disconnects nobody.
             if failures > 1 {
@@ -262,6 +254,45 @@ impl Services {
             }
         }
     }
+}
+
+/// A permission that is asked about again.
+struct Watched {
+    grant: Weak<Grant>,
+    asked: Asked,
+    /// The claims that the origin is told of, and what it was told.
+    named: Vec<ClaimField>,
+    told: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Watched {
+    /// Whether the client still has what it was let in for. If the origin was told another thing of it, its stream is
+    /// another's now.
+    fn still_has(&self, verdict: &Verdict) -> bool {
+        let Verdict::Allowed { permission, .. } = verdict else { return false };
+        let is_permitted = self.asked.auth.permit(permission.clone(), self.asked.path().as_ref()).is_ok();
+        is_permitted && claim_fields(&permission.claims, &self.named).eq(self.told.iter().cloned())
+    }
+}
+
+impl Asked {
+    /// Whether the service cannot be asked, and the route lets clients in then.
+    fn is_open_for(&self, verdict: &Verdict) -> bool {
+        let Kind::Forward(service) = &self.auth.kind else { return false };
+        service.fail_open && matches!(verdict, Verdict::Denied(Denial::Unavailable(_)))
+    }
+
+    /// The path that the service was told of.
+    fn path(&self) -> Option<Segments> {
+        let uri = self.fields.iter().rev().find(|(name, _)| name == FORWARDED_URI)?.1.to_str().ok()?;
+        Some(Segments::of(uri.split_once('?').map_or(uri, |(path, _)| path)))
+    }
+}
+
+/// The verdict for a client that is let in because the service cannot be asked.
+fn let_in(digest: [u8; 32]) -> Verdict {
+    let grant = Grant { credential: digest, ..Grant::default() };
+    Verdict::Allowed { permission: Permission { grant, claims: Claims::default() }, lifetime: Some(OPEN_FOR) }
 }
 
 /// Why there is no answer, in words.

@@ -70,6 +70,18 @@ impl Answer {
         Self { verdict, good_until }
     }
 
+    /// The verdict for a client that comes now. What is left of its lifetime is the client's.
+    pub(super) fn verdict_at(&self, now: Instant) -> Verdict {
+        match self.verdict.clone() {
+            Verdict::Allowed { permission, lifetime } => {
+                let left = self.good_until.saturating_duration_since(now).max(Duration::from_millis(1));
+                let lifetime = lifetime.filter(|lifetime| !lifetime.is_zero()).map(|_| left);
+                Verdict::Allowed { permission, lifetime }
+            }
+            denied @ Verdict::Denied(_) => denied,
+        }
+    }
+
     /// The service could not be asked.
     pub(super) fn unavailable(why: Arc<str>, now: Instant) -> Self {
         Self::new(Verdict::Denied(Denial::Unavailable(why)), None, now)
@@ -79,6 +91,8 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::{Claims, Permission};
+    use crate::caller::Grant;
 
     fn answer(secs: u64, now: Instant) -> Answer {
         Answer::new(Verdict::Denied(Denial::Forbidden), Some(Duration::from_secs(secs)), now)
@@ -101,6 +115,31 @@ mod tests {
         for (secs, is_same) in [(0, true), (4, true), (5, false)] {
             let later = verdicts.place([1; 32], now + Duration::from_secs(secs)).unwrap();
             assert_eq!(Arc::ptr_eq(&first, &later), is_same, "{secs}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_comes_later_has_what_is_left() {
+        let now = Instant::now();
+        let allowed = |lifetime: Option<u64>| {
+            let permission = Permission { grant: Grant::default(), claims: Claims::default() };
+            let lifetime = lifetime.map(Duration::from_secs);
+            Answer::new(Verdict::Allowed { permission, lifetime }, lifetime, now)
+        };
+        for (lifetime, later, left) in [
+            (Some(60), 0, Some(60_000)),
+            (Some(60), 50, Some(10_000)),
+            (Some(60), 60, Some(1)),
+            (Some(60), 90, Some(1)),
+            (Some(0), 1, None),
+            (None, 1, None),
+        ] {
+            let Verdict::Allowed { lifetime: found, .. } =
+                allowed(lifetime).verdict_at(now + Duration::from_secs(later))
+            else {
+                panic!("denied")
+            };
+            assert_eq!(found, left.map(Duration::from_millis), "{lifetime:?} {later}");
         }
     }
 
