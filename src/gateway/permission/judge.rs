@@ -124,6 +124,10 @@ pub(in crate::gateway) fn judge(
         if known.record.revocations.revoke(&permission.grant, seconds) {
             return Judged::Denied(Denial::Invalid("revoked"));
         }
+        // Such as a certificate that has expired since its handshake.
+        if permission.grant.left(known.now).is_some_and(|left| left.is_zero()) {
+            return Judged::Denied(Denial::Invalid("expired"));
+        }
         match auth.permit(permission, path.as_ref()) {
             Ok(permission) => Judged::Permitted(Permit { permission, ticket }),
             Err(denial) => Judged::Denied(denial),
@@ -248,9 +252,8 @@ fn ticket_of(
     let ticket = Ticket::open(&text, keys).map_err(bad)?;
     let is_fresh = ticket.is_fresh(tickets, known.now);
     let permission = ticket.check(tickets, seeker.route, seeker.path, seeker.address, known.now).map_err(bad)?;
-    let is_over = permission.grant.left(known.now).is_some_and(|left| left.is_zero());
     let ends = permission.grant.expires.unwrap_or(u64::MAX);
-    let id = permission.grant.ticket.filter(|_| !is_over && auth.still_permits(&permission.grant));
+    let id = permission.grant.ticket.filter(|_| auth.still_permits(&permission.grant));
     let id = id.ok_or(Denial::Invalid("its credential is good no longer"))?;
     Ok(Some((permission, TicketUse { id, is_fresh, lifetime: tickets.lifetime, grace: tickets.grace, ends })))
 }

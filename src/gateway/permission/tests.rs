@@ -104,7 +104,7 @@ fn a_ticket_stands_in_the_place_of_the_credential() {
     assert_eq!(ask(&bound, "/users/alice/a"), "ticket of another path");
     assert_eq!(ask(&Ticket { route: "s".into(), ..ticket.clone() }, "/users/alice/a"), "ticket of another route");
     let ended = Ticket { grant: Grant { expires: Some(1_000_000), ..ticket.grant.clone() }, ..ticket.clone() };
-    assert_eq!(ask(&ended, "/users/alice/a"), "its credential is good no longer");
+    assert_eq!(ask(&ended, "/users/alice/a"), "expired");
     let gone = Ticket { grant: Grant { credential: [9; 32], ..ticket.grant.clone() }, ..ticket.clone() };
     assert_eq!(ask(&gone, "/users/alice/a"), "its credential is good no longer", "the key is on no ring");
     let earlier = Ticket { grant: Grant { policy: 7, ..ticket.grant.clone() }, ..ticket.clone() };
@@ -176,9 +176,13 @@ fn a_certificate_is_judged_by_its_names() {
         not_after: at(2_000),
     };
     let (device, other) = (certificate("device-7"), certificate("other"));
-    for (certificate, expected) in
-        [(Some(&device), "CN=device-7 until Some(2000000)"), (Some(&other), "not permitted"), (None, "no credential")]
-    {
+    let expired = Certificate { not_after: at(1_000), ..device.clone() };
+    for (certificate, expected) in [
+        (Some(&device), "CN=device-7 until Some(2000000)"),
+        (Some(&other), "not permitted"),
+        (Some(&expired), "expired"),
+        (None, "no credential"),
+    ] {
         let asked = Seeker { certificate, ..seeker("/x", None, &none) };
         assert_eq!(judged(&auth, &asked, &record, &answers), expected);
     }
