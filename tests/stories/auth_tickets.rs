@@ -104,7 +104,7 @@ async fn a_ticket_ends_with_its_credential_and_when_it_is_revoked() {
     let (origin, key) = (Origin::start(), file(SECRET));
     let config = configuration(ADMIN, [with_tokens(route("/*", &origin), &key, TICKETS)]);
     let gateway = Gateway::start(&config).await;
-    let (short, _) = given(&gateway, "", &token_of("alice", 3)).await;
+    let (short, _) = given(&gateway, "", &token_of("alice", 6)).await;
     let (client, _body) = tokio::join!(with("/a", &short).connect(&gateway), origin.stream());
     assert_eq!(client.stream().next_event().await.data, "{\"reason\":\"expired\"}");
     let (ticket, id) = given(&gateway, "", &token_of("bob", 600)).await;

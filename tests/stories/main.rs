@@ -38,6 +38,7 @@ mod api_private;
 mod api_secrets;
 mod auth;
 mod auth_ends;
+mod auth_mtls;
 mod auth_services;
 mod auth_tickets;
 mod bounds;
