@@ -6,10 +6,11 @@ use super::denial::Denial;
 use crate::caller::Grant;
 use crate::certificates::{AlternativeName, Presented, Subject};
 use crate::digest::sha256;
+use crate::utc::unix_millis;
 use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 /// Patterns of names: `CN=device-*`, `DNS:*.devices.example`, `URI:spiffe://example.org/*`, `email:*@example.org`,
 /// `IP:192.0.2.7`, or a whole distinguished name. A `*` stands for any text.
@@ -58,10 +59,9 @@ impl Names {
         if !is_listed {
             return Err(Denial::Forbidden);
         }
-        let ends = not_after.duration_since(UNIX_EPOCH).unwrap_or_default();
         let grant = Grant {
             subject: Some(subject.name.as_str().into()),
-            expires: Some(u64::try_from(ends.as_millis()).unwrap_or(u64::MAX)),
+            expires: Some(unix_millis(*not_after)),
             credential: *digest,
             ..Grant::default()
         };
@@ -104,7 +104,7 @@ fn is_like(name: &str, pattern: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
+    use std::time::{Duration, UNIX_EPOCH};
 
     #[test]
     fn a_star_stands_for_any_text() {

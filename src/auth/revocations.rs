@@ -1,10 +1,12 @@
 //! What was revoked, until it would have expired anyway.
 
 use crate::caller::{Grant, TicketId};
+use crate::utc::unix_millis;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 /// The most revocations that are remembered at a time.
 const MOST: usize = 100_000;
@@ -82,9 +84,9 @@ impl Revocations {
         true
     }
 
-    /// Whether a permission was revoked. `now`: in seconds since 1970.
+    /// Whether a permission was revoked.
     #[must_use]
-    pub fn revoke(&self, grant: &Grant, now: u64) -> bool {
+    pub fn revokes(&self, grant: &Grant, now: SystemTime) -> bool {
         if !self.are_any.load(Ordering::Acquire) {
             return false;
         }
@@ -93,7 +95,7 @@ impl Revocations {
             grant.token_id.clone().map(Whom::Token),
             grant.ticket.map(Whom::Ticket),
         ];
-        let known = self.known.lock();
+        let (known, now) = (self.known.lock(), unix_millis(now) / 1000);
         keys.into_iter().flatten().filter_map(|key| known.get(&key)).any(|one| now < one.until && one.revokes(grant))
     }
 
@@ -126,6 +128,11 @@ impl Revocations {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    fn at(secs: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(secs)
+    }
 
     fn grant(subject: &str, token: &str, ticket: u8, issued: u64) -> Grant {
         Grant {
@@ -141,7 +148,7 @@ mod tests {
     fn what_was_revoked_is_remembered_until_its_end() {
         let revocations = Revocations::default();
         let alice = grant("alice", "t1", 1, 5);
-        assert!(!revocations.revoke(&alice, 10));
+        assert!(!revocations.revokes(&alice, at(10)));
         for whom in [Whom::Subject("alice".into()), Whom::Token("t2".into()), Whom::Ticket(TicketId([3; 16]))] {
             assert!(revocations.add(Revocation { whom, at: 10, until: 20 }));
         }
@@ -158,7 +165,7 @@ mod tests {
             (&grant("bob", "t9", 9, 5), 11, false),
             (&Grant::default(), 11, false),
         ] {
-            assert_eq!(revocations.revoke(grant, now), is_revoked, "{grant:?} {now}");
+            assert_eq!(revocations.revokes(grant, at(now)), is_revoked, "{grant:?} {now}");
         }
     }
 
@@ -168,14 +175,14 @@ mod tests {
         let whom = Whom::Subject("alice".into());
         assert!(revocations.add(Revocation { whom: whom.clone(), at: 0, until: 1_000 }));
         assert!(revocations.add(Revocation { whom, at: 5, until: 10 }));
-        assert!(revocations.revoke(&grant("alice", "", 0, 5), 999));
+        assert!(revocations.revokes(&grant("alice", "", 0, 5), at(999)));
         for number in 1..MOST {
             assert!(revocations.add(Revocation { whom: Whom::Token(number.to_string().into()), at: 0, until: 100 }));
         }
         let another = |at, until| Revocation { whom: Whom::Token("another".into()), at, until };
         assert!(!revocations.add(another(99, 200)), "all are remembered yet");
         assert!(revocations.add(another(100, 200)));
-        assert!(revocations.revoke(&grant("alice", "", 0, 5), 999));
+        assert!(revocations.revokes(&grant("alice", "", 0, 5), at(999)));
         assert_eq!(revocations.len(), 2);
     }
 
@@ -185,6 +192,6 @@ mod tests {
         assert!(revocations.add(Revocation { whom: Whom::Token("t".into()), at: 10, until: 20 }));
         let bytes = rmp_serde::to_vec(&revocations.state()).unwrap();
         other.take(rmp_serde::from_slice(&bytes).unwrap());
-        assert!(other.revoke(&grant("a", "t", 0, 0), 15));
+        assert!(other.revokes(&grant("a", "t", 0, 0), at(15)));
     }
 }

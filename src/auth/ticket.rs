@@ -6,6 +6,7 @@
 use super::Permission;
 use super::claims::Claims;
 use crate::caller::{Grant, TicketId};
+use crate::utc::{millis, unix_millis};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
@@ -15,7 +16,7 @@ use serde_json::{Map, Value};
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 /// What tickets of this kind begin with. Another kind begins with another number.
 const VERSION: u8 = 1;
@@ -207,7 +208,7 @@ impl Ticket {
             return Err(BadTicket::Address);
         }
         let ends = self.ends(policy);
-        let is_over = millis(now) >= ends;
+        let is_over = unix_millis(now) >= ends;
         if is_over {
             return Err(BadTicket::Old);
         }
@@ -218,25 +219,20 @@ impl Ticket {
 
     /// When the ticket is of no use at all, in milliseconds since 1970.
     fn ends(&self, policy: &TicketPolicy) -> u64 {
-        self.issued.saturating_add(u64::try_from(policy.longest.as_millis()).unwrap_or(u64::MAX))
+        self.issued.saturating_add(millis(policy.longest))
     }
 
     /// Whether the ticket may be used for the first time.
     #[must_use]
     pub fn is_fresh(&self, policy: &TicketPolicy, now: SystemTime) -> bool {
-        let lifetime = u64::try_from(policy.lifetime.as_millis()).unwrap_or(u64::MAX);
-        millis(now) < self.issued.saturating_add(lifetime)
+        unix_millis(now) < self.issued.saturating_add(millis(policy.lifetime))
     }
-}
-
-/// Milliseconds since 1970.
-pub(super) fn millis(time: SystemTime) -> u64 {
-    u64::try_from(time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::UNIX_EPOCH;
 
     fn at(secs: u64) -> SystemTime {
         UNIX_EPOCH + Duration::from_secs(secs)

@@ -12,6 +12,7 @@
 
 use crate::caller::TicketId;
 use crate::replay::{Epoch, Seq};
+use crate::utc::millis;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -161,10 +162,6 @@ impl Known {
         self.by_id.retain(|_, of| now < of.ends && (of.connections > 0 || now < of.fresh_until.max(of.rests_until)));
         self.forget_at = (self.by_id.len() * 2).min(MOST);
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

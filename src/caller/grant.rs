@@ -1,5 +1,6 @@
 //! What a client may, because of the credential that it showed.
 
+use crate::utc::unix_millis;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -57,8 +58,7 @@ impl Grant {
     /// The permission, about which nobody can ask again, ends when that would have been due.
     pub fn expire_instead_of_recheck(&mut self, now: SystemTime) {
         if let Some(recheck) = self.recheck.take() {
-            let now = u64::try_from(now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()).unwrap_or(u64::MAX);
-            let due = now.saturating_add(recheck);
+            let due = unix_millis(now).saturating_add(recheck);
             self.expires = Some(self.expires.map_or(due, |expires| expires.min(due)));
         }
     }

@@ -28,7 +28,7 @@ use http::HeaderMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// The most bytes that are kept of a client's `Last-Event-ID`.
 const MOST_OF_LAST_ID: usize = 256;
@@ -99,10 +99,10 @@ impl Caller {
         self.more.as_ref()?.grant.as_ref()
     }
 
-    /// Whether the client had a permission that has ended.
+    /// How long the client's permission lasts from now on. `None`: it needs none, or it has no end of its own.
     #[must_use]
-    pub fn is_over(&self, now: SystemTime) -> bool {
-        self.grant().and_then(|grant| grant.left(now)).is_some_and(|left| left.is_zero())
+    pub fn left(&self) -> Option<Duration> {
+        self.grant()?.left(SystemTime::now())
     }
 
     /// Where the client is. `None`: it came through a Unix socket, its address is hidden, or nothing is kept.

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 /// The clients that are taken from the list while it is locked once.
@@ -129,7 +129,7 @@ impl Presence {
 impl Present {
     /// A client that was sent nothing so far.
     pub(super) fn new(on: On, caller: Caller, version: Version, asked: Instant, cursor: Seq) -> Self {
-        let left = caller.grant().and_then(|grant| grant.left(SystemTime::now()));
+        let left = caller.left();
         Self {
             expires: left.and_then(|left| Instant::now().checked_add(left)),
             on,

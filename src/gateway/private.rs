@@ -28,7 +28,7 @@ use std::convert::Infallible;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
@@ -187,7 +187,7 @@ impl<'a> Relay<'a> {
         caller: &Caller,
         lifecycle: watch::Receiver<Lifecycle>,
     ) -> Self {
-        let left = caller.grant().and_then(|grant| grant.left(SystemTime::now()));
+        let left = caller.left();
         let policy = &served.policy;
         let client = &policy.client;
         let is_stream = response.status == StatusCode::OK && unusable(&response.headers).is_none();

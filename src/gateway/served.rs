@@ -2,7 +2,6 @@
 
 use super::lasting::{Lasting, Newer, Standing};
 use super::lines;
-use super::permission::millis;
 use super::proxy::Habit;
 use crate::access::{Account, Visit};
 use crate::auth::{Record, Returned};
@@ -17,12 +16,13 @@ use crate::quoted::reason;
 use crate::replay::{Lineage, ReplayOptions};
 use crate::route::{ProxyPolicy, Route, RouteKind, Routed, StreamPolicy};
 use crate::upstream::{DriverSettings, OnClose, OnError, SharingCheck, UpstreamOptions, text_of};
+use crate::utc::unix_millis;
 use http::header::{CONTENT_LOCATION, LOCATION};
 use http::{HeaderMap, HeaderValue};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 
 /// The advice in the log when a response must not be given to any client.
@@ -296,8 +296,8 @@ impl Terms for StreamRoute {
 
     fn permits(&self, caller: &Caller) -> bool {
         let Some(auth) = &self.policy.auth else { return true };
-        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let holds = |grant: &Arc<Grant>| auth.still_permits(grant) && !self.record.revocations.revoke(grant, seconds);
+        let now = SystemTime::now();
+        let holds = |grant: &Arc<Grant>| auth.still_permits(grant) && !self.record.revocations.revokes(grant, now);
         caller.grant().is_some_and(holds)
     }
 
@@ -325,7 +325,7 @@ impl Terms for StreamRoute {
         let Farewell { stream, caller, course, sent, stayed, departure, lag, place } = farewell;
         let ticket = caller.grant().and_then(|grant| grant.ticket);
         if let Some((ticket, (epoch, position))) = ticket.zip(*place) {
-            self.record.uses.ended(ticket, Returned { epoch, position }, millis(SystemTime::now()));
+            self.record.uses.ended(ticket, Returned { epoch, position }, unix_millis(SystemTime::now()));
         }
         self.counters.closes.add_one(departure.close());
         self.counters.lifetimes.observe_time(*stayed, 1);

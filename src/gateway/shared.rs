@@ -22,7 +22,7 @@ use http::{HeaderMap, Version};
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long a client waits for the origin's response head or first failure, and for the origin's answer about the
@@ -215,7 +215,7 @@ impl Gateway {
         if let Err(broken) = begun.await {
             return broken.into();
         }
-        let left = present.caller.grant().and_then(|grant| grant.left(SystemTime::now()));
+        let left = present.caller.left();
         let deadlines = Deadlines::new(served.pace().clone(), client.max_lifetime, left, self.lifecycle.clone());
         let why = match follow(served, writer, subscription, deadlines, present).await {
             Ok(why) => why,

@@ -8,7 +8,7 @@ use super::super::sending::limit_stall;
 use super::Shard;
 use crate::access;
 use crate::hub::{Departure, Seat};
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 impl Shard {
     /// Lets all groups take the policies that hold now. Which access lines are wanted may have changed, too.
@@ -60,7 +60,7 @@ impl Shard {
         let Some(caller) = client.seat.as_ref().map(Seat::caller).filter(|caller| caller.grant().is_some()) else {
             return;
         };
-        client.schedule.expire(caller.grant().and_then(|grant| grant.left(SystemTime::now())), now);
+        client.schedule.expire(caller.left(), now);
         if !group.terms.permits(caller) {
             self.depart(key, &Departure::Revoked, now);
         }

@@ -15,10 +15,11 @@ use crate::auth::{
 };
 use crate::caller::TicketId;
 use crate::hub::ClaimField;
+use crate::utc::{millis, unix_millis};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 /// The field that tells a service of the path and query.
 pub(super) const FORWARDED_URI: &str = "x-forwarded-uri";
@@ -120,8 +121,7 @@ pub(in crate::gateway) fn judge(
 ) -> Judged {
     let path = (!seeker.is_without_path).then(|| Segments::of(seeker.path));
     let permitted = |permission: Permission, ticket| {
-        let seconds = known.now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        if known.record.revocations.revoke(&permission.grant, seconds) {
+        if known.record.revocations.revokes(&permission.grant, known.now) {
             return Judged::Denied(Denial::Invalid("revoked"));
         }
         // Such as a certificate that has expired since its handshake.
@@ -201,8 +201,8 @@ fn of_service(
         Verdict::Denied(denial) => Err(denial),
         Verdict::Allowed { mut permission, lifetime } => {
             let lasts = lifetime.filter(|lifetime| service.recheck.is_none() && !lifetime.is_zero());
-            permission.grant.expires = lasts.map(|lasts| millis(known.now).saturating_add(whole(lasts)));
-            permission.grant.recheck = service.recheck.map(whole);
+            permission.grant.expires = lasts.map(|lasts| unix_millis(known.now).saturating_add(millis(lasts)));
+            permission.grant.recheck = service.recheck.map(millis);
             Ok(permission)
         }
     })
@@ -266,13 +266,4 @@ pub(in crate::gateway) fn claim_fields<'c>(
     named
         .iter()
         .filter_map(|named| Some((named.field.clone(), HeaderValue::try_from(claims.field(&named.claim)?).ok()?)))
-}
-
-fn whole(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Milliseconds since 1970.
-pub(in crate::gateway) fn millis(time: SystemTime) -> u64 {
-    whole(time.duration_since(UNIX_EPOCH).unwrap_or_default())
 }

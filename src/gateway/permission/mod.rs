@@ -19,7 +19,7 @@ mod using;
 mod verdicts;
 
 pub(super) use answers::denied;
-pub(super) use judge::{Answers, Knowledge, Question, TicketUse, millis};
+pub(super) use judge::{Answers, Knowledge, Question, TicketUse};
 pub use permissions::Permissions;
 pub(super) use planning::{Admitted, Unpermitted, admit, plan_proxy, plan_ticket};
 pub(super) use services::Services;

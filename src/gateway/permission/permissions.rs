@@ -4,7 +4,7 @@ use crate::auth::{Record, RecordState, Revocation};
 use crate::fanout::Engine;
 use crate::gateway::presence::Presence;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 /// The permissions of all clients. Clones are of the same process.
 #[derive(Debug, Clone)]
@@ -42,9 +42,9 @@ impl Permissions {
         if let Some(engine) = &self.engine {
             engine.renew();
         }
-        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = SystemTime::now();
         self.presence.each(|_, present| {
-            let over = |grant: &Arc<_>| self.record.revocations.revoke(grant, seconds) || grant.is_over();
+            let over = |grant: &Arc<_>| self.record.revocations.revokes(grant, now) || grant.is_over();
             if present.caller.grant().is_some_and(over) {
                 present.revoke();
             }

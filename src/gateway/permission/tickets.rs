@@ -1,6 +1,6 @@
 //! Gives tickets for credentials.
 
-use super::judge::{Knowledge, millis};
+use super::judge::Knowledge;
 use crate::auth::{AuthPolicy, Permission, Ticket};
 use crate::caller::TicketId;
 use crate::gateway::client::ClientFacts;
@@ -8,6 +8,7 @@ use crate::gateway::refusal::Why;
 use crate::gateway::routing::Routing;
 use crate::gateway::served::{Served, StreamRoute};
 use crate::route::{PathPattern, Target, Wanted, check_target};
+use crate::utc::unix_millis;
 use http::{HeaderMap, Method};
 use serde_json::json;
 use std::sync::Arc;
@@ -66,7 +67,7 @@ pub(in crate::gateway) fn issue(
         path: path.map(String::into_boxed_str),
         claims: permission.claims.only(needed.into_iter()).0,
         grant: permission.grant,
-        issued: millis(known.now),
+        issued: unix_millis(known.now),
         address: client.caller.address().filter(|_| tickets.binds_address),
     };
     let keys = tickets.keys.clone().unwrap_or_else(|| known.record.key());

@@ -1,11 +1,11 @@
 //! Uses tickets: each once, and again by the client that had it.
 
-use super::judge::millis;
 use crate::auth::{Denial, Returned};
 use crate::gateway::Gateway;
 use crate::gateway::plan::Ask;
 use crate::gateway::refusal::{Refusal, Why};
 use crate::hub::Subscription;
+use crate::utc::unix_millis;
 use std::time::SystemTime;
 
 impl Gateway {
@@ -15,7 +15,7 @@ impl Gateway {
     /// When the ticket was used, and the client cannot show that it is the one that used it.
     pub(in crate::gateway) fn use_ticket(&self, ask: &Ask) -> Result<(), Refusal> {
         let Some(ticket) = ask.ticket else { return Ok(()) };
-        let (uses, now) = (&self.permissions.record().uses, millis(SystemTime::now()));
+        let (uses, now) = (&self.permissions.record().uses, unix_millis(SystemTime::now()));
         if ticket.is_fresh {
             match uses.begin(ticket.id, now, ticket.lifetime, ticket.grace, ticket.ends) {
                 Some(true) => return Ok(()),

@@ -45,7 +45,7 @@ use pingora::{Error, ErrorType, Result};
 use retries::Next;
 use std::any::Any;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// How long the connection of a request that must not share it is kept open. No other request uses it. The time is
 /// enough to see whether the origin keeps connections open (see [`Habit`]).
@@ -332,7 +332,7 @@ impl ProxyHttp for Gateway {
     ) -> Result<Option<Duration>> {
         if !is_end {
             return match &exchange.client {
-                Some(client) if client.caller.is_over(SystemTime::now()) => {
+                Some(client) if client.caller.left().is_some_and(|left| left.is_zero()) => {
                     Error::e_explain(ErrorType::ConnectionClosed, "the client's permission has ended")
                 }
                 _ => Ok(None),
