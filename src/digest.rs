@@ -1,4 +1,4 @@
-//! SHA-256 (FIPS 180-4), from the library that TLS uses.
+//! SHA-256 (FIPS 180-4), from the library that TLS uses, and bytes in hexadecimal digits.
 
 use ring::digest::{Context, SHA256};
 
@@ -26,6 +26,20 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut digest = Sha256::new();
     digest.update(bytes);
     digest.finish()
+}
+
+/// The bytes that these hexadecimal digits stand for. `None`: they are no such digits, or not as many.
+pub(crate) fn unhex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+    let (pairs, rest) = digits.as_chunks::<2>();
+    if pairs.len() != N || !rest.is_empty() {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(pairs) {
+        let [high, low] = pair.map(|digit| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok()));
+        *byte = high? << 4 | low?;
+    }
+    Some(bytes)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::Permission;
 use super::claims::Claims;
 use super::denial::Denial;
 use crate::caller::Grant;
-use crate::digest::sha256;
+use crate::digest::{sha256, unhex};
 use serde_json::{Map, Value};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
@@ -40,7 +40,7 @@ impl KeyRing {
                 continue;
             }
             let (digits, name) = line.split_once(char::is_whitespace).ok_or(InvalidKeyRing::Line(number))?;
-            let digest = digest(digits).ok_or(InvalidKeyRing::Line(number))?;
+            let digest = unhex(digits.as_bytes()).ok_or(InvalidKeyRing::Line(number))?;
             if keys.iter().any(|(held, _)| *held == digest) {
                 return Err(InvalidKeyRing::Twice(number));
             }
@@ -73,19 +73,6 @@ impl KeyRing {
     pub fn has(&self, digest: &[u8; 32]) -> bool {
         self.0.iter().any(|(held, _)| held == digest)
     }
-}
-
-fn digest(digits: &str) -> Option<[u8; 32]> {
-    let (pairs, rest) = digits.as_bytes().as_chunks::<2>();
-    let mut digest = [0; 32];
-    if pairs.len() != digest.len() || !rest.is_empty() {
-        return None;
-    }
-    for (byte, pair) in digest.iter_mut().zip(pairs) {
-        let [high, low] = pair.map(|digit| char::from(digit).to_digit(16));
-        *byte = u8::try_from(high? * 16 + low?).ok()?;
-    }
-    Some(digest)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What a client may, because of the credential that it showed.
 
+use crate::digest::unhex;
 use crate::utc::unix_millis;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -112,17 +113,7 @@ impl std::str::FromStr for TicketId {
     type Err = NoTicketId;
 
     fn from_str(text: &str) -> Result<Self, NoTicketId> {
-        let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-        let mut id = [0; 16];
-        if pairs.len() != id.len() || !rest.is_empty() {
-            return Err(NoTicketId);
-        }
-        for (byte, pair) in id.iter_mut().zip(pairs) {
-            let mut digits = pair.iter().map(|digit| char::from(*digit).to_digit(16));
-            let value = digits.try_fold(0, |sum, digit| Some(sum * 16 + digit?));
-            *byte = value.and_then(|value| u8::try_from(value).ok()).ok_or(NoTicketId)?;
-        }
-        Ok(Self(id))
+        unhex(text.as_bytes()).map(Self).ok_or(NoTicketId)
     }
 }
 

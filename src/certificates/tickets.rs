@@ -10,7 +10,7 @@
 //!   random nonces under one key (NIST SP 800-38D, section 8.3) does not limit how many tickets a key of the file seals.
 //! - The session is sealed with AES-256-GCM. The name and the salt are authenticated, too.
 
-use crate::digest::sha256;
+use crate::digest::{sha256, unhex};
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hkdf::{HKDF_SHA256, KeyType, Prk};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -70,7 +70,7 @@ impl TicketKeys {
             if line.is_empty() || line.starts_with(b"#") {
                 continue;
             }
-            let key = unhex(line).ok_or(InvalidTicketKeys::Line(index + 1))?;
+            let key: [u8; KEY_BYTES] = unhex(line).ok_or(InvalidTicketKeys::Line(index + 1))?;
             let digest = sha256(&key);
             if digests.contains(&digest) {
                 return Err(InvalidTicketKeys::Twice(index + 1));
@@ -84,19 +84,6 @@ impl TicketKeys {
             _ => Err(InvalidTicketKeys::TooMany),
         }
     }
-}
-
-fn unhex(digits: &[u8]) -> Option<[u8; KEY_BYTES]> {
-    let (pairs, rest) = digits.as_chunks::<2>();
-    if pairs.len() != KEY_BYTES || !rest.is_empty() {
-        return None;
-    }
-    let mut key = [0; KEY_BYTES];
-    for (byte, pair) in key.iter_mut().zip(pairs) {
-        let [high, low] = pair.map(|digit| char::from(digit).to_digit(16).and_then(|digit| u8::try_from(digit).ok()));
-        *byte = high? << 4 | low?;
-    }
-    Some(key)
 }
 
 impl PartialEq for TicketKeys {
