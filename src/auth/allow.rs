@@ -3,7 +3,6 @@
 use super::claims::Claims;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
-use std::fmt;
 
 /// The paths that claims permit (`allow`).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -162,17 +161,6 @@ impl Allow {
                 Some(rule) => is_met(rule),
                 None => false,
             },
-        }
-    }
-}
-
-/// As it was written.
-impl fmt::Display for Allow {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Everything => f.write_str("everything"),
-            Self::Rules(rules) => write!(f, "{} rules", rules.len()),
-            Self::Listed(claim) => write!(f, "claim:{claim}"),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use super::Permission;
 use super::claims::Claims;
+use super::denial::Denial;
 use crate::caller::{Grant, TicketId};
 use crate::utc::{millis, unix_millis};
 use base64::Engine;
@@ -67,23 +68,30 @@ pub struct Ticket {
 }
 
 /// Why a ticket is not good.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadTicket {
     /// It was not sealed by this key, or not so.
-    #[error("no ticket of ours")]
     Forged,
     /// It is for another route.
-    #[error("ticket of another route")]
     Route,
     /// It is for another path.
-    #[error("ticket of another path")]
     Path,
     /// It was given to another address.
-    #[error("ticket of another address")]
     Address,
     /// It is too old.
-    #[error("ticket too old")]
     Old,
+}
+
+impl From<BadTicket> for Denial {
+    fn from(why: BadTicket) -> Self {
+        Self::Invalid(match why {
+            BadTicket::Forged => "no ticket of ours",
+            BadTicket::Route => "ticket of another route",
+            BadTicket::Path => "ticket of another path",
+            BadTicket::Address => "ticket of another address",
+            BadTicket::Old => "ticket too old",
+        })
+    }
 }
 
 impl TicketKey {

@@ -70,8 +70,6 @@ pub(super) enum Why {
     TicketMethod,
     /// A ticket is asked for a path that the route does not serve.
     TicketPath,
-    /// The client's ticket was used.
-    TicketUsed,
     /// A stream route got a method that is neither GET nor HEAD.
     Method,
     /// The client asks for a tunnel.
@@ -101,7 +99,7 @@ impl Why {
             Self::Target(_) | Self::Host => Refused::Head,
             Self::NoRoute(_) => Refused::Route,
             Self::Loop(_) => Refused::Loop,
-            Self::Denied(_) | Self::TicketUsed => Refused::Auth,
+            Self::Denied(_) => Refused::Auth,
             Self::TicketPath => Refused::Route,
             Self::TicketMethod | Self::Method | Self::Tunnel | Self::OtherMethods(_) | Self::OtherTypes(_) => {
                 Refused::Method
@@ -271,7 +269,6 @@ impl Refusal {
                 Reply::text(StatusCode::METHOD_NOT_ALLOWED, "a stream is read with GET").with(ALLOW, methods)
             }
             Why::Denied(denial) => denied(denial, cors),
-            Why::TicketUsed => denied(&Denial::Invalid("the ticket was used"), cors),
             Why::TicketPath => {
                 Reply::text(StatusCode::BAD_REQUEST, "name the path of a stream that gives tickets here: ?path=/..")
             }

@@ -3,7 +3,7 @@
 use super::{Algorithm, crypto};
 use crate::digest::sha256;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
-use jsonwebtoken::{AlgorithmFamily, DecodingKey};
+use jsonwebtoken::{AlgorithmFamily, DecodingKey, DecodingKeyKind};
 use serde_json::Value;
 use std::fmt;
 use x509_parser::pem::Pem;
@@ -32,6 +32,8 @@ struct Key {
     /// The curve's size in bits, of a key on a curve.
     bits: Option<u16>,
     key: DecodingKey,
+    /// Tells the key from others.
+    fingerprint: u64,
 }
 
 /// Why a text has no keys.
@@ -83,7 +85,7 @@ impl KeySet {
 
     fn of_secret(secret: &[u8]) -> Self {
         crypto::install();
-        Self { keys: vec![Key { id: None, algorithm: None, bits: None, key: DecodingKey::from_secret(secret) }] }
+        Self { keys: vec![Key::new(DecodingKey::from_secret(secret), None)] }
     }
 
     fn of_pem(text: &str) -> Result<Self, InvalidKeys> {
@@ -119,7 +121,7 @@ impl KeySet {
         let named: Vec<_> = self.keys.iter().filter(is_named).collect();
         let is_unknown = named.is_empty() || (id.is_some() && named.iter().all(|key| key.id.is_none()));
         (
-            named.into_iter().filter(|key| key.is_for(algorithm)).map(|key| (&key.key, key.fingerprint())).collect(),
+            named.into_iter().filter(|key| key.is_for(algorithm)).map(|key| (&key.key, key.fingerprint)).collect(),
             is_unknown,
         )
     }
@@ -127,7 +129,7 @@ impl KeySet {
     /// Whether there is a key with this fingerprint.
     #[must_use]
     pub fn has(&self, fingerprint: u64) -> bool {
-        self.keys.iter().any(|key| key.fingerprint() == fingerprint)
+        self.keys.iter().any(|key| key.fingerprint == fingerprint)
     }
 
     /// The number of keys.
@@ -176,7 +178,9 @@ pub fn is_short_secret(text: &str, algorithms: &[Algorithm]) -> bool {
 
 impl Key {
     fn new(key: DecodingKey, bits: Option<u16>) -> Self {
-        Self { id: None, algorithm: None, bits, key }
+        let digest = sha256(&bytes_of(&key));
+        let fingerprint = digest.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+        Self { id: None, algorithm: None, bits, key, fingerprint }
     }
 
     /// `None`: the key is not for checking signatures, or not of a kind that is known.
@@ -202,7 +206,7 @@ impl Key {
             None => None,
         };
         let key = DecodingKey::from_jwk(jwk).ok()?;
-        Some(Self { id: common.key_id.clone(), algorithm, bits, key })
+        Some(Self { id: common.key_id.clone(), algorithm, ..Self::new(key, bits) })
     }
 
     fn of_spki(spki: &SubjectPublicKeyInfo<'_>) -> Option<Self> {
@@ -237,19 +241,16 @@ impl Key {
         is_of_family && is_of_curve && self.algorithm.is_none_or(|only| only == algorithm)
     }
 
-    /// Tells the key from others.
-    fn fingerprint(&self) -> u64 {
-        let digest = sha256(&self.identity().3);
-        digest.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
-    }
-
     /// What makes it this key and no other.
     fn identity(&self) -> (Option<&str>, Option<Algorithm>, AlgorithmFamily, Vec<u8>) {
-        let bytes = match self.key.kind() {
-            jsonwebtoken::DecodingKeyKind::SecretOrDer(bytes) => bytes.clone(),
-            jsonwebtoken::DecodingKeyKind::RsaModulusExponent { n, e } => [&n[..], &e[..]].concat(),
-        };
-        (self.id.as_deref(), self.algorithm, self.key.family(), bytes)
+        (self.id.as_deref(), self.algorithm, self.key.family(), bytes_of(&self.key))
+    }
+}
+
+fn bytes_of(key: &DecodingKey) -> Vec<u8> {
+    match key.kind() {
+        DecodingKeyKind::SecretOrDer(bytes) => bytes.clone(),
+        DecodingKeyKind::RsaModulusExponent { n, e } => [&n[..], &e[..]].concat(),
     }
 }
 

@@ -10,8 +10,8 @@
 //! What is asked is answered once, and then the request is judged again with the answer.
 
 use crate::auth::{
-    AuthPolicy, BadTicket, Certificate, Claims, Denial, Forward, Jwt, KeySet, Keys, Kind, Permission, Record, Segments,
-    Source, Sources, TICKET_PARAMETER, Ticket, TicketPolicy, Unverified, Verdict, question,
+    AuthPolicy, Certificate, Claims, Denial, Forward, Jwt, KeySet, Keys, Kind, Permission, Record, Segments, Source,
+    Sources, TICKET_PARAMETER, Ticket, TicketPolicy, Unverified, Verdict, question,
 };
 use crate::caller::TicketId;
 use crate::hub::ClaimField;
@@ -240,18 +240,9 @@ fn ticket_of(
     };
     let made = known.record.key();
     let keys = tickets.keys.as_ref().unwrap_or(&made);
-    let bad = |why: BadTicket| {
-        Denial::Invalid(match why {
-            BadTicket::Forged => "no ticket of ours",
-            BadTicket::Route => "ticket of another route",
-            BadTicket::Path => "ticket of another path",
-            BadTicket::Address => "ticket of another address",
-            BadTicket::Old => "ticket too old",
-        })
-    };
-    let ticket = Ticket::open(&text, keys).map_err(bad)?;
+    let ticket = Ticket::open(&text, keys)?;
     let is_fresh = ticket.is_fresh(tickets, known.now);
-    let permission = ticket.check(tickets, seeker.route, seeker.path, seeker.address, known.now).map_err(bad)?;
+    let permission = ticket.check(tickets, seeker.route, seeker.path, seeker.address, known.now)?;
     let ends = permission.grant.expires.unwrap_or(u64::MAX);
     let id = permission.grant.ticket.filter(|_| auth.still_permits(&permission.grant));
     let id = id.ok_or(Denial::Invalid("its credential is good no longer"))?;

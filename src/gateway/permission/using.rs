@@ -25,7 +25,11 @@ impl Gateway {
         }
         let returned = ask.last_event_id.as_ref().and_then(|id| self.hub.position_of(ask.request.key(), id));
         let returned = returned.map(|(epoch, position)| Returned { epoch, position });
-        if uses.returns(ticket.id, now, returned) { Ok(()) } else { Err(ask.refused(Why::TicketUsed)) }
+        if uses.returns(ticket.id, now, returned) {
+            Ok(())
+        } else {
+            Err(ask.refused(Why::Denied(Denial::Invalid("the ticket was used"))))
+        }
     }
 
     /// Notes that the client of a ticket is on its stream.
