@@ -3,7 +3,7 @@
 //! manifold holds one upstream connection per stream and serves any number of clients from it. A module may import
 //! only modules below it, in this order: `demo` and `probe`, `service`, `admin`, `metrics`, `gateway`, `config`, `route`, `auth`, then `upstream`,
 //! `fanout` and `downstream`, `hub`, `replay`, `sse`. `access` is below these, `caller`, `certificates`, `counters`, `descriptors`, `fields`, `sync`, `tls` and `web` are below
-//! all of them, and `digest`, `log_limit`, `quoted`, `utc` and
+//! all of them, and `digest`, `log_limit`, `millis`, `quoted`, `utc` and
 //! `version` are below these.
 
 pub mod access;
@@ -25,6 +25,7 @@ pub mod gateway;
 pub mod hub;
 mod log_limit;
 pub mod metrics;
+mod millis;
 pub mod probe;
 pub mod quoted;
 pub mod replay;

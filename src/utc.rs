@@ -1,4 +1,4 @@
-//! Times as text and as numbers.
+//! Times as text.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 use time::format_description::BorrowedFormatItem;
@@ -17,18 +17,6 @@ pub fn rfc3339(at: SystemTime) -> String {
         since.and_then(|since| OffsetDateTime::UNIX_EPOCH.checked_add(since)).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     // Each part of the form is known of a time in UTC, so this cannot fail.
     at.format(FORM).unwrap_or_default()
-}
-
-/// The milliseconds of a time span. A span that is too long counts as the longest.
-#[must_use]
-pub fn millis(span: std::time::Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The milliseconds since 1970. A time before that is the beginning of 1970.
-#[must_use]
-pub fn unix_millis(at: SystemTime) -> u64 {
-    millis(at.duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 ///
 /// A new top-level module gets its place here.
 const FLOORS: &[&[&str]] = &[
-    &["quoted", "log_limit", "choices", "version", "digest", "utc"],
+    &["quoted", "log_limit", "choices", "version", "digest", "millis", "utc"],
     &["caller", "certificates", "counters", "descriptors", "fields", "sync", "tls", "web"],
     &["access"],
     &["sse"],

@@ -19,6 +19,8 @@ pub mod fields;
 mod hand;
 #[path = "../../src/hub/mod.rs"]
 pub mod hub;
+#[path = "../../src/millis.rs"]
+pub mod millis;
 #[path = "../../src/quoted.rs"]
 pub mod quoted;
 #[path = "../../src/replay/mod.rs"]

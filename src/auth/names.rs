@@ -6,7 +6,7 @@ use super::denial::Denial;
 use crate::caller::Grant;
 use crate::certificates::{AlternativeName, Presented, Subject};
 use crate::digest::sha256;
-use crate::utc::unix_millis;
+use crate::millis::unix_millis;
 use rustls_pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -1,7 +1,7 @@
 //! What was revoked, until it would have expired anyway.
 
 use crate::caller::{Grant, TicketId};
-use crate::utc::unix_millis;
+use crate::millis::unix_millis;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;

@@ -7,7 +7,7 @@ use super::Permission;
 use super::claims::Claims;
 use super::denial::Denial;
 use crate::caller::{Grant, TicketId};
-use crate::utc::{millis, unix_millis};
+use crate::millis::{millis, unix_millis};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;

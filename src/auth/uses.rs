@@ -11,8 +11,8 @@
 //! A ticket is known until it is too old for a first use and nobody may come back with it.
 
 use crate::caller::TicketId;
+use crate::millis::millis;
 use crate::replay::{Epoch, Seq};
-use crate::utc::millis;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;

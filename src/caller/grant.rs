@@ -1,7 +1,7 @@
 //! What a client may, because of the credential that it showed.
 
 use crate::digest::unhex;
-use crate::utc::unix_millis;
+use crate::millis::unix_millis;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};

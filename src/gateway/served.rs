@@ -12,11 +12,11 @@ use crate::downstream::{
 };
 use crate::fanout::{Farewell, Pace, Renewal, Sent, Terms};
 use crate::hub::{Course, Credentials, Departure, Mode, RouteId, Seat, StreamKey, StreamSettings};
+use crate::millis::unix_millis;
 use crate::quoted::reason;
 use crate::replay::{Lineage, ReplayOptions};
 use crate::route::{ProxyPolicy, Route, RouteKind, Routed, StreamPolicy};
 use crate::upstream::{DriverSettings, OnClose, OnError, SharingCheck, UpstreamOptions, text_of};
-use crate::utc::unix_millis;
 use http::header::{CONTENT_LOCATION, LOCATION};
 use http::{HeaderMap, HeaderValue};
 use std::borrow::Cow;

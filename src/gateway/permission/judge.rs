@@ -15,7 +15,7 @@ use crate::auth::{
 };
 use crate::caller::TicketId;
 use crate::hub::ClaimField;
-use crate::utc::{millis, unix_millis};
+use crate::millis::{millis, unix_millis};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use crate::gateway::Gateway;
 use crate::gateway::plan::Ask;
 use crate::gateway::refusal::{Refusal, Why};
 use crate::hub::Subscription;
-use crate::utc::unix_millis;
+use crate::millis::unix_millis;
 use std::time::SystemTime;
 
 impl Gateway {
