@@ -22,6 +22,7 @@ mod census;
 mod departure;
 mod end;
 mod feed;
+mod frozen;
 mod hold;
 mod key;
 mod moving;

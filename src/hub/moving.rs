@@ -6,7 +6,7 @@
 //!   the other one:  adopted ──▶ its clients are on it again ──▶ the origin is asked to resume
 //! ```
 //!
-//! While a stream is frozen, nothing more is read from its origin.
+//! While a stream is frozen, nothing more is read from its origin, and its log stands still.
 
 use super::key::Forwarded;
 use super::restoring::Restored;
@@ -59,21 +59,17 @@ impl Hub {
         streams.iter().filter(|stream| can_move(stream)).map(|stream| (stream.number, stream.key.clone())).collect()
     }
 
-    /// Nothing more is read from the origin of a stream until it is thawed. Returns whether the stream is open.
+    /// Nothing more is read from the origin of a stream, and nothing goes into its log, until it is thawed. Returns whether the
+    /// stream is open.
     #[must_use]
     pub fn freeze(&self, number: usize) -> bool {
-        let Some(stream) = self.numbered(number) else { return false };
-        stream.locked(|state| {
-            state.is_frozen = !state.is_closed();
-            state.is_frozen
-        })
+        self.numbered(number).is_some_and(|stream| stream.freeze())
     }
 
     /// A frozen stream goes on.
     pub fn thaw(&self, number: usize) {
         if let Some(stream) = self.numbered(number) {
-            stream.locked(|state| state.is_frozen = false);
-            stream.taken.notify_one();
+            stream.thaw();
         }
     }
 
@@ -97,8 +93,12 @@ impl Hub {
 
     /// Another process has the stream. The clients that are left here are asked to come back, and find it there.
     pub fn moved(&self, number: usize) {
-        self.thaw(number);
+        let stream = self.numbered(number);
         let _was_open = self.end(number);
+        // Only now, because nothing goes into the log of a closed stream.
+        if let Some(stream) = stream {
+            stream.forget_late();
+        }
     }
 
     /// Goes on with a stream of another process, which was taken down at `taken`. Returns its number. `None`: there is

@@ -1,5 +1,6 @@
 //! The publisher: writes to one stream.
 
+use super::frozen::Late;
 use super::pace::{MOST_AHEAD, Pace};
 use super::stream::{Phase, State, Stream};
 use super::{End, Sharing, upkeep};
@@ -111,22 +112,30 @@ impl Publisher {
                 return None;
             }
             let now = Instant::now().into_std();
-            state.log.begin_batch();
+            let is_frozen = state.frozen.is_some();
+            if !is_frozen {
+                state.log.begin_batch();
+            }
             let (mut appended, mut marked) = (0_usize, None);
             for event in events {
                 match continuation.judge(&state.log, event) {
                     Fate::Repeat => continue,
                     Fate::New => {}
+                    Fate::NewAfterLoss if state.keeps(|| Late::Mark(None)) => {}
                     Fate::NewAfterLoss => marked = Some(mark(state, None)),
                 }
-                state.log.append(event, now);
+                if !state.keeps(|| Late::Event(event.clone())) {
+                    state.log.append(event, now);
+                }
                 appended += usize::from(!event.is_checkpoint);
             }
-            state.appends.note(state.log.end(), now);
+            if !is_frozen {
+                state.appends.note(state.log.end(), now);
+            }
             Some((appended, marked, self.stream.account(state), now))
         });
         let Some((appended, marked, is_over, now)) = appended else { return 0 };
-        self.count_mark(marked);
+        count_mark(self.counters(), marked);
         self.counters().events_in.add(appended as u64);
         let came = events.iter().filter(|event| !event.is_checkpoint).count();
         if came > 0 {
@@ -160,20 +169,12 @@ impl Publisher {
     /// Tells subscribers at this position that events are missing: `missed` events, if the number is known.
     pub fn mark(&self, missed: Option<u64>) {
         let marked = self.stream.change(|state| {
-            let marked = (!state.is_closed()).then(|| mark(state, missed));
+            let goes_in = !state.is_closed() && !state.keeps(|| Late::Mark(missed));
+            let marked = goes_in.then(|| mark(state, missed));
             self.stream.account(state);
             marked
         });
-        self.count_mark(marked);
-    }
-
-    /// `told`: whether subscribers are told of the gap. `None`: there is no gap.
-    fn count_mark(&self, told: Option<bool>) {
-        let Some(told) = told else { return };
-        self.counters().gaps.add_one(Lost::Upstream);
-        if !told {
-            self.counters().gaps_untold.add(1);
-        }
+        count_mark(self.counters(), marked);
     }
 
     /// The origin asked for this reconnection time, in milliseconds.
@@ -234,7 +235,7 @@ impl Publisher {
         let mut patience = None;
         loop {
             let pace = self.stream.locked(|state| {
-                if state.is_frozen {
+                if state.frozen.is_some() {
                     return None;
                 }
                 let is_ahead = || !state.is_empty() && state.log.weight_from(state.furthest) > MOST_AHEAD;
@@ -309,8 +310,17 @@ impl Drop for Publisher {
     }
 }
 
+/// `told`: whether subscribers are told of the gap. `None`: there is no gap.
+pub(super) fn count_mark(counters: &RouteCounters, told: Option<bool>) {
+    let Some(told) = told else { return };
+    counters.gaps.add_one(Lost::Upstream);
+    if !told {
+        counters.gaps_untold.add(1);
+    }
+}
+
 /// Marks a gap in the log, if the route tells subscribers of gaps. Returns whether it does.
-fn mark(state: &mut State, missed: Option<u64>) -> bool {
+pub(super) fn mark(state: &mut State, missed: Option<u64>) -> bool {
     if state.log.options().on_gap != OnGap::Event {
         return false;
     }

@@ -17,6 +17,7 @@ use super::appends::Appends;
 use super::backfills::Backfills;
 use super::budget::{Budget, STREAM_OVERHEAD};
 use super::census::Census;
+use super::frozen::Late;
 use super::key::Forwarded;
 use super::pace::{MOST_AHEAD, Pace};
 use super::sharing::Audience;
@@ -79,8 +80,9 @@ pub(super) struct State {
     pub(super) log: ReplayLog,
     /// The log is of an earlier process.
     pub(super) is_restored: bool,
-    /// Nothing more is read from the origin for now: the stream is about to move.
-    pub(super) is_frozen: bool,
+    /// The stream is about to move: nothing more is read from the origin for now, and the log stands still. What comes all
+    /// the same is kept here. `None`: the stream is not frozen.
+    pub(super) frozen: Option<Vec<Late>>,
     pub(super) appends: Appends,
     pub(super) phase: Phase,
     /// Since when the stream is in this phase.
@@ -164,7 +166,7 @@ impl Stream {
             state: Mutex::new(State {
                 log,
                 is_restored: false,
-                is_frozen: false,
+                frozen: None,
                 appends: Appends::default(),
                 phase: Phase::Connecting { failed: false },
                 phase_since: Instant::now(),

@@ -68,6 +68,39 @@ async fn a_stream_that_is_not_taken_goes_on_as_before() {
     assert_eq!(drain(&mut client), ("0".to_owned(), Reading::CaughtUp));
 }
 
+/// What a read brings that began before the stream was frozen.
+#[tokio::test(start_paused = true)]
+async fn what_comes_to_a_frozen_stream_is_neither_in_the_log_that_moves_nor_shown_nor_lost() {
+    let stage = Stage::new();
+    let (mut client, publisher) = stage.open("/a");
+    live(&publisher);
+    append(&publisher, &["0"]);
+    assert_eq!(drain(&mut client).0, "0");
+    let number = stage.hub.movable()[0].0;
+    assert!(stage.hub.freeze(number));
+    let before = stage.hub.taken_down(number).unwrap();
+    let mut continuation = Continuation::fresh(false);
+    assert_eq!(publisher.append(&[event("1")], &mut continuation), 1);
+    publisher.mark(Some(7));
+    assert_eq!(publisher.append(&[event("2")], &mut continuation), 1);
+    assert_eq!(drain(&mut client), (String::new(), Reading::CaughtUp));
+    assert!(stage.hub.taken_down(number).unwrap() == before);
+    assert!(stage.hub.freeze(number), "again");
+    let gaps = || publisher.counters().gaps.total();
+    assert_eq!(gaps(), 0);
+    stage.hub.thaw(number);
+    let told = drain(&mut client).0;
+    assert!(told.starts_with("1") && told.contains("\"missed\":7") && told.ends_with("2"), "{told}");
+    assert_eq!(gaps(), 1);
+
+    // Another process has it: its clients are never shown what came.
+    assert!(stage.hub.freeze(number));
+    append(&publisher, &["3"]);
+    stage.hub.moved(number);
+    assert_eq!(publisher.append(&[event("4")], &mut continuation), 0);
+    assert_eq!(drain(&mut client), (String::new(), Reading::Ended(End::Dismissed)));
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_only_one_client_may_have_and_what_had_no_response_does_not_move() {
     let stage = Stage::new();
