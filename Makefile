@@ -21,7 +21,7 @@ SCENARIOS ?=
 BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run serve test test-rust test-modes lint configs check licenses audit fuzz bench image try-image \
+.PHONY: help setup run serve test test-rust test-modes lint configs check licenses audit fuzz bench soak image try-image \
 	package try-package
 
 help: ## Show the targets
@@ -89,12 +89,15 @@ audit: ## Check licences, sources and known faults of the crates in use (install
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked cargo-deny
 	$(CARGO) deny --locked check
 
-fuzz: ## Run every fuzz target for FUZZ_SECS seconds (cargo-fuzz and nightly)
-	@scripts/fuzz $(FUZZ_SECS)
+fuzz: setup ## Run every fuzz target, or those in TARGETS, for FUZZ_SECS seconds (60)
+	@scripts/fuzz $(or $(FUZZ_SECS),60) $(TARGETS)
 
 bench: ## Measure manifold beside bare send(), Nchan, Pushpin and Varnish, into benches/results
 	@scripts/setup --bench
 	$(CARGO) bench --locked --bench fanout -- --save $(if $(QUICK),--quick) $(BENCH_ARGS) $(SCENARIOS)
+
+soak: setup ## Endurance: everything at once for MINUTES minutes (1), into benches/results
+	$(CARGO) bench --locked --bench soak -- --save --minutes $(or $(MINUTES),1) $(SOAK_ARGS)
 
 image: ## Build the container image with docker, podman or buildah
 	@scripts/image

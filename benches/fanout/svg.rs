@@ -3,9 +3,9 @@
 use super::scale::{Scale, number, spread, ticks};
 use std::fmt::Write as _;
 
-const WIDTH: f64 = 760.0;
-const LEFT: f64 = 64.0;
-const TOP: f64 = 84.0;
+pub(crate) const WIDTH: f64 = 760.0;
+pub(crate) const LEFT: f64 = 64.0;
+pub(crate) const TOP: f64 = 84.0;
 /// The space to the right of the lines, for their names.
 const NAMES: f64 = 190.0;
 
@@ -128,7 +128,7 @@ pub(crate) fn bars(caption: &Caption, bars: &Bars, series: &[Series]) -> String 
     svg + "</svg>\n"
 }
 
-fn frame(height: f64, caption: &Caption) -> String {
+pub(crate) fn frame(height: f64, caption: &Caption) -> String {
     let Caption { title, subtitle } = caption;
     let mut svg = format!(
         "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH} {height}' width='{WIDTH}' height='{height}' \
@@ -141,7 +141,7 @@ fn frame(height: f64, caption: &Caption) -> String {
     svg
 }
 
-fn text(x: f64, y: f64, anchor: &str, class: &str, text: &str) -> String {
+pub(crate) fn text(x: f64, y: f64, anchor: &str, class: &str, text: &str) -> String {
     format!("<text x='{x:.1}' y='{y:.1}' text-anchor='{anchor}' class='{class}'>{}</text>", escaped(text))
 }
 
@@ -149,7 +149,7 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-fn put(svg: &mut String, element: &str) {
+pub(crate) fn put(svg: &mut String, element: &str) {
     // Writing to a string cannot fail.
     writeln!(svg, "{element}").unwrap_or_default();
 }

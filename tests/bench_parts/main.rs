@@ -1,4 +1,4 @@
-//! Tests of the pure parts of `benches/fanout`. They are here because a benchmark without a harness runs no tests.
+//! Tests of the pure parts of `benches/fanout` and `benches/soak`. They are here because a benchmark without a harness runs no tests.
 
 #![allow(dead_code, reason = "the benchmark uses more of its parts than the tests do")]
 
@@ -51,6 +51,15 @@ mod trial;
 #[path = "../../benches/fanout/wire.rs"]
 mod wire;
 
+#[path = "../../benches/soak/events.rs"]
+mod events;
+#[path = "../../benches/soak/parser.rs"]
+mod parser;
+#[path = "../../benches/soak/reader.rs"]
+mod reader;
+#[path = "../../benches/soak/samples.rs"]
+mod samples;
+
 #[path = "event.rs"]
 mod event_tests;
 #[path = "goals.rs"]
@@ -65,6 +74,8 @@ mod picture_tests;
 mod report_tests;
 #[path = "schedule.rs"]
 mod schedule_tests;
+#[path = "soak.rs"]
+mod soak_tests;
 #[path = "tally.rs"]
 mod tally_tests;
 #[path = "wire.rs"]
