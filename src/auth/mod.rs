@@ -28,6 +28,8 @@ mod record;
 mod revocations;
 mod sources;
 mod ticket;
+#[cfg(any(test, fuzzing))]
+mod tried;
 mod uses;
 
 pub use allow::{Allow, InvalidRule, PathRule, Segments};
@@ -43,6 +45,8 @@ pub use record::{Record, RecordState};
 pub use revocations::{Revocation, Revocations, RevocationsState, Whom};
 pub use sources::{Source, Sources, without_parameters};
 pub use ticket::{BadTicket, Ticket, TicketKey, TicketPolicy};
+#[cfg(fuzzing)]
+pub use tried::{try_tickets, try_tokens};
 pub use uses::{Returned, Uses, UsesState};
 
 use crate::caller::Grant;

@@ -70,6 +70,8 @@ mod socket;
 mod tests;
 mod times;
 mod transport;
+#[cfg(any(test, fuzzing))]
+mod tried;
 mod watched;
 mod wire;
 mod writer;
@@ -88,6 +90,8 @@ pub use served::{ProxyRoute, Served, StreamRoute};
 #[cfg(test)]
 pub(crate) use tests::NoStreams;
 pub use transport::Transport;
+#[cfg(fuzzing)]
+pub use tried::try_plan;
 
 use crate::config::ServerLimits;
 use crate::counters::Label;
