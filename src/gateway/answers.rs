@@ -51,6 +51,7 @@ pub(super) fn turn_away(transport: &Transport, status: StatusCode) {
 pub(super) async fn refuse(connection: Connection, status: StatusCode) {
     let why = match status {
         StatusCode::REQUEST_TIMEOUT => "the head of the request took too long",
+        StatusCode::URI_TOO_LONG => "the request line is too long",
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => "the head of the request is too large",
         _ => "HTTP/2 must begin with the first bytes of a connection",
     };

@@ -24,6 +24,8 @@ pub(super) enum Judgement {
         blank: usize,
         end: usize,
     },
+    /// The request line alone is longer than a head may be.
+    LineTooLong,
     TooLarge,
 }
 
@@ -40,11 +42,14 @@ pub(super) fn judge(bytes: &[u8], scanned: usize, most: usize) -> Judgement {
     let ends = |end: &[u8]| memchr::memmem::find(unread, end).map(|at| from + at + end.len());
     let end = [ends(b"\r\n\r\n"), ends(b"\n\n"), ends(b"\n\r\n")].into_iter().flatten().min();
     let may_be_preface = PREFACE.starts_with(bytes.get(blank..).unwrap_or_default());
+    // Leading empty lines belong to no line.
+    let is_one_line = || memchr::memchr(b'\n', bytes.get(blank..most.min(bytes.len())).unwrap_or_default()).is_none();
+    let too_large = || if blank < MAX_BLANK && is_one_line() { Judgement::LineTooLong } else { Judgement::TooLarge };
     match end {
         // The bytes after the head do not count.
         Some(end) if end <= most && !may_be_preface => Judgement::Head { blank, end },
-        Some(end) if end > most => Judgement::TooLarge,
-        _ if bytes.len() > most || blank == MAX_BLANK => Judgement::TooLarge,
+        Some(end) if end > most => too_large(),
+        _ if bytes.len() > most || blank == MAX_BLANK => too_large(),
         _ => Judgement::Incomplete,
     }
 }
@@ -77,6 +82,20 @@ mod tests {
             for scanned in 0..head.len() {
                 assert!(matches!(judge(head, scanned, 100), Judgement::Head { .. }), "{scanned} of {head:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_request_line_that_is_too_long_is_told_from_a_head_that_is_too_large() {
+        for (head, most, expected) in [
+            ("GET /aaaaaaaaa", 10, Judgement::LineTooLong),
+            ("GET /aaaaaaaaa HTTP/1.1\r\n\r\n", 10, Judgement::LineTooLong),
+            ("\r\nGET /aaaaaaaaa", 10, Judgement::LineTooLong),
+            ("GET / HTTP/1.1\r\nhost: a\r\n\r\n", 15, Judgement::LineTooLong),
+            ("GET / HTTP/1.1\r\nhost: a\r\n\r\n", 16, Judgement::TooLarge),
+            ("GET / HTTP/1.1\nhost: aaaaaaaaa", 20, Judgement::TooLarge),
+        ] {
+            assert_eq!(judge(head.as_bytes(), 0, most), expected, "{head:?} {most}");
         }
     }
 

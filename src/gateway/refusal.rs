@@ -255,6 +255,9 @@ impl Refusal {
             By::Proxy(_) | By::Process => (None, None),
         };
         let mut reply = match &self.why {
+            Why::Target(why @ BadTarget::TooLong) => {
+                Reply::text(StatusCode::URI_TOO_LONG, &format!("the request target {why}"))
+            }
             Why::Target(why) => Reply::text(StatusCode::BAD_REQUEST, &format!("the request target {why}")),
             Why::Host => Reply::text(StatusCode::BAD_REQUEST, "a request needs one Host header that names a host"),
             Why::Tunnel => {

@@ -21,7 +21,7 @@ pub use host::{InvalidHost, canonical_host, host_name};
 pub use methods::{InvalidMethod, Methods};
 pub use pattern::{InvalidPattern, PathPattern};
 pub use table::{Misfit, RouteTable, Routed};
-pub use target::{BadTarget, Target, check_target};
+pub use target::{BadTarget, MOST_TARGET_BYTES, Target, check_target};
 pub use wanted::Wanted;
 
 use crate::auth::AuthPolicy;

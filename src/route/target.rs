@@ -18,9 +18,16 @@ pub struct Target<'a> {
     pub query: Option<&'a str>,
 }
 
+/// The most bytes of a target. The library that makes requests refuses a URL of 64 KiB, which has a scheme and a host
+/// besides.
+pub const MOST_TARGET_BYTES: usize = 65_000;
+
 /// Why a request target is refused (400).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadTarget {
+    /// More bytes than [`MOST_TARGET_BYTES`].
+    #[error("must not be longer than {MOST_TARGET_BYTES} bytes")]
+    TooLong,
     /// The target is neither a path nor an absolute URL.
     #[error("must begin with \"/\"")]
     NoSlash,
@@ -69,6 +76,9 @@ const OF_NO_QUERY: &[char] = &['<', '>', '"'];
 /// # Errors
 /// When the target is malformed, or when its path could mean another path to the origin.
 pub fn check_target<'a>(method: &Method, text: &'a str) -> Result<Target<'a>, BadTarget> {
+    if text.len() > MOST_TARGET_BYTES {
+        return Err(BadTarget::TooLong);
+    }
     if text == "*" {
         let asterisk = Target { authority: None, path: "*", query: None };
         return if method == Method::OPTIONS { Ok(asterisk) } else { Err(BadTarget::Asterisk) };
@@ -205,7 +215,9 @@ mod tests {
     #[test]
     fn a_bad_target_says_why() {
         use BadTarget as Bad;
+        let long = "/".to_owned() + &"a".repeat(MOST_TARGET_BYTES);
         for (text, why) in [
+            (&*long, Bad::TooLong),
             ("", Bad::NoSlash),
             ("a", Bad::NoSlash),
             ("h:443", Bad::NoSlash),
@@ -259,6 +271,9 @@ mod tests {
     /// Whatever passes makes a request to an origin. So no client can make an origin look as if it were down.
     #[test]
     fn whatever_is_good_makes_a_request() {
+        let longest = "/?".to_owned() + &"a".repeat(MOST_TARGET_BYTES - 2);
+        assert!(check_target(&Method::GET, &longest).is_ok());
+        assert!(format!("https://{}.example:65535{longest}", "a".repeat(240)).parse::<http::Uri>().is_ok());
         for byte in 0x21..0x7f_u8 {
             for text in [format!("/a{}b", char::from(byte)), format!("/a?b{}c", char::from(byte))] {
                 let is_good = check_target(&Method::GET, &text).is_ok();

@@ -33,6 +33,7 @@ use crate::config::Http2By;
 use crate::fanout::h2::Unfit;
 use crate::fanout::{Asked, Carried, Engine, Home, Incoming, Requests, Responder};
 use crate::quoted::reason;
+use crate::route::MOST_TARGET_BYTES;
 pub(super) use heads::stream as stream_head;
 use http::{Method, StatusCode};
 use pingora::http::RequestHeader;
@@ -143,12 +144,15 @@ impl Front {
     /// Answers a request that came on a stream.
     async fn answer_on(self: Arc<Self>, link: Arc<Link>, asked: Asked, responder: Responder) {
         let most = self.options().get().head_bytes;
+        let is_line_too_long =
+            asked.request.as_ref().is_ok_and(|request| request.path().len() > most.min(MOST_TARGET_BYTES));
         let request =
             asked.request.and_then(|request| if request.size() > most { Err(Unfit::TooLarge) } else { Ok(request) });
         let head = match request.map(|request| heads::request(&request)) {
             Ok(Some(head)) => head,
             unfit => {
                 let status = match unfit {
+                    _ if is_line_too_long => StatusCode::URI_TOO_LONG,
                     Err(Unfit::TooLarge) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
                     Ok(_) | Err(Unfit::Malformed) => StatusCode::BAD_REQUEST,
                 };

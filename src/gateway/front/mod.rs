@@ -67,6 +67,7 @@ enum First {
     /// A head of this many bytes.
     Http1(usize),
     Http2,
+    LineTooLong,
     TooLarge,
     TooSlow,
     /// Anything or nothing: the connection must go, because its place is needed.
@@ -230,6 +231,7 @@ impl Front {
                 First::TooLarge => {
                     return Box::pin(refuse(connection, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)).await;
                 }
+                First::LineTooLong => return Box::pin(refuse(connection, StatusCode::URI_TOO_LONG)).await,
                 First::TooSlow => return Box::pin(refuse(connection, StatusCode::REQUEST_TIMEOUT)).await,
                 First::Http2 if wait.is_first => {
                     drop(connection.promise());
@@ -285,6 +287,7 @@ impl Front {
                     connection.consume(blank);
                     return First::Http1(end - blank);
                 }
+                Judgement::LineTooLong => return First::LineTooLong,
                 Judgement::TooLarge => return First::TooLarge,
             }
             let unread = connection.unread();

@@ -126,6 +126,9 @@ async fn a_head_that_is_too_large_is_refused_and_the_answer_arrives() {
     let too_large = expect("HTTP/1.1 431 Request Header Fields Too Large", 0);
     let endless = [b"GET / HTTP/1.1\r\nx: ".to_vec(), vec![b'x'; 200_000]].concat();
     assert_eq!(Stage::new(OPTIONS).await.answer_to(&[&endless]).await, too_large);
+    let endless_line = [b"GET /".to_vec(), vec![b'x'; 200_000]].concat();
+    let too_long = expect("HTTP/1.1 414 URI Too Long", 0);
+    assert_eq!(Stage::new(OPTIONS).await.answer_to(&[&endless_line]).await, too_long);
     let padded = |len: usize| {
         let rest = b"GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx: \r\n\r\n".len();
         format!("GET / HTTP/1.1\r\nhost: a\r\nconnection: close\r\nx: {}\r\n\r\n", "x".repeat(len - rest))

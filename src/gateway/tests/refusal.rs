@@ -79,6 +79,7 @@ fn every_refusal_has_its_status_its_headers_and_its_line() {
     let lost = || Failure::Lost("10.0.0.1: reset".to_owned());
     let unreachable = || Failure::Unreachable("10.0.0.1: connection refused".to_owned());
     let table = [
+        (Why::Target(BadTarget::TooLong), "414 | text: the request target must not be longer than 65000 bytes"),
         (Why::Target(BadTarget::Backslash), "400 | text: the request target must not contain a backslash"),
         (Why::Host, "400 | text: a request needs one Host header that names a host"),
         (no_route(), "404 | text: no route serves this path"),
