@@ -108,18 +108,10 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
+    use super::super::places::held;
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
-
-    fn held() -> Held {
-        let place = crate::descriptors::Descriptors::unlimited().connection(None, 2).unwrap();
-        let slot =
-            super::super::queue::Slots::new(&crate::upstream::Origin::parse("http://o").unwrap(), Default::default())
-                .take(1)
-                .unwrap();
-        Held::new(place, Arc::new(slot))
-    }
 
     #[tokio::test]
     async fn a_line_knows_of_an_end_that_nobody_has_read() {

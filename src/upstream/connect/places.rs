@@ -37,6 +37,15 @@ impl Held {
     }
 }
 
+/// Places without a limit.
+#[cfg(test)]
+pub(super) fn held() -> Held {
+    let place = Descriptors::unlimited().connection(None, 2).unwrap();
+    let origin = crate::upstream::Origin::parse("http://o").unwrap();
+    let slot = super::queue::Slots::new(&origin, Default::default()).take(1).unwrap();
+    Held::new(place, Arc::new(slot))
+}
+
 /// Where an attempt gets places from. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Places {
