@@ -6,11 +6,14 @@ use super::references::Names;
 use super::retries::{self, Failure, Next};
 use crate::gateway::http2::{StallLimit, Tail};
 use crate::upstream::{Dial, Line};
-use http::Version;
+use http::{StatusCode, Version};
 use pingora::proxy::Session;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use std::sync::Arc;
 use std::time::Duration;
+
+/// The most interim responses (1xx) of one try. An origin that sends more never comes to an end.
+pub(super) const MOST_INTERIM: u32 = 100;
 
 /// The state of a proxied request. Some fields are about the present try only, as they say. [`Attempt::begin`] resets
 /// most of these.
@@ -45,6 +48,8 @@ pub(super) struct Attempt {
     pub(super) body: u64,
     /// Whether the whole request has been read from the client.
     pub(super) is_whole: bool,
+    /// The interim responses (1xx) that came in this try.
+    pub(super) interim: u32,
     /// Whether the end of the origin's connection is the end of the response.
     pub(super) until_close: bool,
     /// Whether the end of the client's connection is the end of the response. The connection is then set to close by a
@@ -59,6 +64,7 @@ impl Attempt {
         self.is_kept = false;
         self.is_h2 = false;
         self.body = 0;
+        self.interim = 0;
         self.until_close = false;
     }
 
@@ -84,6 +90,21 @@ impl Attempt {
         self.is_unsent = self.is_kept && self.line.as_ref().is_some_and(|line| line.is_closed());
         if self.is_unsent {
             return Err(Error::explain(ErrorType::ConnectionClosed, "while no request used it").into_up());
+        }
+        Ok(())
+    }
+
+    /// Counts the head of a response.
+    ///
+    /// # Errors
+    /// When the origin has sent too many interim responses and no final one.
+    pub(super) fn counts(&mut self, status: StatusCode) -> Result<()> {
+        if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS {
+            self.interim += 1;
+            if self.interim > MOST_INTERIM {
+                let why = format!("more than {MOST_INTERIM} informational responses (1xx)");
+                return Err(Error::explain(ErrorType::InvalidHTTPHeader, why).into_up());
+            }
         }
         Ok(())
     }
@@ -124,4 +145,27 @@ impl Attempt {
 /// Whether the client was sent a final response or a part of it.
 pub(super) fn is_answered(session: &Session) -> bool {
     session.response_written().is_some_and(|head| !head.status.is_informational() || head.status == 101)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn interim_responses_without_end_are_a_failure_of_the_origin() {
+        let mut attempt = Attempt::default();
+        for _ in 0..2 {
+            attempt.begin();
+            for n in 0..MOST_INTERIM {
+                let status = if n % 2 == 0 { StatusCode::PROCESSING } else { StatusCode::EARLY_HINTS };
+                assert!(attempt.counts(status).is_ok(), "{n}");
+            }
+            for last in [StatusCode::OK, StatusCode::SWITCHING_PROTOCOLS] {
+                assert!(attempt.counts(last).is_ok(), "{last}");
+            }
+            let error = attempt.counts(StatusCode::PROCESSING).unwrap_err();
+            assert_eq!(*error.esource(), ErrorSource::Upstream);
+            assert!(crate::upstream::reason(&error).contains("more than 100 informational responses"), "{error}");
+        }
+    }
 }

@@ -280,6 +280,7 @@ impl ProxyHttp for Gateway {
             return Err(Error::explain(ErrorType::InvalidHTTPHeader, fault.text()).into_up());
         }
         let attempt = &mut exchange.attempt;
+        attempt.counts(response.status)?;
         if let Some(dial) = &attempt.dial {
             dial.answered(&served.route.origin);
         }

@@ -86,6 +86,7 @@ fn head_fault(error: &pingora::Error) -> &'static str {
         _ if context.starts_with("Response header larger") => {
             "the response head is larger than 1 MiB, which is the limit"
         }
+        _ if context.contains("informational responses") => "more than 100 informational responses (1xx)",
         _ if context.contains("Content-Length") => "the response head has no valid Content-Length",
         _ if context.contains("Transfer-Encoding") => "the response head has no valid Transfer-Encoding",
         _ => "a field of the response head is malformed",
