@@ -255,10 +255,7 @@ impl Refusal {
             By::Proxy(_) | By::Process => (None, None),
         };
         let mut reply = match &self.why {
-            Why::Target(why @ BadTarget::TooLong) => {
-                Reply::text(StatusCode::URI_TOO_LONG, &format!("the request target {why}"))
-            }
-            Why::Target(why) => Reply::text(StatusCode::BAD_REQUEST, &format!("the request target {why}")),
+            Why::Target(why) => of_target(*why),
             Why::Host => Reply::text(StatusCode::BAD_REQUEST, "a request needs one Host header that names a host"),
             Why::Tunnel => {
                 let reply = Reply::text(StatusCode::METHOD_NOT_ALLOWED, "this gateway does not open tunnels");
@@ -309,6 +306,11 @@ impl Refusal {
         }
         reply
     }
+}
+
+fn of_target(why: BadTarget) -> Reply {
+    let status = if why == BadTarget::TooLong { StatusCode::URI_TOO_LONG } else { StatusCode::BAD_REQUEST };
+    Reply::text(status, &format!("the request target {why}"))
 }
 
 fn of_end(end: &End, cors: Option<&CorsAnswer>) -> Reply {
