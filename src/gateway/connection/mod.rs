@@ -14,6 +14,8 @@
 //! the next request begins with them.
 
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use super::gate::Gate;
 use super::handshakes::Handshakes;
@@ -362,30 +364,4 @@ pub(super) struct Parts {
     pub(super) peer: Peer,
     pub(super) place: Place,
     pub(super) seat: Option<Seat>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::descriptors::Descriptors;
-    use tokio::io::AsyncWriteExt;
-    use tokio::net::UnixStream;
-    use tokio::sync::mpsc;
-
-    #[tokio::test]
-    async fn a_connection_has_a_buffer_only_when_bytes_have_come() {
-        let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let places = Places::new(1, Descriptors::unlimited(), mpsc::channel(1).0);
-        let mut connection =
-            Connection::new(Transport::new(ours.into_std().unwrap().into(), None), places.admit().unwrap());
-        tokio::select! {
-            biased;
-            _ = connection.fill() => panic!("no bytes have come"),
-            () = tokio::task::yield_now() => {}
-        }
-        assert_eq!(connection.unread.capacity(), 0);
-        theirs.write_all(b"GET").await.unwrap();
-        assert_eq!(connection.fill().await.unwrap(), 3);
-        assert_eq!(connection.unread(), b"GET");
-    }
 }

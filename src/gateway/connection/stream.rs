@@ -3,7 +3,7 @@
 use super::{Connection, Gate, MOST_AHEAD};
 use crate::fanout::LINGER;
 use async_trait::async_trait;
-use bytes::Buf;
+use bytes::{Buf, BytesMut};
 use pingora::protocols::l4::socket::SocketAddr as PeerAddr;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::{
@@ -17,6 +17,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::time::timeout;
+
+/// The largest buffer that a connection keeps after all in it was read.
+const MOST_KEPT: usize = 16 << 10;
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -37,6 +40,10 @@ impl AsyncRead for Connection {
         let given = gate.pass(unread.get(..room).unwrap_or_default());
         buf.put_slice(unread.get(..given).unwrap_or_default());
         unread.advance(given);
+        if unread.is_empty() && unread.try_reclaim(MOST_KEPT + 1) {
+            // A large head was in it, which the connection would keep as long as the client stays.
+            *unread = BytesMut::new();
+        }
         Poll::Ready(Ok(()))
     }
 }
