@@ -151,6 +151,11 @@ impl Connection {
         self.writer.shutdown().await.unwrap();
     }
 
+    /// The same, although the gateway may have closed the connection.
+    pub async fn try_half_close(&mut self) {
+        let _closed = self.writer.shutdown().await;
+    }
+
     /// The next answer on this connection. `head_only`: the request was a HEAD.
     pub async fn response(self, head_only: bool) -> Response {
         let response = guarded("the head of an answer", self.try_response(head_only)).await;
