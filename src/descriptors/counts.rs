@@ -29,6 +29,8 @@ pub(super) enum Kind {
     Guest,
     /// A client that is served from what is open.
     Client,
+    /// The same, on a place that is promised to a client that has said nothing for long.
+    Patient,
     /// A stream. It may take a place that was promised to a client, because the client that opens it has a promise.
     Stream,
     /// Other connections to origins, which need this many descriptors.
@@ -49,7 +51,7 @@ impl Counts {
             Kind::Newcomer => ours + others + (self.promised + 2).max(self.guests + 1),
             Kind::Guest => ours + others + self.guests + 1,
             Kind::Client => ours + self.promised + others + 1,
-            Kind::Stream => ours + others + 1,
+            Kind::Patient | Kind::Stream => ours + others + 1,
             Kind::Others(n) => ours + self.promised.max(self.guests) + self.others + n,
         };
         if after > self.most {
@@ -61,7 +63,7 @@ impl Counts {
                 self.promised += 1;
             }
             Kind::Guest => self.guests += 1,
-            Kind::Client => self.clients += 1,
+            Kind::Client | Kind::Patient => self.clients += 1,
             Kind::Stream => self.streams += 1,
             Kind::Others(n) => self.others += n,
         }

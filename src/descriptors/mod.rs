@@ -16,7 +16,8 @@
 //!
 //! A crowd that has only connected would soon be promised all places, although its streams will need few of them. Who
 //! comes then is a guest on a place that is promised to others. When its request is known, and what was promised
-//! meanwhile is settled, it gets a place of its own. A guest goes when its place is needed.
+//! meanwhile is settled, it gets a place of its own. A crowd that never says what it wants keeps what it was promised only
+//! for a moment from a guest that asks. A guest goes when its place is needed.
 //!
 //! A stream keeps its place while it is not connected. So it always finds a place when it connects again. A stream that
 //! no client is on gives way to whoever finds no place.
@@ -331,8 +332,8 @@ impl Drop for ClientPlace {
 
 impl GuestPlace {
     /// A place for the guest as a client, now that its request is known. It waits while places are promised to others, and
-    /// then as [`Descriptors::client`] does, until `deadline` at most. `None`: there is no place that is not promised,
-    /// which is logged.
+    /// then as [`Descriptors::client`] does, until `deadline` at most. Who has been promised a place and has said nothing
+    /// until then does not keep it from who asks. `None`: there is no place, which is logged.
     pub async fn settle(&self, deadline: Instant) -> Option<ClientPlace> {
         let Self(descriptors) = self;
         loop {
@@ -344,8 +345,11 @@ impl GuestPlace {
                 return descriptors.client(deadline).await;
             }
             if timeout_at(deadline.into(), settled).await.is_err() {
-                descriptors.tell("clients");
-                return None;
+                let place = descriptors.take(Kind::Patient).then(|| ClientPlace(descriptors.clone()));
+                if place.is_none() {
+                    descriptors.tell("clients");
+                }
+                return place;
             }
         }
     }

@@ -255,3 +255,22 @@ fn a_guest_is_told_to_go_when_its_place_is_needed() {
     assert_eq!(descriptors.0.counts.lock().guests, 2, "the others stay");
     drop((newcomers, connected));
 }
+
+/// A crowd connects and sends no request, so nothing that it was promised is settled.
+#[tokio::test(start_paused = true)]
+async fn who_asks_does_not_wait_for_long_for_those_who_say_nothing() {
+    let descriptors = Descriptors::new(5);
+    let silent = [descriptors.newcomer().unwrap(), descriptors.newcomer().unwrap()];
+    assert!(descriptors.newcomer().is_none());
+    let deadline = || Instant::now() + Duration::from_secs(1);
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        let guest = descriptors.guest().unwrap();
+        clients.push(guest.settle(deadline()).await.expect("one that is promised"));
+    }
+    assert!(descriptors.guest().is_none(), "all places are taken");
+    drop(silent);
+    drop(clients);
+    let counts = *descriptors.0.counts.lock();
+    assert_eq!((counts.clients, counts.guests, counts.promised), (0, 0, 0));
+}

@@ -11,9 +11,7 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-/// The connections of the story about those that are half open. `STORIES_HALF_OPEN` asks for more. The gateway counts a
-/// second descriptor for each, for the stream that it may open. So a limit of 20,000 open files is enough for 9,000 of
-/// them, and the gateway refuses who comes after some hundred more.
+/// The connections of the story about those that are half open. `STORIES_HALF_OPEN` asks for more, such as 10,000.
 fn half_open() -> usize {
     std::env::var("STORIES_HALF_OPEN").map_or(1000, |n| n.parse().expect("STORIES_HALF_OPEN is a number"))
 }

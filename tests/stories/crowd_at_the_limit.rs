@@ -38,6 +38,25 @@ async fn those_who_ask_for_one_stream_are_all_served_although_each_might_have_as
     }
 }
 
+/// Each connection is promised a second place, for the stream that it may open. So these are promised all places.
+#[tokio::test]
+async fn who_asks_is_served_although_those_who_say_nothing_were_promised_all_places() {
+    let origin = Origin::start();
+    let patient = format!("{WITHOUT_TLS}\nhead_secs = 300");
+    let (gateway, _file) = limited("ulimit -n 300", &configuration(&patient, [route("/*", &origin)])).await;
+    let (mut first, mut body) = opened(Client::get("/"), &gateway, &origin).await;
+    let mut silent = connected(&gateway, 150).await;
+    for connection in &mut silent {
+        connection.send("G").await;
+    }
+    let mut client = Client::get("/").connect(&gateway).await;
+    assert_eq!(client.status, 200);
+    body.event(&numbered(1)).await;
+    for client in [&mut first, &mut client] {
+        assert_eq!(client.next_data().await, "1");
+    }
+}
+
 #[tokio::test]
 async fn those_who_ask_for_a_stream_each_are_served_or_told() {
     let origin = origin();
