@@ -3,9 +3,11 @@
 use super::revocations::{Revocations, RevocationsState};
 use super::ticket::TicketKey;
 use super::uses::{Uses, UsesState};
+use crate::millis::unix_millis;
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 /// What the process remembers of credentials.
 #[derive(Debug)]
@@ -52,6 +54,13 @@ impl Record {
     pub fn state(&self) -> RecordState {
         let key = self.key().first().map(|key| key.bytes().to_vec()).unwrap_or_default();
         RecordState { revocations: self.revocations.state(), uses: self.uses.state(), key }
+    }
+
+    /// What the next process needs if this one stops now: all but its own key, which is not written into files.
+    #[must_use]
+    pub fn lasting(&self, now: SystemTime) -> RecordState {
+        let uses = self.uses.at_rest(unix_millis(now));
+        RecordState { revocations: self.revocations.state(), uses, key: Vec::new() }
     }
 
     /// Goes on where another process was.

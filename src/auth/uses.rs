@@ -131,7 +131,17 @@ impl Uses {
         }
     }
 
-    /// The same for another process, in which nobody is connected yet.
+    /// The same for another process, in which nobody is connected yet, and whose clients come on their own.
+    #[must_use]
+    pub fn at_rest(&self, now: u64) -> UsesState {
+        let UsesState(mut all) = self.state();
+        for (_, of) in all.iter_mut().filter(|(_, of)| of.connections > 0) {
+            (of.connections, of.rests_until) = (0, now.saturating_add(of.grace));
+        }
+        UsesState(all)
+    }
+
+    /// The same for another process, which gets the clients, too.
     #[must_use]
     pub fn state(&self) -> UsesState {
         UsesState(self.0.lock().by_id.iter().map(|(id, of)| (*id, *of)).collect())
@@ -254,6 +264,17 @@ mod tests {
             .filter(|number| uses.begin(id(100_000 + number), 20_000, FRESH, GRACE, u64::MAX) == Some(true));
         assert_eq!(begun.count(), MOST);
         assert_eq!(uses.begin(id(99_999), 20_000, FRESH, GRACE, u64::MAX), None);
+    }
+
+    #[test]
+    fn a_client_that_was_connected_at_a_stop_has_its_grace_after_the_next_start() {
+        let (uses, other) = (Uses::default(), Uses::default());
+        uses.begin(ID, 0, FRESH, GRACE, u64::MAX);
+        uses.connected(ID, at(7, 10), true);
+        other.take(uses.at_rest(1_000));
+        assert_eq!(other.begin(ID, 1_000, FRESH, GRACE, u64::MAX), Some(false));
+        assert!(other.returns(ID, 1_299, Some(at(7, 12))));
+        assert!(!other.returns(ID, 1_300, Some(at(7, 12))));
     }
 
     #[test]

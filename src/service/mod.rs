@@ -165,7 +165,7 @@ impl Service {
         let outages = connector.outages().clone();
         let (gateway, metrics, ids) =
             gateway(&self.config, connector, engine.clone(), lifecycle_seen.clone(), &self.front);
-        snapshot::restore(&self.config.server, metrics.hub(), metrics.routing());
+        snapshot::restore(&self.config.server, metrics.hub(), metrics.routing(), gateway.permissions());
         let api = api(&metrics, engine.clone(), &gateway, outages, lifecycle_seen.clone(), self.upgrades);
         let (settings, handshakes) = self.tls.map(|tls| (tls.settings, tls.handshakes)).unzip();
         let front = Arc::new(Front::new(self.front, gateway.clone(), alive_held, stopping_seen).with_tls(handshakes));
@@ -332,7 +332,8 @@ impl Running {
         if keeps {
             let Reloader { config, hub, routing, .. } = &self.reloader;
             let (server, hub, routing) = (config.server.clone(), hub.clone(), routing.clone());
-            let written = spawn_blocking(move || snapshot::write(&server, &hub, &routing)).await;
+            let permissions = self.reloader.permissions().clone();
+            let written = spawn_blocking(move || snapshot::write(&server, &hub, &routing, &permissions)).await;
             written.unwrap_or_else(|error| log::error!("snapshot not written: {error}"));
         }
         if let Some(admin) = self.admin.take().filter(|_| self.answers) {

@@ -1,10 +1,13 @@
 //! Replay logs that go from one process to the next in a file.
 
+use crate::admin_api::{ADMIN, act};
 use crate::client::{Client, End};
 use crate::gateway::{Gateway, Route, configuration, route};
 use crate::origin::{Origin, ResumingOrigin};
 use crate::stage::{gap, numbered, opened};
+use crate::tokens::{SECRET, bearer, file, now, token, token_of, with_tokens};
 use rustix::process::Signal;
+use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -136,7 +139,7 @@ async fn a_snapshot_that_is_too_old_damaged_or_of_another_kind_is_named_and_the_
     for (path, bytes, why) in [
         ("/damaged", &damaged[..], "it is damaged: its checksum differs"),
         ("/short", &whole[..40], "it is damaged: its checksum differs"),
-        ("/later", &other[..], "it has version 9 of the format, and this program reads version 1"),
+        ("/later", &other[..], "it has version 9 of the format, and this program reads version 2"),
         ("/other", b"{}", "it is not a snapshot of manifold"),
     ] {
         fs::write(place.file(), bytes).unwrap();
@@ -190,4 +193,37 @@ async fn a_relative_path_is_beside_the_configuration() {
     drop(client);
     stopped(gateway).await;
     fs::remove_file(file).expect("a snapshot beside the configuration");
+}
+
+/// A snapshot whose logs are too old has these still.
+#[tokio::test]
+async fn what_was_revoked_stays_out_over_a_restart_and_a_used_ticket_stays_used() {
+    let (place, origin) = (Place::new(), Origin::start());
+    let (key, tickets) = (file(SECRET), file("a key of tickets that is long enough"));
+    let tickets = format!("auth.ticket_path = \"/ticket\"\nauth.ticket_key_file = \"{}\"", tickets.path().display());
+    let server = format!("{}\nsnapshot_max_age_secs = 1\n{ADMIN}", place.server());
+    let config = configuration(&server, [with_tokens(route("/*", &origin), &key, &tickets)]);
+    let gateway = Gateway::start(&config).await;
+    let (alice, bob) = (token_of("alice", 600), token_of("bob", 600));
+    let of = |token: &str| Client::get("/a").header("Authorization", bearer(token));
+    let given = Client::method("POST", "/ticket?path=/a").header("Authorization", bearer(&bob));
+    let said: Value = serde_json::from_str(&given.connect(&gateway).await.text().await).unwrap();
+    let with_ticket = || Client::get(format!("/a?ticket={}", said["ticket"].as_str().unwrap()));
+    let (client, body) = tokio::join!(with_ticket().connect(&gateway), origin.stream());
+    assert_eq!(client.status, 200);
+    assert_eq!(act(gateway.admin().await, "POST", "/api/revoke?subject=alice").await.0, 202);
+    assert_eq!(of(&alice).connect(&gateway).await.status, 401);
+    drop((client, body));
+    stopped(gateway).await;
+
+    tokio::time::sleep(std::time::Duration::from_millis(1_100)).await;
+    let gateway = Gateway::start(&config).await;
+    gateway.log_line("snapshot not used").await;
+    assert_eq!(of(&alice).connect(&gateway).await.status, 401);
+    assert_eq!(with_ticket().connect(&gateway).await.status, 401);
+    let later = token(&json!({ "sub": "alice", "iat": now() + 1, "exp": now() + 600 }));
+    for token in [bob, later] {
+        let (client, _body) = tokio::join!(of(&token).connect(&gateway), origin.stream());
+        assert_eq!(client.status, 200);
+    }
 }

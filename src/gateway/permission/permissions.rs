@@ -57,6 +57,12 @@ impl Permissions {
         self.record.state()
     }
 
+    /// What the next process needs if this one stops now.
+    #[must_use]
+    pub fn lasting(&self) -> RecordState {
+        self.record.lasting(SystemTime::now())
+    }
+
     /// Goes on where another process was.
     pub fn take(&self, state: RecordState) {
         self.record.take(state);

@@ -9,6 +9,7 @@
 //!
 //! Everything about the bytes is decided here, and nothing is read or written.
 
+use crate::auth::RecordState;
 use crate::digest::{Sha256, sha256};
 use crate::hub::StreamSnapshot;
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,7 @@ use thiserror::Error;
 const MAGIC: &[u8] = b"manifold snapshot\n";
 
 /// The version of the format. It changes with every change of what is in the file.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 const DIGEST_BYTES: usize = 32;
 
@@ -29,6 +30,8 @@ pub(super) struct Head {
     pub(super) taken_ms: u64,
     /// The number of streams that follow.
     pub(super) streams: u32,
+    /// What was revoked, and which tickets were used.
+    pub(super) record: RecordState,
 }
 
 /// A stream, and the route that it is of.
@@ -138,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_file_that_is_not_whole_or_not_ours_is_refused() {
-        let head = Head { taken_ms: 5, streams: 0 };
+        let head = Head { taken_ms: 5, streams: 0, record: RecordState::default() };
         let whole = file(&head, &[]);
         assert_eq!(read(&whole), Ok((head, Vec::new())));
         for end in 0..whole.len() {
@@ -156,14 +159,14 @@ mod tests {
 
     #[test]
     fn bytes_that_mean_nothing_are_refused_even_with_a_checksum_that_fits() {
-        let head = file(&Head { taken_ms: 5, streams: 1 }, &[]);
+        let head = file(&Head { taken_ms: 5, streams: 1, record: RecordState::default() }, &[]);
         for rest in
             [&b""[..], b"\x93\xa1r", b"\xdf\xff\xff\xff\xff", b"\xdd\xff\xff\xff\xff\xff", b"\xc6\xff\xff\xff\xff"]
         {
             let read = read(&sealed(&[content(&head), rest].concat()));
             assert!(matches!(read, Err(Unusable::Malformed(_))), "{rest:?}: {read:?}");
         }
-        let none = file(&Head { taken_ms: 5, streams: 0 }, &[]);
+        let none = file(&Head { taken_ms: 5, streams: 0, record: RecordState::default() }, &[]);
         let more = sealed(&[content(&none), b"\xc0"].concat());
         assert!(matches!(read(&more), Err(Unusable::Malformed(_))));
     }

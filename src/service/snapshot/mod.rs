@@ -1,4 +1,4 @@
-//! The replay logs between two processes: written to a file at a clean stop, and read at the next start.
+//! The replay logs between two processes, and what was revoked: written to a file at a clean stop, and read at the next start.
 //!
 //! A snapshot is read once. The file is removed before the logs are used, because the ids that one process gave after
 //! it are not in it: a second process that begins with the same logs would give the same ids to other events.
@@ -11,8 +11,9 @@ mod tried;
 pub use tried::try_snapshot;
 
 use super::memory;
+use crate::auth::RecordState;
 use crate::config::{ServerConfig, SnapshotFile, stream_identity};
-use crate::gateway::CurrentRouting;
+use crate::gateway::{CurrentRouting, Permissions};
 use crate::hub::{Hub, StreamSnapshot};
 use crate::quoted::reason;
 use file::{Head, Kept};
@@ -31,6 +32,7 @@ const MOST_TIMES: u64 = 2;
 #[derive(Debug)]
 struct Snapshot {
     kept: Vec<Kept>,
+    record: RecordState,
     /// How long ago it was taken.
     age: Duration,
 }
@@ -45,7 +47,8 @@ struct Outcome {
 }
 
 /// Gives the streams of the last process their logs, if there is a snapshot that is young enough.
-pub(super) fn restore(server: &ServerConfig, hub: &Hub, routing: &CurrentRouting) {
+/// What it says about credentials counts, however old it is.
+pub(super) fn restore(server: &ServerConfig, hub: &Hub, routing: &CurrentRouting, permissions: &Permissions) {
     let Some(SnapshotFile { path, max_age }) = &server.snapshot else { return };
     if let Err(error) = writable(path) {
         log::warn!("snapshots cannot be written, so clients of the next process cannot resume: {error}");
@@ -56,9 +59,13 @@ pub(super) fn restore(server: &ServerConfig, hub: &Hub, routing: &CurrentRouting
         Ok(None) => return log::info!("no snapshot to read file={file}"),
         Ok(Some(snapshot)) => snapshot,
         Err(error) => {
-            return log::error!("snapshot not read, so the logs begin empty file={file} why={}", reason(error));
+            return log::error!(
+                "snapshot not read, so the logs begin empty, and what was revoked is good again file={file} why={}",
+                reason(error)
+            );
         }
     };
+    permissions.take(snapshot.record);
     let age = snapshot.age.as_secs_f64();
     if snapshot.age > *max_age {
         let most = max_age.as_secs_f64();
@@ -96,7 +103,8 @@ fn give(kept: Vec<Kept>, hub: &Hub, routing: &CurrentRouting, taken: Instant, un
 }
 
 /// Writes the logs of all streams that everyone may have.
-pub(super) fn write(server: &ServerConfig, hub: &Hub, routing: &CurrentRouting) {
+/// And what was revoked.
+pub(super) fn write(server: &ServerConfig, hub: &Hub, routing: &CurrentRouting, permissions: &Permissions) {
     let Some(SnapshotFile { path, .. }) = &server.snapshot else { return };
     let streams = routing.streams().into_iter();
     let routes: HashMap<_, _> =
@@ -108,7 +116,7 @@ pub(super) fn write(server: &ServerConfig, hub: &Hub, routing: &CurrentRouting) 
     let kept: Vec<_> = kept.collect();
     let events: usize = kept.iter().map(|kept| kept.stream.events()).sum();
     let file = path.display();
-    match put(path, &kept) {
+    match put(path, &kept, permissions.lasting()) {
         Ok(bytes) => {
             log::info!("snapshot written file={file} streams={} events={events} bytes={bytes}", kept.len());
         }
@@ -119,10 +127,10 @@ pub(super) fn write(server: &ServerConfig, hub: &Hub, routing: &CurrentRouting) 
 }
 
 /// Writes a file that only its owner can read. It takes the place of the one before it when it is whole and on the disk.
-fn put(path: &Path, kept: &[Kept]) -> io::Result<u64> {
+fn put(path: &Path, kept: &[Kept], record: RecordState) -> io::Result<u64> {
     let streams = u32::try_from(kept.len()).map_err(io::Error::other)?;
     let taken = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let head = Head { taken_ms: u64::try_from(taken.as_millis()).unwrap_or(u64::MAX), streams };
+    let head = Head { taken_ms: u64::try_from(taken.as_millis()).unwrap_or(u64::MAX), streams, record };
     let mut whole = unfinished(path)?;
     let bytes = file::write(BufWriter::new(&mut whole), &head, kept)?;
     whole.as_file().sync_all()?;
@@ -149,7 +157,7 @@ fn take(path: &Path, most: u64) -> Result<Option<Snapshot>, String> {
     fs::remove_file(path).map_err(|error| format!("it cannot be removed: {error}"))?;
     let taken = UNIX_EPOCH.checked_add(Duration::from_millis(head.taken_ms)).unwrap_or(UNIX_EPOCH);
     let age = SystemTime::now().duration_since(taken).unwrap_or_default();
-    Ok(Some(Snapshot { kept, age }))
+    Ok(Some(Snapshot { kept, record: head.record, age }))
 }
 
 /// Tries whether a file can be written there. The operator learns it before it is needed.

@@ -34,6 +34,7 @@ pub fn try_snapshot(input: &[u8]) {
 mod tests {
     use super::super::file::Head;
     use super::*;
+    use crate::auth::RecordState;
     use crate::hub::StreamSnapshot;
     use crate::replay::{Epoch, ReplayLog, Seq};
     use crate::service::mangled::mangle;
@@ -51,7 +52,7 @@ mod tests {
         let stream = StreamSnapshot::of(&log, Instant::now());
         let kept = Kept { route: "a".to_owned(), identity: [1; 32], stream };
         let mut bytes = Vec::new();
-        file::write(&mut bytes, &Head { taken_ms: 5, streams: 1 }, &[kept]).unwrap();
+        file::write(&mut bytes, &Head { taken_ms: 5, streams: 1, record: RecordState::default() }, &[kept]).unwrap();
         file::content(&bytes).to_vec()
     }
 
