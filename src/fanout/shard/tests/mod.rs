@@ -105,8 +105,11 @@ impl Terms for Noting {
     }
 
     fn last_words(&self, departure: &Departure, _: Option<u64>) -> Vec<u8> {
-        let asks_back = matches!(departure, Departure::Drained | Departure::Ended(End::Dismissed));
-        if asks_back { b"retry: 7\n".to_vec() } else { Vec::new() }
+        match departure {
+            Departure::Drained | Departure::Ended(End::Dismissed) => b"retry: 7\n".to_vec(),
+            Departure::Expired => b"event: expired\ndata: over\n\n".to_vec(),
+            _ => Vec::new(),
+        }
     }
 
     fn came(&self, _: &Seat) {}

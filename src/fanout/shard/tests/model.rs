@@ -5,11 +5,15 @@
 #![allow(unreachable_pub, unnameable_types, reason = "a fuzz target uses it")]
 
 use super::*;
+use crate::caller::{Caller, Grant};
 use crate::choices::Choices;
+use crate::hub::Subscription;
+use crate::millis::unix_millis;
 use crate::replay::Start;
 use crate::sse::{Decoder, Item};
 use crate::tls;
 use std::num::NonZeroUsize;
+use std::time::SystemTime;
 
 const PATHS: [&str; 3] = ["/a", "/b", "/c"];
 
@@ -34,6 +38,10 @@ pub struct Seen {
     pub stalled: usize,
     /// The clients whose response ended in order.
     pub orderly: usize,
+    /// The clients that were told that their permission is over.
+    pub expired: usize,
+    /// The clients that came back with an id.
+    pub resumed: usize,
     /// How often clients asked for new keys.
     pub asked: usize,
 }
@@ -72,6 +80,10 @@ struct Expecting {
     next: usize,
     /// The last chunk came.
     is_orderly: bool,
+    /// Its permission ends soon.
+    expires: bool,
+    /// It was told that its permission is over.
+    is_expired: bool,
 }
 
 /// Tries the operations that `input` says on a shard.
@@ -135,6 +147,9 @@ impl<'a> Model<'a> {
         let path = self.choices.below(self.publishers.len().min(PATHS.len() - 1) + 1);
         let framing = self.choices.one_of(&[Framing::Chunked, Framing::UntilClose]);
         let is_slow = self.choices.below(3) == 0;
+        let expires = self.choices.below(6) == 0;
+        let (resumed, next) = self.place(path);
+        self.seen.resumed += usize::from(resumed.is_some());
         let (ours, theirs) = match self.choices.below(4) {
             0 => (None, None),
             suite => {
@@ -149,13 +164,19 @@ impl<'a> Model<'a> {
             if is_slow {
                 hold_little(arrival);
             }
+            if let Some(resumed) = resumed {
+                arrival.delivery.subscription = resumed;
+            }
+            if expires {
+                let end = unix_millis(SystemTime::now()) + 1_000;
+                let grant = Arc::new(Grant { expires: Some(end), ..Grant::default() });
+                arrival.delivery.subscription.is_of(Caller::default().granted(Some(grant)));
+            }
         });
         reader.channel = theirs;
         if path == self.publishers.len() {
             self.publishers.push(self.stage.publisher());
         }
-        let all = self.published[path].len();
-        let back = if let Start::Back(n) = self.stage.settings.replay.start { n.get() } else { 0 };
         self.clients.push(Expecting {
             reader,
             link: Link::Open,
@@ -163,9 +184,27 @@ impl<'a> Model<'a> {
             framing,
             partial: Vec::new(),
             decoder: Decoder::new(1 << 20),
-            next: all.saturating_sub(back),
+            next,
             is_orderly: false,
+            expires,
+            is_expired: false,
         });
+    }
+
+    /// The place of a client that comes back with one of the newest ids, and the index of its next event. `None`: it comes
+    /// without an id.
+    fn place(&mut self, path: usize) -> (Option<Subscription>, usize) {
+        let all = self.published[path].len();
+        let back = if let Start::Back(n) = self.stage.settings.replay.start { n.get() } else { 0 };
+        let behind = self.choices.below(9);
+        let keeps_enough = self.stage.settings.replay.events.is_some_and(|events| events.get() >= 3);
+        if behind >= 3 || behind >= all || !keeps_enough {
+            return (None, all.saturating_sub(back));
+        }
+        let next = all - behind;
+        let request = StreamRequest::new(RouteId(1), &ShareOptions::default(), PATHS[path], None, &HeaderMap::new());
+        let id = Bytes::from((next - 1).to_string());
+        (Some(self.stage.hub.join(request, &self.stage.settings, Some(&id)).unwrap()), next)
     }
 
     fn publish(&mut self) {
@@ -197,7 +236,9 @@ impl<'a> Model<'a> {
             Some(most) => {
                 let mut buffer = vec![0; most];
                 let n = client.reader.socket.read(&mut buffer).unwrap_or(0);
-                client.reader.hear(&mut buffer[..n]);
+                if n > 0 {
+                    client.reader.hear(&mut buffer[..n]);
+                }
             }
         }
     }
@@ -241,7 +282,9 @@ impl<'a> Model<'a> {
                 client.is_orderly || !client.reader.was_told || client.framing == Framing::UntilClose,
                 "{client:?}"
             );
-            assert!(is_whole || !client.is_orderly || ending == Ending::Drains, "an end in order: {client:?}");
+            let ends_early = ending == Ending::Drains || client.is_expired;
+            assert!(is_whole || !client.is_orderly || ends_early, "an end in order: {client:?}");
+            assert!(client.expires || !client.is_expired, "its permission has no end: {client:?}");
         }
         self.depart()
     }
@@ -256,12 +299,15 @@ impl<'a> Model<'a> {
         self.seen.lagged = of(&Departure::Lagged);
         self.seen.stalled = of(&Departure::Stalled);
         self.seen.orderly = self.clients.iter().filter(|client| client.is_orderly).count();
+        self.seen.expired = self.clients.iter().filter(|client| client.is_expired).count();
         assert!(self.seen.lagged == 0 || !pace.skips || published > MOST_PUBLISHED, "{departed:?}");
         assert!(self.seen.stalled == 0 || pace.stall < 10 * SECOND, "{departed:?}");
         let in_order = of(&Departure::Drained) + of(&Departure::Ended(End::OriginClosed));
         assert!(in_order == 0 || self.ending != Ending::Reads, "{departed:?}");
         // Some of those that departed may have left the model by then.
-        assert!(ended <= self.seen.lagged + self.seen.stalled + in_order, "{ended} ended: {departed:?}");
+        let expired = of(&Departure::Expired);
+        assert!(self.seen.expired <= expired, "{departed:?}");
+        assert!(ended <= self.seen.lagged + self.seen.stalled + in_order + expired, "{ended} ended: {departed:?}");
         self.clients.clear();
         self.stage.later(LONG);
         assert!(self.stage.shard.members.is_empty());
@@ -286,7 +332,10 @@ impl Expecting {
         let mut events = 0;
         while let Some(item) = self.decoder.next_item() {
             let Item::Event(event) = item else { continue };
-            if &event.event_type[..] == b"gap" {
+            assert!(!self.is_expired, "nothing follows the end of the permission: {self:?}");
+            if &event.event_type[..] == b"expired" {
+                self.is_expired = true;
+            } else if &event.event_type[..] == b"gap" {
                 assert!(skips, "{self:?}");
                 let told = std::str::from_utf8(&event.data).unwrap();
                 let missed = told.strip_prefix(r#"{"reason":"lag","missed":"#).and_then(|told| told.strip_suffix('}'));
@@ -330,7 +379,7 @@ impl Expecting {
     /// Whether the client has got all that it can get.
     fn is_done(&self, ending: Ending, published: &[Vec<Bytes>]) -> bool {
         let has_all = self.next == published[self.path].len();
-        self.link == Link::Ended || (has_all && ending == Ending::Reads)
+        self.link == Link::Ended || (has_all && ending == Ending::Reads && !self.expires)
     }
 }
 
@@ -349,14 +398,17 @@ fn every_client_gets_every_event_once_or_is_told_whatever_happens() {
     for seed in 0..SEEDS {
         let mut rng = fastrand::Rng::with_seed(seed);
         let input: Vec<u8> = std::iter::repeat_with(|| rng.u8(..)).take(BYTES).collect();
-        let Seen { events, gaps, lagged, stalled, orderly, asked } = try_operations(&input);
+        let Seen { events, gaps, lagged, stalled, orderly, expired, resumed, asked } = try_operations(&input);
         all.events += events;
         all.gaps += gaps;
         all.lagged += lagged;
         all.stalled += stalled;
         all.orderly += orderly;
+        all.expired += expired;
+        all.resumed += resumed;
         all.asked += asked;
     }
-    let Seen { events, gaps, lagged, stalled, orderly, asked } = all;
+    let Seen { events, gaps, lagged, stalled, orderly, expired, resumed, asked } = all;
     assert!(events > 1000 && gaps > 0 && lagged > 0 && stalled > 0 && orderly > 0 && asked > 100, "{all:?}");
+    assert!(expired > 100 && resumed > 100, "{all:?}");
 }
