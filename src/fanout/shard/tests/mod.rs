@@ -11,6 +11,7 @@ mod carried_again;
 mod delivery;
 #[cfg(test)]
 mod departures;
+mod expecting;
 #[cfg(test)]
 mod fairness;
 #[cfg(test)]

@@ -4,18 +4,19 @@
 
 #![allow(unreachable_pub, unnameable_types, reason = "a fuzz target uses it")]
 
+use super::expecting::Expecting;
 use super::*;
 use crate::caller::{Caller, Grant};
 use crate::choices::Choices;
 use crate::hub::Subscription;
 use crate::millis::unix_millis;
 use crate::replay::Start;
-use crate::sse::{Decoder, Item};
+use crate::sse::Decoder;
 use crate::tls;
 use std::num::NonZeroUsize;
 use std::time::SystemTime;
 
-const PATHS: [&str; 3] = ["/a", "/b", "/c"];
+pub(super) const PATHS: [&str; 3] = ["/a", "/b", "/c"];
 
 /// What slow clients keep together of this much is less than their bound.
 const MOST_PUBLISHED: usize = 16 << 20;
@@ -48,7 +49,7 @@ pub struct Seen {
 
 /// How the run ends for the clients that are there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ending {
+pub(super) enum Ending {
     /// They read all there is.
     Reads,
     /// They read all there is, and the streams are over.
@@ -66,24 +67,6 @@ struct Model<'a> {
     clients: Vec<Expecting>,
     ending: Ending,
     seen: Seen,
-}
-
-struct Expecting {
-    reader: Reader,
-    link: Link,
-    path: usize,
-    framing: Framing,
-    /// What was read and is no whole chunk.
-    partial: Vec<u8>,
-    decoder: Decoder,
-    /// The index of the next event that the client must get.
-    next: usize,
-    /// The last chunk came.
-    is_orderly: bool,
-    /// Its permission ends soon.
-    expires: bool,
-    /// It was told that its permission is over.
-    is_expired: bool,
 }
 
 /// Tries the operations that `input` says on a shard.
@@ -320,73 +303,6 @@ impl<'a> Model<'a> {
             client.link = client.reader.read();
             self.seen.events += client.advance(&self.published, self.stage.terms.pace.skips, &mut self.seen.gaps);
         }
-    }
-}
-
-impl Expecting {
-    /// Judges what the client has read since the last call. Returns how many events it got.
-    fn advance(&mut self, published: &[Vec<Bytes>], skips: bool, gaps: &mut usize) -> usize {
-        self.partial.append(&mut self.reader.heard);
-        let text = self.text();
-        self.decoder.push(text);
-        let mut events = 0;
-        while let Some(item) = self.decoder.next_item() {
-            let Item::Event(event) = item else { continue };
-            assert!(!self.is_expired, "nothing follows the end of the permission: {self:?}");
-            if &event.event_type[..] == b"expired" {
-                self.is_expired = true;
-            } else if &event.event_type[..] == b"gap" {
-                assert!(skips, "{self:?}");
-                let told = std::str::from_utf8(&event.data).unwrap();
-                let missed = told.strip_prefix(r#"{"reason":"lag","missed":"#).and_then(|told| told.strip_suffix('}'));
-                self.next += missed.unwrap().parse::<usize>().unwrap();
-                *gaps += 1;
-            } else {
-                let expected = published[self.path].get(self.next);
-                assert!(
-                    expected == Some(&event.data),
-                    "not {:?}: {self:?}",
-                    event.data.slice(..event.data.len().min(9))
-                );
-                self.next += 1;
-                events += 1;
-            }
-        }
-        events
-    }
-
-    /// Takes the text out of what was read: that of whole chunks, if the response is chunked.
-    fn text(&mut self) -> Bytes {
-        if self.framing == Framing::UntilClose {
-            return std::mem::take(&mut self.partial).into();
-        }
-        let mut text = Vec::new();
-        let mut rest = &self.partial[..];
-        while let Some(line) = rest.windows(2).position(|bytes| bytes == b"\r\n") {
-            let size = std::str::from_utf8(&rest[..line]).unwrap();
-            let size = usize::from_str_radix(size, 16).unwrap();
-            let Some(chunk) = rest.get(line + 2..line + 2 + size + 2) else { break };
-            assert!(!self.is_orderly, "nothing follows the last chunk");
-            assert!(chunk.ends_with(b"\r\n"));
-            self.is_orderly = size == 0;
-            text.extend_from_slice(&chunk[..size]);
-            rest = &rest[line + 2 + size + 2..];
-        }
-        self.partial = rest.to_vec();
-        text.into()
-    }
-
-    /// Whether the client has got all that it can get.
-    fn is_done(&self, ending: Ending, published: &[Vec<Bytes>]) -> bool {
-        let has_all = self.next == published[self.path].len();
-        self.link == Link::Ended || (has_all && ending == Ending::Reads && !self.expires)
-    }
-}
-
-impl std::fmt::Debug for Expecting {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { link, path, framing, next, is_orderly, .. } = self;
-        write!(f, "{link:?} {} {framing:?} next {next} orderly {is_orderly}", PATHS[*path])
     }
 }
 
