@@ -13,7 +13,8 @@ fn items<'a>(limit: usize, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<It
         items.extend(std::iter::from_fn(|| decoder.next_item()));
         // Of a block that is refused, an id and a line that may say another.
         let ids = 2 * (MAX_ID_BYTES + "id: ".len());
-        assert!(decoder.buffered() - decoder.last_event_id().len() <= 3 * limit + ids);
+        let most = limit.saturating_mul(3).saturating_add(ids);
+        assert!(decoder.buffered() - decoder.last_event_id().len() <= most);
     }
     items
 }
