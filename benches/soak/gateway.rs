@@ -5,8 +5,9 @@ use super::connection::Doors;
 use super::credentials::SECRET;
 use super::identity::Identity;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -32,6 +33,7 @@ impl Gateway {
     /// Starts the program. Its log is in `directory`.
     pub(crate) async fn start(program: &Path, directory: &Path, origin: SocketAddr) -> Result<Self, Failure> {
         let identity = Identity::new(directory)?;
+        fs::set_permissions(directory.join("tls.key"), Permissions::from_mode(0o600))?;
         fs::write(directory.join("token.key"), SECRET)?;
         fs::write(directory.join("manifold.toml"), configuration(directory, origin, 0))?;
         let mut command = Command::new(program);

@@ -25,6 +25,8 @@ pub(crate) struct Run {
     pub(crate) faults: Vec<String>,
     pub(crate) all_faults: u64,
     pub(crate) growth: Option<Growth>,
+    /// The memory of the last process when its clients have left and its streams are closed.
+    pub(crate) idle_kb: u64,
     pub(crate) descriptors: (usize, usize),
     pub(crate) samples: Vec<Sample>,
 }
@@ -83,6 +85,7 @@ impl Run {
             row("memory of the last process after its warm-up, KB", growth.first_kb.to_string());
             row("memory of the last process at the end, KB", growth.last_kb.to_string());
         }
+        row("memory of the last process without clients, KB", self.idle_kb.to_string());
         row("descriptors before the clients", self.descriptors.0.to_string());
         row("descriptors after the clients", self.descriptors.1.to_string());
         for fault in &self.faults {

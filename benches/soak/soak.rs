@@ -21,6 +21,9 @@ use tokio::time::{Instant, sleep};
 /// How long the last events, and what is closed, may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// After so long the allocator has given back what is not used.
+const DECAY: Duration = Duration::from_secs(15);
+
 /// The tasks that send bad requests.
 const RUBBISH: usize = 8;
 
@@ -67,7 +70,7 @@ pub(crate) async fn run(options: &Options) -> Result<bool, Failure> {
     }
     let samples = samples.lock().clone();
     let growth = Growth::of(&samples, gateway.pid());
-    let after = judge(gateway, before, growth, &record).await?;
+    let (after, idle_kb) = judge(gateway, before, growth, &record).await?;
     let mut run = Run {
         when: httpdate::fmt_http_date(SystemTime::now()),
         machine: machine(),
@@ -77,6 +80,7 @@ pub(crate) async fn run(options: &Options) -> Result<bool, Failure> {
         faults: Vec::new(),
         all_faults: 0,
         growth,
+        idle_kb,
         descriptors: (before, after),
         samples,
     };
@@ -84,9 +88,16 @@ pub(crate) async fn run(options: &Options) -> Result<bool, Failure> {
     conclude(&run, options, directory)
 }
 
-/// Judges the process that is left, and ends it. Returns its descriptors.
-async fn judge(gateway: Gateway, before: usize, growth: Option<Growth>, record: &Record) -> Result<usize, Failure> {
+/// Judges the process that is left, and ends it. Returns its descriptors, and its memory when nothing is to be done.
+async fn judge(
+    gateway: Gateway,
+    before: usize,
+    growth: Option<Growth>,
+    record: &Record,
+) -> Result<(usize, u64), Failure> {
     let after = settled(gateway.pid(), before).await?;
+    sleep(DECAY).await;
+    let idle_kb = Sample::of(gateway.pid(), 0.0)?.kb;
     if after > before {
         record.fault(format!("{after} descriptors are open, and {before} were before the clients came"));
     }
@@ -96,7 +107,7 @@ async fn judge(gateway: Gateway, before: usize, growth: Option<Growth>, record: 
     if let Err(error) = gateway.stop().await {
         record.fault(format!("the last process: {error}"));
     }
-    Ok(after)
+    Ok((after, idle_kb))
 }
 
 fn conclude(run: &Run, options: &Options, directory: tempfile::TempDir) -> Result<bool, Failure> {
