@@ -201,5 +201,7 @@ fn machine() -> String {
     let cpu = read("/proc/cpuinfo");
     let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map_or("", |it| it.1);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("{model} ({cores} cores), Linux {}", read("/proc/sys/kernel/osrelease").trim())
+    // The part after the dash comes from the distribution or the host, and says little.
+    let release = read("/proc/sys/kernel/osrelease");
+    format!("{model} ({cores} cores), Linux {}", release.trim().split('-').next().unwrap_or_default())
 }
