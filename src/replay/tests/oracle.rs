@@ -79,9 +79,10 @@ impl Oracle {
     }
 
     pub(super) fn expire(&mut self, now: Instant) {
-        let Some(age) = self.options.age else { return };
-        while self.can_give() && now - self.held()[0].at > age {
-            self.first += 1;
+        if let Some(age) = self.options.age {
+            while self.can_give() && now - self.held()[0].at > age {
+                self.first += 1;
+            }
         }
         self.let_go();
     }
