@@ -45,7 +45,8 @@ async fn closed_on(client: Client<'_>, gateway: &Gateway, origin: &Origin) -> (u
         let client = asked(client.clone(), gateway, origin, async |ask| {
             is_kept = ask.request.connection == used;
             if !is_kept {
-                return ask.reply(200, &[], "").await;
+                // Two kept connections would be used in turn, and never the same one twice.
+                return ask.reply(200, &[("Connection", "close")], "").await;
             }
             ask.bytes("").await;
             // If the request is not repeated, nothing waits for it.
