@@ -2,10 +2,9 @@
 
 use super::Failure;
 use super::curve::curve;
-use super::record::Told;
 use super::samples::{Growth, Sample};
 use super::svg::Caption;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
@@ -15,7 +14,7 @@ use std::path::Path;
 const KEPT: usize = 600;
 
 /// A run.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Run {
     pub(crate) when: String,
     pub(crate) machine: String,
@@ -32,14 +31,10 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) fn told(&mut self, told: Told) {
-        (self.counts, self.faults, self.all_faults) = (told.counts, told.faults, told.all_faults);
-    }
-
     /// Writes the figures, the report and the picture.
     pub(crate) fn save(&self, directory: &Path) -> Result<(), Failure> {
         let thinned = self.samples.iter().step_by(self.samples.len().div_ceil(KEPT).max(1)).copied().collect();
-        let kept = Self { samples: thinned, ..self.without_samples() };
+        let kept = Self { samples: thinned, ..self.clone() };
         fs::write(directory.join("soak.json"), serde_json::to_string_pretty(&kept)? + "\n")?;
         fs::write(directory.join("soak.md"), self.report())?;
         let caption = Caption {
@@ -50,17 +45,6 @@ impl Run {
             ),
         };
         Ok(fs::write(directory.join("soak.svg"), curve(&caption, &self.samples))?)
-    }
-
-    fn without_samples(&self) -> Self {
-        Self {
-            when: self.when.clone(),
-            machine: self.machine.clone(),
-            counts: self.counts.clone(),
-            faults: self.faults.clone(),
-            samples: Vec::new(),
-            ..*self
-        }
     }
 
     /// The report for readers.

@@ -2,11 +2,11 @@
 
 use super::Failure;
 use super::process::resident_kb;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::fs;
 
 /// What a process uses at one time.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Sample {
     /// Seconds since the beginning.
     pub(crate) secs: f64,
@@ -26,7 +26,7 @@ impl Sample {
 }
 
 /// The memory of the last process, which ran for half of the time.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Growth {
     /// The median after the warm-up, in KB.
     pub(crate) first_kb: u64,

@@ -71,20 +71,20 @@ pub(crate) async fn run(options: &Options) -> Result<bool, Failure> {
     let samples = samples.lock().clone();
     let growth = Growth::of(&samples, gateway.pid());
     let (after, idle_kb) = judge(gateway, before, growth, &record).await?;
-    let mut run = Run {
+    let told = record.told();
+    let run = Run {
         when: httpdate::fmt_http_date(SystemTime::now()),
         machine: machine(),
         minutes: options.minutes,
         clients,
-        counts: std::collections::BTreeMap::new(),
-        faults: Vec::new(),
-        all_faults: 0,
+        counts: told.counts,
+        faults: told.faults,
+        all_faults: told.all_faults,
         growth,
         idle_kb,
         descriptors: (before, after),
         samples,
     };
-    run.told(record.told());
     conclude(&run, options, directory)
 }
 
