@@ -151,11 +151,16 @@ impl Descriptors {
     /// A place for a client whose request is known. If no place is left, one of a stream that gives way is waited for,
     /// until `deadline` at most. `None`: there is no place, which is logged.
     pub async fn client(&self, deadline: Instant) -> Option<ClientPlace> {
-        let place = self.take_by(Kind::Client, deadline).await.then(|| ClientPlace(self.clone()));
-        if place.is_none() {
+        let is_taken = self.take_by(Kind::Client, deadline).await;
+        self.client_place(is_taken)
+    }
+
+    /// The place of a client, if it was taken. That there was none is logged.
+    fn client_place(&self, is_taken: bool) -> Option<ClientPlace> {
+        if !is_taken {
             self.tell("clients");
         }
-        place
+        is_taken.then(|| ClientPlace(self.clone()))
     }
 
     /// A place for a stream. `None`: no place is left.
@@ -345,11 +350,7 @@ impl GuestPlace {
                 return descriptors.client(deadline).await;
             }
             if timeout_at(deadline.into(), settled).await.is_err() {
-                let place = descriptors.take(Kind::Patient).then(|| ClientPlace(descriptors.clone()));
-                if place.is_none() {
-                    descriptors.tell("clients");
-                }
-                return place;
+                return descriptors.client_place(descriptors.take(Kind::Patient));
             }
         }
     }

@@ -6,12 +6,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
+/// A connection, and its client's end.
+fn connected() -> (Connection, UnixStream) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let places = Places::new(1, Descriptors::unlimited(), mpsc::channel(1).0);
+    (Connection::new(Transport::new(ours.into_std().unwrap().into(), None), places.admit().unwrap()), theirs)
+}
+
 #[tokio::test]
 async fn a_connection_has_a_buffer_only_when_bytes_have_come() {
-    let (ours, mut theirs) = UnixStream::pair().unwrap();
-    let places = Places::new(1, Descriptors::unlimited(), mpsc::channel(1).0);
-    let mut connection =
-        Connection::new(Transport::new(ours.into_std().unwrap().into(), None), places.admit().unwrap());
+    let (mut connection, mut theirs) = connected();
     tokio::select! {
         biased;
         _ = connection.fill() => panic!("no bytes have come"),
@@ -26,10 +30,7 @@ async fn a_connection_has_a_buffer_only_when_bytes_have_come() {
 #[tokio::test]
 async fn a_connection_does_not_keep_the_room_of_a_large_head_that_was_read() {
     const HEAD: usize = 60_000;
-    let (ours, mut theirs) = UnixStream::pair().unwrap();
-    let places = Places::new(1, Descriptors::unlimited(), mpsc::channel(1).0);
-    let mut connection =
-        Connection::new(Transport::new(ours.into_std().unwrap().into(), None), places.admit().unwrap());
+    let (mut connection, mut theirs) = connected();
     theirs.write_all(&[b'x'; HEAD]).await.unwrap();
     while connection.unread().len() < HEAD {
         connection.fill().await.unwrap();
