@@ -1,9 +1,9 @@
 //! The machine that the figures come from. They are worth nothing without it.
 
+use super::hardware::{cpu, kernel};
 use super::target::Target;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -23,14 +23,10 @@ pub(crate) struct Machine {
 impl Machine {
     /// This machine, with the gateway that is measured.
     pub(crate) fn here(manifold: &Path, cores: usize, others: BTreeMap<Target, String>) -> Self {
-        let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let cpu = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
-        let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
         Self {
-            cpu: cpu.map_or_else(|| std::env::consts::ARCH.to_owned(), |(_, name)| name.trim().to_owned()),
+            cpu: cpu(),
             cores,
-            // The part after the dash comes from the distribution or the host, and says little.
-            kernel: kernel.trim().split('-').next().unwrap_or_default().to_owned(),
+            kernel: kernel(),
             rustc: said(Command::new("rustc").arg("--version")),
             manifold: said(Command::new(manifold).arg("--version")),
             others,

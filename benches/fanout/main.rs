@@ -15,6 +15,7 @@ mod figures;
 mod goals;
 mod grip;
 mod handshakes;
+mod hardware;
 mod http2;
 mod identity;
 mod ledger;

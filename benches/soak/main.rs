@@ -12,6 +12,8 @@ mod crowd;
 mod curve;
 mod events;
 mod gateway;
+#[path = "../fanout/hardware.rs"]
+mod hardware;
 mod identity;
 mod origin;
 mod parser;

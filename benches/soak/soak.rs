@@ -3,6 +3,7 @@
 use super::clients::{Surroundings, random};
 use super::crowd::{Crowd, plans};
 use super::gateway::{Gateway, Leaving};
+use super::hardware::{cpu, kernel};
 use super::origin::{Origin, Restart};
 use super::record::Record;
 use super::report::Run;
@@ -197,11 +198,6 @@ async fn settled(pid: i32, before: usize) -> Result<usize, Failure> {
 }
 
 fn machine() -> String {
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let cpu = read("/proc/cpuinfo");
-    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map_or("", |it| it.1);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    // The part after the dash comes from the distribution or the host, and says little.
-    let release = read("/proc/sys/kernel/osrelease");
-    format!("{model} ({cores} cores), Linux {}", release.trim().split('-').next().unwrap_or_default())
+    format!("{} ({cores} cores), Linux {}", cpu(), kernel())
 }

@@ -12,6 +12,8 @@ mod event;
 mod figures;
 #[path = "../../benches/fanout/goals.rs"]
 mod goals;
+#[path = "../../benches/fanout/hardware.rs"]
+mod hardware;
 #[path = "../../benches/fanout/http2/mod.rs"]
 mod http2;
 #[path = "../../benches/fanout/identity.rs"]
