@@ -8,7 +8,7 @@ use super::sources::Sources;
 use super::tls::{self, TlsConfig};
 use super::value::{boolean, bytes, bytes_or, count_or, count_to, count_to_or_off, seconds, word};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -263,11 +263,35 @@ fn file_mode(value: &DeValue<'_>) -> Result<u32, Rule> {
 /// A TCP address. `alternatives`: what else may stand there, in words.
 pub(super) fn tcp_addr(text: Option<&str>, alternatives: &str) -> Result<SocketAddr, String> {
     let address = text.and_then(|text| text.parse().ok());
-    address.ok_or_else(|| match text {
-        // A name may have several addresses, and the configuration must say which of them to bind.
-        Some(name) if name.starts_with("localhost:") => {
-            format!("{TCP_RULE}{alternatives}: host names are not allowed here")
-        }
-        _ => format!("{TCP_RULE}{alternatives}"),
+    address.ok_or_else(|| {
+        let fault = text.and_then(fault_of_address).map(|fault| format!(": {fault}"));
+        format!("{TCP_RULE}{alternatives}{}", fault.unwrap_or_default())
     })
+}
+
+/// What is wrong with a text that is no TCP address, if it looks like one.
+fn fault_of_address(text: &str) -> Option<&'static str> {
+    const NO_PORT: &str = "the port is missing";
+    let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if text.starts_with("http://") || text.starts_with("https://") {
+        return Some("it is no URL, so leave out what stands before the address");
+    }
+    if are_digits(text.strip_prefix(':').unwrap_or(text)) {
+        return Some("the address is missing: 0.0.0.0 stands for every IPv4 address of the machine");
+    }
+    match text.parse() {
+        Ok(IpAddr::V4(_)) => return Some(NO_PORT),
+        Ok(IpAddr::V6(_)) => return Some("an IPv6 address needs brackets and a port"),
+        Err(_) => {}
+    }
+    let in_brackets = |text: &str| text.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok();
+    if in_brackets(text).is_some() {
+        return Some(NO_PORT);
+    }
+    let (host, _) = text.rsplit_once(':').filter(|(_, port)| are_digits(port))?;
+    if host.parse::<Ipv4Addr>().is_ok() || in_brackets(host).is_some() {
+        return Some("a port is at most 65535");
+    }
+    // A name may have several addresses, and the configuration must say which of them to bind.
+    Some("host names are not allowed here").filter(|_| !host.contains(['/', ':', '[', ']']))
 }

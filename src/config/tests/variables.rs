@@ -83,7 +83,7 @@ fn a_bad_variable_is_told_as_a_bad_key_is() {
             &[("MANIFOLD_ORIGIN", "app:9000"), ("MANIFOLD_PATH", "events"), ("MANIFOLD_LISTEN", "8080")][..],
             "MANIFOLD_ORIGIN = \"app:9000\": must begin with http:// or https://, as in http://127.0.0.1:9000\n\
              MANIFOLD_LISTEN = \"8080\": must be an address with a port such as \"127.0.0.1:8080\" or \"[::1]:8080\", or \
-             \"unix:/path\"\n\
+             \"unix:/path\": the address is missing: 0.0.0.0 stands for every IPv4 address of the machine\n\
              MANIFOLD_PATH = \"events\": must begin with \"/\"",
         ),
         (
