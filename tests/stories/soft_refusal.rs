@@ -166,6 +166,26 @@ async fn each_reason_has_a_soft_form_and_a_status() {
     }
 }
 
+/// The limit is a rate, so how many of them are refused depends on how fast they come.
+#[tokio::test]
+async fn an_address_that_opens_connections_too_fast_is_told_when_to_come_back() {
+    let origin = Origin::answering(|exchange| async move { exchange.sse().await.gone().await });
+    let route = route("/*", &origin).with("cors.origins = [\"*\"]");
+    let gateway = Gateway::start(&configuration("limits.new_per_address_per_sec = 1", [route])).await;
+    let mut served = Vec::new();
+    let refused = loop {
+        assert!(served.len() < 40, "no connection was refused");
+        let response = event_source("/a").connect(&gateway).await;
+        // A soft refusal says how long it is.
+        if response.header("content-length").is_some() {
+            break response;
+        }
+        served.push(response);
+    };
+    assert!(!served.is_empty(), "the first is served");
+    is_soft(refused, "too many new connections from this address").await;
+}
+
 #[tokio::test]
 async fn who_asks_for_no_event_stream_gets_no_event_stream() {
     let origin = Origin::start();
