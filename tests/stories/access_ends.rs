@@ -2,7 +2,7 @@
 
 use crate::access_log::{lines, logging, started};
 use crate::client::{Client, Response};
-use crate::gateway::{Gateway, configuration, route};
+use crate::gateway::{Gateway, configuration, descriptors, route};
 use crate::guard::guarded;
 use crate::origin::{Body, Origin};
 use crate::stage::{joined, numbered, opened};
@@ -158,9 +158,9 @@ async fn a_crowd_that_leaves_at_once_jams_nothing_and_the_log_says_how_many_line
     assert_eq!(client.next_data().await, "1");
     drop(Client::get("/").connect(address).await);
     // The log is not read before all have left.
-    let descriptors = format!("/proc/{}/fd", gateway.id().unwrap());
+    let process = gateway.id().unwrap().cast_signed();
     let left = async {
-        while std::fs::read_dir(&descriptors).unwrap().count() > CROWD / 8 {
+        while descriptors(process).unwrap() > CROWD / 8 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };

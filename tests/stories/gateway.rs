@@ -284,6 +284,11 @@ impl From<&Gateway> for Target {
     }
 }
 
+/// The number of descriptors that a process has open. `None`: it has ended.
+pub fn descriptors(process: i32) -> Option<usize> {
+    Some(std::fs::read_dir(format!("/proc/{process}/fd")).ok()?.count())
+}
+
 /// The memory that a process has now, in bytes. `None`: it has ended.
 pub fn resident(process: i32) -> Option<usize> {
     let pages = std::fs::read_to_string(format!("/proc/{process}/statm")).ok()?;

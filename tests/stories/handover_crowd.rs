@@ -2,7 +2,7 @@
 //! the story says what it measured.
 
 use crate::client::{Client, Response};
-use crate::gateway::{Gateway, configuration, resident, route};
+use crate::gateway::{Gateway, configuration, descriptors, resident, route};
 use crate::guard::guarded;
 use crate::mode::{Mode, has_engine};
 use crate::origin::{Authority, ResumingOrigin, Version};
@@ -38,7 +38,7 @@ impl Held {
     /// What a process holds now. Nothing: it has ended.
     fn of(process: i32) -> Self {
         let resident = resident(process).unwrap_or_default();
-        let descriptors = std::fs::read_dir(format!("/proc/{process}/fd")).map_or(0, Iterator::count);
+        let descriptors = descriptors(process).unwrap_or_default();
         Self { megabytes: resident >> 20, descriptors }
     }
 
