@@ -286,7 +286,11 @@ impl From<&Gateway> for Target {
 
 /// The number of descriptors that a process has open. `None`: it has ended.
 pub fn descriptors(process: i32) -> Option<usize> {
-    Some(std::fs::read_dir(format!("/proc/{process}/fd")).ok()?.count())
+    // Linux 6.2 and later say the number as the size of the folder. Thousands that are counted one by one take milliseconds,
+    // which would delay what a story measures.
+    let folder = format!("/proc/{process}/fd");
+    let size = usize::try_from(std::fs::metadata(&folder).ok()?.len()).ok()?;
+    if size > 0 { Some(size) } else { Some(std::fs::read_dir(&folder).ok()?.count()) }
 }
 
 /// The memory that a process has now, in bytes. `None`: it has ended.

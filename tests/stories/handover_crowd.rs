@@ -1,5 +1,5 @@
 //! A crowd of clients of every kind during upgrades in a row. With `STORIES_UPGRADE_CLIENTS`, the crowd has so many clients, and
-//! the story says what it measured.
+//! the story says what it measured. `STORIES_UPGRADE_PAUSE_MS` is the time between two events of a stream, in milliseconds.
 
 use crate::client::{Client, Response};
 use crate::gateway::{Gateway, configuration, descriptors, resident, route};
@@ -65,7 +65,7 @@ async fn connected(n: usize, path: &str, (plain, tls): (SocketAddr, SocketAddr),
         4 => client.h2().tls_of(authority, Version::Tls13).connect(tls).await,
         _ => client.http11().small_receive_buffer().connect(plain).await,
     };
-    response.stream()
+    response.stream().slim()
 }
 
 /// Reads every event in order, until the last one is known and has come. Returns the longest time between two of them.
@@ -115,6 +115,8 @@ async fn nobody_in_a_crowd_of_every_kind_notices_ten_upgrades() {
         return;
     }
     let clients = chosen.unwrap_or(CLIENTS);
+    let pause = std::env::var("STORIES_UPGRADE_PAUSE_MS");
+    let pause = pause.map_or(PAUSE, |millis| Duration::from_millis(millis.parse().expect("a number of milliseconds")));
     let authority = Authority::new();
     let [live, quiet] = [ResumingOrigin::start_live(), ResumingOrigin::start_live()];
     let large = ResumingOrigin::start_padded(LARGE);
@@ -148,7 +150,7 @@ async fn nobody_in_a_crowd_of_every_kind_notices_ten_upgrades() {
     let publishing = async {
         let mut events = 0_u64;
         while !*stopped.borrow() {
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(pause).await;
             live.publish();
             events += 1;
             if events.is_multiple_of(20) {
@@ -158,8 +160,9 @@ async fn nobody_in_a_crowd_of_every_kind_notices_ten_upgrades() {
         (events, events / 20)
     };
     let upgrading = async {
-        // The clients that read nothing are in the middle of an event by then.
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        // Each live stream has an event by then, and the clients that read nothing are in the middle of one. The first
+        // upgrade is between two events, and not at the moment of one, as those that follow.
+        tokio::time::sleep(Duration::from_millis(500).max(pause * 7 / 2)).await;
         let upgraded = upgraded(&gateway, gateway.id()).await;
         stop.send(true).unwrap();
         upgraded

@@ -101,7 +101,7 @@ pub async fn open(target: &Target, wants: Wants<'_>) -> io::Result<(Box<dyn Io>,
         Target::Tcp(addr) | Target::Gateway(addr, _) => *addr,
         Target::Unix(path) => {
             let stream = UnixStream::connect(path).await?;
-            let socket = stream.as_fd().try_clone_to_owned()?;
+            let socket = Some(stream.as_fd().try_clone_to_owned()?);
             return Ok((Box::new(stream), socket));
         }
         Target::None => panic!("nothing to connect to"),
@@ -112,7 +112,7 @@ pub async fn open(target: &Target, wants: Wants<'_>) -> io::Result<(Box<dyn Io>,
     }
     let stream = socket.connect(addr).await?;
     stream.set_nodelay(true)?;
-    let socket = stream.as_fd().try_clone_to_owned()?;
+    let socket = Some(stream.as_fd().try_clone_to_owned()?);
     let Some((authority, version)) = wants.tls.or_else(|| target.tls()) else { return Ok((Box::new(stream), socket)) };
     let name = ServerName::try_from("localhost").unwrap();
     let protocols = if wants.http2 { &["h2"] } else { &["http/1.1"] };
@@ -189,6 +189,6 @@ impl Connection {
 
     /// Resets the connection.
     pub fn reset(self) {
-        rustix::net::connect_unspec(&self.socket).unwrap();
+        rustix::net::connect_unspec(self.socket.as_ref().expect("a client that is not slim")).unwrap();
     }
 }

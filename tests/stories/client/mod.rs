@@ -190,5 +190,5 @@ impl<'a> Client<'a> {
     }
 }
 
-/// A descriptor of a connection, to inspect and to reset it.
-type Socket = OwnedFd;
+/// A descriptor of a connection, to reset it.
+type Socket = Option<OwnedFd>;

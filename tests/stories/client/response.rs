@@ -207,10 +207,18 @@ impl Response {
         connection
     }
 
+    /// Keeps one descriptor instead of two. The connection cannot be [reset](Self::reset) then.
+    #[must_use]
+    pub fn slim(mut self) -> Self {
+        let (Body::Http2 { socket, .. } | Body::Http1 { connection: Connection { socket, .. }, .. }) = &mut self.body;
+        *socket = None;
+        self
+    }
+
     /// Closes with a reset.
     pub fn reset(self) {
         let (Body::Http2 { socket, .. } | Body::Http1 { connection: Connection { socket, .. }, .. }) = &self.body;
-        rustix::net::connect_unspec(socket).unwrap();
+        rustix::net::connect_unspec(socket.as_ref().expect("a client that is not slim")).unwrap();
     }
 
     async fn await_some<T>(&mut self, what: &str, found: impl Fn(&mut Self) -> Option<T>) -> T {
