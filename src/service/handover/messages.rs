@@ -4,6 +4,7 @@ use super::link::Link;
 use crate::auth::RecordState;
 use crate::fanout::{CarrierPassage, SocketPassage};
 use crate::hub::MovingStream;
+use rmp_serde::config::BytesMode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -67,7 +68,11 @@ pub(super) struct Taken {
 
 /// A message as bytes.
 pub(super) fn bytes_of(message: &impl Serialize) -> io::Result<Vec<u8>> {
-    rmp_serde::to_vec(message).map_err(io::Error::other)
+    let mut bytes = Vec::new();
+    // Bytes go as they are, and not as a list of numbers.
+    let mut writer = rmp_serde::Serializer::new(&mut bytes).with_bytes(BytesMode::ForceIterables);
+    message.serialize(&mut writer).map_err(io::Error::other)?;
+    Ok(bytes)
 }
 
 pub(super) async fn say(link: &Arc<Link>, message: &impl Serialize) -> io::Result<()> {
