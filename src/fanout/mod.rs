@@ -51,6 +51,7 @@ mod on_the_way;
 mod output;
 mod policy;
 mod question;
+mod releasing;
 mod replays;
 mod responder;
 mod ring;
@@ -80,6 +81,7 @@ pub use policy::{
     Because, Beyond, Due, Fallen, LINGER, LastSent, Pace, Pass, Phase, Schedule, Standing, Then, due_while_blocked,
 };
 pub use question::ClientView;
+pub use releasing::Releasing;
 pub use responder::{Asked, Gone, Incoming, Requests, Responder};
 pub use sender::Sending;
 pub use sending::{end_on_close, limit_stall, reset_on_close};

@@ -166,9 +166,8 @@ impl ClientPassage {
     /// The client in this process. `stream`: the number of its stream here.
     #[must_use]
     pub fn arrives(self, stream: usize, terms: Arc<dyn Terms>, home: Box<dyn Home>) -> MovingClient {
-        let caller = self.caller();
-        let Self { framing, pending, cursor, lifetime, stayed, past, course, .. } = self;
-        let pending = pending.into();
+        let Self { framing, pending, cursor, lifetime, stayed, past, caller, course, .. } = self;
+        let (pending, caller) = (pending.into(), Caller::of_state(caller));
         MovingClient { stream, framing, pending, cursor, lifetime, stayed, past, caller, course, terms, home }
     }
 }
@@ -329,6 +328,12 @@ impl MovingCarrier {
 }
 
 impl Released {
+    /// Whether there is nobody.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sockets.is_empty() && self.carriers.is_empty()
+    }
+
     /// The number of clients.
     #[must_use]
     pub fn clients(&self) -> usize {

@@ -3,7 +3,7 @@
 use super::batch::Framing;
 use super::client::{Client, State};
 use super::group::Group;
-use super::moving::Released;
+use super::releasing::Part;
 use super::terms::Sent;
 use crate::caller::Caller;
 use crate::replay::Seq;
@@ -62,7 +62,7 @@ pub(super) enum Question {
     Slowest { found: HashMap<usize, Seq>, reply: oneshot::Sender<HashMap<usize, Seq>> },
     /// To give all clients of a stream up whose responses can go on elsewhere. `moved`: it, and the streams that went before
     /// it.
-    Release { stream: usize, moved: Arc<HashSet<usize>>, reply: oneshot::Sender<Released> },
+    Release { stream: usize, moved: Arc<HashSet<usize>>, part: Part },
     /// To end one client in order. The answer says whether it was there.
     Dismiss { stream: usize, place: u32, asked: u64, reply: oneshot::Sender<bool> },
 }
@@ -106,7 +106,8 @@ impl Question {
             }
             Self::Slowest { found, reply } => reply.send(found).is_err(),
             Self::Dismiss { reply, .. } => reply.send(false).is_err(),
-            Self::Release { reply, .. } => reply.send(Released::default()).is_err(),
+            // Nobody was given up.
+            Self::Release { .. } => false,
         };
     }
 }

@@ -58,10 +58,10 @@ impl Front {
     }
 
     /// Serves all of them from now on.
-    pub fn serve_prepared(&self, prepared: Released) {
+    pub fn serve_prepared(&self, prepared: Vec<Released>) {
         let gateway = self.gateway();
         if let Some(engine) = gateway.engine() {
-            engine.return_all(prepared.returning(&gateway.hub, Instant::now()));
+            engine.return_all(prepared.into_iter().map(|part| part.returning(&gateway.hub, Instant::now())));
         }
     }
 

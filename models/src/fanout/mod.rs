@@ -55,16 +55,37 @@ mod moving {
         pub carriers: Vec<CarriedAgain>,
     }
 
-    #[derive(Debug, Default)]
-    pub struct Released {
-        pub sockets: Vec<()>,
-        pub carriers: Vec<()>,
+    impl Returning {
+        pub fn is_empty(&self) -> bool {
+            self.sockets.is_empty() && self.carriers.is_empty()
+        }
+    }
+}
+
+/// So nobody waits for them.
+mod releasing {
+    use std::sync::Arc;
+
+    #[derive(Debug)]
+    pub struct Releasing;
+
+    #[derive(Debug)]
+    pub(super) struct Part;
+
+    impl Releasing {
+        pub fn nothing() -> Arc<Self> {
+            Arc::new(Self)
+        }
+
+        pub(super) fn part(&self) -> Part {
+            Part
+        }
     }
 }
 
 /// The shard of the models answers no questions. They wait in its inbox.
 mod question {
-    use super::moving::Released;
+    use super::releasing::Part;
     use crate::replay::Seq;
     use std::collections::{HashMap, HashSet};
     use std::sync::Arc;
@@ -85,7 +106,7 @@ mod question {
             reply: oneshot::Sender<Vec<ClientView>>,
         },
         Slowest { found: HashMap<usize, Seq>, reply: oneshot::Sender<HashMap<usize, Seq>> },
-        Release { stream: usize, moved: Arc<HashSet<usize>>, reply: oneshot::Sender<Released> },
+        Release { stream: usize, moved: Arc<HashSet<usize>>, part: Part },
         Dismiss { stream: usize, place: u32, asked: u64, reply: oneshot::Sender<bool> },
     }
 

@@ -2,8 +2,9 @@
 
 use super::arrival::Arrival;
 use super::joining::Carried;
-use super::moving::{Released, Returning};
+use super::moving::Returning;
 use super::question::{ClientView, Question, shorten};
+use super::releasing::Releasing;
 use super::sender::Sending;
 use super::shard::{Shard, ShardInbox};
 use crate::counters::Counter;
@@ -113,26 +114,28 @@ impl Engine {
 
     /// Serves clients in the middle of their responses, at once. If a shard has ended, the connections of its clients are
     /// closed.
-    pub fn return_all(&self, returning: Returning) {
+    pub fn return_all(&self, parts: impl IntoIterator<Item = Returning>) {
         let mut shares: Vec<_> = self.shards.doors.iter().map(|door| (door.load(), Returning::default())).collect();
         let emptiest = |shares: &[(usize, Returning)]| least(shares.iter().map(|(load, _)| *load));
-        for arrival in returning.sockets {
-            let first = self.shards.first_door(&arrival.delivery.subscription);
-            let door = first.unwrap_or_else(|| emptiest(&shares));
-            if let Some((load, share)) = shares.get_mut(door) {
-                *load += 1;
-                share.sockets.push(arrival);
+        for returning in parts {
+            for arrival in returning.sockets {
+                let first = self.shards.first_door(&arrival.delivery.subscription);
+                let door = first.unwrap_or_else(|| emptiest(&shares));
+                if let Some((load, share)) = shares.get_mut(door) {
+                    *load += 1;
+                    share.sockets.push(arrival);
+                }
             }
-        }
-        for carried in returning.carriers {
-            let door = emptiest(&shares);
-            if let Some((load, share)) = shares.get_mut(door) {
-                *load += carried.rejoining.len();
-                share.carriers.push(carried);
+            for carried in returning.carriers {
+                let door = emptiest(&shares);
+                if let Some((load, share)) = shares.get_mut(door) {
+                    *load += carried.rejoining.len();
+                    share.carriers.push(carried);
+                }
             }
-        }
-        for (door, (_, share)) in self.shards.doors.iter().zip(shares) {
-            door.inbox.post(Box::new(share));
+            for (door, (_, share)) in self.shards.doors.iter().zip(&mut shares) {
+                door.inbox.post(Box::new(std::mem::take(share)));
+            }
         }
     }
 
@@ -184,18 +187,14 @@ impl Engine {
 
     /// Gives the clients of a stream up whose responses can go on elsewhere. They are off the stream then. A connection of
     /// HTTP/2 goes as a whole: when each of its clients is on one of the streams that `moved`, which include this one.
-    pub async fn release(&self, stream: usize, moved: &Arc<HashSet<usize>>) -> Released {
-        let mut all = Released::default();
-        let question = |reply| {
-            let moved = Arc::clone(moved);
-            Question::Release { stream, moved, reply }
-        };
-        for answer in self.ask(question) {
-            let Released { sockets, carriers } = answer.await.unwrap_or_default();
-            all.sockets.extend(sockets);
-            all.carriers.extend(carriers);
+    #[must_use]
+    pub fn release(&self, stream: usize, moved: &Arc<HashSet<usize>>) -> Arc<Releasing> {
+        let releasing = Releasing::nothing();
+        for door in &self.shards.doors {
+            let (moved, part) = (Arc::clone(moved), releasing.part());
+            door.inbox.post(Box::new(Question::Release { stream, moved, part }));
         }
-        all
+        releasing
     }
 
     /// Asks all shards at once.

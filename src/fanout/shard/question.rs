@@ -22,8 +22,8 @@ impl Shard {
                 let _gone = reply.send(found).is_err();
                 continue;
             }
-            if let Question::Release { stream, moved, reply } = question {
-                let _gone = reply.send(self.release_all(stream, &moved, now)).is_err();
+            if let Question::Release { stream, moved, part } = question {
+                self.release_all(stream, &moved, &part, now);
                 continue;
             }
             let most = self.effort.pieces(LOOK);

@@ -6,6 +6,7 @@ use super::super::client::{Client, State};
 use super::super::keys::{CarrierKey, ClientKey, Key};
 use super::super::link::Link;
 use super::super::moving::{MovingCarrier, MovingClient, MovingSocket, Past, Released};
+use super::super::releasing::Part;
 use super::super::sink::{OnCarrier, Sink};
 use super::super::strays::Strays;
 use super::super::terms::Sent;
@@ -21,14 +22,20 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// So many connections go together, so that the other end begins with them while the next are given up.
+const TOGETHER: usize = 128;
+
 impl Shard {
     /// Gives all clients of a stream up that can go. All at once, because nobody serves them until they are elsewhere.
-    pub(super) fn release_all(&mut self, stream: usize, moved: &HashSet<usize>, now: Instant) -> Released {
+    pub(super) fn release_all(&mut self, stream: usize, moved: &HashSet<usize>, part: &Part, now: Instant) {
         let mut released = Released::default();
         for key in self.members.keys_from(ClientKey::of(0), usize::MAX) {
             self.release(key, (stream, moved), &mut released, now);
+            if released.sockets.len() + released.carriers.len() >= TOGETHER {
+                part.add(std::mem::take(&mut released));
+            }
         }
-        released
+        part.add(released);
     }
 
     /// Gives a client of this stream up, and adds it to `released`. A client of HTTP/2 goes with its whole connection, if all

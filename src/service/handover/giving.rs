@@ -6,9 +6,9 @@ use super::hand::Hand;
 use super::link::{Link, MOST_DESCRIPTORS};
 use super::messages::{Answer, Say, Taken, bytes_of, hear, hear_bytes, hear_hello, say};
 use crate::config::stream_identity;
-use crate::fanout::{Engine, MovingSocket, Released};
+use crate::fanout::{Engine, MovingCarrier, MovingSocket, Released, Releasing};
 use crate::gateway::{CurrentRouting, Permissions};
-use crate::hub::{Hub, MovingStream};
+use crate::hub::Hub;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -67,7 +67,7 @@ pub(in super::super) struct Broken {
 #[derive(Debug)]
 struct Unanswered {
     stream: usize,
-    clients: Released,
+    clients: Vec<Released>,
     /// Which of them were sent. `None`: not all were, so the new process has not taken any.
     went: Option<Taken>,
 }
@@ -105,9 +105,12 @@ impl Source {
                 given.offer(number);
                 let began = Instant::now();
                 if let Some(clients) = self.give_stream(link, number, &route.name, given).await? {
-                    moved.streams += 1;
-                    moved.clients += clients;
                     moved.longest = moved.longest.max(began.elapsed());
+                    moved.streams += 1;
+                    moved.clients += clients.iter().map(Released::clients).sum::<usize>();
+                    // The next stream is frozen only after thousands of sockets are closed: its silence is shorter then, and
+                    // the new process has the cores for these clients meanwhile.
+                    spawn_blocking(move || drop(clients)).await.map_err(io::Error::other)?;
                 }
             }
         }
@@ -121,22 +124,24 @@ impl Source {
         say(link, &Say::Record(Box::new(self.permissions.state()))).await
     }
 
-    /// Gives a frozen stream and its clients. Returns the number of the clients that moved. `None`: the new process does not
-    /// go on with the stream.
+    /// Gives a frozen stream and its clients. Returns the clients that moved, which are the new process's from here on.
+    /// `None`: it does not go on with the stream.
     async fn give_stream(
         &self,
         link: &Arc<Link>,
         number: usize,
         route: &str,
         given: &mut Given,
-    ) -> Result<Option<usize>, Broken> {
-        let released = match &self.engine {
-            Some(engine) => engine.release(number, &given.moved).await,
-            None => Released::default(),
-        };
+    ) -> Result<Option<Vec<Released>>, Broken> {
         let (released, answer) = match self.hub.taken_down(number) {
-            Some(stream) => ask(link, number, route, stream, released).await,
-            None => (released, Ok(Taken::default())),
+            Some(stream) => {
+                let stream = Box::new(stream);
+                let say = Say::Stream { route: route.to_owned(), number, stream, taken: SystemTime::now() };
+                let release = |engine: &Engine| engine.release(number, &given.moved);
+                ask(link, say, self.engine.as_ref().map_or_else(Releasing::nothing, release)).await
+            }
+            // It is over.
+            None => (Vec::new(), Ok(Taken::default())),
         };
         let taken = match answer {
             Ok(taken) => taken,
@@ -145,7 +150,7 @@ impl Source {
             }
         };
         given.decide(number, |hand| hand.answered(taken.stream));
-        let (moved, rest) = released.parted(&taken);
+        let (moved, rest) = parted(released, &taken);
         self.come_back(rest);
         if !taken.stream {
             self.hub.thaw(number);
@@ -171,7 +176,7 @@ impl Source {
                 None => None,
             };
             given.decide(stream, |hand| hand.ended(late.as_ref().map(|taken| taken.stream)));
-            self.come_back(clients.parted(&late.unwrap_or_default()).1);
+            self.come_back(parted(clients, &late.unwrap_or_default()).1);
         }
         for (stream, hand) in given.hands {
             if hand.is_ours() { self.hub.thaw(stream) } else { self.hub.moved(stream) }
@@ -186,23 +191,25 @@ impl Source {
     }
 
     /// Clients that were not taken go on here.
-    fn come_back(&self, released: Released) {
+    fn come_back(&self, released: Vec<Released>) {
         if let Some(engine) = &self.engine {
-            engine.return_all(released.returning(&self.hub, Instant::now()));
+            engine.return_all(released.into_iter().map(|part| part.returning(&self.hub, Instant::now())));
         }
     }
 }
 
-impl Released {
-    /// What was not taken, and the number of clients that were. Those are forgotten.
-    fn parted(mut self, taken: &Taken) -> (usize, Self) {
-        let all = self.clients();
-        let mut is_taken = taken.sockets.iter().copied();
-        self.sockets.retain(|_| !is_taken.next().unwrap_or_default());
-        let mut is_taken = taken.carriers.iter().copied();
-        self.carriers.retain(|_| !is_taken.next().unwrap_or_default());
-        (all - self.clients(), self)
-    }
+/// What was taken, and what was not.
+fn parted(released: Vec<Released>, taken: &Taken) -> (Vec<Released>, Vec<Released>) {
+    let (mut sockets, mut carriers) = (taken.sockets.iter().copied(), taken.carriers.iter().copied());
+    let parted = released.into_iter().map(|part| {
+        let (mut moved, mut rest) = (Released::default(), Released::default());
+        let mut is_taken = || sockets.next().unwrap_or_default();
+        (moved.sockets, rest.sockets) = part.sockets.into_iter().partition(|_| is_taken());
+        let mut is_taken = || carriers.next().unwrap_or_default();
+        (moved.carriers, rest.carriers) = part.carriers.into_iter().partition(|_| is_taken());
+        (moved, rest)
+    });
+    parted.filter(|(moved, rest)| !moved.is_empty() || !rest.is_empty()).unzip()
 }
 
 /// Waits until the new process accepts connections. What a process of another version says then is not understood, so
@@ -217,28 +224,24 @@ pub(in super::super) async fn is_ready(link: &Arc<Link>, given: &Given) -> io::R
     }
 }
 
-/// Gives a stream and its clients, and waits for the answer. Returns the clients in any case.
+/// Gives a stream and the clients that shards give up, and waits for the answer. Returns the clients in any case.
 async fn ask(
     link: &Arc<Link>,
-    number: usize,
-    route: &str,
-    stream: MovingStream,
-    released: Released,
-) -> (Released, Result<Taken, (io::Error, Option<Taken>)>) {
-    let stream = Say::Stream { route: route.to_owned(), number, stream: Box::new(stream), taken: SystemTime::now() };
-    if let Err(error) = say(link, &stream).await {
-        return (released, Err((error, None)));
-    }
+    stream: Say,
+    releasing: Arc<Releasing>,
+) -> (Vec<Released>, Result<Taken, (io::Error, Option<Taken>)>) {
     let link = Arc::clone(link);
-    // The sockets are borrowed as long as they are sent, so that no further descriptors are needed.
     let asked = spawn_blocking(move || {
-        let answer = match send_all(&link, &released) {
+        let mut released = Vec::new();
+        let answer = match send_all(&link, &stream, &releasing, &mut released) {
             Ok(went) => hear_taken(&link, &went).map_err(|error| (error, Some(went))),
             Err(error) => Err((error, None)),
         };
+        // What was not sent comes back, too.
+        released.extend(std::iter::from_fn(|| releasing.next()));
         (released, answer)
     });
-    asked.await.unwrap_or_else(|error| (Released::default(), Err((io::Error::other(error), None))))
+    asked.await.unwrap_or_else(|error| (Vec::new(), Err((io::Error::other(error), None))))
 }
 
 /// The answer of a process that has ended, if it gave one.
@@ -256,22 +259,28 @@ fn hear_taken(link: &Link, went: &Taken) -> io::Result<Taken> {
     }
 }
 
-/// Sends all that can go, and says which did.
-fn send_all(link: &Link, released: &Released) -> io::Result<Taken> {
-    let now = Instant::now();
-    let went = Taken {
-        stream: true,
-        sockets: send(link, &released.sockets, MovingSocket::passage, |moving| &moving.socket, Say::Clients)?,
-        carriers: send(
-            link,
-            &released.carriers,
-            |moving| moving.passage(now),
-            |moving| &moving.parts.socket,
-            Say::Carriers,
-        )?,
-    };
+/// Sends a stream, and all of its clients that can go, as soon as their shards have given them up. Says which did go. All of
+/// them are added to `released`.
+fn send_all(link: &Link, stream: &Say, releasing: &Releasing, released: &mut Vec<Released>) -> io::Result<Taken> {
+    link.send(&bytes_of(stream)?, &[])?;
+    let mut went = Taken { stream: true, ..Taken::default() };
+    while let Some(part) = releasing.next() {
+        let sent = send_part(link, &part, &mut went);
+        released.push(part);
+        sent?;
+    }
     link.send(&bytes_of(&Say::Whole)?, &[])?;
     Ok(went)
+}
+
+/// Sends what can go, and adds to `went` which did.
+fn send_part(link: &Link, Released { sockets, carriers }: &Released, went: &mut Taken) -> io::Result<()> {
+    let now = Instant::now();
+    let sent = send(link, sockets, MovingSocket::passage, |moving| &moving.socket, Say::Clients)?;
+    went.sockets.extend(sent);
+    let passage = |moving: &MovingCarrier| moving.passage(now);
+    went.carriers.extend(send(link, carriers, passage, |moving| &moving.parts.socket, Say::Carriers)?);
+    Ok(())
 }
 
 impl Taken {

@@ -20,6 +20,9 @@ pub(super) const MOST_DESCRIPTORS: usize = 128;
 /// The most bytes of a message.
 const MOST_BYTES: usize = 1 << 30;
 
+/// Few messages are longer. Room for a longer one is made as it comes, because only its head says how long it is.
+const USUAL_BYTES: usize = 1 << 18;
+
 /// How long the other process may take for a message.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -107,7 +110,7 @@ impl Link {
         if bytes > MOST_BYTES || count != descriptors.len() {
             return Err(io::ErrorKind::InvalidData.into());
         }
-        let mut message = Vec::new();
+        let mut message = Vec::with_capacity(bytes.min(USUAL_BYTES));
         (&self.0).take(bytes as u64).read_to_end(&mut message)?;
         if message.len() < bytes {
             return Err(io::ErrorKind::UnexpectedEof.into());

@@ -11,10 +11,14 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::SystemTime;
+use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
 /// The version of what the processes say.
 pub(super) const VERSION: u32 = 2;
+
+/// The most messages of the old process that wait to be heeded.
+const AHEAD: usize = 4;
 
 /// What the new process says first. It is an array whose first item is the version, in every version.
 #[derive(Debug, Serialize, Deserialize)]
@@ -84,6 +88,26 @@ pub(super) async fn say(link: &Arc<Link>, message: &impl Serialize) -> io::Resul
 pub(super) async fn hear<T: DeserializeOwned>(link: &Arc<Link>) -> io::Result<(T, Vec<OwnedFd>)> {
     let (bytes, sockets) = hear_bytes(link).await?;
     Ok((rmp_serde::from_slice(&bytes).map_err(io::Error::other)?, sockets))
+}
+
+/// Hears what the old process says, to the last word or the first error, on a thread of its own: the next message is read
+/// while the one before is heeded.
+pub(super) fn hear_all(link: &Arc<Link>) -> mpsc::Receiver<io::Result<(Say, Vec<OwnedFd>)>> {
+    let (heard, all) = mpsc::channel(AHEAD);
+    let link = Arc::clone(link);
+    spawn_blocking(move || {
+        loop {
+            let said = link.receive().and_then(|said| {
+                let (bytes, sockets) = said.ok_or(io::ErrorKind::UnexpectedEof)?;
+                Ok((rmp_serde::from_slice(&bytes).map_err(io::Error::other)?, sockets))
+            });
+            let is_last = matches!(said, Ok((Say::Done, _)) | Err(_));
+            if heard.blocking_send(said).is_err() || is_last {
+                return;
+            }
+        }
+    });
+    all
 }
 
 pub(super) async fn hear_bytes(link: &Arc<Link>) -> io::Result<(Vec<u8>, Vec<OwnedFd>)> {

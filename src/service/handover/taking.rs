@@ -2,7 +2,7 @@
 
 use super::Moved;
 use super::link::Link;
-use super::messages::{Answer, Hello, Say, Taken, VERSION, hear, say};
+use super::messages::{Answer, Hello, Say, Taken, VERSION, hear_all, say};
 use crate::config::stream_identity;
 use crate::fanout::Released;
 use crate::gateway::{Adopted, CurrentRouting, Front};
@@ -28,7 +28,8 @@ struct Taking<'a> {
 #[derive(Default)]
 struct Current {
     taken: Taken,
-    prepared: Released,
+    /// What came in each message.
+    prepared: Vec<Released>,
 }
 
 /// Takes everything that the old process gives.
@@ -47,26 +48,23 @@ pub(in super::super) async fn take(
     say(link, &Hello { version: VERSION, routes: identities }).await?;
     let (streams, moved, current) = (HashMap::new(), Moved::default(), Current::default());
     let mut taking = Taking { hub, routing, front, routes, streams, moved, current };
+    let mut heard = hear_all(link);
     loop {
-        match hear::<Say>(link).await? {
+        match heard.recv().await.ok_or(io::ErrorKind::UnexpectedEof)?? {
             (Say::Stream { route, number, stream, taken }, _) => taking.stream(&route, number, &stream, taken),
             (Say::Clients(passages), sockets) => {
                 let Taking { streams, current: Current { taken, prepared }, .. } = &mut taking;
                 let place = |number| streams.get(&number).copied();
-                for (passage, socket) in passages.into_iter().zip(sockets) {
-                    let client = front.prepare_socket(socket, passage, &place);
-                    taken.sockets.push(client.is_some());
-                    prepared.sockets.extend(client);
-                }
+                let prepare = |(passage, socket)| front.prepare_socket(socket, passage, &place);
+                let sockets = noted(passages.into_iter().zip(sockets).map(prepare), &mut taken.sockets);
+                prepared.push(Released { sockets, ..Released::default() });
             }
             (Say::Carriers(passages), sockets) => {
                 let Taking { streams, current: Current { taken, prepared }, .. } = &mut taking;
                 let place = |number| streams.get(&number).copied();
-                for (passage, socket) in passages.into_iter().zip(sockets) {
-                    let carrier = front.prepare_carrier(socket, passage, &place);
-                    taken.carriers.push(carrier.is_some());
-                    prepared.carriers.extend(carrier);
-                }
+                let prepare = |(passage, socket)| front.prepare_carrier(socket, passage, &place);
+                let carriers = noted(passages.into_iter().zip(sockets).map(prepare), &mut taken.carriers);
+                prepared.push(Released { carriers, ..Released::default() });
             }
             (Say::Record(record), _) => front.permissions().take(*record),
             (Say::Whole, _) => taking.serve(link).await?,
@@ -92,10 +90,15 @@ impl Taking<'_> {
         let Current { taken, prepared } = std::mem::take(&mut self.current);
         self.moved.streams += usize::from(taken.stream);
         say(link, &Answer::Taken(taken)).await?;
-        self.moved.clients += prepared.clients();
+        self.moved.clients += prepared.iter().map(Released::clients).sum::<usize>();
         self.front.serve_prepared(prepared);
         Ok(())
     }
+}
+
+/// Those that are taken. For each of them all, it is noted whether it is.
+fn noted<T>(all: impl Iterator<Item = Option<T>>, taken: &mut Vec<bool>) -> Vec<T> {
+    all.inspect(|one| taken.push(one.is_some())).flatten().collect()
 }
 
 /// Tells the old process that this one accepts connections.

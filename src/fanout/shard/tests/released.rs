@@ -1,6 +1,7 @@
 //! Clients that are given up in the middle of their responses, and go on in another shard.
 
 use super::super::super::moving::{MovingClient, MovingSocket, Released, Returning};
+use super::super::super::releasing::Releasing;
 use super::*;
 use crate::hub::Subscription;
 use std::collections::HashSet;
@@ -11,7 +12,13 @@ const STREAM: usize = 0;
 impl Stage {
     /// All clients of the stream, given up by the shard.
     pub(super) fn release_all(&mut self) -> Released {
-        let released = self.shard.release_all(STREAM, &HashSet::from([STREAM]), self.now);
+        let releasing = Releasing::nothing();
+        self.shard.release_all(STREAM, &HashSet::from([STREAM]), &releasing.part(), self.now);
+        let mut released = Released::default();
+        for part in std::iter::from_fn(|| releasing.next()) {
+            released.sockets.extend(part.sockets);
+            released.carriers.extend(part.carriers);
+        }
         self.settle();
         released
     }
@@ -145,4 +152,23 @@ fn who_departs_already_stays() {
     drop(publisher);
     stage.settle();
     assert!(stage.release().is_empty());
+}
+
+#[test]
+fn a_crowd_is_given_up_in_parts_of_which_the_first_is_there_before_the_last() {
+    let mut stage = Stage::new();
+    let readers: Vec<_> = (0..300).map(|_| stage.client("/")).collect();
+    stage.settle();
+    let releasing = Releasing::nothing();
+    let part = releasing.part();
+    stage.shard.release_all(STREAM, &HashSet::from([STREAM]), &part, stage.now);
+    // The shard is not done, and the parts are there.
+    let mut sizes = Vec::new();
+    while sizes.iter().sum::<usize>() < readers.len() {
+        sizes.push(releasing.next().unwrap().clients());
+    }
+    assert_eq!(sizes, [128, 128, 44]);
+    let waiting = std::thread::spawn(move || releasing.next().is_none());
+    drop(part);
+    assert!(waiting.join().unwrap(), "all shards are done");
 }
