@@ -265,6 +265,12 @@ impl Gateway {
         code
     }
 
+    /// Waits until the process has ended by a signal.
+    pub async fn killed(&mut self) {
+        let status = guarded("the end of the process", self.child.wait()).await.unwrap();
+        assert!(status.code().is_none(), "{status}");
+    }
+
     /// Waits until the process has exited, while a successor goes on with its log. Returns the exit code.
     pub async fn succeeded(&mut self) -> i32 {
         let status = guarded("the end of the process", self.child.wait()).await.unwrap();

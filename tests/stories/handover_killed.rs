@@ -90,11 +90,10 @@ struct Scene {
 }
 
 impl Scene {
-    async fn of(killed: Killed, passed: usize) -> Self {
+    async fn of(killed: Killed, passed: usize, server: &str) -> Self {
         let (origin, releases) = (ResumingOrigin::start_live(), gone_after(killed, passed));
-        let config = configuration(&format!("{ADMIN}\ndrain_secs = 600"), [route("/*", &*origin)]);
+        let config = configuration(&format!("{server}\ndrain_secs = 600"), [route("/*", &*origin)]);
         let (gateway, _file) = releases.run(&config).await;
-        gateway.admin().await;
         let mut followers = Vec::new();
         for path in ["/a", "/b"] {
             for is_http2 in [false, true] {
@@ -135,7 +134,7 @@ async fn an_old_process_that_is_killed_at_any_point_leaves_a_new_one_that_serves
         return;
     }
     for (passed, point) in POINTS.into_iter().enumerate() {
-        let Scene { origin, gateway, mut followers, releases, _file } = Scene::of(Killed::Old, passed).await;
+        let Scene { origin, gateway, mut followers, releases, _file } = Scene::of(Killed::Old, passed, "").await;
         releases.switch();
         gateway.signal(Signal::QUIT);
         let _new = Successor::of(&gateway.log_line("relay: the new process has pid=").await);
@@ -165,7 +164,7 @@ async fn a_new_process_that_is_killed_at_any_point_costs_nobody_an_event() {
         return;
     }
     for (passed, point) in POINTS.into_iter().enumerate() {
-        let Scene { origin, gateway, mut followers, releases, _file } = Scene::of(Killed::New, passed).await;
+        let Scene { origin, gateway, mut followers, releases, _file } = Scene::of(Killed::New, passed, ADMIN).await;
         let admin = gateway.admin().await;
         releases.switch();
         let ((status, problem), ()) = tokio::join!(act(admin, "POST", "/api/upgrade"), publish_some(&origin));
@@ -176,5 +175,32 @@ async fn a_new_process_that_is_killed_at_any_point_costs_nobody_an_event() {
         let moved = TAKEN.iter().filter(|taken| **taken <= passed).count();
         assert_eq!(came_back, EACH * moved, "{passed} {point}\n{}", gateway.log());
         joined(Client::get("/a"), &gateway).await;
+    }
+}
+
+#[tokio::test]
+async fn when_both_processes_are_killed_at_any_point_nothing_is_left_behind_and_the_next_one_serves() {
+    if Mode::chosen() != Mode::Http1 || !has_engine("") {
+        // The clients choose their protocols themselves.
+        return;
+    }
+    for (passed, point) in POINTS.into_iter().enumerate() {
+        let folder = tempfile::tempdir().unwrap();
+        let server = format!("snapshot_file = {:?}", folder.path().join("snapshot").to_str().unwrap());
+        let Scene { origin, mut gateway, mut followers, releases, _file } =
+            Scene::of(Killed::Both, passed, &server).await;
+        releases.switch();
+        gateway.signal(Signal::QUIT);
+        let addr = gateway.addr();
+        publish_some(&origin).await;
+        gateway.log_line("relay: both are killed").await;
+        gateway.killed().await;
+        // Both have let go of everything: every client is disconnected, the address is free, and no file is there.
+        let listen = format!("listen = [\"{addr}\"]");
+        let again = configuration(&server, [route("/*", &*origin)]).replace("listen = [\"127.0.0.1:0\"]", &listen);
+        let next = Gateway::start(&again).await;
+        all_follow(&mut followers, &origin, &next, point).await;
+        assert!(followers.iter().all(|follower| follower.came_back > 0), "{point}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "{point}");
     }
 }

@@ -1,5 +1,5 @@
-//! A relay between the old process and a new one in an upgrade. It kills one of them after so many messages, so that the
-//! process is gone at each step of the hand-over. The relay is a process: this test binary.
+//! A relay between the old process and a new one in an upgrade. It kills one of them or both after so many messages, so that
+//! they are gone at each step of the hand-over. The relay is a process: this test binary.
 
 use crate::gateway::BINARY;
 use crate::releases::Releases;
@@ -24,7 +24,7 @@ const AFTER: &str = "STORIES_RELAY_AFTER";
 /// The file of the new process's configuration.
 const CONFIG: &str = "STORIES_RELAY_CONFIG";
 
-/// Which process is killed.
+/// Which processes are killed.
 const KILLED: &str = "STORIES_RELAY_KILLS";
 
 /// The version that the new process is made to speak.
@@ -40,6 +40,7 @@ pub fn speaking(version: u8) -> Releases {
 pub enum Killed {
     Old,
     New,
+    Both,
 }
 
 /// The most descriptors beside a message.
@@ -64,7 +65,7 @@ fn relayed(variables: &str) -> Releases {
 fn is_a_process() {
     let (Ok(after), Ok(config)) = (std::env::var(AFTER), std::env::var(CONFIG)) else { return };
     let after: usize = after.parse().unwrap();
-    let kills_old = std::env::var(KILLED).is_ok_and(|killed| killed == format!("{:?}", Killed::Old));
+    let kills = |which: Killed| std::env::var(KILLED).is_ok_and(|killed| killed == format!("{which:?}"));
     let old = UnixStream::from(std::io::stdin().as_fd().try_clone_to_owned().unwrap());
     rustix::stdio::dup2_stdin(File::open("/dev/null").unwrap()).unwrap();
     let (new, stdin) = UnixStream::pair().unwrap();
@@ -110,7 +111,10 @@ fn is_a_process() {
     }
     if version.is_some() {
         drop(both);
-    } else if kills_old {
+    } else if kills(Killed::Old) || kills(Killed::Both) {
+        if kills(Killed::Both) {
+            child.kill().unwrap();
+        }
         kill_process(getppid().unwrap(), Signal::KILL).unwrap();
         both.iter().for_each(|end| end.shutdown(Shutdown::Both).unwrap());
         // The sockets of clients that are beside messages are closed with the last ends.
@@ -119,6 +123,9 @@ fn is_a_process() {
         child.kill().unwrap();
     }
     child.wait().unwrap();
+    if kills(Killed::Both) {
+        eprintln!("relay: both are killed");
+    }
 }
 
 /// What a process of another version says: its version, and then things that only it understands.
