@@ -327,6 +327,14 @@ impl MovingCarrier {
     }
 }
 
+impl Returning {
+    /// Whether there is nobody.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sockets.is_empty() && self.carriers.is_empty()
+    }
+}
+
 impl Released {
     /// Whether there is nobody.
     #[must_use]

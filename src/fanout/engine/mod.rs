@@ -134,7 +134,9 @@ impl Engine {
                 }
             }
             for (door, (_, share)) in self.shards.doors.iter().zip(&mut shares) {
-                door.inbox.post(Box::new(std::mem::take(share)));
+                if !share.is_empty() {
+                    door.inbox.post(Box::new(std::mem::take(share)));
+                }
             }
         }
     }
