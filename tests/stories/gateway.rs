@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use tempfile::NamedTempFile;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -267,14 +267,18 @@ impl Gateway {
 
     /// Waits until the process has ended by a signal.
     pub async fn killed(&mut self) {
-        let status = guarded("the end of the process", self.child.wait()).await.unwrap();
+        let status = self.ended().await;
         assert!(status.code().is_none(), "{status}");
     }
 
     /// Waits until the process has exited, while a successor goes on with its log. Returns the exit code.
     pub async fn succeeded(&mut self) -> i32 {
-        let status = guarded("the end of the process", self.child.wait()).await.unwrap();
+        let status = self.ended().await;
         status.code().unwrap_or_else(|| panic!("{status}, after\n{}", self.log()))
+    }
+
+    async fn ended(&mut self) -> ExitStatus {
+        guarded("the end of the process", self.child.wait()).await.unwrap()
     }
 }
 

@@ -4,7 +4,7 @@ use super::super::accept::Accepting;
 use super::Moved;
 use super::hand::Hand;
 use super::link::{Link, MOST_DESCRIPTORS};
-use super::messages::{Answer, Say, Taken, bytes_of, hear, hear_bytes, hear_hello, say};
+use super::messages::{Answer, Say, Taken, bytes_of, hear_answer, hear_bytes, hear_hello, heard, say};
 use crate::config::stream_identity;
 use crate::fanout::{Engine, MovingCarrier, MovingSocket, Released, Releasing};
 use crate::gateway::{CurrentRouting, Permissions};
@@ -201,7 +201,7 @@ impl Source {
 /// What was taken, and what was not.
 fn parted(released: Vec<Released>, taken: &Taken) -> (Vec<Released>, Vec<Released>) {
     let (mut sockets, mut carriers) = (taken.sockets.iter().copied(), taken.carriers.iter().copied());
-    let parted = released.into_iter().map(|part| {
+    let parts = released.into_iter().map(|part| {
         let (mut moved, mut rest) = (Released::default(), Released::default());
         let mut is_taken = || sockets.next().unwrap_or_default();
         (moved.sockets, rest.sockets) = part.sockets.into_iter().partition(|_| is_taken());
@@ -209,7 +209,7 @@ fn parted(released: Vec<Released>, taken: &Taken) -> (Vec<Released>, Vec<Release
         (moved.carriers, rest.carriers) = part.carriers.into_iter().partition(|_| is_taken());
         (moved, rest)
     });
-    parted.filter(|(moved, rest)| !moved.is_empty() || !rest.is_empty()).unzip()
+    parts.unzip()
 }
 
 /// Waits until the new process accepts connections. What a process of another version says then is not understood, so
@@ -218,9 +218,9 @@ pub(in super::super) async fn is_ready(link: &Arc<Link>, given: &Given) -> io::R
     if given.is_strange {
         return hear_bytes(link).await.map(|_| ());
     }
-    match hear::<Answer>(link).await? {
-        (Answer::Ready, _) => Ok(()),
-        (Answer::Taken(_), _) => Err(io::ErrorKind::InvalidData.into()),
+    match hear_answer(link).await? {
+        Answer::Ready => Ok(()),
+        Answer::Taken(_) => Err(io::ErrorKind::InvalidData.into()),
     }
 }
 
@@ -252,8 +252,7 @@ async fn hear_late(link: &Arc<Link>, went: Taken) -> Option<Taken> {
 
 /// Which of those that `went` the new process has taken.
 fn hear_taken(link: &Link, went: &Taken) -> io::Result<Taken> {
-    let (bytes, _) = link.receive()?.ok_or(io::ErrorKind::UnexpectedEof)?;
-    match rmp_serde::from_slice(&bytes).map_err(io::Error::other)? {
+    match heard(link)?.0 {
         Answer::Taken(taken) => Ok(taken.of(went)),
         Answer::Ready => Err(io::ErrorKind::InvalidData.into()),
     }

@@ -85,24 +85,29 @@ pub(super) async fn say(link: &Arc<Link>, message: &impl Serialize) -> io::Resul
     spawn_blocking(move || link.send(&bytes, &[])).await.map_err(io::Error::other)?
 }
 
-pub(super) async fn hear<T: DeserializeOwned>(link: &Arc<Link>) -> io::Result<(T, Vec<OwnedFd>)> {
-    let (bytes, sockets) = hear_bytes(link).await?;
+/// The next message, and the sockets beside it. The thread waits for it.
+pub(super) fn heard<T: DeserializeOwned>(link: &Link) -> io::Result<(T, Vec<OwnedFd>)> {
+    let (bytes, sockets) = link.receive()?.ok_or(io::ErrorKind::UnexpectedEof)?;
     Ok((rmp_serde::from_slice(&bytes).map_err(io::Error::other)?, sockets))
+}
+
+/// The next answer of the new process.
+pub(super) async fn hear_answer(link: &Arc<Link>) -> io::Result<Answer> {
+    let link = Arc::clone(link);
+    let (answer, _) = spawn_blocking(move || heard(&link)).await.map_err(io::Error::other)??;
+    Ok(answer)
 }
 
 /// Hears what the old process says, to the last word or the first error, on a thread of its own: the next message is read
 /// while the one before is heeded.
 pub(super) fn hear_all(link: &Arc<Link>) -> mpsc::Receiver<io::Result<(Say, Vec<OwnedFd>)>> {
-    let (heard, all) = mpsc::channel(AHEAD);
+    let (passes, all) = mpsc::channel(AHEAD);
     let link = Arc::clone(link);
     spawn_blocking(move || {
         loop {
-            let said = link.receive().and_then(|said| {
-                let (bytes, sockets) = said.ok_or(io::ErrorKind::UnexpectedEof)?;
-                Ok((rmp_serde::from_slice(&bytes).map_err(io::Error::other)?, sockets))
-            });
+            let said = heard(&link);
             let is_last = matches!(said, Ok((Say::Done, _)) | Err(_));
-            if heard.blocking_send(said).is_err() || is_last {
+            if passes.blocking_send(said).is_err() || is_last {
                 return;
             }
         }

@@ -1,6 +1,6 @@
 //! The old process's side, with a new process that fails at every step.
 
-use super::messages::{Answer, Hello, Say, Taken, VERSION};
+use super::messages::{Answer, Hello, Say, Taken, VERSION, heard};
 use super::tried::try_message;
 use super::*;
 use crate::config::stream_identity;
@@ -108,10 +108,7 @@ fn new_process(
     has_given_up: &Receiver<()>,
 ) -> Vec<OwnedFd> {
     let say = |message: &dyn Fn() -> Vec<u8>| link.send(&message(), &[]).unwrap();
-    let hear = || -> (Say, Vec<OwnedFd>) {
-        let (bytes, sockets) = link.receive().unwrap().expect("a message");
-        (rmp_serde::from_slice(&bytes).unwrap(), sockets)
-    };
+    let hear = || heard::<Say>(link).expect("a message");
     if until == Until::Started {
         return Vec::new();
     }
