@@ -31,7 +31,7 @@ setup: ## Install what the build needs (cmake, a C compiler), if it is missing
 	@scripts/setup
 
 run: setup ## Build and run the demo: gateway, origin and page on 127.0.0.1:8080
-	@[ -x $(call binary,$(or $(PROFILE),demo)) ] || echo "Building the demo. On two cores, the first build takes about three minutes."
+	@[ -x $(call binary,$(or $(PROFILE),demo)) ] || echo "Building the demo. On two cores, the first build takes about two minutes."
 	$(if $(PROFILE),,CMAKE_TOOLCHAIN_FILE=$(CURDIR)/scripts/demo.cmake) $(CARGO) build --profile $(or $(PROFILE),demo) --locked \
 		$(if $(PROFILE),,--no-default-features)
 	exec $(call binary,$(or $(PROFILE),demo)) demo $(ARGS)
