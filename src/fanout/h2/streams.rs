@@ -79,6 +79,10 @@ impl Streams {
     /// Adds a stream. Its identifier must be higher than those of the others.
     pub(super) fn add(&mut self, stream: Stream) {
         debug_assert!(self.list.last().is_none_or(|last| last.id < stream.id));
+        if self.list.is_empty() {
+            // Most connections have one stream.
+            self.list.reserve_exact(1);
+        }
         self.list.push(stream);
         self.forget_dead();
     }
