@@ -2,6 +2,7 @@
 
 use super::super::h2::StreamId;
 use super::super::responder::{Incoming, Part};
+use super::work::Work;
 use super::{Carrier, Phase};
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
@@ -46,15 +47,20 @@ impl Drop for Answering {
 
 impl Carrier {
     pub(super) fn answering(&mut self, stream: StreamId) -> Option<&mut Answering> {
-        self.answering.iter_mut().find(|answering| answering.stream == stream)
+        if self.at_hand.answering.is_empty() {
+            return None;
+        }
+        self.at_hand.answering.iter_mut().find(|answering| answering.stream == stream)
     }
 
     pub(super) fn forget_answering(&mut self, stream: StreamId) {
-        if let Some(place) = self.answering.iter().position(|answering| answering.stream == stream) {
-            drop(self.answering.swap_remove(place));
-        }
-        if self.answering.is_empty() {
-            self.answering = Vec::new();
+        let Some(place) = self.at_hand.answering.iter().position(|answering| answering.stream == stream) else {
+            return;
+        };
+        let answering = &mut self.at_hand.answering;
+        drop(answering.swap_remove(place));
+        if answering.is_empty() {
+            *answering = Vec::new();
         }
     }
 
@@ -63,7 +69,8 @@ impl Carrier {
         if self.phase != Phase::Open {
             return;
         }
-        let Self { connection, out, .. } = self;
+        let Self { connection, at_hand, .. } = self;
+        let out = &mut at_hand.out;
         match part {
             Part::Consumed(bytes) => return connection.consumed(stream, bytes, out),
             Part::Reads => return connection.read_body(stream, out),
@@ -105,7 +112,11 @@ impl Carrier {
     /// Takes what waits for a stream, as far as the windows and the turn allow.
     pub(in super::super) fn go_on(&mut self, stream: StreamId, now: Instant) {
         let can_take = self.can_take();
-        let Self { answering, connection, outgoing, out, is_short, served, .. } = self;
+        if self.answering(stream).is_none() {
+            return;
+        }
+        let Self { at_hand, connection, is_short, served, .. } = self;
+        let Work { answering, outgoing, out, .. } = &mut **at_hand;
         let Some(answering) = answering.iter_mut().find(|answering| answering.stream == stream) else { return };
         while let Some(bytes) = answering.waiting.front_mut() {
             let taken = if can_take { outgoing.take(connection, stream, bytes) } else { 0 };

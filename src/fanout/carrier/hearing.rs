@@ -46,17 +46,17 @@ pub(in super::super) struct Heard {
 impl Carrier {
     /// Whether it should be heard: it is open, and does not wait for decisions or for a client that reads nothing.
     pub(in super::super) fn may_be_heard(&self) -> bool {
-        self.phase != Phase::Open || (!self.connection.is_waiting() && self.out.len() <= MOST_UNSENT_ANSWERS)
+        self.phase != Phase::Open || (!self.connection.is_waiting() && self.at_hand.out.len() <= MOST_UNSENT_ANSWERS)
     }
 
     /// Hears what the client sent, up to some size.
     pub(in super::super) fn hear(&mut self, inbox: &Arc<ShardInbox>, now: Instant) -> Heard {
         let mut heard = Heard::default();
         self.is_unheard = false;
-        let kept = std::mem::take(&mut self.unread);
-        self.unread = self.note(&kept, &mut heard, inbox, now);
+        let kept = std::mem::take(&mut self.at_hand.unread);
+        self.at_hand.unread = self.note(&kept, &mut heard, inbox, now);
         while !heard.is_closed && heard.gone.is_none() {
-            if !self.unread.is_empty() || !self.may_be_heard() {
+            if !self.at_hand.unread.is_empty() || !self.may_be_heard() {
                 self.is_unheard = true;
                 break;
             }
@@ -71,7 +71,7 @@ impl Carrier {
                 Read::Gone(why) => heard.gone = Some(why),
             }
             if self.phase == Phase::Open {
-                self.unread = self.note(&said, &mut heard, inbox, now);
+                self.at_hand.unread = self.note(&said, &mut heard, inbox, now);
             }
         }
         heard
@@ -80,7 +80,7 @@ impl Carrier {
     /// Takes note of these bytes. Returns those that cannot be read yet.
     fn note(&mut self, bytes: &[u8], heard: &mut Heard, inbox: &Arc<ShardInbox>, now: Instant) -> Vec<u8> {
         let mut input = bytes;
-        while let Some(event) = self.connection.read(&mut input, now, &mut self.out) {
+        while let Some(event) = self.connection.read(&mut input, now, &mut self.at_hand.out) {
             heard.requests += usize::from(matches!(event, Event::Request { .. } | Event::Unfit { .. }));
             match event {
                 Event::Request { stream, request, ends } => {
@@ -107,7 +107,7 @@ impl Carrier {
     fn note_body(&mut self, stream: StreamId, bytes: &[u8], now: Instant) {
         if !self.pass_on(stream, Incoming::Data(Bytes::copy_from_slice(bytes)), now) {
             // Nobody wants it.
-            self.connection.consumed(stream, bytes.len(), &mut self.out);
+            self.connection.consumed(stream, bytes.len(), &mut self.at_hand.out);
         }
     }
 
@@ -118,7 +118,7 @@ impl Carrier {
             Ok(()) => true,
             Err(TrySendError::Closed(_)) => false,
             Err(TrySendError::Full(_)) => {
-                self.connection.reset(stream, Code::ENHANCE_YOUR_CALM, now, &mut self.out);
+                self.connection.reset(stream, Code::ENHANCE_YOUR_CALM, now, &mut self.at_hand.out);
                 self.forget_answering(stream);
                 false
             }
@@ -130,7 +130,7 @@ impl Carrier {
         self.has_stalled = false;
         let (incoming, receiver) = mpsc::channel(MOST_PARTS);
         let passed = Arc::new(Semaphore::new(0));
-        self.answering.push(Answering::new(stream, incoming, Arc::clone(&passed)));
+        self.at_hand.answering.push(Answering::new(stream, incoming, Arc::clone(&passed)));
         let responder = Responder::new(Arc::clone(inbox), (self.id, stream), receiver, passed);
         self.requests.asked(asked, responder);
     }

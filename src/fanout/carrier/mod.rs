@@ -11,8 +11,9 @@
 mod answering;
 mod hearing;
 mod moving;
+mod work;
 
-use super::h2::{Code, Connection, Outgoing, StreamId};
+use super::h2::{Code, Connection, StreamId};
 use super::joining::Carried;
 use super::link::Link;
 use super::on_the_way::on_the_way;
@@ -20,9 +21,9 @@ use super::responder::{CarrierId, Requests};
 use super::sending::{limit_stall, reset_on_close};
 use super::trust::Trust;
 use crate::hub::Departure;
-use answering::Answering;
 use bytes::Bytes;
 use std::time::{Duration, Instant};
+use work::AtHand;
 
 pub(super) use hearing::Heard;
 
@@ -39,16 +40,7 @@ pub(super) struct Carrier {
     pub(super) link: Link,
     connection: Connection,
     pub(super) phase: Phase,
-    /// What the streams are sent in this turn.
-    outgoing: Outgoing,
-    /// What is sent before it: heads, and the frames of the connection itself.
-    out: Vec<u8>,
-    /// What the socket did not take, which goes before all else.
-    rest: Vec<u8>,
-    /// What the client sent and is not read yet, because many requests wait for a decision.
-    unread: Vec<u8>,
-    /// The streams whose requests are being answered elsewhere.
-    answering: Vec<Answering>,
+    at_hand: AtHand,
     requests: Box<dyn Requests>,
     /// Says whether the shard or the kernel judges that the client stalls.
     trust: Trust,
@@ -76,6 +68,8 @@ pub(super) struct Carrier {
     has_stalled: bool,
 }
 
+const _: () = assert!(size_of::<Carrier>() <= 328, "there may be a hundred thousand connections");
+
 /// How far a carrier is. See the drawing above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -96,10 +90,11 @@ impl Carrier {
         let Carried { socket, channel, unread, head_time, keepalive, requests } = carried;
         let mut connection = Connection::new(now);
         connection.allow(head_time, keepalive);
-        let mut out = Vec::new();
-        connection.open(&mut out);
         limit_stall(&socket, Some(STALL));
-        Self { out, unread, ..Self::of(id, Link::new(socket, channel), connection, requests) }
+        let mut carrier = Self::of(id, Link::new(socket, channel), connection, requests);
+        carrier.connection.open(&mut carrier.at_hand.out);
+        carrier.at_hand.unread = unread;
+        carrier
     }
 
     fn of(id: CarrierId, link: Link, connection: Connection, requests: Box<dyn Requests>) -> Self {
@@ -108,11 +103,7 @@ impl Carrier {
             link,
             connection,
             phase: Phase::Open,
-            outgoing: Outgoing::default(),
-            out: Vec::new(),
-            rest: Vec::new(),
-            unread: Vec::new(),
-            answering: Vec::new(),
+            at_hand: AtHand::default(),
             requests,
             trust: Trust::default(),
             stall: None,
@@ -135,29 +126,31 @@ impl Carrier {
 
     /// Takes as many of these bytes for a stream as the windows and the turn allow. Returns their number.
     pub(super) fn take(&mut self, stream: StreamId, bytes: &Bytes) -> usize {
-        let taken = if self.can_take() { self.outgoing.take(&mut self.connection, stream, bytes) } else { 0 };
+        let taken = if self.can_take() { self.at_hand.outgoing.take(&mut self.connection, stream, bytes) } else { 0 };
         self.is_short |= taken < bytes.len();
         if taken > 0 {
             self.served = stream;
+        } else {
+            self.at_hand.put_away();
         }
         taken
     }
 
     /// Whether the streams can be sent something, as far as the socket is concerned.
     fn can_take(&self) -> bool {
-        !self.is_blocked && self.rest.is_empty()
+        !self.is_blocked && self.at_hand.rest.is_empty()
     }
 
     /// The response of a stream ends in order, after what it took.
     pub(super) fn end(&mut self, stream: StreamId) {
         self.connection.call(stream, 0);
-        let _nothing = self.outgoing.take_last(&mut self.connection, stream, &Bytes::new());
+        let _nothing = self.at_hand.outgoing.take_last(&mut self.connection, stream, &Bytes::new());
     }
 
     /// The response of a stream breaks off. It does nothing if the stream is over.
     pub(super) fn cut(&mut self, stream: StreamId, now: Instant) {
         if self.phase == Phase::Open {
-            self.connection.reset(stream, Code::CANCEL, now, &mut self.out);
+            self.connection.reset(stream, Code::CANCEL, now, &mut self.at_hand.out);
         }
     }
 
@@ -174,7 +167,7 @@ impl Carrier {
         if self.stall.replace(stall) != Some(stall) && !self.trust.is_given() {
             limit_stall(&self.link, Some(stall));
         }
-        self.phase == Phase::Open && self.connection.head(stream, block, &mut self.out)
+        self.phase == Phase::Open && self.connection.head(stream, block, &mut self.at_hand.out)
     }
 
     /// The client that follows a stream has this name.
@@ -215,14 +208,15 @@ impl Carrier {
         if !self.is_held_by_socket(stream) {
             return u32::MAX;
         }
-        on_the_way(&self.link).saturating_add(u32::try_from(self.rest.len()).unwrap_or(u32::MAX))
+        on_the_way(&self.link).saturating_add(u32::try_from(self.at_hand.rest.len()).unwrap_or(u32::MAX))
     }
 
     /// Adds what is to be sent now to `wire`.
     pub(super) fn write(&mut self, now: Instant, wire: &mut Vec<u8>) {
-        wire.extend_from_slice(&std::mem::take(&mut self.rest));
-        wire.extend_from_slice(&std::mem::take(&mut self.out));
-        self.outgoing.write(&mut self.connection, now, wire);
+        let work = &mut *self.at_hand;
+        wire.extend_from_slice(&std::mem::take(&mut work.rest));
+        wire.extend_from_slice(&std::mem::take(&mut work.out));
+        work.outgoing.write(&mut self.connection, now, wire);
     }
 
     /// Whether something can be sent now.
@@ -232,7 +226,9 @@ impl Carrier {
 
     /// The socket took all but `rest`. `is_blocked`: it accepts no more bytes.
     pub(super) fn was_sent(&mut self, rest: &[u8], is_blocked: bool, now: Instant) {
-        self.rest = rest.to_vec();
+        if !rest.is_empty() {
+            self.at_hand.rest = rest.to_vec();
+        }
         self.is_blocked = is_blocked;
         if is_blocked {
             self.trust.begin(&self.link, now);
@@ -249,8 +245,8 @@ impl Carrier {
     /// Nothing more is served. What is unsent is sent, if the client takes it.
     pub(super) fn gives_up(&mut self, now: Instant) {
         self.phase = Phase::Ending { until: now + MOST_ENDING };
-        self.answering = Vec::new();
-        self.unread = Vec::new();
+        self.at_hand.answering = Vec::new();
+        self.at_hand.unread = Vec::new();
     }
 
     /// Whether all is over and sent. On TLS, close_notify is then pending unless it was sent.
@@ -266,7 +262,17 @@ impl Carrier {
     }
 
     fn is_sent(&self) -> bool {
-        self.rest.is_empty() && self.out.is_empty() && self.outgoing.is_empty() && !self.link.has_pending()
+        self.at_hand.is_sent() && !self.link.has_pending()
+    }
+
+    #[cfg(test)]
+    pub(super) fn has_nothing_at_hand(&self) -> bool {
+        self.at_hand.is_put_away()
+    }
+
+    /// Frees the memory of what was done.
+    pub(super) fn put_away(&mut self) {
+        self.at_hand.put_away();
     }
 
     /// The connection is about to go, and so are its streams. Returns the labels of their clients.
@@ -289,7 +295,7 @@ impl Carrier {
     pub(super) fn leaves_stalled(&mut self) -> bool {
         let leaves = self.phase == Phase::Open && self.has_stalled && self.connection.is_idle();
         if leaves {
-            self.connection.leave(&mut self.out);
+            self.connection.leave(&mut self.at_hand.out);
         }
         leaves
     }
@@ -302,7 +308,7 @@ impl Carrier {
     /// The shard drains. The client is told to open no more streams, and has until `leaves_at` if it has none.
     pub(super) fn drain(&mut self, leaves_at: Instant) {
         if self.leaves_at.is_none() {
-            self.connection.drain(&mut self.out);
+            self.connection.drain(&mut self.at_hand.out);
             self.leaves_at = Some(leaves_at);
         }
     }
@@ -321,8 +327,8 @@ impl Carrier {
     /// Does what is due. Returns whether the connection ends by that.
     pub(super) fn expire(&mut self, now: Instant) -> bool {
         if self.leaves_at.is_some_and(|at| at <= now) && self.connection.is_idle() {
-            self.connection.leave(&mut self.out);
+            self.connection.leave(&mut self.at_hand.out);
         }
-        self.connection.expire(now, &mut self.out).is_some()
+        self.connection.expire(now, &mut self.at_hand.out).is_some()
     }
 }

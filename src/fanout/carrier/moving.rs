@@ -13,14 +13,16 @@ impl Carrier {
     pub(in super::super) fn again(id: CarrierId, parts: CarrierParts) -> Self {
         let CarrierParts { socket, channel, connection, unsent, unread, stall, has_stalled, requests } = parts;
         limit_stall(&socket, Some(stall.unwrap_or(STALL)));
-        let carrier = Self::of(id, Link::new(socket, channel), connection, requests);
-        Self { rest: unsent, unread, stall, has_stalled, ..carrier }
+        let mut carrier = Self::of(id, Link::new(socket, channel), connection, requests);
+        (carrier.stall, carrier.has_stalled) = (stall, has_stalled);
+        (carrier.at_hand.rest, carrier.at_hand.unread) = (unsent, unread);
+        carrier
     }
 
     /// Whether it can go on elsewhere: nothing on it is answered elsewhere, and nobody leaves.
     pub(in super::super) fn can_move(&self) -> bool {
         let is_open = self.phase == Phase::Open && self.leaves_at.is_none();
-        is_open && self.answering.is_empty() && self.connection.can_move() && !self.connection.is_over()
+        is_open && self.at_hand.answering.is_empty() && self.connection.can_move() && !self.connection.is_over()
     }
 
     /// Its streams whose clients have labels, and these.
@@ -34,7 +36,8 @@ impl Carrier {
         self.write(now, &mut unsent);
         // Elsewhere they have other names.
         self.called().into_iter().for_each(|(stream, _)| self.connection.call(stream, 0));
-        let Self { link, connection, unread, stall, has_stalled, requests, .. } = self;
+        let unread = std::mem::take(&mut self.at_hand.unread);
+        let Self { link, connection, stall, has_stalled, requests, .. } = self;
         let (socket, channel) = link.into_parts();
         CarrierParts { socket, channel, connection, unsent, unread, stall, has_stalled, requests }
     }
@@ -43,7 +46,7 @@ impl Carrier {
     pub(in super::super) fn cut_unnamed(&mut self, now: Instant) {
         let unnamed: Vec<_> = self.connection.called().filter(|(_, label)| *label == 0).collect();
         for (stream, _) in unnamed {
-            self.connection.reset(stream, Code::CANCEL, now, &mut self.out);
+            self.connection.reset(stream, Code::CANCEL, now, &mut self.at_hand.out);
         }
     }
 }

@@ -5,12 +5,14 @@ use super::encode;
 use super::frame::StreamId;
 use super::limits::{MOST_FRAME_BYTES, TURN_OF_CONNECTION_BYTES};
 use bytes::Bytes;
+use smallvec::SmallVec;
 use std::time::Instant;
 
 /// What is sent on a connection in a turn.
 #[derive(Debug, Default)]
 pub struct Outgoing {
-    notes: Vec<Note>,
+    /// Most connections have one stream, and it is sent one batch in a turn.
+    notes: SmallVec<[Note; 1]>,
     /// The bytes of all notes.
     bytes: usize,
 }
@@ -25,6 +27,9 @@ struct Note {
 }
 
 impl Outgoing {
+    /// Nothing.
+    pub const NONE: Self = Self { notes: SmallVec::new_const(), bytes: 0 };
+
     /// Whether nothing is to be sent.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -210,6 +210,7 @@ impl Shard {
             }
             self.carriers_due.extend(deadline.map(|at| (at, key)));
         }
+        carrier.put_away();
         if calls {
             carrier.calls = true;
             self.backlog.carriers.push_back(key);

@@ -3,6 +3,7 @@
 use super::*;
 use crate::fanout::h2::encode;
 use crate::fanout::joining::{Carried, Joining};
+use crate::fanout::keys::{CarrierKey, Key};
 use crate::fanout::responder::{Asked, Incoming, Requests, Responder};
 
 /// Types of frames (RFC 9113, section 6).
@@ -190,6 +191,37 @@ fn a_stream_that_is_not_read_falls_behind_alone_and_gets_all_when_it_is() {
     text += &rest;
     assert_eq!(data_of(&text), all);
     assert!(frames <= 3, "events that a client is behind share frames: {frames}");
+}
+
+/// Whether all connections have nothing at hand.
+fn all_wait(stage: &mut Stage) -> bool {
+    let carriers = &mut stage.shard.output.carriers;
+    let keys = carriers.keys_from(CarrierKey::of(0), usize::MAX);
+    keys.into_iter().all(|key| carriers.get_quiet(key).is_some_and(|carrier| carrier.has_nothing_at_hand()))
+}
+
+#[test]
+fn a_connection_that_waits_keeps_no_memory_for_what_it_has_done() {
+    let mut stage = Stage::new();
+    let mut browser = Browser::open(&mut stage, 40);
+    assert!(all_wait(&mut stage), "its SETTINGS are sent");
+    browser.ask(1);
+    stage.settle();
+    assert!(!all_wait(&mut stage), "a request is being decided");
+    let responder = browser.waiting.lock().pop().unwrap();
+    responder.adopt(stage.joining("/a"));
+    stage.settle();
+    assert!(all_wait(&mut stage));
+    let publisher = stage.publisher();
+    publish(&publisher, &["1"]);
+    stage.settle();
+    assert!(browser.text(1).0.contains("data: 1\n") && all_wait(&mut stage));
+    publish(&publisher, &["a longer text than the window lets pass"]);
+    stage.settle();
+    assert!(all_wait(&mut stage), "who is behind keeps a position, and no bytes");
+    browser.say(&frame(6, 0, 0, b"a PING !"));
+    stage.settle();
+    assert!(browser.came(6, 0) && all_wait(&mut stage));
 }
 
 #[test]
