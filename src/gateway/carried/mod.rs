@@ -132,7 +132,7 @@ impl Front {
 
     /// Decides the requests of a connection.
     pub(super) fn deciding(self: &Arc<Self>, peer: Peer, place: Place, seat: Option<Seat>) -> Deciding {
-        let (front, link, runtime) = (Arc::clone(self), Link::new(peer), Handle::current());
+        let (front, link, runtime) = (Arc::clone(self), Link::carried(peer), Handle::current());
         Deciding { front, link, runtime, _place: place, _seat: seat }
     }
 

@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 use pingora::http::ResponseHeader;
 use pingora::protocols::http::ServerSession;
 use pingora::protocols::raw_connect::ProxyDigest;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -20,8 +21,8 @@ pub(in crate::gateway) struct Link {
     /// The other end of the connection.
     peer: Peer,
     streams: Mutex<Streams>,
-    /// Notified when the last stream ends, and when the stall limit changes.
-    changed: Notify,
+    /// What the task of a session watches. `None`: a shard carries the connection, and there is no such task.
+    watched: Option<Box<Watched>>,
 }
 
 #[derive(Debug)]
@@ -29,14 +30,39 @@ struct Streams {
     open: usize,
     /// The places of all streams but one. That one uses the place of the connection.
     places: Vec<Place>,
-    /// How long the client may accept no byte. There is one value for each stream that limits this time.
-    stalls: Vec<Duration>,
-    /// When the last stream ended, or when the connection began if there was no stream yet.
-    idle_since: Instant,
     /// Whether a stream was given up because the client accepted no byte, and no stream was opened after that.
     is_stalled: bool,
     /// Whether the whole connection was given up because the client accepted no byte.
     is_given_up: bool,
+}
+
+/// What the task of a session watches.
+#[derive(Debug)]
+struct Watched {
+    limits: Mutex<Limits>,
+    /// Notified when the last stream ends, and when the stall limit changes.
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct Limits {
+    /// How long the client may accept no byte. There is one value for each stream that limits this time.
+    stalls: Vec<Duration>,
+    /// When the last stream ended, or when the connection began if there was no stream yet.
+    idle_since: Instant,
+}
+
+impl Watched {
+    fn new() -> Self {
+        let limits = Limits { stalls: Vec::new(), idle_since: Instant::now() };
+        Self { limits: Mutex::new(limits), changed: Notify::new() }
+    }
+
+    /// Changes the limits, and tells the task so.
+    fn change(&self, change: impl FnOnce(&mut Limits)) {
+        change(&mut self.limits.lock());
+        self.changed.notify_one();
+    }
 }
 
 /// A guard that counts an open stream and holds its place.
@@ -51,16 +77,19 @@ pub(in crate::gateway) struct StallLimit {
 }
 
 impl Link {
-    pub(in crate::gateway) fn new(peer: Peer) -> Arc<Self> {
-        let streams = Streams {
-            open: 0,
-            places: Vec::new(),
-            stalls: Vec::new(),
-            idle_since: Instant::now(),
-            is_stalled: false,
-            is_given_up: false,
-        };
-        Arc::new(Self { peer, streams: Mutex::new(streams), changed: Notify::new() })
+    /// The state of a connection that a shard carries.
+    pub(in crate::gateway) fn carried(peer: Peer) -> Arc<Self> {
+        Self::new(peer, None)
+    }
+
+    /// The state of a connection that a task watches.
+    pub(super) fn watched(peer: Peer) -> Arc<Self> {
+        Self::new(peer, Some(Box::new(Watched::new())))
+    }
+
+    fn new(peer: Peer, watched: Option<Box<Watched>>) -> Arc<Self> {
+        let streams = Streams { open: 0, places: Vec::new(), is_stalled: false, is_given_up: false };
+        Arc::new(Self { peer, streams: Mutex::new(streams), watched })
     }
 
     /// The value in which each session carries the link. pingora passes no other value of a connection on to its
@@ -95,8 +124,7 @@ impl Link {
 
     /// Limits how long the client may accept no byte. The limit holds for as long as the guard lives.
     pub(in crate::gateway) fn limit_stall(self: &Arc<Self>, stall: Duration) -> StallLimit {
-        self.streams.lock().stalls.push(stall);
-        self.changed.notify_one();
+        self.change(|limits| limits.stalls.push(stall));
         StallLimit { link: Arc::clone(self), stall }
     }
 
@@ -116,22 +144,31 @@ impl Link {
         self.streams.lock().is_given_up
     }
 
+    fn change(&self, change: impl FnOnce(&mut Limits)) {
+        if let Some(watched) = &self.watched {
+            watched.change(change);
+        }
+    }
+
+    fn has_streams(&self) -> bool {
+        self.streams.lock().open > 0
+    }
+
     /// How long the client may accept no byte. `None`: there are streams, and none of them limits this time.
     pub(super) fn stall(&self) -> Option<Duration> {
-        let streams = self.streams.lock();
-        let shortest = streams.stalls.iter().min().copied();
-        shortest.or_else(|| (streams.open == 0).then_some(STALL))
+        let shortest = self.watched.as_ref().and_then(|watched| watched.limits.lock().stalls.iter().min().copied());
+        shortest.or_else(|| (!self.has_streams()).then_some(STALL))
     }
 
     /// Since when no stream is open. `None`: a stream is open.
     pub(super) fn idle_since(&self) -> Option<Instant> {
-        let streams = self.streams.lock();
-        (streams.open == 0).then_some(streams.idle_since)
+        let since = self.watched.as_ref().map(|watched| watched.limits.lock().idle_since);
+        since.filter(|_| !self.has_streams())
     }
 
     /// Begins to measure the idle time anew.
     pub(super) fn count_anew(&self) {
-        self.streams.lock().idle_since = Instant::now();
+        self.change(|limits| limits.idle_since = Instant::now());
     }
 
     /// Whether no stream is open and one was given up because the client accepted no byte.
@@ -147,31 +184,34 @@ impl Link {
 
     /// Resolves at the next notification.
     pub(super) async fn changed(&self) {
-        self.changed.notified().await;
+        match &self.watched {
+            Some(watched) => watched.changed.notified().await,
+            None => pending().await,
+        }
     }
 }
 
 impl Drop for OpenStream {
     fn drop(&mut self) {
-        let Link { streams, changed, .. } = &*self.0;
-        let mut streams = streams.lock();
+        let mut streams = self.0.streams.lock();
         streams.open -= 1;
         let places = streams.open.saturating_sub(1);
         streams.places.truncate(places);
-        if streams.open == 0 {
-            streams.idle_since = Instant::now();
-            changed.notify_one();
+        let was_last = streams.open == 0;
+        drop(streams);
+        if was_last {
+            self.0.count_anew();
         }
     }
 }
 
 impl Drop for StallLimit {
     fn drop(&mut self) {
-        let mut streams = self.link.streams.lock();
-        if let Some(at) = streams.stalls.iter().position(|stall| *stall == self.stall) {
-            streams.stalls.swap_remove(at);
-        }
-        self.link.changed.notify_one();
+        self.link.change(|limits| {
+            if let Some(at) = limits.stalls.iter().position(|stall| *stall == self.stall) {
+                limits.stalls.swap_remove(at);
+            }
+        });
     }
 }
 
@@ -188,7 +228,7 @@ mod tests {
     fn each_stream_has_a_place_and_the_first_has_the_connections() {
         let places = Places::new(3, Descriptors::unlimited(), mpsc::channel(1).0);
         let connection = places.take();
-        let link = Link::new(NOBODY);
+        let link = Link::watched(NOBODY);
         let open = || link.open(|| places.take());
         let (first, second, third) = (open(), open(), open());
         assert!(first.is_some() && second.is_some() && third.is_some());
@@ -206,7 +246,7 @@ mod tests {
 
     #[test]
     fn the_shortest_patience_is_the_connections() {
-        let link = Link::new(NOBODY);
+        let link = Link::watched(NOBODY);
         assert_eq!(link.stall(), Some(STALL));
         let _stream = link.open(|| None).unwrap();
         assert_eq!(link.stall(), None, "the open stream sets no limit");
@@ -221,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_client_is_given_up_once_its_last_stream_has_stalled() {
-        let link = Link::new(NOBODY);
+        let link = Link::watched(NOBODY);
         let (first, second) =
             (link.open(|| None), link.open(|| Places::new(1, Descriptors::unlimited(), mpsc::channel(1).0).take()));
         link.stalled();

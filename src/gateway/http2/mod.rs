@@ -136,7 +136,7 @@ impl Http2 {
             if has_place { self.options.get().keepalive } else { WITHOUT_A_PLACE.min(self.options.get().keepalive) };
         let times = Times { head: self.options.get().head_time, idle };
         let transport = Arc::clone(connection.transport());
-        let link = Link::new(connection.peer().clone());
+        let link = Link::watched(connection.peer().clone());
         let traffic = Arc::new(Mutex::new(Traffic::new(tokio::time::Instant::now())));
         let digest = Arc::new(Digest {
             proxy_digest: link.digest(),
