@@ -3,6 +3,8 @@
 use crate::guard::guarded;
 use crate::origin::Port;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -12,6 +14,7 @@ pub struct Line {
     port: Port,
     whole: watch::Sender<bool>,
     carried: watch::Receiver<Vec<u8>>,
+    accepted: Arc<AtomicUsize>,
 }
 
 impl Line {
@@ -21,19 +24,22 @@ impl Line {
         let listener = port.listen();
         let (whole, seen) = watch::channel(true);
         let (carrying, carried) = watch::channel(Vec::new());
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&accepted);
         tokio::spawn(async move {
             let mut ended = seen.clone();
             loop {
                 tokio::select! {
                     accepted = listener.accept() => {
                         let (near, _) = accepted.unwrap();
+                        count.fetch_add(1, Ordering::Relaxed);
                         tokio::spawn(relay(near, far, seen.clone(), carrying.clone()));
                     }
                     () = gone(&mut ended) => return,
                 }
             }
         });
-        Self { port, whole, carried }
+        Self { port, whole, carried, accepted }
     }
 
     /// The URL at which clients reach it.
@@ -44,6 +50,11 @@ impl Line {
     /// The same for clients that use TLS. Certificates have names.
     pub fn secured_url(&self, path: &str) -> String {
         format!("https://localhost:{}{path}", self.port.addr().port())
+    }
+
+    /// The number of connections that clients have opened.
+    pub fn accepted(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed)
     }
 
     /// Ends every connection, and every new one, until the line is mended.

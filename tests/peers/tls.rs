@@ -251,3 +251,55 @@ async fn fifty_sources_of_a_page_in_chromium_resume_over_http_2() {
 async fn sources_of_a_page_in_chromium_resume_over_http_1() {
     sources_of_a_page_resume(HTTP1, 5).await;
 }
+
+/// A page sends large bodies on the connection of its EventSources: one that a route takes, and one that the route of the
+/// streams refuses. No stream breaks off.
+#[tokio::test]
+async fn large_bodies_beside_fifty_sources_of_a_page_in_chromium_over_http_2() {
+    const SOURCES: usize = 50;
+    const BODY_BYTES: usize = 200_000;
+    let (origin, authority) = (Origin::start(), Authority::new());
+    let site = Origin::answering(async |asked| {
+        let taken = asked.request.body.len().to_string();
+        asked.reply(200, &[("Content-Type", "text/html")], &taken).await;
+    });
+    let proxied = ["/page", "/upload", "/favicon.ico"].map(|path| route(path, &site).with("kind = \"proxy\""));
+    let gateway = secured(proxied.into_iter().chain([quick(&origin)]), &authority, H2).await;
+    let line = Line::to(gateway.tls_addr().unwrap());
+    let page = Browser::trusting().await;
+    page.open(&line.secured_url("/page")).await;
+    let open = format!(
+        "window.heard = Array.from({{ length: {SOURCES} }}, () => []);
+         window.broken = 0;
+         return Promise.all(heard.map((one) => new Promise((opened) => {{
+             const source = new EventSource('/a');
+             source.onmessage = ({{ data }}) => one.push(data);
+             source.onerror = () => broken++;
+             source.onopen = () => opened(null);
+         }})));"
+    );
+    let (_, mut body) = tokio::join!(page.run(&open), origin.stream());
+    body.event("data: 1\n\n").await;
+    let expected = |events: usize| Value::from(vec![(1..=events).map(|n| n.to_string()).collect::<Vec<_>>(); SOURCES]);
+    assert_eq!(heard(&page, 1).await, expected(1));
+    let connections = line.accepted();
+    let send = format!(
+        "const body = 'x'.repeat({BODY_BYTES});
+         const post = async (path) => {{
+             const response = await fetch(path, {{ method: 'POST', body }});
+             return [response.status, await response.text()];
+         }};
+         const get = async () => [(await fetch('/page')).status];
+         return Promise.all([post('/upload'), post('/a'), get(), post('/upload'), post('/a'), get()]);"
+    );
+    let sent = page.run(&send).await;
+    let taken = serde_json::json!([200, BODY_BYTES.to_string()]);
+    assert_eq!((&sent[0], &sent[3]), (&taken, &taken));
+    assert_eq!((&sent[1][0], &sent[4][0]), (&405.into(), &405.into()), "the stream takes no body");
+    assert_eq!((&sent[2][0], &sent[5][0]), (&200.into(), &200.into()));
+    body.event("data: 2\n\n").await;
+    assert_eq!(heard(&page, 2).await, expected(2));
+    assert_eq!(page.run("return broken").await, 0, "no stream broke off");
+    assert_eq!(line.accepted(), connections, "all went over connections that there were");
+    assert_eq!(origin.requests().len(), 1);
+}
