@@ -6,6 +6,7 @@
 //!
 //! The layers are looked at in this order. A value in the first two may be that of an environment variable.
 
+use super::policy::{STREAM_KEYS, is_for_private};
 use super::reader::{Item, Section};
 use super::server::ServerConfig;
 use super::sources::Sources;
@@ -15,23 +16,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use toml::Table;
 use toml::de::DeValue;
-
-/// The keys of a private route, besides those that have no table of their own (see `check_private`).
-const PRIVATE: [(&str, &[&str]); 7] = [
-    ("routes.share", &["mode", "claims"]),
-    ("routes.client", &["heartbeat_secs", "retry_ms", "retry_jitter", "max_lifetime_secs", "stall_secs"]),
-    (
-        "routes.upstream",
-        &["connect_timeout_secs", "head_timeout_secs", "idle_timeout_secs", "on_error", "headers", "ca_file"],
-    ),
-    ("routes.cors", &["origins", "credentials", "max_age_secs"]),
-    ("routes.limits", &["subscribers"]),
-    ("routes.replay", &[]),
-    ("routes.proxy", &[]),
-];
-
-/// The keys of `upstream` on a plain proxy route.
-const OF_PROXIES: [&str; 4] = ["connect_timeout_secs", "headers", "ca_file", "max_upstreams"];
 
 /// The keys of `[routes.auth]` that have no default.
 const EXAMPLES: [&str; 8] = ["kind", "algorithms", "key_file", "key_env", "jwks_url", "url", "keys_file", "names"];
@@ -167,11 +151,14 @@ impl Kind {
         match self {
             Self::Shared => section != "routes.proxy",
             Self::Proxy => match section {
-                "routes.upstream" => OF_PROXIES.contains(&key),
+                // The timeout of an idle response stands with those of `proxy`.
+                "routes.upstream" => key != "idle_timeout_secs" && !STREAM_KEYS.contains(&key),
                 "routes.proxy" | "routes" | "routes.auth" => key != "cors",
                 _ => false,
             },
-            Self::Private => PRIVATE.iter().find(|(of, _)| *of == section).is_none_or(|(_, keys)| keys.contains(&key)),
+            Self::Private => {
+                section.strip_prefix("routes.").is_none_or(|table| table != "proxy" && is_for_private(table, key))
+            }
         }
     }
 }

@@ -26,6 +26,11 @@ const OF_SHARING: [(&str, &[&str]); 5] = [
     ("upstream", &["backoff_min_ms", "backoff_max_ms", "on_close", "hold_secs", "max_event_bytes"]),
 ];
 
+/// Whether a key of a table of a route has a meaning on a private route.
+pub(in crate::config) fn is_for_private(table: &str, key: &str) -> bool {
+    !OF_SHARING.iter().any(|(of, keys)| *of == table && keys.contains(&key))
+}
+
 /// Reports each key of a route that has no meaning if the route is private. `inherited` is the mode under
 /// `[defaults]`. The other keys under `[defaults]` are not checked, because they are for other routes too.
 pub(in crate::config) fn check_private(route: &Section<'_>, inherited: Mode) {

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Keys that have a meaning for streams only.
-const STREAM_KEYS: [&str; 8] = [
+pub(in crate::config) const STREAM_KEYS: [&str; 8] = [
     "head_timeout_secs",
     "backoff_min_ms",
     "backoff_max_ms",
