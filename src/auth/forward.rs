@@ -27,7 +27,7 @@ pub struct ForwardUrl {
 
 /// Why a text is not a [`ForwardUrl`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("must be a URL such as \"https://auth.example/check\", without credentials and fragment")]
+#[error("must be an http or https URL such as \"https://auth.example/check\", without credentials and fragment")]
 pub struct InvalidUrl;
 
 impl ForwardUrl {

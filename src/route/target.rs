@@ -38,7 +38,7 @@ pub enum BadTarget {
     #[error("must have the scheme http or https")]
     Scheme,
     /// An absolute URL without a host, with credentials, or with a bad port.
-    #[error("must have a host, may have a port, and has nothing else there")]
+    #[error("must have a host, may have a port, and must not have a user name or a password")]
     Authority,
     /// A `#`.
     #[error("must not contain a fragment (\"#\")")]

@@ -15,7 +15,9 @@ pub(super) fn forwardable(name: &str) -> Result<HeaderName, Rule> {
     let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| "must be a header's name".to_owned())?;
     match Nature::of(&name) {
         Nature::HopByHop => Err("is a hop-by-hop header, which is never forwarded".to_owned()),
-        Nature::Own if name == HOST => Err("is always the host of the route's origin: see origin".to_owned()),
+        Nature::Own if name == HOST => {
+            Err("is the host of the route's origin, or the client's with preserve_host = true".to_owned())
+        }
         Nature::Own => Err("is always \"identity\", because manifold reads the events".to_owned()),
         Nature::Framing => Err("describes the body of a request: manifold sets it itself".to_owned()),
         _ if name == VIA => Err("is set by manifold itself, to recognise requests that come back to it".to_owned()),

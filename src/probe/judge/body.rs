@@ -190,7 +190,7 @@ fn blocks(stream: &Stream) -> Finding {
     }
     if lines.unknown.0 > 0 {
         let seen = format!(
-            "{} not in the form of a field, such as {}",
+            "{} without a name that clients know, such as {}",
             are(lines.unknown.0, "line"),
             quoted(&lines.unknown.1)
         );

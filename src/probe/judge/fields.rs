@@ -95,7 +95,10 @@ fn cache(fields: &HeaderMap) -> Finding {
         })
     };
     if says("no-store") || says("no-cache") {
-        return Finding::good(Key::Cache, format!("Cache-Control is {}: no cache keeps the answer.", quoted(&said)));
+        return Finding::good(
+            Key::Cache,
+            format!("Cache-Control is {}: no cache answers for the server.", quoted(&said)),
+        );
     }
     if says("public") || lives("max-age") || lives("s-maxage") {
         return Finding::wrong(

@@ -270,7 +270,7 @@ fn lines_that_break_clients_are_told_with_their_cure() {
         is(&told(Key::Blocks, |facts| change(facts.stream.as_mut().unwrap())), verdict, words);
     };
     with(Wrong, "1 line is not UTF-8. Clients replace", &|stream| stream.lines.bad_utf8 = 1);
-    with(Wrong, "2 lines are not in the form of a field, such as \"{\\u{1b}}\"", &|stream| {
+    with(Wrong, "2 lines are without a name that clients know, such as \"{\\u{1b}}\"", &|stream| {
         stream.lines.unknown = (2, "{\u{1b}}".to_owned());
     });
     with(Wrong, "1 event is larger than 4 MiB", &|stream| stream.refused = 1);

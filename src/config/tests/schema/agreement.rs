@@ -44,7 +44,7 @@ const BEYOND: [&str; 64] = [
     "must not be the name of another route",
     // The meaning of headers, whose names may have any case.
     "is a hop-by-hop header",
-    "is always the host of the route's origin",
+    "is the host of the route's origin",
     "is always \"identity\"",
     "describes the body of a request",
     "describes a body",
