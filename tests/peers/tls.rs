@@ -183,6 +183,21 @@ async fn curl_resumes_over_every_protocol() {
     }
 }
 
+/// Opens EventSources in a page. It counts how often one breaks off.
+async fn open(page: &Browser, url: &str, sources: usize) {
+    page.run(&format!(
+        "window.heard = Array.from({{ length: {sources} }}, () => []);
+         window.broken = 0;
+         return Promise.all(heard.map((one) => new Promise((opened) => {{
+             const source = new EventSource({url:?});
+             source.onmessage = ({{ data }}) => one.push(data);
+             source.onerror = () => broken++;
+             source.onopen = () => opened(null);
+         }})));"
+    ))
+    .await;
+}
+
 /// What each EventSource of the page has heard, when each has so many events.
 async fn heard(page: &Browser, events: usize) -> Value {
     page.run(&format!(
@@ -205,15 +220,7 @@ async fn sources_of_a_page_resume(protocol: &str, sources: usize) {
     let page = Browser::trusting().await;
     page.open(&line.secured_url("/page")).await;
     let (url, unread) = (line.secured_url("/a"), line.secured_url("/unread"));
-    let open = format!(
-        "window.heard = Array.from({{ length: {sources} }}, () => []);
-         return Promise.all(heard.map((one) => new Promise((opened) => {{
-             const source = new EventSource({url:?});
-             source.onmessage = ({{ data }}) => one.push(data);
-             source.onopen = () => opened(null);
-         }})));"
-    );
-    let (_, mut body) = tokio::join!(page.run(&open), origin.stream());
+    let (_, mut body) = tokio::join!(open(&page, &url, sources), origin.stream());
     body.event("data: 1\n\n").await;
     let expected = |events: usize| Value::from(vec![(1..=events).map(|n| n.to_string()).collect::<Vec<_>>(); sources]);
     assert_eq!(heard(&page, 1).await, expected(1));
@@ -268,17 +275,7 @@ async fn large_bodies_beside_fifty_sources_of_a_page_in_chromium_over_http_2() {
     let line = Line::to(gateway.tls_addr().unwrap());
     let page = Browser::trusting().await;
     page.open(&line.secured_url("/page")).await;
-    let open = format!(
-        "window.heard = Array.from({{ length: {SOURCES} }}, () => []);
-         window.broken = 0;
-         return Promise.all(heard.map((one) => new Promise((opened) => {{
-             const source = new EventSource('/a');
-             source.onmessage = ({{ data }}) => one.push(data);
-             source.onerror = () => broken++;
-             source.onopen = () => opened(null);
-         }})));"
-    );
-    let (_, mut body) = tokio::join!(page.run(&open), origin.stream());
+    let (_, mut body) = tokio::join!(open(&page, "/a", SOURCES), origin.stream());
     body.event("data: 1\n\n").await;
     let expected = |events: usize| Value::from(vec![(1..=events).map(|n| n.to_string()).collect::<Vec<_>>(); SOURCES]);
     assert_eq!(heard(&page, 1).await, expected(1));
