@@ -112,7 +112,7 @@ impl Carrier {
     /// Takes what waits for a stream, as far as the windows and the turn allow.
     pub(in super::super) fn go_on(&mut self, stream: StreamId, now: Instant) {
         let can_take = self.can_take();
-        if self.answering(stream).is_none() {
+        if self.at_hand.answering.is_empty() {
             return;
         }
         let Self { at_hand, connection, is_short, served, .. } = self;
