@@ -198,6 +198,11 @@ async fn open(page: &Browser, url: &str, sources: usize) {
     .await;
 }
 
+/// So many EventSources, of which each has heard the first events: those from 1 on.
+fn each_heard(sources: usize, events: usize) -> Value {
+    vec![(1..=events).map(|n| n.to_string()).collect::<Vec<_>>(); sources].into()
+}
+
 /// What each EventSource of the page has heard, when each has so many events.
 async fn heard(page: &Browser, events: usize) -> Value {
     page.run(&format!(
@@ -222,7 +227,7 @@ async fn sources_of_a_page_resume(protocol: &str, sources: usize) {
     let (url, unread) = (line.secured_url("/a"), line.secured_url("/unread"));
     let (_, mut body) = tokio::join!(open(&page, &url, sources), origin.stream());
     body.event("data: 1\n\n").await;
-    let expected = |events: usize| Value::from(vec![(1..=events).map(|n| n.to_string()).collect::<Vec<_>>(); sources]);
+    let expected = |events| each_heard(sources, events);
     assert_eq!(heard(&page, 1).await, expected(1));
 
     let stop = format!("window.stopped = fetch({unread:?}); return stopped.then(() => null);");
@@ -277,7 +282,7 @@ async fn large_bodies_beside_fifty_sources_of_a_page_in_chromium_over_http_2() {
     page.open(&line.secured_url("/page")).await;
     let (_, mut body) = tokio::join!(open(&page, "/a", SOURCES), origin.stream());
     body.event("data: 1\n\n").await;
-    let expected = |events: usize| Value::from(vec![(1..=events).map(|n| n.to_string()).collect::<Vec<_>>(); SOURCES]);
+    let expected = |events| each_heard(SOURCES, events);
     assert_eq!(heard(&page, 1).await, expected(1));
     let connections = line.accepted();
     let send = format!(
