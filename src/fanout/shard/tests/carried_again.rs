@@ -1,7 +1,7 @@
 //! Connections of HTTP/2 that are given up with their clients, and go on in another shard.
 
 use super::super::super::moving::{MovingCarrier, Released, Returning};
-use super::carried::{Browser, GOAWAY, RST_STREAM, data_of, frame, window};
+use super::browser::{Browser, GOAWAY, RST_STREAM, data_of, frame, window};
 use super::*;
 
 impl Stage {

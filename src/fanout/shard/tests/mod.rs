@@ -4,6 +4,8 @@
 #![cfg_attr(fuzzing, allow(unused, reason = "a fuzz target uses the model alone"))]
 
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod carried;
 #[cfg(test)]
 mod carried_again;
