@@ -89,6 +89,11 @@ impl Link {
         self.secured.as_ref().is_some_and(|secured| secured.channel.borrow().has_pending())
     }
 
+    /// The bytes that the channel keeps in memory at present.
+    pub(super) fn kept(&self) -> usize {
+        self.channel().map_or(0, |channel| channel.kept())
+    }
+
     /// Counts what the channel keeps in memory at present. It is called whenever that may have become more, and when a client
     /// goes on that kept something. Returns whether such clients keep too much together.
     pub(super) fn count_kept(&mut self, feed: &Feed) -> bool {

@@ -9,6 +9,7 @@ use super::h2::{Code, Fields, Request, StreamId, Unfit};
 use super::joining::Joining;
 use super::keys::CarrierKey;
 use super::shard::ShardInbox;
+use crate::hub::Kept;
 use bytes::Bytes;
 use std::fmt;
 use std::sync::Arc;
@@ -26,6 +27,9 @@ pub trait Requests: Send + fmt::Debug {
 
     /// The kernel gave the client up, because it acknowledged nothing for a while. The connection is about to go.
     fn stalled(&mut self);
+
+    /// Counts bytes that are kept because the client's socket accepts no more.
+    fn keep(&self, bytes: usize) -> Kept;
 
     /// What another process needs to decide the same. `None`: the connection cannot go there.
     fn passport(&self) -> Option<Vec<u8>> {

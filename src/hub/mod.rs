@@ -315,11 +315,17 @@ impl Hub {
         self.streams.budget.held()
     }
 
-    /// The bytes that clients keep beside the logs: events that the logs have dropped, for slow clients, and parts of TLS
-    /// records.
+    /// The bytes that clients keep beside the logs: events that the logs have dropped, for slow clients, and what their
+    /// connections have begun to send: parts of TLS records, and frames of HTTP/2.
     #[must_use]
     pub fn pinned_bytes(&self) -> usize {
         self.streams.budget.pins.bytes()
+    }
+
+    /// Counts bytes that are kept for one client alone, beside the logs.
+    #[must_use]
+    pub fn keep(&self, bytes: usize) -> Kept {
+        self.streams.budget.pins.keep(bytes)
     }
 
     /// Does something while the lock of the streams is held, to show that it needs no such lock.

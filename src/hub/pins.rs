@@ -4,8 +4,8 @@
 //! whole, however long that takes and whatever the log drops meanwhile. So what all such clients keep together has a
 //! bound of its own. Clients in the same event keep it once.
 //!
-//! Some clients keep bytes that are theirs alone: parts of TLS records. For all of these together there is a bound of the
-//! same size.
+//! Some clients keep bytes that are theirs alone: parts of TLS records, and what a connection of HTTP/2 has begun to send.
+//! For all of these together there is a bound of the same size.
 
 use crate::sync::{AtomicUsize, Ordering};
 use bytes::Bytes;

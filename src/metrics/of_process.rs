@@ -107,7 +107,7 @@ pub(super) const OF_PROCESS: &[Family<ProcessValues>] = &[
     },
     Family {
         name: "manifold_pinned_bytes",
-        help: "Memory that clients need beside the logs: dropped events that slow clients still get, and parts of TLS records.",
+        help: "Memory that clients need beside the logs: dropped events that slow clients still get, parts of TLS records, and what a connection of HTTP/2 has begun to send.",
         read: Read::Gauge(|of| of.pinned_bytes as u64),
     },
     Family {

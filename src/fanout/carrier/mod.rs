@@ -20,10 +20,10 @@ use super::on_the_way::on_the_way;
 use super::responder::{CarrierId, Requests};
 use super::sending::{limit_stall, reset_on_close};
 use super::trust::Trust;
-use crate::hub::Departure;
+use crate::hub::{Departure, PATIENCE_WITH_READERS};
 use bytes::Bytes;
 use std::time::{Duration, Instant};
-use work::AtHand;
+use work::{AtHand, HeldUp};
 
 pub(super) use hearing::Heard;
 
@@ -231,10 +231,27 @@ impl Carrier {
         }
         self.is_blocked = is_blocked;
         if is_blocked {
+            self.holds_up(now);
             self.trust.begin(&self.link, now);
         } else {
+            self.at_hand.held_up = None;
             self.trust.end(&self.link, self.stall.unwrap_or(STALL), now);
         }
+    }
+
+    /// Counts what is kept because the socket accepts no more.
+    fn holds_up(&mut self, now: Instant) {
+        let patience = match self.at_hand.held_up.take() {
+            Some(before) => before.patience,
+            None => Some(now + PATIENCE_WITH_READERS),
+        };
+        let kept = self.requests.keep(self.at_hand.rest.len() + self.link.kept());
+        self.at_hand.held_up = Some(HeldUp { kept, patience });
+    }
+
+    /// Whether the client is slow, and such clients keep too much together.
+    pub(super) fn keeps_too_much(&self) -> bool {
+        self.at_hand.held_up.as_ref().is_some_and(|held_up| held_up.patience.is_none() && held_up.kept.is_too_much())
     }
 
     /// The socket accepts bytes again.
@@ -318,7 +335,8 @@ impl Carrier {
         match self.phase {
             Phase::Open => {
                 let leaves_at = self.leaves_at.filter(|_| self.connection.is_idle());
-                [self.connection.deadline(), leaves_at].into_iter().flatten().min()
+                let patience = self.at_hand.held_up.as_ref().and_then(|held_up| held_up.patience);
+                [self.connection.deadline(), leaves_at, patience].into_iter().flatten().min()
             }
             Phase::Ending { until } | Phase::Closing { until } => Some(until),
         }
@@ -326,6 +344,7 @@ impl Carrier {
 
     /// Does what is due. Returns whether the connection ends by that.
     pub(super) fn expire(&mut self, now: Instant) -> bool {
+        self.at_hand.lose_patience(now);
         if self.leaves_at.is_some_and(|at| at <= now) && self.connection.is_idle() {
             self.connection.leave(&mut self.at_hand.out);
         }

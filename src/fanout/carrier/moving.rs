@@ -10,12 +10,15 @@ use std::time::Instant;
 
 impl Carrier {
     /// A connection that goes on.
-    pub(in super::super) fn again(id: CarrierId, parts: CarrierParts) -> Self {
+    pub(in super::super) fn again(id: CarrierId, parts: CarrierParts, now: Instant) -> Self {
         let CarrierParts { socket, channel, connection, unsent, unread, stall, has_stalled, requests } = parts;
         limit_stall(&socket, Some(stall.unwrap_or(STALL)));
         let mut carrier = Self::of(id, Link::new(socket, channel), connection, requests);
         (carrier.stall, carrier.has_stalled) = (stall, has_stalled);
         (carrier.at_hand.rest, carrier.at_hand.unread) = (unsent, unread);
+        if !carrier.is_sent() {
+            carrier.holds_up(now);
+        }
         carrier
     }
 

@@ -3,7 +3,9 @@
 
 use super::super::h2::Outgoing;
 use super::answering::Answering;
+use crate::hub::Kept;
 use std::ops::{Deref, DerefMut};
+use std::time::Instant;
 
 /// What a connection has at hand.
 #[derive(Debug)]
@@ -14,15 +16,32 @@ pub(super) struct Work {
     pub(super) out: Vec<u8>,
     /// What the socket did not take, which goes before all else.
     pub(super) rest: Vec<u8>,
+    /// `None`: the socket took all.
+    pub(super) held_up: Option<HeldUp>,
     /// What the client sent and is not read yet, because many requests wait for a decision.
     pub(super) unread: Vec<u8>,
     /// The streams whose requests are being answered elsewhere.
     pub(super) answering: Vec<Answering>,
 }
 
+/// What is kept because the socket accepts no more.
+#[derive(Debug)]
+pub(super) struct HeldUp {
+    /// The bytes, as they count among those of all slow clients.
+    pub(super) kept: Kept,
+    /// The patience with the client ends then. `None`: it is over.
+    pub(super) patience: Option<Instant>,
+}
+
 impl Work {
-    const NONE: Self =
-        Self { outgoing: Outgoing::NONE, out: Vec::new(), rest: Vec::new(), unread: Vec::new(), answering: Vec::new() };
+    const NONE: Self = Self {
+        outgoing: Outgoing::NONE,
+        out: Vec::new(),
+        rest: Vec::new(),
+        held_up: None,
+        unread: Vec::new(),
+        answering: Vec::new(),
+    };
 
     /// Whether all that was to be sent is sent.
     pub(super) fn is_sent(&self) -> bool {
@@ -30,7 +49,7 @@ impl Work {
     }
 
     fn is_done(&self) -> bool {
-        self.is_sent() && self.unread.is_empty() && self.answering.is_empty()
+        self.is_sent() && self.held_up.is_none() && self.unread.is_empty() && self.answering.is_empty()
     }
 }
 
@@ -43,6 +62,15 @@ impl AtHand {
     pub(super) fn put_away(&mut self) {
         if self.0.as_ref().is_some_and(|work| work.is_done()) {
             self.0 = None;
+        }
+    }
+
+    /// Ends the patience with a client whose socket accepts no more, if it is time.
+    pub(super) fn lose_patience(&mut self, now: Instant) {
+        if let Some(held_up) = self.0.as_mut().and_then(|work| work.held_up.as_mut())
+            && held_up.patience.is_some_and(|until| until <= now)
+        {
+            held_up.patience = None;
         }
     }
 

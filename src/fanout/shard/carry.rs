@@ -36,7 +36,7 @@ impl Shard {
     pub(super) fn carry_again(&mut self, carried: CarriedAgain, now: Instant) {
         let CarriedAgain { rejoining, parts } = carried;
         let descriptor = parts.socket.as_raw_fd();
-        let key = self.output.carriers.insert(|id| Carrier::again(id, parts));
+        let key = self.output.carriers.insert(|id| Carrier::again(id, parts, now));
         for Rejoining { stream, delivery, home } in rejoining {
             self.effort.spend(ARRIVAL);
             self.join(OnCarrier { carrier: key, stream }, delivery, home, now);
@@ -187,6 +187,10 @@ impl Shard {
         let Some(carrier) = self.output.carriers.get_quiet(key) else { return };
         if carrier.leaves_stalled() && carrier.is_blocked() {
             return self.carrier_gone(key, &Departure::Stalled, now);
+        }
+        if carrier.keeps_too_much() {
+            // At once, so that no more clients depart than must.
+            return self.carrier_gone(key, &Departure::Lagged, now);
         }
         if carrier.has_something() {
             self.output.carriers.get_mut(key);

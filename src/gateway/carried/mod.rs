@@ -32,6 +32,7 @@ use super::times::ANSWER_TIME;
 use crate::config::Http2By;
 use crate::fanout::h2::Unfit;
 use crate::fanout::{Asked, Carried, Engine, Home, Incoming, Requests, Responder};
+use crate::hub::Kept;
 use crate::quoted::reason;
 use crate::route::MOST_TARGET_BYTES;
 pub(super) use heads::stream as stream_head;
@@ -67,6 +68,10 @@ impl Requests for Deciding {
 
     fn stalled(&mut self) {
         self.link.give_up();
+    }
+
+    fn keep(&self, bytes: usize) -> Kept {
+        self.front.gateway().hub.keep(bytes)
     }
 
     fn passport(&self) -> Option<Vec<u8>> {

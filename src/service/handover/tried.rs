@@ -8,7 +8,7 @@ use crate::config::{Config, SystemSources};
 use crate::fanout::h2::{Event, Outgoing};
 use crate::fanout::{Asked, CarrierPassage, ClientPassage, Home, MovingClient, Requests, Responder, SocketPassage};
 use crate::gateway::{CurrentRouting, Permissions, Presence, RouteIds, Routing};
-use crate::hub::{Hub, MovingStream, Open, Opening, Publisher, StreamRequest};
+use crate::hub::{Hub, Kept, MovingStream, Open, Opening, Publisher, StreamRequest};
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -31,6 +31,10 @@ impl Requests for Nobody {
     fn asked(&mut self, _: Asked, _: Responder) {}
 
     fn stalled(&mut self) {}
+
+    fn keep(&self, bytes: usize) -> Kept {
+        Hub::new(Arc::new(Self)).keep(bytes)
+    }
 
     fn passport(&self) -> Option<Vec<u8>> {
         Some(Vec::new())

@@ -17,15 +17,22 @@ pub(super) const WINDOW_UPDATE: u8 = 8;
 pub(super) type Waiting = Arc<Mutex<Vec<Responder>>>;
 
 #[derive(Debug)]
-struct Asks(Waiting);
+struct Asks {
+    waiting: Waiting,
+    hub: Hub,
+}
 
 impl Requests for Asks {
     fn asked(&mut self, asked: Asked, responder: Responder) {
         assert!(asked.request.is_ok());
-        self.0.lock().push(responder);
+        self.waiting.lock().push(responder);
     }
 
     fn stalled(&mut self) {}
+
+    fn keep(&self, bytes: usize) -> crate::hub::Kept {
+        self.hub.keep(bytes)
+    }
 }
 
 /// The client's end of a connection.
@@ -57,12 +64,22 @@ pub(super) fn data_of(text: &str) -> Vec<String> {
 impl Browser {
     /// A connection on which each stream may be sent `window` bytes at first.
     pub(super) fn open(stage: &mut Stage, window: u32) -> Self {
+        Self::open_on(UnixStream::pair().unwrap(), stage, window)
+    }
+
+    /// The same, and the kernel holds little for it.
+    pub(super) fn open_narrow(stage: &mut Stage, window: u32) -> Self {
         let (socket, reader) = UnixStream::pair().unwrap();
+        sockopt::set_socket_send_buffer_size(&socket, 1).unwrap();
+        Self::open_on((socket, reader), stage, window)
+    }
+
+    fn open_on((socket, reader): (UnixStream, UnixStream), stage: &mut Stage, window: u32) -> Self {
         socket.set_nonblocking(true).unwrap();
         reader.set_nonblocking(true).unwrap();
         let waiting = Waiting::default();
         let settings = [&[0, 4][..], &window.to_be_bytes()].concat();
-        let requests = Box::new(Asks(Arc::clone(&waiting)));
+        let requests = Box::new(Asks { waiting: Arc::clone(&waiting), hub: stage.hub.clone() });
         let unread = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(SETTINGS, 0, 0, &settings)].concat();
         let times = (20 * SECOND, 75 * SECOND);
         let (head_time, keepalive) = times;

@@ -13,7 +13,7 @@ impl Stage {
     }
 
     /// Gives a connection back to the shard. The shard may as well be another one.
-    fn takes_carrier(&mut self, moving: MovingCarrier) {
+    pub(super) fn takes_carrier(&mut self, moving: MovingCarrier) {
         let again = moving.goes_on(|client| self.place_of(client), self.now);
         self.inbox.post(Box::new(Returning { sockets: Vec::new(), carriers: vec![again] }));
         self.settle();

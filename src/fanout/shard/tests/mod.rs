@@ -10,6 +10,8 @@ mod carried;
 #[cfg(test)]
 mod carried_again;
 #[cfg(test)]
+mod carried_bounds;
+#[cfg(test)]
 mod delivery;
 #[cfg(test)]
 mod departures;
