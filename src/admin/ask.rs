@@ -1,7 +1,7 @@
 //! `manifold healthcheck`: asks a running process with the same configuration whether it is healthy.
 
-use super::call::{Unanswered, call};
-use crate::config::{Addresses, ListenAddr};
+use super::call::{Listener, Unanswered, call};
+use crate::config::{Addresses, ListenAddr, Networks};
 use crate::web::within_reach;
 use http::{Method, Request, StatusCode};
 use http_body_util::Empty;
@@ -23,6 +23,8 @@ pub struct Question {
     address: ListenAddr,
     /// Whether the address speaks TLS. It is then a TCP address.
     is_tls: bool,
+    /// The peers whose connections begin with a header of the PROXY protocol.
+    introduced: Networks,
     subject: Subject,
 }
 
@@ -94,7 +96,7 @@ impl Question {
     /// # Errors
     /// Fails when the configuration does not name the port, and when only clients with a certificate may ask.
     pub fn of(addresses: &Addresses) -> Result<Self, Unhealthy> {
-        let Addresses { admin, listen, tls, needs_certificate, .. } = addresses;
+        let Addresses { admin, listen, tls, needs_certificate, introduced, .. } = addresses;
         let (address, is_tls, subject) = match (admin, listen.first(), tls.first()) {
             (Some(admin), _, _) => (admin.clone(), false, Subject::Ready),
             (None, Some(first), _) => (first.clone(), false, Subject::Answers),
@@ -102,11 +104,14 @@ impl Question {
             (None, None, Some(first)) => (ListenAddr::Tcp(*first), true, Subject::Answers),
             (None, None, None) => return Err(Unhealthy::NoAddress),
         };
-        match address {
-            ListenAddr::Tcp(tcp) if tcp.port() == 0 => Err(Unhealthy::UnknownPort(tcp)),
-            ListenAddr::Tcp(tcp) => Ok(Self { address: ListenAddr::Tcp(within_reach(tcp)), is_tls, subject }),
-            ListenAddr::Unix(_) => Ok(Self { address, is_tls, subject }),
-        }
+        // The header is for the addresses of clients.
+        let introduced = if subject == Subject::Answers { introduced.clone() } else { Networks::default() };
+        let address = match address {
+            ListenAddr::Tcp(tcp) if tcp.port() == 0 => return Err(Unhealthy::UnknownPort(tcp)),
+            ListenAddr::Tcp(tcp) => ListenAddr::Tcp(within_reach(tcp)),
+            ListenAddr::Unix(_) => address,
+        };
+        Ok(Self { address, is_tls, introduced, subject })
     }
 
     /// Asks. Returns the text that reports a healthy process.
@@ -125,7 +130,8 @@ impl Question {
         let mut request = Request::new(Empty::new());
         *request.method_mut() = method;
         *request.uri_mut() = http::Uri::from_static(target);
-        call(&self.address, self.is_tls, request, MAX_ANSWER).await.map_err(|why| self.unhealthy(why))
+        let listener = Listener { address: &self.address, is_tls: self.is_tls, introduced: &self.introduced };
+        call(listener, request, MAX_ANSWER).await.map_err(|why| self.unhealthy(why))
     }
 
     fn unhealthy(&self, why: Unanswered) -> Unhealthy {

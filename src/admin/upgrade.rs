@@ -1,7 +1,7 @@
 //! `manifold upgrade`: asks the process that runs with a configuration to start a new process in its place.
 
-use super::call::{Unanswered, call};
-use crate::config::{Addresses, ListenAddr, Token};
+use super::call::{Listener, Unanswered, call};
+use crate::config::{Addresses, ListenAddr, Networks, Token};
 use crate::web::within_reach;
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri};
@@ -98,7 +98,9 @@ impl Upgrade {
         if let Some(bearer) = self.token.as_ref().and_then(|token| HeaderValue::try_from(token.bearer()).ok()) {
             request.headers_mut().insert(AUTHORIZATION, bearer);
         }
-        match timeout(PATIENCE, call(&self.address, false, request, MAX_ANSWER)).await {
+        let introduced = Networks::default();
+        let listener = Listener { address: &self.address, is_tls: false, introduced: &introduced };
+        match timeout(PATIENCE, call(listener, request, MAX_ANSWER)).await {
             Ok(Ok((status, text))) => self.judged(status, &text),
             Ok(Err(Unanswered::Unreachable(error) | Unanswered::NoHandshake(error))) => {
                 Err(NotUpgraded::Unreachable(self.address, error))

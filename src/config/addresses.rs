@@ -2,6 +2,7 @@
 
 use super::admin::Token;
 use super::error::ConfigErrors;
+use super::networks::Networks;
 use super::reader::Section;
 use super::server::{self, ListenAddr};
 use super::sources::Sources;
@@ -22,6 +23,8 @@ pub struct Addresses {
     pub tls: Vec<SocketAddr>,
     /// Whether a client with TLS needs a certificate.
     pub needs_certificate: bool,
+    /// The proxies whose connections to these addresses begin with a header of the PROXY protocol.
+    pub introduced: Networks,
 }
 
 impl Addresses {
@@ -39,6 +42,7 @@ impl Addresses {
         let (server, secured) = server::without_tls(section, sources);
         let (tls, needs_certificate) = tls::addresses_of(secured, &server);
         let admin_token = server.admin_access.token;
-        Self { admin: server.admin, admin_token, listen: server.listen, tls, needs_certificate }
+        let introduced = if server.proxy_protocol { server.trusted_proxies } else { Networks::default() };
+        Self { admin: server.admin, admin_token, listen: server.listen, tls, needs_certificate, introduced }
     }
 }

@@ -33,6 +33,27 @@ async fn healthcheck_asks_an_address_with_tls_if_there_is_no_other() {
     assert_eq!(origin.connections(), 0);
 }
 
+/// A proxy begins each connection with the header, and a healthcheck comes from the same machine.
+#[tokio::test]
+async fn healthcheck_says_the_header_of_the_proxy_protocol_where_it_is_expected() {
+    let (origin, authority, port) = (Origin::start(), Authority::new(), Port::reserve());
+    let plain = configuration("", [route("/*", &origin)]).replace("127.0.0.1:0", &port.addr().to_string());
+    let tls = only_tls(&authority, &port, "", &origin);
+    for config in [plain, tls] {
+        for trusted in ["127.0.0.0/8", "10.0.0.0/8"] {
+            let lines = format!("[server]\nproxy_protocol = \"on\"\ntrusted_proxies = [\"{trusted}\"]\n");
+            let config = config.replacen("[server]\n", &lines, 1);
+            let file = config_file(&config);
+            let ask = ["healthcheck", "-c", file.path().to_str().unwrap()];
+            let mut gateway = Gateway::spawn(&config);
+            gateway.log_line("listening").await;
+            assert_eq!(Gateway::run(&ask).await, (0, format!("healthy: {} answers\n", port.addr())), "{config}");
+            gateway.signal(Signal::TERM);
+            assert_eq!(gateway.exit_code().await, 0);
+        }
+    }
+}
+
 #[tokio::test]
 async fn healthcheck_is_not_content_with_an_answer_that_is_not_tls() {
     let (origin, authority, port) = (Origin::start(), Authority::new(), Port::reserve());
