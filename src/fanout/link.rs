@@ -97,8 +97,8 @@ impl Link {
     /// Counts what the channel keeps in memory at present. It is called whenever that may have become more, and when a client
     /// goes on that kept something. Returns whether such clients keep too much together.
     pub(super) fn count_kept(&mut self, feed: &Feed) -> bool {
+        let bytes = self.kept();
         let Some(secured) = &mut self.secured else { return false };
-        let bytes = secured.channel.get_mut().kept();
         if secured.kept.as_ref().map_or(0, |kept| kept.bytes()) != bytes {
             secured.kept = (bytes > 0).then(|| Box::new(feed.keep(bytes)));
         }
