@@ -64,19 +64,17 @@ pub(super) fn data_of(text: &str) -> Vec<String> {
 impl Browser {
     /// A connection on which each stream may be sent `window` bytes at first.
     pub(super) fn open(stage: &mut Stage, window: u32) -> Self {
-        Self::open_on(UnixStream::pair().unwrap(), stage, window)
+        Self::open_on(sockets(), stage, window)
     }
 
     /// The same, and the kernel holds little for it.
     pub(super) fn open_narrow(stage: &mut Stage, window: u32) -> Self {
-        let (socket, reader) = UnixStream::pair().unwrap();
+        let (socket, reader) = sockets();
         sockopt::set_socket_send_buffer_size(&socket, 1).unwrap();
         Self::open_on((socket, reader), stage, window)
     }
 
     fn open_on((socket, reader): (UnixStream, UnixStream), stage: &mut Stage, window: u32) -> Self {
-        socket.set_nonblocking(true).unwrap();
-        reader.set_nonblocking(true).unwrap();
         let waiting = Waiting::default();
         let settings = [&[0, 4][..], &window.to_be_bytes()].concat();
         let requests = Box::new(Asks { waiting: Arc::clone(&waiting), hub: stage.hub.clone() });
@@ -147,19 +145,8 @@ impl Stage {
     pub(super) fn joining(&mut self, path: &str) -> Joining {
         let mut head = Vec::new();
         encode::status(&mut head, 200);
-        let request = StreamRequest::new(RouteId(1), &ShareOptions::default(), path, None, &HeaderMap::new());
         Joining {
-            delivery: Delivery {
-                subscription: self.hub.join(request, &self.settings, None).unwrap(),
-                framing: Framing::Data,
-                opening: Bytes::from_static(b":\n"),
-                opening_text: 2,
-                is_kept: false,
-                lifetime: None,
-                asked: self.now,
-                terms: Arc::clone(&self.terms) as _,
-                past: None,
-            },
+            delivery: self.delivery(path, Framing::Data, b":\n"),
             head,
             home: Box::new(Kept(Arc::clone(&self.kept))),
         }

@@ -65,6 +65,11 @@ use tokio::sync::Semaphore;
 
 const SECOND: Duration = Duration::from_secs(1);
 
+const MIB: usize = 1 << 20;
+
+/// The patience with a client that keeps up is over by then.
+const SLOW: Duration = Duration::from_secs(3);
+
 /// Stands for a response's head and the first lines of its body.
 const OPENING: &[u8] = b"HEAD\r\n\r\n2\r\n:\n\r\n";
 
@@ -190,36 +195,44 @@ impl Stage {
         }
     }
 
+    /// A stage whose clients may keep a megabyte beside the logs.
+    fn narrow() -> Self {
+        Self::bounded(16 * MIB, ReplayOptions::default(), |pace| pace.stall = 1000 * SECOND)
+    }
+
     /// A client that joins the stream of a path and is on its way to the shard.
     fn client(&mut self, path: &str) -> Reader {
         self.client_with(path, |_| {})
     }
 
     fn client_with(&mut self, path: &str, change: impl FnOnce(&mut Arrival)) -> Reader {
-        let (socket, reader) = UnixStream::pair().unwrap();
-        socket.set_nonblocking(true).unwrap();
-        reader.set_nonblocking(true).unwrap();
-        let request = StreamRequest::new(RouteId(1), &ShareOptions::default(), path, None, &HeaderMap::new());
+        let (socket, reader) = sockets();
         let mut arrival = Arrival {
             socket: OwnedFd::from(socket),
             channel: None,
             unread: Vec::new(),
             home: Box::new(Kept(Arc::clone(&self.kept))),
-            delivery: Delivery {
-                subscription: self.hub.join(request, &self.settings, None).unwrap(),
-                framing: Framing::Chunked,
-                opening: Bytes::from_static(OPENING),
-                opening_text: 2,
-                is_kept: false,
-                lifetime: None,
-                asked: self.now,
-                terms: Arc::clone(&self.terms) as _,
-                past: None,
-            },
+            delivery: self.delivery(path, Framing::Chunked, OPENING),
         };
         change(&mut arrival);
         self.inbox.arrive(arrival).unwrap();
         Reader { socket: reader, heard: Vec::new(), channel: None, was_told: false }
+    }
+
+    /// What a client that joins the stream of a path is sent. `opening`: the first comment, framed.
+    fn delivery(&self, path: &str, framing: Framing, opening: &'static [u8]) -> Delivery {
+        let request = StreamRequest::new(RouteId(1), &ShareOptions::default(), path, None, &HeaderMap::new());
+        Delivery {
+            subscription: self.hub.join(request, &self.settings, None).unwrap(),
+            framing,
+            opening: Bytes::from_static(opening),
+            opening_text: 2,
+            is_kept: false,
+            lifetime: None,
+            asked: self.now,
+            terms: Arc::clone(&self.terms) as _,
+            past: None,
+        }
     }
 
     /// The publisher of the stream that was opened last.
@@ -349,6 +362,14 @@ impl Reader {
     fn say(&mut self, bytes: &[u8]) {
         self.socket.write_all(bytes).unwrap();
     }
+}
+
+/// Both ends of a connection.
+fn sockets() -> (UnixStream, UnixStream) {
+    let (socket, reader) = UnixStream::pair().unwrap();
+    socket.set_nonblocking(true).unwrap();
+    reader.set_nonblocking(true).unwrap();
+    (socket, reader)
 }
 
 /// Makes the kernel hold little for a client that reads nothing.

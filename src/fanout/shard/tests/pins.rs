@@ -3,11 +3,6 @@
 use super::*;
 use std::num::NonZeroUsize;
 
-const MIB: usize = 1 << 20;
-
-/// The patience with a client that keeps up is over by then.
-const SLOW: Duration = Duration::from_secs(3);
-
 fn events(n: usize) -> ReplayOptions {
     ReplayOptions { events: NonZeroUsize::new(n), ..ReplayOptions::default() }
 }

@@ -2,16 +2,6 @@
 
 use super::*;
 
-const MIB: usize = 1 << 20;
-
-/// The patience with a client that keeps up is over by then.
-const SLOW: Duration = Duration::from_secs(3);
-
-/// A stage whose clients may keep a megabyte beside the logs.
-fn narrow() -> Stage {
-    Stage::bounded(16 * MIB, ReplayOptions::default(), |pace| pace.stall = 1000 * SECOND)
-}
-
 /// What the channels of all clients keep.
 fn kept(stage: &Stage) -> usize {
     stage.shard.members.clients().iter().filter_map(|(_, client)| Some(client.sink.link()?.channel()?.kept())).sum()
@@ -19,7 +9,7 @@ fn kept(stage: &Stage) -> usize {
 
 #[test]
 fn the_rest_of_a_record_counts_until_it_is_sent() {
-    with_each_sender(narrow, |mut stage| {
+    with_each_sender(Stage::narrow, |mut stage| {
         let (_first, publisher) = stage.opened("/a");
         let mut clients: Vec<_> =
             (0..20).map(|n| stage.sealed_with(if n < 10 { "/a" } else { "/b" }, hold_little)).collect();
@@ -47,7 +37,7 @@ fn the_rest_of_a_record_counts_until_it_is_sent() {
 #[test]
 fn slow_clients_in_the_middle_of_records_keep_no_more_than_they_may_together() {
     const CLIENTS: usize = 1000;
-    let mut stage = narrow();
+    let mut stage = Stage::narrow();
     let (_first, publisher) = stage.opened("/a");
     let _crowd: Vec<_> = (0..CLIENTS).map(|_| stage.sealed_with("/a", hold_little)).collect();
     stage.settle();
@@ -67,7 +57,7 @@ fn slow_clients_in_the_middle_of_records_keep_no_more_than_they_may_together() {
 
 #[test]
 fn half_a_record_counts_until_it_is_whole() {
-    let mut stage = narrow();
+    let mut stage = Stage::narrow();
     let (_first, publisher) = stage.opened("/a");
     let mut client = stage.sealed("/a");
     let wire = said(&mut client.tls, &[b'x'; 16_000]);
@@ -86,7 +76,7 @@ fn half_a_record_counts_until_it_is_whole() {
 #[test]
 fn clients_that_send_half_a_record_keep_no_more_than_they_may_together() {
     const CLIENTS: usize = 100;
-    let mut stage = narrow();
+    let mut stage = Stage::narrow();
     let (mut plain, publisher) = stage.opened("/a");
     let mut crowd: Vec<_> = (0..CLIENTS).map(|_| stage.sealed("/a")).collect();
     for client in &mut crowd {
