@@ -10,7 +10,7 @@ use super::served::StreamRoute;
 use crate::auth::Record;
 use crate::counters::RouteCounters;
 use crate::upstream::DriverSettings;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -26,6 +26,8 @@ pub(super) struct Lasting {
     /// whether one is left.
     pub(super) private_clients: Arc<AtomicUsize>,
     pub(super) standing: watch::Sender<Standing>,
+    /// How many instances there were.
+    instances: AtomicU64,
     /// Empty before the first instance, and on plain proxies.
     driver: OnceLock<watch::Sender<DriverSettings>>,
 }
@@ -33,7 +35,8 @@ pub(super) struct Lasting {
 /// What has become of a route.
 #[derive(Debug)]
 pub(super) enum Standing {
-    /// It is served by this instance.
+    /// It is served by the instance that new requests find, which is this one unless it is a later one. Empty before the
+    /// first change.
     Current(Weak<StreamRoute>),
     /// It is gone. Its clients are given their end by this time.
     Over(Instant),
@@ -53,7 +56,19 @@ pub(super) enum Newer {
 impl Lasting {
     pub(super) fn new(counters: Arc<RouteCounters>, record: Arc<Record>) -> Self {
         let standing = watch::channel(Standing::Current(Weak::new())).0;
-        Self { counters, record, private_clients: Arc::default(), standing, driver: OnceLock::new() }
+        Self {
+            counters,
+            record,
+            private_clients: Arc::default(),
+            standing,
+            instances: AtomicU64::new(0),
+            driver: OnceLock::new(),
+        }
+    }
+
+    /// The number of another instance.
+    pub(super) fn next_instance(&self) -> u64 {
+        self.instances.fetch_add(1, Ordering::Relaxed)
     }
 
     /// The drivers of the route's streams get these settings from now on.
@@ -74,8 +89,10 @@ impl Standing {
     pub(super) fn newer(&self, route: &StreamRoute) -> Newer {
         match self {
             Self::Over(by) => Newer::Over(*by),
-            Self::Current(newest) if std::ptr::eq(newest.as_ptr(), route) => Newer::None,
-            Self::Current(newest) => newest.upgrade().map_or(Newer::None, Newer::Terms),
+            Self::Current(told) => {
+                let newer = told.upgrade().filter(|told| told.instance > route.instance);
+                newer.map_or(Newer::None, Newer::Terms)
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
-use tokio::sync::watch::Receiver;
+use tokio::sync::watch::{Receiver, Sender};
 use tokio::time::Instant;
 
 /// The routes, found by request and by id.
@@ -101,6 +101,13 @@ pub struct Moved {
     pub retired: Vec<RouteId>,
 }
 
+/// What the clients of a route are to learn, as soon as new requests find the new routes. A client that is told to go may
+/// be back at once, and must not find what was before.
+struct Told {
+    to: Sender<Standing>,
+    standing: Standing,
+}
+
 impl RouteIds {
     fn next_id(&mut self) -> RouteId {
         let id = RouteId(self.next);
@@ -135,18 +142,17 @@ impl Routing {
         ids: &mut RouteIds,
         fate: impl Fn(&str) -> Fate,
         by: Instant,
-    ) -> (Self, Moved) {
-        let mut moved = Moved::default();
+    ) -> (Self, Moved, Vec<Told>) {
+        let (mut moved, mut told) = (Moved::default(), Vec::new());
         let mut retired: Vec<_> = before.retired.iter().filter(|retired| retired.is_there()).cloned().collect();
         let gone: Vec<_> = ids.by_name.keys().filter(|name| fate(name).ends_streams()).cloned().collect();
-        let mut over = Vec::new();
         for name in gone {
             let Some(Kept { id, lasting, .. }) = ids.by_name.remove(&name) else { continue };
             let (counters, driver) = (Arc::clone(&lasting.counters), lasting.driver());
             let alive = Arc::downgrade(&lasting.private_clients);
             retired.push(Retired { id, name, counters, alive, driver });
             moved.retired.push(id);
-            over.push(lasting);
+            told.push(Told { to: lasting.standing, standing: Standing::Over(by) });
         }
         let serve = |route: &Arc<Route>| {
             let Some(kept) = ids.by_name.get_mut(&route.name) else {
@@ -157,17 +163,15 @@ impl Routing {
                 kept.served = Served::new(kept.id, Arc::clone(route), &kept.lasting);
                 if let Served::Stream(stream) = &kept.served {
                     moved.renewed.push((kept.id, stream.settings().clone()));
+                    let standing = Standing::Current(Arc::downgrade(stream));
+                    told.push(Told { to: kept.lasting.standing.clone(), standing });
                 }
             }
             kept.served.clone()
         };
         let served = routes.iter().map(serve).collect();
         let routing = Self::of(served, trusted, retired, Arc::clone(&ids.record));
-        // New requests find the new routes by the time that the clients of the old ones come back.
-        for lasting in &over {
-            lasting.standing.send_replace(Standing::Over(by));
-        }
-        (routing, moved)
+        (routing, moved, told)
     }
 
     fn of(served: Vec<Served>, trusted: Networks, retired: Vec<Retired>, record: Arc<Record>) -> Self {
@@ -301,9 +305,9 @@ impl CurrentRouting {
         self.get().table.routes().iter().map(view).collect()
     }
 
-    /// Puts the routes of another configuration in force, for all requests from now on. `fate`: what becomes of the route
-    /// of a name. `by`: when the clients of routes that are gone have been given their end. The caller tells the hub and
-    /// the engine what moved.
+    /// Puts the routes of another configuration in force, for all requests from now on. Then the clients that are here
+    /// learn of it. `fate`: what becomes of the route of a name. `by`: when the clients of routes that are gone have been
+    /// given their end. The caller tells the hub and the engine what moved.
     pub fn reload(
         &self,
         routes: &[Arc<Route>],
@@ -312,8 +316,11 @@ impl CurrentRouting {
         fate: impl Fn(&str) -> Fate,
         by: Instant,
     ) -> Moved {
-        let (routing, moved) = Routing::after(&self.get(), routes, trusted, ids, fate, by);
+        let (routing, moved, told) = Routing::after(&self.get(), routes, trusted, ids, fate, by);
         self.0.store(Arc::new(routing));
+        for Told { to, standing } in told {
+            to.send_replace(standing);
+        }
         moved
     }
 }

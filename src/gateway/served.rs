@@ -46,6 +46,8 @@ pub enum Served {
 #[derive(Debug)]
 pub struct StreamRoute {
     pub(super) id: RouteId,
+    /// Which of the route's instances this is. A later one has a higher number.
+    pub(super) instance: u64,
     pub(super) route: Arc<Route>,
     pub(super) policy: StreamPolicy,
     pub(super) counters: Arc<RouteCounters>,
@@ -102,11 +104,7 @@ impl Served {
     #[must_use]
     pub(super) fn new(id: RouteId, route: Arc<Route>, lasting: &Lasting) -> Self {
         match route.kind.clone() {
-            RouteKind::Stream(policy) => {
-                let served = Arc::new(StreamRoute::new(id, route, policy, lasting));
-                lasting.standing.send_replace(Standing::Current(Arc::downgrade(&served)));
-                Self::Stream(served)
-            }
+            RouteKind::Stream(policy) => Self::Stream(Arc::new(StreamRoute::new(id, route, policy, lasting))),
             RouteKind::Proxy(policy) => Self::Proxy(Arc::new(ProxyRoute::new(route, policy, lasting))),
         }
     }
@@ -216,6 +214,7 @@ impl StreamRoute {
         let driver = lasting.announce(driver);
         Self {
             id,
+            instance: lasting.next_instance(),
             route,
             policy,
             counters,

@@ -3,7 +3,10 @@
 use super::*;
 use crate::config::{Change, Config, SystemSources};
 use crate::fanout::{Renewal, Terms};
+use std::future::Future;
 use std::path::Path;
+use std::pin::pin;
+use std::task::{Context, Wake, Waker};
 
 fn config(text: &str) -> Config {
     Config::parse(text, &SystemSources::beside(Path::new("/"))).unwrap_or_else(|errors| panic!("{errors}"))
@@ -71,6 +74,47 @@ fn a_new_policy_reaches_old_instances_and_drivers() {
     assert!(matches!(new.renewed(), Renewal::None));
     assert!(driver.has_changed().unwrap());
     assert_eq!(driver.borrow().options.hold.as_secs(), 9);
+}
+
+/// What a client finds that comes back as soon as it is told of a change: the instance of route `a`.
+struct ComesBack {
+    routing: CurrentRouting,
+    found: std::sync::Mutex<Option<Option<u64>>>,
+}
+
+impl Wake for ComesBack {
+    fn wake(self: Arc<Self>) {
+        let found = self.routing.get().by_id.values().find(|served| *served.route.name == *"a").map(|a| a.instance);
+        *self.found.lock().unwrap() = Some(found);
+    }
+}
+
+#[test]
+fn clients_are_told_of_a_change_when_new_requests_find_it() {
+    let policy = "[routes.client]\nheartbeat_secs = 7";
+    for (changed, found) in [(route("a", policy), Some(1)), (route("b", ""), None)] {
+        let mut stage = Stage::new(&route("a", ""));
+        let here = stage.stream("a").unwrap();
+        let comes_back = Arc::new(ComesBack { routing: stage.routing.clone(), found: std::sync::Mutex::default() });
+        let mut news = super::super::lasting::News::of(&here);
+        let mut told = pin!(news.next(&here));
+        let waker = Waker::from(Arc::clone(&comes_back));
+        assert!(told.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        stage.reload(&changed);
+        assert_eq!(*comes_back.found.lock().unwrap(), Some(found), "{changed}");
+        assert!(told.poll(&mut Context::from_waker(&waker)).is_ready());
+    }
+}
+
+#[test]
+fn a_request_that_finds_a_new_instance_before_the_others_are_told_stays_with_it() {
+    let mut stage = Stage::new(&route("a", ""));
+    let first = stage.stream("a").unwrap();
+    stage.reload(&route("a", "[routes.client]\nheartbeat_secs = 7"));
+    let second = stage.stream("a").unwrap();
+    let told_of_first = Standing::Current(Arc::downgrade(&first));
+    assert!(matches!(told_of_first.newer(&second), super::super::lasting::Newer::None));
+    assert!(matches!(second.standing().borrow().newer(&first), super::super::lasting::Newer::Terms(_)));
 }
 
 #[test]
