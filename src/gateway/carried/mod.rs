@@ -44,7 +44,6 @@ use session::StreamSession;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::runtime::Handle;
 use tokio::time::timeout;
 
 /// Decides the requests of a connection. It keeps the front, and so the engine, until the connection is gone, because a
@@ -53,17 +52,18 @@ use tokio::time::timeout;
 pub(super) struct Deciding {
     front: Arc<Front>,
     link: Arc<Link>,
-    runtime: Handle,
     _place: Place,
-    /// The connection counts for its address.
-    _seat: Option<Seat>,
+    /// The connection counts for its address. Boxed, because few connections do.
+    _seat: Option<Box<Seat>>,
 }
+
+const _: () = assert!(size_of::<Deciding>() <= 48, "there may be a hundred thousand connections");
 
 impl Requests for Deciding {
     fn asked(&mut self, asked: Asked, responder: Responder) {
         let front = Arc::clone(&self.front);
         let link = Arc::clone(&self.link);
-        self.runtime.spawn(async move { front.answer_on(link, asked, responder).await });
+        self.front.runtime().spawn(async move { front.answer_on(link, asked, responder).await });
     }
 
     fn stalled(&mut self) {
@@ -75,7 +75,7 @@ impl Requests for Deciding {
     }
 
     fn passport(&self) -> Option<Vec<u8>> {
-        Passport::of(self.link.peer()).bytes()
+        Passport::of(&self.link.peer()).bytes()
     }
 }
 
@@ -137,8 +137,7 @@ impl Front {
 
     /// Decides the requests of a connection.
     pub(super) fn deciding(self: &Arc<Self>, peer: Peer, place: Place, seat: Option<Seat>) -> Deciding {
-        let (front, link, runtime) = (Arc::clone(self), Link::carried(peer), Handle::current());
-        Deciding { front, link, runtime, _place: place, _seat: seat }
+        Deciding { front: Arc::clone(self), link: Link::carried(peer), _place: place, _seat: seat.map(Box::new) }
     }
 
     /// What a client holds that goes on on a stream of this connection. `None`: there is no place for it.
@@ -164,7 +163,7 @@ impl Front {
                 return respond_without_body(responder, status);
             }
         };
-        let (gateway, peer, is_head) = (self.gateway(), link.peer().clone(), head.method == Method::HEAD);
+        let (gateway, peer, is_head) = (self.gateway(), link.peer(), head.method == Method::HEAD);
         let request = Request::of_session(&head);
         let Some(open) = link.open(|| self.places().take()) else {
             let reply = gateway.turned_away(&request, &peer, Why::NoPlace);
@@ -206,7 +205,7 @@ impl Front {
             Err(NotJoined::Refused(refusal)) => {
                 let reply = gateway.refused(&refusal);
                 let outcome = Outcome::of(Some(&refusal), &reply, came);
-                gateway.answered(&Request::of_session(head), link.peer(), outcome);
+                gateway.answered(&Request::of_session(head), &link.peer(), outcome);
                 return respond(responder, &reply, false).await;
             }
         };

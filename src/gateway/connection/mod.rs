@@ -13,9 +13,12 @@
 //! the bytes of one request and no more. Bytes that the client sends after the request stay in the `Connection`, and
 //! the next request begins with them.
 
+mod kept_peer;
 mod stream;
 #[cfg(test)]
 mod tests;
+
+pub(super) use kept_peer::KeptPeer;
 
 use super::gate::Gate;
 use super::handshakes::Handshakes;

@@ -129,6 +129,10 @@ impl Front {
         &self.gateway
     }
 
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
     pub(super) fn places(&self) -> &Arc<Places> {
         &self.places
     }

@@ -1,6 +1,6 @@
 //! The state that the streams of one HTTP/2 connection share.
 
-use crate::gateway::connection::Peer;
+use crate::gateway::connection::{KeptPeer, Peer};
 use crate::gateway::places::Place;
 use parking_lot::Mutex;
 use pingora::http::ResponseHeader;
@@ -19,17 +19,18 @@ const STALL: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(in crate::gateway) struct Link {
     /// The other end of the connection.
-    peer: Peer,
+    peer: KeptPeer,
     streams: Mutex<Streams>,
     /// What the task of a session watches. `None`: a shard carries the connection, and there is no such task.
     watched: Option<Box<Watched>>,
 }
 
+#[expect(clippy::box_collection, reason = "most connections have one stream, and so room for a pointer only")]
 #[derive(Debug)]
 struct Streams {
-    open: usize,
-    /// The places of all streams but one. That one uses the place of the connection.
-    places: Vec<Place>,
+    open: u32,
+    /// The places of all streams but one. That one uses the place of the connection. `None`: there is no other.
+    places: Option<Box<Vec<Place>>>,
     /// Whether a stream was given up because the client accepted no byte, and no stream was opened after that.
     is_stalled: bool,
     /// Whether the whole connection was given up because the client accepted no byte.
@@ -88,8 +89,8 @@ impl Link {
     }
 
     fn new(peer: Peer, watched: Option<Box<Watched>>) -> Arc<Self> {
-        let streams = Streams { open: 0, places: Vec::new(), is_stalled: false, is_given_up: false };
-        Arc::new(Self { peer, streams: Mutex::new(streams), watched })
+        let streams = Streams { open: 0, places: None, is_stalled: false, is_given_up: false };
+        Arc::new(Self { peer: peer.into(), streams: Mutex::new(streams), watched })
     }
 
     /// The value in which each session carries the link. pingora passes no other value of a connection on to its
@@ -106,8 +107,8 @@ impl Link {
     }
 
     /// The other end of the connection.
-    pub(in crate::gateway) fn peer(&self) -> &Peer {
-        &self.peer
+    pub(in crate::gateway) fn peer(&self) -> Peer {
+        self.peer.peer()
     }
 
     /// Opens a stream. `take` takes a further place. Returns `None` if there is no place for the stream. One open
@@ -115,7 +116,7 @@ impl Link {
     pub(in crate::gateway) fn open(self: &Arc<Self>, take: impl FnOnce() -> Option<Place>) -> Option<OpenStream> {
         let mut streams = self.streams.lock();
         if streams.open > 0 {
-            streams.places.push(take()?);
+            streams.places.get_or_insert_default().push(take()?);
         }
         streams.open += 1;
         streams.is_stalled = false;
@@ -195,8 +196,12 @@ impl Drop for OpenStream {
     fn drop(&mut self) {
         let mut streams = self.0.streams.lock();
         streams.open -= 1;
-        let places = streams.open.saturating_sub(1);
-        streams.places.truncate(places);
+        let places = streams.open.saturating_sub(1) as usize;
+        if places == 0 {
+            streams.places = None;
+        } else if let Some(taken) = &mut streams.places {
+            taken.truncate(places);
+        }
         let was_last = streams.open == 0;
         drop(streams);
         if was_last {

@@ -253,7 +253,7 @@ impl Served<'_> {
         let opened = self.has_place.then(|| self.link.open(|| self.of.places.take())).flatten();
         let Some(open) = opened else {
             let why = self.over.map_or(Why::NoPlace, Why::Address);
-            let mut refusing = Box::pin(refuse(session, self.of.gateway.clone(), self.link.peer().clone(), why));
+            let mut refusing = Box::pin(refuse(session, self.of.gateway.clone(), self.link.peer(), why));
             // Most answers are taken at once. So they go out before a GOAWAY.
             if refusing.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
                 tokio::spawn(refusing);

@@ -121,7 +121,7 @@ impl Gateway {
 
 fn peer_of(session: &ServerSession) -> Peer {
     if let Some(link) = Link::of(session) {
-        return link.peer().clone();
+        return link.peer();
     }
     if let Some(connection) = session.stream().and_then(Connection::within) {
         return connection.peer().clone();
