@@ -11,11 +11,14 @@ use super::keys::CarrierKey;
 use super::shard::ShardInbox;
 use crate::hub::Kept;
 use bytes::Bytes;
+use futures_channel::mpsc::Receiver;
+use futures_core::Stream;
 use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use thiserror::Error;
 use tokio::sync::Semaphore;
-use tokio::sync::mpsc::Receiver;
 
 /// The bytes of a response's body that may wait in the shard for one stream.
 pub(super) const MOST_WAITING_BYTES: usize = 64 << 10;
@@ -124,7 +127,7 @@ impl Responder {
 
     /// What comes next of the request. Cancel-safe.
     pub async fn next(&mut self) -> Incoming {
-        self.incoming.recv().await.unwrap_or(Incoming::Gone)
+        poll_fn(|context| Pin::new(&mut self.incoming).poll_next(context)).await.unwrap_or(Incoming::Gone)
     }
 
     /// So many bytes of the request's body were consumed or dropped, so the client may send more.

@@ -5,11 +5,11 @@ use super::super::responder::{Incoming, Part};
 use super::work::Work;
 use super::{Carrier, Phase};
 use bytes::{Buf, Bytes};
+use futures_channel::mpsc::Sender;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::Semaphore;
-use tokio::sync::mpsc::Sender;
 
 /// A stream whose request is answered elsewhere.
 #[derive(Debug)]

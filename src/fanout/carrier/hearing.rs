@@ -8,10 +8,10 @@ use super::answering::Answering;
 use super::{Carrier, Phase};
 use crate::hub::Departure;
 use bytes::Bytes;
+use futures_channel::mpsc;
 use std::sync::Arc;
 use std::time::Instant;
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 
 /// The most bytes that are read of one connection in a turn.
 const MOST_READ_BYTES: usize = 64 << 10;
@@ -116,8 +116,8 @@ impl Carrier {
         let Some(answering) = self.answering(stream) else { return false };
         match answering.incoming.try_send(said) {
             Ok(()) => true,
-            Err(TrySendError::Closed(_)) => false,
-            Err(TrySendError::Full(_)) => {
+            Err(error) if error.is_disconnected() => false,
+            Err(_) => {
                 self.connection.reset(stream, Code::ENHANCE_YOUR_CALM, now, &mut self.at_hand.out);
                 self.forget_answering(stream);
                 false
@@ -128,6 +128,7 @@ impl Carrier {
     /// Lets a request be decided.
     fn ask(&mut self, stream: StreamId, asked: Asked, inbox: &Arc<ShardInbox>) {
         self.has_stalled = false;
+        // This channel takes memory only for what is in it. Most requests have no body.
         let (incoming, receiver) = mpsc::channel(MOST_PARTS);
         let passed = Arc::new(Semaphore::new(0));
         self.at_hand.answering.push(Answering::new(stream, incoming, Arc::clone(&passed)));
