@@ -7,6 +7,7 @@
 
 use super::transport::{READ_BYTES, Transport};
 use crate::auth::Certificate;
+use crate::certificates::Alpn;
 use crate::counters::Handshake;
 use crate::tls::{Capture, Channel, RecordIo, Refusal, may_detach};
 use bytes::{Buf, BytesMut};
@@ -61,6 +62,11 @@ impl Secured {
             Some(HandshakeKind::Resumed) => Handshake::Resumed,
             _ => Handshake::Full,
         }
+    }
+
+    /// Whether the client agreed on HTTP/2 in the handshake.
+    pub(super) fn is_http2(&self) -> bool {
+        self.stream.get_ref().1.alpn_protocol() == Some(Alpn::Http2.name().as_bytes())
     }
 
     /// The certificate that the client showed, which was checked.

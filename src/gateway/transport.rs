@@ -2,6 +2,7 @@
 //! session reads or writes.
 
 use super::watched::Watched;
+use crate::fanout::h2::PREFACE;
 use bytes::BytesMut;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, recv, send, sendmsg, shutdown};
@@ -18,6 +19,9 @@ pub(super) const READ_BYTES: usize = 4 << 10;
 
 /// The most buffers that are written at a time. Linux takes 1,024 of them.
 const MOST_PARTS: usize = 64;
+
+/// The bytes of the preface of HTTP/2 with which no method of HTTP/1.1 begins that is in use.
+const UNLIKE_METHODS: usize = b"PRI ".len();
 
 /// A send takes what the socket takes at once, and an error is no signal.
 const AT_ONCE: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
@@ -133,6 +137,13 @@ impl Transport {
         }
     }
 
+    /// Whether the next bytes of the client are those of HTTP/2. False too if none have come.
+    pub(super) fn begins_http2(&self) -> bool {
+        let mut first = [0; PREFACE.len()];
+        let peeked = recv(self, &mut first[..], RecvFlags::PEEK.union(RecvFlags::DONTWAIT));
+        peeked.is_ok_and(|(_, bytes)| first.get(..bytes).is_some_and(begins_http2))
+    }
+
     /// Sends the last bytes, closes our side and drops what the peer has sent. It waits for nothing.
     pub(super) fn say_and_end(&self, bytes: &[u8]) {
         // A peer that is gone or takes nothing is not told.
@@ -146,6 +157,11 @@ impl Transport {
     pub(super) fn end(&self) -> io::Result<()> {
         Ok(shutdown(self.as_fd(), Shutdown::Write)?)
     }
+}
+
+/// Whether bytes are the preface of HTTP/2, or so much of it that they are nothing else.
+pub(super) fn begins_http2(bytes: &[u8]) -> bool {
+    bytes.len() >= UNLIKE_METHODS && bytes.iter().zip(PREFACE).all(|(byte, expected)| byte == expected)
 }
 
 impl AsFd for Transport {

@@ -184,6 +184,11 @@ impl Gateway {
         of_clients.filter_map(|line| address_in(line)).collect()
     }
 
+    /// The protocol that clients speak to it, if their story says nothing else.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
     /// Where clients reach it, and how, if their story says nothing else.
     pub fn target(&self) -> Target {
         match self.tls_addr().filter(|_| self.mode.tls().is_some()) {

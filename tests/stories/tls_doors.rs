@@ -28,11 +28,20 @@ async fn secured(server: &str, origin: &Origin, authority: &Authority) -> (Gatew
     (gateway, address)
 }
 
-/// Sends pieces of bytes, and does a handshake after them.
+/// Sends pieces of bytes, and does a handshake for HTTP/1.1 after them.
 async fn after<'a>(
     pieces: impl Iterator<Item = &'a [u8]>,
     address: SocketAddr,
     authority: &Authority,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    handshake_after(pieces, address, authority, "http/1.1").await
+}
+
+async fn handshake_after<'a>(
+    pieces: impl Iterator<Item = &'a [u8]>,
+    address: SocketAddr,
+    authority: &Authority,
+    protocol: &str,
 ) -> std::io::Result<TlsStream<TcpStream>> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.set_nodelay(true).unwrap();
@@ -40,7 +49,7 @@ async fn after<'a>(
         stream.write_all(piece).await?;
     }
     let name = ServerName::try_from("localhost").unwrap();
-    guarded("a handshake", authority.connector(&["http/1.1"]).connect(name, stream)).await
+    guarded("a handshake", authority.connector(&[protocol]).connect(name, stream)).await
 }
 
 #[tokio::test]
@@ -92,6 +101,22 @@ async fn a_header_of_the_proxy_protocol_is_no_handshake_where_none_is_expected()
         }
     }
     assert_eq!(origin.requests().len(), 0);
+}
+
+/// HTTP/2 has no answer before there is a request, and a client that agreed on it does not understand one of HTTP/1.1.
+#[tokio::test]
+async fn a_client_whose_first_bytes_do_not_end_is_told_in_the_protocol_of_its_handshake() {
+    const GOAWAY: [u8; 17] = [0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let (origin, authority) = (Origin::start(), Authority::new());
+    let (_gateway, address) = secured("head_secs = 1", &origin, &authority).await;
+    for (protocol, begins) in [("h2", &b"PRI * HTTP/2.0\r\n"[..]), ("h2", b"P"), ("http/1.1", b"PRI")] {
+        let mut stream = handshake_after([].into_iter(), address, &authority, protocol).await.unwrap();
+        stream.write_all(begins).await.unwrap();
+        let mut told = Vec::new();
+        drop(guarded("the end", stream.read_to_end(&mut told)).await);
+        let is_told = if protocol == "h2" { told.ends_with(&GOAWAY) } else { told.starts_with(b"HTTP/1.1 408 ") };
+        assert!(is_told, "{protocol} {}: {}", begins.escape_ascii(), told.escape_ascii());
+    }
 }
 
 /// A few connections without a place are read from, so that they can be told. The others are closed at once.

@@ -27,7 +27,7 @@ use super::places::{Admission, Place, Places};
 use super::refusal::Why;
 use super::secured::Secured;
 use super::socket;
-use super::transport::{READ_BYTES, Transport};
+use super::transport::{READ_BYTES, Transport, begins_http2};
 use crate::auth::Certificate;
 use crate::descriptors::Promise;
 use crate::fanout::MOST_KEPT_BYTES;
@@ -270,6 +270,16 @@ impl Connection {
     /// Whether the client uses TLS to this process.
     pub(super) fn is_secured(&self) -> bool {
         self.tls.is_some()
+    }
+
+    /// Whether the client speaks HTTP/2: it agreed on that in its handshake, or its first bytes are those of the preface. A
+    /// client that has sent nothing in the clear may speak either.
+    pub(super) fn speaks_http2(&self) -> bool {
+        match &self.tls {
+            Some(tls) => tls.is_http2(),
+            None if self.unread.is_empty() => self.transport.begins_http2(),
+            None => begins_http2(&self.unread),
+        }
     }
 
     /// Whether it can be served without the runtime when all is [read](Self::finish_reading) that it holds.

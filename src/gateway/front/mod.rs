@@ -32,6 +32,7 @@ use super::refusal::Why;
 use super::sessions::{Sessions, close};
 use super::times::{LAST_CALL, WITHOUT_A_PLACE, without_a_clock_thread};
 use super::transport::Transport;
+use crate::fanout::h2::PREFACE;
 use crate::upstream::MAX_PEERS;
 use http::StatusCode;
 use pingora::apps::HttpServerOptions;
@@ -230,7 +231,9 @@ impl Front {
             }
             let (back, after) = match first {
                 First::Nothing => return,
-                First::Full if connection.is_secured() => return Box::pin(self.refuse_unread(connection)).await,
+                First::Full if connection.is_secured() || !connection.unread().is_empty() => {
+                    return Box::pin(self.refuse_unread(connection)).await;
+                }
                 First::Full => return self.gateway.turn_away(Some(connection.transport()), Why::NoPlace),
                 First::TooLarge => {
                     return Box::pin(refuse(connection, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)).await;
@@ -244,10 +247,14 @@ impl Front {
                 First::Http1(end) if !connection.has_place() => {
                     return Box::pin(self.turn_away(connection, end)).await;
                 }
-                First::Http2 if !connection.has_place() => {
-                    return Box::pin(self.refuse_unread(connection)).await;
+                First::Http2 => {
+                    // The client has spoken HTTP/1.1 so far, and is told in it.
+                    connection.consume(PREFACE.len());
+                    if !connection.has_place() {
+                        return Box::pin(self.refuse_unread(connection)).await;
+                    }
+                    return Box::pin(refuse(connection, StatusCode::BAD_REQUEST)).await;
                 }
-                First::Http2 => return Box::pin(refuse(connection, StatusCode::BAD_REQUEST)).await,
                 First::Http1(end) => match Box::pin(self.request(connection, end)).await {
                     None => return,
                     Some(back) => back,

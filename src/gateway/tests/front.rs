@@ -112,7 +112,7 @@ async fn a_client_that_sends_nothing_is_closed_without_a_word() {
 
 #[tokio::test(start_paused = true)]
 async fn a_head_that_does_not_end_in_time_is_told_so_however_it_drips() {
-    for part in [&HEAD[..1], &HEAD[..HEAD.len() - 1], b"\r\n", &PREFACE[..20]] {
+    for part in [&HEAD[..1], &HEAD[..HEAD.len() - 1], b"\r\n", &PREFACE[..3]] {
         let answer = Stage::new(OPTIONS).await.answer_to(&[part]).await;
         assert_eq!(answer, expect("HTTP/1.1 408 Request Timeout", 20), "{part:?}");
     }
@@ -150,6 +150,17 @@ async fn the_preface_of_http2_is_understood_in_pieces() {
         timeout(NEVER, stage.client.read_exact(&mut frame)).await.expect("an answer").unwrap();
         assert_eq!(frame[3], 4, "SETTINGS, in pieces of {size}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_preface_after_a_request_is_refused_in_the_protocol_of_the_request() {
+    let mut stage = Stage::new(OPTIONS).await;
+    stage.client.write_all(&[b"GET / HTTP/1.1\r\nhost: a\r\n\r\n", PREFACE].concat()).await.unwrap();
+    let mut answers = String::new();
+    timeout(NEVER, stage.client.read_to_string(&mut answers)).await.expect("an end").expect("and no reset");
+    let second = answers.rsplit("HTTP/1.1 ").next().unwrap();
+    assert!(answers.starts_with("HTTP/1.1 404 ") && second.starts_with("400 "), "{answers}");
+    assert!(second.ends_with("HTTP/2 must begin with the first bytes of a connection\n"), "{answers}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -34,6 +34,7 @@ async fn a_head_has_a_time_as_in_http1() {
     let head = [PREFACE, &GET[..12]].concat();
     let goes_on = [PREFACE, b"\0\0\x03\x01\x01\0\0\0\x01\x82\x86\x84"].concat();
     for (what, sent) in [
+        ("half of the preface", &PREFACE[..12]),
         ("no SETTINGS", &PREFACE[..24]),
         ("half of a header", &[PREFACE, &GET[..5]].concat()),
         ("half of a head", &head),
