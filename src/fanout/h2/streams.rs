@@ -15,6 +15,7 @@
 use super::frame::{Code, StreamId};
 use super::limits::{MOST_DEAD, MOST_DECIDING, MOST_STREAMS};
 use super::windows::Sending;
+use smallvec::SmallVec;
 
 /// A stream.
 #[derive(Debug, Clone, Copy)]
@@ -44,7 +45,8 @@ pub(super) enum Answer {
 /// The streams of a connection, in the order of their identifiers.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
-    list: Vec<Stream>,
+    /// Most connections have one stream, which takes no memory of its own.
+    list: SmallVec<[Stream; 1]>,
 }
 
 impl Streams {
@@ -79,10 +81,6 @@ impl Streams {
     /// Adds a stream. Its identifier must be higher than those of the others.
     pub(super) fn add(&mut self, stream: Stream) {
         debug_assert!(self.list.last().is_none_or(|last| last.id < stream.id));
-        if self.list.is_empty() {
-            // Most connections have one stream.
-            self.list.reserve_exact(1);
-        }
         self.list.push(stream);
         self.forget_dead();
     }
@@ -90,8 +88,8 @@ impl Streams {
     pub(super) fn remove(&mut self, id: StreamId) -> Option<Stream> {
         let place = self.place(id)?;
         let removed = self.list.remove(place);
-        if self.list.is_empty() {
-            self.list = Vec::new();
+        if self.list.len() <= self.list.inline_size() {
+            self.list.shrink_to_fit();
         }
         Some(removed)
     }
@@ -153,6 +151,44 @@ pub(super) struct Body {
     pub(super) is_read: bool,
 }
 
+/// The bodies of requests that the client has not sent whole.
+#[expect(clippy::box_collection, reason = "few connections have a body, and the others have room for a pointer only")]
+#[derive(Debug, Default)]
+pub(super) struct Bodies(Option<Box<Vec<Body>>>);
+
+impl Bodies {
+    pub(super) fn add(&mut self, body: Body) {
+        self.0.get_or_insert_default().push(body);
+    }
+
+    pub(super) fn get_mut(&mut self, stream: StreamId) -> Option<&mut Body> {
+        self.all_mut().find(|body| body.stream == stream)
+    }
+
+    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut Body> {
+        self.0.iter_mut().flat_map(|list| list.iter_mut())
+    }
+
+    pub(super) fn remove(&mut self, stream: StreamId) -> Option<Body> {
+        let list = self.0.as_mut()?;
+        let place = list.iter().position(|body| body.stream == stream)?;
+        let removed = list.swap_remove(place);
+        if list.is_empty() {
+            self.0 = None;
+        }
+        Some(removed)
+    }
+
+    pub(super) fn are_none(&self) -> bool {
+        self.0.is_none()
+    }
+
+    #[cfg(test)]
+    pub(super) fn all(&self) -> impl Iterator<Item = &Body> {
+        self.0.iter().flat_map(|list| list.iter())
+    }
+}
+
 const _: () = assert!(size_of::<Stream>() <= 24, "there may be hundreds of streams on a connection");
 
 #[cfg(test)]
@@ -175,7 +211,26 @@ mod tests {
         }
         assert!(streams.are_over());
         assert!(streams.remove(StreamId(3)).is_some() && streams.remove(StreamId(1)).is_none());
-        assert_eq!(streams.list.capacity(), 0, "a connection without streams is small");
+    }
+
+    #[test]
+    fn one_stream_takes_no_memory_of_its_own() {
+        let mut streams = Streams::default();
+        for id in [1, 3, 5] {
+            streams.add(stream(id, Answer::Begun));
+        }
+        assert!(streams.list.spilled());
+        assert!(streams.remove(StreamId(1)).is_some() && streams.remove(StreamId(5)).is_some());
+        assert!(!streams.list.spilled() && streams.get(StreamId(3)).is_some());
+        let mut bodies = Bodies::default();
+        bodies.add(Body {
+            stream: StreamId(3),
+            window: super::super::windows::Receiving::new(1),
+            missing: None,
+            is_read: true,
+        });
+        assert!(bodies.remove(StreamId(1)).is_none() && !bodies.are_none());
+        assert!(bodies.remove(StreamId(3)).is_some_and(|body| body.is_read) && bodies.are_none());
     }
 
     #[test]

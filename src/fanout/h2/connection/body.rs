@@ -110,20 +110,15 @@ impl Connection {
         // A client that does not know our SETTINGS has the first window.
         let is_known = !matches!(self.announced, Announced::Sent { .. });
         let window = Receiving::new(if is_known { UNREAD_BODY_BYTES } else { FIRST_WINDOW_BYTES });
-        self.bodies.push(Body { stream, window, missing: length, is_read: false });
+        self.bodies.add(Body { stream, window, missing: length, is_read: false });
     }
 
     pub(super) fn body(&mut self, stream: StreamId) -> Option<&mut Body> {
-        self.bodies.iter_mut().find(|body| body.stream == stream)
+        self.bodies.get_mut(stream)
     }
 
     pub(super) fn drop_body(&mut self, stream: StreamId) -> Option<Body> {
-        let place = self.bodies.iter().position(|body| body.stream == stream)?;
-        let body = self.bodies.swap_remove(place);
-        if self.bodies.is_empty() {
-            self.bodies = Vec::new();
-        }
-        Some(body)
+        self.bodies.remove(stream)
     }
 
     /// Somebody reads the body of a request from now on, so the client may send more of it.

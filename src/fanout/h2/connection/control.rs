@@ -87,7 +87,7 @@ impl Connection {
         self.announced = Announced::Known { until: now.after(TABLE_TIMEOUT) };
         self.decoder.acknowledged();
         let by = UNREAD_BODY_BYTES.saturating_sub(FIRST_WINDOW_BYTES);
-        self.bodies.iter_mut().for_each(|body| body.window.shift(by));
+        self.bodies.all_mut().for_each(|body| body.window.shift(by));
         Ok(Step::On)
     }
 

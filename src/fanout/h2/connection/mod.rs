@@ -31,7 +31,7 @@ use super::limits::{
     CONNECTION_BYTES, COST_OF_RESET, FIRST_WINDOW_BYTES, HALF_TIMEOUT, IDLE_TIMEOUT, MOST_FRAME_BYTES, SETTINGS_TIMEOUT,
 };
 use super::request::Request;
-use super::streams::{Body, Streams};
+use super::streams::{Bodies, Streams};
 use super::windows::{Receiving, Sending};
 use blocks::OpenBlock;
 use reading::Reading;
@@ -113,8 +113,7 @@ pub struct Connection {
     begun: Option<Box<Begun>>,
     decoder: Decoder,
     streams: Streams,
-    /// The bodies that clients have not sent whole. Few connections have one.
-    bodies: Vec<Body>,
+    bodies: Bodies,
     /// What may be sent on the whole connection.
     sending: Sending,
     /// What a new stream may be sent.
@@ -203,7 +202,7 @@ impl Connection {
             begun: None,
             decoder: Decoder::default(),
             streams: Streams::default(),
-            bodies: Vec::new(),
+            bodies: Bodies::default(),
             sending: Sending::new(FIRST_WINDOW_BYTES),
             first_window: FIRST_WINDOW_BYTES,
             receiving: Receiving::new(CONNECTION_BYTES),
@@ -275,7 +274,7 @@ impl Connection {
         encode::goaway(out, self.last, code);
         self.phase = Phase::Closed;
         self.begun = None;
-        self.bodies = Vec::new();
+        self.bodies = Bodies::default();
         self.decoder.forget_table();
         Event::Closed { code }
     }

@@ -5,7 +5,7 @@ use super::super::clock::{Clock, Span};
 use super::super::frame::StreamId;
 use super::super::hpack::{Decoder, DecoderState};
 use super::super::limits::{MOST_DEAD, MOST_STREAMS};
-use super::super::streams::{Answer, Stream, Streams};
+use super::super::streams::{Answer, Bodies, Stream, Streams};
 use super::super::windows::{Receiving, Sending};
 use super::reading::Reading;
 use super::{Announced, Begun, Connection, Phase};
@@ -43,7 +43,7 @@ impl Connection {
     /// Whether another process can go on with the connection: every response has begun, and no body of a request is read.
     #[must_use]
     pub fn can_move(&self) -> bool {
-        self.phase == Phase::Open && self.bodies.is_empty() && !self.streams.is_any_deciding()
+        self.phase == Phase::Open && self.bodies.are_none() && !self.streams.is_any_deciding()
     }
 
     /// What another process needs to go on with it. `None`: it cannot.
@@ -101,7 +101,7 @@ impl Connection {
             begun,
             decoder: Decoder::of_state(state.decoder)?,
             streams,
-            bodies: Vec::new(),
+            bodies: Bodies::default(),
             sending: state.sending,
             first_window: state.first_window,
             receiving: state.receiving,

@@ -185,7 +185,9 @@ fn frame_text(head: Head, payload: &[u8]) -> String {
 impl Connection {
     /// Whether streams and bodies agree.
     fn streams_are_sound(&self) -> bool {
-        let is_open = |body: &super::Body| self.streams.get(body.stream).is_some_and(|stream| stream.is_request_open);
-        self.bodies.iter().all(is_open)
+        let is_open = |body: &super::super::streams::Body| {
+            self.streams.get(body.stream).is_some_and(|stream| stream.is_request_open)
+        };
+        self.bodies.all().all(is_open)
     }
 }
