@@ -7,7 +7,7 @@ use crate::guard::guarded;
 use crate::http1::Framing;
 use crate::mode::WITHOUT_TLS;
 use crate::origin::{Coding, Origin, Port};
-use crate::stage::{asked, seen};
+use crate::stage::{asked, request_for, seen};
 use std::task::Poll;
 
 /// The kinds of routes that pass a request and its answer.
@@ -47,13 +47,19 @@ async fn a_client_of_http10_gets_no_chunks() {
 async fn a_response_that_breaks_off_does_not_look_whole_to_a_client_of_http10() {
     let origin = Origin::start();
     let gateway = Gateway::with(proxy(&origin)).await;
-    let mut client = asked(Client::get("/").http10(), &gateway, &origin, async |ask| {
-        let mut body = ask.head(200, &[], Coding::Chunked).await;
+    let breaks_off = async || {
+        let mut body = request_for("/", &origin).await.head(200, &[], Coding::Chunked).await;
         body.raw("ok").await;
         body.cut().await;
-    })
-    .await;
-    assert_eq!(client.ended().await, End::Reset);
+    };
+    loop {
+        let (answer, ()) = tokio::join!(Client::get("/").http10().try_connect(&gateway), breaks_off());
+        // On a busy machine a reset may overtake what was sent before it. Then another client tries.
+        if let Some(mut client) = answer {
+            assert_eq!(client.ended().await, End::Reset);
+            break;
+        }
+    }
 }
 
 #[tokio::test]
