@@ -72,7 +72,7 @@ fn by_http2(status: StatusCode) -> Vec<u8> {
     bytes
 }
 
-/// Answers bytes of HTTP/1.1 that are not a request, and closes the connection.
+/// Answers bytes that are not a request, and closes the connection.
 pub(super) async fn refuse(connection: Connection, status: StatusCode) {
     let why = match status {
         StatusCode::REQUEST_TIMEOUT => "the head of the request took too long",

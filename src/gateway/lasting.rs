@@ -35,8 +35,8 @@ pub(super) struct Lasting {
 /// What has become of a route.
 #[derive(Debug)]
 pub(super) enum Standing {
-    /// It is served by the instance that new requests find, which is this one unless it is a later one. Empty before the
-    /// first change.
+    /// It is served by this instance, or by a later one of which the clients are about to be told. Empty before the first
+    /// change.
     Current(Weak<StreamRoute>),
     /// It is gone. Its clients are given their end by this time.
     Over(Instant),
