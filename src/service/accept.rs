@@ -67,8 +67,13 @@ pub(super) async fn accept_all(
 ) -> Result<(), AcceptError> {
     let mut loops = JoinSet::new();
     for bound in sockets {
-        let (front, accepting) = (Arc::clone(&front), accepting.clone());
-        loops.spawn(accept(bound, front, accepting));
+        let (accepting, threads) = (accepting.clone(), bound.is_tls.then(|| front.handshake_threads()).flatten());
+        let accept = accept(bound, Arc::clone(&front), accepting);
+        match threads {
+            // A crowd that shakes hands wakes no other thread until its requests come.
+            Some(threads) => loops.spawn_on(accept, &threads),
+            None => loops.spawn(accept),
+        };
     }
     drop(front);
     while let Some(ended) = loops.join_next().await {

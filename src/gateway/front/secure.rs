@@ -5,6 +5,7 @@ use super::super::connection::Connection;
 use super::{Front, Wait};
 use http::StatusCode;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
 
@@ -42,6 +43,12 @@ impl Front {
         let runtime = self.handshakes.as_ref()?.runtime()?.clone();
         connection.leave_runtime();
         Some(runtime.spawn(self.serve_secured(connection, wait)))
+    }
+
+    /// The threads on which handshakes are done. `None`: no client is to use TLS.
+    #[must_use]
+    pub fn handshake_threads(&self) -> Option<Handle> {
+        self.handshakes.as_ref()?.runtime().cloned()
     }
 
     pub(super) async fn serve_secured(self: Arc<Self>, mut connection: Connection, wait: Wait) {
