@@ -1,13 +1,20 @@
 //! Recognises what the unread bytes of a connection begin with: an HTTP/2 preface, an HTTP/1.x head, or a part of one.
 
-/// The connection preface of HTTP/2 (RFC 9113, section 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+use crate::fanout::h2::PREFACE;
+
+/// The bytes of the preface of HTTP/2 with which no method of HTTP/1.1 begins that is in use.
+const UNLIKE_METHODS: usize = b"PRI ".len();
 
 /// The most bytes of empty lines that are accepted before a request line.
 const MAX_BLANK: usize = 64;
 
 /// The length of the longest sequence that ends a head: CR LF CR LF.
 const LONGEST_END: usize = 4;
+
+/// Whether bytes are the preface of HTTP/2, or so much of it that they are nothing else.
+pub(super) fn begins_http2(bytes: &[u8]) -> bool {
+    bytes.len() >= UNLIKE_METHODS && bytes.iter().zip(PREFACE).all(|(byte, expected)| byte == expected)
+}
 
 /// Whether a byte belongs to an empty line.
 pub(super) fn is_blank(byte: u8) -> bool {

@@ -1,6 +1,7 @@
 //! The socket of a connection. Its methods take a shared reference, so that other code can look at the socket while a
 //! session reads or writes.
 
+use super::first::begins_http2;
 use super::watched::Watched;
 use crate::fanout::h2::PREFACE;
 use bytes::BytesMut;
@@ -19,9 +20,6 @@ pub(super) const READ_BYTES: usize = 4 << 10;
 
 /// The most buffers that are written at a time. Linux takes 1,024 of them.
 const MOST_PARTS: usize = 64;
-
-/// The bytes of the preface of HTTP/2 with which no method of HTTP/1.1 begins that is in use.
-const UNLIKE_METHODS: usize = b"PRI ".len();
 
 /// A send takes what the socket takes at once, and an error is no signal.
 const AT_ONCE: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
@@ -157,11 +155,6 @@ impl Transport {
     pub(super) fn end(&self) -> io::Result<()> {
         Ok(shutdown(self.as_fd(), Shutdown::Write)?)
     }
-}
-
-/// Whether bytes are the preface of HTTP/2, or so much of it that they are nothing else.
-pub(super) fn begins_http2(bytes: &[u8]) -> bool {
-    bytes.len() >= UNLIKE_METHODS && bytes.iter().zip(PREFACE).all(|(byte, expected)| byte == expected)
 }
 
 impl AsFd for Transport {

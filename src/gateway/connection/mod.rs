@@ -20,6 +20,7 @@ mod tests;
 
 pub(super) use kept_peer::KeptPeer;
 
+use super::first::begins_http2;
 use super::gate::Gate;
 use super::handshakes::Handshakes;
 use super::limits::{Over, Seat};
@@ -27,7 +28,7 @@ use super::places::{Admission, Place, Places};
 use super::refusal::Why;
 use super::secured::Secured;
 use super::socket;
-use super::transport::{READ_BYTES, Transport, begins_http2};
+use super::transport::{READ_BYTES, Transport};
 use crate::auth::Certificate;
 use crate::descriptors::Promise;
 use crate::fanout::MOST_KEPT_BYTES;
