@@ -235,12 +235,6 @@ impl Connection {
         }
     }
 
-    /// Ends what ties a connection to the runtime in which it was waited for, before its TLS handshake. Another runtime may
-    /// wait for it next.
-    pub(super) fn leave_runtime(&mut self) {
-        Transport::leave_runtime(&mut self.transport);
-    }
-
     /// Does the TLS handshake of a connection by `until`, and waits for the first request or for `other_news`. Then the
     /// connection may be served in another runtime. Returns `None` if the handshake does not succeed, or if the client
     /// leaves before it sends anything.

@@ -37,12 +37,10 @@ impl Hello {
 }
 
 impl Front {
-    /// Begins to serve a connection that begins with a TLS handshake. Until the first request has come, it is on the
-    /// threads of the handshakes. Returns the task of that time, or `None` if no client is to use TLS.
-    pub(super) fn begin_secured(self: Arc<Self>, mut connection: Connection, wait: Wait) -> Option<JoinHandle<()>> {
-        let runtime = self.handshakes.as_ref()?.runtime()?.clone();
-        connection.leave_runtime();
-        Some(runtime.spawn(self.serve_secured(connection, wait)))
+    /// Begins to serve a connection that begins with a TLS handshake, and that was accepted on the threads of the handshakes.
+    /// It stays there until the first request has come. Returns the task of that time, or `None` if no client is to use TLS.
+    pub(super) fn begin_secured(self: Arc<Self>, connection: Connection, wait: Wait) -> Option<JoinHandle<()>> {
+        Some(self.handshake_threads()?.spawn(self.serve_secured(connection, wait)))
     }
 
     /// The threads on which handshakes are done. `None`: no client is to use TLS.
