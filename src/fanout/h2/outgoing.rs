@@ -70,14 +70,13 @@ impl Outgoing {
         for run in notes.chunk_by(|one, next| one.stream == next.stream) {
             let Some(stream) = run.first().map(|note| note.stream) else { continue };
             let bytes = run.iter().map(|note| note.bytes.len()).sum();
-            if !connection.is_begun(stream) {
+            if !connection.end_turn(stream) {
                 connection.return_room(bytes);
                 continue;
             }
             let ends = run.last().is_some_and(|note| note.ends);
             let frames = write_run(stream, run, bytes, ends, out);
             connection.sent(frames);
-            connection.end_turn(stream);
             if ends {
                 connection.end(stream, now, out);
             }

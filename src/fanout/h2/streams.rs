@@ -13,7 +13,7 @@
 //! A reset by the client ends each of them.
 
 use super::frame::{Code, StreamId};
-use super::limits::{MOST_DEAD, MOST_DECIDING, MOST_STREAMS};
+use super::limits::{MOST_DEAD, MOST_DECIDING, MOST_STREAMS, TURN_OF_STREAM_BYTES};
 use super::windows::Sending;
 use smallvec::SmallVec;
 
@@ -29,6 +29,17 @@ pub(super) struct Stream {
     pub(super) answer: Answer,
     /// The client has not sent all of the request.
     pub(super) is_request_open: bool,
+}
+
+impl Stream {
+    /// The number of bytes that it may be sent now, by its window, by that of its connection and in this turn.
+    pub(super) fn room(&self, connection: Sending) -> usize {
+        if self.answer != Answer::Begun {
+            return 0;
+        }
+        let rest_of_turn = TURN_OF_STREAM_BYTES.saturating_sub(self.turn.into());
+        self.sending.room_of_stream(connection).min(rest_of_turn)
+    }
 }
 
 /// How far the answer to a request is.
@@ -74,7 +85,14 @@ impl Streams {
         self.list.iter().any(|stream| stream.answer == Answer::Deciding)
     }
 
+    /// Where a stream is in the list. Clients number their streams without gaps, so as long as none of them is over, the
+    /// number says it.
     fn place(&self, id: StreamId) -> Option<usize> {
+        let first = self.list.first()?.id;
+        let likely = (id.0.checked_sub(first.0)? / 2) as usize;
+        if self.list.get(likely).is_some_and(|stream| stream.id == id) {
+            return Some(likely);
+        }
         self.list.binary_search_by_key(&id, |stream| stream.id).ok()
     }
 
@@ -211,6 +229,19 @@ mod tests {
         }
         assert!(streams.are_over());
         assert!(streams.remove(StreamId(3)).is_some() && streams.remove(StreamId(1)).is_none());
+    }
+
+    #[test]
+    fn a_stream_is_found_whatever_streams_are_over() {
+        let mut streams = Streams::default();
+        assert!(streams.get(StreamId(1)).is_none());
+        for id in [3, 5, 9, 11, 21] {
+            streams.add(stream(id, Answer::Begun));
+        }
+        for id in 0..30 {
+            let found = streams.get(StreamId(id)).map(|stream| stream.id);
+            assert_eq!(found, [3, 5, 9, 11, 21].contains(&id).then_some(StreamId(id)));
+        }
     }
 
     #[test]

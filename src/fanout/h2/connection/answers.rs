@@ -2,7 +2,7 @@
 
 use super::super::encode;
 use super::super::frame::{Code, StreamId};
-use super::super::limits::{COST_OF_RESET, TURN_OF_STREAM_BYTES};
+use super::super::limits::COST_OF_RESET;
 use super::super::streams::Answer;
 use super::reading::small;
 use super::{Connection, Phase};
@@ -36,7 +36,7 @@ impl Connection {
     #[must_use]
     pub fn ready(&self, after: StreamId) -> Vec<(StreamId, u32)> {
         let (mut first, mut then) = (Vec::new(), Vec::new());
-        for known in self.streams.begun().filter(|known| self.room(known.id) > 0) {
+        for known in self.streams.begun().filter(|known| known.room(self.sending) > 0) {
             let part = if known.id > after { &mut first } else { &mut then };
             part.push((known.id, known.label));
         }
@@ -95,9 +95,7 @@ impl Connection {
     /// The number of bytes that a stream may be sent now, by the windows and in this turn.
     #[must_use]
     pub fn room(&self, stream: StreamId) -> usize {
-        let Some(known) = self.streams.get(stream).filter(|known| known.answer == Answer::Begun) else { return 0 };
-        let rest_of_turn = TURN_OF_STREAM_BYTES.saturating_sub(known.turn.into());
-        known.sending.room_of_stream(self.sending).min(rest_of_turn)
+        self.streams.get(stream).map_or(0, |known| known.room(self.sending))
     }
 
     /// Whether nothing may be sent on the whole connection until the client opens its window.
@@ -108,8 +106,9 @@ impl Connection {
 
     /// Takes room for bytes that are sent. Returns their number: at most `bytes`, and no more than there is room for.
     pub(in super::super) fn take(&mut self, stream: StreamId, bytes: usize) -> usize {
-        let taken = self.room(stream).min(bytes);
-        if let Some(known) = self.streams.get_mut(stream).filter(|_| taken > 0) {
+        let Some(known) = self.streams.get_mut(stream) else { return 0 };
+        let taken = known.room(self.sending).min(bytes);
+        if taken > 0 {
             known.sending.take(taken);
             known.turn = known.turn.saturating_add(small(taken));
             self.sending.take(taken);
@@ -139,11 +138,11 @@ impl Connection {
         let _always_fits = self.sending.grow(u32::try_from(bytes).unwrap_or_default());
     }
 
-    /// A turn is over for a stream.
-    pub(in super::super) fn end_turn(&mut self, stream: StreamId) {
-        if let Some(known) = self.streams.get_mut(stream) {
-            known.turn = 0;
-        }
+    /// A turn is over for a stream. Returns whether the stream has a head and no end.
+    pub(in super::super) fn end_turn(&mut self, stream: StreamId) -> bool {
+        let Some(known) = self.streams.get_mut(stream) else { return false };
+        known.turn = 0;
+        known.answer == Answer::Begun
     }
 
     /// END_STREAM was written. If the client still sends of its request, it is told to stop: "a server MAY request that
