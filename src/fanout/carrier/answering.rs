@@ -2,8 +2,8 @@
 
 use super::super::h2::StreamId;
 use super::super::responder::{Incoming, Part};
+use super::Carrier;
 use super::work::Work;
-use super::{Carrier, Phase};
 use bytes::{Buf, Bytes};
 use futures_channel::mpsc::Sender;
 use std::collections::VecDeque;
@@ -66,7 +66,7 @@ impl Carrier {
 
     /// Takes a part of an answer.
     pub(in super::super) fn answer(&mut self, stream: StreamId, part: Part, now: Instant) {
-        if self.phase != Phase::Open {
+        if !self.is_open() {
             return;
         }
         let Self { connection, at_hand, .. } = self;

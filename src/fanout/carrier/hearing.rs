@@ -4,8 +4,8 @@ use super::super::h2::{Code, Event, StreamId};
 use super::super::link::Read;
 use super::super::responder::{Asked, Incoming, Responder};
 use super::super::shard::ShardInbox;
+use super::Carrier;
 use super::answering::Answering;
-use super::{Carrier, Phase};
 use crate::hub::Departure;
 use bytes::Bytes;
 use futures_channel::mpsc;
@@ -46,7 +46,7 @@ pub(in super::super) struct Heard {
 impl Carrier {
     /// Whether it should be heard: it is open, and does not wait for decisions or for a client that reads nothing.
     pub(in super::super) fn may_be_heard(&self) -> bool {
-        self.phase != Phase::Open || (!self.connection.is_waiting() && self.at_hand.out.len() <= MOST_UNSENT_ANSWERS)
+        !self.is_open() || (!self.connection.is_waiting() && self.at_hand.out.len() <= MOST_UNSENT_ANSWERS)
     }
 
     /// Hears what the client sent, up to some size.
@@ -70,7 +70,7 @@ impl Carrier {
                 Read::Nothing => break,
                 Read::Gone(why) => heard.gone = Some(why),
             }
-            if self.phase == Phase::Open {
+            if self.is_open() {
                 self.at_hand.unread = self.note(&said, &mut heard, inbox, now);
             }
         }
@@ -132,7 +132,7 @@ impl Carrier {
         let (incoming, receiver) = mpsc::channel(MOST_PARTS);
         let passed = Arc::new(Semaphore::new(0));
         self.at_hand.answering.push(Answering::new(stream, incoming, Arc::clone(&passed)));
-        let responder = Responder::new(Arc::clone(inbox), (self.id, stream), receiver, passed);
+        let responder = Responder::new(Arc::clone(inbox), (self.id(), stream), receiver, passed);
         self.requests.asked(asked, responder);
     }
 }

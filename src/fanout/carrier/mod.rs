@@ -16,6 +16,7 @@ mod work;
 
 use super::h2::{Code, Connection, StreamId};
 use super::joining::Carried;
+use super::keys::CarrierKey;
 use super::link::Link;
 use super::on_the_way::on_the_way;
 use super::responder::{CarrierId, Requests};
@@ -37,22 +38,22 @@ const MOST_ENDING: Duration = Duration::from_secs(10);
 /// A connection of HTTP/2.
 #[derive(Debug)]
 pub(super) struct Carrier {
-    id: CarrierId,
+    key: CarrierKey,
+    /// No other connection of the shard has or had this number.
+    number: u64,
     pub(super) link: Link,
     connection: Connection,
-    pub(super) phase: Phase,
+    phase: Phase,
     at_hand: AtHand,
     requests: Box<dyn Requests>,
     /// Says whether the shard or the kernel judges that the client stalls.
     trust: Trust,
-    /// How long the client may take nothing: the longest time of its streams. `None`: no stream has said it.
-    stall: Option<Duration>,
+    /// How long the client may take nothing, in milliseconds: the longest time of its streams. 0: no stream has said it.
+    stall_millis: u32,
     /// The stream that last took something. The next turn of the streams begins after it.
     served: StreamId,
-    /// When something is due, as the shard has noted it.
-    pub(super) due: Option<Instant>,
-    /// The connection closes then, if it has no stream: the shard drains.
-    leaves_at: Option<Instant>,
+    /// When something is due, as the shard has noted it. Boxed, because nothing is due for most carriers.
+    due: Option<Box<Instant>>,
     /// It is in the list of those that have something to send.
     pub(super) is_dirty: bool,
     /// It is in the shard's list of those that call.
@@ -69,20 +70,19 @@ pub(super) struct Carrier {
     has_stalled: bool,
 }
 
-const _: () = assert!(size_of::<Carrier>() <= 328, "there may be a hundred thousand connections");
+const _: () = assert!(size_of::<Carrier>() <= 256, "there may be a hundred thousand connections");
 
-/// How far a carrier is. See the drawing above.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
-    Open,
+/// How far a carrier is. See the drawing above. The times are boxed, because few carriers have one.
+#[derive(Debug)]
+enum Phase {
+    Open {
+        /// The connection closes then, if it has no stream: the shard drains.
+        leaves_at: Option<Box<Instant>>,
+    },
     /// Nothing more is served. What is unsent is sent. At `until` the socket is closed.
-    Ending {
-        until: Instant,
-    },
+    Ending { until: Box<Instant> },
     /// Our side is closed. At `until` the socket is closed, even if the client's side is still open.
-    Closing {
-        until: Instant,
-    },
+    Closing { until: Box<Instant> },
 }
 
 impl Carrier {
@@ -98,19 +98,24 @@ impl Carrier {
         carrier
     }
 
-    fn of(id: CarrierId, link: Link, connection: Connection, requests: Box<dyn Requests>) -> Self {
+    fn of(
+        CarrierId { key, number }: CarrierId,
+        link: Link,
+        connection: Connection,
+        requests: Box<dyn Requests>,
+    ) -> Self {
         Self {
-            id,
+            key,
+            number,
             link,
             connection,
-            phase: Phase::Open,
+            phase: Phase::Open { leaves_at: None },
             at_hand: AtHand::default(),
             requests,
             trust: Trust::default(),
-            stall: None,
+            stall_millis: 0,
             served: StreamId::CONNECTION,
             due: None,
-            leaves_at: None,
             is_dirty: false,
             calls: false,
             is_blocked: false,
@@ -122,7 +127,17 @@ impl Carrier {
     }
 
     pub(super) fn id(&self) -> CarrierId {
-        self.id
+        CarrierId { key: self.key, number: self.number }
+    }
+
+    /// Whether streams are served.
+    fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open { .. })
+    }
+
+    /// How long the client may take nothing. `None`: no stream has said it.
+    fn stall(&self) -> Option<Duration> {
+        (self.stall_millis > 0).then(|| Duration::from_millis(self.stall_millis.into()))
     }
 
     /// Takes as many of these bytes for a stream as the windows and the turn allow. Returns their number.
@@ -150,7 +165,7 @@ impl Carrier {
 
     /// The response of a stream breaks off. It does nothing if the stream is over.
     pub(super) fn cut(&mut self, stream: StreamId, now: Instant) {
-        if self.phase == Phase::Open {
+        if self.is_open() {
             self.connection.reset(stream, Code::CANCEL, now, &mut self.at_hand.out);
         }
     }
@@ -164,11 +179,11 @@ impl Carrier {
     /// The head of a response whose body the shard sends. Returns false if the stream is over.
     pub(super) fn begin(&mut self, stream: StreamId, block: &[u8], stall: Duration) -> bool {
         self.forget_answering(stream);
-        let stall = self.stall.map_or(stall, |before| before.max(stall));
-        if self.stall.replace(stall) != Some(stall) && !self.trust.is_given() {
-            limit_stall(&self.link, Some(stall));
+        let stall = millis(stall).max(self.stall_millis);
+        if std::mem::replace(&mut self.stall_millis, stall) != stall && !self.trust.is_given() {
+            limit_stall(&self.link, self.stall());
         }
-        self.phase == Phase::Open && self.connection.head(stream, block, &mut self.at_hand.out)
+        self.is_open() && self.connection.head(stream, block, &mut self.at_hand.out)
     }
 
     /// The client that follows a stream has this name.
@@ -236,7 +251,7 @@ impl Carrier {
             self.trust.begin(&self.link, now);
         } else {
             self.at_hand.held_up = None;
-            self.trust.end(&self.link, self.stall.unwrap_or(STALL), now);
+            self.trust.end(&self.link, self.stall().unwrap_or(STALL), now);
         }
     }
 
@@ -262,14 +277,14 @@ impl Carrier {
 
     /// Nothing more is served. What is unsent is sent, if the client takes it.
     pub(super) fn gives_up(&mut self, now: Instant) {
-        self.phase = Phase::Ending { until: now + MOST_ENDING };
+        self.phase = Phase::Ending { until: Box::new(now + MOST_ENDING) };
         self.at_hand.answering = Vec::new();
         self.at_hand.unread = Vec::new();
     }
 
     /// Whether all is over and sent. On TLS, close_notify is then pending unless it was sent.
     pub(super) fn is_done(&mut self, now: Instant) -> bool {
-        if self.phase == Phase::Open && self.connection.is_over() {
+        if self.is_open() && self.connection.is_over() {
             self.gives_up(now);
         }
         let is_done = matches!(self.phase, Phase::Ending { .. }) && self.is_sent();
@@ -311,7 +326,7 @@ impl Carrier {
 
     /// Whether the client, which has no stream any more, took nothing of its last one. It is told that the connection ends.
     pub(super) fn leaves_stalled(&mut self) -> bool {
-        let leaves = self.phase == Phase::Open && self.has_stalled && self.connection.is_idle();
+        let leaves = self.is_open() && self.has_stalled && self.connection.is_idle();
         if leaves {
             self.connection.leave(&mut self.at_hand.out);
         }
@@ -322,4 +337,9 @@ impl Carrier {
     pub(super) fn can_be_heard_again(&self) -> bool {
         self.is_unheard && self.may_be_heard()
     }
+}
+
+/// A time in milliseconds, as the kernel counts it.
+fn millis(time: Duration) -> u32 {
+    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }

@@ -5,7 +5,7 @@ use super::super::joining::CarrierParts;
 use super::super::link::Link;
 use super::super::responder::CarrierId;
 use super::super::sending::limit_stall;
-use super::{Carrier, Phase, STALL};
+use super::{Carrier, Phase, STALL, millis};
 use std::time::Instant;
 
 impl Carrier {
@@ -14,7 +14,7 @@ impl Carrier {
         let CarrierParts { socket, channel, connection, unsent, unread, stall, has_stalled, requests } = parts;
         limit_stall(&socket, Some(stall.unwrap_or(STALL)));
         let mut carrier = Self::of(id, Link::new(socket, channel), connection, requests);
-        (carrier.stall, carrier.has_stalled) = (stall, has_stalled);
+        (carrier.stall_millis, carrier.has_stalled) = (stall.map_or(0, millis), has_stalled);
         (carrier.at_hand.rest, carrier.at_hand.unread) = (unsent, unread);
         if !carrier.is_sent() {
             carrier.holds_up(now);
@@ -24,8 +24,8 @@ impl Carrier {
 
     /// Whether it can go on elsewhere: nothing on it is answered elsewhere, and nobody leaves.
     pub(in super::super) fn can_move(&self) -> bool {
-        let is_open = self.phase == Phase::Open && self.leaves_at.is_none();
-        is_open && self.at_hand.answering.is_empty() && self.connection.can_move() && !self.connection.is_over()
+        let stays = matches!(self.phase, Phase::Open { leaves_at: None });
+        stays && self.at_hand.answering.is_empty() && self.connection.can_move() && !self.connection.is_over()
     }
 
     /// Its streams whose clients have labels, and these.
@@ -39,8 +39,8 @@ impl Carrier {
         self.write(now, &mut unsent);
         // Elsewhere they have other names.
         self.called().into_iter().for_each(|(stream, _)| self.connection.call(stream, 0));
-        let unread = std::mem::take(&mut self.at_hand.unread);
-        let Self { link, connection, stall, has_stalled, requests, .. } = self;
+        let (unread, stall) = (std::mem::take(&mut self.at_hand.unread), self.stall());
+        let Self { link, connection, has_stalled, requests, .. } = self;
         let (socket, channel) = link.into_parts();
         CarrierParts { socket, channel, connection, unsent, unread, stall, has_stalled, requests }
     }

@@ -2,7 +2,7 @@
 
 use super::super::arrival::Delivery;
 use super::super::batch::Framing;
-use super::super::carrier::{Carrier, Heard, Phase};
+use super::super::carrier::{Carrier, Heard};
 use super::super::effort::{ARRIVAL, LOOK, hearing};
 use super::super::h2::StreamId;
 use super::super::joining::{Carried, CarriedAgain, Joining, Rejoining};
@@ -203,13 +203,14 @@ impl Shard {
                 return;
             }
             end(&carrier.link, Framing::Data);
-            carrier.phase = Phase::Closing { until: now + LINGER };
-            carrier.is_ready = true;
+            carrier.closes(now + LINGER);
         }
         let deadline = carrier.deadline();
         let calls = !carrier.calls && (carrier.was_short() || carrier.is_ready || carrier.can_be_heard_again());
-        if carrier.due != deadline {
-            if let Some(before) = std::mem::replace(&mut carrier.due, deadline) {
+        let before = carrier.due();
+        if before != deadline {
+            carrier.set_due(deadline);
+            if let Some(before) = before {
                 self.carriers_due.remove(&(before, key));
             }
             self.carriers_due.extend(deadline.map(|at| (at, key)));
@@ -229,7 +230,7 @@ impl Shard {
                 return;
             }
             if let Some(carrier) = self.output.carriers.get_mut(key) {
-                carrier.due = None;
+                carrier.set_due(None);
                 self.backlog.expired.push_back(key);
             }
         }
@@ -242,15 +243,10 @@ impl Shard {
         {
             self.effort.spend(LOOK);
             let Some(carrier) = self.output.carriers.get_mut(key) else { continue };
-            match carrier.phase {
-                Phase::Ending { until } | Phase::Closing { until } if until <= now => {
-                    self.carrier_gone(key, &Departure::Left, now)
-                }
-                _ => {
-                    if carrier.expire(now) {
-                        self.carrier_ends(key, now);
-                    }
-                }
+            if carrier.is_overdue(now) {
+                self.carrier_gone(key, &Departure::Left, now);
+            } else if carrier.expire(now) {
+                self.carrier_ends(key, now);
             }
         }
     }
@@ -298,7 +294,7 @@ impl Shard {
 
     pub(super) fn remove_carrier(&mut self, key: CarrierKey) -> Option<Carrier> {
         let carrier = self.output.carriers.remove(key)?;
-        if let Some(at) = carrier.due {
+        if let Some(at) = carrier.due() {
             self.carriers_due.remove(&(at, key));
         }
         Some(carrier)
