@@ -9,11 +9,10 @@ use super::policy::Pass;
 use super::replays::Replays;
 use super::shard::{Change, ShardInbox};
 use super::terms::{Renewal, Sent, Terms};
-use crate::counters::since_start;
 use crate::hub::{Feed, FeedId, Reading, Seat, Watcher};
 use crate::replay::Seq;
 use crate::sse::Frame;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -52,8 +51,8 @@ pub(super) struct Group {
     pub(super) behind: Behind,
     /// How often the stream has changed, as far as the shard knows.
     changes: u64,
-    /// The clients that are caught up and were sent no event so far, with the time of their requests.
-    pub(super) newcomers: BTreeMap<ClientKey, u64>,
+    /// The clients that are caught up and were sent no event so far.
+    pub(super) newcomers: BTreeSet<ClientKey>,
     /// When the first event of the present pass was appended.
     pub(super) appended: Option<Instant>,
     /// Up to which blocked client the shard has looked for its answer to the publisher. `None`: it has not begun.
@@ -89,6 +88,8 @@ pub(super) enum Work {
 pub(super) enum Begun {
     /// A pass is under way, or nothing is to be done.
     AsBefore,
+    /// A pass begins now.
+    Pass,
     /// There is nothing to send. These clients waited for the others, and can join them now.
     Rests(Vec<ClientKey>),
     /// They cannot go on together. Some of them go on alone, with what they take along. The others follow in later turns.
@@ -128,7 +129,7 @@ impl Group {
             caught_up: CaughtUp::new(now),
             behind: Behind::default(),
             changes: 0,
-            newcomers: BTreeMap::new(),
+            newcomers: BTreeSet::new(),
             appended: None,
             looked_up_to: None,
             queued: false,
@@ -201,8 +202,7 @@ impl Group {
             Ok(batch) => {
                 self.appended = self.feed.appended();
                 self.caught_up.begin(Arc::new(batch), now);
-                self.count_newcomers(now);
-                Begun::AsBefore
+                Begun::Pass
             }
             Err(Reading::CaughtUp | Reading::To(_)) => Begun::Rests(self.caught_up.rest()),
             Err(Reading::Lagged(_) | Reading::Ended(_)) => {
@@ -210,14 +210,6 @@ impl Group {
                 self.feed.rest();
                 Begun::Disbands(some, left)
             }
-        }
-    }
-
-    /// Counts how long those who are caught up waited for their first event, which they are sent now.
-    fn count_newcomers(&mut self, now: Instant) {
-        let (counters, now) = (self.terms.counters(), since_start(now));
-        for (_, asked) in std::mem::take(&mut self.newcomers) {
-            counters.time_to_first_event.observe(now.saturating_sub(asked), 1);
         }
     }
 

@@ -126,7 +126,7 @@ impl Members {
         }
         client.catch_up(group.caught_up.sent_to(had_batch), group.terms.pace().stall, now);
         if client.is_new && had_batch {
-            group.newcomers.insert(key, client.asked);
+            group.newcomers.insert(key);
         } else {
             // It is sent the batch of the present pass.
             client.has_event(group, now);
@@ -146,7 +146,7 @@ impl Members {
             let client = self.clients.get_mut(key)?;
             client.leave(left);
             // A newcomer that is not on the list was sent its first event with the others.
-            client.is_new &= group.newcomers.remove(&key).is_some();
+            client.is_new &= group.newcomers.remove(&key);
         }
         Some((self.clients.get_mut(key)?, group))
     }

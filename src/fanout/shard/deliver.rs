@@ -103,6 +103,13 @@ impl Shard {
         let Some((group, clients)) = self.members.group_and_clients(key) else { return };
         match group.begin_pass(now) {
             Begun::AsBefore => {}
+            Begun::Pass => {
+                for key in std::mem::take(&mut group.newcomers) {
+                    if let Some(client) = clients.get_mut(key) {
+                        client.has_event(group, now);
+                    }
+                }
+            }
             Begun::Rests(waited) => self.backlog.behind.come_back(&waited),
             Begun::Disbands(some, left) => {
                 self.effort.spend(JOINING * some.len());
