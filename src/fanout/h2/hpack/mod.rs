@@ -103,10 +103,10 @@ impl Decoder {
         self.most = u16::try_from(TABLE_BYTES).unwrap_or_default();
     }
 
-    /// Whether the client may use a table though it knows that we offer none.
+    /// Whether the client has a table though it knows that we offer none.
     #[must_use]
     pub fn has_late_table(&self) -> bool {
-        self.size > self.most
+        self.size > self.most && self.table.is_some()
     }
 
     /// Frees the table. If the client still uses it, it gets an error.

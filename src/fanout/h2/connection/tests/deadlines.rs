@@ -14,13 +14,6 @@ fn expire(server: &mut Server) -> (u64, String, String) {
     (took, said.unwrap_or_default(), server.written().join(", "))
 }
 
-/// An open connection whose client had its time to give up its compression table.
-fn settled() -> Server {
-    let mut server = Server::open();
-    assert_eq!(expire(&mut server), (TABLE_TIMEOUT.as_secs(), String::new(), String::new()));
-    server
-}
-
 fn closed(time: Duration, last: u32, code: u32) -> (u64, String, String) {
     (time.as_secs(), format!("closed Code({code})"), format!("GOAWAY {last} Code({code})"))
 }
@@ -59,7 +52,7 @@ fn what_is_begun_is_completed_in_time() {
 
 #[test]
 fn a_client_that_completes_what_it_begins_is_not_slow() {
-    let mut server = settled();
+    let mut server = Server::open();
     server.read(&get(1));
     let request = get(3);
     for (index, byte) in request.iter().enumerate() {
@@ -86,7 +79,7 @@ fn a_block_has_one_deadline_for_all_its_frames() {
 
 #[test]
 fn a_connection_without_streams_ends() {
-    let mut server = settled();
+    let mut server = Server::open();
     server.read(&get(1));
     assert_eq!(server.connection.deadline(), None);
     server.pass(Duration::from_secs(1000));
@@ -107,13 +100,13 @@ fn however_the_last_stream_ends_the_connection_is_idle() {
         |server| drop(server.read(&rst_stream(1, Code::CANCEL))),
     ];
     for end in ends {
-        let mut server = settled();
+        let mut server = Server::open();
         server.read(&post(1, "1"));
         assert_eq!(server.connection.deadline(), None);
         end(&mut server);
         assert!(server.connection.deadline().is_some());
     }
-    let mut server = settled();
+    let mut server = Server::open();
     server.pass(Duration::from_secs(10));
     server.read(&frame(kind::HEADERS, END, 1, b""));
     assert_eq!(server.connection.deadline().map(|at| at > server.now + Duration::from_secs(70)), Some(true));

@@ -79,6 +79,15 @@ fn after_the_acknowledgement_no_table_is_allowed_and_the_update_to_0_frees_it() 
 }
 
 #[test]
+fn a_client_that_puts_nothing_into_its_table_has_none_late() {
+    let mut decoder = Decoder::default();
+    decoder.acknowledged();
+    assert!(!decoder.has_late_table());
+    text(decoder.decode(&literal("a", "1")));
+    assert!(decoder.has_late_table());
+}
+
+#[test]
 fn a_table_that_is_forgotten_is_an_error_for_who_uses_it() {
     let mut decoder = Decoder::default();
     text(decoder.decode(&literal("a", "1")));
