@@ -205,7 +205,8 @@ pub(crate) fn tls() -> Vec<Case> {
     for crowd in &mut plain.crowds {
         crowd.reads = Reads::Bytes;
     }
-    cases.extend([plain.clone(), over_tls("18,000, TLS", MANIFOLD, plain.clone())]);
+    let secure = over_tls("18,000, TLS", MANIFOLD, plain.clone());
+    cases.extend([plain.clone(), secure.clone(), after_others("18,000, TLS, after others", secure)]);
     // If all connect to Nchan at once, some of them get no answer for minutes.
     for crowd in &mut plain.crowds {
         crowd.at_once = false;
@@ -250,12 +251,16 @@ pub(crate) fn http2() -> Vec<Case> {
     for (name, clients) in [("5,000 x 1, TLS, h2", 1), ("50 x 100, TLS, h2", 100)] {
         cases.push(over_tls(name, HTTP_2, over_http2(name, clients, HTTP_2, five_thousand.clone())));
     }
-    for (name, all, clients) in
-        [("5,000 x 1, no events", 5_000, 1), ("50 x 1, no events", 50, 1), ("50 x 100, no events", 5_000, 100)]
-    {
+    let idle = |name, all, clients| {
         let idle = Case { vanguard: false, warm_secs: 0, secs: 4, least_secs: 4, ..case("", all, 1, 0, SIZE) };
-        cases.push(over_http2(name, clients, HTTP_2, at_once(name, idle)));
-    }
+        over_http2(name, clients, HTTP_2, at_once(name, idle))
+    };
+    let (one, hundred) = (idle("5,000 x 1, no events", 5_000, 1), idle("50 x 100, no events", 5_000, 100));
+    cases.extend(
+        [("5,000 x 1, after others", &one), ("50 x 100, after others", &hundred)]
+            .map(|(name, first)| Case { targets: MANIFOLD, ..after_others(name, first.clone()) }),
+    );
+    cases.extend([one, idle("50 x 1, no events", 50, 1), hundred]);
     cases.extend(beside_stalled());
     cases
 }
@@ -316,6 +321,11 @@ fn case(name: &str, clients: usize, streams: u64, rate: u64, size: usize) -> Cas
 fn at_once(name: &str, case: Case) -> Case {
     let crowds = case.crowds.into_iter().map(|crowd| Crowd { at_once: true, ..crowd }).collect();
     Case { name: name.to_owned(), crowds, ..case }
+}
+
+/// The same clients, when what the server allocates once is already there.
+fn after_others(name: &str, case: Case) -> Case {
+    Case { name: name.to_owned(), vanguard: true, ..case }
 }
 
 fn crowd(name: &str, clients: usize, first_stream: u64, streams: u64) -> Crowd {

@@ -219,6 +219,7 @@ fn tls() -> Vec<Goal> {
         beside("the same, nginx's and plain manifold's", large, TERMINATOR, figures::cpu_us).told("x manifold's"),
         at(Tls, "memory per connection over TLS: 18,000 at once, 5 s later", crowd, figures::memory_kb)
             .at_most(0.50, "KB"),
+        at(Tls, "the same after others", "18,000, TLS, after others", figures::memory_kb).at_most(0.50, "KB"),
         Goal {
             measured: Measured::At(("18,000, TLS, 128 at a time", NCHAN)),
             ..goal(Tls, "the same for clients that come 128 at a time, Nchan's", figures::memory_kb)
@@ -258,10 +259,18 @@ fn http2() -> Vec<Goal> {
         beside("the same, Nchan's over h2c", hundred).told("x manifold's"),
         at(Http2, "memory of a connection of h2c with one stream, 5,000 at once", idle, figures::memory_kb)
             .at_most(0.50, "KB"),
+        at(Http2, "the same after others", "5,000 x 1, after others", figures::memory_kb).at_most(0.50, "KB"),
         Goal {
             measured: Measured::PerFurtherClient((idle_hundred, MANIFOLD), (idle_one, MANIFOLD)),
             ..goal(Http2, "memory of a further stream, 50 connections with 100 instead of 1", figures::growth_kb)
         }
+        .at_most(0.12, "KB"),
+        at(
+            Http2,
+            "memory of a stream, 50 connections with 100 streams each after others",
+            "50 x 100, after others",
+            figures::memory_kb,
+        )
         .at_most(0.12, "KB"),
         cases("CPU per delivery over TLS and h2: 5,000 connections x 1 stream", one_tls, plain_tls, figures::cpu_us)
             .at_most(1.30, "x TLS and HTTP/1.1"),
