@@ -83,7 +83,7 @@ pub const TOKENS_FOR_DATA: u32 = 2 * COST_OF_OTHERS + COST_OF_PING;
 pub const MOST_TOKENS: u32 = 100_000;
 
 /// A reset of a stream, by the client or by us: there was a request for it, and somebody worked on it
-/// (CVE-2023-44487, CVE-2025-8671).
+/// (CVE-2023-44487, CVE-2025-8671). Fields on a stream that is over cost the same, because they must be decoded.
 pub const COST_OF_RESET: u32 = 4;
 
 /// A SETTINGS frame, which changes every window, and must be acknowledged.
@@ -102,7 +102,7 @@ pub const COST_OF_SMALL_DATA: u32 = 1;
 pub const SMALL_DATA_BYTES: usize = 256;
 
 /// Every other frame that carries nothing: PRIORITY, WINDOW_UPDATE, GOAWAY, unknown ones, acknowledgements that were
-/// not asked for.
+/// not asked for, and requests that are ignored because they come after our last GOAWAY.
 pub const COST_OF_OTHERS: u32 = 1;
 
 // How long the client may take.

@@ -4,7 +4,7 @@ use super::super::clock::Tick;
 use super::super::encode;
 use super::super::frame::{Code, Head, StreamId, dependency, flag, without_padding};
 use super::super::hpack::Block;
-use super::super::limits::{COST_OF_RESET, MOST_BLOCK_BYTES, MOST_CONTINUATIONS};
+use super::super::limits::{COST_OF_OTHERS, COST_OF_RESET, MOST_BLOCK_BYTES, MOST_CONTINUATIONS};
 use super::super::request::{Malformed, Request, check_trailers};
 use super::super::streams::{Answer, Stream};
 use super::super::windows::Sending;
@@ -102,7 +102,7 @@ impl Connection {
             return Err(if stream == self.last { Code::STREAM_CLOSED } else { Code::PROTOCOL_ERROR });
         }
         if self.phase == Phase::Leaving {
-            return Ok(Step::On);
+            return self.budget.spend(COST_OF_OTHERS, now).map(|()| Step::On);
         }
         self.last = stream;
         self.idle = None;
@@ -187,7 +187,8 @@ impl Connection {
         };
         match fields {
             _ if known.answer == Answer::Over && opening.ends => self.end_request(stream, None, now, out),
-            _ if known.answer == Answer::Over => Ok(Step::On),
+            // It is no end, so the client may send it again and again.
+            _ if known.answer == Answer::Over => self.budget.spend(COST_OF_RESET, now).map(|()| Step::On),
             None => self.fault(stream, Code::PROTOCOL_ERROR, now, out),
             Some(fields) => self.end_request(stream, Some(fields), now, out),
         }

@@ -33,7 +33,7 @@ impl Connection {
         let left = head.length.checked_sub(padded).ok_or(Code::PROTOCOL_ERROR)?;
         let ends = head.has(flag::END_STREAM);
         self.receiving.take(head.length)?;
-        self.budget.spend(cost(left, ends), now)?;
+        self.budget.spend(cost(left, ends, stream <= self.last), now)?;
         self.reading = Reading::Data(Data { stream, left: small(left), padding, ends });
         let admitted = self.admit(stream, head.length, left);
         self.consumed(stream, padded, out);
@@ -153,11 +153,11 @@ impl Connection {
     }
 }
 
-/// What DATA with so many bytes costs.
-fn cost(bytes: usize, ends: bool) -> u32 {
+/// What DATA with so many bytes costs. `is_of_request`: its stream is or was one that is served. Each of these ends once.
+fn cost(bytes: usize, ends: bool, is_of_request: bool) -> u32 {
     match bytes {
-        _ if ends => 0,
-        0 => COST_OF_EMPTY_DATA,
+        _ if ends && is_of_request => 0,
+        0 if !ends => COST_OF_EMPTY_DATA,
         _ if bytes < SMALL_DATA_BYTES => COST_OF_SMALL_DATA,
         _ => 0,
     }

@@ -132,6 +132,32 @@ fn what_the_server_resets_for_its_own_reasons_costs_the_client_nothing() {
 }
 
 #[test]
+fn fields_on_a_stream_that_is_over() {
+    let mut server = Server::open();
+    server.read(&post(1, ""));
+    server.connection.head_only(StreamId(1), b"\x88", server.now, &mut server.out);
+    let fields = frame(kind::HEADERS, flag::END_HEADERS, 1, b"\0\x01a\x01b");
+    let (count, said) = flood(&mut server, |_| fields.clone());
+    assert_eq!((count, &*said), (FIRST_TOKENS / COST_OF_RESET - 1, CALM), "its end cost a reset, too");
+}
+
+#[test]
+fn what_comes_after_the_last_request() {
+    for (what, frame, cost) in [
+        ("a request", get(3), COST_OF_OTHERS),
+        ("the end of its body", data(3, b"", true), COST_OF_SMALL_DATA),
+        ("its empty body", data(3, b"", false), COST_OF_EMPTY_DATA),
+    ] {
+        let mut server = Server::open();
+        server.read(&get(1));
+        server.head(1);
+        server.connection.leave(&mut server.out);
+        let (count, said) = flood(&mut server, |_| frame.clone());
+        assert_eq!((count, &*said), (FIRST_TOKENS / cost, CALM), "{what}");
+    }
+}
+
+#[test]
 fn streams_that_are_refused() {
     let mut server = Server::open();
     for count in 0..MOST_STREAMS as u32 {
