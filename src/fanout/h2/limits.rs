@@ -119,3 +119,47 @@ pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
 
 /// To end its use of the compression table, from its acknowledgement of our SETTINGS on.
 pub const TABLE_TIMEOUT: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A number as the documentation writes it.
+    fn number(number: impl TryInto<u64>) -> String {
+        let digits = number.try_into().ok().unwrap().to_string();
+        let (first, rest) = digits.split_at(digits.len().saturating_sub(1) % 3 + 1);
+        let rest: Vec<_> = rest.as_bytes().chunks(3).map(|part| str::from_utf8(part).unwrap()).collect();
+        [&[first], &*rest].concat().join(",")
+    }
+
+    #[test]
+    fn they_are_in_the_documentation() {
+        let page = include_str!("../../../docs/limits.md");
+        let (_, page) = page.split_once("## What a connection of HTTP/2 may take").unwrap();
+        let (page, _) = page.split_once("\n## ").unwrap();
+        let tokens_in_a_second = 1000 / TOKEN_EVERY.as_millis();
+        for row in [
+            format!("| streams at a time | {} |", number(MOST_STREAMS)),
+            format!("| requests at a time that wait for a decision | {} |", number(MOST_DECIDING)),
+            format!("| {} bytes, or `server.head_bytes` if that is less |", number(MOST_LIST_BYTES)),
+            format!("| {} bytes and {MOST_CONTINUATIONS} CONTINUATION frames |", number(MOST_BLOCK_BYTES)),
+            format!("| a frame | {} bytes |", number(MOST_FRAME_BYTES)),
+            format!("| a body before something reads it | {} bytes |", number(UNREAD_BODY_BYTES)),
+            format!("the bytes that were not read yet | {} bytes |", number(BODY_BYTES)),
+            format!("| the same for all bodies together | {} bytes |", number(CONNECTION_BYTES)),
+            format!("acknowledged | {} s |", SETTINGS_TIMEOUT.as_secs()),
+            format!("begins with {FIRST_TOKENS} tokens. It gets {tokens_in_a_second} in a second as long as it has"),
+            format!("less than {FIRST_TOKENS}, and {TOKENS_FOR_DATA} for each DATA frame"),
+            format!("| DATA without bytes that does not end a request | {COST_OF_EMPTY_DATA} |"),
+            format!(
+                "| DATA with less than {SMALL_DATA_BYTES} bytes that does not end a request | {COST_OF_SMALL_DATA} |"
+            ),
+            format!("| SETTINGS | {COST_OF_SETTINGS} |"),
+            format!("for an error of the client | {COST_OF_RESET} |"),
+            format!("| PING | {COST_OF_PING} |"),
+            format!("frames of unknown types | {COST_OF_OTHERS} |"),
+        ] {
+            assert!(page.contains(&row), "{row}");
+        }
+    }
+}
