@@ -5,7 +5,7 @@ use super::claims::Claims;
 use super::denial::{Answered, Denial};
 use crate::caller::Grant;
 use crate::digest::Sha256;
-use crate::upstream::Origin;
+use crate::upstream::{Origin, read_url};
 use bytes::Bytes;
 use http::header::{
     AGE, AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING,
@@ -14,7 +14,6 @@ use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
-use url::Url;
 
 /// The URL of a service that manifold itself asks.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,7 +35,7 @@ impl ForwardUrl {
     /// # Errors
     /// When it is none.
     pub fn parse(text: &str) -> Result<Self, InvalidUrl> {
-        let url = Url::parse(text).map_err(|_| InvalidUrl)?;
+        let url = read_url(text).map_err(|_| InvalidUrl)?;
         let is_plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
         if !is_plain {
             return Err(InvalidUrl);
@@ -175,6 +174,8 @@ mod tests {
             ("https://auth.example/#x", None),
             ("ftp://auth.example/", None),
             ("auth.example/check", None),
+            ("https:/auth.example/check", None),
+            (" https://auth.example/check", None),
             ("", None),
         ] {
             let read = ForwardUrl::parse(text).ok();

@@ -2,7 +2,7 @@
 
 use super::facts::Page;
 use crate::fields::is_origin;
-use crate::upstream::{InvalidOrigin, InvalidTrust, Origin, Trust};
+use crate::upstream::{InvalidOrigin, InvalidTrust, Origin, Trust, read_url};
 use http::header::{ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_LANGUAGE, COOKIE, HOST};
 use http::{HeaderName, HeaderValue};
 use std::time::Duration;
@@ -88,7 +88,7 @@ impl Question {
     /// # Errors
     /// Fails for the first option that is none.
     pub fn new(options: &ProbeOptions) -> Result<Self, BadQuestion> {
-        let url = Url::parse(&options.url).map_err(|error| BadQuestion::Url(InvalidOrigin::of(&options.url, error)))?;
+        let url = read_url(&options.url).map_err(BadQuestion::Url)?;
         let target = Target::of(&url)?;
         let headers: Vec<_> = options
             .headers

@@ -33,7 +33,7 @@ pub use driver::Driver;
 pub use exchange::{Outcome, asks_to_return, attempt, unusable};
 pub use news::{OutageNews, OutageView};
 pub use options::{Backoff, InvalidBackoff, OnClose, OnError, UpstreamOptions};
-pub use origin::{InvalidOrigin, Origin};
+pub use origin::{InvalidOrigin, Origin, read_url};
 pub use outage::Outages;
 pub use own::own_answer;
 pub use own_header::{FileValue, OwnHeader, OwnValue, value_of, value_of_file};

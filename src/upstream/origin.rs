@@ -1,6 +1,9 @@
 //! The address of an origin.
 
+use std::cell::Cell;
 use std::fmt;
+use url::SyntaxViolation::{Backslash, C0SpaceIgnored, ExpectedDoubleSlash, TabOrNewlineIgnored};
+use url::Url;
 
 /// The scheme, host, port and base path of an origin.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -33,13 +36,30 @@ pub enum InvalidOrigin {
 
 impl InvalidOrigin {
     /// Why a text is not a URL.
-    #[must_use]
-    pub fn of(text: &str, error: url::ParseError) -> Self {
+    fn of(text: &str, error: Option<url::ParseError>) -> Self {
         match error {
-            url::ParseError::InvalidPort => Self::Port,
+            Some(url::ParseError::InvalidPort) => Self::Port,
             _ if !text.is_empty() && !text.contains("://") => Self::Scheme,
             _ => Self::NotAUrl,
         }
+    }
+}
+
+/// Reads a URL that somebody wrote down. The URL standard lets a reader repair wrong slashes and drop spaces, as
+/// browsers do. Here these are errors, because what was meant is not certain.
+///
+/// # Errors
+/// Fails when the text is not a URL.
+pub fn read_url(text: &str) -> Result<Url, InvalidOrigin> {
+    let is_repaired = Cell::new(false);
+    let note = |violation| {
+        let repairs = [Backslash, C0SpaceIgnored, ExpectedDoubleSlash, TabOrNewlineIgnored];
+        is_repaired.set(is_repaired.get() || repairs.contains(&violation));
+    };
+    let read = Url::options().syntax_violation_callback(Some(&note)).parse(text);
+    match read {
+        Ok(url) if !is_repaired.get() => Ok(url),
+        read => Err(InvalidOrigin::of(text, read.err())),
     }
 }
 
@@ -49,7 +69,7 @@ impl Origin {
     /// # Errors
     /// Fails when the text is not such a URL.
     pub fn parse(text: &str) -> Result<Self, InvalidOrigin> {
-        let url = url::Url::parse(text).map_err(|error| InvalidOrigin::of(text, error))?;
+        let url = read_url(text)?;
         let tls = match url.scheme() {
             "http" => false,
             "https" => true,
@@ -142,6 +162,14 @@ mod tests {
             ("http://h:0", InvalidOrigin::Port),
             ("", InvalidOrigin::NotAUrl),
             ("http://", InvalidOrigin::NotAUrl),
+            ("http:/h", InvalidOrigin::Scheme),
+            ("http:h", InvalidOrigin::Scheme),
+            ("http:///h", InvalidOrigin::NotAUrl),
+            ("http:\\\\h", InvalidOrigin::Scheme),
+            ("http://h\\api", InvalidOrigin::NotAUrl),
+            (" http://h", InvalidOrigin::NotAUrl),
+            ("http://h\n", InvalidOrigin::NotAUrl),
+            ("http://h/a\tb", InvalidOrigin::NotAUrl),
             ("http://u:p@h", InvalidOrigin::UserInfo),
             ("http://h/?a=1", InvalidOrigin::QueryOrFragment),
         ] {
