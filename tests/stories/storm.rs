@@ -215,6 +215,8 @@ impl Weather {
                 None => client,
             };
             match client.try_connect(target.clone()).await {
+                // A gateway that is about to end may refuse whoever waits for its stream.
+                Some(answer) if answer.status == 503 && *self.up.borrow() != up => tokio::task::yield_now().await,
                 Some(answer) => return (answer, asked_at, up.unwrap()),
                 // The gateway died meanwhile.
                 None => tokio::task::yield_now().await,
