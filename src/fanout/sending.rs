@@ -78,11 +78,15 @@ pub(super) fn end(socket: impl AsFd, framing: Framing) {
 /// have a receive window that is too small for a whole piece. The kernel counts the time in which it waits for the
 /// window as time without an answer.
 pub fn limit_stall(socket: impl AsFd, stall: Option<Duration>) {
-    let millis = stall.map_or(0, |stall| u32::try_from(stall.as_millis()).unwrap_or(u32::MAX));
     // This fails on a Unix socket, whose peer cannot vanish.
-    if let Err(error) = sockopt::set_tcp_user_timeout(socket, millis) {
+    if let Err(error) = sockopt::set_tcp_user_timeout(socket, stall_millis(stall)) {
         log::trace!("cannot set TCP_USER_TIMEOUT: {error}");
     }
+}
+
+/// The same time as the kernel counts it, in milliseconds. 0: no time is said.
+pub(super) fn stall_millis(stall: Option<Duration>) -> u32 {
+    stall.map_or(0, |stall| u32::try_from(stall.as_millis()).unwrap_or(u32::MAX))
 }
 
 /// Makes the close of the socket a reset. A reset frees at once the bytes that a stalled client did not take. A response

@@ -20,7 +20,7 @@ use super::keys::CarrierKey;
 use super::link::Link;
 use super::on_the_way::on_the_way;
 use super::responder::{CarrierId, Requests};
-use super::sending::{limit_stall, reset_on_close};
+use super::sending::{limit_stall, reset_on_close, stall_millis};
 use super::trust::Trust;
 use crate::hub::{Departure, PATIENCE_WITH_READERS};
 use bytes::Bytes;
@@ -179,7 +179,7 @@ impl Carrier {
     /// The head of a response whose body the shard sends. Returns false if the stream is over.
     pub(super) fn begin(&mut self, stream: StreamId, block: &[u8], stall: Duration) -> bool {
         self.forget_answering(stream);
-        let stall = millis(stall).max(self.stall_millis);
+        let stall = stall_millis(Some(stall)).max(self.stall_millis);
         if std::mem::replace(&mut self.stall_millis, stall) != stall && !self.trust.is_given() {
             limit_stall(&self.link, self.stall());
         }
@@ -337,9 +337,4 @@ impl Carrier {
     pub(super) fn can_be_heard_again(&self) -> bool {
         self.is_unheard && self.may_be_heard()
     }
-}
-
-/// A time in milliseconds, as the kernel counts it.
-fn millis(time: Duration) -> u32 {
-    u32::try_from(time.as_millis()).unwrap_or(u32::MAX)
 }

@@ -4,8 +4,8 @@ use super::super::h2::{Code, StreamId};
 use super::super::joining::CarrierParts;
 use super::super::link::Link;
 use super::super::responder::CarrierId;
-use super::super::sending::limit_stall;
-use super::{Carrier, Phase, STALL, millis};
+use super::super::sending::{limit_stall, stall_millis};
+use super::{Carrier, Phase, STALL};
 use std::time::Instant;
 
 impl Carrier {
@@ -14,7 +14,7 @@ impl Carrier {
         let CarrierParts { socket, channel, connection, unsent, unread, stall, has_stalled, requests } = parts;
         limit_stall(&socket, Some(stall.unwrap_or(STALL)));
         let mut carrier = Self::of(id, Link::new(socket, channel), connection, requests);
-        (carrier.stall_millis, carrier.has_stalled) = (stall.map_or(0, millis), has_stalled);
+        (carrier.stall_millis, carrier.has_stalled) = (stall_millis(stall), has_stalled);
         (carrier.at_hand.rest, carrier.at_hand.unread) = (unsent, unread);
         if !carrier.is_sent() {
             carrier.holds_up(now);

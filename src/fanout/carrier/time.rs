@@ -32,10 +32,7 @@ impl Carrier {
 
     /// Whether its last time is over.
     pub(in super::super) fn is_overdue(&self, now: Instant) -> bool {
-        match &self.phase {
-            Phase::Open { .. } => false,
-            Phase::Ending { until } | Phase::Closing { until } => **until <= now,
-        }
+        !self.is_open() && self.deadline().is_some_and(|until| until <= now)
     }
 
     /// Our side is closed.
