@@ -2,6 +2,7 @@
 
 use crate::downstream::{ClientOptions, RetryPolicy, spread};
 use crate::hub::{Departure, End};
+use crate::millis::millis;
 use crate::sse::{Event, Frame, HEARTBEAT, retry_line};
 use std::time::Duration;
 
@@ -57,7 +58,7 @@ pub(super) fn come_again(options: &ClientOptions) -> Vec<u8> {
 
 fn jittered(retry: Duration, options: &ClientOptions) -> Vec<u8> {
     let spread = spread(retry, options.retry_jitter, fastrand::f64());
-    retry_line(u64::try_from(spread.as_millis()).unwrap_or(u64::MAX)).to_vec()
+    retry_line(millis(spread)).to_vec()
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::caller::Caller;
 use crate::counters::{Refused, RouteCounters, process};
 use crate::downstream::{CorsAnswer, refusal_head, stream_head};
 use crate::hub::{Answer, End, Failure, JoinError, Mode};
+use crate::millis::millis;
 use crate::route::{BadTarget, MediaType, Route};
 use crate::sse::retry_line;
 use http::header::{ALLOW, RETRY_AFTER};
@@ -235,10 +236,7 @@ impl Refusal {
         let body = match (&self.why, served) {
             // This process ends, and another serves already or soon. So the client comes back as after any end.
             (Why::Drain, Some(served)) => come_again(&served.policy.client),
-            _ => {
-                let millis = u64::try_from(retry.as_millis()).unwrap_or(u64::MAX);
-                [b": ", now.text.as_bytes(), b"\n", &retry_line(millis)].concat()
-            }
+            _ => [b": ", now.text.as_bytes(), b"\n", &retry_line(millis(retry))].concat(),
         };
         let mode = served.map_or(Mode::Private, |served| served.mode());
         let headers = stream_head(None, mode, true, cors);

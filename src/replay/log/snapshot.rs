@@ -2,6 +2,7 @@
 
 use super::entry::{Entry, Kind};
 use super::{ReplayLog, cost_of};
+use crate::millis::millis;
 use crate::replay::{Epoch, ReplayOptions, Seq};
 use crate::sse::Frame;
 use bytes::Bytes;
@@ -51,7 +52,7 @@ impl LogSnapshot {
     /// The same content, so much later.
     #[must_use]
     pub fn aged(mut self, by: Duration) -> Self {
-        let by = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        let by = millis(by);
         self.entries.iter_mut().for_each(|entry| entry.age_ms = entry.age_ms.saturating_add(by));
         self
     }
@@ -63,7 +64,7 @@ impl ReplayLog {
     pub fn snapshot(&self, now: Instant) -> LogSnapshot {
         let age_ms = |entry: &Entry| {
             let came = self.clock.instant(entry.at()).unwrap_or(now);
-            u64::try_from(now.saturating_duration_since(came).as_millis()).unwrap_or(u64::MAX)
+            millis(now.saturating_duration_since(came))
         };
         let is_again = |place: usize, entry: &Entry| {
             let found = entry.id().filter(|id| !id.is_empty()).and_then(|id| self.index.first_held(id, &self.ring));

@@ -15,6 +15,7 @@ use crate::auth::RecordState;
 use crate::config::{ServerConfig, SnapshotFile, stream_identity};
 use crate::gateway::{CurrentRouting, Permissions};
 use crate::hub::{Hub, StreamSnapshot};
+use crate::millis::millis;
 use crate::quoted::reason;
 use file::{Head, Kept};
 use std::collections::HashMap;
@@ -130,7 +131,7 @@ pub(super) fn write(server: &ServerConfig, hub: &Hub, routing: &CurrentRouting, 
 fn put(path: &Path, kept: &[Kept], record: RecordState) -> io::Result<u64> {
     let streams = u32::try_from(kept.len()).map_err(io::Error::other)?;
     let taken = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let head = Head { taken_ms: u64::try_from(taken.as_millis()).unwrap_or(u64::MAX), streams, record };
+    let head = Head { taken_ms: millis(taken), streams, record };
     let mut whole = unfinished(path)?;
     let bytes = file::write(BufWriter::new(&mut whole), &head, kept)?;
     whole.as_file().sync_all()?;
